@@ -1,0 +1,280 @@
+//! What the launcher is told, and what it leaves behind.
+//!
+//! The files in `<git-common-dir>/flux/run/<id>/` are the whole conversation
+//! between the command that starts a task and the launcher in its pane:
+//! `launch` asks (removing it takes the request, or takes it back), `running`
+//! and `exit` answer.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal;
+use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Agent, Prompt};
+use crate::task::{Exit, Task, record};
+use crate::tmux::command::plain_path;
+
+/// The longest prompt that is handed over as an argument, in bytes: Linux takes
+/// 131 071 in one, and options, environment and other systems need room.
+const LONGEST_ARGUMENT: usize = 120_000;
+
+/// One argument or environment value, any bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Bytes(#[serde(with = "record::path")] pub(crate) OsString);
+
+/// What the launcher is told.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Launch {
+    pub(crate) id: String,
+    pub(crate) argv: Vec<Bytes>,
+    pub(crate) env: Vec<(Bytes, Bytes)>,
+    #[serde(with = "record::path")]
+    pub(crate) worktree: PathBuf,
+    #[serde(with = "record::path")]
+    pub(crate) shell: OsString,
+    /// A file to print before the agent starts, for a person.
+    pub(crate) shown: Option<Bytes>,
+}
+
+/// The launcher's mark: it has taken the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) launcher: i32,
+    /// The launcher's start time in the kernel's own unit, where it can be read.
+    pub(crate) born: Option<u64>,
+    /// The agent, once it is started: also its process group.
+    pub(crate) agent: Option<i32>,
+    /// Seconds since 1970.
+    pub(crate) since: u64,
+}
+
+impl Running {
+    /// Whether the launcher is still alive, and not another process with its number.
+    pub(crate) fn alive(&self) -> bool {
+        let there =
+            signal::kill(Pid::from_raw(self.launcher), None) != Err(nix::errno::Errno::ESRCH);
+        there && (self.born.is_none() || self.born == born(self.launcher))
+    }
+}
+
+/// When a process started, in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+pub(crate) fn born(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may hold anything.
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// The files of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct RunDir(pub(crate) PathBuf);
+
+impl RunDir {
+    /// Held by the command that starts or removes the task.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub(crate) fn launch(&self) -> PathBuf {
+        self.0.join("launch")
+    }
+
+    fn prompt(&self) -> PathBuf {
+        self.0.join("prompt")
+    }
+
+    /// The launcher's mark, if it left one.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read.
+    pub(crate) fn running(&self) -> Result<Option<Running>> {
+        read(&self.0.join("running"))
+    }
+
+    /// How the agent ended, if it did.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(crate) fn exit(&self) -> Result<Option<Exit>> {
+        read(&self.0.join("exit"))
+    }
+
+    pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
+        write(&self.0.join("running"), &serde_json::to_vec(running)?)
+    }
+
+    pub(crate) fn write_exit(&self, exit: &Exit) -> Result<()> {
+        write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
+    }
+
+    /// Writes the request and, for an agent that reads it from there, the prompt.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_launch(&self, launch: &Launch, prompt: &[u8]) -> Result<()> {
+        write(&self.prompt(), prompt)?;
+        write(&self.launch(), &serde_json::to_vec(launch)?)
+    }
+
+    /// Forgets an earlier run, so that the next one can leave its marks.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub(crate) fn begin_again(&self) -> Result<()> {
+        for name in ["running", "exit", "launch"] {
+            match fs::remove_file(self.0.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).context("could not begin another run");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the request back. `false` if the launcher has taken it: then its
+    /// mark is there, since it is written first.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub(crate) fn withdraw(&self) -> Result<bool> {
+        match fs::remove_file(self.launch()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(self.running()?.is_none() && self.exit()?.is_none())
+            }
+            Err(error) => Err(error).context("could not take back the launch file"),
+        }
+    }
+
+    /// Removes all of it, the lock's file last.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("could not remove '{}'", self.0.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
+                format!("'{}' is damaged", path.display())
+            })?))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
+    }
+}
+
+/// Writes a file that is either whole or not there, readable to its owner alone.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let what = || format!("could not write '{}'", path.display());
+    let part = path.with_extension("part");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .with_context(what)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(what)?;
+    fs::rename(&part, path).with_context(what)?;
+    // The rename itself must survive a power cut.
+    path.parent()
+        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        .with_context(what)
+}
+
+impl Launch {
+    /// What starts `agent` on `prompt` in the worktree of `task`.
+    pub(crate) fn new(
+        task: &Task,
+        agent: &Agent,
+        program: &Path,
+        extra: &[OsString],
+        prompt: &[u8],
+        source: &Path,
+        run: &RunDir,
+    ) -> Self {
+        let mut argv = agent.argv.clone();
+        argv[0] = program.into();
+        argv.extend(extra.iter().cloned());
+        let by_file = prompt.len() > LONGEST_ARGUMENT || prompt.contains(&0);
+        let text = if by_file {
+            let mut text = OsString::from("Read the file ");
+            text.push(run.prompt());
+            text.push(" completely and follow the instructions in it.");
+            text
+        } else {
+            OsStr::from_bytes(prompt).to_owned()
+        };
+        match agent.prompt {
+            Prompt::AfterDashes => argv.extend([OsString::from("--"), text]),
+            Prompt::Last => argv.push(text),
+            Prompt::Shown => {}
+        }
+        Self {
+            id: task.id.to_string(),
+            argv: argv.into_iter().map(Bytes).collect(),
+            env: environment(task, source),
+            worktree: task.worktree.clone(),
+            shell: super::shell(),
+            shown: (agent.prompt == Prompt::Shown).then(|| Bytes(run.prompt().into())),
+        }
+    }
+}
+
+/// The caller's environment without what belongs to its git, its tmux pane and
+/// its directory, and with the task's own facts.
+fn environment(task: &Task, source: &Path) -> Vec<(Bytes, Bytes)> {
+    const OF_THE_PANE: [&str; 9] = [
+        "TERM",
+        "TERM_PROGRAM",
+        "TERM_PROGRAM_VERSION",
+        "COLUMNS",
+        "LINES",
+        "PWD",
+        "OLDPWD",
+        "SHLVL",
+        "PATH",
+    ];
+    let foreign = |name: &OsStr| {
+        let bytes = name.as_bytes();
+        let prefixed = [b"GIT_".as_slice(), b"TMUX", b"FLUX_", b"DIRENV_"]
+            .iter()
+            .any(|prefix| bytes.starts_with(prefix));
+        prefixed || OF_THE_PANE.iter().any(|own| name == *own)
+    };
+    let mut env: Vec<(OsString, OsString)> =
+        env::vars_os().filter(|(name, _)| !foreign(name)).collect();
+    if let Some(path) = plain_path() {
+        env.push(("PATH".into(), path));
+    }
+    env.push(("PWD".into(), task.worktree.clone().into()));
+    env.push(("FLUX_TASK".into(), task.id.as_str().into()));
+    env.push(("FLUX_BRANCH".into(), task.branch.clone().into()));
+    env.push(("FLUX_BASE".into(), task.base.clone().into()));
+    env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
+    env.push(("FLUX_SOURCE".into(), source.into()));
+    env.into_iter()
+        .map(|(name, value)| (Bytes(name), Bytes(value)))
+        .collect()
+}

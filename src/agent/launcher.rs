@@ -1,0 +1,341 @@
+//! The program in a task's pane: it starts the agent, sees how it ends, and
+//! leaves the user a shell.
+//!
+//! It is the leader of the pane's session and does what a shell does with a
+//! job: the agent has its own process group and the terminal. ^C reaches the
+//! agent alone, ^Z brings a shell whose end resumes the agent, and when the
+//! pane goes, the agent gets the hang-up and its end is still recorded.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{self, SigSet, Signal};
+use nix::sys::termios::{self, SetArg, Termios};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{self, Pid};
+use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use super::launch::{Launch, RunDir, Running, born};
+use crate::sanitize;
+use crate::task::Exit;
+
+/// How long an agent that was asked to end may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What undoes a screen that an agent left behind: alternate screen, bracketed
+/// paste, mouse, focus and kitty keys off, cursor on, colours plain.
+const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
+
+/// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
+///
+/// # Errors
+/// When the request was taken back, or the agent cannot be started.
+pub(crate) fn run(path: &Path) -> Result<()> {
+    let run = RunDir(path.parent().context("no launch file")?.to_owned());
+    // Installed first: from here on nothing ends the launcher unseen.
+    let signals = Signals::new([
+        SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGUSR1,
+    ])?;
+    let bytes = fs::read(path).context("there is nothing to start: the task was taken back")?;
+    let launch: Launch = serde_json::from_slice(&bytes).context("the launch file is damaged")?;
+    let pid = unistd::getpid().as_raw();
+    let running = Running {
+        launcher: pid,
+        born: born(pid),
+        agent: None,
+        since: now(),
+    };
+    // The mark comes before the request goes: who takes a request back and
+    // finds it gone finds the mark.
+    run.write_running(&running)?;
+    fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
+
+    let job = Job {
+        launch,
+        run,
+        terminal: termios::tcgetattr(io::stdin()).ok(),
+    };
+    let (exit, hung_up) = match job.enter().and_then(|()| job.start(&running)) {
+        Ok(agent) => job.attend(agent, signals)?,
+        Err(error) => {
+            let exit = Exit {
+                error: Some(format!("{error:#}")),
+                at: now(),
+                ..Exit::default()
+            };
+            job.run.write_exit(&exit)?;
+            (exit, false)
+        }
+    };
+    if !hung_up {
+        job.hand_over(&exit)?;
+    }
+    Ok(())
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}
+
+/// The agent as a job of this terminal.
+struct Job {
+    launch: Launch,
+    run: RunDir,
+    /// How the terminal was before the agent, if there is one.
+    terminal: Option<Termios>,
+}
+
+impl Job {
+    /// Goes to the worktree. An agent that may do everything must not start anywhere else.
+    fn enter(&self) -> Result<()> {
+        let worktree = &self.launch.worktree;
+        env::set_current_dir(worktree)
+            .with_context(|| format!("could not enter '{}'", worktree.display()))?;
+        let here = env::current_dir().context("could not tell where this is")?;
+        if here != worktree.canonicalize()? || !here.join(".git").is_file() {
+            bail!("'{}' is not the task's worktree", here.display());
+        }
+        Ok(())
+    }
+
+    fn command(&self, program: &std::ffi::OsStr) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear();
+        // What belongs to the pane stays as tmux made it.
+        for name in [
+            "TERM",
+            "TERM_PROGRAM",
+            "TERM_PROGRAM_VERSION",
+            "TMUX",
+            "TMUX_PANE",
+        ] {
+            if let Some(value) = env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(
+            self.launch
+                .env
+                .iter()
+                .map(|(name, value)| (&name.0, &value.0)),
+        );
+        command
+    }
+
+    fn start(&self, running: &Running) -> Result<Pid> {
+        if let Some(file) = &self.launch.shown {
+            let text = fs::read(&file.0).context("could not read the task")?;
+            let mut out = io::stdout().lock();
+            writeln!(
+                out,
+                "{}\n",
+                sanitize::text(&String::from_utf8_lossy(&text)).trim_end()
+            )?;
+        }
+        let (program, args) = self
+            .launch
+            .argv
+            .split_first()
+            .context("there is no program to start")?;
+        let mut command = self.command(&program.0);
+        let child = command
+            .args(args.iter().map(|arg| &arg.0))
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("could not start '{}'", program.0.to_string_lossy()))?;
+        let agent = Pid::from_raw(i32::try_from(child.id())?);
+        give_terminal(agent);
+        // It may have been stopped for touching the terminal before it was its own.
+        signal::killpg(agent, Signal::SIGCONT).ok();
+        self.run.write_running(&Running {
+            agent: Some(agent.as_raw()),
+            ..running.clone()
+        })?;
+        Ok(agent)
+    }
+
+    /// Waits for the agent's end; the flag says that we were hung up meanwhile.
+    fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, bool)> {
+        let mut hung_up = false;
+        loop {
+            while let Some(status) = changed(agent)? {
+                match status {
+                    WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
+                        self.resume(agent, None);
+                    }
+                    WaitStatus::Stopped(..) if !hung_up => self.lend_shell(agent, &mut signals)?,
+                    WaitStatus::Exited(_, status) => {
+                        let exit = Exit {
+                            status: Some(status),
+                            at: now(),
+                            ..Exit::default()
+                        };
+                        self.run.write_exit(&exit)?;
+                        return Ok((exit, hung_up));
+                    }
+                    WaitStatus::Signaled(_, signal, _) => {
+                        let exit = Exit {
+                            signal: Some(signal as i32),
+                            at: now(),
+                            ..Exit::default()
+                        };
+                        self.run.write_exit(&exit)?;
+                        return Ok((exit, hung_up));
+                    }
+                    _ => {}
+                }
+            }
+            for received in signals.wait() {
+                // ^C and ^Z typed while the agent is not in front are not for it.
+                if received == SIGHUP || received == SIGTERM {
+                    hung_up = true;
+                    end(agent, received);
+                }
+            }
+        }
+    }
+
+    /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
+    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<()> {
+        let agents = self
+            .terminal
+            .as_ref()
+            .and_then(|_| termios::tcgetattr(io::stdin()).ok());
+        self.take_terminal();
+        writeln!(
+            io::stdout(),
+            "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
+        )?;
+        let shell = self
+            .command(&self.launch.shell)
+            .process_group(0)
+            .spawn()
+            .context("could not start the shell")?;
+        let shell = Pid::from_raw(i32::try_from(shell.id())?);
+        give_terminal(shell);
+        signal::killpg(shell, Signal::SIGCONT).ok();
+        'shell: loop {
+            while let Some(status) = changed(shell)? {
+                match status {
+                    WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break 'shell,
+                    WaitStatus::Stopped(..) => {
+                        signal::killpg(shell, Signal::SIGCONT).ok();
+                    }
+                    _ => {}
+                }
+            }
+            for received in signals.wait() {
+                if received == SIGHUP || received == SIGTERM {
+                    signal::killpg(shell, Signal::SIGHUP).ok();
+                    signal::killpg(shell, Signal::SIGCONT).ok();
+                    end(agent, received);
+                }
+            }
+        }
+        self.resume(agent, agents.as_ref());
+        Ok(())
+    }
+
+    fn resume(&self, agent: Pid, terminal: Option<&Termios>) {
+        if let Some(terminal) = terminal {
+            self.take_terminal();
+            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
+        }
+        give_terminal(agent);
+        signal::killpg(agent, Signal::SIGCONT).ok();
+    }
+
+    fn take_terminal(&self) {
+        give_terminal(unistd::getpgrp());
+        if let Some(terminal) = &self.terminal {
+            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
+        }
+    }
+
+    /// Restores the terminal, says how the agent ended, and becomes the user's shell.
+    fn hand_over(&self, exit: &Exit) -> Result<()> {
+        self.take_terminal();
+        let agent = self
+            .launch
+            .argv
+            .first()
+            .map(|arg| arg.0.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let agent = Path::new(&agent)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let how = match exit {
+            Exit {
+                error: Some(error), ..
+            } => format!("could not be started: {error}"),
+            Exit {
+                signal: Some(signal),
+                ..
+            } => format!("was ended by signal {signal}"),
+            Exit { status, .. } => format!("exited with status {}", status.unwrap_or_default()),
+        };
+        let line = sanitize::line(&format!(
+            "{agent} {how}. To merge its work and remove the task: git flux cleanup {}",
+            self.launch.id
+        ));
+        write!(io::stdout(), "{RESET}\r\n{line}\r\n")?;
+        io::stdout().flush()?;
+        // A shell that was the agent itself is not followed by another.
+        if self.launch.shown.is_some() && exit.error.is_none() {
+            return Ok(());
+        }
+        Err(self.command(&self.launch.shell).arg("-l").exec()).with_context(|| {
+            let shell = self.launch.shell.as_bytes();
+            format!("could not start '{}'", String::from_utf8_lossy(shell))
+        })
+    }
+}
+
+/// What has become of a child since the last time, without waiting.
+fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+        Ok(WaitStatus::StillAlive) => Ok(None),
+        Ok(status) => Ok(Some(status)),
+        Err(nix::errno::Errno::EINTR) => Ok(None),
+        Err(error) => Err(error).context("could not wait for the agent"),
+    }
+}
+
+/// Asks a job to end, and after [`PATIENCE`] does not ask.
+fn end(job: Pid, received: i32) {
+    let asked = if received == SIGTERM {
+        Signal::SIGTERM
+    } else {
+        Signal::SIGHUP
+    };
+    signal::killpg(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+    thread::spawn(move || {
+        thread::sleep(PATIENCE);
+        signal::killpg(job, Signal::SIGKILL).ok();
+    });
+}
+
+/// Makes `group` the terminal's foreground group. There may be no terminal any more.
+fn give_terminal(group: Pid) {
+    // From the background this would stop us; blocked, it is allowed. The mask
+    // is put back at once, since children inherit it.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTTOU);
+    if mask.thread_block().is_ok() {
+        unistd::tcsetpgrp(io::stdin(), group).ok();
+        mask.thread_unblock().ok();
+    }
+}

@@ -1,0 +1,103 @@
+//! Agents: programs that are given a task. What differs between them is data.
+
+pub(crate) mod launch;
+pub(crate) mod launcher;
+pub(crate) mod prompt;
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// How an agent is given its prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prompt {
+    /// As the last argument, after `--`, so that it may begin with a dash.
+    AfterDashes,
+    /// As the last argument.
+    Last,
+    /// Printed for the person who works in the pane.
+    Shown,
+}
+
+/// A known agent.
+struct Known {
+    name: &'static str,
+    /// The program and its options.
+    argv: &'static [&'static str],
+    prompt: Prompt,
+}
+
+/// The agents known from the start. Seen with: claude 2.1.197.
+const KNOWN: &[Known] = &[
+    Known {
+        name: "claude",
+        argv: &["claude", "--dangerously-skip-permissions"],
+        prompt: Prompt::AfterDashes,
+    },
+    // The user's shell: its argv is empty here, since it is not the same for everybody.
+    Known {
+        name: "shell",
+        argv: &[],
+        prompt: Prompt::Shown,
+    },
+];
+
+/// An agent, ready to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Agent {
+    pub(crate) name: String,
+    pub(crate) argv: Vec<OsString>,
+    pub(crate) prompt: Prompt,
+}
+
+impl Agent {
+    /// The agent of this name; `command` is what `flux.<name>.command` says.
+    pub(crate) fn find(name: &str, command: Option<Vec<String>>) -> Option<Self> {
+        let known = KNOWN.iter().find(|known| known.name == name);
+        let argv: Vec<OsString> = match (command, known) {
+            (Some(words), _) => words.into_iter().map(OsString::from).collect(),
+            (None, Some(known)) if known.argv.is_empty() => vec![shell()],
+            (None, Some(known)) => known.argv.iter().map(OsString::from).collect(),
+            (None, None) => return None,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            argv,
+            prompt: known.map_or(Prompt::Last, |known| known.prompt),
+        })
+    }
+
+    /// Where its program is on PATH.
+    pub(crate) fn program(&self) -> Option<PathBuf> {
+        which(Path::new(self.argv.first()?))
+    }
+}
+
+/// The names of all known agents.
+pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
+    KNOWN.iter().map(|known| known.name)
+}
+
+/// The user's shell.
+pub(crate) fn shell() -> OsString {
+    env::var_os("SHELL")
+        .filter(|shell| !shell.is_empty())
+        .unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// The file that running `program` would execute.
+fn which(program: &Path) -> Option<PathBuf> {
+    let executable = |path: &Path| {
+        path.metadata()
+            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
+    if program.components().count() > 1 {
+        let path = std::path::absolute(program).ok()?;
+        return executable(&path).then_some(path);
+    }
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|path| path.is_absolute() && executable(path))
+}

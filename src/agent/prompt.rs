@@ -1,0 +1,79 @@
+//! What an agent is told: the task, where it is, and what is expected of its work.
+
+use std::borrow::Cow;
+
+/// The template that every task carries unless `flux.template` names another.
+pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
+
+/// Replaces every `{{name}}` that `values` knows, in one pass: what a value
+/// contains is never looked at again.
+pub(crate) fn fill(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.windows(2).position(|w| w == b"{{") {
+        let (before, from) = rest.split_at(at);
+        out.extend_from_slice(before);
+        let known = values.iter().find_map(|(name, value)| {
+            let after = from[2..]
+                .strip_prefix(name.as_bytes())?
+                .strip_prefix(b"}}".as_slice())?;
+            Some((value, after))
+        });
+        rest = if let Some((value, after)) = known {
+            out.extend_from_slice(value);
+            after
+        } else {
+            out.extend_from_slice(&from[..1]);
+            &from[1..]
+        };
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The description's first line with text, for tables.
+pub(crate) fn title(prompt: &[u8]) -> String {
+    let text: Cow<'_, str> = String::from_utf8_lossy(prompt);
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(template: &str, expected: &str) {
+        let values: [(&str, &[u8]); 2] = [
+            ("task", b"do {{branch}} {{task}}"),
+            ("branch", b"feature/x"),
+        ];
+        assert_eq!(
+            String::from_utf8(fill(template.as_bytes(), &values)).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn placeholders_are_filled_once() {
+        case(
+            "{{task}} on {{branch}}",
+            "do {{branch}} {{task}} on feature/x",
+        );
+        case("{{{branch}}}", "{feature/x}");
+        case("{{unknown}} {{ {{branch", "{{unknown}} {{ {{branch");
+        case("", "");
+    }
+
+    #[test]
+    fn the_template_uses_every_placeholder() {
+        for name in ["task", "worktree", "branch", "base", "project"] {
+            assert!(TEMPLATE.contains(&format!("{{{{{name}}}}}")), "{name}");
+        }
+    }
+}

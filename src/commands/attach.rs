@@ -1,0 +1,95 @@
+//! `git flux attach`
+
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::{choose, settled, status::readable, ui};
+use crate::agent::Agent;
+use crate::agent::launch::Launch;
+use crate::failure::Failure;
+use crate::git::Transaction;
+use crate::lifecycle::{Flux, observe::Panes};
+use crate::store::{self, Stored};
+use crate::task::{Target, Task};
+use crate::tmux::{pane, target};
+use crate::ui::shown;
+
+/// Go to the pane or session of a task
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The task: its id, or the beginning of it
+    task: Option<String>,
+}
+
+impl Attach {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(ui(false))?;
+        let store = settled(&flux)?;
+        let stored = choose(&flux, &store, self.task.as_deref(), "attach")?;
+        let task = readable(stored)?;
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(Failure::new("attach needs a terminal")
+                .hint(format!("git flux status {}", task.id))
+                .into());
+        }
+        let panes = Panes::of([task].into_iter())?;
+        match (&task.target, panes.find(task)) {
+            (Some(target), Some(pane)) => pane::attach(target, &pane.session),
+            _ => {
+                let target = reopen(&flux, stored, task)?;
+                pane::attach(&target, &target.session)
+            }
+        }
+    }
+}
+
+/// Offers a session with a shell for a task whose pane is gone.
+fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
+    let id = &task.id;
+    if !task.worktree.exists() {
+        return Err(Failure::new(format!(
+            "the worktree of '{id}' is gone: '{}'",
+            shown(&task.worktree)
+        ))
+        .hint("git worktree list")
+        .hint(format!("git flux status {id}"))
+        .into());
+    }
+    let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");
+    if !flux.ui.can_ask() || !flux.ui.confirm(question, true)? {
+        return Err(Failure::declined(String::new()).into());
+    }
+    let lock = flux.lock_task(id)?;
+    let run = flux.run_dir(id);
+    let name = target::session_name(&flux.repo.project(), id);
+    let place = target::choose(Some(crate::task::Layout::Session), false, name)?;
+    let agent = Agent::find("shell", None).context("there is no agent 'shell'")?;
+    let program = agent.program().context("your shell is not on PATH")?;
+    let prompt = store::prompt(&flux.repo, &stored.oid)?;
+    let launch = Launch::new(task, &agent, &program, &[], &prompt, flux.repo.home(), &run);
+    run.begin_again()?;
+    run.write_launch(&launch, &prompt)?;
+    let launcher = std::env::current_exe().context("could not tell where git flux itself is")?;
+    let file = run.launch();
+    let argv = [launcher.as_os_str(), OsStr::new("__run"), file.as_os_str()];
+    let opened = target::open(
+        &place,
+        id,
+        flux.repo.common_dir(),
+        &task.worktree,
+        &argv,
+        &lock,
+    )?;
+    let task = task.running_in(Some(opened.target.clone()));
+    store::advance(
+        &flux.repo,
+        &stored.oid,
+        &task,
+        Transaction::default(),
+        &lock,
+    )?;
+    Ok(opened.target)
+}

@@ -1,0 +1,86 @@
+//! `git flux diff`
+
+use std::ffi::OsString;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::{choose, status::readable, ui};
+use crate::failure::Failure;
+use crate::git::{Git, changes, worktree};
+use crate::lifecycle::Flux;
+use crate::store::Store;
+use crate::ui::shown;
+
+/// Show what a task changed since its base, uncommitted and untracked included
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The task: its id, or the beginning of it
+    task: Option<String>,
+    /// Arguments for git diff
+    #[arg(last = true, value_name = "GIT DIFF ARGS")]
+    args: Vec<OsString>,
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(ui(false))?;
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let task = readable(choose(&flux, &store, self.task.as_deref(), "diff")?)?;
+        if !task.worktree.join(".git").exists() {
+            return Err(Failure::new(format!(
+                "the worktree of '{}' is gone: '{}'",
+                task.id,
+                shown(&task.worktree)
+            ))
+            .hint(format!("git diff {} {}", task.base, task.branch))
+            .into());
+        }
+        // Untracked files are in a diff once an index knows of them: an index of our own.
+        let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
+        let index = scratch.path().join("index");
+        let untracked: Vec<_> = changes(&task.worktree, false)?
+            .into_iter()
+            .filter(|change| change.untracked())
+            .collect();
+        let mut git = vec![OsString::from("diff")];
+        let known = worktree::index(&task.worktree)?;
+        if !untracked.is_empty() {
+            fs::copy(&known, &index)
+                .with_context(|| format!("could not read '{}'", known.display()))?;
+            let mut paths = Vec::new();
+            for change in &untracked {
+                use std::os::unix::ffi::OsStrExt as _;
+                paths.extend_from_slice(change.path.as_os_str().as_bytes());
+                paths.push(0);
+            }
+            let add = [
+                "--literal-pathspecs",
+                "add",
+                "--intent-to-add",
+                "--pathspec-from-file=-",
+                "--pathspec-file-nul",
+            ];
+            Git::new(&task.worktree, add)
+                .env("GIT_INDEX_FILE", &index)
+                .input(paths)
+                .run()?;
+        }
+        git.push(task.base.clone().into());
+        git.extend(self.args);
+        let diff = Git::reading(&task.worktree, git);
+        let diff = if untracked.is_empty() {
+            diff
+        } else {
+            diff.env("GIT_INDEX_FILE", &index)
+        };
+        match diff.in_foreground()? {
+            0 => Ok(()),
+            // --exit-code, or a wrong option: git has said what it had to say.
+            code => Err(Failure::new(String::new())
+                .code(u8::try_from(code).unwrap_or(1))
+                .into()),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `git flux list`
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use console::{Style, measure_text_width, truncate_str};
+
+use super::object::{self, Lines};
+use super::ui;
+use crate::git::Repo;
+use crate::lifecycle::{Flux, observe};
+use crate::sanitize;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::task::{State, Status, Task};
+use crate::tmux::pane;
+use crate::ui::{Ui, shown};
+
+/// List all tasks: state, age, what has changed, description
+#[derive(Debug, Default, Args)]
+pub(crate) struct List {
+    /// List the tasks of every repository that has a pane on this tmux server
+    #[arg(long)]
+    everywhere: bool,
+    /// Print an array of task objects
+    #[arg(long, conflicts_with = "porcelain")]
+    json: bool,
+    /// Print stable lines for programs
+    #[arg(long)]
+    porcelain: bool,
+    /// End each line of --porcelain with NUL instead of a newline
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
+}
+
+/// One row: a task, or a record that cannot be read.
+enum Row {
+    Task(Box<Status>),
+    Broken { id: String, error: String },
+}
+
+/// The rows of one repository.
+struct Rows {
+    project: String,
+    rows: Vec<Row>,
+}
+
+impl List {
+    pub(crate) fn run(self) -> Result<()> {
+        let ui = ui(false);
+        let repositories = if self.everywhere {
+            everywhere(&ui)?
+        } else {
+            vec![rows(&Flux::open(ui.clone())?)?]
+        };
+        let all = || repositories.iter().flat_map(|repository| &repository.rows);
+        if self.json {
+            let objects: Vec<_> = all()
+                .map(|row| match row {
+                    Row::Task(status) => object::json(status),
+                    Row::Broken { id, error } => object::broken(id, error),
+                })
+                .collect();
+            return ui.data(serde_json::to_string_pretty(&objects)?);
+        }
+        if self.porcelain {
+            let mut lines = Lines::new(self.nul);
+            for row in all() {
+                match row {
+                    Row::Task(status) => lines.task(status),
+                    Row::Broken { id, error } => lines.broken(id, error),
+                }
+            }
+            return ui.bytes(&lines.into_bytes());
+        }
+        if all().next().is_none() {
+            ui.status("no tasks");
+            ui.hint("git flux run \"<what is to be done>\"");
+            return Ok(());
+        }
+        for repository in &repositories {
+            if self.everywhere {
+                ui.data(
+                    Style::new()
+                        .bold()
+                        .apply_to(sanitize::line(&repository.project)),
+                )?;
+            }
+            print_table(&ui, &repository.rows)?;
+        }
+        Ok(())
+    }
+}
+
+fn rows(flux: &Flux) -> Result<Rows> {
+    let _spinner = flux.ui.spinner("looking at the worktrees");
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let tasks: Vec<&Task> = store
+        .tasks
+        .iter()
+        .filter_map(|stored| stored.task.as_ref().ok())
+        .collect();
+    let mut statuses = if tasks.is_empty() {
+        Vec::new()
+    } else {
+        observe::statuses(flux, &store, &tasks)?
+    }
+    .into_iter();
+    let mut rows = Vec::new();
+    for stored in &store.tasks {
+        rows.push(match &stored.task {
+            Ok(_) => Row::Task(Box::new(
+                statuses.next().context("a task was not looked at")?,
+            )),
+            Err(error) => Row::Broken {
+                id: stored.id.to_string(),
+                error: format!("{error:#}"),
+            },
+        });
+    }
+    rows.sort_by_key(|row| match row {
+        Row::Task(status) => status.task.created,
+        Row::Broken { .. } => u64::MAX,
+    });
+    Ok(Rows {
+        project: flux.repo.home().to_string_lossy().into_owned(),
+        rows,
+    })
+}
+
+/// The repositories that have a task's pane on this server, found by the options on the panes.
+fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
+    let mut found = BTreeSet::new();
+    found.extend(pane::list(None)?.into_iter().filter_map(|pane| pane.repo));
+    let mut repositories = Vec::new();
+    for common_dir in found {
+        // A pane may outlive its repository, and its option may have been tampered with.
+        match Repo::open_at(&common_dir).and_then(|repo| {
+            let settings = Settings::load(repo.common_dir())?;
+            rows(&Flux {
+                repo,
+                settings,
+                ui: ui.clone(),
+            })
+        }) {
+            Ok(rows) => repositories.push(rows),
+            Err(error) => ui.warning(format_args!(
+                "'{}' cannot be listed: {error:#}",
+                shown(&common_dir)
+            )),
+        }
+    }
+    Ok(repositories)
+}
+
+const HEAD: [&str; 6] = ["TASK", "STATE", "AGE", "FILES", "COMMITS", "DESCRIPTION"];
+
+fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, now)).collect();
+    let mut widths = HEAD.map(str::len);
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(measure_text_width(cell));
+        }
+    }
+    // What does not fit is taken from the description first, then from the id.
+    let limit = ui.width().unwrap_or(usize::MAX);
+    let others: usize = widths[1..5].iter().sum::<usize>() + 2 * 5;
+    widths[0] = widths[0].min(limit.saturating_sub(others + 12)).max(8);
+    widths[5] = limit.saturating_sub(others + widths[0]).min(widths[5]);
+    let line = |cells: &[String; 6], style: &Style| {
+        let mut line = String::new();
+        for (at, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
+            let cell = truncate_str(cell, width, "…");
+            let pad = width.saturating_sub(measure_text_width(&cell));
+            let cell = if at == 1 {
+                style.apply_to(&cell).to_string()
+            } else {
+                cell.into_owned()
+            };
+            line.push_str(&cell);
+            line.push_str(&" ".repeat(pad + 2));
+        }
+        let line = line.trim_end().to_owned();
+        if limit == usize::MAX {
+            line
+        } else {
+            truncate_str(&line, limit, "").into_owned()
+        }
+    };
+    ui.data(line(&HEAD.map(str::to_owned), &Style::new()))?;
+    for (row, cells) in rows.iter().zip(&cells) {
+        ui.data(line(cells, &style(row)))?;
+    }
+    ui.status("");
+    ui.hint("git flux attach <task>, git flux status <task>, git flux cleanup <task>");
+    Ok(())
+}
+
+fn style(row: &Row) -> Style {
+    let plain = Style::new();
+    match row {
+        Row::Broken { .. } => plain.red().bold(),
+        Row::Task(status) => match &status.state {
+            State::Running(_) => plain.green(),
+            State::Starting | State::Removing => plain.cyan(),
+            State::Ended(exit) if exit.status == Some(0) => plain.blue(),
+            State::Ended(_) | State::Lost | State::Unknown => plain.yellow(),
+            State::Interrupted | State::NoWorktree | State::NoBranch => plain.red().bold(),
+        },
+    }
+}
+
+fn cells(row: &Row, now: u64) -> [String; 6] {
+    let unknown = || "?".to_owned();
+    match row {
+        Row::Broken { id, error } => {
+            let error = format!("its record cannot be read: {error}");
+            [
+                id.clone(),
+                "broken".to_owned(),
+                unknown(),
+                unknown(),
+                unknown(),
+                sanitize::line(&error),
+            ]
+        }
+        Row::Task(status) => {
+            let files = status.changes.map_or_else(unknown, |c| {
+                (c.staged.max(c.unstaged) + c.untracked + c.conflicted).to_string()
+            });
+            let commits = match (status.ahead, status.behind) {
+                (Some(ahead), Some(0)) => format!("+{ahead}"),
+                (Some(ahead), Some(behind)) => format!("+{ahead} -{behind}"),
+                _ => unknown(),
+            };
+            let age = age(now.saturating_sub(status.task.created));
+            [
+                status.task.id.to_string(),
+                status.state.label(),
+                age,
+                files,
+                commits,
+                sanitize::line(&status.task.title),
+            ]
+        }
+    }
+}
+
+/// A time span in one unit: `5s`, `3m`, `2h`, `9d`.
+pub(super) fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,142 @@
+//! One file per command: its arguments at the head, then ask, tell the story, print.
+
+mod attach;
+mod cleanup;
+mod diff;
+mod list;
+mod object;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::agent::launcher;
+use crate::failure::{Failure, USAGE};
+use crate::lifecycle::Flux;
+use crate::lifecycle::recover::recover;
+use crate::sanitize;
+use crate::store::{Store, Stored};
+use crate::ui::Ui;
+
+/// Run coding agents in parallel on one repository
+///
+/// Each task gets a branch, a worktree and a tmux pane or session of its own,
+/// in which an agent works on it. When the work is done, 'git flux cleanup'
+/// merges it back and removes everything.
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-flux",
+    bin_name = "git flux",
+    version,
+    propagate_version = false,
+    infer_subcommands = false,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    List(list::List),
+    Status(status::StatusOf),
+    Attach(attach::Attach),
+    Diff(diff::Diff),
+    Cleanup(cleanup::Cleanup),
+    /// Start the agent of a task in its pane
+    #[command(name = "__run", hide = true)]
+    Launcher {
+        /// The launch file
+        file: PathBuf,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever it could not do.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            None => list::List::default().run(),
+            Some(Command::Run(args)) => args.run(),
+            Some(Command::List(args)) => args.run(),
+            Some(Command::Status(args)) => args.run(),
+            Some(Command::Attach(args)) => args.run(),
+            Some(Command::Diff(args)) => args.run(),
+            Some(Command::Cleanup(args)) => args.run(),
+            Some(Command::Launcher { file }) => launcher::run(&file),
+        }
+    }
+}
+
+/// The tasks, after those have been settled whose last command died.
+fn settled(flux: &Flux) -> Result<Store> {
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    if recover(flux, &store)? {
+        Store::load(&flux.repo, &flux.settings)
+    } else {
+        Ok(store)
+    }
+}
+
+/// The task that is meant: the one named, else the one whose worktree we stand
+/// in, else the one that is picked.
+fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
+    if let Some(name) = name {
+        return store.find(name);
+    }
+    let here = flux.repo.current();
+    let stands_in = |stored: &&Stored| {
+        stored
+            .task
+            .as_ref()
+            .is_ok_and(|task| Some(task.worktree.as_path()) == here)
+    };
+    if let Some(stored) = store.tasks.iter().find(stands_in) {
+        return Ok(stored);
+    }
+    if store.tasks.is_empty() {
+        return Err(Failure::new("there are no tasks")
+            .hint("git flux run \"<what is to be done>\"")
+            .into());
+    }
+    if !flux.ui.can_ask() {
+        return Err(Failure::new(
+            "which task? this is not the worktree of one, and nobody can be asked",
+        )
+        .hint(format!("git flux {verb} <task>"))
+        .hint("git flux list")
+        .code(USAGE)
+        .into());
+    }
+    let line = |stored: &Stored| match &stored.task {
+        Ok(task) => format!("{}  {}", stored.id, sanitize::line(&task.title)),
+        Err(_) => format!("{}  (its record cannot be read)", stored.id),
+    };
+    let items: Vec<String> = store.tasks.iter().map(line).collect();
+    Ok(&store.tasks[flux
+        .ui
+        .pick(format_args!("Which task to {verb}?"), &items)?])
+}
+
+/// A way of talking that suits `--quiet`.
+fn ui(quiet: bool) -> Ui {
+    Ui { quiet }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,139 @@
+//! A task as programs read it: one JSON object everywhere, and stable lines.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::task::{State, Status};
+
+/// The task object. Field names are stable; what is not known is `null`.
+pub(super) fn json(status: &Status) -> Value {
+    let task = &status.task;
+    let target = task.target.as_ref().map(|target| {
+        json!({ "kind": target.kind.name(), "session": target.session, "window": target.window, "pane": target.pane })
+    });
+    let exit = match &status.state {
+        State::Ended(exit) => {
+            json!({ "status": exit.status, "signal": exit.signal, "at": exit.at })
+        }
+        _ => Value::Null,
+    };
+    json!({
+        "id": task.id.as_str(),
+        "title": task.title,
+        "phase": task.phase.name(),
+        "state": status.state.name(),
+        "stateSource": status.state.source(),
+        "agent": task.agent,
+        "branch": task.branch,
+        "base": task.base,
+        "into": task.into,
+        "worktree": task.worktree.to_string_lossy(),
+        "created": task.created,
+        "target": target,
+        "ahead": status.ahead,
+        "behind": status.behind,
+        "changes": status.changes,
+        "exit": exit,
+    })
+}
+
+/// The object of a task whose record cannot be read.
+pub(super) fn broken(id: &str, error: &str) -> Value {
+    json!({
+        "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record", "agent": null, "branch": null,
+        "base": null, "into": null, "worktree": null, "created": null, "target": null, "ahead": null, "behind": null,
+        "changes": null, "exit": null, "error": error,
+    })
+}
+
+/// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
+/// empty one; `end` is a newline or, for any name whatever, NUL.
+#[derive(Debug)]
+pub(super) struct Lines {
+    end: u8,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn new(nul: bool) -> Self {
+        Self {
+            end: if nul { 0 } else { b'\n' },
+            bytes: Vec::new(),
+        }
+    }
+
+    fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes.push(b' ');
+        // A newline in a value would be another line; with -z it is itself.
+        let newline = self.end == b'\n';
+        for &byte in value.as_ref() {
+            if newline && byte == b'\n' {
+                self.bytes.extend_from_slice(b"\\n");
+            } else {
+                self.bytes.push(byte);
+            }
+        }
+        self.bytes.push(self.end);
+    }
+
+    pub(super) fn task(&mut self, status: &Status) {
+        let task = &status.task;
+        self.line("task", task.id.as_str());
+        self.line("state", status.state.name());
+        if let State::Ended(exit) = &status.state {
+            if let Some(code) = exit.status {
+                self.line("status", code.to_string());
+            }
+            if let Some(signal) = exit.signal {
+                self.line("signal", signal.to_string());
+            }
+        }
+        self.line("phase", task.phase.name());
+        self.line("agent", &task.agent);
+        self.line("branch", &task.branch);
+        self.line("base", &task.base);
+        if let Some(into) = &task.into {
+            self.line("into", into);
+        }
+        self.path("worktree", &task.worktree);
+        self.line("created", task.created.to_string());
+        if let Some(target) = &task.target {
+            self.line(
+                target.kind.name(),
+                format!("{} {} {}", target.window, target.pane, target.session),
+            );
+        }
+        if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
+            self.line("commits", format!("+{ahead} -{behind}"));
+        }
+        if let Some(c) = status.changes {
+            self.line(
+                "changes",
+                format!(
+                    "{} {} {} {}",
+                    c.staged, c.unstaged, c.untracked, c.conflicted
+                ),
+            );
+        }
+        self.line("title", &task.title);
+        self.bytes.push(self.end);
+    }
+
+    pub(super) fn broken(&mut self, id: &str, error: &str) {
+        self.line("task", id);
+        self.line("state", "broken");
+        self.line("error", error);
+        self.bytes.push(self.end);
+    }
+
+    fn path(&mut self, key: &str, path: &Path) {
+        use std::os::unix::ffi::OsStrExt as _;
+        self.line(key, path.as_os_str().as_bytes());
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}

@@ -1,0 +1,215 @@
+//! `git flux status`
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use console::Style;
+use serde_json::json;
+
+use super::{choose, list::age, object, ui};
+use crate::git::{Change, changes};
+use crate::lifecycle::{Flux, observe};
+use crate::sanitize;
+use crate::store::{Store, Stored};
+use crate::task::{Layout, State, Status, Task};
+use crate::tmux::pane;
+use crate::ui::shown;
+
+/// How many lines of the pane are shown.
+const SCREEN: usize = 15;
+/// How many changed files are shown.
+const FILES: usize = 20;
+
+/// Show one task in detail, with the last lines of its screen
+#[derive(Debug, Args)]
+pub(crate) struct StatusOf {
+    /// The task: its id, or the beginning of it
+    task: Option<String>,
+    /// Print a task object
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusOf {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(ui(false))?;
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let stored = choose(&flux, &store, self.task.as_deref(), "status")?;
+        let task = readable(stored)?;
+        let status = observe::statuses(&flux, &store, &[task])?
+            .pop()
+            .context("the task was not looked at")?;
+        let panes = observe::Panes::of([task].into_iter());
+        let target = task
+            .target
+            .as_ref()
+            .filter(|_| panes.as_ref().is_ok_and(|panes| panes.find(task).is_some()));
+        let screen = target
+            .map(|target| pane::capture(target, SCREEN))
+            .transpose()?;
+        let files = if status.changes.is_some() {
+            changes(&task.worktree, false)?
+        } else {
+            Vec::new()
+        };
+        if self.json {
+            let mut object = object::json(&status);
+            object["files"] = files
+                .iter()
+                .map(|f| json!({ "code": code(f), "path": f.path.to_string_lossy() }))
+                .collect();
+            object["screen"] = json!(screen);
+            return flux.ui.data(serde_json::to_string_pretty(&object)?);
+        }
+        show(&flux, &status, &files, screen.as_deref())
+    }
+}
+
+/// The task of a record that can be read.
+///
+/// # Errors
+/// What is wrong with the record.
+pub(super) fn readable(stored: &Stored) -> Result<&Task> {
+    stored.task.as_ref().map_err(|error| {
+        crate::failure::Failure::new(format!(
+            "the record of '{}' cannot be read: {error:#}",
+            stored.id
+        ))
+        .hint(format!(
+            "git cat-file -p refs/flux/tasks/{}:task.json",
+            stored.id
+        ))
+        .into()
+    })
+}
+
+fn code(change: &Change) -> String {
+    change
+        .code
+        .map(|b| if b == b'.' { ' ' } else { char::from(b) })
+        .iter()
+        .collect()
+}
+
+fn show(flux: &Flux, status: &Status, files: &[Change], screen: Option<&[String]>) -> Result<()> {
+    let task = &status.task;
+    let bold = Style::new().bold();
+    let field = |name: &str, value: &str| {
+        flux.ui.data(format_args!(
+            "{:<10} {}",
+            format!("{name}:"),
+            sanitize::line(value)
+        ))
+    };
+    flux.ui
+        .data(bold.apply_to(format!("{}  {}", task.id, sanitize::line(&task.title))))?;
+    field("State", &health(status))?;
+    field("Agent", &task.agent)?;
+    if let Some(target) = &task.target {
+        let value = match target.kind {
+            Layout::Session => format!("session {}", target.session),
+            Layout::Pane => format!("pane {} in session {}", target.pane, target.session),
+            Layout::Window => format!("window {} in session {}", target.window, target.session),
+        };
+        field(
+            "Target",
+            &if screen.is_some() {
+                value
+            } else {
+                format!("{value} (closed)")
+            },
+        )?;
+    }
+    field("Worktree", &shown(&task.worktree))?;
+    field("Branch", &task.branch)?;
+    field("Base", &task.base[..task.base.len().min(12)])?;
+    let against = task.into.as_deref().unwrap_or("its base");
+    if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
+        field(
+            "Commits",
+            &format!("{ahead} ahead of {against}, {behind} behind"),
+        )?;
+    }
+    match status.changes {
+        Some(changes) if changes.none() => field("Changes", "none uncommitted")?,
+        Some(_) => field(
+            "Changes",
+            &format!("{} uncommitted", count(files.len(), "file")),
+        )?,
+        None => field("Changes", "unknown")?,
+    }
+    for file in files.iter().take(FILES) {
+        flux.ui
+            .data(format_args!("  {} {}", code(file), shown(&file.path)))?;
+    }
+    if files.len() > FILES {
+        flux.ui
+            .data(format_args!("  … and {} more", files.len() - FILES))?;
+    }
+    if let Some(lines) = screen.filter(|lines| !lines.is_empty()) {
+        flux.ui.data("")?;
+        flux.ui.data(bold.apply_to("Screen"))?;
+        for line in lines {
+            flux.ui.data(format_args!("  {}", sanitize::line(line)))?;
+        }
+    }
+    flux.ui.data("")?;
+    flux.ui.data(bold.apply_to("Next"))?;
+    for (command, what) in next(status) {
+        flux.ui.data(format_args!("  {command:<44} {what}"))?;
+    }
+    Ok(())
+}
+
+/// `1 file`, `2 files`
+pub(super) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn health(status: &Status) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let ago = |then: u64| age(now.saturating_sub(then));
+    match &status.state {
+        State::Running(Some(since)) => format!("running for {}", ago(*since)),
+        State::Ended(exit) => {
+            let how = match exit {
+                _ if exit.error.is_some() => format!(
+                    "could not be started: {}",
+                    exit.error.as_deref().unwrap_or_default()
+                ),
+                _ if exit.signal.is_some() => {
+                    format!("ended by signal {}", exit.signal.unwrap_or_default())
+                }
+                _ => format!("exited with status {}", exit.status.unwrap_or_default()),
+            };
+            format!("{how}, {} ago", ago(exit.at))
+        }
+        State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
+        State::Interrupted => format!(
+            "interrupted while {}: the next command that changes anything settles it",
+            status.task.phase.name()
+        ),
+        State::NoWorktree => "broken: its worktree is gone".to_owned(),
+        State::NoBranch => "broken: its branch is gone".to_owned(),
+        State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
+        other => other.name().to_owned(),
+    }
+}
+
+fn next(status: &Status) -> Vec<(String, &'static str)> {
+    let id = &status.task.id;
+    let mut next = Vec::new();
+    match status.state {
+        State::NoWorktree | State::NoBranch => {
+            next.push(("git worktree list".to_owned(), "where it may have gone"));
+        }
+        State::Running(_) => next.push((format!("git flux attach {id}"), "watch it, talk to it")),
+        _ => next.push((format!("git flux attach {id}"), "a shell in its worktree")),
+    }
+    next.push((format!("git flux diff {id}"), "what it has changed"));
+    next.push((format!("git flux cleanup {id}"), "merge it and remove it"));
+    next
+}

@@ -1,0 +1,123 @@
+//! What can go wrong, as the user sees it.
+//!
+//! Everything below returns `anyhow::Result`. Where the user can do something
+//! about an error, a [`Failure`] travels inside it: it survives any number of
+//! contexts, and `main` takes hint and exit code from it.
+
+use std::fmt;
+
+/// Could not do it, or refused to.
+pub(crate) const REFUSED: u8 = 1;
+/// The command line was wrong; clap uses the same code.
+pub(crate) const USAGE: u8 = 2;
+/// Stopped at merge conflicts; nothing was touched.
+pub(crate) const CONFLICTS: u8 = 3;
+/// The user declined, or interrupted.
+pub(crate) const DECLINED: u8 = 130;
+
+/// An error with a hint that can be pasted and an exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hints: Vec<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// A refusal (exit code 1).
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hints: Vec::new(),
+            code: REFUSED,
+        }
+    }
+
+    /// The user said no, or pressed ^C: exit code 130.
+    pub(crate) fn declined(message: impl Into<String>) -> Self {
+        Self::new(message).code(DECLINED)
+    }
+
+    /// Adds a line that says what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Replaces the exit code.
+    pub(crate) fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The exit code that belongs to `error`.
+pub(crate) fn code(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<Failure>().map_or(REFUSED, |f| f.code)
+}
+
+/// The lines to show for `error`, each with its label: `error`, `caused by`, `hint`.
+///
+/// Git's own messages carry labels already (`fatal:`, `error:`); those of a
+/// cause are shown as they are, one line each.
+pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    for (depth, cause) in error.chain().enumerate() {
+        let label = if depth == 0 { "error" } else { "  caused by" };
+        for line in cause.to_string().lines().filter(|l| !l.trim().is_empty()) {
+            lines.push((label, line.to_owned()));
+        }
+    }
+    // A Failure used as anyhow *context* is not in the chain under its own type.
+    let outer = error.downcast_ref::<Failure>();
+    let inner = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Failure>());
+    let inner = inner.filter(|failure| !outer.is_some_and(|outer| std::ptr::eq(outer, *failure)));
+    for failure in outer.into_iter().chain(inner) {
+        lines.extend(failure.hints.iter().map(|hint| ("hint", hint.clone())));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_failure_is_found_through_any_number_of_contexts() {
+        let failure = Failure::new("conflicts").hint("git status").code(CONFLICTS);
+        let error = anyhow::Error::new(failure)
+            .context("merging")
+            .context("cleaning up");
+        assert_eq!(code(&error), CONFLICTS);
+        assert_eq!(
+            lines(&error),
+            [
+                ("error", "cleaning up".to_owned()),
+                ("  caused by", "merging".to_owned()),
+                ("  caused by", "conflicts".to_owned()),
+                ("hint", "git status".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failure_as_context_keeps_its_hint_and_code() {
+        let cause: anyhow::Result<()> = Err(anyhow::anyhow!("fatal: no"));
+        let error = cause
+            .context(Failure::new("could not").hint("try").code(3))
+            .unwrap_err();
+        assert_eq!(code(&error), 3);
+        assert_eq!(lines(&error).last(), Some(&("hint", "try".to_owned())));
+    }
+}

@@ -1,0 +1,136 @@
+//! What differs in a worktree from its `HEAD`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Git;
+use crate::task::Changes;
+
+/// One changed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The two letters of `git status --short`.
+    pub(crate) code: [u8; 2],
+    pub(crate) path: PathBuf,
+}
+
+impl Change {
+    pub(crate) fn untracked(&self) -> bool {
+        self.code == *b"??"
+    }
+
+    pub(crate) fn ignored(&self) -> bool {
+        self.code == *b"!!"
+    }
+
+    fn conflicted(&self) -> bool {
+        matches!(&self.code, b"DD" | b"AA" | [b'U', _] | [_, b'U'])
+    }
+}
+
+/// Everything uncommitted in the worktree at `dir`, whatever
+/// `status.showUntrackedFiles` says; with `ignored`, also ignored files.
+///
+/// `git status --porcelain=v2 -z --untracked-files=all --ignore-submodules=none --no-renames`
+///
+/// # Errors
+/// When git fails or says something unknown: unknown is never clean.
+pub(crate) fn changes(dir: &Path, ignored: bool) -> Result<Vec<Change>> {
+    let mut args = vec![
+        "status",
+        "--porcelain=v2",
+        "-z",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+        "--no-renames",
+    ];
+    if ignored {
+        args.push("--ignored=traditional");
+    }
+    parse(&Git::reading(dir, args).output()?)
+}
+
+fn parse(out: &[u8]) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for record in out.split(|&b| b == 0).filter(|r| !r.is_empty()) {
+        // The path follows a fixed number of fields and may hold spaces itself.
+        let (code, fields) = match record {
+            [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8),
+            [b'u', b' ', x, y, b' ', ..] => ([*x, *y], 10),
+            [b'?', b' ', ..] => (*b"??", 1),
+            [b'!', b' ', ..] => (*b"!!", 1),
+            [b'#', ..] => continue,
+            _ => bail!("`git status` printed an unknown record"),
+        };
+        let path = record
+            .splitn(fields + 1, |&b| b == b' ')
+            .nth(fields)
+            .context("`git status` printed a short record")?;
+        changes.push(Change {
+            code,
+            path: OsString::from_vec(path.to_vec()).into(),
+        });
+    }
+    Ok(changes)
+}
+
+/// Counts by kind. A file both staged and changed again counts in both.
+pub(crate) fn count(changes: &[Change]) -> Changes {
+    let mut counts = Changes::default();
+    for change in changes {
+        if change.ignored() {
+            continue;
+        } else if change.untracked() {
+            counts.untracked += 1;
+        } else if change.conflicted() {
+            counts.conflicted += 1;
+        } else {
+            counts.staged += usize::from(change.code[0] != b'.');
+            counts.unstaged += usize::from(change.code[1] != b'.');
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_with_every_kind_of_name() {
+        let out = b"1 M. N... 100644 100644 100644 1 2 a b\n\"c\0\
+                    1 .D N... 100644 100644 100644 1 2 gone\0\
+                    1 MM N... 100644 100644 100644 1 2 both\0\
+                    u UU N... 1 2 3 4 5 6 7 torn apart\0? \xff new\0! log\0";
+        let changes = parse(out).unwrap();
+        let paths: Vec<_> = changes
+            .iter()
+            .map(|c| c.path.to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "a b\n\"c",
+                "gone",
+                "both",
+                "torn apart",
+                "\u{fffd} new",
+                "log"
+            ]
+        );
+        let counts = count(&changes);
+        assert_eq!(
+            counts,
+            Changes {
+                staged: 2,
+                unstaged: 2,
+                untracked: 1,
+                conflicted: 1
+            }
+        );
+        assert!(parse(b"3 what\0").is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! The only place that starts `git`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Error, Result, anyhow};
+
+use crate::failure::Failure;
+use crate::interrupt;
+
+/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
+const OLDEST: (u32, u32) = (2, 38);
+
+/// git's own exit code for a usage error: the option is not known to this git.
+const GIT_USAGE: i32 = 129;
+
+/// What an outer git leaves in the environment that would make ours look at
+/// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
+const FOREIGN: [&str; 8] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+];
+
+/// One `git` process.
+#[must_use]
+pub(crate) struct Git {
+    command: Command,
+    name: String,
+    input: Option<Vec<u8>>,
+    holding: Option<File>,
+    loud: bool,
+}
+
+impl Git {
+    /// `git <arguments>` in `dir`.
+    pub(crate) fn new<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(dir: &Path, args: I) -> Self {
+        let mut command = Command::new("git");
+        command.current_dir(dir);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        let mut name = String::from("git");
+        let mut option_value = false;
+        for arg in args {
+            let arg = arg.as_ref();
+            // The name for messages: the subcommand, without -c settings before it.
+            if name == "git" && !option_value {
+                match arg.to_str() {
+                    Some("-c") => option_value = true,
+                    Some(word) if !word.starts_with('-') => {
+                        name.push(' ');
+                        name.push_str(word);
+                    }
+                    _ => {}
+                }
+            } else {
+                option_value = false;
+            }
+            command.arg(arg);
+        }
+        Self {
+            command,
+            name,
+            input: None,
+            holding: None,
+            loud: false,
+        }
+    }
+
+    /// A command that only looks: it must not take `index.lock` from an agent.
+    pub(crate) fn reading<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(dir: &Path, args: I) -> Self {
+        Self::new(dir, args).env("GIT_OPTIONAL_LOCKS", "0")
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Lets the process hold `lock` as long as it lives, so that nobody settles
+    /// a task while a child of a killed command is still at work on it.
+    ///
+    /// # Errors
+    /// When the lock's descriptor cannot be copied.
+    pub(crate) fn holding(mut self, lock: &super::Lock) -> Result<Self> {
+        self.holding = Some(lock.share()?);
+        Ok(self)
+    }
+
+    /// Shows what git says on standard error while it runs, on a terminal.
+    pub(crate) fn loud(mut self) -> Self {
+        self.loud = io::stderr().is_terminal();
+        self
+    }
+
+    /// Runs it and returns what it printed, whatever its exit code.
+    ///
+    /// # Errors
+    /// When it could not be started, was ended by a signal, or is too old.
+    pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
+        let captured = |loud| {
+            if loud {
+                Stdio::inherit()
+            } else {
+                Stdio::piped()
+            }
+        };
+        self.command
+            .stderr(captured(self.loud))
+            .stdout(Stdio::piped());
+        match (&self.input, self.holding.take()) {
+            // git reads nothing from an empty lock file, and writes nothing to
+            // standard output where it is given its input here.
+            (None, Some(lock)) => self.command.stdin(lock),
+            (None, None) => self.command.stdin(Stdio::null()),
+            (Some(_), Some(lock)) => self.command.stdin(Stdio::piped()).stdout(lock),
+            (Some(_), None) => self.command.stdin(Stdio::piped()),
+        };
+        let mut child = self
+            .command
+            .spawn()
+            .map_err(|error| not_started(error, &self.name))?;
+        if let (Some(bytes), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
+            match stdin.write_all(&bytes) {
+                // It stopped reading: its exit code says why.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("`{}` was lost", self.name))?;
+        match output.status.code() {
+            Some(GIT_USAGE) => {
+                ensure_recent()?;
+                Ok((GIT_USAGE, output))
+            }
+            Some(code) => Ok((code, output)),
+            None => {
+                interrupt::check()?;
+                let signal = output.status.signal().unwrap_or_default();
+                Err(anyhow!("`{}` was ended by signal {signal}", self.name))
+            }
+        }
+    }
+
+    /// Runs it and returns its standard output.
+    ///
+    /// # Errors
+    /// When it fails: the exit code decides, its messages become the cause.
+    pub(crate) fn output(self) -> Result<Vec<u8>> {
+        let name = self.name.clone();
+        match self.outcome()? {
+            (0, output) => Ok(output.stdout),
+            (code, output) => Err(failed(&name, code, &output.stderr)),
+        }
+    }
+
+    /// Runs it for its effect.
+    ///
+    /// # Errors
+    /// As [`Git::output`].
+    pub(crate) fn run(self) -> Result<()> {
+        self.output().map(drop)
+    }
+
+    /// Hands the terminal to it (a pager, an editor) and returns its exit code.
+    ///
+    /// # Errors
+    /// When it could not be started or was ended by a signal.
+    pub(crate) fn in_foreground(mut self) -> Result<i32> {
+        let status = self
+            .command
+            .status()
+            .map_err(|error| not_started(error, &self.name))?;
+        status
+            .code()
+            .ok_or_else(|| Failure::declined(String::new()).into())
+    }
+}
+
+/// Opens `file` in `editor` as git does, and returns its exit code. The editor is
+/// the user's own shell command; the file is an argument to it, not part of it.
+///
+/// # Errors
+/// When the shell cannot be started.
+pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
+    let mut script = editor.to_owned();
+    script.push(" \"$@\"");
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg(editor)
+        .arg(file)
+        .status()
+        .context("could not start the editor")?;
+    status
+        .code()
+        .ok_or_else(|| Failure::declined(String::new()).into())
+}
+
+/// The error for a git that ran and said no.
+pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
+    let said = String::from_utf8_lossy(stderr);
+    // Progress is drawn over itself; what counts is what stands at the end.
+    let said: Vec<&str> = said
+        .lines()
+        .map(|l| l.rsplit('\r').next().unwrap_or(l))
+        .collect();
+    let said = said.join("\n");
+    let headline = format!("`{name}` failed with exit code {code}");
+    if said.trim().is_empty() {
+        anyhow!(headline)
+    } else {
+        anyhow!(said).context(headline)
+    }
+}
+
+fn not_started(error: io::Error, name: &str) -> Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::new("git is not installed, or not on PATH")
+            .hint("apt install git  |  dnf install git  |  pacman -S git  |  brew install git")
+            .into();
+    }
+    Error::new(error).context(format!("could not start `{name}`"))
+}
+
+/// Explains a usage error of git's by its age: `git version`.
+fn ensure_recent() -> Result<()> {
+    let output = Command::new("git")
+        .arg("version")
+        .stdin(Stdio::null())
+        .output()
+        .context("could not start `git version`")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match version(&text) {
+        Some(found) if found < OLDEST => Err(Failure::new(format!(
+            "git {}.{} is too old, git flux needs {}.{} or newer",
+            found.0, found.1, OLDEST.0, OLDEST.1
+        ))
+        .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The first `<major>.<minor>` in what `--version` printed.
+pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .find_map(|word| {
+            let mut parts = word.split('.');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        })
+}
+
+/// An argument made of text and bytes: `prefix` followed by `rest`.
+pub(crate) fn joined(prefix: &str, rest: impl AsRef<OsStr>) -> OsString {
+    let mut arg = OsString::from(prefix);
+    arg.push(rest);
+    arg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_are_found_in_every_form() {
+        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(version("tmux 3.3a"), Some((3, 3)));
+        assert_eq!(version("tmux next-3.8"), Some((3, 8)));
+        assert_eq!(version("tmux openbsd-7.5"), Some((7, 5)));
+        assert_eq!(version("3.5a"), Some((3, 5)));
+        assert_eq!(version("tmux master"), None);
+    }
+}

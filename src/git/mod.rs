@@ -1,0 +1,23 @@
+//! git: refs and working trees through `git`, objects and history through git2.
+//!
+//! git2 cannot read reftable and silently misplaces refs it writes there, runs
+//! no hooks and no filters, and is wrong about sparse checkouts; `git` is right
+//! about all of it. git2 is many times faster at walking history. So refs,
+//! working trees, merges and configuration are git's, and `git2::Repository`
+//! stays private to `repo.rs`.
+
+pub(crate) mod changes;
+pub(crate) mod command;
+pub(crate) mod lock;
+pub(crate) mod merge;
+pub(crate) mod refs;
+pub(crate) mod repo;
+pub(crate) mod worktree;
+
+pub(crate) use changes::{Change, changes};
+pub(crate) use command::Git;
+pub(crate) use lock::Lock;
+pub(crate) use merge::MergePlan;
+pub(crate) use refs::Transaction;
+pub(crate) use repo::Repo;
+pub(crate) use worktree::Worktree;

@@ -1,0 +1,108 @@
+//! Refs: read by `git for-each-ref`, written by `git update-ref --stdin`, many at once.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::{Git, Lock};
+
+/// One ref.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ref {
+    pub(crate) name: String,
+    pub(crate) oid: String,
+}
+
+/// The refs that are, or lie below, one of `patterns`:
+/// `git for-each-ref --format=… <patterns>`. Names that are not UTF-8 are left out.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list(dir: &Path, patterns: &[String]) -> Result<Vec<Ref>> {
+    let mut args = vec![
+        "for-each-ref".to_owned(),
+        "--format=%(objectname) %(refname)".to_owned(),
+    ];
+    args.extend(patterns.iter().cloned());
+    let out = Git::reading(dir, args).output()?;
+    let lines = out
+        .split(|&b| b == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok());
+    let refs = lines.filter_map(|line| line.split_once(' '));
+    Ok(refs
+        .map(|(oid, name)| Ref {
+            name: name.to_owned(),
+            oid: oid.to_owned(),
+        })
+        .collect())
+}
+
+/// Changes to several refs: all happen, or none.
+#[must_use]
+#[derive(Debug, Default)]
+pub(crate) struct Transaction(Vec<u8>);
+
+impl Transaction {
+    fn line(mut self, verb: &str, name: &str, values: &[&str]) -> Self {
+        self.0
+            .extend_from_slice(format!("{verb} {name}\0").as_bytes());
+        for value in values {
+            self.0.extend_from_slice(value.as_bytes());
+            self.0.push(0);
+        }
+        self
+    }
+
+    /// Makes `name`; fails if it exists.
+    pub(crate) fn create(self, name: &str, new: &str) -> Self {
+        self.line("create", name, &[new])
+    }
+
+    /// Moves `name`, which stands at `old`.
+    pub(crate) fn update(self, name: &str, new: &str, old: &str) -> Self {
+        self.line("update", name, &[new, old])
+    }
+
+    /// Sets `name` whatever it was.
+    pub(crate) fn set(self, name: &str, new: &str) -> Self {
+        self.line("update", name, &[new, ""])
+    }
+
+    /// Deletes `name`, which stands at `old`.
+    pub(crate) fn delete(self, name: &str, old: &str) -> Self {
+        self.line("delete", name, &[old])
+    }
+
+    /// Fails unless `name` stands at `old`.
+    pub(crate) fn verify(self, name: &str, old: &str) -> Self {
+        self.line("verify", name, &[old])
+    }
+
+    /// `git update-ref -z --stdin -m <message>`
+    ///
+    /// # Errors
+    /// When one of the refs is not as expected: then none has changed.
+    pub(crate) fn commit(self, dir: &Path, message: &str, lock: &Lock) -> Result<()> {
+        // Twenty writers of one reftable, or of packed-refs, wait for each other here.
+        let patience = [
+            "-c",
+            "reftable.lockTimeout=20000",
+            "-c",
+            "core.filesRefLockTimeout=20000",
+        ];
+        let args = patience.into_iter().chain([
+            "-c",
+            "core.packedRefsTimeout=20000",
+            "update-ref",
+            "-m",
+            message,
+            "--stdin",
+            "-z",
+        ]);
+        Git::new(dir, args)
+            .input(self.0)
+            .holding(lock)?
+            .run()
+            .context("could not change the refs; none was changed")
+    }
+}

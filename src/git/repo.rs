@@ -1,0 +1,307 @@
+//! The repository: where it is, its objects and its history. The only user of git2.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
+
+use super::Git;
+use crate::failure::Failure;
+use crate::task::TaskId;
+
+/// An open repository.
+pub(crate) struct Repo {
+    git2: Repository,
+    common_dir: PathBuf,
+    /// The worktree the user stands in.
+    current: Option<PathBuf>,
+    /// The main worktree; none if the repository is bare.
+    main: Option<PathBuf>,
+}
+
+impl Repo {
+    /// Finds the repository as git would: from the current directory, `GIT_DIR` and the rest.
+    ///
+    /// # Errors
+    /// When there is none, or one that libgit2 cannot read.
+    pub(crate) fn open() -> Result<Self> {
+        allow_extensions()?;
+        let git2 = Repository::open_from_env().map_err(explain)?;
+        Self::from(git2)
+    }
+
+    /// Opens the repository with this common directory.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
+        allow_extensions()?;
+        Self::from(Repository::open(common_dir).map_err(explain)?)
+    }
+
+    fn from(git2: Repository) -> Result<Self> {
+        let real = |path: &Path| {
+            path.canonicalize()
+                .with_context(|| format!("could not find '{}'", path.display()))
+        };
+        let common_dir = real(git2.commondir())?;
+        let current = git2.workdir().map(real).transpose()?;
+        let main = if git2.is_worktree() {
+            let main = Repository::open(&common_dir).map_err(explain)?;
+            main.workdir().map(real).transpose()?
+        } else {
+            current.clone()
+        };
+        Ok(Self {
+            git2,
+            common_dir,
+            current,
+            main,
+        })
+    }
+
+    /// `<git-common-dir>`
+    pub(crate) fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// The worktree the user stands in.
+    pub(crate) fn current(&self) -> Option<&Path> {
+        self.current.as_deref()
+    }
+
+    /// The main worktree, or the bare repository itself: where repository-wide commands run.
+    pub(crate) fn home(&self) -> &Path {
+        self.main.as_deref().unwrap_or(&self.common_dir)
+    }
+
+    /// The directory whose name is the project's: the main worktree, the bare
+    /// repository, or the directory that hides it in `.bare` or `.git`.
+    pub(crate) fn project_dir(&self) -> &Path {
+        let home = self.home();
+        match (
+            self.main.is_none(),
+            home.file_name().map(OsStr::as_bytes),
+            home.parent(),
+        ) {
+            (true, Some([b'.', ..]), Some(parent)) => parent,
+            _ => home,
+        }
+    }
+
+    /// The directory that new worktrees are named relative to.
+    pub(crate) fn beside(&self) -> &Path {
+        match &self.main {
+            Some(main) => main.parent().unwrap_or(main),
+            None => self.common_dir.parent().unwrap_or(&self.common_dir),
+        }
+    }
+
+    /// The project's name, without a bare repository's `.git`.
+    pub(crate) fn project(&self) -> OsString {
+        let name = self
+            .project_dir()
+            .file_name()
+            .unwrap_or(OsStr::new("project"));
+        let bytes = name.as_bytes();
+        match bytes.strip_suffix(b".git") {
+            Some(stem) if self.main.is_none() && !stem.is_empty() => {
+                OsStr::from_bytes(stem).to_owned()
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// `<git-common-dir>/flux`
+    pub(crate) fn flux_dir(&self) -> PathBuf {
+        self.common_dir.join("flux")
+    }
+
+    /// `<git-common-dir>/flux/run/<id>`
+    pub(crate) fn run_dir(&self, id: &TaskId) -> PathBuf {
+        self.flux_dir().join("run").join(id.as_str())
+    }
+
+    /// The commits that `revs` name, unknown ones as none: `git cat-file --batch-check -z`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn resolve(&self, revs: &[&str]) -> Result<Vec<Option<String>>> {
+        let mut input = Vec::new();
+        for rev in revs {
+            input.extend_from_slice(rev.as_bytes());
+            input.extend_from_slice(b"^{commit}\0");
+        }
+        // Where the user stands: HEAD is per worktree.
+        let dir = self.current.as_deref().unwrap_or(&self.common_dir);
+        let out = Git::reading(
+            dir,
+            [
+                "cat-file",
+                "--batch-check=%(objectname) %(objecttype)",
+                "-z",
+            ],
+        )
+        .input(input)
+        .output()?;
+        let out = String::from_utf8_lossy(&out);
+        // Exact on purpose: an unknown name is echoed and may hold anything.
+        let commit = |line: &str| {
+            line.strip_suffix(" commit")
+                .filter(|oid| self.oid(oid).is_ok())
+                .map(str::to_owned)
+        };
+        let lines: Vec<_> = out.lines().map(commit).collect();
+        // A name with a newline makes more lines than names: then none is sure.
+        Ok(if lines.len() == revs.len() {
+            lines
+        } else {
+            vec![None; revs.len()]
+        })
+    }
+
+    fn oid(&self, hex: &str) -> Result<Oid> {
+        let format = self.git2.object_format();
+        let digits = if format == ObjectFormat::Sha256 {
+            64
+        } else {
+            40
+        };
+        if hex.len() != digits {
+            bail!("'{hex}' is not an object name of this repository");
+        }
+        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
+    }
+
+    /// Writes a tree of two blobs and returns its name.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub(crate) fn write_record(&self, json: &[u8], prompt: &[u8]) -> Result<String> {
+        let blob = |bytes| {
+            self.git2
+                .blob(bytes)
+                .context("could not write the task's record")
+        };
+        let mut tree = self.git2.treebuilder(None)?;
+        tree.insert("task.json", blob(json)?, 0o100_644)?;
+        tree.insert("prompt.md", blob(prompt)?, 0o100_644)?;
+        Ok(tree
+            .write()
+            .context("could not write the task's record")?
+            .to_string())
+    }
+
+    /// A file in the top level of a tree.
+    ///
+    /// # Errors
+    /// When there is no such tree or file.
+    pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
+        let tree = self.git2.find_tree(self.oid(tree)?)?;
+        let entry = tree
+            .get_name(name)
+            .with_context(|| format!("the record has no '{name}'"))?;
+        Ok(self.git2.find_blob(entry.id())?.content().to_vec())
+    }
+
+    /// How many commits `ours` has that `theirs` has not, and the reverse.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
+        Ok(self
+            .git2
+            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub(crate) fn tree_of(&self, commit: &str) -> Result<String> {
+        Ok(self
+            .git2
+            .find_commit(self.oid(commit)?)?
+            .tree_id()
+            .to_string())
+    }
+
+    /// The paths in which two trees differ.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub(crate) fn differing(&self, old: &str, new: &str) -> Result<BTreeSet<PathBuf>> {
+        let old = self.git2.find_tree(self.oid(old)?)?;
+        let new = self.git2.find_tree(self.oid(new)?)?;
+        let diff = self.git2.diff_tree_to_tree(Some(&old), Some(&new), None)?;
+        let paths = diff
+            .deltas()
+            .flat_map(|d| [d.old_file().path_bytes(), d.new_file().path_bytes()]);
+        Ok(paths
+            .flatten()
+            .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
+            .collect())
+    }
+
+    /// What is in progress in the worktree at `path`: `merge`, `rebase` …
+    ///
+    /// # Errors
+    /// When it is not a worktree.
+    pub(crate) fn operation(path: &Path) -> Result<Option<&'static str>> {
+        let repo = Repository::open(path).map_err(explain)?;
+        Ok(match repo.state() {
+            RepositoryState::Clean => None,
+            RepositoryState::Merge => Some("merge"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
+            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
+                Some("cherry-pick")
+            }
+            RepositoryState::Bisect => Some("bisect"),
+            RepositoryState::Rebase
+            | RepositoryState::RebaseInteractive
+            | RepositoryState::RebaseMerge => Some("rebase"),
+            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
+        })
+    }
+
+    /// Whether git would take `name` for a branch.
+    pub(crate) fn is_branch_name(name: &str) -> bool {
+        git2::Branch::name_is_valid(name).unwrap_or(false)
+    }
+}
+
+/// A boolean as git config has it; `None` if it is none.
+pub(crate) fn parse_bool(value: &str) -> Option<bool> {
+    git2::Config::parse_bool(value).ok()
+}
+
+/// Lets git2 open what git 3 makes by default. Safe only because no ref ever
+/// goes through git2: it would silently misplace refs of a reftable repository.
+#[allow(unsafe_code)]
+fn allow_extensions() -> Result<()> {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    let mut result = Ok(());
+    ONCE.call_once(|| {
+        // SAFETY: libgit2's options are global; this runs once, before any other
+        // thread of this program uses libgit2.
+        result =
+            unsafe { git2::opts::set_extensions(&["refstorage", "relativeworktrees", "noop"]) };
+    });
+    result.context("could not set up libgit2")
+}
+
+fn explain(error: git2::Error) -> anyhow::Error {
+    match error.code() {
+        ErrorCode::NotFound => Failure::new("not in a git repository")
+            .hint("git init && git commit --allow-empty -m 'Initial commit'")
+            .into(),
+        ErrorCode::Owner => anyhow::Error::new(error).context(
+            Failure::new("the repository belongs to another user")
+                .hint("git config --global --add safe.directory \"$PWD\""),
+        ),
+        _ => anyhow::Error::new(error).context("could not open the repository"),
+    }
+}

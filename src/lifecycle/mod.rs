@@ -1,0 +1,195 @@
+//! How a task comes to be and ceases to be.
+//!
+//! There is one way up, [`start`], and one way down, [`descend`]. The record is
+//! written before anything else of a task exists and removed after everything
+//! else is gone, so whatever a crash leaves behind has a record that says so.
+//! Undoing a failed start, cleaning up and recovering from a crash are the same
+//! descent.
+
+pub(crate) mod merge;
+pub(crate) mod observe;
+pub(crate) mod plan;
+pub(crate) mod recover;
+pub(crate) mod remove;
+pub(crate) mod start;
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::agent::launch::RunDir;
+use crate::git::{Lock, Repo, Transaction, worktree};
+use crate::settings::Settings;
+use crate::store::{self, base_ref, task_ref};
+use crate::task::{Target, Task, TaskId};
+use crate::tmux::pane;
+use crate::ui::Ui;
+
+/// What every command has in hand.
+pub(crate) struct Flux {
+    pub(crate) repo: Repo,
+    pub(crate) settings: Settings,
+    pub(crate) ui: Ui,
+}
+
+impl Flux {
+    /// Opens the repository the user stands in, and its configuration.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn open(ui: Ui) -> Result<Self> {
+        let repo = Repo::open()?;
+        let settings = Settings::load(repo.current().unwrap_or(repo.common_dir()))?;
+        Ok(Self { repo, settings, ui })
+    }
+
+    pub(crate) fn run_dir(&self, id: &TaskId) -> RunDir {
+        RunDir(self.repo.run_dir(id))
+    }
+
+    /// The lock of one task, for the whole of its start or removal.
+    ///
+    /// # Errors
+    /// On interruption.
+    pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
+        Lock::acquire(&self.run_dir(id).lock(), || {
+            self.ui.status(format_args!(
+                "waiting for another git flux that works on '{id}' …"
+            ));
+        })
+    }
+
+    /// The repository's lock, for what git cannot do side by side.
+    ///
+    /// # Errors
+    /// On interruption.
+    pub(crate) fn lock_repo(&self) -> Result<Lock> {
+        Lock::acquire(&self.repo.flux_dir().join("lock"), || {
+            self.ui.status("waiting for another git flux …");
+        })
+    }
+
+    /// A place for what is removed, used by nobody yet.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn trash_for(&self, id: &TaskId) -> Result<PathBuf> {
+        let trash = self.repo.flux_dir().join("trash");
+        fs::create_dir_all(&trash)
+            .with_context(|| format!("could not make '{}'", trash.display()))?;
+        let mut number = 0;
+        loop {
+            let name = if number == 0 {
+                id.to_string()
+            } else {
+                format!("{id}.{number}")
+            };
+            match fs::create_dir(trash.join(&name)) {
+                Ok(()) => return Ok(trash.join(name)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("could not make '{}'", trash.display()));
+                }
+            }
+        }
+    }
+}
+
+/// What the descent does with the worktree.
+pub(crate) enum Worktree {
+    /// Moves it to the trash, whole.
+    Keep,
+    /// Deletes it: nothing but a checkout of our own was ever in it.
+    Discard,
+}
+
+/// The one way down: worktree, configuration, then branch, base and record in
+/// one transaction that keeps what they stood at below `refs/flux/archive`.
+/// What is gone already is no error. The agent has ended, and `lock` is the task's.
+///
+/// Returns where the worktree was moved to, if it was.
+///
+/// # Errors
+/// When a step fails; the record is still there then, and says so.
+pub(crate) fn descend(
+    flux: &Flux,
+    task: &Task,
+    oid: &str,
+    tip: Option<&str>,
+    how: &Worktree,
+    lock: &Lock,
+) -> Result<Option<PathBuf>> {
+    let repo = &flux.repo;
+    let mut kept = None;
+    {
+        let guard = flux.lock_repo()?;
+        match how {
+            Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
+            Worktree::Keep if task.worktree.exists() => {
+                let trash = flux.trash_for(&task.id)?;
+                worktree::trash(repo.home(), &task.worktree, &trash, &guard)?;
+                kept = Some(trash);
+            }
+            Worktree::Keep => worktree::forget(repo.home(), &task.worktree, &guard)?,
+        }
+        store::remove_config(repo, &task.branch, &guard)?;
+    }
+    let archive = |name| format!("refs/flux/archive/{}/{name}", task.id);
+    let mut refs = Transaction::default();
+    if let Some(tip) = tip {
+        if tip != task.base || matches!(how, Worktree::Keep) {
+            refs = refs
+                .set(&archive("tip"), tip)
+                .set(&archive("base"), &task.base)
+                .set(&archive("task"), oid);
+        }
+        refs = refs.delete(&task.branch_ref(), tip);
+    }
+    refs.delete(&base_ref(&task.id), &task.base)
+        .delete(&task_ref(&task.id), oid)
+        .commit(
+            repo.common_dir(),
+            &format!("flux cleanup: {}", task.id),
+            lock,
+        )?;
+    flux.run_dir(&task.id).remove()?;
+    Ok(kept)
+}
+
+/// Closes the task's pane if it is still the one that was made, and waits for
+/// the launcher in it to end. A pane that is somebody else's by now is left alone.
+///
+/// # Errors
+/// When it is not known what runs, or the agent does not end.
+pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
+    let panes = pane::list(Some(&target.socket))?;
+    if panes.iter().any(|pane| pane.is(target)) {
+        pane::kill(target)?;
+    }
+    await_end(run, Duration::from_secs(15))
+}
+
+/// Waits until the launcher has ended, if it ever ran.
+///
+/// # Errors
+/// When it is still alive after `patience`.
+pub(crate) fn await_end(run: &RunDir, patience: Duration) -> Result<()> {
+    let begun = Instant::now();
+    while let Some(running) = run.running()? {
+        if !running.alive() {
+            break;
+        }
+        if begun.elapsed() > patience {
+            bail!(
+                "the agent does not end (process {})",
+                running.agent.unwrap_or(running.launcher)
+            );
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What is, of every task at once. Takes no lock that anybody notices and changes nothing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::Result;
+
+use super::Flux;
+use crate::git::changes::count;
+use crate::git::{Lock, Worktree, changes, worktree};
+use crate::store::Store;
+use crate::task::status::Seen;
+use crate::task::{Changes, State, Status, Task};
+use crate::tmux::pane::{self, Pane};
+
+/// The panes of every server that tasks run on.
+pub(crate) struct Panes(HashMap<PathBuf, Vec<Pane>>);
+
+impl Panes {
+    /// One `tmux list-panes` for each server that one of `tasks` was started on.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub(crate) fn of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Result<Self> {
+        let mut servers = HashMap::new();
+        for target in tasks.filter_map(|task| task.target.as_ref()) {
+            if !servers.contains_key(&target.socket) {
+                servers.insert(target.socket.clone(), pane::list(Some(&target.socket))?);
+            }
+        }
+        Ok(Self(servers))
+    }
+
+    /// The pane of a task, if it is still there.
+    pub(crate) fn find(&self, task: &Task) -> Option<&Pane> {
+        let target = task.target.as_ref()?;
+        self.0
+            .get(&target.socket)?
+            .iter()
+            .find(|pane| pane.is(target))
+    }
+}
+
+/// The status of each task that can be read, in the store's order; the changes
+/// of the worktrees are asked for side by side, as many at once as there are processors.
+///
+/// # Errors
+/// When git fails. A worktree whose changes cannot be told has none to show.
+pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
+    let worktrees = worktree::list(flux.repo.home())?;
+    let changes = changes_of(tasks);
+    let mut statuses = Vec::new();
+    for (task, changes) in tasks.iter().zip(changes) {
+        statuses.push(status(flux, store, task, &worktrees, changes));
+    }
+    Ok(statuses)
+}
+
+fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
+    let workers = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(tasks.len());
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(vec![None; tasks.len()]);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(task) = tasks.get(at) else { break };
+                    let seen = task
+                        .worktree
+                        .join(".git")
+                        .exists()
+                        .then(|| changes(&task.worktree, false));
+                    let counts = seen.and_then(Result::ok).map(|changes| count(&changes));
+                    results.lock().expect("no worker panics")[at] = counts;
+                }
+            });
+        }
+    });
+    results.into_inner().expect("no worker panics")
+}
+
+fn status(
+    flux: &Flux,
+    store: &Store,
+    task: &Task,
+    worktrees: &[Worktree],
+    changes: Option<Changes>,
+) -> Status {
+    let state = state(flux, store, task, worktrees);
+    let tip = store.tip(&task.branch);
+    let against = task
+        .into
+        .as_deref()
+        .and_then(|into| store.tip(into))
+        .unwrap_or(&task.base);
+    let counts = tip.and_then(|tip| flux.repo.ahead_behind(tip, against).ok());
+    Status {
+        task: task.clone(),
+        state,
+        ahead: counts.map(|c| c.0),
+        behind: counts.map(|c| c.1),
+        changes,
+    }
+}
+
+/// What the task's agent is doing, as far as it shows.
+pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
+    let run = flux.run_dir(&task.id);
+    let (running, exit) = (run.running(), run.exit());
+    if running.is_err() || exit.is_err() {
+        return State::Unknown;
+    }
+    let running = running.unwrap_or_default();
+    let seen = Seen {
+        locked: Lock::is_held(&run.lock()),
+        worktree: worktrees.iter().any(|entry| entry.path == task.worktree)
+            && task.worktree.join(".git").exists(),
+        branch: store.tip(&task.branch).is_some(),
+        alive: running.as_ref().map(crate::agent::launch::Running::alive),
+        started: running.map(|running| running.since),
+        exit: exit.unwrap_or_default(),
+    };
+    State::of(task.phase, &seen)
+}

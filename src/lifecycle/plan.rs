@@ -1,0 +1,328 @@
+//! What a cleanup would do, as a value: computed before anything changes.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::Flux;
+use super::observe;
+use crate::failure::{CONFLICTS, Failure};
+use crate::git::{Change, MergePlan, Repo, Worktree, changes, worktree};
+use crate::store::{Store, Stored};
+use crate::task::{State, Task};
+use crate::tmux::pane;
+use crate::ui::shown;
+
+/// What may happen although something would be lost or decided by it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Consent {
+    /// Commit what is uncommitted, with this message.
+    pub(crate) commit: Option<String>,
+    /// Leave what is uncommitted behind.
+    pub(crate) discard: bool,
+    /// Drop the branch without a merge.
+    pub(crate) discard_branch: bool,
+    /// Stop a running agent.
+    pub(crate) stop: bool,
+}
+
+/// Where a task's work goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Into {
+    pub(crate) branch: String,
+    pub(crate) tip: String,
+    /// The worktree that has it checked out.
+    pub(crate) worktree: Option<PathBuf>,
+    pub(crate) merge: MergePlan,
+}
+
+/// Everything observed of a task that is to be removed.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) task: Task,
+    pub(crate) oid: String,
+    /// The branch's tip.
+    pub(crate) tip: String,
+    /// Uncommitted files: what `git status` shows.
+    pub(crate) uncommitted: Vec<Change>,
+    /// Ignored files, which stay in the trash.
+    pub(crate) ignored: Vec<Change>,
+    /// None if the branch is to be dropped.
+    pub(crate) into: Option<Into>,
+    pub(crate) state: State,
+    /// We were started in the task's own pane: it is closed last.
+    pub(crate) inside: bool,
+    /// The worktree's directory is gone already.
+    pub(crate) missing: bool,
+}
+
+impl Plan {
+    /// Observes a task. What is wrong with it, and cannot be asked about, is an error.
+    ///
+    /// # Errors
+    /// When a check fails, or could not be made: unknown is never clean.
+    pub(crate) fn make(
+        flux: &Flux,
+        store: &Store,
+        stored: &Stored,
+        into: Option<&str>,
+        consent: &Consent,
+    ) -> Result<Self> {
+        let id = &stored.id;
+        let task = match &stored.task {
+            Ok(task) => task.clone(),
+            Err(error) => {
+                return Err(Failure::new(format!(
+                    "the record of '{id}' cannot be read: {error:#}"
+                ))
+                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
+                .into());
+            }
+        };
+        let worktrees = worktree::list(flux.repo.home())?;
+        let state = observe::state(flux, store, &task, &worktrees);
+        if matches!(state, State::Unknown | State::Starting | State::Removing) {
+            return Err(Failure::new(format!("'{id}' is {}", state.name()))
+                .hint(format!("git flux status {id}"))
+                .into());
+        }
+        let tip = store.tip(&task.branch).with_context(|| {
+            Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
+                .hint(format!("git branch {} {}", task.branch, task.base))
+        })?;
+        let missing = !fs_exists(&task)?;
+        if !missing {
+            check_worktree(flux, &task, &worktrees)?;
+        }
+        let all = if missing {
+            Vec::new()
+        } else {
+            changes(&task.worktree, true)?
+        };
+        let (ignored, uncommitted): (Vec<_>, Vec<_>) = all.into_iter().partition(Change::ignored);
+        let into = if consent.discard_branch {
+            None
+        } else {
+            Some(Into::find(flux, store, &task, tip, into, &worktrees)?)
+        };
+        let inside = task.target.as_ref().is_some_and(pane::is_ours);
+        Ok(Self {
+            tip: tip.to_owned(),
+            oid: stored.oid.clone(),
+            task,
+            uncommitted,
+            ignored,
+            into,
+            state,
+            inside,
+            missing,
+        })
+    }
+
+    /// Whether an agent has to be stopped: one that runs, unless it is the one that called.
+    pub(crate) fn must_stop(&self) -> bool {
+        matches!(self.state, State::Running(_)) && !self.inside
+    }
+
+    /// How many commits would be merged.
+    pub(crate) fn commits(&self) -> usize {
+        match self.into.as_ref().map(|into| &into.merge) {
+            Some(MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. }) => *commits,
+            _ => 0,
+        }
+    }
+
+    /// Fails with exit code 3 where both sides changed the same.
+    ///
+    /// # Errors
+    /// The conflicts, file by file.
+    pub(crate) fn ensure_no_conflicts(&self) -> Result<()> {
+        let Some(Into {
+            branch,
+            merge: MergePlan::Conflicts { files },
+            ..
+        }) = &self.into
+        else {
+            return Ok(());
+        };
+        let list: Vec<String> = files
+            .iter()
+            .map(|file| format!("'{}'", shown(file)))
+            .collect();
+        Err(Failure::new(format!(
+            "'{}' and '{branch}' conflict in {}; nothing was touched",
+            self.task.branch,
+            list.join(", ")
+        ))
+        .hint(format!(
+            "resolve it in the task's worktree: git -C '{}' merge {branch}",
+            shown(&self.task.worktree)
+        ))
+        .hint(format!("then: git flux cleanup {}", self.task.id))
+        .code(CONFLICTS)
+        .into())
+    }
+
+    /// Fails where moving the target would be refused by files of the user's in
+    /// its worktree: known before the agent is stopped.
+    ///
+    /// # Errors
+    /// The files in the way.
+    pub(crate) fn ensure_free(&self, flux: &Flux) -> Result<()> {
+        let Some(Into {
+            branch,
+            tip,
+            worktree: Some(worktree),
+            merge,
+        }) = &self.into
+        else {
+            return Ok(());
+        };
+        let tree = match merge {
+            MergePlan::FastForward { .. } => flux.repo.tree_of(&self.tip)?,
+            MergePlan::Merge { tree, .. } => tree.clone(),
+            MergePlan::UpToDate | MergePlan::Conflicts { .. } => return Ok(()),
+        };
+        let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
+        let in_the_way: Vec<String> = changes(worktree, false)?
+            .iter()
+            .filter(|change| {
+                touched
+                    .iter()
+                    .any(|path| path.starts_with(&change.path) || change.path.starts_with(path))
+            })
+            .map(|change| format!("'{}'", shown(&change.path)))
+            .collect();
+        if in_the_way.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "the merge would overwrite your changes to {} on '{branch}'",
+            in_the_way.join(", ")
+        ))
+        .hint(format!(
+            "commit or stash them: git -C '{}' stash",
+            shown(worktree)
+        ))
+        .hint(format!("git flux cleanup {}", self.task.id))
+        .into())
+    }
+}
+
+fn fs_exists(task: &Task) -> Result<bool> {
+    std::fs::exists(&task.worktree)
+        .with_context(|| format!("could not look at '{}'", task.worktree.display()))
+}
+
+fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> Result<()> {
+    let (id, path) = (&task.id, shown(&task.worktree));
+    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
+        return Err(Failure::new(format!(
+            "'{path}' is not a worktree of this repository any more"
+        ))
+        .hint("git worktree list")
+        .hint(format!("git worktree repair '{path}'"))
+        .into());
+    };
+    if let Some(reason) = &entry.locked {
+        let reason = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {reason}")
+        };
+        return Err(
+            Failure::new(format!("the worktree '{path}' is locked{reason}"))
+                .hint(format!("git worktree unlock '{path}'"))
+                .into(),
+        );
+    }
+    if let Some(operation) = Repo::operation(&task.worktree)? {
+        return Err(
+            Failure::new(format!("a {operation} is in progress in '{path}'"))
+                .hint(format!("finish or abort it: git -C '{path}' status"))
+                .into(),
+        );
+    }
+    if entry.branch.as_deref() != Some(&task.branch_ref()) {
+        return Err(Failure::new(format!(
+            "'{path}' does not have '{}' checked out",
+            task.branch
+        ))
+        .hint(format!("git -C '{path}' switch {}", task.branch))
+        .into());
+    }
+    if worktree::has_submodules(&task.worktree)? {
+        return Err(Failure::new(format!(
+            "the worktree of '{id}' has submodules of its own, whose commits may be nowhere else"
+        ))
+        .hint(format!(
+            "push them, then: git -C '{path}' submodule deinit --all"
+        ))
+        .hint(format!(
+            "rm -r \"$(git -C '{path}' rev-parse --git-path modules)\""
+        ))
+        .into());
+    }
+    // Where it is to be moved; across file systems it could not be.
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    if device(&task.worktree)? != device(flux.repo.common_dir())? {
+        return Err(Failure::new(format!("'{path}' is on another file system than the repository, and cannot be moved to the trash"))
+            .hint(format!("git worktree move '{path}' '{}'", shown(&flux.repo.beside().join(format!("task-{id}")))))
+            .into());
+    }
+    Ok(())
+}
+
+impl Into {
+    fn find(
+        flux: &Flux,
+        store: &Store,
+        task: &Task,
+        tip: &str,
+        into: Option<&str>,
+        worktrees: &[Worktree],
+    ) -> Result<Self> {
+        let id = &task.id;
+        let branch = into.or(task.into.as_deref()).with_context(|| {
+            Failure::new(format!("'{id}' did not start from a branch"))
+                .hint(format!("git flux cleanup {id} --into <branch>"))
+        })?;
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+        let target = store.tip(branch).with_context(|| {
+            Failure::new(format!(
+                "there is no branch '{branch}' to merge '{id}' into"
+            ))
+            .hint(format!("git flux cleanup {id} --into <branch>"))
+            .hint(format!("git flux cleanup {id} --discard-branch"))
+        })?;
+        if branch == task.branch {
+            return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
+        }
+        let name = format!("refs/heads/{branch}");
+        let worktree = worktrees
+            .iter()
+            .find(|entry| !entry.bare && entry.branch.as_deref() == Some(&name))
+            .map(|e| e.path.clone());
+        if let Some(path) = &worktree
+            && let Some(operation) = Repo::operation(path)?
+        {
+            return Err(Failure::new(format!(
+                "a {operation} is in progress on '{branch}' in '{}'",
+                shown(path)
+            ))
+            .hint(format!(
+                "finish or abort it: git -C '{}' status",
+                shown(path)
+            ))
+            .into());
+        }
+        let merge = MergePlan::make(&flux.repo, target, tip)?;
+        Ok(Self {
+            branch: branch.to_owned(),
+            tip: target.to_owned(),
+            worktree,
+            merge,
+        })
+    }
+}

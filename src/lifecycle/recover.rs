@@ -1,0 +1,125 @@
+//! Settles what dead commands left: every unfinished task becomes whole or gone.
+
+use anyhow::Result;
+
+use super::{Flux, Worktree, close, descend};
+use crate::git::{Lock, Transaction, refs, worktree};
+use crate::store::{self, Store, Stored, task_ref};
+use crate::task::{Phase, Target, Task};
+use crate::tmux::pane;
+use crate::tmux::target::session_name;
+
+/// Settles every task whose last command died, and says so. Returns whether
+/// anything changed. A task that cannot be settled is a warning, never in the
+/// way of the command itself.
+///
+/// # Errors
+/// When the locks cannot be tried.
+pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
+    let mut changed = false;
+    for Stored { id, task, .. } in &store.tasks {
+        let Ok(task) = task else { continue };
+        if task.phase == Phase::Active {
+            continue;
+        }
+        // A live command would be holding the lock, or one of its children would.
+        let Some(lock) = Lock::attempt(&flux.run_dir(id).lock())? else {
+            continue;
+        };
+        match settle(flux, task, &lock) {
+            Ok(said) => {
+                changed = true;
+                if let Some(said) = said {
+                    flux.ui.status(said);
+                }
+            }
+            Err(error) => flux.ui.warning(format_args!(
+                "could not settle the interrupted task '{id}': {error:#}"
+            )),
+        }
+    }
+    Ok(changed)
+}
+
+/// Settles one task. The lock proves that its last command is dead.
+fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
+    let repo = &flux.repo;
+    let found = refs::list(repo.common_dir(), &[task_ref(&seen.id), seen.branch_ref()])?;
+    let at = |name: &str| found.iter().find(|r| r.name == name).map(|r| r.oid.clone());
+    let Some(oid) = at(&task_ref(&seen.id)) else {
+        // Gone since it was listed; the lock's file is what we made just now.
+        flux.run_dir(&seen.id).remove()?;
+        return Ok(None);
+    };
+    let task = Task::from_json(&repo.read_file(&oid, "task.json")?)?;
+    let tip = at(&task.branch_ref());
+    let id = &task.id;
+    match task.phase {
+        Phase::Active => Ok(None),
+        Phase::Starting => settle_start(flux, &task, &oid, tip.as_deref(), lock),
+        Phase::Removing if task.worktree.join(".git").exists() => {
+            // What was agreed to before the crash does not cover what came after it.
+            let whole = task.in_phase(Phase::Active);
+            store::advance(repo, &oid, &whole, Transaction::default(), lock)?;
+            Ok(Some(format!(
+                "the removal of '{id}' was interrupted; the task is whole again: git flux cleanup {id}"
+            )))
+        }
+        Phase::Removing => {
+            if let Some(target) = &task.target
+                && !pane::is_ours(target)
+            {
+                close(target, &flux.run_dir(id))?;
+            }
+            descend(flux, &task, &oid, tip.as_deref(), &Worktree::Keep, lock)?;
+            Ok(Some(format!(
+                "the removal of '{id}' was interrupted; it is complete now"
+            )))
+        }
+    }
+}
+
+fn settle_start(
+    flux: &Flux,
+    task: &Task,
+    oid: &str,
+    tip: Option<&str>,
+    lock: &Lock,
+) -> Result<Option<String>> {
+    let (repo, run, id) = (&flux.repo, flux.run_dir(&task.id), &task.id);
+    let never_ran = run.withdraw()?;
+    if !never_ran || tip.is_some_and(|tip| tip != task.base) {
+        // The agent had started, and may have worked for hours since: go forward.
+        let target = find_target(flux, task)?;
+        let whole = task.running_in(target);
+        store::advance(repo, oid, &whole, Transaction::default(), lock)?;
+        return Ok(Some(format!(
+            "the start of '{id}' was interrupted after its agent had started; the task is whole now"
+        )));
+    }
+    let untouched = !task.worktree.exists()
+        || worktree::is_untouched(&task.worktree, &task.base, &run.0).unwrap_or(false);
+    let how = if untouched {
+        Worktree::Discard
+    } else {
+        Worktree::Keep
+    };
+    let kept = descend(flux, task, oid, tip, &how, lock)?;
+    let kept = kept
+        .map(|path| format!("; what was in its worktree is in '{}'", path.display()))
+        .unwrap_or_default();
+    Ok(Some(format!(
+        "the start of '{id}' was interrupted; it is removed again{kept}"
+    )))
+}
+
+/// The pane whose process is the launcher that left its mark.
+fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+    let Some(running) = flux.run_dir(&task.id).running()? else {
+        return Ok(None);
+    };
+    let session = session_name(&flux.repo.project(), &task.id);
+    Ok(pane::list(None)?
+        .iter()
+        .find_map(|pane| pane.run_by(running.launcher, &session)))
+}

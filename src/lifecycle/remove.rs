@@ -1,0 +1,135 @@
+//! The removal of a task, once everything is agreed.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+use super::plan::Plan;
+use super::{Flux, Lock, Worktree, close, descend, merge};
+use crate::failure::Failure;
+use crate::git::{Transaction, changes, refs};
+use crate::interrupt;
+use crate::store;
+use crate::task::Phase;
+use crate::tmux::pane;
+
+/// What a removal came to.
+pub(crate) enum Removed {
+    /// It is done.
+    Done {
+        /// The merge commit, if one was made.
+        merge: Option<String>,
+        /// Where the worktree was moved to.
+        kept: Option<PathBuf>,
+    },
+    /// The task changed after it was looked at: look again. Nothing was removed.
+    Changed,
+}
+
+/// Removes a task as planned: stop the agent, look again, merge, descend.
+///
+/// # Errors
+/// When a step fails. Up to the merge nothing has changed but that the agent may have ended.
+pub(crate) fn remove(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Removed> {
+    let task = &plan.task;
+    // Whatever can refuse does so while the agent still runs.
+    let commit = merge::prepare(flux, plan, lock)?;
+    if plan.must_stop() {
+        plan.ensure_free(flux)?;
+        stop(flux, plan)?;
+        if !same(flux, plan)? {
+            return Ok(Removed::Changed);
+        }
+    }
+    interrupt::check()?;
+    if let Some(commit) = &commit {
+        merge::forward(flux, plan, commit, lock)?;
+    }
+    // A commit made in this very moment makes this fail: the branch is as it was looked at.
+    let removing = task.in_phase(Phase::Removing);
+    let verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
+    let Ok(oid) = store::advance(&flux.repo, &plan.oid, &removing, verify, lock) else {
+        return moved_on(flux, plan);
+    };
+    // From here on the next command completes what this one cannot.
+    interrupt::clear();
+    let run = flux.run_dir(&task.id);
+    if let (Some(target), false) = (&task.target, plan.inside) {
+        close(target, &run)?;
+    }
+    let kept =
+        descend(flux, task, &oid, Some(&plan.tip), &Worktree::Keep, lock).with_context(|| {
+            Failure::new(format!("the removal of '{}' is not complete", task.id))
+                .hint("the next command that changes anything completes it: git flux cleanup")
+        })?;
+    Ok(Removed::Done {
+        merge: commit,
+        kept,
+    })
+}
+
+/// The record could not be advanced: because the task moved on, or for another reason?
+fn moved_on(flux: &Flux, plan: &Plan) -> Result<Removed> {
+    let names = [plan.task.branch_ref(), store::task_ref(&plan.task.id)];
+    let found = refs::list(flux.repo.common_dir(), &names)?;
+    let stands = |name: &str, oid: &str| found.iter().any(|r| r.name == name && r.oid == oid);
+    if stands(&names[0], &plan.tip) && stands(&names[1], &plan.oid) {
+        return Err(Failure::new(format!(
+            "could not mark '{}' as being removed; the task is whole",
+            plan.task.id
+        ))
+        .hint(format!("git flux cleanup {}", plan.task.id))
+        .into());
+    }
+    Ok(Removed::Changed)
+}
+
+/// Whether branch and working tree are what they were when the plan was made.
+fn same(flux: &Flux, plan: &Plan) -> Result<bool> {
+    let branch = refs::list(flux.repo.common_dir(), &[plan.task.branch_ref()])?;
+    if !branch
+        .iter()
+        .any(|r| r.name == plan.task.branch_ref() && r.oid == plan.tip)
+    {
+        return Ok(false);
+    }
+    Ok(plan.missing || changes(&plan.task.worktree, false)? == plan.uncommitted)
+}
+
+/// Asks the agent to end, and waits until it has.
+fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
+    let run = flux.run_dir(&plan.task.id);
+    let Some(running) = run.running()? else {
+        return Ok(());
+    };
+    let _spinner = flux.ui.spinner("stopping the agent");
+    if running.alive() {
+        // The launcher passes it on, and ends the agent if it does not end by itself.
+        signal::kill(Pid::from_raw(running.launcher), Signal::SIGTERM).ok();
+    }
+    let begun = Instant::now();
+    while running.alive() && run.exit()?.is_none() {
+        interrupt::check()?;
+        if begun.elapsed() > Duration::from_secs(20) {
+            return Err(
+                Failure::new(format!("the agent of '{}' does not end", plan.task.id))
+                    .hint(format!("git flux attach {}", plan.task.id))
+                    .into(),
+            );
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Closes the pane we stand in: the very last thing.
+pub(crate) fn leave(plan: &Plan) -> Result<()> {
+    match (&plan.task.target, plan.inside) {
+        (Some(target), true) => pane::kill(target),
+        _ => Ok(()),
+    }
+}

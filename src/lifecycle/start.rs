@@ -1,0 +1,292 @@
+//! The one way up.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result};
+use nix::sys::statvfs::statvfs;
+
+use super::{Flux, Worktree, close, descend};
+use crate::agent::Agent;
+use crate::agent::launch::{Launch, RunDir};
+use crate::failure::Failure;
+use crate::git::{Lock, Transaction, refs, worktree};
+use crate::interrupt;
+use crate::store::{self, task_ref};
+use crate::task::{Exit, Task};
+use crate::tmux::Place;
+use crate::tmux::target::{self, Opened};
+
+/// A task about to start: everything that can be settled is.
+pub(crate) struct Start {
+    pub(crate) task: Task,
+    /// What the user asked for, kept in the record.
+    pub(crate) description: Vec<u8>,
+    /// What the agent is told.
+    pub(crate) prompt: Vec<u8>,
+    pub(crate) agent: Agent,
+    pub(crate) program: PathBuf,
+    pub(crate) agent_args: Vec<OsString>,
+    pub(crate) place: Place,
+}
+
+/// A task that has started.
+pub(crate) struct Started {
+    pub(crate) task: Task,
+    pub(crate) opened: Opened,
+    /// How the agent ended, if it did at once.
+    pub(crate) exit: Option<Exit>,
+}
+
+/// Starts a task.
+///
+/// # Errors
+/// When a step fails or the user interrupts. Then nothing is left behind, or the error says what is.
+pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
+    let id = start.task.id.clone();
+    let run = flux.run_dir(&id);
+    let lock = flux.lock_task(&id)?;
+    let created = store::create(&flux.repo, &start.task, &start.description, &lock);
+    let oid = created.or_else(|error| Err(taken(flux, &start.task, &run, error)?))?;
+    let mut way = Way {
+        flux,
+        start,
+        run: &run,
+        lock: &lock,
+        opened: None,
+    };
+    match way.up() {
+        Ok(()) => {}
+        Err(cause) => return Err(way.back(&oid, cause)),
+    }
+    let opened = way.opened.take().context("the pane was not opened")?;
+    let task = start.task.running_in(Some(opened.target.clone()));
+    // From here on the agent may have done work: if this fails, the next command completes it.
+    store::advance(&flux.repo, &oid, &task, Transaction::default(), &lock).context(
+        Failure::new(format!("'{id}' runs, but its record is not complete"))
+            .hint(format!("git flux attach {id}")),
+    )?;
+    drop(lock);
+    let exit = early_exit(&run, &opened.tty)?;
+    Ok(Started { task, opened, exit })
+}
+
+/// Why the id could not be claimed. What another task of that id has stays untouched.
+fn taken(flux: &Flux, task: &Task, run: &RunDir, error: Error) -> Result<Error> {
+    let names = [task_ref(&task.id), task.branch_ref()];
+    let existing = refs::list(flux.repo.common_dir(), &names)?;
+    if existing.iter().any(|r| r.name == names[0]) {
+        return Ok(exists(&task.id.to_string()).into());
+    }
+    run.remove()?;
+    if existing.iter().any(|r| r.name == names[1]) {
+        return Ok(branch_exists(&task.branch).into());
+    }
+    Ok(error)
+}
+
+/// The refusal of an id that is taken.
+pub(crate) fn exists(id: &str) -> Failure {
+    Failure::new(format!("the task '{id}' exists already"))
+        .hint(format!("git flux attach {id}"))
+        .hint(format!("git flux cleanup {id}"))
+}
+
+/// The refusal of a branch that is taken.
+pub(crate) fn branch_exists(branch: &str) -> Failure {
+    Failure::new(format!("the branch '{branch}' exists already"))
+        .hint("choose another id with --name")
+        .hint(format!("git branch -d {branch}"))
+}
+
+/// The steps up, and what they have made so far.
+struct Way<'a> {
+    flux: &'a Flux,
+    start: &'a Start,
+    run: &'a RunDir,
+    lock: &'a Lock,
+    opened: Option<Opened>,
+}
+
+impl Way<'_> {
+    fn up(&mut self) -> Result<()> {
+        let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
+        interrupt::check()?;
+        {
+            let _guard = flux.lock_repo()?;
+            worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
+            store::write_config(&flux.repo, task, lock)?;
+        }
+        interrupt::check()?;
+        {
+            let _spinner = flux.ui.spinner("checking out the files");
+            worktree::fill(&task.worktree, lock)?;
+        }
+        interrupt::check()?;
+        if let Err(error) = worktree::post_checkout(&task.worktree, &task.base, lock) {
+            interrupt::check()?;
+            flux.ui
+                .warning(format_args!("the post-checkout hook failed: {error:#}"));
+        }
+        let source = flux.repo.home();
+        let Start {
+            agent,
+            program,
+            agent_args,
+            prompt,
+            ..
+        } = self.start;
+        let launch = Launch::new(task, agent, program, agent_args, prompt, source, self.run);
+        self.run.write_launch(&launch, prompt)?;
+        interrupt::check()?;
+        self.open()?;
+        self.await_launcher()
+    }
+
+    fn open(&mut self) -> Result<()> {
+        let task = &self.start.task;
+        let launcher =
+            std::env::current_exe().context("could not tell where git flux itself is")?;
+        let file = self.run.launch();
+        let program = [launcher.as_os_str(), OsStr::new("__run"), file.as_os_str()];
+        let common = self.flux.repo.common_dir();
+        self.opened = Some(target::open(
+            &self.start.place,
+            &task.id,
+            common,
+            &task.worktree,
+            &program,
+            self.lock,
+        )?);
+        Ok(())
+    }
+
+    /// Waits until the launcher has started the agent, or has said why not.
+    fn await_launcher(&self) -> Result<()> {
+        let _spinner = self.flux.ui.spinner("starting the agent");
+        let begun = Instant::now();
+        loop {
+            let running = self.run.running()?;
+            if running
+                .as_ref()
+                .is_some_and(|running| running.agent.is_some())
+                || self.run.exit()?.is_some()
+            {
+                return Ok(());
+            }
+            interrupt::check()?;
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err(
+                    Failure::new("the pane did not start its program within 30 seconds").into(),
+                );
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The way back after `cause`, and the error to show for it.
+    fn back(&self, oid: &str, cause: Error) -> Error {
+        let id = &self.start.task.id;
+        let interrupted = interrupt::requested();
+        interrupt::clear();
+        let full = disk_full(
+            &cause,
+            &[&self.start.task.worktree, self.flux.repo.common_dir()],
+        );
+        match self.undo(oid) {
+            Ok(None) if interrupted => {
+                Failure::declined(format!("interrupted; nothing is left of '{id}'")).into()
+            }
+            Ok(kept) => {
+                let left = kept.map_or("nothing was left behind".to_owned(), |path| {
+                    format!("what was in its worktree is in '{}'", path.display())
+                });
+                let mut failure = Failure::new(format!("could not start '{id}'; {left}"));
+                if let Some(hint) = full {
+                    failure = failure.hint(hint);
+                }
+                cause.context(failure)
+            }
+            Err(undo) => cause.context(
+                Failure::new(format!("could not start '{id}', nor undo it: {undo:#}"))
+                    .hint("the next command that changes anything tries again: git flux cleanup"),
+            ),
+        }
+    }
+
+    fn undo(&self, oid: &str) -> Result<Option<PathBuf>> {
+        let task = &self.start.task;
+        let mut how = Worktree::Discard;
+        if !self.run.withdraw()? {
+            // The agent has been there: what it did in that moment is kept.
+            if let Some(opened) = &self.opened {
+                close(&opened.target, self.run)?;
+            }
+            if !worktree::is_untouched(&task.worktree, &task.base, &self.run.0)? {
+                how = Worktree::Keep;
+            }
+        } else if let Some(opened) = &self.opened {
+            close(&opened.target, self.run)?;
+        }
+        let branch = refs::list(self.flux.repo.common_dir(), &[task.branch_ref()])?;
+        let tip = branch
+            .iter()
+            .find(|r| r.name == task.branch_ref())
+            .map(|r| r.oid.as_str());
+        descend(self.flux, task, oid, tip, &how, self.lock)
+    }
+}
+
+/// A hint where an error may come from a full disk: less than a megabyte is
+/// left on one of the file systems that were written to.
+fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
+    let said = cause
+        .chain()
+        .filter_map(|c| c.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::StorageFull);
+    let full = paths.iter().find(|path| {
+        let existing = path
+            .ancestors()
+            .find(|dir| fs::exists(dir).unwrap_or(false));
+        existing
+            .and_then(|dir| statvfs(dir).ok())
+            .is_some_and(|fs| fs.blocks_available() * fs.fragment_size() < 1 << 20)
+    });
+    match (full, said) {
+        (Some(path), _) => Some(format!(
+            "no space is left on the disk of '{}'; free some and run it again",
+            path.display()
+        )),
+        (None, true) => Some("no space is left on the disk; free some and run it again".to_owned()),
+        (None, false) => None,
+    }
+}
+
+/// How the agent ended, if it did within its first second. An agent that has
+/// taken over its terminal (raw mode) is up; it is not waited for any longer.
+fn early_exit(run: &RunDir, tty: &str) -> Result<Option<Exit>> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) && !interrupt::requested() {
+        if let Some(exit) = run.exit()? {
+            return Ok(Some(exit));
+        }
+        if is_raw(tty) {
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(None)
+}
+
+fn is_raw(tty: &str) -> bool {
+    use nix::fcntl::{OFlag, open};
+    use nix::sys::stat::Mode;
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let terminal = open(tty, flags, Mode::empty()).and_then(tcgetattr);
+    terminal.is_ok_and(|mode| !mode.local_flags.contains(LocalFlags::ICANON))
+}

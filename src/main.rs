@@ -1,0 +1,42 @@
+//! Coding agents in parallel on one repository: a branch, a worktree and a tmux pane each.
+//!
+//! Read `lifecycle/mod.rs` first.
+
+mod agent;
+mod commands;
+mod failure;
+mod git;
+mod interrupt;
+mod lifecycle;
+mod sanitize;
+mod settings;
+mod store;
+mod task;
+mod tmux;
+mod ui;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = commands::Cli::parse();
+    let result = interrupt::watch().and_then(|()| cli.run());
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui::show(&error);
+            ExitCode::from(failure::code(&error))
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

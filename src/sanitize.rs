@@ -1,0 +1,51 @@
+//! Foreign text made harmless for a terminal.
+//!
+//! Descriptions, branch names, paths, titles and captured screens come from
+//! strangers. Control characters, direction overrides, invisible characters and
+//! tags are shown as `\u{…}` instead of reaching the terminal.
+
+/// One line: newlines are shown as well.
+pub(crate) fn line(text: &str) -> String {
+    escape(text, |c| c == '\t')
+}
+
+/// Text of several lines: newlines stay, tabs become spaces.
+pub(crate) fn text(text: &str) -> String {
+    escape(text, |c| c == '\n' || c == '\t')
+}
+
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' if keep(c) => out.push_str("    "),
+            _ if !harmful(c) || keep(c) => out.push(c),
+            _ => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
+fn harmful(c: char) -> bool {
+    matches!(c,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}'           // C0, DEL, C1
+        | '\u{61c}' | '\u{200b}'..='\u{200f}'       // zero width, direction marks
+        | '\u{2028}'..='\u{202e}'                   // line and paragraph separators, overrides
+        | '\u{2060}'..='\u{2069}' | '\u{feff}'      // invisible operators, isolates
+        | '\u{e0000}'..='\u{e007f}') // tags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        assert_eq!(
+            line("a\x1b[31mb\u{9b}c\nd\te"),
+            "a\\u{1b}[31mb\\u{9b}c\\u{a}d    e"
+        );
+        assert_eq!(text("a\nb\r\u{202e}"), "a\nb\\u{d}\\u{202e}");
+        assert_eq!(line("größe 修复 🎯"), "größe 修复 🎯");
+    }
+}

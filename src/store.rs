@@ -1,0 +1,265 @@
+//! Tasks in refs: `refs/flux/tasks/<id>`, a tree of `task.json` and `prompt.md`.
+//!
+//! The record says what was meant. What a person may edit stands in git config,
+//! in the section of the task's branch, and wins over the record.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result, anyhow};
+use rand::RngExt as _;
+
+use crate::failure::Failure;
+use crate::git::command::failed;
+use crate::git::{Git, Lock, Repo, Transaction, refs};
+use crate::interrupt;
+use crate::settings::Settings;
+use crate::task::{Task, TaskId};
+
+const TASKS: &str = "refs/flux/tasks/";
+const BASES: &str = "refs/flux/base/";
+
+/// `refs/flux/tasks/<id>`
+pub(crate) fn task_ref(id: &TaskId) -> String {
+    format!("{TASKS}{id}")
+}
+
+/// `refs/flux/base/<id>`
+pub(crate) fn base_ref(id: &TaskId) -> String {
+    format!("{BASES}{id}")
+}
+
+/// One stored task.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) id: TaskId,
+    /// The record's tree.
+    pub(crate) oid: String,
+    /// The task, with what is configured for its branch; or what is wrong with the record.
+    pub(crate) task: Result<Task>,
+}
+
+/// All tasks and branches, as they were at one moment.
+#[derive(Debug)]
+pub(crate) struct Store {
+    refs: HashMap<String, String>,
+    pub(crate) tasks: Vec<Stored>,
+}
+
+impl Store {
+    /// `git for-each-ref refs/flux/tasks refs/flux/base refs/heads`
+    ///
+    /// # Errors
+    /// When git fails. A record that cannot be read spoils itself alone.
+    pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
+        let patterns = [TASKS, BASES, "refs/heads/"].map(|p| p.trim_end_matches('/').to_owned());
+        let listed = refs::list(repo.common_dir(), &patterns)?;
+        let refs: HashMap<String, String> = listed
+            .iter()
+            .map(|r| (r.name.clone(), r.oid.clone()))
+            .collect();
+        let mut tasks = Vec::new();
+        for entry in &listed {
+            let Some(id) = entry
+                .name
+                .strip_prefix(TASKS)
+                .and_then(|id| id.parse::<TaskId>().ok())
+            else {
+                continue;
+            };
+            let task = read(repo, settings, &refs, &id, &entry.oid);
+            tasks.push(Stored {
+                id,
+                oid: entry.oid.clone(),
+                task,
+            });
+        }
+        Ok(Self { refs, tasks })
+    }
+
+    /// The object a ref stands at.
+    pub(crate) fn at(&self, name: &str) -> Option<&str> {
+        self.refs.get(name).map(String::as_str)
+    }
+
+    /// The tip of a branch.
+    pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
+        self.at(&format!("refs/heads/{branch}"))
+    }
+
+    /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
+    pub(crate) fn in_the_way(&self, branch: &str) -> Option<&str> {
+        let heads = self
+            .refs
+            .keys()
+            .filter_map(|name| name.strip_prefix("refs/heads/"));
+        let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+        heads
+            .into_iter()
+            .find(|other| below(branch, other) || below(other, branch))
+    }
+
+    /// The task that `name` means: its id, or the beginning of one and no other.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub(crate) fn find(&self, name: &str) -> Result<&Stored> {
+        if let Some(exact) = self.tasks.iter().find(|stored| stored.id.as_str() == name) {
+            return Ok(exact);
+        }
+        let list = |tasks: &[&Stored]| {
+            let ids: Vec<&str> = tasks
+                .iter()
+                .take(8)
+                .map(|stored| stored.id.as_str())
+                .collect();
+            ids.join(", ")
+        };
+        let matching: Vec<&Stored> = self
+            .tasks
+            .iter()
+            .filter(|s| !name.is_empty() && s.id.as_str().starts_with(name))
+            .collect();
+        match matching.as_slice() {
+            [one] => Ok(one),
+            [] if self.tasks.is_empty() => Err(Failure::new(format!("there is no task '{name}'"))
+                .hint("git flux run \"<what is to be done>\"")
+                .into()),
+            [] => {
+                let all: Vec<&Stored> = self.tasks.iter().collect();
+                Err(Failure::new(format!("there is no task '{name}'"))
+                    .hint(format!("the tasks are: {}", list(&all)))
+                    .into())
+            }
+            many => Err(Failure::new(format!("'{name}' is ambiguous"))
+                .hint(format!("it could be: {}", list(many)))
+                .into()),
+        }
+    }
+}
+
+fn read(
+    repo: &Repo,
+    settings: &Settings,
+    refs: &HashMap<String, String>,
+    id: &TaskId,
+    oid: &str,
+) -> Result<Task> {
+    let mut task = Task::from_json(&repo.read_file(oid, "task.json")?)?;
+    if task.id != *id {
+        return Err(anyhow!("the record is that of '{}'", task.id));
+    }
+    if let Some(branch) = settings.branch_of(id.as_str())
+        && refs.contains_key(&format!("refs/heads/{branch}"))
+    {
+        branch.clone_into(&mut task.branch);
+    }
+    if let Some(text) = settings.of_branch(&task.branch, "description") {
+        task.title = text.lines().next().unwrap_or_default().to_owned();
+    }
+    if let Some(into) = settings.of_branch(&task.branch, "fluxInto") {
+        task.into = Some(into.strip_prefix("refs/heads/").unwrap_or(into).to_owned());
+    }
+    if let Some(agent) = settings.of_branch(&task.branch, "fluxAgent") {
+        agent.clone_into(&mut task.agent);
+    }
+    Ok(task)
+}
+
+/// The prompt as it was given.
+///
+/// # Errors
+/// When the record is damaged.
+pub(crate) fn prompt(repo: &Repo, oid: &str) -> Result<Vec<u8>> {
+    repo.read_file(oid, "prompt.md")
+}
+
+/// Claims the id: record, base and branch come to be in one transaction, or none.
+///
+/// # Errors
+/// When one of them exists.
+pub(crate) fn create(repo: &Repo, task: &Task, prompt: &[u8], lock: &Lock) -> Result<String> {
+    let oid = repo.write_record(&task.to_json(), prompt)?;
+    Transaction::default()
+        .create(&task_ref(&task.id), &oid)
+        .create(&base_ref(&task.id), &task.base)
+        .create(&task.branch_ref(), &task.base)
+        .commit(repo.common_dir(), &format!("flux run: {}", task.id), lock)?;
+    Ok(oid)
+}
+
+/// Replaces the record that stands at `old`, if everything in `also` holds too.
+///
+/// # Errors
+/// When somebody else has changed it meanwhile.
+pub(crate) fn advance(
+    repo: &Repo,
+    old: &str,
+    task: &Task,
+    also: Transaction,
+    lock: &Lock,
+) -> Result<String> {
+    let new = repo.write_record(&task.to_json(), &prompt(repo, old)?)?;
+    let message = format!("flux: {} is {}", task.id, task.phase.name());
+    also.update(&task_ref(&task.id), &new, old)
+        .commit(repo.common_dir(), &message, lock)?;
+    Ok(new)
+}
+
+/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`.
+/// The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn write_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
+    let key = |name| format!("branch.{}.{name}", task.branch);
+    configure(repo, &[&key("description"), &task.title], lock)?;
+    configure(repo, &[&key("fluxTask"), task.id.as_str()], lock)
+}
+
+/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`.
+/// That there is none is no error. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn remove_config(repo: &Repo, branch: &str, lock: &Lock) -> Result<()> {
+    let Err(error) = configure(
+        repo,
+        &["--remove-section", &format!("branch.{branch}")],
+        lock,
+    ) else {
+        return Ok(());
+    };
+    // git says the same of a section that is not there and of a name it cannot parse.
+    if Settings::load(repo.common_dir())?.knows_branch(branch) {
+        Err(error)
+    } else {
+        Ok(())
+    }
+}
+
+/// git's exit code when another program holds `config.lock`.
+const LOCKED: i32 = 255;
+
+/// `git config --local <args>`, tried again while another program is writing.
+fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let args = ["config", "--local"].iter().chain(args);
+        let (code, output) = Git::new(repo.common_dir(), args).holding(lock)?.outcome()?;
+        match code {
+            0 => return Ok(()),
+            LOCKED if begun.elapsed() < Duration::from_secs(10) => {
+                interrupt::check()?;
+                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            _ => {
+                return Err::<(), Error>(failed("git config", code, &output.stderr))
+                    .context("could not write the configuration");
+            }
+        }
+    }
+}

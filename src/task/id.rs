@@ -1,0 +1,145 @@
+//! A task's name: readable, short, valid everywhere it appears.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::{Rng, RngExt};
+
+use crate::failure::{Failure, USAGE};
+
+/// The longest id, in bytes.
+const MAX: usize = 50;
+/// The longest part taken from a description.
+const SLUG: usize = 30;
+
+/// The id of a task: `^[a-z0-9][a-z0-9-]{0,49}$`.
+///
+/// It is a ref component, a config subsection, a directory name and a tmux
+/// session name without any escaping.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskId(String);
+
+impl TaskId {
+    /// Makes an id from the first line that has text, with six random hex digits.
+    pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
+        let slug = text
+            .lines()
+            .map(slug)
+            .find(|s| !s.is_empty())
+            .unwrap_or_else(|| "task".to_owned());
+        let suffix: u32 = rng.random_range(0..0x100_0000);
+        Self(format!("{slug}-{suffix:06x}"))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lower-case ASCII words joined by `-`, cut at a word at [`SLUG`] characters.
+fn slug(line: &str) -> String {
+    let ascii = deunicode::deunicode(line).to_ascii_lowercase();
+    let mut slug = String::new();
+    for word in ascii
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty())
+    {
+        let glue = usize::from(!slug.is_empty());
+        if slug.len() + glue + word.len() > SLUG {
+            if slug.is_empty() {
+                slug.push_str(&word[..SLUG]);
+            }
+            break;
+        }
+        if glue == 1 {
+            slug.push('-');
+        }
+        slug.push_str(word);
+    }
+    slug
+}
+
+impl FromStr for TaskId {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let valid = bytes.first().is_some_and(|&b| alnum(b))
+            && bytes.len() <= MAX
+            && bytes.iter().all(|&b| alnum(b) || b == b'-');
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Failure::new(format!("'{text}' is not a task id"))
+                .hint("a task id has a-z, 0-9 and '-', begins with a letter or digit, and has at most 50 characters")
+                .code(USAGE))
+        }
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+
+    #[track_caller]
+    fn case(text: &str, expected: &str) {
+        let mut rng = rand::rngs::StdRng::seed_from_u64(7);
+        let id = TaskId::from_description(text, &mut rng);
+        let (slug, suffix) = id.as_str().rsplit_once('-').unwrap();
+        assert_eq!(slug, expected);
+        assert!(
+            suffix.len() == 6 && suffix.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{id}"
+        );
+        assert_eq!(id.as_str().parse::<TaskId>().unwrap(), id);
+    }
+
+    #[test]
+    fn ids_are_made_from_the_first_line() {
+        case("Add OAuth authentication", "add-oauth-authentication");
+        case("\n\n  Fix login\nand more", "fix-login");
+        case(
+            "Fix the login redirect for users with two accounts",
+            "fix-the-login-redirect-for",
+        );
+        case("$(touch x); \"quoted\" `tick`", "touch-x-quoted-tick");
+        case("Größe prüfen", "grosse-prufen");
+        case("修复登录", "xiu-fu-deng-lu");
+        case("?!", "task");
+        case("", "task");
+        case("---", "task");
+        case(
+            "donaudampfschifffahrtsgesellschaftskapitän",
+            "donaudampfschifffahrtsgesellsc",
+        );
+    }
+
+    #[test]
+    fn ids_of_the_users_are_checked() {
+        for good in ["a", "fix-1", "0", &"a".repeat(50)] {
+            assert!(good.parse::<TaskId>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            "A",
+            "a b",
+            "a/b",
+            "a.b",
+            "a_b",
+            "ä",
+            "a\n",
+            &"a".repeat(51),
+        ] {
+            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+}

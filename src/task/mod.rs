@@ -1,0 +1,9 @@
+//! Words: what a task is, on paper. Pure, no input or output.
+
+pub(crate) mod id;
+pub(crate) mod record;
+pub(crate) mod status;
+
+pub(crate) use id::TaskId;
+pub(crate) use record::{Layout, Phase, Target, Task};
+pub(crate) use status::{Changes, Exit, State, Status};

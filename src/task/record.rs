@@ -1,0 +1,272 @@
+//! What was intended: the record of a task, versioned.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::TaskId;
+
+/// The version of `task.json` this program writes and reads.
+const VERSION: u32 = 1;
+
+/// One task: its own branch, worktree and target for an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Task {
+    version: u32,
+    #[serde(with = "as_text")]
+    pub(crate) id: TaskId,
+    /// The description's first line.
+    pub(crate) title: String,
+    pub(crate) phase: Phase,
+    /// The agent's name.
+    pub(crate) agent: String,
+    /// The branch, without `refs/heads/`.
+    pub(crate) branch: String,
+    /// The commit it started from, in full.
+    pub(crate) base: String,
+    /// The branch it is merged into, if it started from one.
+    pub(crate) into: Option<String>,
+    #[serde(with = "super::record::path")]
+    pub(crate) worktree: PathBuf,
+    /// Seconds since 1970.
+    pub(crate) created: u64,
+    /// Where its agent runs, once it does.
+    pub(crate) target: Option<Target>,
+}
+
+/// How far a task has come. What *is* shows in its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    Starting,
+    Active,
+    Removing,
+}
+
+impl Phase {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Active => "active",
+            Self::Removing => "removing",
+        }
+    }
+}
+
+/// What git flux made for the agent to run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Layout {
+    Pane,
+    Window,
+    Session,
+}
+
+impl Layout {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pane => "pane",
+            Self::Window => "window",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// A pane, so that it cannot be mistaken for another after a server restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) kind: Layout,
+    /// The session's name when it was made.
+    pub(crate) session: String,
+    /// `@1`
+    pub(crate) window: String,
+    /// `%1`
+    pub(crate) pane: String,
+    /// The pane's own process: the launcher.
+    pub(crate) pane_pid: u32,
+    /// The tmux server: its socket, process and start time.
+    #[serde(with = "super::record::path")]
+    pub(crate) socket: PathBuf,
+    pub(crate) server_pid: u32,
+    pub(crate) server_start: u64,
+}
+
+impl Task {
+    /// A task that is about to start.
+    #[allow(clippy::too_many_arguments)] // the record's fields, each once
+    pub(crate) fn new(
+        id: TaskId,
+        title: String,
+        agent: String,
+        branch: String,
+        base: String,
+        into: Option<String>,
+        worktree: PathBuf,
+        created: u64,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            id,
+            title,
+            phase: Phase::Starting,
+            agent,
+            branch,
+            base,
+            into,
+            worktree,
+            created,
+            target: None,
+        }
+    }
+
+    /// The same task, in another phase.
+    pub(crate) fn in_phase(&self, phase: Phase) -> Self {
+        Self {
+            phase,
+            ..self.clone()
+        }
+    }
+
+    /// The same task, active, with its agent there.
+    pub(crate) fn running_in(&self, target: Option<Target>) -> Self {
+        Self {
+            target,
+            ..self.in_phase(Phase::Active)
+        }
+    }
+
+    /// Reads `task.json`.
+    ///
+    /// # Errors
+    /// When it is not a record, or one of another version.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes).context("not a task record")?;
+        if version != VERSION {
+            bail!("a task record of version {version}, this git flux reads version {VERSION}");
+        }
+        serde_json::from_slice(bytes).context("not a task record")
+    }
+
+    /// Writes `task.json`, for people to read as well.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self)
+            .expect("a record has only text, numbers and byte strings");
+        json.push(b'\n');
+        json
+    }
+
+    /// `refs/heads/<branch>`
+    pub(crate) fn branch_ref(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+}
+
+mod as_text {
+    use super::TaskId;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(id: &TaskId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(id.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<TaskId, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// Paths and arguments in JSON: text where they are UTF-8, a list of bytes where not.
+pub(crate) mod path {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Bytes {
+        Text(String),
+        Raw(Vec<u8>),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        path: &impl AsRef<OsStr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let path = path.as_ref();
+        match path.to_str() {
+            Some(text) => Bytes::Text(text.to_owned()),
+            None => Bytes::Raw(path.as_bytes().to_vec()),
+        }
+        .serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: From<OsString>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        Ok(match Bytes::deserialize(deserializer)? {
+            Bytes::Text(text) => OsString::from(text),
+            Bytes::Raw(bytes) => OsString::from_vec(bytes),
+        }
+        .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    fn task() -> Task {
+        let worktree = OsString::from_vec(b"/tmp/a\nb\xff \"c\"".to_vec());
+        Task::new(
+            "fix-1".parse().unwrap(),
+            "Fix \"it\"\u{9b}".to_owned(),
+            "claude".to_owned(),
+            "feature/fix-1".to_owned(),
+            "0".repeat(64),
+            None,
+            worktree.into(),
+            1,
+        )
+    }
+
+    #[test]
+    fn a_record_survives_the_round_trip() {
+        let mut task = task();
+        task.target = Some(Target {
+            kind: Layout::Pane,
+            session: "s".to_owned(),
+            window: "@1".to_owned(),
+            pane: "%1".to_owned(),
+            pane_pid: 2,
+            socket: "/tmp/s".into(),
+            server_pid: 3,
+            server_start: 4,
+        });
+        assert_eq!(Task::from_json(&task.to_json()).unwrap(), task);
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let json = String::from_utf8(task().to_json())
+            .unwrap()
+            .replace("\"version\": 1", "\"version\": 2");
+        let error = Task::from_json(json.as_bytes()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a task record of version 2, this git flux reads version 1"
+        );
+        assert!(Task::from_json(b"{}").is_err());
+        assert!(Task::from_json(b"").is_err());
+    }
+}

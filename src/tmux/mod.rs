@@ -1,0 +1,8 @@
+//! tmux: addressed by ids, never by names or prefixes; fed argument vectors, never text for a shell.
+
+pub(crate) mod command;
+pub(crate) mod pane;
+pub(crate) mod target;
+
+pub(crate) use command::Tmux;
+pub(crate) use target::Place;

@@ -1,0 +1,226 @@
+//! The panes there are, and what is on them.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::Tmux;
+use crate::task::{Layout, Target};
+
+/// One pane of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pane {
+    server_pid: u32,
+    server_start: u64,
+    /// `$1`
+    pub(crate) session: String,
+    pub(crate) window: String,
+    pub(crate) id: String,
+    pid: u32,
+    socket: PathBuf,
+    session_name: String,
+    /// The task and repository that git flux wrote on it.
+    pub(crate) task: String,
+    pub(crate) repo: Option<PathBuf>,
+}
+
+impl Pane {
+    /// Whether it is the pane that `target` means, and not one that got its id
+    /// after a restart of the server or a `respawn-pane`.
+    pub(crate) fn is(&self, target: &Target) -> bool {
+        (self.server_pid, self.server_start, self.pid)
+            == (target.server_pid, target.server_start, target.pane_pid)
+            && self.id == target.pane
+    }
+
+    /// The target this pane is, if `launcher` is its process; `session` is the
+    /// name that a session of the task's own has.
+    pub(crate) fn run_by(&self, launcher: i32, session: &str) -> Option<Target> {
+        (i64::from(self.pid) == i64::from(launcher)).then(|| Target {
+            kind: if self.session_name == session {
+                Layout::Session
+            } else {
+                Layout::Pane
+            },
+            session: self.session_name.clone(),
+            window: self.window.clone(),
+            pane: self.id.clone(),
+            pane_pid: self.pid,
+            socket: self.socket.clone(),
+            server_pid: self.server_pid,
+            server_start: self.server_start,
+        })
+    }
+}
+
+const FIELDS: &str = "#{pid}\t#{start_time}\t#{session_id}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{@flux_task}\t#{@flux_repo}\t#{socket_path}\t#{session_name}";
+
+/// All panes of the server with this socket, or of the user's own; none if
+/// there is no server. `tmux list-panes -a -F …`
+///
+/// # Errors
+/// When tmux is missing or does not answer: then it is not known what runs.
+pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
+    let tmux = match socket {
+        Some(socket) => Tmux::on(socket, "list-panes"),
+        None => Tmux::new("list-panes"),
+    };
+    let Ok(out) = tmux.args(["-a", "-F", FIELDS]).outcome()? else {
+        return Ok(Vec::new());
+    };
+    let mut panes: Vec<Pane> = Vec::new();
+    for line in out.lines() {
+        let Some(pane) = read(line) else {
+            bail!("`tmux list-panes` printed an unknown line");
+        };
+        // A linked window lists its panes once for every session.
+        if panes.iter().all(|p| p.id != pane.id) {
+            panes.push(pane);
+        }
+    }
+    Ok(panes)
+}
+
+fn read(line: &str) -> Option<Pane> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let &[
+        server,
+        start,
+        session,
+        window,
+        id,
+        pid,
+        task,
+        repo,
+        socket,
+        session_name,
+    ] = fields.as_slice()
+    else {
+        return None;
+    };
+    Some(Pane {
+        server_pid: server.parse().ok()?,
+        server_start: start.parse().ok()?,
+        session: session.to_owned(),
+        window: window.to_owned(),
+        id: id.to_owned(),
+        pid: pid.parse().ok()?,
+        task: task.to_owned(),
+        repo: decode(repo),
+        socket: socket.into(),
+        session_name: session_name.to_owned(),
+    })
+}
+
+/// The last `lines` lines of text on the pane: `tmux capture-pane -p -J`.
+///
+/// # Errors
+/// When the pane is gone.
+pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
+    let out = Tmux::on(&target.socket, "capture-pane")
+        .args(["-p", "-J", "-t", &target.pane])
+        .output()?;
+    let text: Vec<&str> = out.trim_end().lines().collect();
+    Ok(text[text.len().saturating_sub(lines)..]
+        .iter()
+        .map(|&l| l.trim_end().to_owned())
+        .collect())
+}
+
+/// `tmux kill-pane -t <pane>`: a session or window of its own goes with its last pane.
+///
+/// # Errors
+/// When tmux refuses.
+pub(crate) fn kill(target: &Target) -> Result<()> {
+    Tmux::on(&target.socket, "kill-pane")
+        .args(["-t", &target.pane])
+        .run()
+}
+
+/// Whether we were started in this pane: by its user, or by the agent itself.
+pub(crate) fn is_ours(target: &Target) -> bool {
+    let Ok(tmux) = env::var("TMUX") else {
+        return false;
+    };
+    let mut parts = tmux.rsplitn(3, ',').skip(1);
+    parts.next().and_then(|pid| pid.parse().ok()) == Some(target.server_pid)
+        && parts
+            .next()
+            .is_some_and(|socket| Path::new(socket) == target.socket)
+        && env::var("TMUX_PANE").is_ok_and(|pane| pane == target.pane)
+}
+
+/// Goes to the pane: inside this server `switch-client`, outside `attach-session`.
+///
+/// # Errors
+/// When there is no client, or no terminal.
+pub(crate) fn attach(target: &Target, session: &str) -> Result<()> {
+    let inside = env::var_os("TMUX").is_some_and(|tmux| {
+        let socket = tmux.as_bytes().split(|&b| b == b',').next();
+        socket == Some(target.socket.as_os_str().as_bytes())
+    });
+    let select = |tmux: Tmux| {
+        tmux.args(["-t", &target.window])
+            .then("select-pane")
+            .args(["-t", &target.pane])
+    };
+    if inside {
+        // One that watches us: a nested terminal's own client is another one.
+        let tmux = Tmux::on(&target.socket, "switch-client")
+            .args(["-t", session])
+            .then("select-window");
+        select(tmux).run()
+    } else {
+        let tmux = select(Tmux::on(&target.socket, "select-window")).then("attach-session");
+        tmux.args(["-t", session]).in_foreground()
+    }
+}
+
+/// Bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
+pub(super) fn encode(path: &Path) -> String {
+    let mut out = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!(":{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> Option<PathBuf> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::new();
+    while let Some(byte) = bytes.next() {
+        out.push(if byte == b':' {
+            let digits = [bytes.next()?, bytes.next()?];
+            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+        } else {
+            byte
+        });
+    }
+    (!out.is_empty()).then(|| OsString::from_vec(out).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_survive_in_pane_options() {
+        let path = PathBuf::from(OsString::from_vec(b"/a b/#(x)\n\xff/.git".to_vec()));
+        let text = encode(&path);
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b)),
+            "{text}"
+        );
+        assert_eq!(decode(&text), Some(path));
+        assert_eq!(decode(""), None);
+    }
+}

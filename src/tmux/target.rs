@@ -1,0 +1,344 @@
+//! Where an agent can run: a pane, a window or a session that git flux makes.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::Tmux;
+use super::command::{ensure_installed, ensure_recent, unexpanded};
+use crate::failure::Failure;
+use crate::git::Lock;
+use crate::task::{Layout, Target, TaskId};
+
+/// The smallest pane an agent is put into without asking.
+const ROOM: (u32, u32) = (80, 15);
+/// How many panes a window may have before the next task gets a window of its own.
+const PANES: u32 = 4;
+
+/// Where the next task will run, decided before anything exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Beside the pane we stand in; `side` splits it left and right.
+    Pane { beside: String, side: bool },
+    /// A new window of the session we stand in. With `cramped`, because no pane had room.
+    Window { beside: String, cramped: bool },
+    /// A detached session of its own.
+    Session { name: String },
+}
+
+/// What a made target looks like to its user.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) target: Target,
+    /// The number `prefix q` shows on it.
+    pub(crate) pane_index: String,
+    /// The user's prefix key as tmux writes it: `C-b`.
+    pub(crate) prefix: String,
+    /// The terminal device of the pane.
+    pub(crate) tty: String,
+}
+
+/// The pane we stand in.
+struct Here {
+    pane: String,
+    panes: u32,
+    width: u32,
+    height: u32,
+    zoomed: bool,
+}
+
+/// Decides the place for a task: `layout` if given, else a pane inside tmux and
+/// a session outside. `forced` says that a flag, not a setting, named the layout.
+///
+/// # Errors
+/// When tmux is missing or too old, when a pane is demanded outside tmux, or
+/// when the session exists already.
+pub(crate) fn choose(layout: Option<Layout>, forced: bool, session: String) -> Result<Place> {
+    let here = if layout == Some(Layout::Session) {
+        None
+    } else {
+        here()?
+    };
+    match (here, layout) {
+        (None, Some(layout @ (Layout::Pane | Layout::Window))) if forced => Err(Failure::new(
+            format!("no {} can be made: this is not inside tmux", layout.name()),
+        )
+        .hint("leave the option out for a session of its own, or start tmux first")
+        .into()),
+        (None, _) => {
+            ensure_free(&session)?;
+            Ok(Place::Session { name: session })
+        }
+        (Some(here), Some(Layout::Window)) => Ok(Place::Window {
+            beside: here.pane,
+            cramped: false,
+        }),
+        (Some(here), _) => Ok(here.split(forced)),
+    }
+}
+
+impl Here {
+    fn split(self, forced: bool) -> Place {
+        let side = self.width > 2 * ROOM.0;
+        let room = !self.zoomed
+            && self.panes < PANES
+            && (side || (self.width >= ROOM.0 && self.height > 2 * ROOM.1));
+        if room || forced {
+            Place::Pane {
+                beside: self.pane,
+                side: side || self.height <= 2 * ROOM.1,
+            }
+        } else {
+            Place::Window {
+                beside: self.pane,
+                cramped: true,
+            }
+        }
+    }
+}
+
+/// The pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
+/// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
+///
+/// `tmux display-message -p -t <pane> …`
+fn here() -> Result<Option<Here>> {
+    let (Some(_), Ok(pane)) = (
+        env::var_os("TMUX").filter(|v| !v.is_empty()),
+        env::var("TMUX_PANE"),
+    ) else {
+        return Ok(None);
+    };
+    let fields = "#{version}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
+    let Ok(out) = Tmux::new("display-message")
+        .args(["-p", "-t", &pane, fields])
+        .outcome()?
+    else {
+        return Ok(None);
+    };
+    let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
+    let &[version, tty, panes, width, height, zoomed] = fields.as_slice() else {
+        return Ok(None);
+    };
+    ensure_recent(version)?;
+    if our_terminal().is_some_and(|ours| ours != tty) {
+        return Ok(None);
+    }
+    let (Ok(panes), Ok(width), Ok(height)) = (panes.parse(), width.parse(), height.parse()) else {
+        return Ok(None);
+    };
+    Ok(Some(Here {
+        pane,
+        panes,
+        width,
+        height,
+        zoomed: zoomed == "1",
+    }))
+}
+
+/// The name of the terminal we are on.
+fn our_terminal() -> Option<String> {
+    let tty = if io::stdin().is_terminal() {
+        nix::unistd::ttyname(io::stdin())
+    } else if io::stderr().is_terminal() {
+        nix::unistd::ttyname(io::stderr())
+    } else if io::stdout().is_terminal() {
+        nix::unistd::ttyname(io::stdout())
+    } else {
+        return None;
+    };
+    Some(tty.ok()?.to_string_lossy().into_owned())
+}
+
+/// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
+fn ensure_free(session: &str) -> Result<()> {
+    let Ok(out) = Tmux::new("list-sessions")
+        .args(["-F", "#{version}\t#{session_name}"])
+        .outcome()?
+    else {
+        return ensure_installed();
+    };
+    for line in out.lines() {
+        let (version, name) = line.split_once('\t').unwrap_or((line, ""));
+        ensure_recent(version)?;
+        if name == session {
+            return Err(
+                Failure::new(format!("the tmux session '{session}' exists already"))
+                    .hint(format!("tmux attach -t ={session}"))
+                    .hint("git flux list")
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The name for a task's session: only what every tmux takes as it is.
+pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let project: String = project
+        .to_string_lossy()
+        .chars()
+        .map(plain)
+        .take(30)
+        .collect();
+    format!("flux-{project}-{id}")
+}
+
+/// What is asked of a pane that was made.
+const FIELDS: &str = "#{socket_path}\t#{pid}\t#{start_time}\t#{session_name}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{pane_tty}\t#{pane_index}\t#{prefix}";
+
+/// Opens a place with `program` as its process, an argument vector of at least two words.
+///
+/// `tmux split-window|new-window|new-session -d -P -F … -c <dir> -- <program>`,
+/// with the options that let other tools find the task set on the pane.
+///
+/// # Errors
+/// When tmux refuses.
+pub(crate) fn open(
+    place: &Place,
+    id: &TaskId,
+    repo: &Path,
+    dir: &Path,
+    program: &[&OsStr],
+    lock: &Lock,
+) -> Result<Opened> {
+    let dir = unexpanded(dir);
+    let made = |tmux: Tmux| {
+        let tmux = tmux.args(["-d", "-P", "-F", FIELDS, "-c"]).arg(&dir);
+        tmux.arg("--").args(program)
+    };
+    let new_window = |beside: &str| {
+        let window = Tmux::new("new-window")
+            .args(["-a", "-t", beside, "-n", id.as_str()])
+            .holding(lock)?;
+        Ok::<_, anyhow::Error>((made(window).output()?, Layout::Window))
+    };
+    let (out, kind) = match place {
+        Place::Pane { beside, side } => {
+            let split = Tmux::new("split-window")
+                .args([if *side { "-h" } else { "-v" }, "-t", beside])
+                .holding(lock)?;
+            match made(split).outcome()? {
+                Ok(out) => (out, Layout::Pane),
+                Err(_) => new_window(beside)?,
+            }
+        }
+        Place::Window { beside, .. } => new_window(beside)?,
+        Place::Session { name } => {
+            let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
+            let size = [width.to_string(), height.to_string()];
+            let session = Tmux::new("new-session")
+                .args(["-s", name, "-x", &size[0], "-y", &size[1]])
+                .holding(lock)?;
+            let tagged = tag(
+                made(session).then("set-option"),
+                &format!("={name}:"),
+                id,
+                repo,
+            );
+            (tagged.output()?, Layout::Session)
+        }
+    };
+    let opened = read(&out, kind).context("tmux did not say what it made")?;
+    if kind != Layout::Session {
+        let Target { socket, pane, .. } = &opened.target;
+        tag(Tmux::on(socket, "set-option"), pane, id, repo)
+            .run()
+            .context("the pane closed at once")?;
+    }
+    Ok(opened)
+}
+
+/// Completes `set-option` to write `@flux_task` and `@flux_repo` on the pane.
+fn tag(tmux: Tmux, pane: &str, id: &TaskId, repo: &Path) -> Tmux {
+    let tmux = tmux.args(["-p", "-t", pane, "@flux_task", id.as_str()]);
+    tmux.then("set-option")
+        .args(["-p", "-t", pane, "@flux_repo", &super::pane::encode(repo)])
+}
+
+fn read(out: &str, kind: Layout) -> Option<Opened> {
+    let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
+    let &[
+        socket,
+        server,
+        start,
+        session,
+        window,
+        pane,
+        pid,
+        tty,
+        index,
+        prefix,
+    ] = fields.as_slice()
+    else {
+        return None;
+    };
+    Some(Opened {
+        target: Target {
+            kind,
+            session: session.to_owned(),
+            window: window.to_owned(),
+            pane: pane.to_owned(),
+            pane_pid: pid.parse().ok()?,
+            socket: socket.into(),
+            server_pid: server.parse().ok()?,
+            server_start: start.parse().ok()?,
+        },
+        pane_index: index.to_owned(),
+        prefix: prefix.to_owned(),
+        tty: tty.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_names_are_plain() {
+        let id = "fix-1".parse().unwrap();
+        assert_eq!(
+            session_name(OsStr::new("a.b:c #(x)"), &id),
+            "flux-a_b_c___x_-fix-1"
+        );
+    }
+
+    #[test]
+    fn a_pane_is_split_only_where_two_have_room() {
+        let here = |width, height, panes, zoomed| Here {
+            pane: "%1".to_owned(),
+            panes,
+            width,
+            height,
+            zoomed,
+        };
+        let side = |place| matches!(place, Place::Pane { side: true, .. });
+        assert!(side(here(200, 50, 1, false).split(false)));
+        assert!(matches!(
+            here(120, 40, 1, false).split(false),
+            Place::Pane { side: false, .. }
+        ));
+        assert!(matches!(
+            here(80, 24, 1, false).split(false),
+            Place::Window { cramped: true, .. }
+        ));
+        assert!(matches!(
+            here(200, 50, 4, false).split(false),
+            Place::Window { .. }
+        ));
+        assert!(matches!(
+            here(200, 50, 1, true).split(false),
+            Place::Window { .. }
+        ));
+        assert!(side(here(80, 24, 1, false).split(true)));
+    }
+}

@@ -1,0 +1,238 @@
+//! The only terminal code: data on standard output, talk on standard error,
+//! questions only where both can be answered.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use console::{Style, Term};
+use dialoguer::theme::ColorfulTheme;
+use dialoguer::{Confirm, FuzzySelect, Input, Select};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::{self, Failure};
+use crate::{interrupt, sanitize};
+
+/// How this program speaks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ui {
+    /// Says only what went wrong.
+    pub(crate) quiet: bool,
+}
+
+impl Ui {
+    /// Whether questions can be asked: standard input and standard error are terminals.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether what standard output goes to shows emoji: a UTF-8 terminal.
+    pub(crate) fn emoji(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+        let utf8 =
+            locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").ends_with("utf8"));
+        io::stdout().is_terminal() && utf8
+    }
+
+    /// The width of the terminal on standard output, if it is one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        io::stdout()
+            .is_terminal()
+            .then(|| usize::from(Term::stdout().size().1))
+    }
+
+    /// Prints data: one line.
+    ///
+    /// # Errors
+    /// When standard output cannot be written. A reader that went away is no error to anybody.
+    pub(crate) fn data(&self, line: impl Display) -> Result<()> {
+        self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Prints data as it is.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Says what has happened.
+    pub(crate) fn status(&self, message: impl Display) {
+        if !self.quiet {
+            say(&sanitize::text(&message.to_string()));
+        }
+    }
+
+    /// Says what to do next.
+    pub(crate) fn hint(&self, message: impl Display) {
+        if !self.quiet {
+            labelled("hint", &message.to_string());
+        }
+    }
+
+    /// Says what is not as it should be, though it did not stop anything.
+    pub(crate) fn warning(&self, message: impl Display) {
+        labelled("warning", &message.to_string());
+    }
+
+    /// Asks yes or no.
+    ///
+    /// # Errors
+    /// On ^C and Esc: exit code 130.
+    pub(crate) fn confirm(&self, question: impl Display, default: bool) -> Result<bool> {
+        let prompt = sanitize::line(&question.to_string());
+        let answer = Confirm::with_theme(&theme())
+            .with_prompt(prompt)
+            .default(default)
+            .interact_opt();
+        answered(answer)
+    }
+
+    /// Asks which of `items`; returns its place.
+    ///
+    /// # Errors
+    /// On ^C and Esc: exit code 130.
+    pub(crate) fn select(&self, question: impl Display, items: &[String]) -> Result<usize> {
+        let prompt = sanitize::line(&question.to_string());
+        let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
+        answered(
+            Select::with_theme(&theme())
+                .with_prompt(prompt)
+                .items(&items)
+                .default(0)
+                .interact_opt(),
+        )
+    }
+
+    /// Asks which of `items`, found by typing parts of them; returns its place.
+    ///
+    /// # Errors
+    /// On ^C and Esc: exit code 130.
+    pub(crate) fn pick(&self, question: impl Display, items: &[String]) -> Result<usize> {
+        let prompt = sanitize::line(&question.to_string());
+        let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
+        answered(
+            FuzzySelect::with_theme(&theme())
+                .with_prompt(prompt)
+                .items(&items)
+                .default(0)
+                .interact_opt(),
+        )
+    }
+
+    /// Asks for a line of text, with one offered.
+    ///
+    /// # Errors
+    /// On ^C: exit code 130.
+    pub(crate) fn input(&self, question: impl Display, offered: &str) -> Result<String> {
+        let prompt = sanitize::line(&question.to_string());
+        let answer = Input::with_theme(&theme())
+            .with_prompt(prompt)
+            .with_initial_text(sanitize::line(offered))
+            .interact_text();
+        answered(answer.map(Some))
+    }
+
+    /// Shows that something takes time, from half a second on, on a terminal.
+    pub(crate) fn spinner(&self, message: impl Display) -> Spinner {
+        if self.quiet || !io::stderr().is_terminal() {
+            return Spinner(None);
+        }
+        let bar = ProgressBar::new_spinner().with_message(sanitize::line(&message.to_string()));
+        bar.set_style(ProgressStyle::default_spinner());
+        Spinner(Some(Slow::after(Duration::from_millis(500), bar)))
+    }
+}
+
+/// A sign of life that goes away when dropped.
+pub(crate) struct Spinner(#[allow(dead_code)] Option<Slow>);
+
+/// A bar that appears only if it is still wanted after a while.
+struct Slow {
+    bar: ProgressBar,
+    done: std::sync::mpsc::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Slow {
+    fn after(delay: Duration, bar: ProgressBar) -> Self {
+        let (done, wait) = std::sync::mpsc::channel();
+        let late = bar.clone();
+        let thread = std::thread::spawn(move || {
+            if wait.recv_timeout(delay).is_err() {
+                late.enable_steady_tick(Duration::from_millis(100));
+            }
+        });
+        Self {
+            bar,
+            done,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        // The thread may have ended already; then nobody needs to be told.
+        self.done.send(()).ok();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows an error with its causes and hints on standard error.
+pub(crate) fn show(error: &anyhow::Error) {
+    for (label, line) in failure::lines(error) {
+        labelled(label, &line);
+    }
+}
+
+/// A file name for a message.
+pub(crate) fn shown(path: &Path) -> String {
+    sanitize::line(&path.to_string_lossy())
+}
+
+fn labelled(label: &str, message: &str) {
+    let style = match label.trim() {
+        "error" => Style::new().red().bold(),
+        "warning" => Style::new().yellow().bold(),
+        _ => Style::new().cyan(),
+    };
+    let label = style.for_stderr().apply_to(format!("{label}:"));
+    say(&format!("{label} {}", sanitize::line(message)));
+}
+
+fn say(line: &str) {
+    // Where standard error is gone there is nobody to tell.
+    drop(writeln!(io::stderr().lock(), "{line}"));
+}
+
+fn theme() -> ColorfulTheme {
+    ColorfulTheme::default()
+}
+
+fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<T> {
+    match answer {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(Failure::declined(String::new()).into()),
+        Err(dialoguer::Error::IO(error)) => {
+            // A menu that ^C ends leaves the cursor hidden.
+            drop(Term::stderr().show_cursor());
+            if error.kind() == io::ErrorKind::Interrupted || interrupt::requested() {
+                return Err(Failure::declined(String::new()).into());
+            }
+            Err(error.into())
+        }
+    }
+}

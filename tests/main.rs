@@ -1,0 +1,8 @@
+//! The integration tests: one binary, a `World` of its own for every test.
+
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the world offers more than any one state of the tests needs"
+)]
+mod world;

@@ -1,0 +1,64 @@
+#!/bin/sh
+# The fake agent: writes down what it was given, then behaves as it is told. See agent.rs.
+agents=@AGENTS@
+dir=$agents/${FLUX_TASK:-$$}
+mkdir -p "$dir"
+if [ $# -gt 0 ]; then printf '%s\0' "$@"; fi >"$dir/argv"
+cat "/proc/$$/environ" >"$dir/env" 2>/dev/null || env -0 >"$dir/env"
+printf '%s' "$(pwd -P; echo .)" >"$dir/cwd"
+echo "$$" >"$dir/pid"
+
+looping=
+# A reader that outlives a killed agent would steal what the user types into the shell.
+with_us=
+command -v setpriv >/dev/null && with_us='setpriv --pdeathsig KILL'
+
+commit() {
+	printf '%s\n' "$1" >>agent.txt
+	git add -- agent.txt && git commit -q -m "$1"
+}
+
+perform() {
+	word=${1%% *}
+	rest=${1#"$word"}
+	rest=${rest# }
+	case $word in
+	wait) looping= ;;
+	exit) exit "${rest:-0}" ;;
+	signal) kill -s "$rest" "$$" ;;
+	commit) commit "${rest:-Agent work}" ;;
+	loop-commit) looping=yes ;;
+	sh) eval "$rest" ;;
+	say) printf '%b\n' "$rest" ;;
+	sigint-*) trap "exit ${word#sigint-}" INT ;;
+	stubborn) trap '' HUP INT QUIT TERM ;;
+	raw) stty -icanon -icrnl -echo min 1 time 0 && printf '\033[?2004h\033[?1049h' ;;
+	*) echo "no such behaviour: $1" >&2; exit 99 ;;
+	esac
+}
+
+behaviour=wait
+if [ -e "$agents/behaviour" ]; then behaviour=$(cat "$agents/behaviour"); fi
+# What changes how it reacts must hold before anyone can know that it has started.
+case $behaviour in sigint-* | stubborn | raw) perform "$behaviour"; behaviour=wait ;; esac
+echo "fake agent ready"
+echo "$$" >>"$dir/starts"
+perform "$behaviour"
+echo "first $?" >>"$dir/done"
+
+while :; do
+	if [ -e "$dir/wish" ]; then
+		wish=$(cat "$dir/wish")
+		rm -f "$dir/wish"
+		perform "$wish"
+		echo "told $?" >>"$dir/done"
+	elif [ -n "$looping" ]; then
+		commit "Another one"
+	else
+		# In the foreground, so that ^C and ^Z reach it as they reach us. Ends when a wish comes: agent.rs kills it.
+		{ $with_us sh -c 'echo "$$" >"$1/reader"; exec cat >>"$1/stdin"' reader "$dir"; } 2>/dev/null
+		code=$?
+		rm -f "$dir/reader"
+		[ -e "$dir/wish" ] || exit "$code"
+	fi
+done

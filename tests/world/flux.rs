@@ -1,0 +1,286 @@
+//! Running git flux off a terminal, and what can be said about the outcome.
+//!
+//! The program gets a session of its own (so there is no controlling terminal to fall back on), nothing on
+//! stdin unless given, and is killed after two minutes: a hanging test names itself.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::World;
+
+const TIME_OUT: Duration = Duration::from_secs(120);
+
+impl World {
+    /// Prepares `git-flux <args>` in the default repository.
+    pub(crate) fn flux<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Flux<'_> {
+        Flux {
+            world: self,
+            args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
+            git: None,
+            dir: self.repo(),
+            env: BTreeMap::new(),
+            stdin: None,
+        }
+    }
+
+    /// Starts a task with the fake agent in a detached session, and gives its id.
+    #[track_caller]
+    pub(crate) fn start(&self, description: &str) -> String {
+        let output = self.flux(["run", "-q", "--", description]).run();
+        output.success();
+        let id = output.stdout.trim_end().to_owned();
+        assert!(!id.is_empty(), "run -q printed no id\n{output}");
+        id
+    }
+}
+
+/// A call of git flux that is being prepared.
+#[must_use]
+pub(crate) struct Flux<'a> {
+    world: &'a World,
+    args: Vec<OsString>,
+    git: Option<Vec<OsString>>,
+    dir: PathBuf,
+    env: BTreeMap<OsString, Option<OsString>>,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Flux<'_> {
+    /// Calls it as users do, `git flux …`. git puts its own programs first on PATH then: the shim sees no call of git.
+    pub(crate) fn via_git(self) -> Self {
+        self.via_git_with::<&str>([])
+    }
+
+    /// `git <options> flux …`, for `-C` and `-c`.
+    pub(crate) fn via_git_with<A: AsRef<OsStr>>(
+        mut self,
+        options: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.git = Some(options.into_iter().map(|arg| arg.as_ref().into()).collect());
+        self
+    }
+
+    pub(crate) fn in_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = self.world.repo().join(dir);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .insert(name.as_ref().into(), Some(value.as_ref().into()));
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.as_ref().into(), None);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.stdin = Some(bytes.as_ref().to_vec());
+        self
+    }
+
+    /// Runs it, asserts success, and gives its stdout without the last newline.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        let output = self.run();
+        output.success();
+        output.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    fn command(&self) -> Command {
+        // `setsid` becomes the program itself, so the child's pid and exit status are git-flux's own.
+        let mut command = self.world.command("setsid");
+        match &self.git {
+            Some(options) => command.arg(&self.world.git).args(options).arg("flux"),
+            None => command.arg(self.world.tools.join("bin/git-flux")),
+        };
+        command.args(&self.args).current_dir(&self.dir);
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(self) -> Output {
+        let stdin = match &self.stdin {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        };
+        let mut child = self
+            .command()
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("setsid can be started");
+        let pid = i32::try_from(child.id()).unwrap();
+        let (sender, events) = channel();
+        read_all(child.stdout.take().unwrap(), sender.clone(), Event::Stdout);
+        read_all(child.stderr.take().unwrap(), sender.clone(), Event::Stderr);
+        if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), self.stdin.clone()) {
+            // It may refuse before it has read everything: a broken pipe is its right.
+            thread::spawn(move || pipe.write_all(&bytes).ok());
+        }
+        thread::spawn(move || sender.send(Event::Exit(child.wait().unwrap())).ok());
+        self.collect(pid, &events)
+    }
+
+    #[track_caller]
+    fn collect(&self, pid: i32, events: &Receiver<Event>) -> Output {
+        let end = Instant::now() + TIME_OUT;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut status = None;
+        loop {
+            match events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Event::Stdout(bytes)) => stdout.extend(bytes),
+                Ok(Event::Stderr(bytes)) => stderr.extend(bytes),
+                Ok(Event::Exit(exit)) => status = Some(exit),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    super::agent::kill(-pid, "KILL");
+                    let what = match status {
+                        Some(_) => "ended, but something it started still holds its output open",
+                        None => "did not end",
+                    };
+                    let output = Output::new(&self.args, stdout, &stderr, status);
+                    panic!("git flux {:?} {what}\n{output}", self.args);
+                }
+            }
+        }
+        Output::new(&self.args, stdout, &stderr, status)
+    }
+}
+
+enum Event {
+    Stdout(Vec<u8>),
+    Stderr(Vec<u8>),
+    Exit(std::process::ExitStatus),
+}
+
+fn read_all(
+    mut pipe: impl Read + Send + 'static,
+    sender: Sender<Event>,
+    event: impl Fn(Vec<u8>) -> Event + Send + 'static,
+) {
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(n @ 1..) = pipe.read(&mut buffer) {
+            sender.send(event(buffer[..n].to_vec())).ok();
+        }
+    });
+}
+
+/// What a run of git flux said, and how it ended.
+#[must_use = "say what is expected: .success() or .code(n)"]
+pub(crate) struct Output {
+    args: Vec<OsString>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Stdout byte by byte, where it is not UTF-8.
+    pub(crate) bytes: Vec<u8>,
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+}
+
+impl Output {
+    fn new(
+        args: &[OsString],
+        stdout: Vec<u8>,
+        stderr: &[u8],
+        status: Option<std::process::ExitStatus>,
+    ) -> Self {
+        Self {
+            args: args.to_vec(),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(stderr).into_owned(),
+            bytes: stdout,
+            code: status.and_then(|status| status.code()),
+            signal: status.and_then(|status| status.signal()),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn success(&self) -> &Self {
+        self.code(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn code(&self, code: i32) -> &Self {
+        assert!(self.code == Some(code), "expected exit code {code}\n{self}");
+        self
+    }
+
+    /// It was ended by `kill -9`, as a fault does.
+    #[track_caller]
+    pub(crate) fn killed(&self) -> &Self {
+        assert!(self.signal == Some(9), "expected it to be killed\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout_is(&self, text: &str) -> &Self {
+        assert!(self.stdout == text, "expected stdout {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_is(&self, text: &str) -> &Self {
+        assert!(self.stderr == text, "expected stderr {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stdout_has(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "no {text:?} in stdout\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_has(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "no {text:?} in stderr\n{self}");
+        self
+    }
+
+    /// Neither stdout nor stderr holds this.
+    #[track_caller]
+    pub(crate) fn has_not(&self, text: &str) -> &Self {
+        let found = self.stdout.contains(text) || self.stderr.contains(text);
+        assert!(!found, "unexpected {text:?}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("no JSON: {e}\n{self}"))
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let args = format!("{:?}", self.args);
+        // A prompt of megabytes must not bury the message.
+        writeln!(f, "------- git-flux {:.500} -------\n{}", args, self.stdout)?;
+        writeln!(f, "------- stderr -------\n{}", self.stderr)?;
+        match (self.code, self.signal) {
+            (Some(code), _) => writeln!(f, "[exit status: {code}]"),
+            (None, Some(signal)) => writeln!(f, "[signal: {signal}]"),
+            (None, None) => writeln!(f, "[still running]"),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! A world per test: directories, HOME, git configuration and tmux server of its own, real git, real tmux
+//! and an agent that writes down what it is given.
+//!
+//! Nothing here is global, for the tests run as threads of one process: every program is started with an
+//! empty environment plus what `World::env` lists. Set `KEEP_WORLD=1` to look at a world afterwards.
+//!
+//! ```text
+//! <temp>/<name>/myapp      the repository; what git flux creates appears beside it
+//! <temp>/the tools/        bin (git-flux, claude), shim, calls, fault, agent, home, gitconfig
+//! /tmp/ft-XXXXXX/          tmux sockets: 'default' is the product's server, 'term' our terminals'
+//! ```
+
+mod agent;
+mod flux;
+mod repository;
+mod selftest;
+mod shim;
+mod snapshot;
+mod terminal;
+mod wait;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) use agent::{Agent, Process};
+pub(crate) use flux::{Flux, Output};
+pub(crate) use shim::{Call, Caller, Fault, Mode};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use terminal::Terminal;
+pub(crate) use wait::{require, wait_for, wait_until};
+
+/// Everything one test can touch.
+pub(crate) struct World {
+    temp: TempDir,
+    sockets: TempDir,
+    root: PathBuf,
+    tools: PathBuf,
+    git: PathBuf,
+    tmux: PathBuf,
+}
+
+impl World {
+    /// A world whose paths have a space in them, to flush out quoting mistakes.
+    pub(crate) fn new() -> Self {
+        Self::at("flux world")
+    }
+
+    /// A world whose repository lies in a directory of this name, which may hold any byte but '/' and NUL.
+    pub(crate) fn at(name: impl AsRef<OsStr>) -> Self {
+        let world = Self::without_repository(name);
+        world.make_repository(&world.repo());
+        world
+    }
+
+    /// A world in which `repo()` does not exist yet.
+    pub(crate) fn without_repository(name: impl AsRef<OsStr>) -> Self {
+        let mut temp = tempfile::Builder::new().prefix("flux-").tempdir().unwrap();
+        // Directly under /tmp, whatever TMPDIR says: a socket's path may not exceed some 100 bytes.
+        let mut sockets = tempfile::Builder::new()
+            .prefix("ft-")
+            .tempdir_in("/tmp")
+            .unwrap();
+        let keep = env::var_os("KEEP_WORLD").is_some();
+        temp.disable_cleanup(keep);
+        sockets.disable_cleanup(keep);
+        // What git prints has no symbolic links in it.
+        let base = temp.path().canonicalize().unwrap();
+        let world = Self {
+            root: base.join(name.as_ref()),
+            tools: base.join("the tools"),
+            git: require("git"),
+            tmux: require("tmux"),
+            temp,
+            sockets,
+        };
+        fs::create_dir(&world.root).unwrap();
+        for dir in ["bin", "shim", "calls", "fault", "agent", "home"] {
+            fs::create_dir_all(world.tools.join(dir)).unwrap();
+        }
+        symlink(
+            env!("CARGO_BIN_EXE_git-flux"),
+            world.tools.join("bin/git-flux"),
+        )
+        .unwrap();
+        world.write_git_config();
+        world.install_agent("claude");
+        world
+    }
+
+    fn write_git_config(&self) {
+        let config = "[user]\n\tname = Flux Test\n\temail = flux@example.com\n\
+                      [init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n\
+                      [gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[advice]\n\tdetachedHead = false\n\
+                      \tdefaultBranchName = false\n\taddEmbeddedRepo = false\n\tmergeConflict = false\n";
+        fs::write(self.tools.join("gitconfig"), config).unwrap();
+        // The agent loses GIT_CONFIG_GLOBAL with the caller's other GIT_* variables, but must be able to commit.
+        symlink("../gitconfig", self.tools.join("home/.gitconfig")).unwrap();
+    }
+
+    /// The directory that holds the repository and what appears beside it.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the test's own things: bin, shim, calls, agent, home.
+    pub(crate) fn tools(&self) -> &Path {
+        &self.tools
+    }
+
+    /// The main worktree of the default repository.
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.root.join("myapp")
+    }
+
+    /// The whole environment of every program started here.
+    pub(crate) fn env(&self) -> Vec<(&'static str, OsString)> {
+        let date = "2026-01-02T03:04:05+00:00";
+        vec![
+            ("HOME", self.tools.join("home").into()),
+            ("PATH", self.path()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TZ", "UTC".into()),
+            ("TERM", "xterm-256color".into()),
+            ("SHELL", "/bin/sh".into()),
+            ("GIT_CONFIG_NOSYSTEM", "1".into()),
+            ("GIT_CONFIG_GLOBAL", self.tools.join("gitconfig").into()),
+            ("GIT_AUTHOR_DATE", date.into()),
+            ("GIT_COMMITTER_DATE", date.into()),
+            ("TMUX_TMPDIR", self.sockets.path().into()),
+        ]
+    }
+
+    /// The shims' directory (empty until `shim`), the world's programs, then the machine's.
+    pub(crate) fn path(&self) -> OsString {
+        let mut dirs = vec![self.tools.join("shim"), self.tools.join("bin")];
+        dirs.extend(self.machine_path());
+        env::join_paths(dirs).unwrap()
+    }
+
+    fn machine_path(&self) -> Vec<PathBuf> {
+        let mut dirs: Vec<PathBuf> = wait::USUAL.iter().map(PathBuf::from).collect();
+        for tool in [&self.git, &self.tmux] {
+            let dir = tool.parent().unwrap().to_path_buf();
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+        dirs
+    }
+
+    /// A PATH on which these programs are not found: `.env("PATH", world.path_without(["tmux"]))`.
+    pub(crate) fn path_without<const N: usize>(&self, programs: [&str; N]) -> OsString {
+        let farm = self.tools.join(format!("without {}", programs.join(" ")));
+        fs::create_dir_all(&farm).unwrap();
+        let mut dirs = vec![self.tools.join("bin")];
+        dirs.extend(self.machine_path());
+        for entry in dirs
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flatten()
+        {
+            let entry = entry.unwrap();
+            let name = entry.file_name();
+            if programs.iter().all(|program| name != *program) {
+                // The first directory wins, as on PATH.
+                symlink(entry.path(), farm.join(name)).ok();
+            }
+        }
+        farm.into()
+    }
+
+    /// A command in this world: nothing of the test's own environment, no terminal, nothing on stdin.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .envs(self.env())
+            .current_dir(&self.root)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Puts a program (a script, with its `#!` line) into the world's own `bin`.
+    pub(crate) fn install(&self, name: &str, script: &str) {
+        install_at(&self.tools.join("bin").join(name), script);
+    }
+
+    /// Takes a program out of the world's own `bin`; the machine's, if any, shows again.
+    pub(crate) fn uninstall(&self, name: &str) {
+        fs::remove_file(self.tools.join("bin").join(name)).unwrap();
+    }
+
+    /// Asks the product's tmux server; `None` when there is no server or it refuses.
+    pub(crate) fn try_tmux<const N: usize>(&self, args: [&str; N]) -> Option<String> {
+        let output = self
+            .command(&self.tmux)
+            .arg("-u")
+            .args(args)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned();
+        output.status.success().then_some(text)
+    }
+
+    /// Asks the product's tmux server.
+    #[track_caller]
+    pub(crate) fn tmux<const N: usize>(&self, args: [&str; N]) -> String {
+        self.try_tmux(args)
+            .unwrap_or_else(|| panic!("tmux {args:?} failed"))
+    }
+
+    /// Ends the product's tmux server and all in it, as a reboot would.
+    pub(crate) fn kill_tmux(&self) {
+        self.try_tmux(["kill-server"]);
+        wait_until("the tmux server to end", || {
+            self.try_tmux(["list-sessions"]).is_none()
+        });
+    }
+
+    /// Kills what outlived the tmux servers (an agent that ignores hang-ups, a hanging shim): only processes
+    /// whose environment names this world's own directory.
+    fn reap(&self) {
+        let marks = [&self.tools, self.sockets.path()].map(|path| path.as_os_str().as_bytes());
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+            let ours = |mark: &[u8]| environ.windows(mark.len()).any(|window| window == mark);
+            if marks.iter().any(|mark| ours(mark)) {
+                agent::kill(pid, "KILL");
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for socket in ["default", "term"] {
+            self.command(&self.tmux)
+                .args(["-L", socket, "kill-server"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .ok();
+        }
+        self.reap();
+        if env::var_os("KEEP_WORLD").is_some() {
+            eprintln!("the world is kept in {}", self.temp.path().display());
+        }
+    }
+}
+
+/// Writes an executable file, by a new name first: a script that is open for writing cannot be started.
+fn install_at(path: &Path, script: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, script).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
+/// One word of POSIX shell that means exactly `text`.
+fn quote(text: &Path) -> String {
+    let text = text.to_str().expect("the tools' paths are UTF-8");
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,103 @@
+//! Repositories of the world, and git in them: always the real git, never the shim.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::World;
+
+impl World {
+    /// Three committed files on `main`, one of them in a subdirectory, and a `.gitignore`.
+    pub(crate) fn make_repository(&self, dir: &Path) {
+        fs::create_dir_all(dir).unwrap();
+        self.git_in(dir, ["init", "-q"]);
+        self.fill(dir);
+    }
+
+    /// Commits the usual files in an existing, empty repository: `git init` with options of the test's own comes first.
+    pub(crate) fn fill(&self, dir: &Path) {
+        fs::create_dir_all(dir.join("src")).unwrap();
+        fs::write(dir.join("README.md"), "# myapp\n").unwrap();
+        fs::write(dir.join("src/login.txt"), "one\ntwo\nthree\n").unwrap();
+        fs::write(dir.join(".gitignore"), "*.log\n.env\n").unwrap();
+        self.git_in(dir, ["add", "-A"]);
+        self.git_in(dir, ["commit", "-q", "-m", "Initial commit"]);
+    }
+
+    /// Runs git in the default repository and gives its stdout, trimmed; panics when git fails.
+    #[track_caller]
+    pub(crate) fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
+        self.git_in(self.repo(), args)
+    }
+
+    /// Runs git in a directory and gives its stdout, trimmed; panics when git fails.
+    #[track_caller]
+    pub(crate) fn git_in<A: AsRef<OsStr>>(
+        &self,
+        dir: impl AsRef<Path>,
+        args: impl IntoIterator<Item = A>,
+    ) -> String {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().into()).collect();
+        self.try_git_in(dir.as_ref(), &args)
+            .unwrap_or_else(|failure| {
+                panic!("git {args:?} in {}: {failure}", dir.as_ref().display())
+            })
+    }
+
+    /// Runs git in the default repository; `Err` holds all it said when it failed.
+    pub(crate) fn try_git<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String, String> {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().into()).collect();
+        self.try_git_in(&self.repo(), &args)
+    }
+
+    fn try_git_in(&self, dir: &Path, args: &[OsString]) -> Result<String, String> {
+        let output = self
+            .command(&self.git)
+            .current_dir(dir)
+            .args(args)
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned();
+        if output.status.success() {
+            return Ok(stdout);
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{}\n{stdout}\n{stderr}", output.status))
+    }
+
+    /// Writes a file, its directories too; a relative path is one in the default repository.
+    pub(crate) fn write(&self, path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.repo().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Reads a file; a relative path is one in the default repository.
+    #[track_caller]
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> String {
+        let path = self.repo().join(path);
+        let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Writes a file in a worktree and commits it there; gives the commit.
+    #[track_caller]
+    pub(crate) fn commit_in(&self, dir: impl AsRef<Path>, file: &str, text: &str) -> String {
+        let dir = dir.as_ref();
+        self.write(dir.join(file), text);
+        self.git_in(dir, ["add", "--", file]);
+        self.git_in(dir, ["commit", "-q", "-m", &format!("Change {file}")]);
+        self.git_in(dir, ["rev-parse", "HEAD"])
+    }
+
+    /// The worktree of a task by the default settings: `<root>/myapp-<id>`.
+    pub(crate) fn worktree(&self, id: &str) -> PathBuf {
+        self.root().join(format!("myapp-{id}"))
+    }
+}

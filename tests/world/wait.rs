@@ -1,0 +1,69 @@
+//! Waiting, and the tools a test cannot do without.
+//!
+//! `wait_for` is the only place in the tests that sleeps: it asks again and again and gives up loudly.
+//! No test measures time, because the machines are slow and shared.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks `look` until it gives something, and panics naming `what` when it never does.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    try_wait_for(look)
+        .unwrap_or_else(|| panic!("waited {} seconds in vain for {what}", PATIENCE.as_secs()))
+}
+
+/// Asks `look` until it gives something or patience ends.
+pub(super) fn try_wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(4);
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if start.elapsed() > PATIENCE {
+            return None;
+        }
+        thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_millis(60));
+    }
+}
+
+/// Waits until `holds` does.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
+}
+
+/// The path of a program that the test needs; panics where it is missing, for a test never skips.
+#[track_caller]
+pub(crate) fn require(tool: &str) -> PathBuf {
+    let Some(path) = find_program(tool) else {
+        panic!("this test needs '{tool}', which is not installed");
+    };
+    path
+}
+
+/// The usual directories come first, so that version managers' shims in the developer's PATH stay out.
+fn find_program(tool: &str) -> Option<PathBuf> {
+    let own = env::var_os("PATH").unwrap_or_default();
+    USUAL
+        .iter()
+        .map(PathBuf::from)
+        .chain(env::split_paths(&own))
+        .map(|dir| dir.join(tool))
+        .find(|path| is_executable(path))
+}
+
+/// Where the programs of an ordinary machine are.
+pub(crate) const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
