@@ -6,3 +6,5 @@
     reason = "the world offers more than any one state of the tests needs"
 )]
 mod world;
+
+mod layers;

@@ -12,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod merge;
 pub(crate) mod refs;
 pub(crate) mod repo;
+pub(crate) mod snapshot;
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};

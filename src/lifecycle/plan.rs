@@ -8,24 +8,11 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::observe;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Worktree, changes, worktree};
+use crate::git::{Change, MergePlan, Repo, Worktree, changes, snapshot, worktree};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
 use crate::ui::shown;
-
-/// What may happen although something would be lost or decided by it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Consent {
-    /// Commit what is uncommitted, with this message.
-    pub(crate) commit: Option<String>,
-    /// Leave what is uncommitted behind.
-    pub(crate) discard: bool,
-    /// Drop the branch without a merge.
-    pub(crate) discard_branch: bool,
-    /// Stop a running agent.
-    pub(crate) stop: bool,
-}
 
 /// Where a task's work goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +54,7 @@ impl Plan {
         store: &Store,
         stored: &Stored,
         into: Option<&str>,
-        consent: &Consent,
+        discard_branch: bool,
     ) -> Result<Self> {
         let id = &stored.id;
         let task = match &stored.task {
@@ -101,7 +88,7 @@ impl Plan {
             changes(&task.worktree, true)?
         };
         let (ignored, uncommitted): (Vec<_>, Vec<_>) = all.into_iter().partition(Change::ignored);
-        let into = if consent.discard_branch {
+        let into = if discard_branch {
             None
         } else {
             Some(Into::find(flux, store, &task, tip, into, &worktrees)?)
@@ -131,6 +118,20 @@ impl Plan {
             Some(MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. }) => *commits,
             _ => 0,
         }
+    }
+
+    /// The plan as it will be once what is uncommitted is committed.
+    ///
+    /// # Errors
+    /// When the commit cannot be foreseen.
+    pub(crate) fn once_committed(&self, flux: &Flux) -> Result<Self> {
+        let tip = snapshot::take(&self.task.worktree, &self.tip)?;
+        let mut plan = self.clone();
+        if let Some(into) = &mut plan.into {
+            into.merge = MergePlan::make(&flux.repo, &into.tip, &tip)?;
+        }
+        plan.tip = tip;
+        Ok(plan)
     }
 
     /// Fails with exit code 3 where both sides changed the same.

@@ -9,7 +9,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::plan::Plan;
-use super::{Flux, Lock, Worktree, close, descend, merge};
+use super::{Flux, Lock, Worktree, close, descend};
 use crate::failure::Failure;
 use crate::git::{Transaction, changes, refs};
 use crate::interrupt;
@@ -30,24 +30,30 @@ pub(crate) enum Removed {
     Changed,
 }
 
-/// Removes a task as planned: stop the agent, look again, merge, descend.
+/// Stops the agent and looks again; `false` if the task is not what it was when
+/// the plan was made. Whatever can refuse has done so before.
 ///
 /// # Errors
-/// When a step fails. Up to the merge nothing has changed but that the agent may have ended.
-pub(crate) fn remove(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Removed> {
+/// When the agent does not end, or it cannot be told what it left.
+pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
+    stop(flux, plan)?;
+    same(flux, plan)
+}
+
+/// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
+///
+/// # Errors
+/// When a step fails. Up to the merge nothing has changed.
+pub(crate) fn remove(
+    flux: &Flux,
+    plan: &Plan,
+    merge: Option<String>,
+    lock: &Lock,
+) -> Result<Removed> {
     let task = &plan.task;
-    // Whatever can refuse does so while the agent still runs.
-    let commit = merge::prepare(flux, plan, lock)?;
-    if plan.must_stop() {
-        plan.ensure_free(flux)?;
-        stop(flux, plan)?;
-        if !same(flux, plan)? {
-            return Ok(Removed::Changed);
-        }
-    }
     interrupt::check()?;
-    if let Some(commit) = &commit {
-        merge::forward(flux, plan, commit, lock)?;
+    if let Some(commit) = &merge {
+        super::merge::forward(flux, plan, commit, lock)?;
     }
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     let removing = task.in_phase(Phase::Removing);
@@ -66,10 +72,7 @@ pub(crate) fn remove(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Removed> {
             Failure::new(format!("the removal of '{}' is not complete", task.id))
                 .hint("the next command that changes anything completes it: git flux cleanup")
         })?;
-    Ok(Removed::Done {
-        merge: commit,
-        kept,
-    })
+    Ok(Removed::Done { merge, kept })
 }
 
 /// The record could not be advanced: because the task moved on, or for another reason?
@@ -109,7 +112,7 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     let _spinner = flux.ui.spinner("stopping the agent");
     if running.alive() {
         // The launcher passes it on, and ends the agent if it does not end by itself.
-        signal::kill(Pid::from_raw(running.launcher), Signal::SIGTERM).ok();
+        signal::kill(Pid::from_raw(running.launcher), Signal::SIGHUP).ok();
     }
     let begun = Instant::now();
     while running.alive() && run.exit()?.is_none() {

@@ -1,9 +1,12 @@
 //! `git flux run`
 
+mod description;
+mod report;
+
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,15 +15,14 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{object, settled, ui};
-use crate::agent::prompt;
+use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, Started, branch_exists, exists, start};
-use crate::sanitize;
+use crate::lifecycle::start::{Start, branch_exists, exists, start};
 use crate::store::Store;
-use crate::task::{Changes, Layout, State, Status, Task, TaskId};
+use crate::task::{Layout, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{self, Place};
 use crate::ui::shown;
@@ -86,31 +88,29 @@ impl Run {
         });
         let (start_of, others) = self.settle(&flux)?;
         if self.dry_run {
-            return report_plan(&flux, &start_of);
+            return report::plan(&flux, &start_of);
         }
-        let place = start_of.place.clone();
-        let short = short(&others, &start_of.task.id);
+        let cramped = matches!(start_of.place, Place::Window { cramped: true, .. });
+        let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, &start_of)?;
-        warn_of(&flux, own.join().ok().flatten());
-        if let Place::Window { cramped: true, .. } = place {
+        report::own_changes(&flux, own.join().ok().flatten());
+        if cramped {
             flux.ui.status(
                 "There is no room for another pane here: the task has a window of its own.",
             );
         }
         if self.json {
-            flux.ui
-                .data(serde_json::to_string_pretty(&object::json(&status_of(
-                    &started,
-                )))?)?;
+            let object = object::json(&report::status(&started));
+            flux.ui.data(serde_json::to_string_pretty(&object)?)?;
         } else if self.quiet {
             flux.ui.data(&started.task.id)?;
-        } else if let Some(exit) = &started.exit {
-            return Err(ended(&flux, &started, exit));
-        } else {
-            flux.ui.bytes(report(&flux, &started, &short).as_bytes())?;
         }
         if let Some(exit) = &started.exit {
-            return Err(ended(&flux, &started, exit));
+            return Err(report::ended(&flux, &started, exit));
+        }
+        if !self.json && !self.quiet {
+            flux.ui
+                .bytes(report::started(&flux, &started, &short).as_bytes())?;
         }
         if self.attach {
             return pane::attach(&started.opened.target, &started.opened.target.session);
@@ -132,7 +132,11 @@ impl Run {
             .clone()
             .unwrap_or_else(|| flux.settings.agent().to_owned());
         let (agent, program) = flux.settings.find_agent(&agent_name)?;
-        let template = self.template(flux)?;
+        let template = if agent.prompt == Prompt::Shown {
+            None
+        } else {
+            self.template(flux)?
+        };
         let forced = [
             (self.pane, Layout::Pane),
             (self.window, Layout::Window),
@@ -143,7 +147,7 @@ impl Run {
             .find_map(|(given, layout)| given.then_some(layout));
         let layout = forced.or(flux.settings.layout()?);
 
-        let description = self.description(flux)?;
+        let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
         let title = prompt::title(&description);
         if title.is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
@@ -267,70 +271,6 @@ impl Run {
             }),
         }
     }
-
-    /// What the user wants done, byte for byte.
-    fn description(&self, flux: &Flux) -> Result<Vec<u8>> {
-        let mut text = match &self.file {
-            Some(path) if path.as_os_str() == "-" => {
-                let mut text = Vec::new();
-                io::stdin()
-                    .lock()
-                    .read_to_end(&mut text)
-                    .context("could not read standard input")?;
-                text
-            }
-            Some(path) => {
-                fs::read(path).with_context(|| format!("could not read '{}'", shown(path)))?
-            }
-            None => self
-                .task
-                .iter()
-                .map(|word| word.as_bytes())
-                .collect::<Vec<_>>()
-                .join(&b' '),
-        };
-        if self.edit {
-            text = edit(flux, &text)?;
-        } else if self.file.is_none() && self.task.is_empty() {
-            let hint =
-                Failure::new("there is no task").hint("git flux run \"<what is to be done>\"");
-            return Err(hint.hint("git flux run --edit").code(USAGE).into());
-        }
-        Ok(text)
-    }
-}
-
-/// Lets the user write in git's editor; lines that begin with `#` are left out.
-fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
-    let mut file = tempfile::Builder::new()
-        .prefix("FLUX_TASK_")
-        .suffix(".md")
-        .tempfile()
-        .context("could not make a temporary file")?;
-    file.write_all(text)?;
-    file.write_all(b"\n# Write the task. Lines that begin with '#' are left out;\n# an empty task starts nothing.\n")?;
-    file.flush()?;
-    // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
-    let editor = Git::reading(flux.repo.common_dir(), ["var", "GIT_EDITOR"]).output()?;
-    let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
-    if !io::stdin().is_terminal() && editor == "vi" {
-        return Err(Failure::new("there is no terminal for an editor")
-            .hint("git flux run -F <file>")
-            .into());
-    }
-    if crate::git::command::edit(&editor, file.path())? != 0 {
-        return Err(
-            Failure::new("there was a problem with the editor; nothing was started")
-                .hint("git config core.editor")
-                .into(),
-        );
-    }
-    let text = fs::read(file.path()).context("could not read what was written")?;
-    let lines: Vec<&[u8]> = text
-        .split(|&b| b == b'\n')
-        .filter(|line| !line.starts_with(b"#"))
-        .collect();
-    Ok(lines.join(&b'\n').trim_ascii().to_vec())
 }
 
 fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
@@ -399,186 +339,5 @@ fn absolute(dir: &std::path::Path) -> Result<PathBuf> {
         };
         missing.push(name.to_owned());
         at = parent;
-    }
-}
-
-fn warn_of(flux: &Flux, own: Option<Changes>) {
-    let Some(own) = own.filter(|own| !own.none()) else {
-        return;
-    };
-    let files = own.staged.max(own.unstaged) + own.untracked + own.conflicted;
-    flux.ui.status(format_args!(
-        "Your own uncommitted changes ({}) are not part of the task.",
-        super::status::count(files, "file")
-    ));
-}
-
-/// The status of a task that has just started.
-fn status_of(started: &Started) -> Status {
-    let state = started
-        .exit
-        .clone()
-        .map_or(State::Running(Some(started.task.created)), State::Ended);
-    Status {
-        task: started.task.clone(),
-        state,
-        ahead: Some(0),
-        behind: Some(0),
-        changes: Some(Changes::default()),
-    }
-}
-
-/// The agent ended within its first second: that is no success.
-fn ended(flux: &Flux, started: &Started, exit: &crate::task::Exit) -> anyhow::Error {
-    let id = &started.task.id;
-    let how = match exit {
-        _ if exit.error.is_some() => format!(
-            "could not be started: {}",
-            exit.error.as_deref().unwrap_or_default()
-        ),
-        _ if exit.signal.is_some() => format!(
-            "was ended at once by signal {}",
-            exit.signal.unwrap_or_default()
-        ),
-        _ => format!(
-            "exited at once with status {}",
-            exit.status.unwrap_or_default()
-        ),
-    };
-    // What it said is still on its screen, unless the pane went with it.
-    for line in pane::capture(&started.opened.target, 15).unwrap_or_default() {
-        flux.ui.status(format_args!("  {line}"));
-    }
-    Failure::new(format!("the agent of '{id}' {how}"))
-        .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux cleanup {id}"))
-        .into()
-}
-
-/// What `--dry-run` says.
-fn report_plan(flux: &Flux, start: &Start) -> Result<()> {
-    let task = &start.task;
-    let place = match &start.place {
-        Place::Pane { .. } => "a pane of this window".to_owned(),
-        Place::Window { .. } => "a window of this session".to_owned(),
-        Place::Session { name } => format!("session {name}"),
-    };
-    let into = task
-        .into
-        .as_deref()
-        .unwrap_or("none: cleanup will ask for --into");
-    let command: Vec<String> = start
-        .agent
-        .argv
-        .iter()
-        .chain(&start.agent_args)
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
-    for (name, value) in [
-        ("Task ID", task.id.to_string()),
-        ("Worktree", task.worktree.to_string_lossy().into_owned()),
-        ("Branch", task.branch.clone()),
-        ("Base", task.base.clone()),
-        ("Into", into.to_owned()),
-        ("Target", place),
-        ("Agent", shell_words::join(command)),
-        ("Prompt", format!("{} bytes", start.prompt.len())),
-    ] {
-        flux.ui
-            .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
-    }
-    flux.ui.status("Nothing was done.");
-    Ok(())
-}
-
-/// The report of a started task.
-fn report(flux: &Flux, started: &Started, short: &str) -> String {
-    let emoji = flux.ui.emoji();
-    let sign = |sign: &str| {
-        if emoji {
-            format!("{sign} ")
-        } else {
-            String::new()
-        }
-    };
-    let (task, opened) = (&started.task, &started.opened);
-    let id = &task.id;
-    let prefix = key(&opened.prefix);
-    let (place, attach) = match opened.target.kind {
-        Layout::Session => (
-            format!("Session: {}", opened.target.session),
-            format!(
-                "{}Attach to session:\n   git flux attach {short}        (or: tmux attach -t {})",
-                sign("📍"),
-                opened.target.session
-            ),
-        ),
-        Layout::Pane => (
-            format!("Tmux Pane: {}", opened.target.pane),
-            format!(
-                "{}Switch to pane:\n   git flux attach {short}        (or: {prefix}, q → {})",
-                sign("📍"),
-                opened.pane_index
-            ),
-        ),
-        Layout::Window => (
-            format!("Tmux Window: {}", opened.target.window),
-            format!(
-                "{}Switch to window:\n   git flux attach {short}        (or: {prefix}, w)",
-                sign("📍")
-            ),
-        ),
-    };
-    let tip = match opened.target.kind {
-        Layout::Session => format!(
-            "\n{}Tip: You can detach anytime with {prefix}, d\n      The session will keep running.\n",
-            sign("💡")
-        ),
-        Layout::Pane | Layout::Window => String::new(),
-    };
-    let worktree = shown(&task.worktree);
-    let branch = sanitize::line(&task.branch);
-    format!(
-        "{}Flux Capacitor Session Created!\n\n  Task ID: {id}\n  {place}\n  Worktree: {worktree}\n  Branch: {branch}\n\n\
-         {attach}\n\nThe agent is working on your task in the background.\n{tip}\nWhen complete: git flux cleanup {short}\n",
-        sign("🎯")
-    )
-}
-
-/// The shortest beginning of the id, at a `-`, that no other task has.
-fn short(others: &Store, id: &TaskId) -> String {
-    let words: Vec<&str> = id.as_str().split('-').collect();
-    let beginnings = (2..words.len()).map(|n| words[..n].join("-"));
-    let unique = |text: &String| {
-        !others
-            .tasks
-            .iter()
-            .any(|other| other.id != *id && other.id.as_str().starts_with(text.as_str()))
-    };
-    beginnings
-        .into_iter()
-        .find(unique)
-        .unwrap_or_else(|| id.to_string())
-}
-
-/// A tmux key as people write it: `C-b` is Ctrl+b.
-fn key(name: &str) -> String {
-    let name = sanitize::line(name);
-    match (name.strip_prefix("C-"), name.strip_prefix("M-")) {
-        (Some(key), _) => format!("Ctrl+{key}"),
-        (_, Some(key)) => format!("Alt+{key}"),
-        _ => name,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::key;
-
-    #[test]
-    fn keys_are_written_as_people_say_them() {
-        assert_eq!(key("C-b"), "Ctrl+b");
-        assert_eq!(key("M-x"), "Alt+x");
-        assert_eq!(key("`"), "`");
     }
 }

@@ -1,0 +1,297 @@
+//! `git flux cleanup`
+
+mod words;
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::status::count;
+use super::{choose, settled, ui};
+use crate::failure::{Failure, USAGE};
+use crate::git::merge::commit_all;
+use crate::git::{Lock, worktree};
+use crate::lifecycle::Flux;
+use crate::lifecycle::merge;
+use crate::lifecycle::plan::Plan;
+use crate::lifecycle::remove::{Removed, halt, remove};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::task::{Phase, TaskId};
+use crate::ui::shown;
+
+/// Merge a task back and remove its worktree, branch and session
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    /// The task: its id, or the beginning of it
+    task: Option<String>,
+    /// Merge into this branch instead of the one the task started from
+    #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch")]
+    into: Option<String>,
+    /// Commit what is uncommitted first
+    #[arg(long, value_name = "MESSAGE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
+    commit: Option<String>,
+    /// Leave what is uncommitted out of the merge; it is kept in the trash
+    #[arg(long)]
+    discard: bool,
+    /// Drop the branch without a merge; it is kept in the archive
+    #[arg(long)]
+    discard_branch: bool,
+    /// Agree to the merge and to stopping the agent, never to losing anything
+    #[arg(short, long)]
+    yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// How often a task that keeps changing is looked at again.
+const ATTEMPTS: usize = 5;
+
+impl Cleanup {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(ui(false))?;
+        let store = settled(&flux)?;
+        let id = choose(&flux, &store, self.task.as_deref(), "cleanup")?
+            .id
+            .clone();
+        if self.dry_run {
+            let plan = self.plan(&flux, &store, &id)?;
+            return words::describe(&flux, &plan, self.discard, self.commit.is_some());
+        }
+        let lock = flux.lock_task(&id)?;
+        let done = self.under_lock(&flux, store, &id, &lock);
+        if done.is_err() && !flux.repo.run_dir(&id).join("running").exists() {
+            // Locking a task that was gone by then made its directory anew.
+            let store = Store::load(&flux.repo, &flux.settings)?;
+            if store.tasks.iter().all(|stored| stored.id != id) {
+                flux.run_dir(&id).remove()?;
+            }
+        }
+        done
+    }
+
+    fn plan(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
+        let stored = store.find(id.as_str())?;
+        Plan::make(
+            flux,
+            store,
+            stored,
+            self.into.as_deref(),
+            self.discard_branch,
+        )
+    }
+
+    /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
+    fn under_lock(&self, flux: &Flux, mut store: Store, id: &TaskId, lock: &Lock) -> Result<()> {
+        let mut agreed = self.yes;
+        for _ in 0..ATTEMPTS {
+            let plan = self.plan(flux, &store, id)?;
+            if plan.task.phase != Phase::Active {
+                return Err(
+                    Failure::new(format!("'{id}' is {}", plan.task.phase.name()))
+                        .hint(format!("git flux status {id}"))
+                        .into(),
+                );
+            }
+            plan.ensure_no_conflicts()?;
+            let choice = self.uncommitted(flux, &plan)?;
+            let outlook = match choice {
+                Uncommitted::Commit(_) => plan.once_committed(flux)?,
+                Uncommitted::Leave => plan.clone(),
+            };
+            outlook.ensure_no_conflicts()?;
+            self.agree(flux, &outlook, agreed)?;
+            // Whatever can refuse does so while the agent still runs.
+            let merge = match choice {
+                Uncommitted::Commit(_) => None,
+                Uncommitted::Leave => merge::prepare(flux, &plan, lock)?,
+            };
+            let unchanged = if plan.must_stop() {
+                outlook.ensure_free(flux)?;
+                halt(flux, &plan)?
+            } else {
+                true
+            };
+            match choice {
+                _ if !unchanged => changed(flux, id),
+                Uncommitted::Commit(message) => {
+                    commit_all(&plan.task.worktree, &message, lock)?;
+                    let files = count(plan.uncommitted.len(), "file");
+                    flux.ui
+                        .status(format_args!("committed {files} on '{}'", plan.task.branch));
+                    agreed = true;
+                }
+                Uncommitted::Leave => match remove(flux, &plan, merge, lock)? {
+                    Removed::Done { merge, kept } => {
+                        return words::tell(flux, &plan, merge.as_deref(), kept.as_deref());
+                    }
+                    Removed::Changed => changed(flux, id),
+                },
+            }
+            let settings = Settings::load(flux.repo.common_dir())?;
+            store = Store::load(&flux.repo, &settings)?;
+        }
+        Err(
+            Failure::new(format!("'{id}' keeps changing; it was not removed"))
+                .hint(format!("git flux attach {id}"))
+                .into(),
+        )
+    }
+
+    /// Asks what becomes of uncommitted changes.
+    fn uncommitted(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
+        if plan.uncommitted.is_empty() || self.discard {
+            return Ok(Uncommitted::Leave);
+        }
+        let id = &plan.task.id;
+        let files = count(plan.uncommitted.len(), "uncommitted file");
+        let offered = format!("WIP: {}", plan.task.title);
+        let message = match &self.commit {
+            Some(message) => message.clone(),
+            None if !flux.ui.can_ask() => {
+                return Err(Failure::new(format!("'{id}' has {files}"))
+                    .hint(format!("git flux cleanup {id} --commit"))
+                    .hint(format!("git flux cleanup {id} --discard"))
+                    .into());
+            }
+            None => {
+                flux.ui.status(format_args!("'{id}' has {files}:"));
+                for change in &plan.uncommitted {
+                    let code = String::from_utf8_lossy(&change.code).replace('.', " ");
+                    flux.ui
+                        .status(format_args!("  {code} {}", shown(&change.path)));
+                }
+                let choices = [
+                    "commit them all",
+                    "discard them (they are kept in the trash)",
+                    "abort",
+                ];
+                match flux
+                    .ui
+                    .select("What is to become of them?", &choices.map(str::to_owned))?
+                {
+                    0 => flux.ui.input("Message", &offered)?,
+                    1 => return Ok(Uncommitted::Leave),
+                    _ => return Err(Failure::declined("nothing was changed").into()),
+                }
+            }
+        };
+        let nested = |path: &Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if let Some(nested) = plan.uncommitted.iter().find(|change| nested(&change.path)) {
+            return Err(Failure::new(format!(
+                "'{}' is a repository of its own, and cannot be committed here",
+                shown(&nested.path)
+            ))
+            .hint(format!("move it, or: git flux cleanup {id} --discard"))
+            .into());
+        }
+        Ok(Uncommitted::Commit(if message.trim().is_empty() {
+            offered
+        } else {
+            message
+        }))
+    }
+
+    /// Asks whether to merge, and whether to stop a running agent. `plan` is what
+    /// it will come to; `agreed` says that the merge was agreed to before.
+    fn agree(&self, flux: &Flux, plan: &Plan, agreed: bool) -> Result<()> {
+        let id = &plan.task.id;
+        let elsewhere = self.elsewhere(flux, plan)?;
+        if !plan.ignored.is_empty() {
+            let names: Vec<String> = plan
+                .ignored
+                .iter()
+                .take(8)
+                .map(|c| shown(&c.path))
+                .collect();
+            let more = if plan.ignored.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            };
+            flux.ui.status(format_args!(
+                "ignored files are kept in the trash: {}{more}",
+                names.join(", ")
+            ));
+        }
+        let declined = || Failure::declined("nothing was changed");
+        if flux.ui.can_ask() && !agreed {
+            let question = words::question(plan, elsewhere.as_deref());
+            if !flux.ui.confirm(question, plan.into.is_some())? {
+                return Err(declined().into());
+            }
+        }
+        let stops = plan.must_stop() || (plan.inside && !flux.ui.can_ask());
+        if !stops || self.yes {
+            return Ok(());
+        }
+        if !flux.ui.can_ask() {
+            return Err(
+                Failure::new(format!("the agent of '{id}' is still running"))
+                    .hint(format!("git flux attach {id}"))
+                    .hint(format!("git flux cleanup {id} --yes"))
+                    .into(),
+            );
+        }
+        let question = format!("The agent of '{id}' is still running. Stop it?");
+        if flux.ui.confirm(question, false)? {
+            Ok(())
+        } else {
+            Err(declined().into())
+        }
+    }
+
+    /// The branch the user stands on, if the work goes to another that was not named.
+    fn elsewhere(&self, flux: &Flux, plan: &Plan) -> Result<Option<String>> {
+        let (None, Some(into)) = (&self.into, &plan.into) else {
+            return Ok(None);
+        };
+        let standing = match flux.repo.current() {
+            Some(current) if current != plan.task.worktree => current,
+            // In the task's own worktree: the main worktree is what counts.
+            _ => flux.repo.home(),
+        };
+        if into.worktree.as_deref() == Some(standing) || plan.commits() == 0 {
+            return Ok(None);
+        }
+        let entries = worktree::list(flux.repo.home())?;
+        let Some(entry) = entries
+            .iter()
+            .find(|entry| entry.path == standing && !entry.bare)
+        else {
+            return Ok(None);
+        };
+        let name = entry.branch.as_deref().map_or("a detached HEAD", |name| {
+            name.strip_prefix("refs/heads/").unwrap_or(name)
+        });
+        if !flux.ui.can_ask() {
+            return Err(Failure::new(format!(
+                "you are on '{name}', but '{}' started from '{}'",
+                plan.task.id, into.branch
+            ))
+            .hint(format!(
+                "git flux cleanup {} --into {}",
+                plan.task.id, into.branch
+            ))
+            .code(USAGE)
+            .into());
+        }
+        Ok(Some(name.to_owned()))
+    }
+}
+
+/// What becomes of uncommitted changes.
+enum Uncommitted {
+    /// They go into the branch, with this message.
+    Commit(String),
+    /// There are none, or they stay where they are and go to the trash.
+    Leave,
+}
+
+fn changed(flux: &Flux, id: &TaskId) {
+    flux.ui.status(format_args!(
+        "'{id}' changed meanwhile; looking at it again"
+    ));
+}

@@ -1,0 +1,133 @@
+//! What `git flux cleanup` says: what it would do, what it asks, what it did.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::commands::status::count;
+use crate::git::MergePlan;
+use crate::lifecycle::Flux;
+use crate::lifecycle::plan::Plan;
+use crate::lifecycle::remove::leave;
+use crate::sanitize;
+use crate::ui::shown;
+
+/// What `--dry-run` says.
+pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
+    let say = |line: String| flux.ui.data(sanitize::line(&line));
+    let files = count(plan.uncommitted.len(), "uncommitted file");
+    match (plan.uncommitted.is_empty(), discard, commit) {
+        (true, ..) => {}
+        (_, true, _) => say(format!("would leave {files} in the trash"))?,
+        (_, _, true) => say(format!("would commit {files}"))?,
+        _ => say(format!("would ask about {files}"))?,
+    }
+    if plan.must_stop() {
+        say("would stop the agent".to_owned())?;
+    }
+    match &plan.into {
+        None => say(format!(
+            "would drop '{}' without merging it",
+            plan.task.branch
+        ))?,
+        Some(into) => match &into.merge {
+            MergePlan::UpToDate => {
+                say(format!("would merge nothing: '{}' has it all", into.branch))?;
+            }
+            MergePlan::Conflicts { .. } => return plan.ensure_no_conflicts(),
+            MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. } => {
+                say(format!(
+                    "would merge {} into '{}'",
+                    count(*commits, "commit"),
+                    into.branch
+                ))?;
+            }
+        },
+    }
+    say(format!(
+        "would remove the worktree '{}', the branch '{}' and the pane",
+        shown(&plan.task.worktree),
+        plan.task.branch
+    ))?;
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+/// What is asked before a task is removed.
+pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
+    let (id, branch) = (&plan.task.id, &plan.task.branch);
+    match &plan.into {
+        None => format!("Drop '{branch}' without merging it, and remove '{id}'?"),
+        Some(_) if plan.commits() == 0 => {
+            format!("'{branch}' has nothing to merge. Remove '{id}'?")
+        }
+        Some(into) => {
+            let aside = elsewhere
+                .map(|on| format!(" (you are on '{on}')"))
+                .unwrap_or_default();
+            format!(
+                "Merge {} of '{branch}' into '{}'{aside}, and remove '{id}'?",
+                count(plan.commits(), "commit"),
+                into.branch
+            )
+        }
+    }
+}
+
+/// What was done; then the pane we stand in is closed.
+pub(super) fn tell(
+    flux: &Flux,
+    plan: &Plan,
+    merge: Option<&str>,
+    kept: Option<&Path>,
+) -> Result<()> {
+    let task = &plan.task;
+    match (&plan.into, merge) {
+        (Some(into), Some(merge)) => {
+            let commits = count(plan.commits(), "commit");
+            let short = |oid: &str| oid[..oid.len().min(9)].to_owned();
+            flux.ui.status(format_args!(
+                "merged {commits} of '{}' into '{}' ({}..{})",
+                task.branch,
+                into.branch,
+                short(&into.tip),
+                short(merge)
+            ));
+        }
+        (Some(into), None) if plan.tip == task.base => {
+            flux.ui.status(format_args!(
+                "'{}' had no commits: nothing was merged into '{}'",
+                task.branch, into.branch
+            ));
+        }
+        (Some(into), None) => flux.ui.status(format_args!(
+            "'{}' has every commit of '{}' already",
+            into.branch, task.branch
+        )),
+        (None, _) => flux
+            .ui
+            .status(format_args!("dropped '{}' without merging it", task.branch)),
+    }
+    flux.ui.status(format_args!(
+        "removed '{}': worktree, branch and {}",
+        task.id,
+        task.target.as_ref().map_or("record", |t| t.kind.name())
+    ));
+    if plan.tip != task.base {
+        flux.ui.status(format_args!(
+            "its commits stay in refs/flux/archive/{}/tip",
+            task.id
+        ));
+    }
+    if let Some(kept) = kept {
+        flux.ui
+            .status(format_args!("its worktree is kept in '{}'", kept.display()));
+    }
+    if flux.repo.current() == Some(task.worktree.as_path()) {
+        flux.ui.hint(format_args!(
+            "this directory is gone: cd '{}'",
+            shown(flux.repo.home())
+        ));
+    }
+    leave(plan)
+}

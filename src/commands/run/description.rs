@@ -1,0 +1,88 @@
+//! Where the text of a task comes from: the command line, a file, standard input, the editor.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::failure::{Failure, USAGE};
+use crate::git::{Git, command};
+use crate::lifecycle::Flux;
+use crate::ui::shown;
+
+/// What the user wants done, byte for byte.
+///
+/// # Errors
+/// When there is nothing, or it cannot be read.
+pub(super) fn read(
+    flux: &Flux,
+    file: Option<&Path>,
+    words: &[OsString],
+    in_editor: bool,
+) -> Result<Vec<u8>> {
+    let text = match file {
+        Some(path) if path.as_os_str() == "-" => {
+            let mut text = Vec::new();
+            io::stdin()
+                .lock()
+                .read_to_end(&mut text)
+                .context("could not read standard input")?;
+            text
+        }
+        Some(path) => {
+            fs::read(path).with_context(|| format!("could not read '{}'", shown(path)))?
+        }
+        None => words
+            .iter()
+            .map(|word| word.as_bytes())
+            .collect::<Vec<_>>()
+            .join(&b' '),
+    };
+    if in_editor {
+        return edit(flux, &text);
+    }
+    if file.is_none() && words.is_empty() {
+        return Err(Failure::new("there is no task")
+            .hint("git flux run \"<what is to be done>\"")
+            .hint("git flux run --edit")
+            .code(USAGE)
+            .into());
+    }
+    Ok(text)
+}
+
+/// Lets the user write in git's editor; lines that begin with `#` are left out.
+fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
+    let mut file = tempfile::Builder::new()
+        .prefix("FLUX_TASK_")
+        .suffix(".md")
+        .tempfile()
+        .context("could not make a temporary file")?;
+    file.write_all(text)?;
+    file.write_all(b"\n# Write the task. Lines that begin with '#' are left out;\n# an empty task starts nothing.\n")?;
+    file.flush()?;
+    // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
+    let editor = Git::reading(flux.repo.common_dir(), ["var", "GIT_EDITOR"]).output()?;
+    let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
+    if !io::stdin().is_terminal() && editor == "vi" {
+        return Err(Failure::new("there is no terminal for an editor")
+            .hint("git flux run -F <file>")
+            .into());
+    }
+    if command::edit(&editor, file.path())? != 0 {
+        return Err(
+            Failure::new("there was a problem with the editor; nothing was started")
+                .hint("git config core.editor")
+                .into(),
+        );
+    }
+    let text = fs::read(file.path()).context("could not read what was written")?;
+    let lines: Vec<&[u8]> = text
+        .split(|&b| b == b'\n')
+        .filter(|line| !line.starts_with(b"#"))
+        .collect();
+    Ok(lines.join(&b'\n').trim_ascii().to_vec())
+}

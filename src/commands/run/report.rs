@@ -1,0 +1,195 @@
+//! What `git flux run` says: what it would do, what it did, what went wrong at once.
+
+use anyhow::{Error, Result};
+
+use crate::commands::status::count;
+use crate::failure::Failure;
+use crate::lifecycle::Flux;
+use crate::lifecycle::start::{Start, Started};
+use crate::sanitize;
+use crate::store::Store;
+use crate::task::{Changes, Exit, Layout, State, Status, TaskId};
+use crate::tmux::Place;
+use crate::tmux::pane;
+use crate::ui::shown;
+
+pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
+    let Some(own) = own.filter(|own| !own.none()) else {
+        return;
+    };
+    let files = own.staged.max(own.unstaged) + own.untracked + own.conflicted;
+    flux.ui.status(format_args!(
+        "Your own uncommitted changes ({}) are not part of the task.",
+        count(files, "file")
+    ));
+}
+
+/// The status of a task that has just started.
+pub(super) fn status(started: &Started) -> Status {
+    let state = started
+        .exit
+        .clone()
+        .map_or(State::Running(Some(started.task.created)), State::Ended);
+    Status {
+        task: started.task.clone(),
+        state,
+        ahead: Some(0),
+        behind: Some(0),
+        changes: Some(Changes::default()),
+    }
+}
+
+/// The agent ended within its first second: that is no success.
+pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
+    let id = &started.task.id;
+    let how = match exit {
+        _ if exit.error.is_some() => format!(
+            "could not be started: {}",
+            exit.error.as_deref().unwrap_or_default()
+        ),
+        _ if exit.signal.is_some() => format!(
+            "was ended at once by signal {}",
+            exit.signal.unwrap_or_default()
+        ),
+        _ => format!(
+            "exited at once with status {}",
+            exit.status.unwrap_or_default()
+        ),
+    };
+    // What it said is still on its screen, unless the pane went with it.
+    for line in pane::capture(&started.opened.target, 15).unwrap_or_default() {
+        flux.ui.status(format_args!("  {line}"));
+    }
+    Failure::new(format!("the agent of '{id}' {how}"))
+        .hint(format!("git flux attach {id}"))
+        .hint(format!("git flux cleanup {id}"))
+        .into()
+}
+
+/// What `--dry-run` says.
+pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
+    let task = &start.task;
+    let place = match &start.place {
+        Place::Pane { .. } => "a pane of this window".to_owned(),
+        Place::Window { .. } => "a window of this session".to_owned(),
+        Place::Session { name } => format!("session {name}"),
+    };
+    let into = task
+        .into
+        .as_deref()
+        .unwrap_or("none: cleanup will ask for --into");
+    let command: Vec<String> = start
+        .agent
+        .argv
+        .iter()
+        .chain(&start.agent_args)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    for (name, value) in [
+        ("Task ID", task.id.to_string()),
+        ("Worktree", task.worktree.to_string_lossy().into_owned()),
+        ("Branch", task.branch.clone()),
+        ("Base", task.base.clone()),
+        ("Into", into.to_owned()),
+        ("Target", place),
+        ("Agent", shell_words::join(command)),
+        ("Prompt", format!("{} bytes", start.prompt.len())),
+    ] {
+        flux.ui
+            .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
+    }
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+/// The report of a started task.
+pub(super) fn started(flux: &Flux, started: &Started, short: &str) -> String {
+    let emoji = flux.ui.emoji();
+    let sign = |sign: &str| {
+        if emoji {
+            format!("{sign} ")
+        } else {
+            String::new()
+        }
+    };
+    let (task, opened) = (&started.task, &started.opened);
+    let id = &task.id;
+    let prefix = key(&opened.prefix);
+    let (place, attach) = match opened.target.kind {
+        Layout::Session => (
+            format!("Session: {}", opened.target.session),
+            format!(
+                "{}Attach to session:\n   git flux attach {short}        (or: tmux attach -t {})",
+                sign("📍"),
+                opened.target.session
+            ),
+        ),
+        Layout::Pane => (
+            format!("Tmux Pane: {}", opened.target.pane),
+            format!(
+                "{}Switch to pane:\n   git flux attach {short}        (or: {prefix}, q → {})",
+                sign("📍"),
+                opened.pane_index
+            ),
+        ),
+        Layout::Window => (
+            format!("Tmux Window: {}", opened.target.window),
+            format!(
+                "{}Switch to window:\n   git flux attach {short}        (or: {prefix}, w)",
+                sign("📍")
+            ),
+        ),
+    };
+    let tip = match opened.target.kind {
+        Layout::Session => format!(
+            "\n{}Tip: You can detach anytime with {prefix}, d\n      The session will keep running.\n",
+            sign("💡")
+        ),
+        Layout::Pane | Layout::Window => String::new(),
+    };
+    let worktree = shown(&task.worktree);
+    let branch = sanitize::line(&task.branch);
+    format!(
+        "{}Flux Capacitor Session Created!\n\n  Task ID: {id}\n  {place}\n  Worktree: {worktree}\n  Branch: {branch}\n\n\
+         {attach}\n\nThe agent is working on your task in the background.\n{tip}\nWhen complete: git flux cleanup {short}\n",
+        sign("🎯")
+    )
+}
+
+/// The shortest beginning of the id, at a `-`, that no other task has.
+pub(super) fn short(others: &Store, id: &TaskId) -> String {
+    let words: Vec<&str> = id.as_str().split('-').collect();
+    let beginnings = (2..words.len()).map(|n| words[..n].join("-"));
+    let unique = |text: &String| {
+        !others
+            .tasks
+            .iter()
+            .any(|other| other.id != *id && other.id.as_str().starts_with(text.as_str()))
+    };
+    beginnings
+        .into_iter()
+        .find(unique)
+        .unwrap_or_else(|| id.to_string())
+}
+
+/// A tmux key as people write it: `C-b` is Ctrl+b.
+fn key(name: &str) -> String {
+    let name = sanitize::line(name);
+    match (name.strip_prefix("C-"), name.strip_prefix("M-")) {
+        (Some(key), _) => format!("Ctrl+{key}"),
+        (_, Some(key)) => format!("Alt+{key}"),
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn keys_are_written_as_people_say_them() {
+        assert_eq!(key("C-b"), "Ctrl+b");
+        assert_eq!(key("M-x"), "Alt+x");
+        assert_eq!(key("`"), "`");
+    }
+}

@@ -1,0 +1,314 @@
+//! The architecture, as the sources must follow it: a room uses only rooms above it, one file starts git,
+//! one starts tmux, one knows libgit2, and only the terminal room prints.
+//!
+//! The sources are read as text, without comments and without what stands under `#[cfg(test)]`. That is enough
+//! for code that rustfmt has been over, and CI insists on that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms, each a file or a folder of `src`: one may use those before it.
+const ROOMS: [&str; 13] = [
+    "failure",
+    "interrupt",
+    "sanitize",
+    "task",
+    "git",
+    "tmux",
+    "agent",
+    "settings",
+    "ui",
+    "store",
+    "lifecycle",
+    "commands",
+    "main",
+];
+
+/// Names that say nothing about what is inside.
+const NO_ROOMS: [&str; 6] = ["util", "utils", "common", "helpers", "manager", "misc"];
+
+const LONGEST: usize = 400;
+
+/// One source file.
+struct Source {
+    /// Its path below `src`, with `/`.
+    path: String,
+    text: String,
+    /// The text without comments and tests.
+    code: String,
+}
+
+impl Source {
+    fn room(&self) -> &str {
+        let first = self.path.split('/').next().unwrap();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// Where `needle` stands in the code, for messages.
+    fn lines_with(&self, needle: &str) -> Vec<String> {
+        let hits = self.code.lines().filter(|line| line.contains(needle));
+        hits.map(|line| format!("src/{}: {}", self.path, line.trim()))
+            .collect()
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let mut sources: Vec<Source> = files
+        .iter()
+        .map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            Source {
+                path: file.strip_prefix(&root).unwrap().to_str().unwrap().into(),
+                code: code(&text),
+                text,
+            }
+        })
+        .collect();
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(sources.len() > ROOMS.len(), "the sources were not found");
+    sources
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The code of `text`: no comments, and no item under `#[cfg(test)]`.
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    // The indentation of an item that is being left out.
+    let mut skipping: Option<usize> = None;
+    for line in text.lines() {
+        let content = line.trim_start();
+        let indent = line.len() - content.len();
+        if let Some(start) = skipping {
+            let ends = content.starts_with('}') || content.ends_with(';');
+            if indent == start && ends {
+                skipping = None;
+            }
+        } else if content == "#[cfg(test)]" {
+            skipping = Some(indent);
+        } else if !content.starts_with("//") {
+            code.push_str(line.split(" // ").next().unwrap());
+            code.push('\n');
+        }
+    }
+    assert!(skipping.is_none(), "an item under #[cfg(test)] has no end");
+    code
+}
+
+/// The rooms that `code` names after `crate::`, in braces or not.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => rooms.extend(names_in_group(group)),
+            None => rooms.extend(name(rest)),
+        }
+    }
+    rooms
+}
+
+/// The first names of a group `a, b::c, d::{e, f}}`.
+fn names_in_group(group: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0;
+    let mut begins = true;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begins = true,
+            c if begins && !c.is_whitespace() => {
+                names.extend(name(&group[at..]));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn name(text: &str) -> Option<String> {
+    let end = text
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+#[track_caller]
+fn assert_none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_room_uses_only_rooms_above_it() {
+    let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let mut wrong = Vec::new();
+    let mut uses = 0;
+    for source in sources() {
+        let own = source.room();
+        let Some(own_rank) = rank(own) else {
+            wrong.push(format!("src/{} is in no known room", source.path));
+            continue;
+        };
+        for other in used(&source.code) {
+            match rank(&other) {
+                None => wrong.push(format!("src/{} uses crate::{other}, no room", source.path)),
+                Some(rank) if rank > own_rank => wrong.push(format!(
+                    "src/{} uses crate::{other}, which is below '{own}'",
+                    source.path
+                )),
+                Some(_) => uses += 1,
+            }
+        }
+    }
+    assert_none("against the layers", &wrong);
+    assert!(uses > 50, "only {uses} uses were found: are they all seen?");
+}
+
+#[test]
+fn nobody_leaves_a_room_by_the_back_door() {
+    // `super` of a room's top file is the crate itself, and so is `super::super` of its others.
+    let mut wrong = Vec::new();
+    for source in sources() {
+        wrong.extend(source.lines_with("super::super"));
+        let depth = source.path.matches('/').count();
+        assert!(depth < 2, "src/{}: a room in a room", source.path);
+        if depth == 0 || source.path.ends_with("/mod.rs") {
+            let of_file = |line: &&str| line.contains("super::") && !line.starts_with(' ');
+            let lines = source.code.lines().filter(of_file);
+            wrong.extend(lines.map(|line| format!("src/{}: {line}", source.path)));
+        }
+    }
+    assert_none("paths past the layers", &wrong);
+}
+
+#[test]
+fn only_the_repository_knows_libgit2() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|s| s.path != "git/repo.rs") {
+        wrong.extend(source.lines_with("git2"));
+    }
+    assert_none("git2 outside git/repo.rs", &wrong);
+    let sources = sources();
+    let repo = sources.iter().find(|s| s.path == "git/repo.rs").unwrap();
+    assert!(repo.code.contains("use git2::"), "who reads objects now?");
+    // Its types do not get out either: no ref may ever go through them.
+    for line in repo.code.lines().filter(|line| line.contains("pub")) {
+        let foreign = ["git2", "Repository", "Oid"].map(|name| line.contains(name));
+        assert_eq!(foreign, [false; 3], "src/git/repo.rs: {line}");
+    }
+}
+
+#[test]
+fn git_and_tmux_are_each_started_in_one_place() {
+    let mut wrong = Vec::new();
+    let mut started = 0;
+    for source in sources() {
+        let own = match source.path.as_str() {
+            "git/command.rs" => Some(r#"Command::new("git")"#),
+            "tmux/command.rs" => Some(r#"Command::new("tmux")"#),
+            "agent/launcher.rs" => None,
+            _ => {
+                wrong.extend(source.lines_with("Command::new("));
+                continue;
+            }
+        };
+        for program in [r#"Command::new("git")"#, r#"Command::new("tmux")"#] {
+            if own == Some(program) {
+                started += source.lines_with(program).len();
+            } else {
+                wrong.extend(source.lines_with(program));
+            }
+        }
+    }
+    assert_none("processes started elsewhere", &wrong);
+    assert!(started >= 2, "git or tmux is not started at all any more");
+}
+
+#[test]
+fn only_the_terminal_room_prints() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for macro_name in ["print!(", "println!(", "dbg!("] {
+            wrong.extend(source.lines_with(macro_name));
+        }
+    }
+    assert_none("printed past ui.rs", &wrong);
+}
+
+#[test]
+fn unsafe_code_is_where_libgit2_demands_it() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|s| s.path != "git/repo.rs") {
+        wrong.extend(source.lines_with("unsafe"));
+    }
+    assert_none("unsafe code", &wrong);
+}
+
+#[test]
+fn every_file_is_short_and_says_what_it_is_for() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        if lines > LONGEST {
+            wrong.push(format!(
+                "src/{} has {lines} lines, more than {LONGEST}",
+                source.path
+            ));
+        }
+        if !source.text.starts_with("//! ") {
+            wrong.push(format!("src/{} does not begin with '//! '", source.path));
+        }
+        let stem = Path::new(&source.path).file_stem().unwrap();
+        if NO_ROOMS.iter().any(|name| stem == *name) {
+            wrong.push(format!("src/{} is named after nothing", source.path));
+        }
+    }
+    assert_none("files", &wrong);
+}
+
+#[test]
+fn every_use_of_a_room_is_seen() {
+    #[track_caller]
+    fn case(text: &str, expected: &[&str]) {
+        let found = used(&code(text));
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{text}");
+    }
+    case("use crate::git::Repo;", &["git"]);
+    case(
+        "use crate::{interrupt, sanitize};",
+        &["interrupt", "sanitize"],
+    );
+    case(
+        "use crate::{\n    git::{Lock, refs},\n    store::{self},\n    ui,\n};",
+        &["git", "store", "ui"],
+    );
+    case("let x = crate::task::Layout::Pane;", &["task"]);
+    case("pub(crate) fn f() {}", &[]);
+    case("// use crate::ui::Ui;\n/// [`crate::ui`]", &[]);
+    case("f(); // crate::ui::Ui", &[]);
+    case(
+        "#[cfg(test)]\nmod tests {\n    use crate::ui;\n}\nuse crate::git;",
+        &["git"],
+    );
+    case("#[cfg(test)]\nuse crate::ui;\nuse crate::git;", &["git"]);
+    case(
+        "#[cfg(test)]\nfn f(\n    a: u8,\n) {\n    crate::ui::f();\n}\ncrate::git::g();",
+        &["git"],
+    );
+}
