@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use console::{Style, Term};
+use console::{Style, Term, measure_text_width};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -89,7 +89,12 @@ impl Ui {
     /// # Errors
     /// On ^C and Esc: exit code 130.
     pub(crate) fn confirm(&self, question: impl Display, default: bool) -> Result<bool> {
-        let prompt = sanitize::line(&question.to_string());
+        let mut prompt = sanitize::line(&question.to_string());
+        // A question that wraps is drawn twice: its text goes before it then.
+        if measure_text_width(&prompt) + ANSWER > usize::from(Term::stderr().size().1) {
+            say(&prompt);
+            "Go on?".clone_into(&mut prompt);
+        }
         let answer = Confirm::with_theme(&theme())
             .with_prompt(prompt)
             .default(default)
@@ -152,6 +157,9 @@ impl Ui {
         Spinner(Some(Slow::after(Duration::from_millis(500), bar)))
     }
 }
+
+/// The room that a question needs for its sign and its answer.
+const ANSWER: usize = 16;
 
 /// A sign of life that goes away when dropped.
 pub(crate) struct Spinner(#[allow(dead_code)] Option<Slow>);

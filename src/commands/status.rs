@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use console::Style;
+use console::{Style, truncate_str};
 use serde_json::json;
 
 use super::{choose, list::age, object, ui};
@@ -150,14 +150,26 @@ fn show(flux: &Flux, status: &Status, files: &[Change], screen: Option<&[String]
     if let Some(lines) = screen.filter(|lines| !lines.is_empty()) {
         flux.ui.data("")?;
         flux.ui.data(bold.apply_to("Screen"))?;
+        let width = flux
+            .ui
+            .width()
+            .map_or(usize::MAX, |width| width.saturating_sub(2));
         for line in lines {
-            flux.ui.data(format_args!("  {}", sanitize::line(line)))?;
+            let line = sanitize::line(line);
+            flux.ui
+                .data(format_args!("  {}", truncate_str(&line, width, "…")))?;
         }
     }
     flux.ui.data("")?;
     flux.ui.data(bold.apply_to("Next"))?;
-    for (command, what) in next(status) {
-        flux.ui.data(format_args!("  {command:<44} {what}"))?;
+    let next = next(status);
+    let width = next
+        .iter()
+        .map(|(command, _)| command.len())
+        .max()
+        .unwrap_or_default();
+    for (command, what) in next {
+        flux.ui.data(format_args!("  {command:<width$}  {what}"))?;
     }
     Ok(())
 }
