@@ -231,9 +231,7 @@ fn cells(row: &Row, now: u64) -> [String; 6] {
             ]
         }
         Row::Task(status) => {
-            let files = status.changes.map_or_else(unknown, |c| {
-                (c.staged.max(c.unstaged) + c.untracked + c.conflicted).to_string()
-            });
+            let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
             let commits = match (status.ahead, status.behind) {
                 (Some(ahead), Some(0)) => format!("+{ahead}"),
                 (Some(ahead), Some(behind)) => format!("+{ahead} -{behind}"),

@@ -83,7 +83,9 @@ pub(crate) fn count(changes: &[Change]) -> Changes {
     for change in changes {
         if change.ignored() {
             continue;
-        } else if change.untracked() {
+        }
+        counts.files += 1;
+        if change.untracked() {
             counts.untracked += 1;
         } else if change.conflicted() {
             counts.conflicted += 1;
@@ -128,7 +130,8 @@ mod tests {
                 staged: 2,
                 unstaged: 2,
                 untracked: 1,
-                conflicted: 1
+                conflicted: 1,
+                files: 5
             }
         );
         assert!(parse(b"3 what\0").is_err());

@@ -24,6 +24,9 @@ pub(crate) struct Changes {
     pub(crate) unstaged: usize,
     pub(crate) untracked: usize,
     pub(crate) conflicted: usize,
+    /// The files that are any of these.
+    #[serde(skip)]
+    pub(crate) files: usize,
 }
 
 impl Changes {

@@ -22,9 +22,13 @@ const PANES: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Beside the pane we stand in; `side` splits it left and right.
-    Pane { beside: String, side: bool },
+    Pane {
+        beside: String,
+        window: String,
+        side: bool,
+    },
     /// A new window of the session we stand in. With `cramped`, because no pane had room.
-    Window { beside: String, cramped: bool },
+    Window { after: String, cramped: bool },
     /// A detached session of its own.
     Session { name: String },
 }
@@ -44,6 +48,7 @@ pub(crate) struct Opened {
 /// The pane we stand in.
 struct Here {
     pane: String,
+    window: String,
     panes: u32,
     width: u32,
     height: u32,
@@ -73,7 +78,7 @@ pub(crate) fn choose(layout: Option<Layout>, forced: bool, session: String) -> R
             Ok(Place::Session { name: session })
         }
         (Some(here), Some(Layout::Window)) => Ok(Place::Window {
-            beside: here.pane,
+            after: here.window,
             cramped: false,
         }),
         (Some(here), _) => Ok(here.split(forced)),
@@ -89,11 +94,12 @@ impl Here {
         if room || forced {
             Place::Pane {
                 beside: self.pane,
+                window: self.window,
                 side: side || self.height <= 2 * ROOM.1,
             }
         } else {
             Place::Window {
-                beside: self.pane,
+                after: self.window,
                 cramped: true,
             }
         }
@@ -111,7 +117,7 @@ fn here() -> Result<Option<Here>> {
     ) else {
         return Ok(None);
     };
-    let fields = "#{version}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
+    let fields = "#{version}\t#{window_id}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
     let Ok(out) = Tmux::new("display-message")
         .args(["-p", "-t", &pane, fields])
         .outcome()?
@@ -119,7 +125,7 @@ fn here() -> Result<Option<Here>> {
         return Ok(None);
     };
     let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
-    let &[version, tty, panes, width, height, zoomed] = fields.as_slice() else {
+    let &[version, window, tty, panes, width, height, zoomed] = fields.as_slice() else {
         return Ok(None);
     };
     ensure_recent(version)?;
@@ -131,6 +137,7 @@ fn here() -> Result<Option<Here>> {
     };
     Ok(Some(Here {
         pane,
+        window: window.to_owned(),
         panes,
         width,
         height,
@@ -216,23 +223,27 @@ pub(crate) fn open(
         let tmux = tmux.args(["-d", "-P", "-F", FIELDS, "-c"]).arg(&dir);
         tmux.arg("--").args(program)
     };
-    let new_window = |beside: &str| {
+    let new_window = |after: &str| {
         let window = Tmux::new("new-window")
-            .args(["-a", "-t", beside, "-n", id.as_str()])
+            .args(["-a", "-t", after, "-n", id.as_str()])
             .holding(lock)?;
         Ok::<_, anyhow::Error>((made(window).output()?, Layout::Window))
     };
     let (out, kind) = match place {
-        Place::Pane { beside, side } => {
+        Place::Pane {
+            beside,
+            window,
+            side,
+        } => {
             let split = Tmux::new("split-window")
                 .args([if *side { "-h" } else { "-v" }, "-t", beside])
                 .holding(lock)?;
             match made(split).outcome()? {
                 Ok(out) => (out, Layout::Pane),
-                Err(_) => new_window(beside)?,
+                Err(_) => new_window(window)?,
             }
         }
-        Place::Window { beside, .. } => new_window(beside)?,
+        Place::Window { after, .. } => new_window(after)?,
         Place::Session { name } => {
             let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
             let size = [width.to_string(), height.to_string()];
@@ -316,6 +327,7 @@ mod tests {
     fn a_pane_is_split_only_where_two_have_room() {
         let here = |width, height, panes, zoomed| Here {
             pane: "%1".to_owned(),
+            window: "@1".to_owned(),
             panes,
             width,
             height,

@@ -17,10 +17,9 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
     let Some(own) = own.filter(|own| !own.none()) else {
         return;
     };
-    let files = own.staged.max(own.unstaged) + own.untracked + own.conflicted;
     flux.ui.status(format_args!(
         "Your own uncommitted changes ({}) are not part of the task.",
-        count(files, "file")
+        count(own.files, "file")
     ));
 }
 
