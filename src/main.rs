@@ -18,9 +18,11 @@ mod ui;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
+    // A shell that asks for candidates gets them, and nothing else happens.
+    clap_complete::CompleteEnv::with_factory(commands::Cli::command).complete();
     let cli = commands::Cli::parse();
     let result = interrupt::watch().and_then(|()| cli.run());
     match result {

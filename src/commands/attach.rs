@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
-use super::{choose, settled, status::readable, ui};
+use super::{candidates, choose, settled, status::readable, ui};
 use crate::agent::Agent;
 use crate::agent::launch::Launch;
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ use crate::ui::shown;
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
     /// The task: its id, or the beginning of it
+    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
     task: Option<String>,
 }
 

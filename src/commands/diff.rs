@@ -5,8 +5,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
-use super::{choose, status::readable, ui};
+use super::{candidates, choose, status::readable, ui};
 use crate::failure::Failure;
 use crate::git::{Git, changes, worktree};
 use crate::lifecycle::Flux;
@@ -17,6 +18,7 @@ use crate::ui::shown;
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The task: its id, or the beginning of it
+    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
     task: Option<String>,
     /// Arguments for git diff
     #[arg(last = true, value_name = "GIT DIFF ARGS")]

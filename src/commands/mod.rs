@@ -1,6 +1,7 @@
 //! One file per command: its arguments at the head, then ask, tell the story, print.
 
 mod attach;
+mod candidates;
 mod cleanup;
 mod diff;
 mod list;

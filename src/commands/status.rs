@@ -4,10 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use console::{Style, truncate_str};
 use serde_json::json;
 
-use super::{choose, list::age, object, ui};
+use super::{candidates, choose, list::age, object, ui};
 use crate::git::{Change, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
@@ -25,6 +26,7 @@ const FILES: usize = 20;
 #[derive(Debug, Args)]
 pub(crate) struct StatusOf {
     /// The task: its id, or the beginning of it
+    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
     task: Option<String>,
     /// Print a task object
     #[arg(long)]

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
 use super::status::count;
-use super::{choose, settled, ui};
+use super::{candidates, choose, settled, ui};
 use crate::failure::{Failure, USAGE};
 use crate::git::merge::commit_all;
 use crate::git::{Lock, worktree};
@@ -25,6 +26,7 @@ use crate::ui::shown;
 #[derive(Debug, Args)]
 pub(crate) struct Cleanup {
     /// The task: its id, or the beginning of it
+    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
     task: Option<String>,
     /// Merge into this branch instead of the one the task started from
     #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch")]

@@ -1,0 +1,23 @@
+//! What a shell offers where a task is to be named. Says nothing, asks nothing, changes nothing.
+
+use clap_complete::CompletionCandidate;
+
+use super::ui;
+use crate::lifecycle::Flux;
+use crate::sanitize;
+use crate::store::Store;
+
+/// The tasks, with their descriptions; none where they cannot be told.
+pub(super) fn tasks() -> Vec<CompletionCandidate> {
+    let Ok(flux) = Flux::open(ui(true)) else {
+        return Vec::new();
+    };
+    let Ok(store) = Store::load(&flux.repo, &flux.settings) else {
+        return Vec::new();
+    };
+    let candidate = |stored: &crate::store::Stored| {
+        let title = stored.task.as_ref().map(|task| sanitize::line(&task.title));
+        CompletionCandidate::new(stored.id.as_str()).help(title.ok().map(Into::into))
+    };
+    store.tasks.iter().map(candidate).collect()
+}
