@@ -63,11 +63,6 @@ impl Transaction {
         self.line("update", name, &[new, old])
     }
 
-    /// Sets `name` whatever it was.
-    pub(crate) fn set(self, name: &str, new: &str) -> Self {
-        self.line("update", name, &[new, ""])
-    }
-
     /// Deletes `name`, which stands at `old`.
     pub(crate) fn delete(self, name: &str, old: &str) -> Self {
         self.line("delete", name, &[old])

@@ -14,14 +14,14 @@ pub(crate) mod remove;
 pub(crate) mod start;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::agent::launch::RunDir;
-use crate::git::{Lock, Repo, Transaction, worktree};
+use crate::git::{Lock, Repo, Transaction, refs, worktree};
 use crate::settings::Settings;
 use crate::store::{self, base_ref, task_ref};
 use crate::task::{Target, Task, TaskId};
@@ -107,11 +107,20 @@ pub(crate) enum Worktree {
     Discard,
 }
 
+/// What a descent left for whoever wants it back.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// The name below `refs/flux/archive`.
+    pub(crate) archive: Option<String>,
+    /// Where the worktree was moved to.
+    pub(crate) worktree: Option<PathBuf>,
+}
+
 /// The one way down: worktree, configuration, then branch, base and record in
 /// one transaction that keeps what they stood at below `refs/flux/archive`.
 /// What is gone already is no error. The agent has ended, and `lock` is the task's.
 ///
-/// Returns where the worktree was moved to, if it was.
+/// Returns what was kept, and where.
 ///
 /// # Errors
 /// When a step fails; the record is still there then, and says so.
@@ -122,7 +131,7 @@ pub(crate) fn descend(
     tip: Option<&str>,
     how: &Worktree,
     lock: &Lock,
-) -> Result<Option<PathBuf>> {
+) -> Result<Kept> {
     let repo = &flux.repo;
     let mut kept = None;
     {
@@ -138,26 +147,71 @@ pub(crate) fn descend(
         }
         store::remove_config(repo, &task.branch, &guard)?;
     }
-    let archive = |name| format!("refs/flux/archive/{}/{name}", task.id);
-    let mut refs = Transaction::default();
-    if let Some(tip) = tip {
-        if tip != task.base || matches!(how, Worktree::Keep) {
-            refs = refs
-                .set(&archive("tip"), tip)
-                .set(&archive("base"), &task.base)
-                .set(&archive("task"), oid);
-        }
-        refs = refs.delete(&task.branch_ref(), tip);
-    }
-    refs.delete(&base_ref(&task.id), &task.base)
-        .delete(&task_ref(&task.id), oid)
-        .commit(
-            repo.common_dir(),
-            &format!("flux cleanup: {}", task.id),
-            lock,
-        )?;
+    let name = conclude(flux, task, oid, tip, matches!(how, Worktree::Keep), lock)?;
     flux.run_dir(&task.id).remove()?;
-    Ok(kept)
+    Ok(Kept {
+        archive: name,
+        worktree: kept,
+    })
+}
+
+/// Deletes branch, base and record in one transaction. With `always`, or if the
+/// branch has commits of its own, what they stood at is kept in the archive;
+/// returns the name it has there.
+fn conclude(
+    flux: &Flux,
+    task: &Task,
+    oid: &str,
+    tip: Option<&str>,
+    always: bool,
+    lock: &Lock,
+) -> Result<Option<String>> {
+    let dir = flux.repo.common_dir();
+    let tip_kept = tip.filter(|tip| always || *tip != task.base);
+    let mut name = task.id.to_string();
+    loop {
+        let archive = |part| format!("refs/flux/archive/{name}/{part}");
+        let mut refs = Transaction::default();
+        if let Some(tip) = tip_kept {
+            refs = refs
+                .create(&archive("tip"), tip)
+                .create(&archive("base"), &task.base)
+                .create(&archive("task"), oid);
+        }
+        if let Some(tip) = tip {
+            refs = refs.delete(&task.branch_ref(), tip);
+        }
+        let done = refs
+            .delete(&base_ref(&task.id), &task.base)
+            .delete(&task_ref(&task.id), oid)
+            .commit(dir, &format!("flux cleanup: {}", task.id), lock);
+        let Err(error) = done else {
+            return Ok(tip_kept.map(|_| name));
+        };
+        // An earlier task of the same id may be in the archive: it stays.
+        let next = free_name(dir, &task.id)?;
+        if next == name {
+            return Err(error);
+        }
+        name = next;
+    }
+}
+
+/// `<id>`, `<id>.1` …: the first that the archive does not have. No id has a dot.
+fn free_name(dir: &Path, id: &TaskId) -> Result<String> {
+    let taken = refs::list(dir, &["refs/flux/archive".to_owned()])?;
+    let free = |name: &String| {
+        let prefix = format!("refs/flux/archive/{name}/");
+        taken.iter().all(|r| !r.name.starts_with(&prefix))
+    };
+    let mut names = (0..).map(|n| {
+        if n == 0 {
+            id.to_string()
+        } else {
+            format!("{id}.{n}")
+        }
+    });
+    names.find(free).context("the archive is full")
 }
 
 /// Closes the task's pane if it is still the one that was made, and waits for

@@ -106,6 +106,7 @@ fn settle_start(
     };
     let kept = descend(flux, task, oid, tip, &how, lock)?;
     let kept = kept
+        .worktree
         .map(|path| format!("; what was in its worktree is in '{}'", path.display()))
         .unwrap_or_default();
     Ok(Some(format!(

@@ -1,6 +1,5 @@
 //! The removal of a task, once everything is agreed.
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::plan::Plan;
-use super::{Flux, Lock, Worktree, close, descend};
+use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::failure::Failure;
 use crate::git::{Transaction, changes, refs};
 use crate::interrupt;
@@ -23,8 +22,7 @@ pub(crate) enum Removed {
     Done {
         /// The merge commit, if one was made.
         merge: Option<String>,
-        /// Where the worktree was moved to.
-        kept: Option<PathBuf>,
+        kept: Kept,
     },
     /// The task changed after it was looked at: look again. Nothing was removed.
     Changed,

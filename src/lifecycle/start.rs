@@ -237,7 +237,7 @@ impl Way<'_> {
             .iter()
             .find(|r| r.name == task.branch_ref())
             .map(|r| r.oid.as_str());
-        descend(self.flux, task, oid, tip, &how, self.lock)
+        Ok(descend(self.flux, task, oid, tip, &how, self.lock)?.worktree)
     }
 }
 

@@ -127,7 +127,7 @@ impl Cleanup {
                 }
                 Uncommitted::Leave => match remove(flux, &plan, merge, lock)? {
                     Removed::Done { merge, kept } => {
-                        return words::tell(flux, &plan, merge.as_deref(), kept.as_deref());
+                        return words::tell(flux, &plan, merge.as_deref(), &kept);
                     }
                     Removed::Changed => changed(flux, id),
                 },

@@ -1,14 +1,12 @@
 //! What `git flux cleanup` says: what it would do, what it asks, what it did.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use crate::commands::status::count;
 use crate::git::MergePlan;
-use crate::lifecycle::Flux;
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
+use crate::lifecycle::{Flux, Kept};
 use crate::sanitize;
 use crate::ui::shown;
 
@@ -75,12 +73,7 @@ pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
 }
 
 /// What was done; then the pane we stand in is closed.
-pub(super) fn tell(
-    flux: &Flux,
-    plan: &Plan,
-    merge: Option<&str>,
-    kept: Option<&Path>,
-) -> Result<()> {
+pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -> Result<()> {
     let task = &plan.task;
     match (&plan.into, merge) {
         (Some(into), Some(merge)) => {
@@ -113,15 +106,14 @@ pub(super) fn tell(
         task.id,
         task.target.as_ref().map_or("record", |t| t.kind.name())
     ));
-    if plan.tip != task.base {
+    if let (Some(name), true) = (&kept.archive, plan.tip != task.base) {
         flux.ui.status(format_args!(
-            "its commits stay in refs/flux/archive/{}/tip",
-            task.id
+            "its commits stay in refs/flux/archive/{name}/tip"
         ));
     }
-    if let Some(kept) = kept {
+    if let Some(path) = &kept.worktree {
         flux.ui
-            .status(format_args!("its worktree is kept in '{}'", kept.display()));
+            .status(format_args!("its worktree is kept in '{}'", path.display()));
     }
     if flux.repo.current() == Some(task.worktree.as_path()) {
         flux.ui.hint(format_args!(
