@@ -72,6 +72,11 @@ impl Ui {
         }
     }
 
+    /// Shows what another program has said, also when quiet: it explains a failure.
+    pub(crate) fn quote(&self, line: impl Display) {
+        say(&format!("  {}", sanitize::line(&line.to_string())));
+    }
+
     /// Says what to do next.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {

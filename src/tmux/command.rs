@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -53,6 +54,10 @@ impl Tmux {
         }
         if let Some(path) = plain_path() {
             command.env("PATH", path);
+        }
+        // A server that is gone, or another user's: we are outside, on our own.
+        if !inside() {
+            command.env_remove("TMUX").env_remove("TMUX_PANE");
         }
         command.stdin(Stdio::null());
         Self {
@@ -164,6 +169,19 @@ impl Tmux {
         }
         Ok(())
     }
+}
+
+/// Whether the server that `$TMUX` names answers.
+pub(super) fn inside() -> bool {
+    let Some(tmux) = env::var_os("TMUX") else {
+        return false;
+    };
+    let socket = tmux
+        .as_bytes()
+        .split(|&b| b == b',')
+        .next()
+        .unwrap_or_default();
+    UnixStream::connect(OsStr::from_bytes(socket)).is_ok()
 }
 
 /// An anonymous file for a child's output.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{ensure_installed, ensure_recent, unexpanded};
+use super::command::{ensure_installed, ensure_recent, inside, unexpanded};
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::task::{Layout, Target, TaskId};
@@ -111,10 +111,7 @@ impl Here {
 ///
 /// `tmux display-message -p -t <pane> …`
 fn here() -> Result<Option<Here>> {
-    let (Some(_), Ok(pane)) = (
-        env::var_os("TMUX").filter(|v| !v.is_empty()),
-        env::var("TMUX_PANE"),
-    ) else {
+    let (true, Ok(pane)) = (inside(), env::var("TMUX_PANE")) else {
         return Ok(None);
     };
     let fields = "#{version}\t#{window_id}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";

@@ -1,5 +1,8 @@
 //! What `git flux run` says: what it would do, what it did, what went wrong at once.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use anyhow::{Error, Result};
 
 use crate::commands::status::count;
@@ -55,14 +58,31 @@ pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
             exit.status.unwrap_or_default()
         ),
     };
-    // What it said is still on its screen, unless the pane went with it.
-    for line in pane::capture(&started.opened.target, 15).unwrap_or_default() {
-        flux.ui.status(format_args!("  {line}"));
+    for line in last_lines(started) {
+        flux.ui.quote(line);
     }
     Failure::new(format!("the agent of '{id}' {how}"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
         .into()
+}
+
+/// What the agent left on its screen. The launcher's own line comes after it:
+/// once that is there, everything is.
+fn last_lines(started: &Started) -> Vec<String> {
+    let end = format!("git flux cleanup {}", started.task.id);
+    let begun = Instant::now();
+    loop {
+        // The pane may have gone with its shell.
+        let Ok(lines) = pane::capture(&started.opened.target, 15) else {
+            return Vec::new();
+        };
+        if begun.elapsed() > Duration::from_secs(2) || lines.iter().any(|line| line.contains(&end))
+        {
+            return lines;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// What `--dry-run` says.
