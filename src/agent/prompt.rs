@@ -1,7 +1,5 @@
 //! What an agent is told: the task, where it is, and what is expected of its work.
 
-use std::borrow::Cow;
-
 /// The template that every task carries unless `flux.template` names another.
 pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
 
@@ -31,16 +29,13 @@ pub(crate) fn fill(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-/// The description's first line with text, for tables.
+/// The description's first line with text, for tables. No argument and no
+/// configuration can hold a NUL.
 pub(crate) fn title(prompt: &[u8]) -> String {
-    let text: Cow<'_, str> = String::from_utf8_lossy(prompt);
-    text.lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
-        .chars()
-        .take(200)
-        .collect()
+    let text = String::from_utf8_lossy(prompt).replace('\0', "\u{fffd}");
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().take(200).collect()
 }
 
 #[cfg(test)]
