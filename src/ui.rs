@@ -216,6 +216,11 @@ pub(crate) fn shown(path: &Path) -> String {
     sanitize::line(&path.to_string_lossy())
 }
 
+/// A file name for a command that can be pasted.
+pub(crate) fn quoted(path: &Path) -> String {
+    sanitize::line(&shell_words::quote(&path.to_string_lossy()))
+}
+
 fn labelled(label: &str, message: &str) {
     let style = match label.trim() {
         "error" => Style::new().red().bold(),

@@ -8,3 +8,10 @@
 mod world;
 
 mod layers;
+mod run;
+mod run_base;
+mod run_layout;
+mod run_options;
+mod run_prompt;
+mod run_report;
+mod settings;

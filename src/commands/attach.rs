@@ -38,12 +38,9 @@ impl Attach {
                 .into());
         }
         let panes = Panes::of([task].into_iter())?;
-        match (&task.target, panes.find(task)) {
-            (Some(target), Some(pane)) => pane::attach(target, &pane.session),
-            _ => {
-                let target = reopen(&flux, stored, task)?;
-                pane::attach(&target, &target.session)
-            }
+        match &task.target {
+            Some(target) if panes.has(task) => pane::attach(target),
+            _ => pane::attach(&reopen(&flux, stored, task)?),
         }
     }
 }

@@ -46,7 +46,7 @@ impl StatusOf {
         let target = task
             .target
             .as_ref()
-            .filter(|_| panes.as_ref().is_ok_and(|panes| panes.find(task).is_some()));
+            .filter(|_| panes.as_ref().is_ok_and(|panes| panes.has(task)));
         let screen = target
             .map(|target| pane::capture(target, SCREEN))
             .transpose()?;

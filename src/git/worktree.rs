@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -152,11 +153,13 @@ pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
-/// accepts that the directory is gone and touches no other entry.
+/// accepts that the directory is gone and touches no other entry. Across file
+/// systems, where nothing can be moved, git removes a clean worktree in place:
+/// `false`.
 ///
 /// # Errors
-/// When the move fails, as it does across file systems: then nothing has changed.
-pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
+/// When it fails: then the worktree is where it was.
+pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
     if path.exists() {
         if let Some(admin) = admin_dir(path) {
@@ -165,15 +168,29 @@ pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -
                 fs::copy(index, trash.join("index")).context("could not keep the index")?;
             }
         }
-        fs::rename(path, trash.join("worktree")).with_context(|| {
-            format!(
-                "could not move '{}' to '{}'",
-                path.display(),
-                trash.display()
-            )
-        })?;
+        match fs::rename(path, trash.join("worktree")) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                // Without force: git refuses if anything in it is nowhere else.
+                let args = ["worktree", "remove"].map(OsStr::new);
+                let args = args.into_iter().chain([path.as_os_str()]);
+                return Git::new(common_dir, args)
+                    .holding(lock)?
+                    .run()
+                    .map(|()| false);
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "could not move '{}' to '{}'",
+                        path.display(),
+                        trash.display()
+                    )
+                });
+            }
+        }
     }
-    forget(common_dir, path, lock)
+    forget(common_dir, path, lock).map(|()| true)
 }
 
 /// Removes the entry of a worktree whose directory is gone: `git worktree remove --force --force <path>`.

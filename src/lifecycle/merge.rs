@@ -9,6 +9,7 @@ use super::plan::{Into, Plan};
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{MergePlan, merge};
+use crate::ui::quoted;
 
 /// The hooks that a merge runs, and that can stop it.
 const HOOKS: [&str; 3] = ["pre-merge-commit", "prepare-commit-msg", "commit-msg"];
@@ -87,7 +88,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
             plan.task.id, into.branch
         ))
         .hint(match &into.worktree {
-            Some(worktree) => format!("git -C '{}' status", worktree.display()),
+            Some(worktree) => format!("git -C {} status", quoted(worktree)),
             None => "git worktree list".to_owned(),
         })
         .hint(format!("git flux cleanup {}", plan.task.id))

@@ -140,8 +140,11 @@ pub(crate) fn descend(
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
             Worktree::Keep if task.worktree.exists() => {
                 let trash = flux.trash_for(&task.id)?;
-                worktree::trash(repo.home(), &task.worktree, &trash, &guard)?;
-                kept = Some(trash);
+                if worktree::trash(repo.home(), &task.worktree, &trash, &guard)? {
+                    kept = Some(trash);
+                } else {
+                    fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
+                }
             }
             Worktree::Keep => worktree::forget(repo.home(), &task.worktree, &guard)?,
         }

@@ -13,7 +13,7 @@ use crate::git::changes::count;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::Store;
 use crate::task::status::Seen;
-use crate::task::{Changes, State, Status, Task};
+use crate::task::{Changes, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -34,13 +34,15 @@ impl Panes {
         Ok(Self(servers))
     }
 
-    /// The pane of a task, if it is still there.
-    pub(crate) fn find(&self, task: &Task) -> Option<&Pane> {
-        let target = task.target.as_ref()?;
-        self.0
-            .get(&target.socket)?
-            .iter()
-            .find(|pane| pane.is(target))
+    /// Whether the pane of a task is still there.
+    pub(crate) fn has(&self, task: &Task) -> bool {
+        let pane_of = |target: &Target| {
+            self.0
+                .get(&target.socket)?
+                .iter()
+                .find(|pane| pane.is(target))
+        };
+        task.target.as_ref().and_then(pane_of).is_some()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::git::{Change, MergePlan, Repo, Worktree, changes, snapshot, worktree}
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
-use crate::ui::shown;
+use crate::ui::{quoted, shown};
 
 /// Where a task's work goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) inside: bool,
     /// The worktree's directory is gone already.
     pub(crate) missing: bool,
+    /// It is on another file system than the trash: it cannot be moved there.
+    pub(crate) abroad: bool,
 }
 
 impl Plan {
@@ -80,7 +82,7 @@ impl Plan {
         })?;
         let missing = !fs_exists(&task)?;
         if !missing {
-            check_worktree(flux, &task, &worktrees)?;
+            check_worktree(&task, &worktrees)?;
         }
         let all = if missing {
             Vec::new()
@@ -93,6 +95,8 @@ impl Plan {
         } else {
             Some(Into::find(flux, store, &task, tip, into, &worktrees)?)
         };
+        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+        let abroad = !missing && device(&task.worktree)? != device(flux.repo.common_dir())?;
         let inside = task.target.as_ref().is_some_and(pane::is_ours);
         Ok(Self {
             tip: tip.to_owned(),
@@ -104,6 +108,7 @@ impl Plan {
             state,
             inside,
             missing,
+            abroad,
         })
     }
 
@@ -157,8 +162,8 @@ impl Plan {
             list.join(", ")
         ))
         .hint(format!(
-            "resolve it in the task's worktree: git -C '{}' merge {branch}",
-            shown(&self.task.worktree)
+            "resolve it in the task's worktree: git -C {} merge {branch}",
+            quoted(&self.task.worktree)
         ))
         .hint(format!("then: git flux cleanup {}", self.task.id))
         .code(CONFLICTS)
@@ -203,8 +208,8 @@ impl Plan {
             in_the_way.join(", ")
         ))
         .hint(format!(
-            "commit or stash them: git -C '{}' stash",
-            shown(worktree)
+            "commit or stash them: git -C {} stash",
+            quoted(worktree)
         ))
         .hint(format!("git flux cleanup {}", self.task.id))
         .into())
@@ -216,14 +221,14 @@ fn fs_exists(task: &Task) -> Result<bool> {
         .with_context(|| format!("could not look at '{}'", task.worktree.display()))
 }
 
-fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> Result<()> {
-    let (id, path) = (&task.id, shown(&task.worktree));
+fn check_worktree(task: &Task, worktrees: &[Worktree]) -> Result<()> {
+    let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
     let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
         return Err(Failure::new(format!(
             "'{path}' is not a worktree of this repository any more"
         ))
         .hint("git worktree list")
-        .hint(format!("git worktree repair '{path}'"))
+        .hint(format!("git worktree repair {pasted}"))
         .into());
     };
     if let Some(reason) = &entry.locked {
@@ -234,14 +239,14 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> Result<()
         };
         return Err(
             Failure::new(format!("the worktree '{path}' is locked{reason}"))
-                .hint(format!("git worktree unlock '{path}'"))
+                .hint(format!("git worktree unlock {pasted}"))
                 .into(),
         );
     }
     if let Some(operation) = Repo::operation(&task.worktree)? {
         return Err(
             Failure::new(format!("a {operation} is in progress in '{path}'"))
-                .hint(format!("finish or abort it: git -C '{path}' status"))
+                .hint(format!("finish or abort it: git -C {pasted} status"))
                 .into(),
         );
     }
@@ -250,7 +255,7 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> Result<()
             "'{path}' does not have '{}' checked out",
             task.branch
         ))
-        .hint(format!("git -C '{path}' switch {}", task.branch))
+        .hint(format!("git -C {pasted} switch {}", task.branch))
         .into());
     }
     if worktree::has_submodules(&task.worktree)? {
@@ -258,19 +263,12 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> Result<()
             "the worktree of '{id}' has submodules of its own, whose commits may be nowhere else"
         ))
         .hint(format!(
-            "push them, then: git -C '{path}' submodule deinit --all"
+            "push them, then: git -C {pasted} submodule deinit --all"
         ))
         .hint(format!(
-            "rm -r \"$(git -C '{path}' rev-parse --git-path modules)\""
+            "rm -r \"$(git -C {pasted} rev-parse --git-path modules)\""
         ))
         .into());
-    }
-    // Where it is to be moved; across file systems it could not be.
-    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
-    if device(&task.worktree)? != device(flux.repo.common_dir())? {
-        return Err(Failure::new(format!("'{path}' is on another file system than the repository, and cannot be moved to the trash"))
-            .hint(format!("git worktree move '{path}' '{}'", shown(&flux.repo.beside().join(format!("task-{id}")))))
-            .into());
     }
     Ok(())
 }
@@ -313,8 +311,8 @@ impl Into {
                 shown(path)
             ))
             .hint(format!(
-                "finish or abort it: git -C '{}' status",
-                shown(path)
+                "finish or abort it: git -C {} status",
+                quoted(path)
             ))
             .into());
         }

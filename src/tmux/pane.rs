@@ -15,8 +15,6 @@ use crate::task::{Layout, Target};
 pub(crate) struct Pane {
     server_pid: u32,
     server_start: u64,
-    /// `$1`
-    pub(crate) session: String,
     pub(crate) window: String,
     pub(crate) id: String,
     pid: u32,
@@ -56,7 +54,7 @@ impl Pane {
     }
 }
 
-const FIELDS: &str = "#{pid}\t#{start_time}\t#{session_id}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{@flux_task}\t#{@flux_repo}\t#{socket_path}\t#{session_name}";
+const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{@flux_task}\t#{@flux_repo}\t#{socket_path}\t#{session_name}";
 
 /// All panes of the server with this socket, or of the user's own; none if
 /// there is no server. `tmux list-panes -a -F …`
@@ -89,7 +87,6 @@ fn read(line: &str) -> Option<Pane> {
     let &[
         server,
         start,
-        session,
         window,
         id,
         pid,
@@ -104,7 +101,6 @@ fn read(line: &str) -> Option<Pane> {
     Some(Pane {
         server_pid: server.parse().ok()?,
         server_start: start.parse().ok()?,
-        session: session.to_owned(),
         window: window.to_owned(),
         id: id.to_owned(),
         pid: pid.parse().ok()?,
@@ -157,25 +153,19 @@ pub(crate) fn is_ours(target: &Target) -> bool {
 ///
 /// # Errors
 /// When there is no client, or no terminal.
-pub(crate) fn attach(target: &Target, session: &str) -> Result<()> {
+pub(crate) fn attach(target: &Target) -> Result<()> {
     let inside = env::var_os("TMUX").is_some_and(|tmux| {
         let socket = tmux.as_bytes().split(|&b| b == b',').next();
         socket == Some(target.socket.as_os_str().as_bytes())
     });
-    let select = |tmux: Tmux| {
-        tmux.args(["-t", &target.window])
-            .then("select-pane")
-            .args(["-t", &target.pane])
-    };
+    // The pane may have been moved since: its id is enough for all of them.
+    let to = |tmux: Tmux, name| tmux.then(name).args(["-t", &target.pane]);
     if inside {
-        // One that watches us: a nested terminal's own client is another one.
-        let tmux = Tmux::on(&target.socket, "switch-client")
-            .args(["-t", session])
-            .then("select-window");
-        select(tmux).run()
+        let tmux = Tmux::on(&target.socket, "switch-client").args(["-t", &target.pane]);
+        to(to(tmux, "select-window"), "select-pane").run()
     } else {
-        let tmux = select(Tmux::on(&target.socket, "select-window")).then("attach-session");
-        tmux.args(["-t", session]).in_foreground()
+        let tmux = Tmux::on(&target.socket, "select-window").args(["-t", &target.pane]);
+        to(to(tmux, "select-pane"), "attach-session").in_foreground()
     }
 }
 

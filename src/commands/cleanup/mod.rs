@@ -20,7 +20,7 @@ use crate::lifecycle::remove::{Removed, halt, remove};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{Phase, TaskId};
-use crate::ui::shown;
+use crate::ui::{quoted, shown};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Debug, Args)]
@@ -144,6 +144,10 @@ impl Cleanup {
 
     /// Asks what becomes of uncommitted changes.
     fn uncommitted(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
+        if plan.missing && !self.discard {
+            return self.unseen(flux, plan);
+        }
+        ensure_movable(plan, self.discard)?;
         if plan.uncommitted.is_empty() || self.discard {
             return Ok(Uncommitted::Leave);
         }
@@ -175,7 +179,10 @@ impl Cleanup {
                     .select("What is to become of them?", &choices.map(str::to_owned))?
                 {
                     0 => flux.ui.input("Message", &offered)?,
-                    1 => return Ok(Uncommitted::Leave),
+                    1 => {
+                        ensure_movable(plan, true)?;
+                        return Ok(Uncommitted::Leave);
+                    }
                     _ => return Err(Failure::declined("nothing was changed").into()),
                 }
             }
@@ -194,6 +201,27 @@ impl Cleanup {
         } else {
             message
         }))
+    }
+
+    /// The worktree is gone, so nobody can tell what was uncommitted in it.
+    fn unseen(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
+        let (id, path) = (&plan.task.id, shown(&plan.task.worktree));
+        if !flux.ui.can_ask() {
+            return Err(
+                Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
+                    .hint("mount it or move it back, if it is somewhere else")
+                    .hint(format!("git flux cleanup {id} --discard"))
+                    .into(),
+            );
+        }
+        flux.ui.status(format_args!(
+            "The worktree of '{id}' is gone: '{path}'. What was uncommitted in it is unknown."
+        ));
+        if flux.ui.confirm("Remove the task all the same?", false)? {
+            Ok(Uncommitted::Leave)
+        } else {
+            Err(Failure::declined("nothing was changed").into())
+        }
     }
 
     /// Asks whether to merge, and whether to stop a running agent. `plan` is what
@@ -282,6 +310,27 @@ impl Cleanup {
         }
         Ok(Some(name.to_owned()))
     }
+}
+
+/// What is on another file system cannot be moved to the trash: there must
+/// be nothing in it but what is committed.
+fn ensure_movable(plan: &Plan, discard: bool) -> Result<()> {
+    let left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
+    if !plan.abroad || left == 0 {
+        return Ok(());
+    }
+    let (id, path) = (&plan.task.id, &plan.task.worktree);
+    Err(Failure::new(format!(
+        "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
+        shown(path),
+        count(left, "file")
+    ))
+    .hint(format!(
+        "look at them, then remove them: git -C {} clean -dx --dry-run",
+        quoted(path)
+    ))
+    .hint(format!("git flux cleanup {id}"))
+    .into())
 }
 
 /// What becomes of uncommitted changes.

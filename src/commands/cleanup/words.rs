@@ -8,7 +8,7 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
 use crate::lifecycle::{Flux, Kept};
 use crate::sanitize;
-use crate::ui::shown;
+use crate::ui::{quoted, shown};
 
 /// What `--dry-run` says.
 pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
@@ -117,8 +117,8 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
     }
     if flux.repo.current() == Some(task.worktree.as_path()) {
         flux.ui.hint(format_args!(
-            "this directory is gone: cd '{}'",
-            shown(flux.repo.home())
+            "this directory is gone: cd {}",
+            quoted(flux.repo.home())
         ));
     }
     leave(plan)

@@ -113,7 +113,7 @@ impl Run {
                 .bytes(report::started(&flux, &started, &short).as_bytes())?;
         }
         if self.attach {
-            return pane::attach(&started.opened.target, &started.opened.target.session);
+            return pane::attach(&started.opened.target);
         }
         Ok(())
     }

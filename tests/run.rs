@@ -1,0 +1,344 @@
+//! `git flux run`: the steps from a description to an agent at work.
+
+use std::fs;
+
+use crate::world::*;
+
+/// The ids that descriptions get, without their random part.
+#[track_caller]
+fn slug(world: &World, description: &str, expected: &str) {
+    let plan = world.flux(["run", "--dry-run", "--", description]).ok();
+    let id = plan
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Task ID: "));
+    let (slug, random) = id.and_then(|id| id.rsplit_once('-')).unwrap();
+    assert_eq!(slug, expected);
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    assert!(random.len() == 6 && random.chars().all(hex), "{random}");
+}
+
+#[test]
+fn a_task_gets_an_id_a_branch_a_worktree_a_session_and_an_agent() {
+    let world = World::new();
+    let head = world.git(["rev-parse", "HEAD"]);
+    let id = world.start("Add OAuth authentication");
+    assert!(id.starts_with("add-oauth-authentication-"), "{id}");
+
+    let branch = format!("feature/{id}");
+    let worktree = world.worktree(&id);
+    assert_eq!(world.git(["rev-parse", &branch]), head);
+    assert_eq!(
+        world.git_in(&worktree, ["symbolic-ref", "HEAD"]),
+        format!("refs/heads/{branch}")
+    );
+    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+    assert_eq!(
+        world.git(["rev-parse", &format!("refs/flux/base/{id}")]),
+        head
+    );
+    assert_eq!(
+        world.git(["show", &format!("refs/flux/tasks/{id}:prompt.md")]),
+        "Add OAuth authentication"
+    );
+    assert_eq!(
+        world.git(["config", &format!("branch.{branch}.fluxTask")]),
+        id
+    );
+    assert_eq!(
+        world.git(["config", &format!("branch.{branch}.description")]),
+        "Add OAuth authentication"
+    );
+    assert_eq!(
+        world.tmux(["list-sessions", "-F", "#{session_name}"]),
+        format!("flux-myapp-{id}")
+    );
+
+    let agent = world.agent(&id);
+    assert_eq!(agent.cwd(), worktree);
+    let argv = agent.argv();
+    assert_eq!(argv.len(), 3);
+    assert_eq!(argv[..2], [&b"--dangerously-skip-permissions"[..], b"--"]);
+    let prompt = String::from_utf8(agent.prompt()).unwrap();
+    for part in [
+        "Add OAuth authentication",
+        worktree.to_str().unwrap(),
+        &branch,
+        &head,
+        "myapp",
+    ] {
+        assert!(prompt.contains(part), "no {part:?} in\n{prompt}");
+    }
+    assert!(!prompt.contains("{{"), "a placeholder is left in\n{prompt}");
+}
+
+#[test]
+fn what_the_user_has_stays_as_it_is() {
+    let world = World::new();
+    world.write("README.md", "changed");
+    world.write("new.txt", "new");
+    world.write("src/staged.txt", "staged");
+    world.git(["add", "src/staged.txt"]);
+    let before = world.snapshot();
+    let id = world.start("Fix login");
+    let changes = before.changes(&world.snapshot());
+    let myapp = format!("{}/", world.repo().display());
+    for change in &changes {
+        let ours = change.contains(&id) || change.starts_with("! config file");
+        let within = change.contains(&format!("file {myapp}"));
+        assert!(ours && !within, "{change}");
+    }
+    assert!(!world.worktree(&id).join("new.txt").exists());
+}
+
+#[test]
+fn ids_say_what_the_task_is() {
+    let world = World::new();
+    slug(
+        &world,
+        "Add OAuth authentication",
+        "add-oauth-authentication",
+    );
+    slug(
+        &world,
+        "Fix the login redirect for users with two accounts",
+        "fix-the-login-redirect-for",
+    );
+    slug(&world, "\n\n  First line\nsecond line", "first-line");
+    slug(&world, "Größe prüfen", "grosse-prufen");
+    slug(&world, "修复登录", "xiu-fu-deng-lu");
+    slug(&world, "?! …", "task");
+    slug(&world, "../../etc/passwd", "etc-passwd");
+    slug(
+        &world,
+        "donaudampfschifffahrtsgesellschaftskapitän",
+        "donaudampfschifffahrtsgesellsc",
+    );
+}
+
+#[test]
+fn the_same_description_twice_makes_two_tasks() {
+    let world = World::new();
+    let (one, two) = (world.start("Fix login"), world.start("Fix login"));
+    assert_ne!(one, two);
+    assert!(world.worktree(&one).is_dir() && world.worktree(&two).is_dir());
+    world.agent(&one).wait_started();
+    world.agent(&two).wait_started();
+}
+
+#[test]
+fn a_branch_of_a_task_tracks_nothing() {
+    let world = World::new();
+    world.git(["config", "branch.autoSetupMerge", "always"]);
+    world.git(["remote", "add", "origin", "../myapp"]);
+    world.git(["fetch", "-q", "origin"]);
+    for base in ["main", "origin/main"] {
+        let id = world.flux(["run", "-q", "--base", base, "Fix"]).ok();
+        for name in ["remote", "merge"] {
+            let found = world.try_git(["config", &format!("branch.feature/{id}.{name}")]);
+            assert!(found.is_err(), "{base}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_directory_in_the_place_of_the_worktree_is_used() {
+    let world = World::new();
+    fs::create_dir(world.worktree("fix")).unwrap();
+    world
+        .flux(["run", "-q", "--name", "fix", "Fix"])
+        .run()
+        .success()
+        .stdout_is("fix\n");
+    assert!(world.worktree("fix").join("README.md").exists());
+}
+
+#[test]
+fn a_task_may_be_started_from_below_and_from_another_task() {
+    let world = World::new();
+    let below = world.flux(["run", "-q", "One"]).in_dir("src").ok();
+    assert_eq!(world.agent(&below).cwd(), world.worktree(&below));
+    let commit = world.commit_in(world.worktree(&below), "a.txt", "a");
+    let beside = world
+        .flux(["run", "-q", "Two"])
+        .in_dir(world.worktree(&below))
+        .ok();
+    // Beside the main worktree, and from the HEAD of where its user stands.
+    assert_eq!(world.agent(&beside).cwd(), world.worktree(&beside));
+    assert_eq!(
+        world.git(["rev-parse", &format!("feature/{beside}")]),
+        commit
+    );
+    let into = world.flux(["status", "--json", &beside]).run().json();
+    assert_eq!(into["into"], format!("feature/{below}"));
+    assert_eq!(
+        world.agent(&beside).env("FLUX_SOURCE").unwrap(),
+        world.repo().to_str().unwrap()
+    );
+}
+
+#[test]
+fn no_text_of_the_user_is_on_a_command_line_of_tmux_or_read_by_a_shell() {
+    let world = World::new();
+    world.shim();
+    let hostile = "Fix \"$(touch hacked)\" `touch hacked`; touch hacked; #(touch hacked) ;";
+    let id = world
+        .flux(["run", "-q", "--no-template", "--", hostile])
+        .ok();
+    assert_eq!(world.agent(&id).prompt(), hostile.as_bytes());
+    let calls = world.calls();
+    let tmux: Vec<&Call> = calls.iter().filter(|call| call.program == "tmux").collect();
+    assert!(!tmux.is_empty());
+    for call in tmux {
+        assert!(!call.line().contains("touch hacked"), "{}", call.line());
+    }
+    for dir in [
+        world.root().to_path_buf(),
+        world.repo(),
+        world.worktree(&id),
+    ] {
+        assert!(!dir.join("hacked").exists(), "{}", dir.display());
+    }
+}
+
+#[test]
+fn a_directory_with_a_tmux_format_in_its_name_runs_nothing() {
+    let world = World::at("it's #(touch hacked) #{pid} $(touch hacked);");
+    let id = world.start("Fix login");
+    assert_eq!(world.agent(&id).cwd(), world.worktree(&id));
+    assert!(!world.root().join("hacked").exists() && !world.repo().join("hacked").exists());
+}
+
+#[test]
+fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
+    let world = World::new();
+    let caller = world.terminal_inside();
+    let callers = caller.ask("#{socket_path},#{pid},99");
+    let path = format!("/opt/some where/bin:{}", world.path().to_str().unwrap());
+    let id = world
+        .flux(["run", "-q", "Fix"])
+        .env("PATH", &path)
+        .env("OWN", "line one\nline two \u{fc}")
+        .env("GIT_DIR", world.repo().join(".git"))
+        .env("GIT_INDEX_FILE", world.repo().join(".git/index"))
+        .env("GIT_EDITOR", "true")
+        .env("TMUX", &callers)
+        .env("TMUX_PANE", "%77")
+        .env("TMUX_PLUGIN", "x")
+        .env("DIRENV_DIR", "x")
+        .env("FLUX_TASK", "another")
+        .env("FLUX_SOMETHING", "x")
+        .ok();
+    let agent = world.agent(&id);
+    agent.wait_started();
+    assert_eq!(agent.env("PATH").as_deref(), Some(&*path));
+    assert_eq!(
+        agent.env("OWN").as_deref(),
+        Some("line one\nline two \u{fc}")
+    );
+    let foreign = |line: &String| {
+        ["GIT_", "TMUX", "DIRENV_", "FLUX_"]
+            .iter()
+            .any(|prefix| line.starts_with(prefix))
+    };
+    let mut names: Vec<String> = agent.environment().into_iter().filter(foreign).collect();
+    names.retain(|line| !line.starts_with("TMUX=") && !line.starts_with("TMUX_PANE="));
+    names.sort();
+    let worktree = world.worktree(&id);
+    assert_eq!(
+        names,
+        [
+            format!("FLUX_BASE={}", world.git(["rev-parse", "HEAD"])),
+            format!("FLUX_BRANCH=feature/{id}"),
+            format!("FLUX_SOURCE={}", world.repo().display()),
+            format!("FLUX_TASK={id}"),
+            format!("FLUX_WORKTREE={}", worktree.display()),
+        ]
+    );
+    assert_eq!(agent.env("PWD").as_deref(), worktree.to_str());
+    // The pane's own.
+    assert_ne!(agent.env("TMUX"), Some(callers));
+    let panes = world.tmux(["list-panes", "-a", "-F", "#{@flux_task}#{pane_id}"]);
+    let pane = panes.lines().find_map(|line| line.strip_prefix(&*id));
+    assert_eq!(agent.env("TMUX_PANE").as_deref(), pane);
+}
+
+#[test]
+fn the_agent_sees_the_path_of_the_user_and_not_that_of_git() {
+    let world = World::new();
+    let id = world.flux(["run", "-q", "Fix"]).via_git().ok();
+    assert_eq!(
+        world.agent(&id).env("PATH").as_deref(),
+        world.path().to_str()
+    );
+}
+
+#[test]
+fn an_agent_that_exits_at_once_is_reported_with_its_last_lines() {
+    let world = World::new();
+    world.behaviour("sh echo first words; echo last words; exit 3");
+    for option in [None, Some("-q"), Some("--json")] {
+        let output = world
+            .flux(["run"].into_iter().chain(option).chain(["Fix"]))
+            .run();
+        output
+            .code(1)
+            .stderr_has("exited at once with status 3")
+            .stderr_has("hint: git flux");
+        output
+            .stderr_has("last words")
+            .has_not("is working on your task");
+        match option {
+            Some("--json") => {
+                let task = output.json();
+                assert_eq!(
+                    (&task["state"], &task["exit"]["status"]),
+                    (&"exited".into(), &3.into())
+                );
+            }
+            Some(_) => assert_eq!(output.stdout.lines().count(), 1, "{output}"),
+            None => assert_eq!(output.stdout, "", "{output}"),
+        }
+    }
+    assert_eq!(world.started_agents().len(), 3);
+}
+
+#[test]
+fn an_agent_that_ends_at_once_without_an_error_is_no_success_either() {
+    let world = World::new();
+    world.behaviour("exit 0");
+    world
+        .flux(["run", "Fix"])
+        .run()
+        .code(1)
+        .stderr_has("exited at once with status 0");
+    world.behaviour("signal KILL");
+    world
+        .flux(["run", "Fix"])
+        .run()
+        .code(1)
+        .stderr_has("by signal 9");
+    // The task is there all the same.
+    assert_eq!(
+        world
+            .flux(["list", "--json"])
+            .run()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_be_executed_is_reported() {
+    let world = World::new();
+    world.install("claude", "#!/no/such/interpreter\n");
+    let output = world.flux(["run", "--name", "fix", "Fix"]).run();
+    output
+        .code(1)
+        .stderr_has("could not be started")
+        .has_not("is working on your task");
+    let task = world.flux(["status", "--json", "fix"]).run().json();
+    assert_eq!(task["state"], "failed");
+}

@@ -1,0 +1,141 @@
+//! `git flux run --base` and `--name`: where a task starts, and what it is called.
+
+use crate::world::*;
+
+#[track_caller]
+fn base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
+    let output = world
+        .flux(["run", "--json"].iter().chain(args).chain(&["Fix"]))
+        .run();
+    let task = output.success().json();
+    assert_eq!(task["base"], commit, "{args:?}");
+    assert_eq!(task["into"].as_str(), into, "{args:?}");
+    let worktree = task["worktree"].as_str().unwrap();
+    assert_eq!(
+        world.git_in(worktree, ["rev-parse", "HEAD"]),
+        commit,
+        "{args:?}"
+    );
+    assert_eq!(task["ahead"], 0, "{args:?}");
+    let id = task["id"].as_str().unwrap();
+    let status = world.flux(["status", "--json", id]).run().json();
+    assert_eq!(
+        (status["base"].as_str(), status["into"].as_str()),
+        (Some(commit), into)
+    );
+    assert_eq!(
+        world.git(["show", &format!("refs/flux/tasks/{id}:prompt.md")]),
+        "Fix"
+    );
+}
+
+#[test]
+fn a_task_starts_from_any_commit_and_goes_back_to_the_branch_it_is_on() {
+    let world = World::new();
+    let first = world.git(["rev-parse", "HEAD"]);
+    world.git(["tag", "-a", "v1", "-m", "Version 1"]);
+    let second = world.commit_in(world.repo(), "second.txt", "2");
+    world.git(["branch", "topic/one", &first]);
+    world.git(["remote", "add", "origin", "../myapp"]);
+    world.git(["fetch", "-q", "origin"]);
+    base(&world, &[], &second, Some("main"));
+    base(&world, &["--base", "HEAD"], &second, Some("main"));
+    base(&world, &["--base", "main"], &second, Some("main"));
+    base(&world, &["--base", "topic/one"], &first, Some("topic/one"));
+    base(
+        &world,
+        &["--base=refs/heads/topic/one"],
+        &first,
+        Some("topic/one"),
+    );
+    base(&world, &["--base", "v1"], &first, None);
+    base(&world, &["--base", "HEAD~1"], &first, None);
+    base(&world, &["--base", &first[..9]], &first, None);
+    base(&world, &["--base", "origin/main"], &second, None);
+    world.git(["checkout", "-q", "topic/one"]);
+    base(&world, &[], &first, Some("topic/one"));
+    world.git(["checkout", "-q", "--detach", "main"]);
+    base(&world, &[], &second, None);
+}
+
+#[test]
+fn a_base_that_is_no_commit_is_refused() {
+    let world = World::new();
+    let before = world.snapshot();
+    for rev in [
+        "nowhere",
+        "HEAD:README.md",
+        "HEAD^{tree}",
+        "0000000",
+        "main..main",
+        "--all",
+        "main\nmain",
+        "",
+    ] {
+        let output = world.flux(["run", &format!("--base={rev}"), "Fix"]).run();
+        output
+            .code(1)
+            .stderr_has("does not name a commit")
+            .stderr_has("hint: git ");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_name_is_the_id_itself() {
+    let world = World::new();
+    for name in ["fix", "0", "a-b-c", &"x".repeat(50)] {
+        world
+            .flux(["run", "-q", "--name", name, "Fix"])
+            .run()
+            .success()
+            .stdout_is(&format!("{name}\n"));
+        assert_eq!(
+            world.git(["config", &format!("branch.feature/{name}.fluxTask")]),
+            name
+        );
+        assert!(world.worktree(name).is_dir());
+    }
+}
+
+#[test]
+fn a_name_that_is_no_id_is_refused() {
+    let world = World::new();
+    let before = world.snapshot();
+    for name in [
+        "",
+        "-x",
+        "Fix",
+        "a b",
+        "a/b",
+        "../x",
+        "a.b",
+        "a_b",
+        "ä",
+        "a\n",
+        &"x".repeat(51),
+    ] {
+        let output = world.flux(["run", &format!("--name={name}"), "Fix"]).run();
+        output
+            .code(2)
+            .stderr_has("is not a task id")
+            .stderr_has("hint: ");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused() {
+    let world = World::new();
+    world.flux(["run", "--name", "fix", "Fix"]).run().success();
+    world.agent("fix").wait_started();
+    let before = world.snapshot();
+    let output = world.flux(["run", "--name", "fix", "Another"]).run();
+    output.code(1).stderr_has("'fix' exists already");
+    output
+        .stderr_has("hint: git flux attach fix")
+        .stderr_has("hint: git flux cleanup fix");
+    world.assert_unchanged(&before);
+    // A name that another begins with is its own.
+    world.flux(["run", "--name", "fi", "Fix"]).run().success();
+}

@@ -1,0 +1,278 @@
+//! The options of `git flux run`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::world::*;
+
+/// What the agent was told, without the template.
+#[track_caller]
+fn told(world: &World, flux: Flux) -> Vec<u8> {
+    let id = flux.ok();
+    world.agent(&id).prompt()
+}
+
+const RUN: [&str; 3] = ["run", "-q", "--no-template"];
+
+#[test]
+fn words_are_joined_by_spaces() {
+    let world = World::new();
+    let run = world.flux(RUN.into_iter().chain(["Fix", "the  login", "", "now"]));
+    assert_eq!(told(&world, run), b"Fix the  login  now");
+}
+
+#[test]
+fn after_two_dashes_a_task_may_begin_with_one() {
+    let world = World::new();
+    let run = world.flux(RUN.into_iter().chain(["--", "--help", "me", "-q"]));
+    assert_eq!(told(&world, run), b"--help me -q");
+    let run = world.flux(RUN.into_iter().chain(["--", "-"]));
+    assert_eq!(told(&world, run), b"-");
+    // Without them it is an option, known or not.
+    let before = world.snapshot();
+    world
+        .flux(["run", "--explode", "now"])
+        .run()
+        .code(2)
+        .stderr_has("--explode");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn options_may_follow_the_task() {
+    let world = World::new();
+    world
+        .flux(["run", "Fix", "it", "--name", "fix", "-q"])
+        .run()
+        .success()
+        .stdout_is("fix\n");
+    assert_eq!(
+        world.git(["show", "refs/flux/tasks/fix:prompt.md"]),
+        "Fix it"
+    );
+}
+
+#[test]
+fn a_task_is_any_bytes() {
+    let world = World::new();
+    let bytes = b"Fix \xff\xfe it";
+    let args = RUN
+        .map(OsStr::new)
+        .into_iter()
+        .chain([OsStr::from_bytes(bytes)]);
+    assert_eq!(told(&world, world.flux(args)), bytes);
+}
+
+#[test]
+fn the_task_is_read_from_a_file_or_from_stdin() {
+    let world = World::new();
+    let text = "Fix login\n\n# Not a comment\n\tdetails\n\n";
+    world.write("src/task.md", text);
+    let by_name = world
+        .flux(RUN.into_iter().chain(["-F", "task.md"]))
+        .in_dir("src");
+    assert_eq!(told(&world, by_name), text.as_bytes());
+    let by_stdin = world
+        .flux(RUN.into_iter().chain(["--file", "-"]))
+        .stdin(text);
+    assert_eq!(told(&world, by_stdin), text.as_bytes());
+    // git runs an alias or an extension where its user stands.
+    let by_git = world
+        .flux(RUN.into_iter().chain(["--file=task.md"]))
+        .in_dir("src")
+        .via_git();
+    assert_eq!(told(&world, by_git), text.as_bytes());
+}
+
+#[test]
+fn a_file_that_is_no_task_is_refused() {
+    let world = World::new();
+    world.write("empty", "");
+    world.write("blank", " \n\t\n");
+    let before = world.snapshot();
+    world
+        .flux(["run", "-F", "missing"])
+        .run()
+        .code(1)
+        .stderr_has("'missing'")
+        .stderr_has("No such file");
+    world
+        .flux(["run", "-F", "src"])
+        .run()
+        .code(1)
+        .stderr_has("'src'");
+    for file in ["empty", "blank", "-"] {
+        world
+            .flux(["run", "-F", file])
+            .run()
+            .code(2)
+            .stderr_has("is empty")
+            .stderr_has("hint: git flux run");
+    }
+    world.flux(["run", "-F", "empty", "Fix"]).run().code(2);
+    world
+        .flux(["run"])
+        .run()
+        .code(2)
+        .stderr_has("there is no task")
+        .stderr_has("hint: git flux run");
+    world.flux(["run", ""]).run().code(2);
+    world.flux(["run", "--", "  "]).run().code(2);
+    world.assert_unchanged(&before);
+}
+
+/// An editor that notes what it is shown and leaves `text`.
+fn editor(world: &World, text: &str) {
+    world.write("../written", text);
+    let root = world.root().display();
+    world.install("editor", &format!("#!/bin/sh\ncp \"$2\" '{root}/shown' && cp '{root}/written' \"$2\" && echo \"$1\" >'{root}/option'\n"));
+}
+
+#[test]
+fn a_task_is_written_in_the_editor_and_comments_are_stripped() {
+    let world = World::new();
+    editor(
+        &world,
+        "\n\nFix login\n# a comment\n  # not one\nin two places\n\n# more\n",
+    );
+    world.git(["config", "core.editor", "editor --wait"]);
+    let run = world.flux(RUN.into_iter().chain(["-e"]));
+    assert_eq!(told(&world, run), b"Fix login\n  # not one\nin two places");
+    assert_eq!(world.read("../option"), "--wait\n");
+    // The user's text, then comments that explain.
+    let run = world
+        .flux(RUN.into_iter().chain(["--edit", "The", "draft"]))
+        .env("GIT_EDITOR", "editor -x");
+    assert_eq!(told(&world, run), b"Fix login\n  # not one\nin two places");
+    assert_eq!(world.read("../option"), "-x\n");
+    let shown = world.read("../shown");
+    let mut lines = shown.lines();
+    assert_eq!(lines.next(), Some("The draft"));
+    assert!(lines.clone().any(|line| line.starts_with('#')), "{shown}");
+    assert!(
+        lines.all(|line| line.is_empty() || line.starts_with('#')),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_draft_that_is_not_changed_is_the_task() {
+    let world = World::new();
+    let run = world
+        .flux(RUN.into_iter().chain(["-e", "Fix", "login"]))
+        .env("GIT_EDITOR", "true");
+    assert_eq!(told(&world, run), b"Fix login");
+}
+
+#[test]
+fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
+    let world = World::new();
+    editor(&world, "# only a comment\n\n");
+    let before = world.snapshot();
+    let output = world
+        .flux(["run", "-e"])
+        .env("GIT_EDITOR", "editor -x")
+        .run();
+    assert!(output.code != Some(0), "{output}");
+    output.stderr_has("empty");
+    std::fs::remove_file(world.root().join("shown")).unwrap();
+    std::fs::remove_file(world.root().join("option")).unwrap();
+    world.assert_unchanged(&before);
+    world
+        .flux(["run", "-e", "Fix"])
+        .env("GIT_EDITOR", "false")
+        .run()
+        .code(1)
+        .stderr_has("editor");
+    world
+        .flux(["run", "-e", "Fix"])
+        .env("GIT_EDITOR", "no-such-editor")
+        .run()
+        .code(1)
+        .stderr_has("hint: ");
+    // No vi where there is no terminal.
+    world
+        .flux(["run", "-e", "Fix"])
+        .run()
+        .code(1)
+        .stderr_has("terminal")
+        .stderr_has("hint: git flux run");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn arguments_for_the_agent_come_before_the_prompt() {
+    let world = World::new();
+    let args = [
+        "--agent-arg=--model=big",
+        "--agent-arg",
+        "-v",
+        "--agent-arg=two words $(x)",
+        "Fix",
+    ];
+    let id = world.flux(RUN.into_iter().chain(args)).ok();
+    let expected: [&[u8]; 6] = [
+        b"--dangerously-skip-permissions",
+        b"--model=big",
+        b"-v",
+        b"two words $(x)",
+        b"--",
+        b"Fix",
+    ];
+    assert_eq!(world.agent(&id).argv(), expected);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let world = World::new();
+    let before = world.snapshot();
+    let objects = || world.git(["count-objects", "-v"]);
+    let objects_before = objects();
+    for flag in ["-n", "--dry-run"] {
+        let output = world
+            .flux(["run", flag, "--name", "fix", "--base", "main", "Fix login"])
+            .run();
+        output.success();
+        for part in [
+            "fix",
+            "feature/fix",
+            "main",
+            "flux-myapp-fix",
+            world.worktree("fix").to_str().unwrap(),
+        ] {
+            output.stdout_has(part);
+        }
+        world.assert_unchanged(&before);
+    }
+    assert_eq!(objects(), objects_before);
+    assert!(!world.repo().join(".git/flux").exists());
+    assert!(world.started_agents().is_empty());
+    assert!(world.try_tmux(["list-sessions"]).is_none());
+    // What would be refused is refused.
+    world
+        .flux(["run", "-n", "--base", "nowhere", "Fix"])
+        .run()
+        .code(1);
+    world
+        .flux(["run", "-n", "--agent", "nobody", "Fix"])
+        .run()
+        .code(1);
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let world = World::new();
+    let before = world.snapshot();
+    for args in [
+        ["--pane", "--window"],
+        ["-q", "--json"],
+        ["--attach", "--json"],
+        ["--attach", "--dry-run"],
+    ] {
+        world
+            .flux(["run"].into_iter().chain(args).chain(["Fix"]))
+            .run()
+            .code(2);
+    }
+    world.assert_unchanged(&before);
+}

@@ -1,0 +1,212 @@
+//! What `git flux run` says: outside tmux, inside, to people and to programs.
+
+use crate::world::*;
+
+#[test]
+fn outside_tmux_the_report_says_how_to_get_there() {
+    let world = World::new();
+    let output = world.flux(["run", "Add OAuth authentication"]).run();
+    let id = world.started_agents().pop().unwrap();
+    let worktree = world.worktree(&id);
+    let report = format!(
+        "Flux Capacitor Session Created!
+
+  Task ID: {id}
+  Session: flux-myapp-{id}
+  Worktree: {}
+  Branch: feature/{id}
+
+Attach to session:
+   git flux attach add-oauth        (or: tmux attach -t flux-myapp-{id})
+
+The agent is working on your task in the background.
+
+Tip: You can detach anytime with Ctrl+b, d
+      The session will keep running.
+
+When complete: git flux cleanup add-oauth
+",
+        worktree.display()
+    );
+    output.success().stdout_is(&report).stderr_is("");
+}
+
+#[test]
+fn a_terminal_that_shows_them_gets_signs() {
+    let world = World::new();
+    let terminal = world.terminal(200, 50);
+    assert_eq!(
+        terminal.command("git flux run Fix the login").exit_code(),
+        0
+    );
+    let screen = terminal.screen();
+    for line in [
+        "🎯 Flux Capacitor Session Created!",
+        "📍 Attach to session:",
+        "💡 Tip: You can detach",
+    ] {
+        assert!(screen.contains(line), "no {line:?} in\n{screen}");
+    }
+    assert_eq!(
+        terminal
+            .command("LC_ALL=C git flux run Fix the login")
+            .exit_code(),
+        0
+    );
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("\nFlux Capacitor Session Created!"),
+        "{screen}"
+    );
+    for sign in ["🎯", "📍", "💡"] {
+        assert!(!screen.contains(sign), "{screen}");
+    }
+}
+
+#[test]
+fn the_names_in_the_report_work() {
+    let world = World::new();
+    let first = world.start("Fix the login");
+    let output = world.flux(["run", "Fix the login"]).run();
+    let second = world
+        .started_agents()
+        .into_iter()
+        .find(|id| *id != first)
+        .unwrap();
+    let short = output
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("When complete: git flux cleanup "));
+    let task = world
+        .flux(["status", "--json", short.unwrap()])
+        .run()
+        .success()
+        .json();
+    assert_eq!(task["id"], *second);
+}
+
+#[test]
+fn inside_tmux_the_report_names_the_pane_and_the_keys_of_its_user() {
+    let world = World::new();
+    let terminal = world.terminal_inside();
+    world.tmux(["set-option", "-g", "prefix", "C-a"]);
+    world.tmux(["set-option", "-g", "pane-base-index", "5"]);
+    assert_eq!(
+        terminal
+            .command("git flux run Add OAuth authentication")
+            .exit_code(),
+        0
+    );
+    let screen = terminal.screen();
+    let id = world.started_agents().pop().unwrap();
+    let format = "#{@flux_task} #{pane_id} #{pane_index}";
+    let panes = world.tmux(["list-panes", "-t", terminal.pane(), "-F", format]);
+    let pane = panes
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{id} ")))
+        .unwrap();
+    let (pane, index) = pane.split_once(' ').unwrap();
+    assert_eq!(index, "6");
+    for line in [
+        "🎯 Flux Capacitor Session Created!".to_owned(),
+        format!("  Task ID: {id}"),
+        format!("  Tmux Pane: {pane}"),
+        format!("  Branch: feature/{id}"),
+        "📍 Switch to pane:".to_owned(),
+        "Ctrl+a, q → 6".to_owned(),
+        "The agent is working on your task in the background.".to_owned(),
+        "When complete: git flux cleanup add-oauth".to_owned(),
+    ] {
+        assert!(screen.contains(&line), "no {line:?} in\n{screen}");
+    }
+    for line in ["  Session:", "detach anytime", "Ctrl+b"] {
+        assert!(!screen.contains(line), "{line:?} in\n{screen}");
+    }
+}
+
+#[test]
+fn the_prefix_key_is_the_one_of_the_users_tmux_configuration() {
+    let world = World::new();
+    std::fs::write(world.tools().join("home/.tmux.conf"), "set -g prefix M-x\n").unwrap();
+    world
+        .flux(["run", "Fix"])
+        .run()
+        .success()
+        .stdout_has("detach anytime with Alt+x, d");
+}
+
+#[test]
+fn quiet_prints_the_id_alone() {
+    let world = World::new();
+    world.write("README.md", "changed");
+    let output = world.flux(["run", "-q", "--name", "fix", "Fix"]).run();
+    output.success().stdout_is("fix\n").stderr_is("");
+    world
+        .flux(["run", "--quiet", "--name", "fix2", "Fix"])
+        .run()
+        .stdout_is("fix2\n");
+}
+
+#[test]
+fn json_is_the_task_object() {
+    let world = World::new();
+    let output = world
+        .flux([
+            "run",
+            "--json",
+            "--name",
+            "fix",
+            "Fix the \"login\"\nand more",
+        ])
+        .run();
+    output.success();
+    let task = output.json();
+    let head = world.git(["rev-parse", "HEAD"]);
+    let created = task["created"].as_u64().unwrap();
+    assert!(created > 1_700_000_000, "{created}");
+    let pane = world.tmux(["list-panes", "-a", "-F", "#{window_id} #{pane_id}"]);
+    let (window, pane) = pane.split_once(' ').unwrap();
+    let expected = serde_json::json!({
+        "id": "fix",
+        "title": "Fix the \"login\"",
+        "phase": "active",
+        "state": "running",
+        "stateSource": task["stateSource"],
+        "agent": "claude",
+        "branch": "feature/fix",
+        "base": head,
+        "into": "main",
+        "worktree": world.worktree("fix"),
+        "created": created,
+        "target": {"kind": "session", "session": "flux-myapp-fix", "window": window, "pane": pane},
+        "ahead": 0,
+        "behind": 0,
+        "changes": {"staged": 0, "unstaged": 0, "untracked": 0, "conflicted": 0},
+        "exit": null,
+    });
+    assert_eq!(task, expected);
+    assert!(task["stateSource"].is_string());
+    // The same object everywhere.
+    let list = world.flux(["list", "--json"]).run().json();
+    assert_eq!(list, serde_json::json!([expected]));
+}
+
+#[test]
+fn own_uncommitted_changes_are_said_in_one_line() {
+    let world = World::new();
+    let said = "Your own uncommitted changes (3 files) are not part of the task.\n";
+    world.write("README.md", "changed");
+    world.write("new.txt", "new");
+    world.write("staged.txt", "staged");
+    world.git(["add", "staged.txt"]);
+    world.git(["config", "status.showUntrackedFiles", "no"]);
+    world.flux(["run", "Fix"]).run().success().stderr_is(said);
+    world
+        .flux(["run", "--json", "Fix"])
+        .run()
+        .success()
+        .stderr_is(said);
+    world.git(["reset", "-q", "--hard"]);
+    std::fs::remove_file(world.repo().join("new.txt")).unwrap();
+    world.flux(["run", "Fix"]).run().success().stderr_is("");
+}

@@ -1,0 +1,293 @@
+//! Settings: git config at every level, and `git -c`.
+
+use crate::world::*;
+
+#[track_caller]
+fn refused(world: &World, key: &str, value: &str, error: &[&str]) {
+    let before = world.snapshot();
+    let output = world
+        .flux(["run", "Fix"])
+        .via_git_with(["-c", &format!("{key}={value}")])
+        .run();
+    output.code(1).stderr_has("hint: ");
+    for part in error {
+        output.stderr_has(part);
+    }
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_agent_is_configured_at_any_level() {
+    let world = World::new();
+    for name in ["one", "two", "three"] {
+        world.install_agent(name);
+        world.git(["config", &format!("flux.{name}.command"), name]);
+    }
+    let agent = |flux: Flux| {
+        flux.run().success().json()["agent"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let run = || world.flux(["run", "--json", "Fix"]);
+    assert_eq!(agent(run()), "claude");
+    world.git(["config", "--global", "flux.agent", "one"]);
+    assert_eq!(agent(run()), "one");
+    world.git(["config", "flux.agent", "two"]);
+    assert_eq!(agent(run()), "two");
+    assert_eq!(
+        agent(run().via_git_with(["-c", "flux.agent=three"])),
+        "three"
+    );
+    assert_eq!(
+        agent(world.flux(["run", "--json", "--agent", "claude", "Fix"])),
+        "claude"
+    );
+}
+
+#[test]
+fn an_agent_of_the_users_own_is_split_into_words_and_nothing_is_expanded() {
+    let world = World::new();
+    world.install_agent("robot");
+    let command = r#"robot --flag 'two words' "with \"quotes\"" a\ b $HOME $(touch hacked) `x` ~ * '' {a,b} ;"#;
+    world.git(["config", "flux.mine.command", command]);
+    let id = world
+        .flux([
+            "run",
+            "-q",
+            "--no-template",
+            "--agent",
+            "mine",
+            "--agent-arg=-x",
+            "--",
+            "-Fix",
+        ])
+        .ok();
+    let argv = world.agent(&id).argv();
+    let argv: Vec<&str> = argv
+        .iter()
+        .map(|arg| std::str::from_utf8(arg).unwrap())
+        .collect();
+    assert_eq!(
+        argv,
+        [
+            "--flag",
+            "two words",
+            "with \"quotes\"",
+            "a b",
+            "$HOME",
+            "$(touch",
+            "hacked)",
+            "`x`",
+            "~",
+            "*",
+            "",
+            "{a,b}",
+            ";",
+            "-x",
+            "-Fix",
+        ]
+    );
+    assert!(!world.worktree(&id).join("hacked").exists());
+}
+
+#[test]
+fn the_name_of_an_agent_is_taken_as_it_is_written() {
+    let world = World::new();
+    world.install_agent("robot");
+    world.git(["config", "flux.My.Robot 2.command", "robot --big"]);
+    world.git(["config", "flux.my.robot 2.command", "robot --small"]);
+    let id = world
+        .flux(["run", "-q", "--agent", "My.Robot 2", "Fix"])
+        .ok();
+    assert_eq!(world.agent(&id).argv()[0], b"--big");
+    assert_eq!(
+        world.flux(["status", "--json", &id]).run().json()["agent"],
+        "My.Robot 2"
+    );
+}
+
+#[test]
+fn the_command_of_a_known_agent_can_be_replaced() {
+    let world = World::new();
+    world.install_agent("robot");
+    world.git(["config", "flux.claude.command", "robot --model big"]);
+    world.uninstall("claude");
+    let id = world.flux(["run", "-q", "--no-template", "Fix"]).ok();
+    let expected: [&[u8]; 4] = [b"--model", b"big", b"--", b"Fix"];
+    assert_eq!(world.agent(&id).argv(), expected);
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_refused() {
+    let world = World::new();
+    world.git(["config", "flux.agent", "mine"]);
+    refused(
+        &world,
+        "flux.mine.command",
+        "robot 'open",
+        &["flux.mine.command", "command line"],
+    );
+    refused(&world, "flux.mine.command", "", &["flux.mine.command"]);
+    refused(
+        &world,
+        "flux.mine.command",
+        "robot --flag",
+        &["'mine' is not installed", "'robot'"],
+    );
+}
+
+#[test]
+fn an_agent_that_is_missing_is_an_error_before_anything_exists() {
+    let world = World::new();
+    world.install_agent("robot");
+    world.git(["config", "flux.mine.command", "robot"]);
+    world.git(["config", "flux.other.command", "nowhere-to-be-found"]);
+    world.uninstall("claude");
+    let before = world.snapshot();
+    let output = world.flux(["run", "Fix"]).run();
+    output
+        .code(1)
+        .stderr_has("'claude'")
+        .stderr_has("hint: ")
+        .stderr_has("mine")
+        .stderr_has("--agent shell");
+    output.has_not("other");
+    world.assert_unchanged(&before);
+    let output = world.flux(["run", "--agent", "nobody", "Fix"]).run();
+    output
+        .code(1)
+        .stderr_has("there is no agent 'nobody'")
+        .stderr_has("mine");
+    output
+        .stderr_has("git config flux.nobody.command")
+        .stderr_has("shell");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_shell_needs_nothing_and_shows_the_task() {
+    let world = World::new();
+    world.uninstall("claude");
+    let task = world
+        .flux(["run", "--json", "--agent", "shell", "Fix the\nlogin"])
+        .run()
+        .success()
+        .json();
+    let worktree = task["worktree"].as_str().unwrap();
+    let pane = task["target"]["pane"].as_str().unwrap();
+    let screen = || world.tmux(["capture-pane", "-p", "-J", "-S", "-", "-t", pane]);
+    wait_until("the task on the screen", || {
+        screen().contains("Fix the\nlogin")
+    });
+    world.tmux([
+        "send-keys",
+        "-t",
+        pane,
+        "pwd -P >here; echo $FLUX_TASK >>here",
+        "Enter",
+    ]);
+    let expected = format!("{worktree}\n{}\n", task["id"].as_str().unwrap());
+    wait_until("the shell to say where it is", || {
+        world.read(format!("{worktree}/here")) == expected
+    });
+}
+
+#[test]
+fn the_branch_prefix_is_configured() {
+    let world = World::new();
+    for (at, (prefix, branch)) in [
+        ("task/", "task/a0"),
+        ("me/tasks/", "me/tasks/a1"),
+        ("wip-", "wip-a2"),
+        ("", "a3"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("a{at}");
+        let option = format!("flux.branchPrefix={prefix}");
+        let run = world
+            .flux(["run", "--json", "--name", &name, "Fix"])
+            .via_git_with(["-c", &option]);
+        assert_eq!(run.run().success().json()["branch"], branch);
+        assert_eq!(
+            world.git_in(world.worktree(&name), ["branch", "--show-current"]),
+            branch
+        );
+    }
+    for prefix in ["a..b/", "-", "/", "a b/", "x.lock/", "refs/heads/../"] {
+        refused(
+            &world,
+            "flux.branchPrefix",
+            prefix,
+            &["not a name for a branch"],
+        );
+    }
+}
+
+#[test]
+fn the_place_of_worktrees_is_configured() {
+    let world = World::new();
+    let elsewhere = world.root().join("else where");
+    for (at, (dir, expected)) in [
+        (elsewhere.to_str().unwrap(), elsewhere.clone()),
+        ("../near/by", world.root().join("near/by")),
+        ("~/trees", world.tools().join("home/trees")),
+        (".trees", world.repo().join(".trees")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("a{at}");
+        world.git(["config", "flux.worktreeDir", dir]);
+        // Relative to the main worktree, wherever the user stands.
+        let run = world
+            .flux(["run", "-q", "--name", &name, "Fix"])
+            .in_dir("src");
+        run.ok();
+        let worktree = expected.join(format!("myapp-{name}"));
+        assert_eq!(world.agent(&name).cwd(), worktree);
+        assert_eq!(
+            world.git(["rev-parse", &format!("feature/{name}")]),
+            world.git_in(&worktree, ["rev-parse", "HEAD"])
+        );
+    }
+}
+
+#[test]
+fn a_template_of_the_users_own_is_used() {
+    let world = World::new();
+    std::fs::write(world.tools().join("home/mine.md"), "Mine: {{task}}").unwrap();
+    world.git(["config", "--global", "flux.template", "~/mine.md"]);
+    let id = world.flux(["run", "-q", "Fix"]).in_dir("src").ok();
+    assert_eq!(world.agent(&id).prompt(), b"Mine: Fix");
+    let id = world.flux(["run", "-q", "--no-template", "Fix"]).ok();
+    assert_eq!(world.agent(&id).prompt(), b"Fix");
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    let world = World::new();
+    refused(
+        &world,
+        "flux.layout",
+        "middle",
+        &["'middle'", "flux.layout", "command line"],
+    );
+    refused(
+        &world,
+        "flux.template",
+        "no/such/file",
+        &["no/such/file", "flux.template"],
+    );
+    world.git(["config", "flux.layout", "middle"]);
+    let before = world.snapshot();
+    world
+        .flux(["run", "Fix"])
+        .run()
+        .code(1)
+        .stderr_has(".git/config")
+        .stderr_has("hint: ");
+    world.assert_unchanged(&before);
+}
