@@ -13,6 +13,7 @@ use crate::ui::{quoted, shown};
 /// What `--dry-run` says.
 pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
     let say = |line: String| flux.ui.data(sanitize::line(&line));
+    plan.ensure_no_conflicts()?;
     let files = count(plan.uncommitted.len(), "uncommitted file");
     match (plan.uncommitted.is_empty(), discard, commit) {
         (true, ..) => {}
@@ -32,7 +33,7 @@ pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) ->
             MergePlan::UpToDate => {
                 say(format!("would merge nothing: '{}' has it all", into.branch))?;
             }
-            MergePlan::Conflicts { .. } => return plan.ensure_no_conflicts(),
+            MergePlan::Conflicts { .. } => {}
             MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. } => {
                 say(format!(
                     "would merge {} into '{}'",
