@@ -88,6 +88,11 @@ impl RunDir {
         self.0.join("launch")
     }
 
+    /// Where a merge with hooks is made.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.0.join("merge")
+    }
+
     fn prompt(&self) -> PathBuf {
         self.0.join("prompt")
     }

@@ -47,7 +47,7 @@ impl Diff {
             .filter(|change| change.untracked())
             .collect();
         let mut git = vec![OsString::from("diff")];
-        let known = worktree::index(&task.worktree)?;
+        let known = worktree::index(flux.repo.common_dir(), &task.worktree)?;
         if !untracked.is_empty() {
             fs::copy(&known, &index)
                 .with_context(|| format!("could not read '{}'", known.display()))?;

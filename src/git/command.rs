@@ -1,6 +1,6 @@
 //! The only place that starts `git`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -266,13 +266,6 @@ pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
             let mut parts = word.split('.');
             Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
         })
-}
-
-/// An argument made of text and bytes: `prefix` followed by `rest`.
-pub(crate) fn joined(prefix: &str, rest: impl AsRef<OsStr>) -> OsString {
-    let mut arg = OsString::from(prefix);
-    arg.push(rest);
-    arg
 }
 
 #[cfg(test)]

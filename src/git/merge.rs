@@ -1,13 +1,14 @@
 //! Merges, built off-tree: a conflict touches nothing.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::command::{failed, joined};
-use super::{Git, Lock, Repo};
+use super::command::failed;
+use super::{Git, Lock, Repo, worktree};
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +90,13 @@ pub(crate) fn commit(
     Ok(String::from_utf8(out)?.trim_end().to_owned())
 }
 
-/// Makes the merge commit with the user's hooks and merge settings, in a
-/// temporary detached worktree at `scratch`: `git merge --no-ff -m <message> <tip>`.
+/// Keeps hooks off where they must not run.
+const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+
+/// Makes the merge commit with the hooks that a merge runs, in a temporary
+/// detached worktree at `scratch`: `git merge --no-ff --no-commit <tip>`, then
+/// `git hook run` of `pre-merge-commit`, `prepare-commit-msg` and `commit-msg`, then
+/// `git commit`. `post-checkout` and `post-merge` are for the user's worktree, not for this one.
 ///
 /// # Errors
 /// When a hook refuses or the merge fails; the temporary worktree is removed either way.
@@ -101,31 +107,39 @@ pub(crate) fn commit_with_hooks(
     message: &str,
     lock: &Lock,
 ) -> Result<String> {
-    let args = ["worktree", "add", "--quiet", "--detach"].map(OsStr::new);
-    let args = args
+    // A command that was killed here has left it.
+    if scratch.exists() {
+        worktree::discard(repo.home(), scratch, lock)?;
+    }
+    let add = NO_HOOKS
         .into_iter()
-        .chain([scratch.as_os_str(), OsStr::new(parents[0])]);
-    Git::new(repo.home(), args).holding(lock)?.run()?;
-    let merged = (|| {
-        let merge = [
-            "merge",
-            "--quiet",
-            "--no-ff",
-            "--no-edit",
-            "-m",
-            message,
-            parents[1],
-        ];
-        Git::new(scratch, merge)
-            .env("GIT_EDITOR", ":")
-            .holding(lock)?
-            .loud()
-            .run()?;
-        let head = Git::reading(scratch, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
-        Ok(String::from_utf8(head)?.trim_end().to_owned())
-    })();
-    super::worktree::discard(repo.home(), scratch, lock)?;
+        .chain(["worktree", "add", "--quiet", "--detach"])
+        .map(OsStr::new);
+    let add = add.chain([scratch.as_os_str(), OsStr::new(parents[0])]);
+    Git::new(repo.home(), add).holding(lock)?.run()?;
+    let merged = hooked(repo, scratch, parents[1], message, lock);
+    worktree::discard(repo.home(), scratch, lock)?;
     merged
+}
+
+fn hooked(repo: &Repo, scratch: &Path, tip: &str, message: &str, lock: &Lock) -> Result<String> {
+    let git = |args: &[&str]| Git::new(scratch, args).env("GIT_EDITOR", ":").holding(lock);
+    let quiet = |args: &[&str]| git(&[&NO_HOOKS, args].concat());
+    quiet(&["merge", "--quiet", "--no-ff", "--no-commit", tip])?.run()?;
+    let file = worktree::index(repo.common_dir(), scratch)?.with_file_name("MERGE_MSG");
+    fs::write(&file, message).context("could not write the message of the merge")?;
+    let path = file.to_string_lossy();
+    let hook = |args: &[&str]| {
+        git(&[&["hook", "run", "--ignore-missing"], args].concat())?
+            .loud()
+            .run()
+    };
+    hook(&["pre-merge-commit"])?;
+    hook(&["prepare-commit-msg", "--", &path, "merge"])?;
+    hook(&["commit-msg", "--", &path])?;
+    quiet(&["commit", "--quiet", "--cleanup=whitespace", "-F", &path])?.run()?;
+    let head = Git::reading(scratch, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
+    Ok(String::from_utf8(head)?.trim_end().to_owned())
 }
 
 /// Moves the branch checked out in `worktree` forward to `commit`, files and all:
@@ -149,44 +163,62 @@ pub(crate) fn forward_checked_out(worktree: &Path, commit: &str, lock: &Lock) ->
         .run()
 }
 
+/// `git fetch` into a branch of this very repository, without any of what fetch does besides.
+const FETCH: [&str; 8] = [
+    "fetch",
+    "--quiet",
+    "--no-prune",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+    "--no-tags",
+    ".",
+];
+
 /// Moves a branch that is checked out nowhere forward to `commit`:
 /// `git fetch . <commit>:refs/heads/<branch>`, which refuses one that a rebase or bisect is using.
 ///
 /// # Errors
 /// When it is in use, or has moved meanwhile.
 pub(crate) fn forward_elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> Result<()> {
-    let spec = joined(commit, joined(":refs/heads/", branch));
-    let args = [
-        "fetch",
-        "--quiet",
-        "--no-prune",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-        "--no-tags",
-        ".",
-    ];
-    let args = args.map(OsStr::new).into_iter().chain([spec.as_os_str()]);
+    let spec = format!("{commit}:refs/heads/{branch}");
+    let args = FETCH.into_iter().chain([spec.as_str()]);
     Git::new(dir, args)
         .env("GIT_REFLOG_ACTION", "flux cleanup")
         .holding(lock)?
         .run()
 }
 
+/// Fails if a rebase, a bisect or a worktree is using the branch, which stands
+/// at `tip`: `git fetch --dry-run . <tip>:refs/heads/<branch>`.
+///
+/// # Errors
+/// What git says of who uses it.
+pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
+    let spec = format!("{tip}:refs/heads/{branch}");
+    let (verb, options) = FETCH.split_at(1);
+    let args = verb.iter().chain(&["--dry-run"]).chain(options).copied();
+    Git::reading(dir, args.chain([spec.as_str()])).run()
+}
+
 /// Commits everything in the worktree at `dir`, with hooks and signing as usual:
 /// `git add --all`, `git commit -m <message>`.
 ///
 /// # Errors
-/// When git or a hook refuses.
-pub(crate) fn commit_all(dir: &Path, message: &str, lock: &Lock) -> Result<()> {
-    Git::new(dir, ["add", "--all"]).holding(lock)?.run()?;
-    let (code, output) = Git::new(dir, ["commit", "--quiet", "-m", message])
-        .env("GIT_EDITOR", ":")
-        .holding(lock)?
-        .outcome()?;
-    if code != 0 {
-        return Err(failed("git commit", code, &output.stderr));
+/// When git or a hook refuses: then the index is what it was.
+pub(crate) fn commit_all(repo: &Repo, dir: &Path, message: &str, lock: &Lock) -> Result<()> {
+    let index = worktree::index(repo.common_dir(), dir)?;
+    let before = index.with_file_name("index.before-flux");
+    fs::copy(&index, &before).context("could not keep the index")?;
+    let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
+    let committed = git(&["add", "--all"])
+        .and_then(Git::run)
+        .and_then(|()| git(&["commit", "--quiet", "-m", message])?.loud().run());
+    if committed.is_err() {
+        fs::rename(&before, &index).context("could not put the index back")?;
+        return committed;
     }
+    fs::remove_file(&before).context("could not remove a copy of the index")?;
     if !super::changes(dir, false)?.is_empty() {
         bail!(
             "there are changes in '{}' that `git commit` left behind",

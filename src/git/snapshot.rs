@@ -13,10 +13,10 @@ use super::{Git, worktree};
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(path: &Path, parent: &str) -> Result<String> {
+pub(crate) fn take(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
     let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
     let index = scratch.path().join("index");
-    fs::copy(worktree::index(path)?, &index).context("could not read the index")?;
+    fs::copy(worktree::index(common_dir, path)?, &index).context("could not read the index")?;
     let git = |args: &[&str]| Git::new(path, args).env("GIT_INDEX_FILE", &index).output();
     let text = |out: Vec<u8>| String::from_utf8(out).map(|text| text.trim_end().to_owned());
     git(&["add", "--all"])?;

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::{Git, Lock};
 
@@ -161,13 +161,13 @@ pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<
 /// When it fails: then the worktree is where it was.
 pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
+    let index = index(common_dir, path);
+    if let Ok(index) = &index
+        && index.exists()
+    {
+        fs::copy(index, trash.join("index")).context("could not keep the index")?;
+    }
     if path.exists() {
-        if let Some(admin) = admin_dir(path) {
-            let index = admin.join("index");
-            if index.exists() {
-                fs::copy(index, trash.join("index")).context("could not keep the index")?;
-            }
-        }
         match fs::rename(path, trash.join("worktree")) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
@@ -211,28 +211,55 @@ pub(crate) fn forget(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> 
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn has_submodules(path: &Path) -> Result<bool> {
-    let admin = admin_dir(path)
-        .with_context(|| format!("'{}' has no readable '.git' file", path.display()))?;
-    fs::exists(admin.join("modules")).context("could not look for submodules")
+pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
+    let modules = admin_dir(common_dir, path)?.join("modules");
+    fs::exists(modules).context("could not look for submodules")
 }
 
 /// The index of the worktree at `path`.
 ///
 /// # Errors
 /// When it is not a worktree.
-pub(crate) fn index(path: &Path) -> Result<PathBuf> {
-    let admin = admin_dir(path)
-        .with_context(|| format!("'{}' has no readable '.git' file", path.display()))?;
-    Ok(admin.join("index"))
+pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    Ok(admin_dir(common_dir, path)?.join("index"))
 }
 
-/// The administrative directory that the `.git` file in `path` names.
-fn admin_dir(path: &Path) -> Option<PathBuf> {
-    let file = fs::read(path.join(".git")).ok()?;
-    let dir = file.strip_prefix(b"gitdir: ")?;
-    let dir = dir.strip_suffix(b"\n").unwrap_or(dir);
-    Some(path.join(OsStr::from_bytes(dir)))
+/// The administrative directory of the worktree at `path`, which itself may be
+/// away: the one whose `gitdir` file names it.
+fn admin_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    let what = || {
+        format!(
+            "could not find what git keeps of the worktree '{}'",
+            path.display()
+        )
+    };
+    for entry in fs::read_dir(common_dir.join("worktrees")).with_context(what)? {
+        let admin = entry.with_context(what)?.path();
+        // One that is just being made or removed has no such file.
+        let Ok(file) = fs::read(admin.join("gitdir")) else {
+            continue;
+        };
+        let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
+        // With relative paths it is relative to the administrative directory.
+        if normal(&admin.join(file)) == path.join(".git") {
+            return Ok(admin);
+        }
+    }
+    bail!(what())
+}
+
+/// The path without `..`, which need not exist.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

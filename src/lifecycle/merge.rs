@@ -42,7 +42,7 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Option<St
     let commit = if has_hooks(flux, into) {
         // A worktree of its own: hooks look at the files of a merge.
         let _guard = flux.lock_repo()?;
-        let scratch = flux.run_dir(&plan.task.id).0.join("merge");
+        let scratch = flux.run_dir(&plan.task.id).scratch();
         merge::commit_with_hooks(&flux.repo, &scratch, parents, &message, lock)
             .with_context(what)?
     } else {

@@ -72,6 +72,17 @@ impl Flux {
         })
     }
 
+    /// The lock that whoever moves a target branch holds, so that of many merges
+    /// one after the other finds the branch where it looked.
+    ///
+    /// # Errors
+    /// On interruption.
+    pub(crate) fn lock_merge(&self) -> Result<Lock> {
+        Lock::acquire(&self.repo.flux_dir().join("merge"), || {
+            self.ui.status("waiting for another merge …");
+        })
+    }
+
     /// A place for what is removed, used by nobody yet.
     ///
     /// # Errors
@@ -138,15 +149,18 @@ pub(crate) fn descend(
         let guard = flux.lock_repo()?;
         match how {
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
-            Worktree::Keep if task.worktree.exists() => {
+            Worktree::Keep => {
                 let trash = flux.trash_for(&task.id)?;
-                if worktree::trash(repo.home(), &task.worktree, &trash, &guard)? {
+                if worktree::trash(repo.common_dir(), &task.worktree, &trash, &guard)? {
                     kept = Some(trash);
                 } else {
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
                 }
             }
-            Worktree::Keep => worktree::forget(repo.home(), &task.worktree, &guard)?,
+        }
+        let scratch = flux.run_dir(&task.id).scratch();
+        if scratch.exists() {
+            worktree::discard(repo.home(), &scratch, &guard)?;
         }
         store::remove_config(repo, &task.branch, &guard)?;
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::observe;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Worktree, changes, snapshot, worktree};
+use crate::git::{Change, MergePlan, Repo, Worktree, changes, merge, snapshot, worktree};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
@@ -81,9 +81,7 @@ impl Plan {
                 .hint(format!("git branch {} {}", task.branch, task.base))
         })?;
         let missing = !fs_exists(&task)?;
-        if !missing {
-            check_worktree(&task, &worktrees)?;
-        }
+        check_worktree(flux, &task, &worktrees, missing)?;
         let all = if missing {
             Vec::new()
         } else {
@@ -130,7 +128,7 @@ impl Plan {
     /// # Errors
     /// When the commit cannot be foreseen.
     pub(crate) fn once_committed(&self, flux: &Flux) -> Result<Self> {
-        let tip = snapshot::take(&self.task.worktree, &self.tip)?;
+        let tip = snapshot::take(flux.repo.common_dir(), &self.task.worktree, &self.tip)?;
         let mut plan = self.clone();
         if let Some(into) = &mut plan.into {
             into.merge = MergePlan::make(&flux.repo, &into.tip, &tip)?;
@@ -170,16 +168,16 @@ impl Plan {
         .into())
     }
 
-    /// Fails where moving the target would be refused by files of the user's in
-    /// its worktree: known before the agent is stopped.
+    /// Fails where moving the target would be refused, by files of the user's in
+    /// its worktree or by an operation that uses it: known before the agent is stopped.
     ///
     /// # Errors
-    /// The files in the way.
+    /// What is in the way.
     pub(crate) fn ensure_free(&self, flux: &Flux) -> Result<()> {
         let Some(Into {
             branch,
             tip,
-            worktree: Some(worktree),
+            worktree,
             merge,
         }) = &self.into
         else {
@@ -190,25 +188,39 @@ impl Plan {
             MergePlan::Merge { tree, .. } => tree.clone(),
             MergePlan::UpToDate | MergePlan::Conflicts { .. } => return Ok(()),
         };
+        let Some(worktree) = worktree else {
+            return merge::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
+                Failure::new(format!(
+                    "the branch '{branch}' is in use and cannot be moved"
+                ))
+                .hint("git worktree list")
+                .hint(format!("git flux cleanup {}", self.task.id))
+            });
+        };
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
-        let in_the_way: Vec<String> = changes(worktree, false)?
+        let collides = |change: &&Change| {
+            let within = |path: &PathBuf| {
+                // A file of the merge in a directory that is ignored or untracked as a whole.
+                path.starts_with(&change.path) && worktree.join(path).symlink_metadata().is_ok()
+            };
+            touched
+                .iter()
+                .any(|path| within(path) || change.path.starts_with(path))
+        };
+        let in_the_way: Vec<String> = changes(worktree, true)?
             .iter()
-            .filter(|change| {
-                touched
-                    .iter()
-                    .any(|path| path.starts_with(&change.path) || change.path.starts_with(path))
-            })
+            .filter(collides)
             .map(|change| format!("'{}'", shown(&change.path)))
             .collect();
         if in_the_way.is_empty() {
             return Ok(());
         }
         Err(Failure::new(format!(
-            "the merge would overwrite your changes to {} on '{branch}'",
+            "the merge would overwrite {} in the worktree of '{branch}'",
             in_the_way.join(", ")
         ))
         .hint(format!(
-            "commit or stash them: git -C {} stash",
+            "commit, stash or move them: git -C {} status --ignored",
             quoted(worktree)
         ))
         .hint(format!("git flux cleanup {}", self.task.id))
@@ -221,9 +233,13 @@ fn fs_exists(task: &Task) -> Result<bool> {
         .with_context(|| format!("could not look at '{}'", task.worktree.display()))
 }
 
-fn check_worktree(task: &Task, worktrees: &[Worktree]) -> Result<()> {
+fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
     let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
     let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
+        // Neither directory nor entry: there is nothing to look at.
+        if missing {
+            return Ok(());
+        }
         return Err(Failure::new(format!(
             "'{path}' is not a worktree of this repository any more"
         ))
@@ -243,7 +259,7 @@ fn check_worktree(task: &Task, worktrees: &[Worktree]) -> Result<()> {
                 .into(),
         );
     }
-    if let Some(operation) = Repo::operation(&task.worktree)? {
+    if !missing && let Some(operation) = Repo::operation(&task.worktree)? {
         return Err(
             Failure::new(format!("a {operation} is in progress in '{path}'"))
                 .hint(format!("finish or abort it: git -C {pasted} status"))
@@ -258,7 +274,7 @@ fn check_worktree(task: &Task, worktrees: &[Worktree]) -> Result<()> {
         .hint(format!("git -C {pasted} switch {}", task.branch))
         .into());
     }
-    if worktree::has_submodules(&task.worktree)? {
+    if worktree::has_submodules(flux.repo.common_dir(), &task.worktree)? {
         return Err(Failure::new(format!(
             "the worktree of '{id}' has submodules of its own, whose commits may be nowhere else"
         ))

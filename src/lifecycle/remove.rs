@@ -26,6 +26,8 @@ pub(crate) enum Removed {
     },
     /// The task changed after it was looked at: look again. Nothing was removed.
     Changed,
+    /// The target did: plan the merge again. Nothing was merged.
+    TargetMoved,
 }
 
 /// Stops the agent and looks again; `false` if the task is not what it was when
@@ -50,8 +52,14 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
-    if let Some(commit) = &merge {
-        super::merge::forward(flux, plan, commit, lock)?;
+    if let Some(commit) = &merge
+        && let Err(error) = super::merge::forward(flux, plan, commit, lock)
+    {
+        return if target_stands(flux, plan)? {
+            Err(error)
+        } else {
+            Ok(Removed::TargetMoved)
+        };
     }
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     let removing = task.in_phase(Phase::Removing);
@@ -71,6 +79,16 @@ pub(crate) fn remove(
                 .hint("the next command that changes anything completes it: git flux cleanup")
         })?;
     Ok(Removed::Done { merge, kept })
+}
+
+/// Whether the target is where it was when the plan was made.
+fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
+    let Some(into) = &plan.into else {
+        return Ok(true);
+    };
+    let name = format!("refs/heads/{}", into.branch);
+    let found = refs::list(flux.repo.common_dir(), std::slice::from_ref(&name))?;
+    Ok(found.iter().any(|r| r.name == name && r.oid == into.tip))
 }
 
 /// The record could not be advanced: because the task moved on, or for another reason?

@@ -88,7 +88,10 @@ impl Cleanup {
     /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
     fn under_lock(&self, flux: &Flux, mut store: Store, id: &TaskId, lock: &Lock) -> Result<()> {
         let mut agreed = self.yes;
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0..ATTEMPTS;
+        // Held from the first merge that came too late, so that the next one does not.
+        let mut queue = None;
+        while attempts.next().is_some() {
             let plan = self.plan(flux, &store, id)?;
             if plan.task.phase != Phase::Active {
                 return Err(
@@ -119,18 +122,27 @@ impl Cleanup {
             match choice {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
-                    commit_all(&plan.task.worktree, &message, lock)?;
+                    commit_all(&flux.repo, &plan.task.worktree, &message, lock)?;
                     let files = count(plan.uncommitted.len(), "file");
                     flux.ui
                         .status(format_args!("committed {files} on '{}'", plan.task.branch));
                     agreed = true;
                 }
-                Uncommitted::Leave => match remove(flux, &plan, merge, lock)? {
-                    Removed::Done { merge, kept } => {
-                        return words::tell(flux, &plan, merge.as_deref(), &kept);
+                Uncommitted::Leave => {
+                    if merge.is_some() && queue.is_none() {
+                        queue = Some(flux.lock_merge()?);
                     }
-                    Removed::Changed => changed(flux, id),
-                },
+                    match remove(flux, &plan, merge, lock)? {
+                        Removed::Done { merge, kept } => {
+                            return words::tell(flux, &plan, merge.as_deref(), &kept);
+                        }
+                        Removed::Changed => {
+                            queue = None;
+                            changed(flux, id);
+                        }
+                        Removed::TargetMoved => agreed = true,
+                    }
+                }
             }
             let settings = Settings::load(flux.repo.common_dir())?;
             store = Store::load(&flux.repo, &settings)?;
@@ -209,7 +221,10 @@ impl Cleanup {
         if !flux.ui.can_ask() {
             return Err(
                 Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
-                    .hint("mount it or move it back, if it is somewhere else")
+                    .hint(format!(
+                        "if it was moved: git worktree repair {}",
+                        quoted(&plan.task.worktree)
+                    ))
                     .hint(format!("git flux cleanup {id} --discard"))
                     .into(),
             );
