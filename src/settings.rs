@@ -40,7 +40,9 @@ impl Settings {
         let (code, output) =
             Git::reading(dir, ["config", "-z", "--show-origin", "--get-regexp", KEYS]).outcome()?;
         match code {
-            0 | 1 => Ok(Self(parse(&output.stdout))),
+            0 => Ok(Self(parse(&output.stdout))),
+            // No such key; anything that git has to say beside it is a failure.
+            1 if output.stderr.is_empty() => Ok(Self::default()),
             _ => Err(failed("git config", code, &output.stderr)),
         }
     }

@@ -7,7 +7,15 @@
 )]
 mod world;
 
+mod cleanup;
+mod cleanup_agent;
+mod cleanup_hooks;
+mod cleanup_obstacles;
+mod cleanup_places;
+mod cleanup_questions;
+mod documents;
 mod layers;
+mod readme;
 mod run;
 mod run_base;
 mod run_layout;

@@ -21,7 +21,9 @@ use nix::sys::signal::{self, SigSet, Signal};
 use nix::sys::termios::{self, SetArg, Termios};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
-use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::consts::{
+    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
+};
 use signal_hook::iterator::Signals;
 
 use super::launch::{Launch, RunDir, Running, born};
@@ -41,9 +43,10 @@ const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b
 /// When the request was taken back, or the agent cannot be started.
 pub(crate) fn run(path: &Path) -> Result<()> {
     let run = RunDir(path.parent().context("no launch file")?.to_owned());
-    // Installed first: from here on nothing ends the launcher unseen.
+    // Installed first: from here on nothing ends the launcher unseen. What tmux left
+    // ignored (SIGTTIN, SIGTTOU) is caught as well, and so as usual for the agent.
     let signals = Signals::new([
-        SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGUSR1,
+        SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
     let bytes = fs::read(path).context("there is nothing to start: the task was taken back")?;
     let launch: Launch = serde_json::from_slice(&bytes).context("the launch file is damaged")?;

@@ -107,10 +107,7 @@ pub(crate) fn commit_with_hooks(
     message: &str,
     lock: &Lock,
 ) -> Result<String> {
-    // A command that was killed here has left it.
-    if scratch.exists() {
-        worktree::discard(repo.home(), scratch, lock)?;
-    }
+    worktree::clear(repo.home(), scratch, lock)?;
     let add = NO_HOOKS
         .into_iter()
         .chain(["worktree", "add", "--quiet", "--detach"])
@@ -118,7 +115,7 @@ pub(crate) fn commit_with_hooks(
     let add = add.chain([scratch.as_os_str(), OsStr::new(parents[0])]);
     Git::new(repo.home(), add).holding(lock)?.run()?;
     let merged = hooked(repo, scratch, parents[1], message, lock);
-    worktree::discard(repo.home(), scratch, lock)?;
+    worktree::clear(repo.home(), scratch, lock)?;
     merged
 }
 

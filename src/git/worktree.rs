@@ -123,6 +123,20 @@ pub(crate) fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()>
         .run()
 }
 
+/// Removes a temporary worktree of our own, whatever a killed command left of it.
+///
+/// # Errors
+/// When something of it stays.
+pub(crate) fn clear(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("could not remove '{}'", path.display()));
+        }
+        _ => {}
+    }
+    forget(common_dir, path, lock)
+}
+
 /// Whether the worktree at `path` holds nothing but files of `commit`, also
 /// when its index was never written: `git read-tree` and `git status` on an index of our own.
 ///

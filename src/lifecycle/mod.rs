@@ -19,6 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 
 use crate::agent::launch::RunDir;
 use crate::git::{Lock, Repo, Transaction, refs, worktree};
@@ -26,6 +28,7 @@ use crate::settings::Settings;
 use crate::store::{self, base_ref, task_ref};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane;
+use crate::tmux::target::session_name;
 use crate::ui::Ui;
 
 /// What every command has in hand.
@@ -158,10 +161,7 @@ pub(crate) fn descend(
                 }
             }
         }
-        let scratch = flux.run_dir(&task.id).scratch();
-        if scratch.exists() {
-            worktree::discard(repo.home(), &scratch, &guard)?;
-        }
+        clear_scratch(flux, &task.id, &guard)?;
         store::remove_config(repo, &task.branch, &guard)?;
     }
     let name = conclude(flux, task, oid, tip, matches!(how, Worktree::Keep), lock)?;
@@ -229,6 +229,44 @@ fn free_name(dir: &Path, id: &TaskId) -> Result<String> {
         }
     });
     names.find(free).context("the archive is full")
+}
+
+/// Removes what a killed command left of a merge. The caller holds the repository's lock.
+fn clear_scratch(flux: &Flux, id: &TaskId, lock: &Lock) -> Result<()> {
+    let scratch = flux.run_dir(id).scratch();
+    if scratch.exists() {
+        worktree::clear(flux.repo.home(), &scratch, lock)
+    } else {
+        Ok(())
+    }
+}
+
+/// The pane whose process is the launcher that left its mark.
+///
+/// # Errors
+/// When it is not known what runs.
+pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+    let Some(running) = flux.run_dir(&task.id).running()? else {
+        return Ok(None);
+    };
+    let session = session_name(&flux.repo.project(), &task.id);
+    let panes = pane::list(None)?;
+    Ok(panes
+        .iter()
+        .find_map(|pane| pane.run_by(running.launcher, &session)))
+}
+
+/// Asks the launcher to end its agent and itself, and waits until it has.
+///
+/// # Errors
+/// When it does not.
+pub(crate) fn hang_up(run: &RunDir) -> Result<()> {
+    if let Some(running) = run.running()?
+        && running.alive()
+    {
+        signal::kill(Pid::from_raw(running.launcher), Signal::SIGHUP).ok();
+    }
+    await_end(run, Duration::from_secs(15))
 }
 
 /// Closes the task's pane if it is still the one that was made, and waits for

@@ -1,13 +1,14 @@
 //! Settles what dead commands left: every unfinished task becomes whole or gone.
 
+use std::fs;
+
 use anyhow::Result;
 
-use super::{Flux, Worktree, close, descend};
+use super::{Flux, Worktree, clear_scratch, close, descend, find_target};
 use crate::git::{Lock, Transaction, refs, worktree};
 use crate::store::{self, Store, Stored, task_ref};
-use crate::task::{Phase, Target, Task};
+use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
-use crate::tmux::target::session_name;
 
 /// Settles every task whose last command died, and says so. Returns whether
 /// anything changed. A task that cannot be settled is a warning, never in the
@@ -19,7 +20,8 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
-        if task.phase == Phase::Active {
+        let scratch = flux.run_dir(id).scratch().exists();
+        if task.phase == Phase::Active && !scratch {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
@@ -38,7 +40,35 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
             )),
         }
     }
+    clear_orphans(flux, store)?;
     Ok(changed)
+}
+
+/// Removes the run files of tasks that are gone: a command that died after the
+/// last, or before the first transaction has left them.
+fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
+    let Ok(entries) = fs::read_dir(flux.repo.flux_dir().join("run")) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<TaskId>().ok()) else {
+            continue;
+        };
+        if store.tasks.iter().any(|stored| stored.id == id) {
+            continue;
+        }
+        let run = flux.run_dir(&id);
+        let Some(lock) = Lock::attempt(&run.lock())? else {
+            continue;
+        };
+        // A task that is about to start makes its directory before its record.
+        if refs::list(flux.repo.common_dir(), &[task_ref(&id)])?.is_empty() {
+            clear_scratch(flux, &id, &lock)?;
+            run.remove()?;
+        }
+    }
+    Ok(())
 }
 
 /// Settles one task. The lock proves that its last command is dead.
@@ -55,7 +85,11 @@ fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let tip = at(&task.branch_ref());
     let id = &task.id;
     match task.phase {
-        Phase::Active => Ok(None),
+        Phase::Active => {
+            let _guard = flux.lock_repo()?;
+            clear_scratch(flux, id, lock)?;
+            Ok(None)
+        }
         Phase::Starting => settle_start(flux, &task, &oid, tip.as_deref(), lock),
         Phase::Removing if task.worktree.join(".git").exists() => {
             // What was agreed to before the crash does not cover what came after it.
@@ -112,15 +146,4 @@ fn settle_start(
     Ok(Some(format!(
         "the start of '{id}' was interrupted; it is removed again{kept}"
     )))
-}
-
-/// The pane whose process is the launcher that left its mark.
-fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
-    let Some(running) = flux.run_dir(&task.id).running()? else {
-        return Ok(None);
-    };
-    let session = session_name(&flux.repo.project(), &task.id);
-    Ok(pane::list(None)?
-        .iter()
-        .find_map(|pane| pane.run_by(running.launcher, &session)))
 }

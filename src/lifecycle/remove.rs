@@ -69,16 +69,19 @@ pub(crate) fn remove(
     };
     // From here on the next command completes what this one cannot.
     interrupt::clear();
-    let run = flux.run_dir(&task.id);
-    if let (Some(target), false) = (&task.target, plan.inside) {
-        close(target, &run)?;
-    }
-    let kept =
-        descend(flux, task, &oid, Some(&plan.tip), &Worktree::Keep, lock).with_context(|| {
-            Failure::new(format!("the removal of '{}' is not complete", task.id))
-                .hint("the next command that changes anything completes it: git flux cleanup")
-        })?;
+    let kept = finish(flux, plan, &oid, lock).with_context(|| {
+        Failure::new(format!("the removal of '{}' is not complete", task.id))
+            .hint("the next command that changes anything settles it: git flux cleanup")
+    })?;
     Ok(Removed::Done { merge, kept })
+}
+
+fn finish(flux: &Flux, plan: &Plan, oid: &str, lock: &Lock) -> Result<Kept> {
+    let task = &plan.task;
+    if let (Some(target), false) = (&task.target, plan.inside) {
+        close(target, &flux.run_dir(&task.id))?;
+    }
+    descend(flux, task, oid, Some(&plan.tip), &Worktree::Keep, lock)
 }
 
 /// Whether the target is where it was when the plan was made.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 use nix::sys::statvfs::statvfs;
 
-use super::{Flux, Worktree, close, descend};
+use super::{Flux, Worktree, close, descend, find_target, hang_up};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir};
 use crate::failure::Failure;
@@ -63,7 +63,13 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
         Ok(()) => {}
         Err(cause) => return Err(way.back(&oid, cause)),
     }
-    let opened = way.opened.take().context("the pane was not opened")?;
+    let mut opened = way.opened.take().context("the pane was not opened")?;
+    // tmux may have made a pane and said that it failed, and we another one: the
+    // pane that counts is the one whose launcher took the task.
+    let launcher = run.running()?.map(|running| i64::from(running.launcher));
+    if launcher != Some(i64::from(opened.target.pane_pid)) {
+        opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
+    }
     let task = start.task.running_in(Some(opened.target.clone()));
     // From here on the agent may have done work: if this fails, the next command completes it.
     store::advance(&flux.repo, &oid, &task, Transaction::default(), &lock).context(
@@ -116,6 +122,7 @@ impl Way<'_> {
     fn up(&mut self) -> Result<()> {
         let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
         interrupt::check()?;
+        self.run.begin_again()?;
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
@@ -223,13 +230,12 @@ impl Way<'_> {
         let mut how = Worktree::Discard;
         if !self.run.withdraw()? {
             // The agent has been there: what it did in that moment is kept.
-            if let Some(opened) = &self.opened {
-                close(&opened.target, self.run)?;
-            }
+            hang_up(self.run)?;
             if !worktree::is_untouched(&task.worktree, &task.base, &self.run.0)? {
                 how = Worktree::Keep;
             }
-        } else if let Some(opened) = &self.opened {
+        }
+        if let Some(opened) = &self.opened {
             close(&opened.target, self.run)?;
         }
         let branch = refs::list(self.flux.repo.common_dir(), &[task.branch_ref()])?;

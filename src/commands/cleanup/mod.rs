@@ -87,7 +87,7 @@ impl Cleanup {
 
     /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
     fn under_lock(&self, flux: &Flux, mut store: Store, id: &TaskId, lock: &Lock) -> Result<()> {
-        let mut agreed = self.yes;
+        let mut agreed = false;
         let mut attempts = 0..ATTEMPTS;
         // Held from the first merge that came too late, so that the next one does not.
         let mut queue = None;
@@ -262,7 +262,8 @@ impl Cleanup {
             ));
         }
         let declined = || Failure::declined("nothing was changed");
-        if flux.ui.can_ask() && !agreed {
+        // -y agrees to the merge, not to a branch that nobody named.
+        if flux.ui.can_ask() && !agreed && (!self.yes || elsewhere.is_some()) {
             let question = words::question(plan, elsewhere.as_deref());
             if !flux.ui.confirm(question, plan.into.is_some())? {
                 return Err(declined().into());

@@ -1,0 +1,388 @@
+//! `git flux cleanup`, the ordinary path: what is merged, what is kept, and what is refused off a terminal.
+//! What it asks is in `cleanup_questions`, what stands in its way in `cleanup_obstacles`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::world::*;
+
+/// Starts a task whose agent has its terminal in raw mode, as real ones do: `run` knows at once that it is up.
+#[track_caller]
+pub(crate) fn running_task(world: &World) -> String {
+    world.behaviour("raw");
+    world.start("Fix login")
+}
+
+/// A task whose agent has committed one line to `agent.txt` and still runs.
+#[track_caller]
+pub(crate) fn working_task(world: &World) -> String {
+    let id = running_task(world);
+    world.agent(&id).tell("commit one");
+    id
+}
+
+/// A task whose agent has committed one line to `agent.txt` and ended.
+#[track_caller]
+pub(crate) fn done_task(world: &World) -> String {
+    let id = working_task(world);
+    end_agent(world, &id);
+    id
+}
+
+/// Ends the agent of a task of the default repository, and waits until that is on record.
+#[track_caller]
+pub(crate) fn end_agent(world: &World, id: &str) {
+    end_agent_in(world, &world.repo(), id);
+}
+
+/// Ends the agent of a task of the repository at `dir`, and waits until that is on record.
+#[track_caller]
+pub(crate) fn end_agent_in(world: &World, dir: &Path, id: &str) {
+    world.agent(id).tell("exit 0");
+    let args = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+    let exit = PathBuf::from(world.git_in(dir, args)).join(format!("flux/run/{id}/exit"));
+    wait_until("the agent's exit to be on record", || exit.exists());
+}
+
+/// Asserts that nothing names the task any more but its archive and what is kept in the trash.
+#[track_caller]
+pub(crate) fn assert_removed(world: &World, id: &str) {
+    assert_removed_from(world, &world.repo(), id);
+}
+
+/// The same for the repository whose main worktree (or bare directory) this is.
+#[track_caller]
+pub(crate) fn assert_removed_from(world: &World, repo: &Path, id: &str) {
+    let facts = format!("{:?}", world.snapshot_of(repo));
+    let kept = |line: &&str| {
+        line.starts_with("ref refs/flux/archive/") || line.starts_with("flux file trash/")
+    };
+    let traces: Vec<&str> = facts
+        .lines()
+        .filter(|line| line.contains(id) && !kept(line))
+        .collect();
+    assert!(
+        traces.is_empty(),
+        "'{id}' is not gone:\n{}",
+        traces.join("\n")
+    );
+}
+
+/// The commit a revision of the default repository names.
+#[track_caller]
+pub(crate) fn commit(world: &World, rev: &str) -> String {
+    world.git(["rev-parse", "--verify", &format!("{rev}^{{commit}}")])
+}
+
+/// The tip of a task's branch.
+#[track_caller]
+pub(crate) fn tip(world: &World, id: &str) -> String {
+    commit(world, &format!("refs/heads/feature/{id}"))
+}
+
+/// The directory a removed task's worktree was moved to.
+pub(crate) fn trash(world: &World, id: &str) -> PathBuf {
+    world
+        .repo()
+        .join(".git/flux/trash")
+        .join(id)
+        .join("worktree")
+}
+
+/// Asserts that `main` is a merge of these two commits.
+#[track_caller]
+pub(crate) fn assert_merge_of(world: &World, main: &str, tip: &str) {
+    assert_eq!(
+        world.git(["log", "-1", "--format=%P", "main"]),
+        format!("{main} {tip}")
+    );
+}
+
+#[test]
+fn a_finished_task_is_merged_and_everything_of_it_is_removed() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .success()
+        .stdout_is("")
+        .stderr_has(&format!("merged 1 commit of 'feature/{id}' into 'main'"))
+        .stderr_has(&format!("removed '{id}'"));
+    // A merge commit also where the target has not moved: the history says what belonged together.
+    assert_merge_of(&world, &main, &tip);
+    assert_eq!(
+        world.git(["log", "-1", "--format=%s|%an|%ae", "main"]),
+        format!("Merge task '{id}' into main|Flux Test|flux@example.com")
+    );
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert_removed(&world, &id);
+    let archive = |name: &str| commit(&world, &format!("refs/flux/archive/{id}/{name}"));
+    assert_eq!((archive("tip"), archive("base")), (tip, main));
+    let record = format!("refs/flux/archive/{id}/task:prompt.md");
+    assert_eq!(world.git(["show", &record]), "Fix login");
+    assert!(trash(&world, &id).join("agent.txt").exists());
+}
+
+#[test]
+fn a_target_that_has_moved_gets_what_both_sides_did() {
+    let world = World::new();
+    let id = done_task(&world);
+    let main = world.commit_in(world.repo(), "README.md", "moved\n");
+    let tip = tip(&world, &id);
+    world.flux(["cleanup", &id]).run().success();
+    assert_merge_of(&world, &main, &tip);
+    assert_eq!(world.read("README.md"), "moved\n");
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_without_commits_leaves_the_target_as_it_was() {
+    let world = World::new();
+    let id = running_task(&world);
+    end_agent(&world, &id);
+    let main = commit(&world, "main");
+    let output = world.flux(["cleanup", &id]).run();
+    output.success().stderr_has("nothing was merged");
+    assert_eq!(commit(&world, "main"), main);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn what_was_merged_by_hand_is_not_merged_again() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["merge", "-q", "--ff-only", &format!("feature/{id}")]);
+    let main = commit(&world, "main");
+    let output = world.flux(["cleanup", &id]).run();
+    output.success().stderr_has("every commit");
+    assert_eq!(commit(&world, "main"), main);
+    assert_removed(&world, &id);
+}
+
+/// A file staged, one changed, one deleted and one new; returns what `git status` says.
+fn make_dirty(world: &World, id: &str) -> String {
+    let worktree = world.worktree(id);
+    world.write(worktree.join("staged.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    world.write(worktree.join("agent.txt"), "one\nchanged\n");
+    world.write(worktree.join("new/untracked.txt"), "untracked\n");
+    fs::remove_file(worktree.join("README.md")).unwrap();
+    world.git_in(&worktree, ["status", "--porcelain", "-uall"])
+}
+
+#[test]
+fn uncommitted_changes_are_refused_and_no_yes_agrees_to_them() {
+    let world = World::new();
+    let id = done_task(&world);
+    make_dirty(&world, &id);
+    let before = world.snapshot();
+    for args in [&["cleanup", &id][..], &["cleanup", "-y", &id]] {
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stdout_is("")
+            .stderr_has(&format!("'{id}' has 4 uncommitted files"))
+            .stderr_has(&format!("git flux cleanup {id} --commit"))
+            .stderr_has(&format!("git flux cleanup {id} --discard"));
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn uncommitted_changes_are_committed_with_the_message_given() {
+    let world = World::new();
+    for (option, subject) in [
+        ("--commit=All of it", "All of it"),
+        ("--commit", "WIP: Fix login"),
+    ] {
+        let id = done_task(&world);
+        make_dirty(&world, &id);
+        world.flux(["cleanup", option, &id]).run().success();
+        assert_eq!(world.git(["log", "-1", "--format=%s", "main^2"]), subject);
+        assert_eq!(world.read("staged.txt"), "staged\n");
+        assert_eq!(world.read("agent.txt"), "one\nchanged\n");
+        assert_eq!(world.read("new/untracked.txt"), "untracked\n");
+        assert!(!world.repo().join("README.md").exists());
+        assert_removed(&world, &id);
+        world.git(["reset", "-q", "--hard", "main^"]);
+    }
+}
+
+#[test]
+fn what_is_discarded_is_not_merged_and_stays_in_the_trash() {
+    let world = World::new();
+    let id = done_task(&world);
+    let status = make_dirty(&world, &id);
+    let output = world.flux(["cleanup", "--discard", &id]).run();
+    output.success().stderr_has("is kept in '");
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert!(world.repo().join("README.md").exists());
+    assert!(!world.repo().join("staged.txt").exists());
+    assert_removed(&world, &id);
+    let kept = trash(&world, &id);
+    assert_eq!(world.read(kept.join("agent.txt")), "one\nchanged\n");
+    assert_eq!(world.read(kept.join("new/untracked.txt")), "untracked\n");
+    assert_eq!(world.read(kept.join("staged.txt")), "staged\n");
+    // With the kept index it is what it was, down to what was staged.
+    let (index, git_dir) = (kept.with_file_name("index"), world.repo().join(".git"));
+    let args = [
+        "--work-tree",
+        kept.to_str().unwrap(),
+        "status",
+        "--porcelain",
+        "-uall",
+    ];
+    let tip = format!("refs/flux/archive/{id}/tip");
+    world.git(["branch", "back", &tip]);
+    world.git(["symbolic-ref", "HEAD", "refs/heads/back"]);
+    let again = world
+        .command("git")
+        .arg("--git-dir")
+        .arg(git_dir)
+        .args(args)
+        .env("GIT_INDEX_FILE", index)
+        .output()
+        .unwrap();
+    let again = String::from_utf8(again.stdout).unwrap();
+    // The kept `.git` file counts for nothing: it names an entry that is gone.
+    assert_eq!(again.trim_end(), status);
+}
+
+#[test]
+fn ignored_files_are_named_and_kept() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write(world.worktree(&id).join(".env"), "SECRET=1\n");
+    world.write(world.worktree(&id).join("deep/down/trace.log"), "line\n");
+    let output = world.flux(["cleanup", &id]).run();
+    output.success().stderr_has(".env").stderr_has("deep/");
+    assert!(!world.repo().join(".env").exists());
+    assert_eq!(world.read(trash(&world, &id).join(".env")), "SECRET=1\n");
+    let log = trash(&world, &id).join("deep/down/trace.log");
+    assert_eq!(world.read(log), "line\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_branch_that_is_discarded_is_not_merged_but_archived() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    let output = world.flux(["cleanup", "--discard-branch", &id]).run();
+    output.success().stderr_has("without merging it");
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(commit(&world, &format!("refs/flux/archive/{id}/tip")), tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn discarding_a_branch_does_not_discard_uncommitted_changes() {
+    let world = World::new();
+    let id = done_task(&world);
+    make_dirty(&world, &id);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--discard-branch", &id]).run();
+    output.code(1).stderr_has("4 uncommitted files");
+    world.assert_unchanged(&before);
+    let args = ["cleanup", "--discard-branch", "--discard", &id];
+    world.flux(args).run().success();
+    assert_removed(&world, &id);
+    assert!(trash(&world, &id).join("new/untracked.txt").exists());
+}
+
+#[test]
+fn a_conflict_lists_the_files_and_touches_nothing() {
+    let world = World::new();
+    let id = working_task(&world);
+    let worktree = world.worktree(&id);
+    world.commit_in(&worktree, "src/login.txt", "theirs\n");
+    world.commit_in(world.repo(), "src/login.txt", "ours\n");
+    world.commit_in(world.repo(), "agent.txt", "ours too\n");
+    let before = world.snapshot();
+    for args in [&["cleanup", "-y", &id][..], &["cleanup", "-n", &id]] {
+        let output = world.flux(args).run();
+        output
+            .code(3)
+            .stdout_is("")
+            .stderr_has("'src/login.txt'")
+            .stderr_has("'agent.txt'")
+            .stderr_has(&format!("git -C '{}' merge main", worktree.display()));
+        world.assert_unchanged(&before);
+    }
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn a_conflict_resolved_in_the_tasks_worktree_is_merged() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    let ours = world.commit_in(world.repo(), "agent.txt", "ours\n");
+    world.flux(["cleanup", &id]).run().code(3);
+    let merge = ["-C", worktree.to_str().unwrap(), "merge", "-q", "main"];
+    world.try_git(merge).unwrap_err();
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("merge is in progress");
+    world.assert_unchanged(&before);
+    world.write(worktree.join("agent.txt"), "both\n");
+    world.git_in(&worktree, ["commit", "-q", "-a", "--no-edit"]);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "both\n");
+    assert_eq!(commit(&world, "main^1"), ours);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", "--dry-run", &id])
+        .run()
+        .success()
+        .stdout_has("would stop the agent")
+        .stdout_has("would merge 1 commit into 'main'")
+        .stdout_has(&format!(
+            "would remove the worktree '{}'",
+            world.worktree(&id).display()
+        ))
+        .stderr_has("Nothing was done");
+    world
+        .flux(["cleanup", "-n", "-y", "--discard-branch", &id])
+        .run()
+        .success();
+    world.assert_unchanged(&before);
+    make_dirty(&world, &id);
+    let before = world.snapshot();
+    for (option, said) in [
+        ("-y", "would ask about 4 uncommitted files"),
+        ("--commit", "would commit 4 uncommitted files"),
+        ("--discard", "would leave 4 uncommitted files in the trash"),
+    ] {
+        let output = world.flux(["cleanup", "-n", option, &id]).run();
+        output.success().stdout_has(said);
+    }
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn contradicting_options_are_a_usage_error() {
+    let world = World::new();
+    let id = done_task(&world);
+    let before = world.snapshot();
+    for options in [
+        ["--commit", "--discard"],
+        ["--discard-branch", "--into=main"],
+    ] {
+        let [a, b] = options;
+        world.flux(["cleanup", a, b, &id]).run().code(2);
+    }
+    world.assert_unchanged(&before);
+}

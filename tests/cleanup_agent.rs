@@ -1,0 +1,235 @@
+//! Cleanup while an agent runs: who is asked, what is stopped, and what happens to work done in that moment.
+//! Also cleanup called from the task's own pane, by its user and by the agent itself.
+
+use crate::cleanup::*;
+use crate::world::*;
+
+#[test]
+fn a_running_agent_is_not_stopped_without_consent() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    for args in [&["cleanup", &id][..], &["cleanup", "--discard-branch", &id]] {
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stderr_has(&format!("the agent of '{id}' is still running"))
+            .stderr_has(&format!("git flux cleanup {id} --yes"));
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+    }
+}
+
+#[test]
+fn yes_stops_the_agent() {
+    for behaviour in ["wait", "raw", "stubborn"] {
+        let world = World::new();
+        world.behaviour(behaviour);
+        let id = world.start("Fix login");
+        world.agent(&id).tell("commit one");
+        world.flux(["cleanup", "-y", &id]).run().success();
+        assert!(!world.agent(&id).is_alive(), "{behaviour}");
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+/// A task whose agent has committed `one` and does this when it is asked to end.
+fn task_with_last_words(world: &World, shell: &str) -> String {
+    let id = working_task(world);
+    let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");
+    world.agent(&id).tell(&last);
+    id
+}
+
+#[test]
+fn what_the_agent_commits_while_it_is_stopped_is_merged_too() {
+    let world = World::new();
+    let id = task_with_last_words(&world, "commit late");
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "one\nlate\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn what_the_agent_writes_while_it_is_stopped_is_asked_about() {
+    let world = World::new();
+    let id = task_with_last_words(&world, "echo late >late.txt");
+    let main = commit(&world, "main");
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("1 uncommitted file")
+        .stderr_has("--commit");
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
+    // The task is whole, and can be cleaned up with what it was asked for.
+    world.flux(["cleanup", "--commit", &id]).run().success();
+    assert_eq!(world.read("late.txt"), "late\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn what_the_agent_writes_after_discard_was_agreed_to_is_kept() {
+    let world = World::new();
+    let id = task_with_last_words(&world, "echo late >late.txt");
+    world.write(world.worktree(&id).join("early.txt"), "early\n");
+    let output = world.flux(["cleanup", "-y", "--discard", &id]).run();
+    output.success();
+    assert_eq!(world.read(trash(&world, &id).join("early.txt")), "early\n");
+    assert_eq!(world.read(trash(&world, &id).join("late.txt")), "late\n");
+    assert!(!world.repo().join("late.txt").exists());
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn an_agent_that_commits_without_end_loses_no_commit() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.agent(&id).tell("loop-commit");
+    let ahead = || world.git(["rev-list", "--count", &format!("main..feature/{id}")]);
+    wait_until("ten commits", || ahead().parse::<usize>().unwrap() >= 10);
+    wait_until("a cleanup that nothing comes in the way of", || {
+        // Between two commits of the agent's there is an uncommitted line, which is asked about.
+        let rest = match world.agent(&id).is_alive() {
+            true => "-y",
+            false => "--commit=Another one",
+        };
+        let output = world.flux(["cleanup", rest, &id]).run();
+        let refused = output.code != Some(0);
+        if refused {
+            output.code(1).has_not("panicked");
+        }
+        !refused
+    });
+    // A commit of the agent's is one line of the file, so what was merged can be counted.
+    let lines = world.read("agent.txt").lines().count();
+    let commits = world.git(["rev-list", "--count", "--no-merges", "main^1..main"]);
+    assert_eq!(commits, lines.to_string());
+    let archived = commit(&world, &format!("refs/flux/archive/{id}/tip"));
+    assert_eq!(archived, commit(&world, "main^2"));
+    let kept = world.read(trash(&world, &id).join("agent.txt"));
+    assert_eq!(kept.lines().count(), lines);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn an_agent_cleans_itself_up() {
+    let world = World::new();
+    world.behaviour("sh commit one; git flux cleanup -y");
+    let id = running_or_gone(&world);
+    wait_until("the task's session to close", || {
+        !world
+            .try_tmux(["list-sessions"])
+            .unwrap_or_default()
+            .contains(&id)
+    });
+    world.agent(&id).wait_gone();
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert_removed(&world, &id);
+}
+
+/// Starts a task that may be over by the time `run` looks.
+fn running_or_gone(world: &World) -> String {
+    let output = world.flux(["run", "-q", "Fix login"]).run();
+    output.success();
+    output.stdout.trim_end().to_owned()
+}
+
+#[test]
+fn an_agent_that_is_refused_goes_on() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
+    let before = world.snapshot();
+    // Off a terminal, as agents run commands.
+    world
+        .agent(&id)
+        .tell("sh git flux cleanup -y </dev/null 2>../said; test $? = 1");
+    let said = world.root().join("said");
+    let text = world.read(&said);
+    assert!(text.contains("1 uncommitted file"), "{text}");
+    std::fs::remove_file(said).unwrap();
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn an_agent_needs_yes_as_well() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    world
+        .agent(&id)
+        .tell("sh git flux cleanup </dev/null 2>../said; test $? = 1");
+    let said = world.root().join("said");
+    let text = world.read(&said);
+    assert!(text.contains("--yes"), "{text}");
+    std::fs::remove_file(said).unwrap();
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_user_cleans_up_from_the_tasks_own_pane() {
+    let world = World::new();
+    keep_path_in_login_shells(&world);
+    let id = done_task(&world);
+    let pane = pane_of(&world, &id);
+    type_into(&world, &pane, "git flux cleanup");
+    wait_until("the question", || {
+        capture(&world, &pane).contains("and remove")
+    });
+    type_into(&world, &pane, "y");
+    wait_until("the pane to close", || {
+        world
+            .try_tmux(["list-panes", "-a", "-F", "#{pane_id}"])
+            .is_none_or(|panes| panes.lines().all(|line| line != pane))
+    });
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_refusal_in_the_tasks_own_pane_leaves_the_pane() {
+    let world = World::new();
+    keep_path_in_login_shells(&world);
+    let id = done_task(&world);
+    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
+    let pane = pane_of(&world, &id);
+    let before = world.snapshot();
+    type_into(
+        &world,
+        &pane,
+        "git flux cleanup -y </dev/null; echo \"ended: $?\"",
+    );
+    wait_until("the refusal", || {
+        capture(&world, &pane).contains("ended: 1")
+    });
+    let screen = capture(&world, &pane);
+    assert!(screen.contains("1 uncommitted file"), "{screen}");
+    world.assert_unchanged(&before);
+}
+
+/// The shell in a task's pane is a login shell, for which the machine's `/etc/profile` may set another PATH.
+fn keep_path_in_login_shells(world: &World) {
+    let line = format!("PATH='{}'\n", world.path().display());
+    world.write(world.tools().join("home/.profile"), line);
+}
+
+/// The pane a task runs in.
+fn pane_of(world: &World, id: &str) -> String {
+    let status = world.flux(["status", "--json", id]).run().json();
+    status["target"]["pane"].as_str().unwrap().to_owned()
+}
+
+fn type_into(world: &World, pane: &str, line: &str) {
+    world.tmux(["send-keys", "-t", pane, "-l", "--", line]);
+    world.tmux(["send-keys", "-t", pane, "Enter"]);
+}
+
+fn capture(world: &World, pane: &str) -> String {
+    world
+        .try_tmux(["capture-pane", "-p", "-J", "-t", pane])
+        .unwrap_or_default()
+}

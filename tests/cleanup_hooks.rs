@@ -1,0 +1,298 @@
+//! The user's hooks and signing at the merge of a cleanup: they run as at a merge by hand, and can refuse it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Writes an executable hook that first notes its name, its arguments and the top of the worktree it runs in.
+pub(crate) fn hook(world: &World, dir: &Path, name: &str, script: &str) {
+    let log = log_file(world);
+    let note = format!(
+        "echo \"{name} $# $(git rev-parse --show-toplevel)\" >>'{}'",
+        log.display()
+    );
+    let path = world.write(dir.join(name), format!("#!/bin/sh\n{note}\n{script}\n"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn log_file(world: &World) -> std::path::PathBuf {
+    world.tools().join("hooks.log")
+}
+
+/// The notes of one hook.
+#[track_caller]
+fn runs(world: &World, name: &str) -> Vec<String> {
+    let log = fs::read_to_string(log_file(world)).unwrap_or_default();
+    let of = |line: &&str| line.split(' ').next() == Some(name);
+    log.lines().filter(of).map(str::to_owned).collect()
+}
+
+const MERGE_HOOKS: [&str; 3] = ["pre-merge-commit", "prepare-commit-msg", "commit-msg"];
+
+#[test]
+fn the_hooks_of_a_merge_run_once_each() {
+    let world = World::new();
+    for moved in [false, true] {
+        let id = done_task(&world);
+        if moved {
+            world.commit_in(world.repo(), "README.md", "moved\n");
+        }
+        let hooks = world.repo().join(".git/hooks");
+        for name in MERGE_HOOKS {
+            hook(&world, &hooks, name, "");
+        }
+        hook(
+            &world,
+            &hooks,
+            "commit-msg",
+            "echo 'Reviewed-by: hook' >>\"$1\"",
+        );
+        let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+        world.flux(["cleanup", &id]).run().success();
+        for name in MERGE_HOOKS {
+            assert_eq!(runs(&world, name).len(), 1, "{name}");
+        }
+        assert_merge_of(&world, &main, &tip);
+        let body = world.git(["log", "-1", "--format=%B", "main"]);
+        assert!(
+            body.starts_with(&format!("Merge task '{id}' into main\n")),
+            "{body}"
+        );
+        assert!(body.ends_with("Reviewed-by: hook"), "{body}");
+        assert_eq!(world.git(["worktree", "list"]).lines().count(), 1);
+        assert_eq!(world.git(["status", "--porcelain"]), "");
+        assert_removed(&world, &id);
+        fs::remove_file(log_file(&world)).unwrap();
+        fs::remove_dir_all(hooks).unwrap();
+        world.git(["reset", "-q", "--hard", &main]);
+    }
+}
+
+#[test]
+fn a_pre_merge_commit_hook_sees_the_merged_files() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    let check = "grep -q moved README.md && grep -q one agent.txt && git diff --cached --quiet HEAD -- README.md";
+    hook(
+        &world,
+        &world.repo().join(".git/hooks"),
+        "pre-merge-commit",
+        check,
+    );
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn post_merge_runs_once_where_the_target_is_checked_out() {
+    for with in [&[][..], &["pre-merge-commit"]] {
+        let world = World::new();
+        let id = done_task(&world);
+        let hooks = world.repo().join(".git/hooks");
+        for name in with.iter().chain(&["post-merge"]) {
+            hook(&world, &hooks, name, "");
+        }
+        world.flux(["cleanup", &id]).run().success();
+        let expected = format!("post-merge 1 {}", world.repo().display());
+        assert_eq!(runs(&world, "post-merge"), [expected], "with {with:?}");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_merge_makes_no_checkout_of_the_users() {
+    let world = World::new();
+    let id = done_task(&world);
+    let hooks = world.repo().join(".git/hooks");
+    hook(&world, &hooks, "pre-merge-commit", "");
+    hook(&world, &hooks, "post-checkout", "");
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+    assert_eq!(runs(&world, "post-checkout"), Vec::<String>::new());
+}
+
+/// Whether it fails while the agent runs, who must not be stopped by it.
+#[track_caller]
+fn refusing(name: &str, script: &str) {
+    let world = World::new();
+    let id = working_task(&world);
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    hook(&world, &world.repo().join(".git/hooks"), name, script);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("because of the hook")
+        .stderr_has("nothing was changed");
+    fs::remove_file(log_file(&world)).unwrap();
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive(), "{name}");
+}
+
+#[test]
+fn a_hook_that_refuses_the_merge_leaves_everything_as_it_was() {
+    for name in MERGE_HOOKS {
+        refusing(name, "echo because of the hook >&2; exit 1");
+    }
+    // One that has made a mess of its worktree before is no different.
+    let mess = "echo x >mess; rm README.md; echo because of the hook >&2; exit 3";
+    refusing("pre-merge-commit", mess);
+}
+
+#[test]
+fn hooks_are_found_where_core_hooks_path_says() {
+    for (path, dir) in [
+        ("@/elsewhere hooks", "@/elsewhere hooks"),
+        ("~/hooks", "@home/hooks"),
+        (".githooks", "@repo/.githooks"),
+    ] {
+        let world = World::new();
+        let id = working_task(&world);
+        let here = |text: &str| {
+            text.replace("@home", world.tools().join("home").to_str().unwrap())
+                .replace("@repo", world.repo().to_str().unwrap())
+                .replace('@', world.root().to_str().unwrap())
+        };
+        world.git(["config", "core.hooksPath", &here(path)]);
+        // A relative one means a directory in the worktree the hook runs in: it must be committed to be there.
+        let dir = here(dir);
+        hook(
+            &world,
+            Path::new(&dir),
+            "pre-merge-commit",
+            "echo because of the hook >&2; exit 1",
+        );
+        if path.starts_with('.') {
+            world.git(["add", ".githooks"]);
+            world.git(["commit", "-q", "-m", "Hooks"]);
+        }
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output.code(1).stderr_has("because of the hook");
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive(), "{path}");
+        // What is switched off does not run.
+        world.git(["config", "core.hooksPath", "/dev/null"]);
+        world.flux(["cleanup", "-y", &id]).run().success();
+        assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("staged.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    world.write(worktree.join("loose.txt"), "loose\n");
+    let refuse = "echo because of the hook >&2; exit 1";
+    hook(
+        &world,
+        &world.repo().join(".git/hooks"),
+        "pre-commit",
+        refuse,
+    );
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--commit=All", &id]).run();
+    output.code(1).stderr_has("because of the hook");
+    // Also what was staged and what was not is as it was.
+    world.assert_unchanged(&before);
+}
+
+/// A `gpg.program` that signs like gpg, or refuses.
+fn fake_gpg(world: &World, script: &str) {
+    world.install("fake-gpg", &format!("#!/bin/sh\n{script}\n"));
+    let program = world.tools().join("bin/fake-gpg");
+    world.git(["config", "gpg.program", program.to_str().unwrap()]);
+    world.git(["config", "user.signingKey", "0xF1"]);
+}
+
+const SIGNS: &str = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED D 1 8 00 0 F1' >&2\n\
+    printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nflux\\n-----END PGP SIGNATURE-----\\n'";
+
+#[test]
+fn a_merge_is_signed_where_commits_are() {
+    for (config, value, hooks) in [
+        ("commit.gpgSign", "true", false),
+        ("commit.gpgSign", "1", true),
+        ("commit.gpgSign", "on", false),
+    ] {
+        let world = World::new();
+        let id = done_task(&world);
+        world.commit_in(world.repo(), "README.md", "moved\n");
+        fake_gpg(&world, SIGNS);
+        world.git(["config", config, value]);
+        if hooks {
+            hook(&world, &world.repo().join(".git/hooks"), "commit-msg", "");
+        }
+        world.flux(["cleanup", &id]).run().success();
+        let merge = world.git(["cat-file", "-p", "main"]);
+        assert!(
+            merge.contains("gpgsig -----BEGIN PGP SIGNATURE-----"),
+            "{merge}"
+        );
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_merge_is_not_signed_where_commits_are_not() {
+    let world = World::new();
+    let id = done_task(&world);
+    fake_gpg(&world, SIGNS);
+    world.git(["config", "commit.gpgSign", "false"]);
+    world.flux(["cleanup", &id]).run().success();
+    assert!(!world.git(["cat-file", "-p", "main"]).contains("gpgsig"));
+}
+
+#[test]
+fn a_signature_that_cannot_be_made_leaves_everything_as_it_was() {
+    for with_hook in [false, true] {
+        let world = World::new();
+        let id = working_task(&world);
+        fake_gpg(&world, "echo 'no secret key' >&2; exit 2");
+        world.git(["config", "commit.gpgSign", "true"]);
+        if with_hook {
+            hook(&world, &world.repo().join(".git/hooks"), "post-merge", "");
+            hook(&world, &world.repo().join(".git/hooks"), "commit-msg", "");
+        }
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output
+            .code(1)
+            .stderr_has("no secret key")
+            .stderr_has("nothing was changed");
+        fs::remove_file(log_file(&world)).ok();
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+    }
+}
+
+#[test]
+fn no_editor_is_opened() {
+    let world = World::new();
+    let id = done_task(&world);
+    let opened = world.root().join("opened");
+    world.install(
+        "editor",
+        &format!("#!/bin/sh\ntouch '{}'\nexit 1\n", opened.display()),
+    );
+    world.git(["config", "core.editor", "editor"]);
+    world.git(["config", "merge.edit", "true"]);
+    hook(&world, &world.repo().join(".git/hooks"), "commit-msg", "");
+    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
+    world
+        .flux(["cleanup", "--commit", &id])
+        .env("GIT_MERGE_AUTOEDIT", "yes")
+        .run()
+        .success();
+    assert!(!opened.exists());
+    assert_removed(&world, &id);
+}

@@ -1,0 +1,346 @@
+//! What stands in the way of a cleanup: each is refused in one clear sentence, while the agent still runs,
+//! and nothing is touched.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Puts something in the way of a task whose agent runs, and asserts that `cleanup -y` says `said`, with exit
+/// code 1, and that everything, the agent too, is as it was.
+#[track_caller]
+fn refused(said: &[&str], obstacle: impl FnOnce(&World, &Path)) {
+    refused_with(&["cleanup", "-y"], said, obstacle);
+}
+
+#[track_caller]
+fn refused_with(args: &[&str], said: &[&str], obstacle: impl FnOnce(&World, &Path)) {
+    let world = World::new();
+    let id = working_task(&world);
+    obstacle(&world, &world.worktree(&id));
+    let before = world.snapshot();
+    let output = world.flux(args.iter().copied().chain([&*id])).run();
+    output
+        .code(1)
+        .stdout_is("")
+        .stderr_has("hint: ")
+        .has_not("panicked");
+    for text in said {
+        output.stderr_has(text);
+    }
+    world.assert_unchanged(&before);
+    assert!(
+        world.agent(&id).is_alive(),
+        "the agent was stopped by a cleanup that was refused\n{output}"
+    );
+}
+
+/// What `refused` needs to be more than a cleanup that always fails.
+#[test]
+fn without_an_obstacle_nothing_is_refused() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_change_of_the_users_in_a_file_of_the_merge() {
+    refused(
+        &["'src/login.txt'", "'main'", "stash"],
+        |world, worktree| {
+            world.commit_in(worktree, "src/login.txt", "theirs\n");
+            world.write("src/login.txt", "mine\n");
+        },
+    );
+    refused(&["'src/login.txt'"], |world, worktree| {
+        world.commit_in(worktree, "src/login.txt", "theirs\n");
+        world.write("src/login.txt", "mine\n");
+        world.git(["add", "-A"]);
+    });
+    // Also when the result is a real merge, of a target that has moved.
+    refused(&["'src/login.txt'"], |world, worktree| {
+        world.commit_in(worktree, "src/login.txt", "theirs\n");
+        world.commit_in(world.repo(), "README.md", "moved\n");
+        world.write("src/login.txt", "mine\n");
+    });
+}
+
+#[test]
+fn changes_of_the_users_elsewhere_stay_as_they_are() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.commit_in(world.repo(), "other.txt", "other\n");
+    world.write("README.md", "unstaged\n");
+    world.write("src/login.txt", "staged\n");
+    world.git(["add", "src/login.txt"]);
+    world.write("loose.txt", "untracked\n");
+    let status = world.git(["status", "--porcelain"]);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(world.git(["status", "--porcelain"]), status);
+    assert_eq!(world.read("README.md"), "unstaged\n");
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn an_untracked_file_where_the_merge_wants_one() {
+    refused(&["'agent.txt'"], |world, _| {
+        world.write("agent.txt", "mine\n");
+    });
+    refused(&["agent.txt"], |world, _| {
+        world.write("agent.txt/below", "mine\n");
+    });
+    refused(&["dir"], |world, worktree| {
+        world.commit_in(worktree, "dir/file", "theirs\n");
+        world.write("dir", "mine\n");
+    });
+}
+
+#[test]
+fn an_ignored_file_where_the_merge_wants_one() {
+    let add = |world: &World, worktree: &Path| {
+        world.write(worktree.join("trace.log"), "theirs\n");
+        world.git_in(worktree, ["add", "-f", "trace.log"]);
+        world.git_in(worktree, ["commit", "-q", "-m", "Add a log"]);
+        world.write("trace.log", "mine, and nowhere else\n");
+    };
+    refused(&["trace.log"], add);
+    refused(&["trace.log"], |world, worktree| {
+        add(world, worktree);
+        world.commit_in(world.repo(), "README.md", "moved\n");
+    });
+}
+
+#[test]
+fn an_operation_in_progress_on_the_target() {
+    let conflicting = |world: &World| {
+        world.git(["switch", "-q", "-c", "topic"]);
+        world.commit_in(world.repo(), "src/login.txt", "topic\n");
+        world.git(["switch", "-q", "main"]);
+        world.commit_in(world.repo(), "src/login.txt", "main\n");
+    };
+    refused(&["merge", "in progress", "'main'"], |world, _| {
+        conflicting(world);
+        world.try_git(["merge", "topic"]).unwrap_err();
+    });
+    refused(&["cherry-pick", "in progress"], |world, _| {
+        conflicting(world);
+        world.try_git(["cherry-pick", "topic"]).unwrap_err();
+    });
+    refused(&["revert", "in progress"], |world, _| {
+        conflicting(world);
+        world.commit_in(world.repo(), "src/login.txt", "again\n");
+        world.try_git(["revert", "HEAD~1"]).unwrap_err();
+    });
+    refused_with(&["cleanup", "-y", "--into=main"], &["main"], |world, _| {
+        conflicting(world);
+        world.try_git(["rebase", "topic"]).unwrap_err();
+    });
+    refused_with(&["cleanup", "-y", "--into=main"], &["main"], |world, _| {
+        world.commit_in(world.repo(), "README.md", "two\n");
+        world.commit_in(world.repo(), "README.md", "three\n");
+        world.git(["bisect", "start", "HEAD", "HEAD~2"]);
+    });
+    refused(&["bisect", "main"], |world, _| {
+        world.git(["bisect", "start"]);
+    });
+}
+
+#[test]
+fn an_operation_in_progress_in_the_tasks_worktree() {
+    let conflict = |world: &World, worktree: &Path| {
+        world.commit_in(worktree, "src/login.txt", "theirs\n");
+        world.commit_in(world.repo(), "src/login.txt", "ours\n");
+    };
+    let git = |world: &World, worktree: &Path, words: &[&str]| {
+        let dir = worktree.to_str().unwrap();
+        let args = ["-C", dir].into_iter().chain(words.iter().copied());
+        world.try_git(args).unwrap_err();
+    };
+    refused(&["merge is in progress"], |world, worktree| {
+        conflict(world, worktree);
+        git(world, worktree, &["merge", "main"]);
+    });
+    refused(&["rebase is in progress"], |world, worktree| {
+        conflict(world, worktree);
+        git(world, worktree, &["rebase", "main"]);
+    });
+    refused(&["cherry-pick is in progress"], |world, worktree| {
+        conflict(world, worktree);
+        git(world, worktree, &["cherry-pick", "main"]);
+    });
+}
+
+#[test]
+fn a_locked_worktree_is_refused_with_its_reason() {
+    refused(
+        &["is locked: on a stick", "git worktree unlock '"],
+        |world, worktree| {
+            lock(world, worktree, &["--reason", "on a stick"]);
+        },
+    );
+    refused(
+        &["is locked", "git worktree unlock '"],
+        |world, worktree| {
+            lock(world, worktree, &[]);
+        },
+    );
+    // Also when its directory is not there: it may come back with its stick.
+    refused(&["locked"], |world, worktree| {
+        lock(world, worktree, &[]);
+        fs::rename(worktree, world.root().join("away")).unwrap();
+    });
+}
+
+fn lock(world: &World, worktree: &Path, reason: &[&str]) {
+    let args = ["worktree", "lock"].iter().chain(reason);
+    world.git(args.copied().chain([worktree.to_str().unwrap()]));
+}
+
+#[test]
+fn a_worktree_with_another_head() {
+    refused(
+        &["does not have 'feature/fix-login-", "switch feature/"],
+        |world, worktree| {
+            world.git_in(worktree, ["switch", "-q", "--detach"]);
+            world.commit_in(worktree, "agent.txt", "on no branch\n");
+        },
+    );
+    refused(&["does not have 'feature/fix-login-"], |world, worktree| {
+        world.git_in(worktree, ["switch", "-q", "-c", "other"]);
+        world.commit_in(worktree, "agent.txt", "on another branch\n");
+    });
+}
+
+#[test]
+fn a_worktree_that_git_does_not_know_any_more() {
+    refused(
+        &["is not a worktree of this repository"],
+        |world, worktree| {
+            fs::rename(worktree, world.root().join("away")).unwrap();
+            world.git(["worktree", "prune"]);
+            world.write(worktree.join("other.txt"), "somebody else's\n");
+        },
+    );
+}
+
+/// Nobody knows what was uncommitted in a directory that is not there: agreeing to the merge is not agreeing to that.
+#[test]
+fn a_worktree_whose_directory_is_gone_is_not_taken_for_clean() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (worktree, away) = (world.worktree(&id), world.root().join("away"));
+    world.write(worktree.join("staged.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    let before = world.snapshot();
+    fs::rename(&worktree, &away).unwrap();
+    let gone = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("gone").stderr_has("--discard");
+    world.assert_unchanged(&gone);
+    // It was only away: everything is as it was.
+    fs::rename(&away, &worktree).unwrap();
+    world.assert_unchanged(&before);
+    fs::rename(&worktree, &away).unwrap();
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_eq!(world.read(away.join("staged.txt")), "staged\n");
+    fs::remove_dir_all(&away).unwrap();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_repository_in_the_worktree() {
+    let nested = |world: &World, worktree: &Path| {
+        world.git_in(worktree, ["init", "-q", "inner"]);
+        world.commit_in(worktree.join("inner"), "work.txt", "only here\n");
+    };
+    refused(&["1 uncommitted file"], nested);
+    let commit = ["cleanup", "-y", "--commit"];
+    refused_with(&commit, &["'inner/' is a repository of its own"], nested);
+    // One without a commit, and one that is ignored, are repositories too.
+    refused(&["uncommitted"], |world, worktree| {
+        world.git_in(worktree, ["init", "-q", "inner"]);
+        world.write(worktree.join("inner/work.txt"), "only here\n");
+    });
+    let world = World::new();
+    let id = done_task(&world);
+    nested(&world, &world.worktree(&id));
+    let head = world.git_in(world.worktree(&id).join("inner"), ["rev-parse", "HEAD"]);
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    let kept = trash(&world, &id).join("inner");
+    assert_eq!(world.git_in(kept, ["rev-parse", "HEAD"]), head);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_branch_that_is_gone() {
+    let world = World::new();
+    let id = done_task(&world);
+    let branch = format!("refs/heads/feature/{id}");
+    world.git(["update-ref", "-d", &branch]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("is gone")
+        .stderr_has(&format!("git branch feature/{id} "));
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_task_that_does_not_exist_or_is_not_unique() {
+    let world = World::new();
+    let (one, two) = (done_task(&world), done_task(&world));
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "fix"]).run();
+    output
+        .code(1)
+        .stderr_has("ambiguous")
+        .stderr_has(&one)
+        .stderr_has(&two);
+    world
+        .flux(["cleanup", "nothing"])
+        .run()
+        .code(1)
+        .stderr_has(&one);
+    // Off a terminal and outside every task's worktree nobody can be asked which.
+    world
+        .flux(["cleanup"])
+        .run()
+        .code(2)
+        .stderr_has("which task?");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_record_that_cannot_be_read() {
+    let world = World::new();
+    let id = done_task(&world);
+    let blob = world.write("junk", "{\"version\": 99999");
+    let blob = world.git(["hash-object", "-w", blob.to_str().unwrap()]);
+    let tree = world.tools().join("tree");
+    fs::write(&tree, format!("100644 blob {blob}\ttask.json\n")).unwrap();
+    let made = world
+        .command("git")
+        .current_dir(world.repo())
+        .args(["mktree"])
+        .stdin(fs::File::open(tree).unwrap())
+        .output()
+        .unwrap();
+    let made = std::ffi::OsStr::from_bytes(made.stdout.trim_ascii_end()).to_owned();
+    world.git([
+        "update-ref".as_ref(),
+        format!("refs/flux/tasks/{id}").as_ref(),
+        made.as_os_str(),
+    ]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("the record of '{id}' cannot be read"));
+    world.assert_unchanged(&before);
+}

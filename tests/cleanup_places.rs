@@ -1,0 +1,304 @@
+//! Where a cleanup is called from, and where the work goes: from any directory of the repository, with the user on
+//! any branch, into any branch.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Cleans up from `dir`, without naming the task where that is its own worktree.
+#[track_caller]
+fn from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    let dir = prepare(&world, &worktree);
+    let args = ["cleanup", &id];
+    let args = if name_it { &args[..] } else { &args[..1] };
+    let output = world.flux(args).in_dir(&dir).run();
+    output.success();
+    let inside = dir.starts_with(&worktree);
+    let hint = format!(
+        "hint: this directory is gone: cd '{}'",
+        world.repo().display()
+    );
+    assert_eq!(output.stderr.contains(&hint), inside, "{output}");
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_is_cleaned_up_from_anywhere_in_the_repository() {
+    from(|world, _| world.repo(), true);
+    from(|world, _| world.repo().join("src"), true);
+    from(|world, _| world.repo().join(".git"), true);
+    from(|_, worktree| worktree.to_owned(), false);
+    from(|_, worktree| worktree.join("src"), false);
+}
+
+#[test]
+fn a_linked_worktree_of_the_users_is_where_the_user_stands() {
+    let world = World::new();
+    let id = done_task(&world);
+    let other = world.root().join("another worktree");
+    let add = [
+        "worktree",
+        "add",
+        "-q",
+        "-b",
+        "another",
+        other.to_str().unwrap(),
+    ];
+    world.git(add);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).in_dir(&other).run();
+    output.code(2).stderr_has("you are on 'another'");
+    world.assert_unchanged(&before);
+    world
+        .flux(["cleanup", "--into=main", &id])
+        .in_dir(&other)
+        .run()
+        .success();
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert!(!other.join("agent.txt").exists());
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_is_cleaned_up_from_the_worktree_of_another() {
+    let world = World::new();
+    let (one, two) = (done_task(&world), running_task(&world));
+    let output = world
+        .flux(["cleanup", &one, "--into", "main"])
+        .in_dir(world.worktree(&two))
+        .run();
+    output.success().has_not("this directory is gone");
+    assert_removed(&world, &one);
+    assert!(world.agent(&two).is_alive());
+    assert_eq!(world.read("agent.txt"), "one\n");
+    let status = world.flux(["status", "--json", &two]).run().json();
+    assert_eq!(status["state"], "running");
+}
+
+#[test]
+fn a_user_on_another_branch_has_to_say_where_the_work_goes() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(2)
+        .stderr_has(&format!(
+            "you are on 'topic', but '{id}' started from 'main'"
+        ))
+        .stderr_has(&format!("git flux cleanup {id} --into main"));
+    world.assert_unchanged(&before);
+    world.git(["switch", "-q", "--detach"]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(2)
+        .stderr_has("detached HEAD")
+        .stderr_has("--into main");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn into_merges_into_a_branch_that_is_checked_out_nowhere() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    world.write("loose.txt", "mine\n");
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    world.flux(["cleanup", "--into=main", &id]).run().success();
+    assert_merge_of(&world, &main, &tip);
+    // The user stays where the user was.
+    assert_eq!(world.git(["symbolic-ref", "HEAD"]), "refs/heads/topic");
+    assert_eq!(commit(&world, "HEAD"), main);
+    assert_eq!(world.git(["status", "--porcelain"]), "?? loose.txt");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn into_merges_into_another_branch_than_the_task_started_from() {
+    for name in ["topic", "refs/heads/topic"] {
+        let world = World::new();
+        let id = done_task(&world);
+        world.git(["switch", "-q", "-c", "topic"]);
+        let topic = world.commit_in(world.repo(), "topic.txt", "topic\n");
+        let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+        world.flux(["cleanup", "--into", name, &id]).run().success();
+        assert_eq!(commit(&world, "main"), main);
+        let parents = world.git(["log", "-1", "--format=%P", "topic"]);
+        assert_eq!(parents, format!("{topic} {tip}"));
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn what_is_no_branch_is_nothing_to_merge_into() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.git(["tag", "v1"]);
+    let head = commit(&world, "HEAD");
+    let own = format!("feature/{id}");
+    let before = world.snapshot();
+    for into in [
+        "nowhere",
+        "v1",
+        "HEAD",
+        &head,
+        "refs/tags/v1",
+        "",
+        "-x",
+        "main~0",
+    ] {
+        let output = world
+            .flux(["cleanup", "-y", &format!("--into={into}"), &id])
+            .run();
+        output
+            .code(1)
+            .stderr_has("there is no branch")
+            .stderr_has("hint: ");
+        world.assert_unchanged(&before);
+    }
+    let output = world.flux(["cleanup", "-y", "--into", &own, &id]).run();
+    output.code(1).stderr_has("cannot be merged into itself");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn the_branch_the_config_names_wins_over_the_one_the_task_started_from() {
+    let world = World::new();
+    let id = done_task(&world);
+    let main = commit(&world, "main");
+    world.git(["branch", "release"]);
+    world.git([
+        "config",
+        &format!("branch.feature/{id}.fluxInto"),
+        "release",
+    ]);
+    let output = world.flux(["cleanup", "--into=release", "-n", &id]).run();
+    output.success().stdout_has("into 'release'");
+    world.git(["switch", "-q", "release"]);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(world.git(["show", "release:agent.txt"]), "one");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_target_checked_out_in_another_worktree_gets_its_files_there() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let other = world.root().join("main is here");
+    world.git(["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
+    world.write(other.join("loose.txt"), "mine\n");
+    world
+        .flux(["cleanup", "--into", "main", &id])
+        .run()
+        .success();
+    assert_eq!(world.read(other.join("agent.txt")), "one\n");
+    assert_eq!(
+        world.git_in(&other, ["status", "--porcelain"]),
+        "?? loose.txt"
+    );
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert!(!world.repo().join("agent.txt").exists());
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_target_checked_out_in_another_worktree_is_refused_where_that_is_in_the_way() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let other = world.root().join("main is here");
+    world.git(["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
+    world.write(other.join("agent.txt"), "mine\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
+    output
+        .code(1)
+        .stderr_has("'agent.txt'")
+        .stderr_has(other.to_str().unwrap());
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    // Nor is a branch moved under a worktree that is not there: it would come back with all of this reversed.
+    fs::remove_file(other.join("agent.txt")).unwrap();
+    fs::rename(&other, world.root().join("away")).unwrap();
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
+    output.code(1).stderr_has("hint: ");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn a_task_that_started_on_a_detached_head_goes_where_it_is_told() {
+    let world = World::new();
+    world.git(["switch", "-q", "--detach"]);
+    let id = done_task(&world);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("did not start from a branch")
+        .stderr_has("--into <branch>");
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", "--into=main", &id]).run().success();
+    assert_eq!(world.git(["show", "main:agent.txt"]), "one");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_that_started_from_another_branch_goes_back_to_it() {
+    let world = World::new();
+    world.git(["branch", "topic"]);
+    world.behaviour("raw");
+    let id = world.flux(["run", "-q", "--base=topic", "Fix login"]).ok();
+    world.agent(&id).tell("commit one");
+    end_agent(&world, &id);
+    let main = commit(&world, "main");
+    let output = world.flux(["cleanup", &id]).run();
+    output.code(2).stderr_has("started from 'topic'");
+    world.flux(["cleanup", "--into=topic", &id]).run().success();
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(world.git(["show", "topic:agent.txt"]), "one");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_of_a_task_goes_back_to_that_task() {
+    let world = World::new();
+    let outer = working_task(&world);
+    world.behaviour("raw");
+    let run = ["run", "-q", "--name=inner", "Part of it"];
+    world.flux(run).in_dir(world.worktree(&outer)).ok();
+    world
+        .agent("inner")
+        .tell("sh echo inner >inner.txt; git add . && git commit -qm inner");
+    end_agent(&world, "inner");
+    let main = commit(&world, "main");
+    let output = world
+        .flux(["cleanup", "inner"])
+        .in_dir(world.worktree(&outer))
+        .run();
+    output.success();
+    assert_eq!(
+        world.read(world.worktree(&outer).join("inner.txt")),
+        "inner\n"
+    );
+    assert_eq!(commit(&world, "main"), main);
+    assert!(world.agent(&outer).is_alive());
+    end_agent(&world, &outer);
+    world.flux(["cleanup", &outer]).run().success();
+    assert_eq!(world.read("inner.txt"), "inner\n");
+    assert_removed(&world, &outer);
+}

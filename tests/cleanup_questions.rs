@@ -1,0 +1,379 @@
+//! What `git flux cleanup` asks on a terminal: every question with every answer, typed and read off the screen.
+
+use crate::cleanup::*;
+use crate::world::*;
+
+const UNCOMMITTED: &str = "What is to become of them?";
+const MESSAGE: &str = "Message";
+const STOP: &str = "Stop it?";
+const REMOVE: &str = "and remove";
+
+/// The keys that answer a question with "no more of this".
+const WAYS_OUT: [&str; 2] = ["Escape", "C-c"];
+
+/// A task with one commit and one uncommitted file, whose agent has ended.
+fn dirty_task(world: &World) -> String {
+    let id = done_task(world);
+    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
+    id
+}
+
+/// Asserts that the command on this terminal ended as one that was declined, with nothing changed.
+#[track_caller]
+fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    world.assert_unchanged(before);
+    // The shell is usable, and the cursor shows.
+    assert_eq!(terminal.ask("#{cursor_flag}"), "1");
+    terminal.command("echo still-$((40 + 2))");
+    terminal.wait_for_screen("still-42");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+/// Runs a cleanup on a terminal that is answered by `answers`: the text that is waited for, then the keys.
+#[track_caller]
+fn ask<'a>(world: &'a World, cols: u16, args: &str, answers: &[(&str, &[&str])]) -> Terminal<'a> {
+    let terminal = world.terminal(cols, 40);
+    terminal.command(&format!("git flux cleanup {args}"));
+    for (question, keys) in answers {
+        terminal.wait_for_screen(question);
+        for key in *keys {
+            terminal.keys([key]);
+        }
+    }
+    terminal
+}
+
+#[test]
+fn a_merge_is_asked_about_and_done_on_enter_or_y() {
+    for key in ["Enter", "y"] {
+        let world = World::new();
+        let id = done_task(&world);
+        let question = format!("Merge 1 commit of 'feature/{id}' into 'main', and remove '{id}'?");
+        let terminal = ask(&world, 150, &id, &[(&question, &[key])]);
+        assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_merge_that_is_declined_changes_nothing() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    for key in ["n", "Escape", "C-c", "q"] {
+        let terminal = ask(&world, 100, &id, &[(REMOVE, &[])]);
+        terminal.keys([key]);
+        declined(&world, &terminal, &before);
+    }
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn nothing_to_merge_is_said_in_the_question() {
+    let world = World::new();
+    let id = running_task(&world);
+    end_agent(&world, &id);
+    let question = format!("'feature/{id}' has nothing to merge. Remove '{id}'?");
+    let terminal = ask(&world, 100, &id, &[(&question, &["y"])]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn dropping_a_branch_is_asked_about_with_no_as_the_default() {
+    let world = World::new();
+    let id = done_task(&world);
+    let before = world.snapshot();
+    let args = format!("--discard-branch {id}");
+    let question = format!("Drop 'feature/{id}' without merging it");
+    for key in ["Enter", "n", "Escape", "C-c"] {
+        let terminal = ask(&world, 150, &args, &[(&question, &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let main = commit(&world, "main");
+    let terminal = ask(&world, 150, &args, &[(&question, &["y"])]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_eq!(commit(&world, "main"), main);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_running_agent_is_asked_about_with_no_as_the_default() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    for key in ["Enter", "n", "Escape", "C-c"] {
+        let terminal = ask(&world, 100, &id, &[(REMOVE, &["y"]), (STOP, &[key])]);
+        declined(&world, &terminal, &before);
+        assert!(world.agent(&id).is_alive(), "{key}");
+    }
+    let terminal = ask(&world, 100, &id, &[(REMOVE, &["y"]), (STOP, &["y"])]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(!world.agent(&id).is_alive());
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn yes_asks_nothing_about_a_clean_task() {
+    let world = World::new();
+    let id = working_task(&world);
+    let terminal = ask(&world, 100, &format!("-y {id}"), &[]);
+    assert_eq!(terminal.exit_code(), 0);
+    let screen = terminal.screen();
+    assert!(
+        !screen.contains(REMOVE) && !screen.contains(STOP),
+        "{screen}"
+    );
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn uncommitted_changes_are_shown_and_committed_with_the_message_offered() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    world.write(world.worktree(&id).join("agent.txt"), "one\ntwo\n");
+    let answers: [(&str, &[&str]); 3] = [
+        (UNCOMMITTED, &["Enter"]),
+        (MESSAGE, &["Enter"]),
+        (REMOVE, &["y"]),
+    ];
+    let terminal = ask(&world, 100, &id, &answers);
+    assert_eq!(terminal.exit_code(), 0);
+    let screen = terminal.wait_for_screen("has 2 uncommitted files:");
+    assert!(
+        screen.contains("M agent.txt") && screen.contains("?? loose.txt"),
+        "{screen}"
+    );
+    assert!(screen.contains("Merge 2 commits of"), "{screen}");
+    assert_eq!(
+        world.git(["log", "-1", "--format=%s", "main^2"]),
+        "WIP: Fix login"
+    );
+    assert_eq!(world.read("agent.txt"), "one\ntwo\n");
+    assert_eq!(world.read("loose.txt"), "loose\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn the_message_of_a_commit_can_be_changed() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let terminal = ask(
+        &world,
+        100,
+        &id,
+        &[(UNCOMMITTED, &["Enter"]), (MESSAGE, &[])],
+    );
+    terminal.wait_for_screen("WIP: Fix login");
+    terminal.text(", für alle").keys(["Enter"]);
+    terminal.wait_for_screen(REMOVE);
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0);
+    let subject = world.git(["log", "-1", "--format=%s", "main^2"]);
+    assert_eq!(subject, "WIP: Fix login, für alle");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn uncommitted_changes_can_be_discarded_into_the_trash() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Down", "Enter"]), (REMOVE, &["y"])];
+    let terminal = ask(&world, 100, &id, &answers);
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(!world.repo().join("loose.txt").exists());
+    assert_eq!(world.read(trash(&world, &id).join("loose.txt")), "loose\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn yes_still_asks_about_uncommitted_changes() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = world.snapshot();
+    let args = format!("-y {id}");
+    let terminal = ask(&world, 100, &args, &[(UNCOMMITTED, &["Up", "Enter"])]);
+    declined(&world, &terminal, &before);
+    let terminal = ask(&world, 100, &args, &[(UNCOMMITTED, &["Down", "Enter"])]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_eq!(world.read(trash(&world, &id).join("loose.txt")), "loose\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn every_way_out_of_the_questions_about_uncommitted_changes_changes_nothing() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = world.snapshot();
+    // "abort" is the last choice.
+    for keys in [
+        &["Down", "Down", "Enter"][..],
+        &["Escape"],
+        &["C-c"],
+        &["Down", "C-c"],
+        &["Down", "Escape"],
+    ] {
+        let terminal = ask(&world, 100, &id, &[(UNCOMMITTED, keys)]);
+        declined(&world, &terminal, &before);
+    }
+    // Having chosen to discard is not yet having done so.
+    for key in ["n", "Escape", "C-c"] {
+        let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Down", "Enter"]), (REMOVE, &[key])];
+        let terminal = ask(&world, 100, &id, &answers);
+        declined(&world, &terminal, &before);
+    }
+    for key in WAYS_OUT {
+        let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Enter"]), (MESSAGE, &[key])];
+        let terminal = ask(&world, 100, &id, &answers);
+        declined(&world, &terminal, &before);
+    }
+}
+
+#[test]
+fn declining_the_merge_after_choosing_to_commit_changes_nothing() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = world.snapshot();
+    for key in ["n", "Escape", "C-c"] {
+        let answers: [(&str, &[&str]); 3] = [
+            (UNCOMMITTED, &["Enter"]),
+            (MESSAGE, &["Enter"]),
+            (REMOVE, &[key]),
+        ];
+        let terminal = ask(&world, 100, &id, &answers);
+        declined(&world, &terminal, &before);
+    }
+}
+
+#[test]
+fn a_user_on_another_branch_is_told_where_the_work_goes() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let before = world.snapshot();
+    let question = "into 'main' (you are on 'topic')";
+    for key in ["n", "Escape", "C-c"] {
+        let terminal = ask(&world, 150, &id, &[(question, &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let topic = commit(&world, "topic");
+    let terminal = ask(&world, 150, &id, &[(question, &["y"])]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_eq!(commit(&world, "topic"), topic);
+    assert_eq!(world.git(["show", "main:agent.txt"]), "one");
+    assert_eq!(world.git(["symbolic-ref", "HEAD"]), "refs/heads/topic");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn yes_is_no_answer_to_where_the_work_goes() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let before = world.snapshot();
+    let args = format!("-y {id}");
+    let terminal = ask(
+        &world,
+        150,
+        &args,
+        &[("into 'main' (you are on 'topic')", &["n"])],
+    );
+    declined(&world, &terminal, &before);
+}
+
+#[test]
+fn without_a_task_named_one_is_picked() {
+    let world = World::new();
+    world.behaviour("raw");
+    for (name, file) in [("alpha", "one.txt"), ("beta", "two.txt")] {
+        world.flux(["run", "-q", "--name", name, "Fix login"]).ok();
+        let work = format!("sh echo x >{file}; git add . && git commit -qm {file}");
+        world.agent(name).tell(&work);
+        end_agent(&world, name);
+    }
+    let before = world.snapshot();
+    for key in WAYS_OUT {
+        let terminal = ask(&world, 100, "", &[("Which task to cleanup?", &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let terminal = ask(
+        &world,
+        100,
+        "",
+        &[("Which task to cleanup?", &["b", "e", "t"])],
+    );
+    terminal.keys(["Enter"]);
+    terminal.wait_for_screen("and remove 'beta'?");
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_removed(&world, "beta");
+    assert!(world.worktree("alpha").exists());
+    assert_eq!(world.read("two.txt"), "x\n");
+}
+
+#[test]
+fn every_question_can_be_answered_in_a_narrow_window() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = world.snapshot();
+    // Lines that wrap must not hide which choice is marked, nor leave copies of themselves at every key.
+    let terminal = ask(
+        &world,
+        40,
+        &id,
+        &[(UNCOMMITTED, &["Down", "Down", "Up", "Down", "Up"])],
+    );
+    wait_until("the second choice to be marked", || {
+        let screen = terminal.screen();
+        let marked = screen.lines().find(|line| line.starts_with('❯'));
+        marked.is_some_and(|line| line.contains("discard"))
+    });
+    let screen = terminal.screen();
+    assert_eq!(screen.matches(UNCOMMITTED).count(), 1, "{screen}");
+    assert_eq!(screen.matches("commit them all").count(), 1, "{screen}");
+    terminal.keys(["C-c"]);
+    declined(&world, &terminal, &before);
+
+    let answers: [(&str, &[&str]); 3] = [
+        (UNCOMMITTED, &["Enter"]),
+        (MESSAGE, &["Enter"]),
+        ("Merge 2 commits", &["y"]),
+    ];
+    let terminal = ask(&world, 40, &id, &answers);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert_eq!(world.read("loose.txt"), "loose\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_conflict_is_told_without_a_question() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    world.commit_in(world.repo(), "agent.txt", "ours\n");
+    let before = world.snapshot();
+    let terminal = ask(&world, 100, &id, &[]);
+    assert_eq!(terminal.exit_code(), 3);
+    assert!(
+        terminal.screen().contains("'agent.txt'"),
+        "{}",
+        terminal.screen()
+    );
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn what_stands_in_file_names_does_not_reach_the_terminal() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write(
+        world.worktree(&id).join("a\x1b]2;owned\x07\n\u{202e}b"),
+        "x",
+    );
+    let before = world.snapshot();
+    let terminal = ask(&world, 100, &id, &[(UNCOMMITTED, &["C-c"])]);
+    declined(&world, &terminal, &before);
+    assert_ne!(terminal.ask("#{pane_title}"), "owned");
+}

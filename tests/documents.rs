@@ -1,0 +1,271 @@
+//! README, man page and CI say what the program does: the help it prints and the settings it asks for are
+//! compared with them, in both directions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use crate::world::*;
+
+fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+pub(crate) fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The commands a reader is shown under `heading`: its first block in `sh`.
+#[track_caller]
+pub(crate) fn block(document: &str, heading: &str) -> String {
+    let section = document
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("there is no '{heading}'"))
+        .1;
+    let (_, rest) = section.split_once("\n```sh\n").expect("a block of shell");
+    rest.split_once("\n```").unwrap().0.to_owned()
+}
+
+/// The options of one command as `-x`, `--long`, each alone.
+type Options = BTreeSet<String>;
+
+/// The options that begin the lines of what `--help` prints.
+fn options_of_help(help: &str) -> Options {
+    let (_, options) = help.split_once("\nOptions:\n").expect("options");
+    let heads = options
+        .lines()
+        .map(str::trim_start)
+        .filter(|l| l.starts_with('-'));
+    // The explanation follows after two spaces; a value, in brackets, is not an option.
+    let names = heads.flat_map(|head| head.split("  ").next().unwrap().split([' ', ',', '[', '=']));
+    names
+        .filter(|name| name.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The commands of `git flux --help`.
+fn commands_of_help(help: &str) -> Vec<String> {
+    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
+    let lines = rest.lines().take_while(|line| !line.is_empty());
+    lines
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+/// The manual: its sections, each a list of lines in plain text with the macro in front.
+struct Manual(BTreeMap<String, Vec<String>>);
+
+impl Manual {
+    fn read() -> Self {
+        let mut sections: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut section = String::new();
+        for line in document("man/git-flux.1").lines() {
+            if let Some(name) = line.strip_prefix(".SH ") {
+                section = name.trim_matches('"').to_owned();
+            }
+            sections
+                .entry(section.clone())
+                .or_default()
+                .push(plain(line));
+        }
+        Self(sections)
+    }
+
+    #[track_caller]
+    fn section(&self, name: &str) -> &[String] {
+        let section = self.0.get(name);
+        section.unwrap_or_else(|| panic!("the manual has no section {name}"))
+    }
+
+    /// The names under which the commands are explained, each with its options: one set for all names of an option.
+    fn commands(&self) -> BTreeMap<String, Vec<Options>> {
+        let mut commands: BTreeMap<String, Vec<Options>> = BTreeMap::new();
+        let mut current = None;
+        for pair in self.section("COMMANDS").windows(2) {
+            if let Some(heading) = pair[1].strip_prefix(".SS \"git flux ") {
+                let name = heading.split([' ', '"']).next().unwrap();
+                current = Some(commands.entry(name.to_owned()).or_default());
+            } else if pair[0] == ".TP" {
+                let options = current.as_mut().expect("a command before its options");
+                options.push(tags(&pair[1]));
+            }
+        }
+        commands
+    }
+
+    /// What the entries of a section explain.
+    fn entries(&self, section: &str) -> Vec<&str> {
+        let lines = self.section(section).windows(2);
+        let tags = lines.filter(|pair| pair[0] == ".TP").map(|pair| &pair[1]);
+        tags.map(|tag| tag.strip_prefix(".B ").unwrap_or(tag))
+            .collect()
+    }
+}
+
+/// A line of roff without fonts and escapes.
+fn plain(line: &str) -> String {
+    let mut text = line.replace("\\-", "-").replace("\\(aq", "'");
+    for font in ["\\fB", "\\fI", "\\fR"] {
+        text = text.replace(font, "");
+    }
+    text
+}
+
+/// The options that one tag line names.
+fn tags(line: &str) -> Options {
+    let words = line.split([' ', ',', '[', '=']);
+    words
+        .filter(|word| word.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The keys that README's table of settings explains.
+fn keys_of_readme() -> BTreeSet<String> {
+    let readme = document("README.md");
+    let (_, table) = readme.split_once("\n## Settings\n").expect("the settings");
+    let rows = table
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+/// The keys that the sources ask for, in lower case.
+fn keys_of_sources() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for source in ["src/settings.rs", "src/store.rs"] {
+        let text = document(source);
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for literal in text.split('"').skip(1).step_by(2) {
+            let key = literal.to_lowercase().replace("{name}", "<agent>");
+            let words = key.split('.').collect::<Vec<_>>();
+            let own = match words.as_slice() {
+                ["flux", "<agent>", "command"] => true,
+                ["flux", name] => !name.is_empty() && name.chars().all(char::is_alphanumeric),
+                _ => false,
+            };
+            if own {
+                keys.insert(key);
+            } else if matches!(
+                key.as_str(),
+                "description" | "fluxtask" | "fluxinto" | "fluxagent"
+            ) {
+                keys.insert(format!("branch.<name>.{key}"));
+            }
+        }
+    }
+    keys
+}
+
+fn lower<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    keys.into_iter().map(str::to_lowercase).collect()
+}
+
+#[test]
+fn the_manual_explains_every_command_and_option_and_no_other() {
+    let world = World::without_repository("w");
+    let help = |args: &[&str]| world.flux(args).in_dir(world.root()).ok();
+    let top = help(&["--help"]);
+    let mut program: BTreeMap<String, Options> = BTreeMap::new();
+    for command in commands_of_help(&top) {
+        let mut options = options_of_help(&help(&[&command, "--help"]));
+        // Every command has it: explained once.
+        assert!(
+            options.remove("--help") && options.remove("-h"),
+            "{command}"
+        );
+        program.insert(command, options);
+    }
+    assert!(program.len() >= 6 && program["run"].contains("--agent"));
+    let manual = Manual::read().commands().into_iter();
+    let manual: BTreeMap<_, Options> = manual
+        .map(|(name, options)| (name, options.into_iter().flatten().collect()))
+        .collect();
+    assert_eq!(manual, program, "manual, program");
+
+    let explained: Options = Manual::read()
+        .entries("OPTIONS")
+        .into_iter()
+        .flat_map(tags)
+        .collect();
+    assert_eq!(explained, options_of_help(&top), "manual, program");
+}
+
+#[test]
+fn the_synopsis_names_every_command_and_option() {
+    let manual = Manual::read();
+    let synopsis = manual.section("SYNOPSIS").join("\n");
+    for (command, options) in manual.commands() {
+        let mut uses = synopsis.split("git flux ");
+        let usage = uses.find(|usage| usage.split([' ', '\n']).next() == Some(&command));
+        let usage = usage.unwrap_or_else(|| panic!("no use of '{command}'"));
+        let words: Vec<&str> = usage.split([' ', '[', ']', '=', '\n']).collect();
+        for names in options {
+            let named = names.iter().any(|name| words.contains(&name.as_str()));
+            assert!(named, "'{command}' has {names:?}, its synopsis not");
+        }
+    }
+}
+
+#[test]
+fn manual_and_readme_explain_every_setting_and_no_other() {
+    let sources = keys_of_sources();
+    assert!(
+        sources.contains("flux.agent") && sources.len() >= 8,
+        "{sources:?}"
+    );
+    let manual = Manual::read();
+    assert_eq!(
+        lower(manual.entries("CONFIGURATION")),
+        sources,
+        "manual, sources"
+    );
+    let readme = keys_of_readme();
+    assert_eq!(
+        lower(readme.iter().map(String::as_str)),
+        sources,
+        "README, sources"
+    );
+    // In the same spelling.
+    let spelled: BTreeSet<_> = manual.entries("CONFIGURATION").into_iter().collect();
+    assert_eq!(spelled, readme.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn the_manual_is_as_man_wants_it() {
+    let output = std::process::Command::new(require("mandoc"))
+        .args(["-Tlint", "-W", "warning"])
+        .arg(root().join("man/git-flux.1"))
+        .output()
+        .unwrap();
+    let found = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && found.is_empty(), "{found}");
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let command = block(&document("README.md"), "## Tests");
+    let ci = document(".ci/run");
+    let last = ci.lines().rfind(|line| !line.trim().is_empty());
+    assert_eq!(last, Some(command.as_str()));
+}
+
+#[test]
+fn every_file_of_tests_is_part_of_the_tests() {
+    let main = document("tests/main.rs");
+    let declared = |name: &str| main.lines().any(|line| line == format!("mod {name};"));
+    let mut files = 0;
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let code = path.is_dir() || path.extension().is_some_and(|e| e == "rs");
+        if code && name != "main" {
+            assert!(declared(name), "tests/main.rs does not have 'mod {name};'");
+            files += 1;
+        }
+    }
+    assert!(files >= 3);
+}
