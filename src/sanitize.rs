@@ -14,6 +14,21 @@ pub(crate) fn text(text: &str) -> String {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
+/// JSON, the same value: such characters can only stand in its strings.
+pub(crate) fn json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if harmful(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -44,6 +59,10 @@ mod tests {
         assert_eq!(
             line("a\x1b[31mb\u{9b}c\nd\te"),
             "a\\u{1b}[31mb\\u{9b}c\\u{a}d    e"
+        );
+        assert_eq!(
+            json("{\n\"a\": \"\u{9b}\u{e0041}\"}"),
+            "{\n\"a\": \"\\u009b\\udb40\\udc41\"}"
         );
         assert_eq!(text("a\nb\r\u{202e}"), "a\nb\\u{d}\\u{202e}");
         assert_eq!(line("größe 修复 🎯"), "größe 修复 🎯");

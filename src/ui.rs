@@ -12,6 +12,7 @@ use console::{Style, Term, measure_text_width};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::failure::{self, Failure};
 use crate::{interrupt, sanitize};
@@ -52,6 +53,14 @@ impl Ui {
     /// When standard output cannot be written. A reader that went away is no error to anybody.
     pub(crate) fn data(&self, line: impl Display) -> Result<()> {
         self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Prints data for programs, harmless should it reach a terminal.
+    ///
+    /// # Errors
+    /// As [`Ui::data`].
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
+        self.data(sanitize::json(&serde_json::to_string_pretty(value)?))
     }
 
     /// Prints data as it is.

@@ -44,7 +44,7 @@ impl Diff {
         let index = scratch.path().join("index");
         let untracked: Vec<_> = changes(&task.worktree, false)?
             .into_iter()
-            .filter(|change| change.untracked())
+            .filter(|change| change.untracked() && !change.is_repository())
             .collect();
         let mut git = vec![OsString::from("diff")];
         let known = worktree::index(flux.repo.common_dir(), &task.worktree)?;

@@ -63,7 +63,7 @@ impl List {
                     Row::Broken { id, error } => object::broken(id, error),
                 })
                 .collect();
-            return ui.data(serde_json::to_string_pretty(&objects)?);
+            return ui.json(&objects);
         }
         if self.porcelain {
             let mut lines = Lines::new(self.nul);

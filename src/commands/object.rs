@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::sanitize;
 use crate::task::{State, Status};
 
 /// The task object. Field names are stable; what is not known is `null`.
@@ -48,7 +49,7 @@ pub(super) fn broken(id: &str, error: &str) -> Value {
 }
 
 /// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
-/// empty one; `end` is a newline or, for any name whatever, NUL.
+/// empty one. With NUL as `end` every value is exact, with a newline it is harmless.
 #[derive(Debug)]
 pub(super) struct Lines {
     end: u8,
@@ -66,14 +67,12 @@ impl Lines {
     fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(key.as_bytes());
         self.bytes.push(b' ');
-        // A newline in a value would be another line; with -z it is itself.
-        let newline = self.end == b'\n';
-        for &byte in value.as_ref() {
-            if newline && byte == b'\n' {
-                self.bytes.extend_from_slice(b"\\n");
-            } else {
-                self.bytes.push(byte);
-            }
+        if self.end == b'\n' {
+            let text = String::from_utf8_lossy(value.as_ref());
+            self.bytes
+                .extend_from_slice(sanitize::line(&text).as_bytes());
+        } else {
+            self.bytes.extend_from_slice(value.as_ref());
         }
         self.bytes.push(self.end);
     }

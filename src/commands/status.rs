@@ -62,7 +62,7 @@ impl StatusOf {
                 .map(|f| json!({ "code": code(f), "path": f.path.to_string_lossy() }))
                 .collect();
             object["screen"] = json!(screen);
-            return flux.ui.data(serde_json::to_string_pretty(&object)?);
+            return flux.ui.json(&object);
         }
         show(&flux, &status, &files, screen.as_deref())
     }

@@ -1,7 +1,7 @@
 //! What differs in a worktree from its `HEAD`.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +20,11 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn untracked(&self) -> bool {
         self.code == *b"??"
+    }
+
+    /// Whether it is a repository of its own, which git does not look into.
+    pub(crate) fn is_repository(&self) -> bool {
+        self.untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
     }
 
     pub(crate) fn ignored(&self) -> bool {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Error, Result, anyhow};
+use signal_hook::consts::SIGPIPE;
 
 use crate::failure::Failure;
 use crate::interrupt;
@@ -179,7 +180,8 @@ impl Git {
         self.output().map(drop)
     }
 
-    /// Hands the terminal to it (a pager, an editor) and returns its exit code.
+    /// Hands the terminal to it (a pager) and returns its exit code. That the
+    /// reader left before the end is no failure.
     ///
     /// # Errors
     /// When it could not be started or was ended by a signal.
@@ -188,9 +190,11 @@ impl Git {
             .command
             .status()
             .map_err(|error| not_started(error, &self.name))?;
-        status
-            .code()
-            .ok_or_else(|| Failure::declined(String::new()).into())
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Ok(code),
+            (None, Some(SIGPIPE)) => Ok(0),
+            (None, _) => Err(Failure::declined(String::new()).into()),
+        }
     }
 }
 

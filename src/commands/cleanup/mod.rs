@@ -2,8 +2,6 @@
 
 mod words;
 
-use std::path::Path;
-
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -199,8 +197,11 @@ impl Cleanup {
                 }
             }
         };
-        let nested = |path: &Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if let Some(nested) = plan.uncommitted.iter().find(|change| nested(&change.path)) {
+        if let Some(nested) = plan
+            .uncommitted
+            .iter()
+            .find(|change| change.is_repository())
+        {
             return Err(Failure::new(format!(
                 "'{}' is a repository of its own, and cannot be committed here",
                 shown(&nested.path)

@@ -100,8 +100,7 @@ impl Run {
             );
         }
         if self.json {
-            let object = object::json(&report::status(&started));
-            flux.ui.data(serde_json::to_string_pretty(&object)?)?;
+            flux.ui.json(&object::json(&report::status(&started)))?;
         } else if self.quiet {
             flux.ui.data(&started.task.id)?;
         }
