@@ -39,15 +39,24 @@ impl Change {
 /// Everything uncommitted in the worktree at `dir`, whatever
 /// `status.showUntrackedFiles` says; with `ignored`, also ignored files.
 ///
-/// `git status --porcelain=v2 -z --untracked-files=all --ignore-submodules=none --no-renames`
+/// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
 ///
 /// # Errors
 /// When git fails or says something unknown: unknown is never clean.
 pub(crate) fn changes(dir: &Path, ignored: bool) -> Result<Vec<Change>> {
+    Ok(head_and_changes(dir, ignored)?.1)
+}
+
+/// The same with the commit that is checked out, seen by one process.
+///
+/// # Errors
+/// As [`changes`].
+pub(crate) fn head_and_changes(dir: &Path, ignored: bool) -> Result<(String, Vec<Change>)> {
     let mut args = vec![
         "status",
         "--porcelain=v2",
         "-z",
+        "--branch",
         "--untracked-files=all",
         "--ignore-submodules=none",
         "--no-renames",
@@ -55,7 +64,12 @@ pub(crate) fn changes(dir: &Path, ignored: bool) -> Result<Vec<Change>> {
     if ignored {
         args.push("--ignored=traditional");
     }
-    parse(&Git::reading(dir, args).output()?)
+    let out = Git::reading(dir, args).output()?;
+    let head = out
+        .split(|&b| b == 0)
+        .find_map(|record| record.strip_prefix(b"# branch.oid "));
+    let head = head.context("`git status` did not say what is checked out")?;
+    Ok((String::from_utf8_lossy(head).into_owned(), parse(&out)?))
 }
 
 fn parse(out: &[u8]) -> Result<Vec<Change>> {

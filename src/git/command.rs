@@ -6,8 +6,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, anyhow};
+use rand::RngExt as _;
 use signal_hook::consts::SIGPIPE;
 
 use crate::failure::Failure;
@@ -194,6 +197,26 @@ impl Git {
             (Some(code), _) => Ok(code),
             (None, Some(SIGPIPE)) => Ok(0),
             (None, _) => Err(Failure::declined(String::new()).into()),
+        }
+    }
+}
+
+/// Runs a command that looks at all worktrees, again if it fails: every such git
+/// dies while another one is half way through `git worktree add`, and no lock of
+/// ours keeps a stranger from that.
+///
+/// # Errors
+/// When it keeps failing for a second.
+pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+    let begun = Instant::now();
+    loop {
+        match git().output() {
+            Err(_) if begun.elapsed() < Duration::from_secs(1) => {
+                interrupt::check()?;
+                let pause = Duration::from_millis(10);
+                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
+            }
+            done => return done,
         }
     }
 }

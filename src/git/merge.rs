@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::command::failed;
+use super::command::{failed, patiently};
 use super::{Git, Lock, Repo, worktree};
 
 /// What merging a task's tip into its target would do.
@@ -195,7 +195,8 @@ pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
     let spec = format!("{tip}:refs/heads/{branch}");
     let (verb, options) = FETCH.split_at(1);
     let args = verb.iter().chain(&["--dry-run"]).chain(options).copied();
-    Git::reading(dir, args.chain([spec.as_str()])).run()
+    let args: Vec<&str> = args.chain([spec.as_str()]).collect();
+    patiently(|| Git::reading(dir, &args)).map(drop)
 }
 
 /// Commits everything in the worktree at `dir`, with hooks and signing as usual:

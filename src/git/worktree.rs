@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::command::patiently;
 use super::{Git, Lock};
 
 /// One entry of `git worktree list --porcelain -z`.
@@ -26,9 +27,8 @@ pub(crate) struct Worktree {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
-    Ok(parse(
-        &Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]).output()?,
-    ))
+    let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
+    Ok(parse(&patiently(git)?))
 }
 
 fn parse(out: &[u8]) -> Vec<Worktree> {
@@ -115,7 +115,7 @@ pub(crate) fn post_checkout(path: &Path, head: &str, lock: &Lock) -> Result<()> 
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
+fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
     // Twice: git itself locks a worktree that is being made.
     let args = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
     Git::new(common_dir, args.into_iter().chain([path.as_os_str()]))
@@ -207,17 +207,17 @@ pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -
     forget(common_dir, path, lock).map(|()| true)
 }
 
-/// Removes the entry of a worktree whose directory is gone: `git worktree remove --force --force <path>`.
+/// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn forget(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
-    let known = list(common_dir)?.iter().any(|entry| entry.path == path);
-    if known {
-        discard(common_dir, path, lock)
-    } else {
-        Ok(())
+    let removed = discard(common_dir, path, lock);
+    // git says the same of what it does not know and of what it cannot remove.
+    if removed.is_err() && list(common_dir)?.iter().all(|entry| entry.path != path) {
+        return Ok(());
     }
+    removed
 }
 
 /// Whether submodules were initialised in the worktree at `path`: their

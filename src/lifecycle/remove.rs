@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::failure::Failure;
-use crate::git::{Transaction, changes, refs};
+use crate::git::changes::head_and_changes;
+use crate::git::{Transaction, refs};
 use crate::interrupt;
 use crate::store;
 use crate::task::Phase;
@@ -37,7 +38,7 @@ pub(crate) enum Removed {
 /// When the agent does not end, or it cannot be told what it left.
 pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
     stop(flux, plan)?;
-    same(flux, plan)
+    same(plan)
 }
 
 /// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
@@ -111,15 +112,13 @@ fn moved_on(flux: &Flux, plan: &Plan) -> Result<Removed> {
 }
 
 /// Whether branch and working tree are what they were when the plan was made.
-fn same(flux: &Flux, plan: &Plan) -> Result<bool> {
-    let branch = refs::list(flux.repo.common_dir(), &[plan.task.branch_ref()])?;
-    if !branch
-        .iter()
-        .any(|r| r.name == plan.task.branch_ref() && r.oid == plan.tip)
-    {
-        return Ok(false);
+/// The worktree had the branch checked out then, so its commit is the branch's.
+fn same(plan: &Plan) -> Result<bool> {
+    if plan.missing {
+        return Ok(true);
     }
-    Ok(plan.missing || changes(&plan.task.worktree, false)? == plan.uncommitted)
+    let (head, changes) = head_and_changes(&plan.task.worktree, false)?;
+    Ok(head == plan.tip && changes == plan.uncommitted)
 }
 
 /// Asks the agent to end, and waits until it has.

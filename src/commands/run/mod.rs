@@ -124,7 +124,7 @@ impl Run {
         let head = worktrees
             .iter()
             .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
-        let (base, into) = self.base(flux, head.and_then(|entry| entry.branch.clone()))?;
+        let (base, into) = self.base(flux, &store, head.and_then(|entry| entry.branch.clone()))?;
 
         let agent_name = self
             .agent
@@ -217,7 +217,12 @@ impl Run {
     }
 
     /// The commit to start from, and the branch it is on: where the work goes back to.
-    fn base(&self, flux: &Flux, head: Option<String>) -> Result<(String, Option<String>)> {
+    fn base(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        head: Option<String>,
+    ) -> Result<(String, Option<String>)> {
         let rev = self.base.as_deref().unwrap_or("HEAD");
         let Some(base) = flux.repo.resolve(&[rev])?.remove(0) else {
             return Err(match &self.base {
@@ -230,6 +235,8 @@ impl Run {
         };
         let name = match &self.base {
             None => head,
+            // A tag of that name would come first; at the same commit it makes no difference.
+            Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
             Some(rev) => {
                 let args = [
                     "rev-parse",

@@ -1,0 +1,286 @@
+//! Many at once: runs, cleanups, agents and strangers that write the same repository.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::world::*;
+
+const MANY: usize = 20;
+
+/// Runs one command for each of `items`, all at once, and gives what they said in the same order.
+fn at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
+    let waiting = std::sync::Barrier::new(items.len());
+    thread::scope(|scope| {
+        let start = |item| {
+            let (waiting, run) = (&waiting, &run);
+            scope.spawn(move || {
+                waiting.wait();
+                run(item)
+            })
+        };
+        let threads: Vec<_> = items.iter().map(start).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    })
+}
+
+/// Asserts that every one succeeded, and shows all that did not.
+#[track_caller]
+fn all_succeed(outputs: &[Output]) {
+    let failed: Vec<String> = outputs
+        .iter()
+        .filter(|output| output.code != Some(0))
+        .map(ToString::to_string)
+        .collect();
+    let count = failed.len();
+    assert!(failed.is_empty(), "{count} failed:\n{}", failed.join("\n"));
+}
+
+/// A repository made by `git init` with these options.
+fn world_of(options: &[&str]) -> World {
+    let world = World::without_repository("flux world");
+    std::fs::create_dir(world.repo()).unwrap();
+    world.git(["init", "-q"].iter().chain(options));
+    world.fill(&world.repo());
+    world
+}
+
+/// Twenty tasks come and go, all at once.
+#[track_caller]
+fn many_come_and_go(world: &World) {
+    world.behaviour("raw");
+    let before = world.git(["rev-parse", "main"]);
+    let numbers: Vec<usize> = (1..=MANY).collect();
+    let outputs = at_once(&numbers, |n| {
+        world
+            .flux(["run", "-q", &format!("Task {n} of many")])
+            .run()
+    });
+    all_succeed(&outputs);
+    let ids: Vec<String> = outputs
+        .iter()
+        .map(|output| output.stdout.trim_end().to_owned())
+        .collect();
+    assert_whole(world, &ids, &before);
+    for (n, id) in ids.iter().enumerate() {
+        let prompt = world.agent(id).prompt();
+        let task = format!("Task {} of many", n + 1);
+        assert!(String::from_utf8_lossy(&prompt).contains(&task), "{id}");
+    }
+
+    for id in &ids {
+        world.commit_in(world.worktree(id), &format!("{id}.txt"), id);
+    }
+    let outputs = at_once(&ids, |id| world.flux(["cleanup", "-y", id]).run());
+    all_succeed(&outputs);
+    for id in &ids {
+        assert_eq!(world.read(format!("{id}.txt")), *id);
+        assert!(!world.worktree(id).exists(), "the worktree of {id} is left");
+    }
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    let merged = world.git([
+        "rev-list",
+        "--count",
+        "--no-merges",
+        "main",
+        &format!("^{before}"),
+    ]);
+    assert_eq!(merged, MANY.to_string());
+    assert_nothing_left(world);
+    world.git(["fsck", "--strict"]);
+}
+
+/// Asserts that these tasks are there, each with all that belongs to it, and no other.
+#[track_caller]
+fn assert_whole(world: &World, ids: &[String], base: &str) {
+    let tasks = world.flux(["list", "--json"]).run();
+    tasks.success();
+    let tasks = tasks.json();
+    let tasks = tasks.as_array().unwrap();
+    assert_eq!(tasks.len(), ids.len());
+    let worktrees = world.git(["worktree", "list", "--porcelain"]);
+    for id in ids {
+        let task = tasks.iter().find(|task| task["id"] == id.as_str());
+        let task = task.unwrap_or_else(|| panic!("{id} is not listed"));
+        assert_eq!(task["state"], "running", "{task}");
+        assert_eq!(task["base"], base);
+        let branch = format!("branch refs/heads/feature/{id}\n");
+        assert!(format!("{worktrees}\n").contains(&branch), "{id}");
+        let section = format!("branch.feature/{id}.fluxTask");
+        assert_eq!(world.git(["config", "--local", &section]), *id);
+        assert_eq!(world.git(["rev-parse", &format!("feature/{id}")]), base);
+        let of_base = format!("refs/flux/base/{id}");
+        assert_eq!(world.git(["rev-parse", &of_base]), base);
+        let status = ["--no-optional-locks", "status", "--porcelain"];
+        assert_eq!(world.git_in(world.worktree(id), status), "");
+        let files = world.git_in(world.worktree(id), ["ls-files"]);
+        assert_eq!(files, ".gitignore\nREADME.md\nsrc/login.txt");
+        assert_eq!(world.agent(id).wait_started().starts(), 1);
+    }
+    assert_eq!(worktrees.matches("worktree /").count(), ids.len() + 1);
+    let panes = world.tmux(["list-panes", "-a"]);
+    assert_eq!(panes.lines().count(), ids.len());
+}
+
+/// Asserts that no task is there, and nothing of one but the archive.
+#[track_caller]
+fn assert_nothing_left(world: &World) {
+    let refs = world.git(["for-each-ref", "--format=%(refname)"]);
+    let left = |name: &&str| *name != "refs/heads/main" && !name.starts_with("refs/flux/archive/");
+    assert_eq!(refs.lines().find(left), None);
+    assert_eq!(world.git(["worktree", "list"]).lines().count(), 1);
+    let config = world.read(".git/config");
+    assert!(!config.contains("feature/"), "{config}");
+    for dir in [".git/flux/run", ".git/worktrees"] {
+        let entries = std::fs::read_dir(world.repo().join(dir))
+            .into_iter()
+            .flatten();
+        assert_eq!(entries.count(), 0, "in {dir}");
+    }
+    assert_eq!(world.try_tmux(["list-panes", "-a"]), None);
+}
+
+#[test]
+fn twenty_tasks_start_at_once_and_are_cleaned_up_at_once() {
+    many_come_and_go(&World::new());
+}
+
+#[test]
+fn twenty_tasks_come_and_go_in_a_reftable_repository() {
+    many_come_and_go(&world_of(&["--ref-format=reftable"]));
+}
+
+#[test]
+fn twenty_tasks_come_and_go_in_a_sha256_repository() {
+    many_come_and_go(&world_of(&["--object-format=sha256"]));
+}
+
+/// Twenty runs want the same name.
+#[track_caller]
+fn one_gets_the_name(world: &World) {
+    world.behaviour("raw");
+    let base = world.git(["rev-parse", "main"]);
+    let numbers: Vec<usize> = (1..=MANY).collect();
+    let outputs = at_once(&numbers, |n| {
+        let task = format!("Wanted by {n}");
+        world.flux(["run", "-q", "--name", "wanted", &task]).run()
+    });
+    let winners: Vec<usize> = (0..MANY).filter(|n| outputs[*n].code == Some(0)).collect();
+    for (n, output) in outputs.iter().enumerate() {
+        if !winners.contains(&n) {
+            output.code(1);
+            output.stderr_has("'wanted' exists already").stdout_is("");
+            output.stderr_has("hint: git flux attach wanted");
+        }
+    }
+    assert_eq!(winners.len(), 1, "exactly one wins");
+    assert_whole(world, &["wanted".to_owned()], &base);
+    let prompt = world.agent("wanted").prompt();
+    let task = format!("Wanted by {}", winners[0] + 1);
+    assert!(String::from_utf8_lossy(&prompt).contains(&task));
+    let runs = std::fs::read_dir(world.repo().join(".git/flux/run")).unwrap();
+    assert_eq!(runs.count(), 1);
+    world.flux(["cleanup", "-y", "wanted"]).run().success();
+    assert_nothing_left(world);
+}
+
+#[test]
+fn one_of_twenty_runs_gets_the_name() {
+    one_gets_the_name(&World::new());
+}
+
+#[test]
+fn one_of_twenty_runs_gets_the_name_in_a_reftable_repository() {
+    one_gets_the_name(&world_of(&["--ref-format=reftable"]));
+}
+
+#[test]
+fn one_of_many_cleanups_of_a_task_removes_it() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
+    let outputs = at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
+    let winners = outputs.iter().filter(|output| output.code == Some(0));
+    assert_eq!(winners.count(), 1, "exactly one removes it");
+    for output in outputs.iter().filter(|output| output.code != Some(0)) {
+        output.code(1).stderr_has("error: ");
+    }
+    assert_eq!(world.read("fix.txt"), "work\n");
+    assert_nothing_left(&world);
+}
+
+#[test]
+fn readers_take_no_lock_from_an_agent_that_commits() {
+    let world = &World::new();
+    // Every failure of the agent's git is noted beside its other records.
+    world.behaviour(
+        "sh for n in $(seq 60); do echo $n >>agent.txt; git add agent.txt || echo add >>\"$dir/failed\"; \
+         git commit -q -m $n || echo commit >>\"$dir/failed\"; done",
+    );
+    world.flux(["run", "-q", "--name", "busy", "Be busy"]).ok();
+    let records = world.tools().join("agent/busy");
+    let done = &|| records.join("done").exists();
+    let readers: [&[&str]; 3] = [&["list"], &["status", "busy"], &["list", "--json"]];
+    thread::scope(|scope| {
+        for args in readers {
+            scope.spawn(move || {
+                while !done() {
+                    world.flux(args).run().success();
+                }
+            });
+        }
+        scope.spawn(|| {
+            for n in 1..=3 {
+                world
+                    .flux(["run", "-q", "--name", &format!("beside-{n}"), "Beside"])
+                    .run()
+                    .success();
+            }
+        });
+    });
+    for id in world.started_agents() {
+        world.agent(&id).wait_first_done();
+        let failed = world.tools().join("agent").join(&id).join("failed");
+        assert!(!failed.exists(), "a git of {id} failed");
+    }
+    let commits = world.git(["rev-list", "--count", "main..feature/busy"]);
+    assert_eq!(commits, "60");
+}
+
+#[test]
+fn runs_beside_strangers_that_write_the_configuration_succeed() {
+    let world = World::new();
+    world.behaviour("raw");
+    let base = world.git(["rev-parse", "main"]);
+    let over = AtomicBool::new(false);
+    let ids: Vec<String> = (1..=6).map(|n| format!("task-{n}")).collect();
+    thread::scope(|scope| {
+        let writers: Vec<_> = (1..=12)
+            .map(|n| {
+                let (world, over) = (&world, &over);
+                scope.spawn(move || {
+                    let key = format!("branch.stranger-{n}.note");
+                    let mut written = 0;
+                    // Strangers do not wait for the lock: they fail, and we try again for them.
+                    while !over.load(Ordering::Relaxed) || written == 0 {
+                        let value = (written + 1).to_string();
+                        if world.try_git(["config", "--local", &key, &value]).is_ok() {
+                            written += 1;
+                        }
+                    }
+                    (key, written)
+                })
+            })
+            .collect();
+        let outputs = at_once(&ids, |id| {
+            world.flux(["run", "-q", "--name", id, "Fix it"]).run()
+        });
+        over.store(true, Ordering::Relaxed);
+        all_succeed(&outputs);
+        for writer in writers {
+            let (key, written) = writer.join().unwrap();
+            assert_eq!(world.git(["config", "--local", &key]), written.to_string());
+        }
+    });
+    assert_whole(&world, &ids, &base);
+}

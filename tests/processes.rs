@@ -1,0 +1,171 @@
+//! How many processes a command starts: what makes it slow on every machine, so it is counted and bounded.
+
+use crate::world::*;
+
+/// Counts the calls that `command` makes, and shows them where there are too many.
+#[track_caller]
+fn at_most(world: &World, git: usize, tmux: usize, command: Flux<'_>) {
+    world.shim();
+    world.clear_calls();
+    command.run().success();
+    let calls = world.calls();
+    let count = |program: &str| calls.iter().filter(|call| call.program == program).count();
+    let lines: Vec<String> = calls.iter().map(Call::line).collect();
+    let (gits, tmuxes) = (count("git"), count("tmux"));
+    assert!(gits > 0, "no call of git was seen");
+    assert!(
+        gits <= git && tmuxes <= tmux,
+        "{gits} of at most {git} git and {tmuxes} of at most {tmux} tmux processes:\n{}",
+        lines.join("\n")
+    );
+}
+
+/// A task with one commit, whose agent runs.
+fn task(world: &World, name: &str) {
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", name, "Fix it"]).ok();
+    world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
+}
+
+/// The same, with an agent that has ended.
+fn ended(world: &World, name: &str) {
+    task(world, name);
+    world.agent(name).tell("exit 0");
+    let exit = world.repo().join(".git/flux/run").join(name).join("exit");
+    wait_until("the agent's end to be noted", || exit.exists());
+}
+
+/// Starts a server, and gives the environment of its first pane.
+fn inside(world: &World) -> [(&'static str, String); 2] {
+    world.tmux(["new-session", "-d", "-s", "mine", "-x", "200", "-y", "50"]);
+    let tmux = world.tmux(["display-message", "-p", "#{socket_path},#{pid},0"]);
+    [("TMUX", tmux), ("TMUX_PANE", "%0".to_owned())]
+}
+
+fn run(world: &World) -> Flux<'_> {
+    world.behaviour("raw");
+    world.flux(["run", "Fix it"])
+}
+
+#[test]
+fn a_run_without_a_server_starts_few_processes() {
+    let world = World::new();
+    at_most(&world, 12, 3, run(&world));
+}
+
+#[test]
+fn a_run_with_a_server_starts_few_processes() {
+    let world = World::new();
+    world.tmux(["new-session", "-d", "-s", "mine"]);
+    at_most(&world, 12, 3, run(&world));
+}
+
+#[test]
+fn a_run_inside_tmux_starts_few_processes() {
+    let world = World::new();
+    let [tmux, pane] = inside(&world);
+    at_most(
+        &world,
+        12,
+        3,
+        run(&world).env(tmux.0, &tmux.1).env(pane.0, &pane.1),
+    );
+    assert_eq!(world.tmux(["list-panes", "-t", "%0"]).lines().count(), 2);
+}
+
+#[test]
+fn a_run_in_a_window_starts_few_processes() {
+    let world = World::new();
+    let [tmux, pane] = inside(&world);
+    let run = world.flux(["run", "--window", "Fix it"]);
+    at_most(&world, 12, 3, run.env(tmux.0, &tmux.1).env(pane.0, &pane.1));
+}
+
+#[test]
+fn a_run_with_options_starts_few_processes() {
+    let world = World::new();
+    world.write("changed.txt", "not committed\n");
+    world.behaviour("raw");
+    let args = [
+        "run", "--base", "main", "--name", "fix", "--json", "--agent", "claude", "Fix it",
+    ];
+    at_most(&world, 12, 3, world.flux(args));
+}
+
+#[test]
+fn a_list_starts_one_status_for_each_task() {
+    let world = World::new();
+    world.behaviour("raw");
+    at_most(&world, 3, 1, world.flux(["list"]));
+    for tasks in [1, 5] {
+        for n in 1..=tasks {
+            let name = format!("task-{n}");
+            if !world.worktree(&name).exists() {
+                task(&world, &name);
+            }
+        }
+        for format in ["--json", "--porcelain", "--everywhere"] {
+            at_most(&world, 3 + tasks, 1, world.flux(["list", format]));
+        }
+        at_most(&world, 3 + tasks, 1, world.flux(["list"]));
+        let statuses = |call: &Call| call.args.iter().any(|arg| arg == "status");
+        let calls = world.calls();
+        assert_eq!(calls.iter().filter(|call| statuses(call)).count(), tasks);
+    }
+}
+
+#[test]
+fn a_status_starts_few_processes() {
+    let world = World::new();
+    task(&world, "fix");
+    at_most(&world, 12, 4, world.flux(["status", "fix"]));
+}
+
+#[test]
+fn an_attach_starts_few_processes() {
+    let world = World::new();
+    task(&world, "fix");
+    task(&world, "other");
+    world.shim();
+    world.clear_calls();
+    let terminal = world.terminal(100, 30);
+    terminal.command("git-flux attach fix");
+    terminal.wait_for_screen("fake agent ready");
+    let calls = world.calls();
+    let lines: Vec<String> = calls.iter().map(Call::line).collect();
+    let count = |program: &str| calls.iter().filter(|call| call.program == program).count();
+    assert!(
+        lines.iter().any(|line| line.contains("attach-session")),
+        "{lines:?}"
+    );
+    assert!(count("git") <= 12 && count("tmux") <= 4, "{lines:#?}");
+}
+
+#[test]
+fn a_cleanup_of_a_clean_task_starts_few_processes() {
+    let world = World::new();
+    ended(&world, "fix");
+    at_most(&world, 12, 4, world.flux(["cleanup", "fix"]));
+    assert!(world.repo().join("fix.txt").exists());
+}
+
+#[test]
+fn a_cleanup_into_a_branch_that_moved_starts_few_processes() {
+    let world = World::new();
+    ended(&world, "fix");
+    world.commit_in(world.repo(), "moved.txt", "main moved\n");
+    at_most(&world, 12, 4, world.flux(["cleanup", "fix"]));
+    assert!(world.repo().join("fix.txt").exists());
+}
+
+#[test]
+fn a_cleanup_that_stops_the_agent_starts_few_processes() {
+    let world = World::new();
+    task(&world, "fix");
+    at_most(&world, 12, 4, world.flux(["cleanup", "fix", "--yes"]));
+    assert!(world.repo().join("fix.txt").exists());
+    task(&world, "more");
+    world.commit_in(world.repo(), "moved.txt", "main moved\n");
+    at_most(&world, 12, 4, world.flux(["cleanup", "more", "--yes"]));
+    assert!(world.repo().join("more.txt").exists());
+}
