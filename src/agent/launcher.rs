@@ -85,6 +85,18 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Becomes the user's shell in `worktree`: for a task whose agent has ended.
+///
+/// # Errors
+/// When the worktree is gone, or the shell cannot be started.
+pub(crate) fn shell(worktree: &Path) -> Result<()> {
+    env::set_current_dir(worktree)
+        .with_context(|| format!("could not enter '{}'", worktree.display()))?;
+    let shell = super::shell();
+    Err(Command::new(&shell).exec())
+        .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
+}
+
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -300,7 +312,8 @@ impl Job {
         if self.launch.shown.is_some() && exit.error.is_none() {
             return Ok(());
         }
-        Err(self.command(&self.launch.shell).arg("-l").exec()).with_context(|| {
+        // No login shell: its profile would undo the environment that was carried here.
+        Err(self.command(&self.launch.shell).exec()).with_context(|| {
             let shell = self.launch.shell.as_bytes();
             format!("could not start '{}'", String::from_utf8_lossy(shell))
         })

@@ -8,13 +8,11 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use super::{candidates, choose, settled, status::readable, ui};
-use crate::agent::Agent;
-use crate::agent::launch::Launch;
 use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::{Flux, observe::Panes};
 use crate::store::{self, Stored};
-use crate::task::{Target, Task};
+use crate::task::{Layout, Target, Task};
 use crate::tmux::{pane, target};
 use crate::ui::shown;
 
@@ -62,18 +60,14 @@ fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
         return Err(Failure::declined(String::new()).into());
     }
     let lock = flux.lock_task(id)?;
-    let run = flux.run_dir(id);
     let name = target::session_name(&flux.repo.project(), id);
-    let place = target::choose(Some(crate::task::Layout::Session), false, name)?;
-    let agent = Agent::find("shell", None).context("there is no agent 'shell'")?;
-    let program = agent.program().context("your shell is not on PATH")?;
-    let prompt = store::prompt(&flux.repo, &stored.oid)?;
-    let launch = Launch::new(task, &agent, &program, &[], &prompt, flux.repo.home(), &run);
-    run.begin_again()?;
-    run.write_launch(&launch, &prompt)?;
-    let launcher = std::env::current_exe().context("could not tell where git flux itself is")?;
-    let file = run.launch();
-    let argv = [launcher.as_os_str(), OsStr::new("__run"), file.as_os_str()];
+    let place = target::choose(Some(Layout::Session), false, name)?;
+    let program = std::env::current_exe().context("could not tell where git flux itself is")?;
+    let argv = [
+        program.as_os_str(),
+        OsStr::new("__shell"),
+        task.worktree.as_os_str(),
+    ];
     let opened = target::open(
         &place,
         id,
@@ -82,6 +76,7 @@ fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
         &argv,
         &lock,
     )?;
+    // How the agent ended stays known: a shell is no agent.
     let task = task.running_in(Some(opened.target.clone()));
     store::advance(
         &flux.repo,

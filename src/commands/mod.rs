@@ -28,14 +28,7 @@ use crate::ui::Ui;
 /// in which an agent works on it. When the work is done, 'git flux cleanup'
 /// merges it back and removes everything.
 #[derive(Debug, Parser)]
-#[command(
-    name = "git-flux",
-    bin_name = "git flux",
-    version,
-    propagate_version = false,
-    infer_subcommands = false,
-    disable_help_subcommand = true
-)]
+#[command(name = "git-flux", bin_name = "git flux", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -55,6 +48,12 @@ enum Command {
         /// The launch file
         file: PathBuf,
     },
+    /// Be a shell in a task's worktree
+    #[command(name = "__shell", hide = true)]
+    Shell {
+        /// The worktree
+        worktree: PathBuf,
+    },
 }
 
 impl Cli {
@@ -72,6 +71,7 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Launcher { file }) => launcher::run(&file),
+            Some(Command::Shell { worktree }) => launcher::shell(&worktree),
         }
     }
 }

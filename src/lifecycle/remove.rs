@@ -147,10 +147,17 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Closes the pane we stand in: the very last thing.
+/// Closes the pane we stand in: the very last thing. What was said on it goes
+/// with it, so the client is told in a line.
+///
+/// # Errors
+/// When tmux refuses.
 pub(crate) fn leave(plan: &Plan) -> Result<()> {
     match (&plan.task.target, plan.inside) {
-        (Some(target), true) => pane::kill(target),
+        (Some(target), true) => {
+            pane::notice(target, &format!("git flux: removed '{}'", plan.task.id));
+            pane::kill(target)
+        }
         _ => Ok(()),
     }
 }

@@ -136,6 +136,15 @@ pub(crate) fn kill(target: &Target) -> Result<()> {
         .run()
 }
 
+/// Shows `message`, which holds no format, to whoever watches the pane:
+/// `tmux display-message`. That nobody does is no error.
+pub(crate) fn notice(target: &Target, message: &str) {
+    let told = Tmux::on(&target.socket, "display-message")
+        .args(["-t", &target.pane, message])
+        .run();
+    drop(told);
+}
+
 /// Whether we were started in this pane: by its user, or by the agent itself.
 pub(crate) fn is_ours(target: &Target) -> bool {
     let Ok(tmux) = env::var("TMUX") else {

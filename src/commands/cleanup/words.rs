@@ -44,9 +44,13 @@ pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) ->
         },
     }
     say(format!(
-        "would remove the worktree '{}', the branch '{}' and the pane",
+        "would remove the worktree '{}', the branch '{}' and the {}",
         shown(&plan.task.worktree),
-        plan.task.branch
+        plan.task.branch,
+        plan.task
+            .target
+            .as_ref()
+            .map_or("record", |target| target.kind.name())
     ))?;
     flux.ui.status("Nothing was done.");
     Ok(())

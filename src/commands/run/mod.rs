@@ -109,7 +109,7 @@ impl Run {
         }
         if !self.json && !self.quiet {
             flux.ui
-                .bytes(report::started(&flux, &started, &short).as_bytes())?;
+                .bytes(report::started(&flux, &start_of, &started, &short).as_bytes())?;
         }
         if self.attach {
             return pane::attach(&started.opened.target);

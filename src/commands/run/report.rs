@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 
+use crate::agent::Prompt;
 use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::lifecycle::Flux;
@@ -122,7 +123,7 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
 }
 
 /// The report of a started task.
-pub(super) fn started(flux: &Flux, started: &Started, short: &str) -> String {
+pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str) -> String {
     let emoji = flux.ui.emoji();
     let sign = |sign: &str| {
         if emoji {
@@ -166,11 +167,17 @@ pub(super) fn started(flux: &Flux, started: &Started, short: &str) -> String {
         ),
         Layout::Pane | Layout::Window => String::new(),
     };
+    let what = match plan.agent.prompt {
+        Prompt::Shown => "Your shell waits there, with the task on its screen.",
+        Prompt::AfterDashes | Prompt::Last => {
+            "The agent is working on your task in the background."
+        }
+    };
     let worktree = shown(&task.worktree);
     let branch = sanitize::line(&task.branch);
     format!(
         "{}Flux Capacitor Session Created!\n\n  Task ID: {id}\n  {place}\n  Worktree: {worktree}\n  Branch: {branch}\n\n\
-         {attach}\n\nThe agent is working on your task in the background.\n{tip}\nWhen complete: git flux cleanup {short}\n",
+         {attach}\n\n{what}\n{tip}\nWhen complete: git flux cleanup {short}\n",
         sign("🎯")
     )
 }
