@@ -95,6 +95,8 @@ impl Plan {
         };
         let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
         let abroad = !missing && device(&task.worktree)? != device(flux.repo.common_dir())?;
+        // Whether tmux answers is settled before anything is stopped.
+        observe::Panes::of(std::iter::once(&task))?;
         let inside = task.target.as_ref().is_some_and(pane::is_ours);
         Ok(Self {
             tip: tip.to_owned(),

@@ -92,7 +92,12 @@ fn taken(flux: &Flux, task: &Task, run: &RunDir, error: Error) -> Result<Error> 
     if existing.iter().any(|r| r.name == names[1]) {
         return Ok(branch_exists(&task.branch).into());
     }
-    Ok(error)
+    let full = disk_full(&error, &[flux.repo.common_dir()]);
+    let failure = Failure::new(format!(
+        "could not start '{}'; nothing was left behind",
+        task.id
+    ));
+    Ok(error.context(full.into_iter().fold(failure, Failure::hint)))
 }
 
 /// The refusal of an id that is taken.

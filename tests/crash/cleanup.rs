@@ -1,0 +1,170 @@
+//! Faults in `git flux cleanup`, for every way a task can be when it is cleaned up.
+
+use super::matrix::{ID, Scenario};
+use super::run::own_work;
+use super::settled::{End, Kept, own_changes};
+use crate::world::*;
+
+/// A task with a commit and an ignored file, whose agent runs; the user has changes of their own.
+fn task(world: &World) -> Kept {
+    world.behaviour("raw");
+    own_work(world);
+    world
+        .flux(["run", "-q", "--name", ID, "Fix the login"])
+        .ok();
+    let worktree = world.worktree(ID);
+    let commit = world.commit_in(&worktree, "agent.txt", "work\n");
+    world.write(worktree.join(".env"), "SECRET=1\n");
+    Kept {
+        commits: vec![commit],
+        files: vec![(".env", b"SECRET=1\n".to_vec())],
+        own: own_changes(world),
+        ..Kept::default()
+    }
+}
+
+/// The same, with an agent that has ended.
+fn ended(world: &World) -> Kept {
+    let kept = task(world);
+    world.agent(ID).tell("exit 0");
+    let exit = world.repo().join(".git/flux/run").join(ID).join("exit");
+    wait_until("the agent's end to be noted", || exit.exists());
+    kept
+}
+
+/// The same, with uncommitted work of every kind.
+fn dirty(world: &World) -> Kept {
+    let mut kept = ended(world);
+    let worktree = world.worktree(ID);
+    world.write(worktree.join("src/login.txt"), "one\ntwo\nthree\nfour\n");
+    world.write(worktree.join("new file.txt"), "untracked\n");
+    world.write(worktree.join("staged.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    kept.files.extend([
+        ("src/login.txt", b"one\ntwo\nthree\nfour\n".to_vec()),
+        ("new file.txt", b"untracked\n".to_vec()),
+        ("staged.txt", b"staged\n".to_vec()),
+    ]);
+    kept
+}
+
+fn cleanup(world: &World) -> Flux<'_> {
+    world.flux(["cleanup", ID])
+}
+
+/// What every cleanup has in common.
+const CLEANUP: Scenario = Scenario {
+    before: ended,
+    command: cleanup,
+    aim: End::Gone,
+    // That the section is gone is what counts.
+    harmless: &["config --local --remove-section"],
+};
+
+#[test]
+fn a_cleanup_survives_every_fault() {
+    CLEANUP.survives_everything();
+}
+
+#[test]
+fn a_cleanup_into_a_branch_that_moved_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| {
+            let kept = ended(world);
+            world.write("moved.txt", "main moved\n");
+            world.git(["add", "moved.txt"]);
+            world.git(["commit", "-q", "-m", "Main moved", "--", "moved.txt"]);
+            kept
+        },
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| {
+            let kept = ended(world);
+            world.git(["switch", "-q", "-c", "elsewhere"]);
+            kept
+        },
+        command: |world| world.flux(["cleanup", ID, "--into", "main"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| {
+            let kept = ended(world);
+            world.install("../pre-merge-commit", "#!/bin/sh\nexit 0\n");
+            let hook = world.repo().join(".git/hooks/pre-merge-commit");
+            std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+            std::fs::rename(world.tools().join("pre-merge-commit"), hook).unwrap();
+            kept
+        },
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_commits_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| Kept {
+            may_commit: true,
+            ..dirty(world)
+        },
+        command: |world| world.flux(["cleanup", ID, "--commit=All of it"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_discards_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| {
+            let mut kept = dirty(world);
+            let worktree = world.worktree(ID);
+            // Staged, then changed again: the index alone has it.
+            let blob = world.git_in(&worktree, ["rev-parse", ":staged.txt"]);
+            world.write(worktree.join("staged.txt"), "changed again\n");
+            kept.files.retain(|(file, _)| *file != "staged.txt");
+            kept.files.push(("staged.txt", b"changed again\n".to_vec()));
+            kept.staged.push(blob);
+            kept
+        },
+        command: |world| world.flux(["cleanup", ID, "--discard"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_stops_the_agent_survives_every_fault() {
+    let scenario = Scenario {
+        before: task,
+        command: |world| world.flux(["cleanup", ID, "--yes"]),
+        // The pane has closed by itself when its agent ended.
+        harmless: &["config --local --remove-section", "list-panes"],
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_drops_the_branch_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| Kept {
+            may_drop: true,
+            ..ended(world)
+        },
+        command: |world| world.flux(["cleanup", ID, "--discard-branch"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}

@@ -1,0 +1,295 @@
+//! What a settled task is: whole or gone, and nothing of its work missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::matrix::ID;
+use crate::world::*;
+
+/// What has become of the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Whole,
+    Gone,
+}
+
+/// What must outlive every fault.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Commits of the task.
+    pub(super) commits: Vec<String>,
+    /// Files of its worktree, uncommitted or ignored.
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+    /// Blobs that only its index names.
+    pub(super) staged: Vec<String>,
+    /// The user agreed to commit what is uncommitted, or to drop the branch.
+    pub(super) may_commit: bool,
+    pub(super) may_drop: bool,
+    /// The user's own uncommitted changes in the main worktree.
+    pub(super) own: String,
+}
+
+impl Kept {
+    /// The work in the task's worktree and the user's own, as they are now.
+    pub(super) fn now(world: &World) -> Self {
+        Self {
+            own: own_changes(world),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is a record.
+    pub(super) fn end(&self, world: &World) -> End {
+        let record = format!("refs/flux/tasks/{ID}");
+        match world.try_git(["rev-parse", "--verify", "--quiet", &record]) {
+            Ok(_) => End::Whole,
+            Err(_) => End::Gone,
+        }
+    }
+
+    /// Asserts that nothing is half made and nothing is missing.
+    #[track_caller]
+    pub(super) fn assert_whole_or_gone(&self, world: &World, context: &str) {
+        let mut wrong = Vec::new();
+        match self.end(world) {
+            End::Whole => whole(world, &mut wrong),
+            End::Gone => gone(world, &mut wrong),
+        }
+        tidy(world, &mut wrong);
+        self.missing(world, &mut wrong);
+        let wrong = wrong.join("\n");
+        assert!(wrong.is_empty(), "{wrong}\n{context}");
+    }
+
+    fn missing(&self, world: &World, wrong: &mut Vec<String>) {
+        for commit in &self.commits {
+            let format = "--format=%(refname)";
+            let refs = world.git(["for-each-ref", "--contains", commit, format]);
+            let merged = refs.lines().any(|name| name == "refs/heads/main");
+            let branch = format!("refs/heads/feature/{ID}");
+            let archived = |name: &str| name.starts_with("refs/flux/archive/");
+            let kept = refs.lines().any(|name| name == branch || archived(name));
+            if !(merged || kept && (self.may_drop || self.end(world) == End::Whole)) {
+                wrong.push(format!("the commit {commit} is only in [{refs}]"));
+            }
+        }
+        let homes = homes(world);
+        for (file, bytes) in &self.files {
+            let found = homes
+                .iter()
+                .any(|home| fs::read(home.join(file)).is_ok_and(|is| is == *bytes));
+            let committed = || {
+                ["main", &format!("feature/{ID}")].iter().any(|branch| {
+                    let file = format!("{branch}:{file}");
+                    let text = world.try_git(["show", &file]).unwrap_or_default();
+                    text == String::from_utf8_lossy(bytes).trim_end()
+                })
+            };
+            if !(found || self.may_commit && committed()) {
+                wrong.push(format!("the file {file} is in none of {homes:?}"));
+            }
+        }
+        for blob in &self.staged {
+            let mut indexes = indexes(world);
+            if !indexes.any(|index| index.contains(blob)) {
+                wrong.push(format!("the staged {blob} is in no index"));
+            }
+        }
+        let own = own_changes(world);
+        if own != self.own {
+            let before = &self.own;
+            wrong.push(format!(
+                "the user's own changes were\n{before}\nand are\n{own}"
+            ));
+        }
+    }
+}
+
+/// What is uncommitted in the main worktree, with the objects that its index names.
+pub(super) fn own_changes(world: &World) -> String {
+    let status = [
+        "--no-optional-locks",
+        "status",
+        "--porcelain=v2",
+        "--untracked-files=all",
+    ];
+    world.git(status)
+}
+
+/// Where files of the task may be: its worktree, or what is in the trash.
+fn homes(world: &World) -> Vec<PathBuf> {
+    let mut homes = vec![world.worktree(ID)];
+    homes.extend(trash(world).map(|dir| dir.join("worktree")));
+    homes
+}
+
+fn trash(world: &World) -> impl Iterator<Item = PathBuf> + use<> {
+    entries(&world.repo().join(".git/flux/trash"))
+}
+
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path())
+}
+
+/// What each index that may hold staged work of the task says.
+fn indexes(world: &World) -> impl Iterator<Item = String> {
+    let admin = world.repo().join(format!(".git/worktrees/myapp-{ID}"));
+    let dirs = trash(world).chain([admin]);
+    let files = dirs.map(|dir| dir.join("index")).filter(|f| f.exists());
+    files.map(|file| {
+        let mut git = world.command(require("git"));
+        git.args(["ls-files", "-s"]).env("GIT_INDEX_FILE", file);
+        let out = git.current_dir(world.repo()).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    })
+}
+
+fn refs(world: &World) -> Vec<String> {
+    let refs = world.git(["for-each-ref", "--format=%(refname)"]);
+    refs.lines().map(str::to_owned).collect()
+}
+
+fn worktree_entry(world: &World) -> Option<String> {
+    let list = world.git(["worktree", "list", "--porcelain", "-z"]);
+    let path = format!("worktree {}", world.worktree(ID).display());
+    let mut entries = list.split_terminator("\0\0");
+    entries
+        .find(|entry| entry.split('\0').next() == Some(&path))
+        .map(str::to_owned)
+}
+
+fn section(world: &World) -> Option<String> {
+    let key = format!("branch.feature/{ID}.fluxTask");
+    world.try_git(["config", "--local", &key]).ok()
+}
+
+/// The panes that were made for the task.
+fn panes(world: &World) -> Vec<String> {
+    let format = "#{pane_id} #{session_name} #{pane_start_command}";
+    let panes = world.try_tmux(["list-panes", "-a", "-F", format]);
+    let panes = panes.unwrap_or_default();
+    let launch = format!("/run/{ID}/launch");
+    let ours = panes.lines().filter(|pane| pane.contains(&launch));
+    ours.map(str::to_owned).collect()
+}
+
+fn whole(world: &World, wrong: &mut Vec<String>) {
+    let refs = refs(world);
+    for name in [
+        format!("refs/flux/base/{ID}"),
+        format!("refs/heads/feature/{ID}"),
+    ] {
+        if !refs.contains(&name) {
+            wrong.push(format!("the task is there, but not {name}"));
+        }
+    }
+    match worktree_entry(world) {
+        None => wrong.push("the task is there, but not its worktree's entry".into()),
+        Some(entry) if !entry.contains(&format!("branch refs/heads/feature/{ID}")) => {
+            wrong.push(format!("the worktree is not on its branch: {entry}"));
+        }
+        Some(entry) if entry.contains("\0locked") || entry.contains("\0prunable") => {
+            wrong.push(format!("the worktree is not well: {entry}"));
+        }
+        Some(_) => {}
+    }
+    let dir = world.worktree(ID);
+    if !dir.join(".git").exists() || !dir.join("README.md").exists() {
+        wrong.push("the task is there, but not its files".into());
+    }
+    if section(world).as_deref() != Some(ID) {
+        wrong.push("the task is there, but not its configuration".into());
+    }
+    let list = world.flux(["list", "--json"]).run();
+    list.success();
+    let tasks = list.json();
+    let mut tasks = tasks.as_array().unwrap().iter();
+    let task = tasks.find(|task| task["id"] == ID).expect("list shows it");
+    let state = task["state"].as_str().unwrap_or_default();
+    if !["running", "exited", "killed", "lost"].contains(&state) || task["phase"] != "active" {
+        wrong.push(format!("it is shown as {task}"));
+    }
+    if state == "running" && task["target"].is_null() {
+        wrong.push(format!("nobody can attach to it: {task}"));
+    }
+    let agent = world.agent(ID);
+    let panes = panes(world);
+    if state == "lost" || panes.len() > 1 || (state == "running" && panes.is_empty()) {
+        wrong.push(format!("it is {state}, with the panes {panes:?}"));
+    }
+    if !String::from_utf8_lossy(&agent.prompt()).contains("Fix the login") {
+        wrong.push("the agent was not given the task".into());
+    }
+}
+
+fn gone(world: &World, wrong: &mut Vec<String>) {
+    for name in refs(world) {
+        if name.contains(ID) && !name.starts_with("refs/flux/archive/") {
+            wrong.push(format!("the task is gone, but not {name}"));
+        }
+    }
+    if let Some(entry) = worktree_entry(world) {
+        wrong.push(format!("the task is gone, but not {entry}"));
+    }
+    let repo = world.repo();
+    for left in [
+        world.worktree(ID),
+        repo.join(".git/flux/run").join(ID),
+        repo.join(format!(".git/worktrees/myapp-{ID}")),
+    ] {
+        if left.symlink_metadata().is_ok() {
+            let inside: Vec<PathBuf> = entries(&left).collect();
+            wrong.push(format!(
+                "the task is gone, but not {} with {inside:?}",
+                left.display()
+            ));
+        }
+    }
+    if world.read(".git/config").contains(ID) {
+        wrong.push("the task is gone, but not its configuration".into());
+    }
+    let agent = world.agent(ID);
+    if agent.starts() > 0 && agent.is_alive() {
+        wrong.push("the task is gone, but not its agent".into());
+    }
+    // A launcher whose task was taken back leaves by itself.
+    wait_until("the pane of the task that is gone to close", || {
+        panes(world).is_empty()
+    });
+}
+
+/// What is wrong whatever has become of the task.
+fn tidy(world: &World, wrong: &mut Vec<String>) {
+    let dir = world.repo().join(".git");
+    for name in refs(world) {
+        let lock = dir.join(format!("{name}.lock"));
+        if lock.exists() {
+            wrong.push(format!("a lock is left: {}", lock.display()));
+        }
+    }
+    let mut dirs = vec![dir.clone()];
+    dirs.extend(entries(&dir.join("worktrees")));
+    for dir in dirs {
+        for name in [
+            "index.lock",
+            "HEAD.lock",
+            "config.lock",
+            "packed-refs.lock",
+            "MERGE_HEAD",
+        ] {
+            if dir.join(name).exists() {
+                wrong.push(format!("{name} is left in {}", dir.display()));
+            }
+        }
+    }
+    let list = world.git(["worktree", "list", "--porcelain"]);
+    for line in list.lines().filter(|line| line.contains("/.git/")) {
+        wrong.push(format!("a worktree of ours is left: {line}"));
+    }
+    for dir in trash(world) {
+        if !dir.join("worktree").exists() {
+            wrong.push(format!("nothing is in {}", dir.display()));
+        }
+    }
+}
