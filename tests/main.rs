@@ -7,6 +7,11 @@
 )]
 mod world;
 
+mod cases;
+mod cases_reading;
+mod cases_refusal;
+mod cases_removal;
+mod cases_text;
 mod cleanup;
 mod cleanup_agent;
 mod cleanup_hooks;
@@ -26,3 +31,4 @@ mod run_options;
 mod run_prompt;
 mod run_report;
 mod settings;
+mod unreaped;

@@ -284,3 +284,18 @@ fn runs_beside_strangers_that_write_the_configuration_succeed() {
     });
     assert_whole(&world, &ids, &base);
 }
+
+#[test]
+fn agents_of_one_server_are_stopped_one_by_one() {
+    let world = World::new();
+    world.behaviour("raw");
+    let ids: Vec<String> = (1..=MANY).map(|n| format!("task-{n}")).collect();
+    // The server lives on, for there is always another task.
+    world.flux(["run", "-q", "--name", "last", "Stay"]).ok();
+    for id in &ids {
+        world.flux(["run", "-q", "--name", id, "Fix it"]).ok();
+        world.flux(["cleanup", "-y", id]).run().success();
+        assert!(!world.agent(id).is_alive());
+    }
+    assert!(world.agent("last").is_alive());
+}

@@ -61,17 +61,37 @@ pub(crate) struct Running {
 impl Running {
     /// Whether the launcher is still alive, and not another process with its number.
     pub(crate) fn alive(&self) -> bool {
-        let there =
-            signal::kill(Pid::from_raw(self.launcher), None) != Err(nix::errno::Errno::ESRCH);
-        there && (self.born.is_none() || self.born == born(self.launcher))
+        let pid = Pid::from_raw(self.launcher);
+        let there = signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH);
+        match (stat(self.launcher), self.born) {
+            // A zombie has done all it will do; tmux may be slow to take note of it.
+            (Some(stat), _) if matches!(stat.state, 'Z' | 'X') => false,
+            (Some(stat), Some(born)) => there && stat.born == born,
+            (_, _) => there,
+        }
     }
 }
 
-/// When a process started, in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+/// When a process started, in clock ticks since boot, where that can be read.
 pub(crate) fn born(pid: i32) -> Option<u64> {
+    Some(stat(pid)?.born)
+}
+
+/// What `/proc/<pid>/stat` says of a process.
+struct Stat {
+    state: char,
+    born: u64,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses and may hold anything.
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some(Stat {
+        state,
+        born: fields.nth(18)?.parse().ok()?,
+    })
 }
 
 /// The files of one run.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -46,6 +48,15 @@ impl Diff {
             .into_iter()
             .filter(|change| change.untracked() && !change.is_repository())
             .collect();
+        // The object that stands for an untracked file goes aside too.
+        let objects = scratch.path().join("objects");
+        fs::create_dir(&objects).context("could not make a temporary directory")?;
+        let known_objects = c_quoted(&flux.repo.common_dir().join("objects"));
+        let aside = |git: Git| {
+            git.env("GIT_INDEX_FILE", &index)
+                .env("GIT_OBJECT_DIRECTORY", &objects)
+                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
+        };
         let mut git = vec![OsString::from("diff")];
         let known = worktree::index(flux.repo.common_dir(), &task.worktree)?;
         if !untracked.is_empty() {
@@ -53,7 +64,6 @@ impl Diff {
                 .with_context(|| format!("could not read '{}'", known.display()))?;
             let mut paths = Vec::new();
             for change in &untracked {
-                use std::os::unix::ffi::OsStrExt as _;
                 paths.extend_from_slice(change.path.as_os_str().as_bytes());
                 paths.push(0);
             }
@@ -64,10 +74,7 @@ impl Diff {
                 "--pathspec-from-file=-",
                 "--pathspec-file-nul",
             ];
-            Git::new(&task.worktree, add)
-                .env("GIT_INDEX_FILE", &index)
-                .input(paths)
-                .run()?;
+            aside(Git::new(&task.worktree, add)).input(paths).run()?;
         }
         git.push(task.base.clone().into());
         git.extend(self.args);
@@ -75,7 +82,7 @@ impl Diff {
         let diff = if untracked.is_empty() {
             diff
         } else {
-            diff.env("GIT_INDEX_FILE", &index)
+            aside(diff)
         };
         match diff.in_foreground()? {
             0 => Ok(()),
@@ -85,4 +92,17 @@ impl Diff {
                 .into()),
         }
     }
+}
+
+/// A path as git reads it from a list that is separated by colons.
+fn c_quoted(path: &Path) -> OsString {
+    let mut quoted = vec![b'"'];
+    for &byte in path.as_os_str().as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            quoted.push(b'\\');
+        }
+        quoted.push(byte);
+    }
+    quoted.push(b'"');
+    OsString::from_vec(quoted)
 }

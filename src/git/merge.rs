@@ -13,7 +13,7 @@ use super::{Git, Lock, Repo, worktree};
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MergePlan {
-    /// The target has every commit of the task.
+    /// The target has everything of the task.
     UpToDate,
     /// The target has not moved: nothing can conflict, the tree is the task's own.
     FastForward { commits: usize },
@@ -51,10 +51,12 @@ impl MergePlan {
         match code {
             0 => {
                 let tree = fields.next().context("`git merge-tree` printed nothing")?;
-                Ok(Self::Merge {
-                    commits,
-                    tree: String::from_utf8(tree.to_vec())?,
-                })
+                let tree = String::from_utf8(tree.to_vec())?;
+                // Squashed or picked: the target has all of it, under other names.
+                if tree == repo.tree_of(target)? {
+                    return Ok(Self::UpToDate);
+                }
+                Ok(Self::Merge { commits, tree })
             }
             1 if output.stderr.is_empty() || fields.clone().count() > 1 => Ok(Self::Conflicts {
                 files: fields
@@ -107,7 +109,9 @@ pub(crate) fn commit_with_hooks(
     message: &str,
     lock: &Lock,
 ) -> Result<String> {
-    worktree::clear(repo.home(), scratch, lock)?;
+    if scratch.exists() {
+        worktree::clear(repo.home(), scratch, lock)?;
+    }
     let add = NO_HOOKS
         .into_iter()
         .chain(["worktree", "add", "--quiet", "--detach"])
@@ -199,12 +203,18 @@ pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
     patiently(|| Git::reading(dir, &args)).map(drop)
 }
 
-/// Commits everything in the worktree at `dir`, with hooks and signing as usual:
+/// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
 /// `git add --all`, `git commit -m <message>`.
 ///
 /// # Errors
 /// When git or a hook refuses: then the index is what it was.
-pub(crate) fn commit_all(repo: &Repo, dir: &Path, message: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn commit_all(
+    repo: &Repo,
+    dir: &Path,
+    tip: &str,
+    message: &str,
+    lock: &Lock,
+) -> Result<()> {
     let index = worktree::index(repo.common_dir(), dir)?;
     let before = index.with_file_name("index.before-flux");
     fs::copy(&index, &before).context("could not keep the index")?;
@@ -213,6 +223,10 @@ pub(crate) fn commit_all(repo: &Repo, dir: &Path, message: &str, lock: &Lock) ->
         .and_then(Git::run)
         .and_then(|()| git(&["commit", "--quiet", "-m", message])?.loud().run());
     if committed.is_err() {
+        // A commit that was made and then failed has an index of its own.
+        if super::changes::head_and_changes(dir, false)?.0 != tip {
+            return committed;
+        }
         fs::rename(&before, &index).context("could not put the index back")?;
         return committed;
     }

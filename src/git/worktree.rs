@@ -128,10 +128,13 @@ fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
 /// # Errors
 /// When something of it stays.
 pub(crate) fn clear(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
+    // In this order: as long as anything is left of it, the directory is.
+    let removed = discard(common_dir, path, lock);
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("could not remove '{}'", path.display()));
         }
+        _ if removed.is_ok() => return Ok(()),
         _ => {}
     }
     forget(common_dir, path, lock)
@@ -168,22 +171,21 @@ pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
 /// accepts that the directory is gone and touches no other entry. Across file
-/// systems, where nothing can be moved, git removes a clean worktree in place:
-/// `false`.
+/// systems, where nothing can be moved, git removes a clean worktree in place.
+/// Returns whether anything is in the trash now.
 ///
 /// # Errors
 /// When it fails: then the worktree is where it was.
 pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    let index = index(common_dir, path);
-    if let Ok(index) = &index
-        && index.exists()
-    {
+    let index = index(common_dir, path).ok().filter(|index| index.exists());
+    let mut kept = index.is_some();
+    if let Some(index) = index {
         fs::copy(index, trash.join("index")).context("could not keep the index")?;
     }
     if path.exists() {
         match fs::rename(path, trash.join("worktree")) {
-            Ok(()) => {}
+            Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 // Without force: git refuses if anything in it is nowhere else.
                 let args = ["worktree", "remove"].map(OsStr::new);
@@ -204,7 +206,7 @@ pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -
             }
         }
     }
-    forget(common_dir, path, lock).map(|()| true)
+    forget(common_dir, path, lock).map(|()| kept)
 }
 
 /// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.
@@ -236,6 +238,19 @@ pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
 /// When it is not a worktree.
 pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin_dir(common_dir, path)?.join("index"))
+}
+
+/// Whether what lies in `trash` is the worktree that was at `path`: moved there
+/// by a command that was killed before git forgot the worktree, or just after.
+pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> bool {
+    let Ok(file) = fs::read(trash.join("worktree").join(".git")) else {
+        return false;
+    };
+    let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
+    match admin_dir(common_dir, path) {
+        Ok(admin) => admin.file_name() == named,
+        Err(_) => true,
+    }
 }
 
 /// The administrative directory of the worktree at `path`, which itself may be

@@ -14,6 +14,7 @@ pub(crate) mod remove;
 pub(crate) mod start;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,22 +95,31 @@ impl Flux {
         let trash = self.repo.flux_dir().join("trash");
         fs::create_dir_all(&trash)
             .with_context(|| format!("could not make '{}'", trash.display()))?;
-        let mut number = 0;
-        loop {
-            let name = if number == 0 {
-                id.to_string()
-            } else {
-                format!("{id}.{number}")
-            };
-            match fs::create_dir(trash.join(&name)) {
-                Ok(()) => return Ok(trash.join(name)),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+        for place in self.places(id) {
+            match fs::create_dir(&place) {
+                Ok(()) => return Ok(place),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(error)
-                        .with_context(|| format!("could not make '{}'", trash.display()));
+                        .with_context(|| format!("could not make '{}'", place.display()));
                 }
             }
         }
+        bail!("the trash is full")
+    }
+
+    /// Where in the trash a task may be: `<id>`, `<id>.1` … No id has a dot.
+    fn places(&self, id: &TaskId) -> impl Iterator<Item = PathBuf> {
+        let trash = self.repo.flux_dir().join("trash");
+        names(id).map(move |name| trash.join(name))
+    }
+
+    /// Where a command that was killed has moved the task's worktree, if it has.
+    pub(crate) fn moved_to(&self, task: &Task) -> Option<PathBuf> {
+        let places = self.places(&task.id).take_while(|place| place.exists());
+        let moved =
+            |place: &PathBuf| worktree::was_moved_to(self.repo.common_dir(), &task.worktree, place);
+        places.filter(moved).last()
     }
 }
 
@@ -117,6 +127,8 @@ impl Flux {
 pub(crate) enum Worktree {
     /// Moves it to the trash, whole.
     Keep,
+    /// It was moved here by a command that was killed: git forgets it.
+    Moved(PathBuf),
     /// Deletes it: nothing but a checkout of our own was ever in it.
     Discard,
 }
@@ -152,6 +164,10 @@ pub(crate) fn descend(
         let guard = flux.lock_repo()?;
         match how {
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
+            Worktree::Moved(trash) => {
+                worktree::forget(repo.home(), &task.worktree, &guard)?;
+                kept = Some(trash.clone());
+            }
             Worktree::Keep => {
                 let trash = flux.trash_for(&task.id)?;
                 if worktree::trash(repo.common_dir(), &task.worktree, &trash, &guard)? {
@@ -164,7 +180,14 @@ pub(crate) fn descend(
         clear_scratch(flux, &task.id, &guard)?;
         store::remove_config(repo, &task.branch, &guard)?;
     }
-    let name = conclude(flux, task, oid, tip, matches!(how, Worktree::Keep), lock)?;
+    let name = conclude(
+        flux,
+        task,
+        oid,
+        tip,
+        !matches!(how, Worktree::Discard),
+        lock,
+    )?;
     flux.run_dir(&task.id).remove()?;
     Ok(Kept {
         archive: name,
@@ -214,21 +237,26 @@ fn conclude(
     }
 }
 
-/// `<id>`, `<id>.1` …: the first that the archive does not have. No id has a dot.
+/// `<id>`, `<id>.1` …
+fn names(id: &TaskId) -> impl Iterator<Item = String> {
+    let id = id.to_string();
+    (0..u32::MAX).map(move |n| {
+        if n == 0 {
+            id.clone()
+        } else {
+            format!("{id}.{n}")
+        }
+    })
+}
+
+/// The first name that the archive does not have.
 fn free_name(dir: &Path, id: &TaskId) -> Result<String> {
     let taken = refs::list(dir, &["refs/flux/archive".to_owned()])?;
     let free = |name: &String| {
         let prefix = format!("refs/flux/archive/{name}/");
         taken.iter().all(|r| !r.name.starts_with(&prefix))
     };
-    let mut names = (0..).map(|n| {
-        if n == 0 {
-            id.to_string()
-        } else {
-            format!("{id}.{n}")
-        }
-    });
-    names.find(free).context("the archive is full")
+    names(id).find(free).context("the archive is full")
 }
 
 /// Removes what a killed command left of a merge. The caller holds the repository's lock.

@@ -105,7 +105,8 @@ fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
             {
                 close(target, &flux.run_dir(id))?;
             }
-            descend(flux, &task, &oid, tip.as_deref(), &Worktree::Keep, lock)?;
+            let how = flux.moved_to(&task).map_or(Worktree::Keep, Worktree::Moved);
+            descend(flux, &task, &oid, tip.as_deref(), &how, lock)?;
             Ok(Some(format!(
                 "the removal of '{id}' was interrupted; it is complete now"
             )))

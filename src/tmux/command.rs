@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -173,15 +173,30 @@ impl Tmux {
 
 /// Whether the server that `$TMUX` names answers.
 pub(super) fn inside() -> bool {
-    let Some(tmux) = env::var_os("TMUX") else {
-        return false;
-    };
-    let socket = tmux
-        .as_bytes()
-        .split(|&b| b == b',')
-        .next()
-        .unwrap_or_default();
-    UnixStream::connect(OsStr::from_bytes(socket)).is_ok()
+    outer_socket().is_some_and(|socket| answers(&socket))
+}
+
+/// Whether a server listens on this socket. Its file stays when the server goes.
+pub(super) fn answers(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
+}
+
+/// The socket of the user's own server: the one we stand in, or the default one.
+pub(super) fn own_socket() -> PathBuf {
+    let outer = outer_socket().filter(|socket| answers(socket));
+    outer.unwrap_or_else(|| {
+        let dir = env::var_os("TMUX_TMPDIR").filter(|dir| !dir.is_empty());
+        let dir = dir.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        dir.join(format!("tmux-{}", nix::unistd::getuid()))
+            .join("default")
+    })
+}
+
+/// The socket that `$TMUX` names.
+fn outer_socket() -> Option<PathBuf> {
+    let tmux = env::var_os("TMUX")?;
+    let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
+    Some(OsStr::from_bytes(socket).into())
 }
 
 /// An anonymous file for a child's output.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::Tmux;
+use super::command::{answers, own_socket};
 use crate::task::{Layout, Target};
 
 /// One pane of a server.
@@ -66,8 +67,13 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
         Some(socket) => Tmux::on(socket, "list-panes"),
         None => Tmux::new("list-panes"),
     };
-    let Ok(out) = tmux.args(["-a", "-F", FIELDS]).outcome()? else {
-        return Ok(Vec::new());
+    let out = match tmux.args(["-a", "-F", FIELDS]).outcome()? {
+        Ok(out) => out,
+        // No server has no panes; what a server does not tell is not known.
+        Err(error) if answers(&socket.map_or_else(own_socket, ToOwned::to_owned)) => {
+            return Err(error);
+        }
+        Err(_) => return Ok(Vec::new()),
     };
     let mut panes: Vec<Pane> = Vec::new();
     for line in out.lines() {

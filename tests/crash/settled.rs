@@ -38,30 +38,30 @@ impl Kept {
         }
     }
 
-    /// Whether there is a record.
-    pub(super) fn end(&self, world: &World) -> End {
-        let record = format!("refs/flux/tasks/{ID}");
-        match world.try_git(["rev-parse", "--verify", "--quiet", &record]) {
-            Ok(_) => End::Whole,
-            Err(_) => End::Gone,
-        }
-    }
-
-    /// Asserts that nothing is half made and nothing is missing.
+    /// Asserts that nothing is half made and nothing is missing, and says what has become of the task.
     #[track_caller]
-    pub(super) fn assert_whole_or_gone(&self, world: &World, context: &str) {
+    pub(super) fn assert_settled(&self, world: &World, context: &str) -> End {
         let mut wrong = Vec::new();
-        match self.end(world) {
-            End::Whole => whole(world, &mut wrong),
-            End::Gone => gone(world, &mut wrong),
+        let refs = world.git(["for-each-ref", "--format=%(refname)"]);
+        let refs: Vec<&str> = refs.lines().collect();
+        let record = format!("refs/flux/tasks/{ID}");
+        let end = match refs.contains(&&*record) {
+            true => End::Whole,
+            false => End::Gone,
+        };
+        let worktrees = world.git(["worktree", "list", "--porcelain", "-z"]);
+        match end {
+            End::Whole => whole(world, &refs, &worktrees, &mut wrong),
+            End::Gone => gone(world, &refs, &worktrees, &mut wrong),
         }
-        tidy(world, &mut wrong);
-        self.missing(world, &mut wrong);
+        tidy(world, &refs, &worktrees, &mut wrong);
+        self.missing(world, end, &mut wrong);
         let wrong = wrong.join("\n");
         assert!(wrong.is_empty(), "{wrong}\n{context}");
+        end
     }
 
-    fn missing(&self, world: &World, wrong: &mut Vec<String>) {
+    fn missing(&self, world: &World, end: End, wrong: &mut Vec<String>) {
         for commit in &self.commits {
             let format = "--format=%(refname)";
             let refs = world.git(["for-each-ref", "--contains", commit, format]);
@@ -69,7 +69,7 @@ impl Kept {
             let branch = format!("refs/heads/feature/{ID}");
             let archived = |name: &str| name.starts_with("refs/flux/archive/");
             let kept = refs.lines().any(|name| name == branch || archived(name));
-            if !(merged || kept && (self.may_drop || self.end(world) == End::Whole)) {
+            if !(merged || kept && (self.may_drop || end == End::Whole)) {
                 wrong.push(format!("the commit {commit} is only in [{refs}]"));
             }
         }
@@ -145,23 +145,17 @@ fn indexes(world: &World) -> impl Iterator<Item = String> {
     })
 }
 
-fn refs(world: &World) -> Vec<String> {
-    let refs = world.git(["for-each-ref", "--format=%(refname)"]);
-    refs.lines().map(str::to_owned).collect()
-}
-
-fn worktree_entry(world: &World) -> Option<String> {
-    let list = world.git(["worktree", "list", "--porcelain", "-z"]);
+fn worktree_entry<'a>(world: &World, worktrees: &'a str) -> Option<&'a str> {
     let path = format!("worktree {}", world.worktree(ID).display());
-    let mut entries = list.split_terminator("\0\0");
-    entries
-        .find(|entry| entry.split('\0').next() == Some(&path))
-        .map(str::to_owned)
+    let mut entries = worktrees.split_terminator("\0\0");
+    entries.find(|entry| entry.split('\0').next() == Some(&path))
 }
 
-fn section(world: &World) -> Option<String> {
-    let key = format!("branch.feature/{ID}.fluxTask");
-    world.try_git(["config", "--local", &key]).ok()
+fn is_configured(world: &World) -> bool {
+    let config = world.read(".git/config");
+    let mut lines = config.lines();
+    lines.any(|line| line == format!("[branch \"feature/{ID}\"]"))
+        && lines.any(|line| line == format!("\tfluxTask = {ID}"))
 }
 
 /// The panes that were made for the task.
@@ -174,17 +168,16 @@ fn panes(world: &World) -> Vec<String> {
     ours.map(str::to_owned).collect()
 }
 
-fn whole(world: &World, wrong: &mut Vec<String>) {
-    let refs = refs(world);
+fn whole(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
     for name in [
         format!("refs/flux/base/{ID}"),
         format!("refs/heads/feature/{ID}"),
     ] {
-        if !refs.contains(&name) {
+        if !refs.contains(&&*name) {
             wrong.push(format!("the task is there, but not {name}"));
         }
     }
-    match worktree_entry(world) {
+    match worktree_entry(world, worktrees) {
         None => wrong.push("the task is there, but not its worktree's entry".into()),
         Some(entry) if !entry.contains(&format!("branch refs/heads/feature/{ID}")) => {
             wrong.push(format!("the worktree is not on its branch: {entry}"));
@@ -198,7 +191,7 @@ fn whole(world: &World, wrong: &mut Vec<String>) {
     if !dir.join(".git").exists() || !dir.join("README.md").exists() {
         wrong.push("the task is there, but not its files".into());
     }
-    if section(world).as_deref() != Some(ID) {
+    if !is_configured(world) {
         wrong.push("the task is there, but not its configuration".into());
     }
     let list = world.flux(["list", "--json"]).run();
@@ -223,13 +216,13 @@ fn whole(world: &World, wrong: &mut Vec<String>) {
     }
 }
 
-fn gone(world: &World, wrong: &mut Vec<String>) {
-    for name in refs(world) {
+fn gone(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
+    for name in refs {
         if name.contains(ID) && !name.starts_with("refs/flux/archive/") {
             wrong.push(format!("the task is gone, but not {name}"));
         }
     }
-    if let Some(entry) = worktree_entry(world) {
+    if let Some(entry) = worktree_entry(world, worktrees) {
         wrong.push(format!("the task is gone, but not {entry}"));
     }
     let repo = world.repo();
@@ -260,9 +253,9 @@ fn gone(world: &World, wrong: &mut Vec<String>) {
 }
 
 /// What is wrong whatever has become of the task.
-fn tidy(world: &World, wrong: &mut Vec<String>) {
+fn tidy(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
     let dir = world.repo().join(".git");
-    for name in refs(world) {
+    for name in refs {
         let lock = dir.join(format!("{name}.lock"));
         if lock.exists() {
             wrong.push(format!("a lock is left: {}", lock.display()));
@@ -283,8 +276,7 @@ fn tidy(world: &World, wrong: &mut Vec<String>) {
             }
         }
     }
-    let list = world.git(["worktree", "list", "--porcelain"]);
-    for line in list.lines().filter(|line| line.contains("/.git/")) {
+    for line in worktrees.split('\0').filter(|line| line.contains("/.git/")) {
         wrong.push(format!("a worktree of ours is left: {line}"));
     }
     for dir in trash(world) {

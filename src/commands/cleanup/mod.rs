@@ -120,7 +120,7 @@ impl Cleanup {
             match choice {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
-                    commit_all(&flux.repo, &plan.task.worktree, &message, lock)?;
+                    commit_all(&flux.repo, &plan.task.worktree, &plan.tip, &message, lock)?;
                     let files = count(plan.uncommitted.len(), "file");
                     flux.ui
                         .status(format_args!("committed {files} on '{}'", plan.task.branch));

@@ -99,7 +99,7 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             ));
         }
         (Some(into), None) => flux.ui.status(format_args!(
-            "'{}' has every commit of '{}' already",
+            "'{}' has everything of '{}' already",
             into.branch, task.branch
         )),
         (None, _) => flux

@@ -169,14 +169,16 @@ impl Run {
             .settings
             .worktree_dir(flux.repo.home(), flux.repo.beside());
         let path = absolute(&dir)?.join(name);
-        ensure_no_files(&path)?;
-        if worktrees.iter().any(|entry| entry.path == path) {
-            return Err(Failure::new(format!(
-                "'{}' is registered as a worktree already",
-                shown(&path)
-            ))
-            .hint("git worktree list")
-            .into());
+        let registered = worktrees.iter().any(|entry| entry.path == path);
+        if let Err(error) = ensure_no_files(&path, registered) {
+            // Another run of the same name may have made it a moment ago.
+            let now = Store::load(&flux.repo, &flux.settings)?;
+            let taken = now.tasks.iter().any(|stored| stored.id == id);
+            return Err(if taken {
+                exists(id.as_str()).into()
+            } else {
+                error
+            });
         }
         let place = target::choose(
             layout,
@@ -305,7 +307,15 @@ fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
 }
 
 /// An existing directory is left alone unless it is empty; anything else is never touched.
-fn ensure_no_files(path: &std::path::Path) -> Result<()> {
+fn ensure_no_files(path: &std::path::Path, registered: bool) -> Result<()> {
+    if registered {
+        return Err(Failure::new(format!(
+            "'{}' is registered as a worktree already",
+            shown(path)
+        ))
+        .hint("git worktree list")
+        .into());
+    }
     let taken = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {

@@ -1,0 +1,203 @@
+//! The rows of the table of cases in which a removal is refused or declined; see `cases` for the others.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::cleanup_hooks::hook;
+use crate::world::*;
+
+#[test]
+fn w6_a_locked_worktree_is_refused_with_the_locks_reason() {
+    let world = World::new();
+    let id = working_task(&world);
+    let worktree = world.worktree(&id);
+    let path = worktree.to_str().unwrap();
+    world.git(["worktree", "lock", "--reason", "backup until Monday", path]);
+    let before = world.snapshot();
+    for options in [
+        &["-y"][..],
+        &["-y", "--discard"],
+        &["-y", "--discard-branch"],
+    ] {
+        let args = ["cleanup", &id].into_iter().chain(options.iter().copied());
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stderr_has("is locked: backup until Monday")
+            .stderr_has(&format!("git worktree unlock '{path}'"));
+        world.assert_unchanged(&before);
+    }
+    assert!(world.agent(&id).is_alive());
+    world.git(["worktree", "unlock", path]);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}
+#[test]
+fn w15_a_conflict_leaves_nobody_in_the_middle_of_anything() {
+    let world = World::new();
+    let id = working_task(&world);
+    let worktree = world.worktree(&id);
+    world.commit_in(&worktree, "src/login.txt", "theirs\n");
+    world.commit_in(world.repo(), "src/login.txt", "ours\n");
+    world.write("README.md", "unstaged\n");
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", "-y", &id])
+        .run()
+        .code(3)
+        .stderr_has("'src/login.txt'");
+    world.assert_unchanged(&before);
+    for dir in [&world.repo(), &worktree] {
+        let says = world.git_in(dir, ["status"]);
+        assert!(!says.contains("merg") && !says.contains("rebas"), "{says}");
+        for name in [
+            "MERGE_HEAD",
+            "rebase-merge",
+            "CHERRY_PICK_HEAD",
+            "AUTO_MERGE",
+        ] {
+            let path = world.git_in(
+                dir,
+                ["rev-parse", "--path-format=absolute", "--git-path", name],
+            );
+            assert!(!fs::exists(&path).unwrap(), "{path}");
+        }
+    }
+    assert_eq!(world.read("src/login.txt"), "ours\n");
+    assert!(world.agent(&id).is_alive());
+}
+#[test]
+fn w23_hooks_and_signing_are_honoured_and_the_user_stays_where_they_are() {
+    let world = World::new();
+    let id = done_task(&world);
+    let hooks = world.repo().join(".git/hooks");
+    let refusal = "[ -e ../allow ] || { echo no merges today >&2; exit 1; }";
+    hook(
+        &world,
+        &hooks,
+        "pre-merge-commit",
+        &format!("cd '{}'; {refusal}", hooks.display()),
+    );
+    world.git(["switch", "-q", "-c", "topic"]);
+    world.git(["config", "core.editor", "false"]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--into=main", &id]).run();
+    output.code(1).stderr_has("no merges today");
+    world.assert_unchanged(&before);
+    world.write(".git/allow", "");
+    world.install(
+        "fake-gpg",
+        "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho SIGNED\n",
+    );
+    let gpg = world.tools().join("bin/fake-gpg");
+    world.git(["config", "gpg.program", gpg.to_str().unwrap()]);
+    world.git(["config", "commit.gpgSign", "true"]);
+    world.flux(["cleanup", "--into=main", &id]).run().success();
+    assert!(
+        world
+            .git(["cat-file", "-p", "main"])
+            .contains("gpgsig SIGNED")
+    );
+    assert_eq!(world.git(["symbolic-ref", "--short", "HEAD"]), "topic");
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert_removed(&world, &id);
+}
+#[test]
+fn w24_a_check_that_fails_counts_as_not_safe() {
+    for (program, words) in [
+        ("git", "status"),
+        ("git", "worktree list"),
+        ("git", "for-each-ref"),
+        ("git", "merge-tree"),
+        ("git", "commit-tree"),
+        ("tmux", "list-panes"),
+    ] {
+        let world = World::new();
+        let id = working_task(&world);
+        world.commit_in(world.repo(), "README.md", "moved\n");
+        let before = world.snapshot();
+        world.fault(&Fault::every(program, words, Mode::Fail));
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        assert!(world.fault_fired(), "{words} is not called\n{output}");
+        assert_eq!(output.code, Some(1), "{words} failed\n{output}");
+        output.stderr_has("error: ").has_not("panicked");
+        world.clear_fault();
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive(), "{words}");
+    }
+}
+#[test]
+fn w24_files_that_cannot_be_read_count_as_not_safe() {
+    let world = World::new();
+    let id = working_task(&world);
+    // An index that is damaged, and a launcher's mark that is.
+    let index = world.git_in(world.worktree(&id), ["rev-parse", "--git-path", "index"]);
+    let good = fs::read(&index).unwrap();
+    fs::write(&index, "rubbish").unwrap();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("git status");
+    assert!(world.agent(&id).is_alive());
+    fs::write(&index, good).unwrap();
+    let mark = world.repo().join(".git/flux/run").join(&id).join("running");
+    let good = fs::read(&mark).unwrap();
+    fs::write(&mark, "rubbish").unwrap();
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", "-y", &id])
+        .run()
+        .code(1)
+        .stderr_has("unknown");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    fs::write(&mark, good).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().success();
+}
+#[test]
+fn w25_a_refusal_has_not_ended_the_agent() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
+    let before = world.snapshot();
+    let panes = world.tmux(["list-panes", "-a", "-F", "#{pane_pid}"]);
+    world.flux(["cleanup", "-y", &id]).run().code(1);
+    world.assert_unchanged(&before);
+    assert_eq!(world.tmux(["list-panes", "-a", "-F", "#{pane_pid}"]), panes);
+    world.agent(&id).tell("commit still at work");
+}
+#[test]
+fn w27_an_ignored_file_of_the_users_is_not_overwritten() {
+    for moved in [false, true] {
+        let world = World::new();
+        let id = working_task(&world);
+        let worktree = world.worktree(&id);
+        world.write(worktree.join(".env"), "theirs\n");
+        world.git_in(&worktree, ["add", "-f", ".env"]);
+        world.git_in(&worktree, ["commit", "-q", "-m", "Add .env"]);
+        if moved {
+            world.commit_in(world.repo(), "README.md", "moved\n");
+        }
+        world.write(".env", "mine, and nowhere else\n");
+        let before = world.snapshot();
+        world
+            .flux(["cleanup", "-y", &id])
+            .run()
+            .code(1)
+            .stderr_has(".env");
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+    }
+}
+#[test]
+fn w29_declining_is_130() {
+    let world = World::new();
+    let id = working_task(&world);
+    let before = world.snapshot();
+    for key in ["n", "Escape", "C-c"] {
+        let terminal = world.terminal(100, 30);
+        terminal.command(&format!("git flux cleanup {id}"));
+        terminal.wait_for_screen("and remove");
+        terminal.keys([key]);
+        assert_eq!(terminal.exit_code(), 130, "{key}");
+        world.assert_unchanged(&before);
+    }
+}

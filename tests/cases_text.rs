@@ -1,0 +1,220 @@
+//! The rows of the table of cases that concern foreign text: it is neither executed nor obeyed. See `cases` for the
+//! others.
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Where a shell that was fooled might have left its mark.
+#[track_caller]
+fn assert_nothing_executed(world: &World, mark: &str) {
+    let dirs = [
+        world.root().to_owned(),
+        world.repo(),
+        world.tools().join("home"),
+        "/".into(),
+    ];
+    for dir in dirs
+        .iter()
+        .chain(&[world.tools().to_owned(), "/tmp".into()])
+    {
+        assert!(
+            !dir.join(mark).exists(),
+            "something made {}/{mark}",
+            dir.display()
+        );
+    }
+    let worktrees = world.git(["worktree", "list"]);
+    let files = world.git(["status", "--porcelain", "-uall"]);
+    assert!(!files.contains(mark), "{files}\n{worktrees}");
+}
+#[test]
+fn w3_no_text_of_anyones_is_executed() {
+    let mark = format!("pwned-3-{}", std::process::id());
+    let texts = [
+        format!("$(touch {mark})"),
+        format!("`touch {mark}`"),
+        format!("'; touch {mark}; '"),
+        format!("\"; touch {mark}; \""),
+        format!("fix; touch {mark}"),
+        format!("fix\ntouch {mark}\n"),
+        format!("#(touch {mark})"),
+        format!("#{{q:x}} %% fix ; run-shell 'touch {mark}' ;"),
+        "run-shell 'exit' \\;".to_owned(),
+        format!("-x $(touch {mark})"),
+    ];
+    let world = World::new();
+    world.behaviour("raw");
+    let inside = world.terminal_inside();
+    let (tmux, pane) = (
+        inside.ask("#{socket_path},#{pid},0"),
+        inside.pane().to_owned(),
+    );
+    for (n, text) in texts.iter().enumerate() {
+        // In a session of its own, and in a window of one there is.
+        for layout in ["--session", "--window"] {
+            let name = format!("task{n}{layout}");
+            let run = [
+                "run",
+                "-q",
+                "--no-template",
+                layout,
+                "--name",
+                &name,
+                "--",
+                text,
+            ];
+            let run = world.flux(run).env("TMUX", &tmux).env("TMUX_PANE", &pane);
+            assert_eq!(run.ok(), name);
+            let agent = world.agent(&name);
+            assert_eq!(String::from_utf8(agent.prompt()).unwrap(), *text);
+            assert_eq!(agent.cwd(), world.worktree(&name));
+            agent.tell("commit one");
+            end_agent(&world, &name);
+            world.flux(["list"]).run().success();
+            world.flux(["status", &name]).run().success();
+            world
+                .flux(["cleanup", "--discard-branch", &name])
+                .run()
+                .success();
+            assert_removed(&world, &name);
+            assert_nothing_executed(&world, &mark);
+        }
+    }
+}
+#[test]
+fn w3_no_setting_of_anyones_is_executed() {
+    let mark = format!("pwned-3s-{}", std::process::id());
+    let world = World::new();
+    world.behaviour("raw");
+    world.git([
+        "config",
+        "flux.branchPrefix",
+        &format!("$(touch${{IFS}}{mark});'\"/"),
+    ]);
+    let dir = world
+        .root()
+        .join(format!("#(touch {mark}) $(touch {mark}) ;"));
+    world.git(["config", "flux.worktreeDir", dir.to_str().unwrap()]);
+    let id = world.start("Fix login");
+    let agent = world.agent(&id);
+    assert_eq!(agent.cwd(), dir.join(format!("myapp-{id}")));
+    agent.tell("commit one");
+    end_agent(&world, &id);
+    world.flux(["list"]).run().success();
+    world
+        .flux(["status", &id])
+        .run()
+        .success()
+        .stdout_has(&mark);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+    assert_nothing_executed(&world, &mark);
+}
+#[test]
+fn w19_a_directory_with_a_command_of_tmuxs_in_its_name_runs_nothing() {
+    let mark = format!("pwned-19-{}", std::process::id());
+    let world = World::at(format!("#(touch {mark})"));
+    world.behaviour("raw");
+    let inside = world.terminal_inside();
+    let tmux = inside.ask("#{socket_path},#{pid},0");
+    for layout in ["--session", "--window", "--pane"] {
+        let run = world.flux(["run", "-q", layout, "Fix login"]);
+        let id = run.env("TMUX", &tmux).env("TMUX_PANE", inside.pane()).ok();
+        assert_eq!(world.agent(&id).cwd(), world.worktree(&id));
+        world.agent(&id).tell("commit one");
+        world
+            .flux(["list", "--everywhere"])
+            .run()
+            .success()
+            .stdout_has(&id);
+        world.flux(["status", &id]).run().success();
+        world
+            .flux(["cleanup", "-y", "--discard-branch", &id])
+            .run()
+            .success();
+        assert_removed(&world, &id);
+        assert_nothing_executed(&world, &mark);
+    }
+}
+
+/// What no terminal may be sent from somebody else's text.
+const EVIL: [&str; 5] = [
+    "\x1b]2;owned\x07",
+    "\x1b[31m",
+    "\u{9b}31m",
+    "\u{202e}",
+    "\u{2066}",
+];
+#[track_caller]
+fn assert_tame(output: &Output) {
+    for (name, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        for evil in [
+            '\x1b', '\x07', '\u{9b}', '\u{202e}', '\u{2066}', '\r', '\x08',
+        ] {
+            assert!(!text.contains(evil), "{evil:?} in {name}\n{text:?}");
+        }
+    }
+}
+#[test]
+fn w28_no_escape_of_anyones_reaches_the_terminal() {
+    let world = World::new();
+    world.behaviour("raw");
+    let evil = EVIL.concat();
+    world.git(["config", "flux.branchPrefix", "f\u{202e}\u{2066}/"]);
+    let output = world
+        .flux([
+            "run",
+            "--name=evil",
+            "--",
+            &format!("Fix {evil}\rlogin\x08"),
+        ])
+        .run();
+    assert_tame(output.success());
+    let worktree = world.worktree("evil");
+    world.write(worktree.join(format!("file {evil}\n")), "x");
+    world.write(worktree.join(format!("{evil}.log")), "ignored");
+    world
+        .agent("evil")
+        .tell("say \\033]2;owned\\007\\033[31mred \\302\\2335m \\342\\200\\256bidi");
+    let key = "branch.f\u{202e}\u{2066}/evil.description";
+    world.git(["config", key, &format!("Other {evil}")]);
+    for args in [
+        &["list"][..],
+        &["list", "--everywhere"],
+        &["status", "evil"],
+        &["cleanup", "evil"],
+        &["cleanup", "-n", "evil"],
+        &["cleanup", &evil],
+        &["status", &evil],
+        &["run", "--agent", &evil, "x"],
+        &["run", "--base", &evil, "x"],
+        &["run", "--name", &evil, "x"],
+        &["cleanup", "--into", &evil, "evil"],
+    ] {
+        let output = world.flux(args).run();
+        assert!(!output.stdout.is_empty() || !output.stderr.is_empty());
+        assert_tame(&output);
+    }
+    let output = world.flux(["cleanup", "-y", "--discard", "evil"]).run();
+    assert_tame(output.success());
+}
+#[test]
+fn w28_a_pane_shows_text_and_does_not_obey_it() {
+    let world = World::new();
+    let evil = EVIL.concat();
+    let id = world.start("Fix login");
+    world.git([
+        "config",
+        &format!("branch.feature/{id}.description"),
+        &format!("Other {evil}"),
+    ]);
+    world.agent(&id).tell("say \\033]2;owned\\007");
+    let terminal = world.terminal(100, 40);
+    let title = terminal.ask("#{pane_title}");
+    terminal.command(&format!(
+        "git flux list; git flux status {id}; git flux cleanup {id} </dev/null"
+    ));
+    assert_eq!(terminal.exit_code(), 1);
+    assert_eq!(terminal.ask("#{pane_title}"), title);
+}
