@@ -39,8 +39,15 @@ pub(crate) fn end_agent(world: &World, id: &str) {
 #[track_caller]
 pub(crate) fn end_agent_in(world: &World, dir: &Path, id: &str) {
     world.agent(id).tell("exit 0");
-    let args = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
-    let exit = PathBuf::from(world.git_in(dir, args)).join(format!("flux/run/{id}/exit"));
+    let common_dir = match dir.join(".git") {
+        dot_git if dot_git.is_dir() => dot_git,
+        dot_git if dot_git.is_file() => {
+            let args = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+            world.git_in(dir, args).into()
+        }
+        _ => dir.to_owned(),
+    };
+    let exit = common_dir.join(format!("flux/run/{id}/exit"));
     wait_until("the agent's exit to be on record", || exit.exists());
 }
 

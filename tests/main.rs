@@ -7,6 +7,7 @@
 )]
 mod world;
 
+mod attach;
 mod cases;
 mod cases_reading;
 mod cases_refusal;
@@ -19,11 +20,23 @@ mod cleanup_obstacles;
 mod cleanup_places;
 mod cleanup_questions;
 mod crash;
+mod diff;
 mod documents;
+mod errors;
+mod errors_disk;
+mod launcher;
+mod launcher_end;
 mod layers;
+mod list;
+mod list_broken;
 mod parallel;
 mod processes;
 mod readme;
+mod repositories;
+mod repositories_callers;
+mod repositories_filters;
+mod repositories_layouts;
+mod repositories_names;
 mod run;
 mod run_base;
 mod run_layout;
@@ -31,4 +44,5 @@ mod run_options;
 mod run_prompt;
 mod run_report;
 mod settings;
+mod status;
 mod unreaped;

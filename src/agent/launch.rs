@@ -181,16 +181,21 @@ impl RunDir {
         }
     }
 
-    /// Removes all of it, the lock's file last.
+    /// Removes all of it. Renamed first, so that whoever tries the lock meanwhile
+    /// makes a directory of its own instead of putting a file into this one.
     ///
     /// # Errors
     /// When something cannot be removed.
     pub(crate) fn remove(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("could not remove '{}'", self.0.display()))
-            }
-            _ => Ok(()),
+        let what = || format!("could not remove '{}'", self.0.display());
+        let mut name = OsString::from(".");
+        name.push(self.0.file_name().with_context(what)?);
+        name.push(format!(".{}", std::process::id()));
+        let aside = self.0.with_file_name(name);
+        match fs::rename(&self.0, &aside) {
+            Ok(()) => fs::remove_dir_all(&aside).with_context(what),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).with_context(what),
         }
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 use super::Git;
+use super::command::failed;
 use crate::failure::Failure;
 use crate::task::TaskId;
 
@@ -161,6 +162,23 @@ impl Repo {
         } else {
             vec![None; revs.len()]
         })
+    }
+
+    /// The branch that `HEAD` names where the user stands: `git symbolic-ref --quiet HEAD`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn head(&self) -> Result<Option<String>> {
+        let dir = self.current.as_deref().unwrap_or(&self.common_dir);
+        let (code, output) = Git::reading(dir, ["symbolic-ref", "--quiet", "HEAD"]).outcome()?;
+        let name = String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned();
+        match code {
+            0 => Ok(Some(name)),
+            1 => Ok(None),
+            _ => Err(failed("git symbolic-ref", code, &output.stderr)),
+        }
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {

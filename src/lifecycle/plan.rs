@@ -320,7 +320,15 @@ impl Into {
         let worktree = worktrees
             .iter()
             .find(|entry| !entry.bare && entry.branch.as_deref() == Some(&name))
-            .map(|e| e.path.clone());
+            .map(|entry| entry.path.clone())
+            // git lists the repository of a submodule instead of its worktree.
+            .map(|path| {
+                if path == flux.repo.common_dir() {
+                    flux.repo.home().to_owned()
+                } else {
+                    path
+                }
+            });
         if let Some(path) = &worktree
             && let Some(operation) = Repo::operation(path)?
         {

@@ -51,7 +51,13 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
         return Ok(());
     };
     for entry in entries {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
+        // Renamed to be removed, by a command that was killed then.
+        if name.as_encoded_bytes().starts_with(b".") {
+            drop(fs::remove_dir_all(entry.path()));
+            continue;
+        }
         let Some(id) = name.to_str().and_then(|name| name.parse::<TaskId>().ok()) else {
             continue;
         };

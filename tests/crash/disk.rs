@@ -14,7 +14,7 @@ facts() {
 	git for-each-ref
 	git worktree list --porcelain
 	cat .git/config
-	ls -A .. .git/worktrees .git/flux/run .git/flux/trash 2>/dev/null
+	find .. .git/worktrees .git/flux/run .git/flux/trash -mindepth 1 -maxdepth 1 2>/dev/null | sort
 	tmux list-sessions -F '#{session_name}' 2>/dev/null
 }
 wrong() { echo "with $free pages free: $1"; echo "$said"; shift; printf '%s\n' "$@"; exit 1; }

@@ -121,10 +121,15 @@ impl Run {
     fn settle(&self, flux: &Flux) -> Result<(Start, Store)> {
         let store = settled(flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
-        let head = worktrees
+        let here = worktrees
             .iter()
             .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
-        let (base, into) = self.base(flux, &store, head.and_then(|entry| entry.branch.clone()))?;
+        // Of a bare repository and of a submodule git does not list it.
+        let head = match here {
+            Some(entry) => entry.branch.clone(),
+            None => flux.repo.head()?,
+        };
+        let (base, into) = self.base(flux, &store, head)?;
 
         let agent_name = self
             .agent
@@ -170,21 +175,21 @@ impl Run {
             .worktree_dir(flux.repo.home(), flux.repo.beside());
         let path = absolute(&dir)?.join(name);
         let registered = worktrees.iter().any(|entry| entry.path == path);
-        if let Err(error) = ensure_no_files(&path, registered) {
-            // Another run of the same name may have made it a moment ago.
-            let now = Store::load(&flux.repo, &flux.settings)?;
-            let taken = now.tasks.iter().any(|stored| stored.id == id);
-            return Err(if taken {
-                exists(id.as_str()).into()
-            } else {
-                error
-            });
-        }
-        let place = target::choose(
-            layout,
-            forced.is_some(),
-            target::session_name(&project, &id),
-        )?;
+        let session = target::session_name(&project, &id);
+        let free = ensure_no_files(&path, registered);
+        let place = match free.and_then(|()| target::choose(layout, forced.is_some(), session)) {
+            Ok(place) => place,
+            Err(error) => {
+                // Another run of the same name may have made it a moment ago.
+                let now = Store::load(&flux.repo, &flux.settings)?;
+                let taken = now.tasks.iter().any(|stored| stored.id == id);
+                return Err(if taken {
+                    exists(id.as_str()).into()
+                } else {
+                    error
+                });
+            }
+        };
 
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -1,0 +1,294 @@
+//! `git flux attach`: go to a task's pane, wherever it is.
+
+use crate::world::*;
+
+/// The names of the sessions that clients of the product's server look at.
+fn looked_at(world: &World) -> Vec<String> {
+    let names = world
+        .try_tmux(["list-clients", "-F", "#{client_session}"])
+        .unwrap_or_default();
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Runs `git flux attach` in a terminal.
+#[track_caller]
+fn go(terminal: &Terminal, id: &str) {
+    let code = terminal
+        .command(&format!("git flux attach {id}"))
+        .exit_code();
+    assert_eq!(code, 0, "{}", terminal.screen());
+}
+
+/// The pane that a session shows.
+fn active(world: &World, session: &str) -> String {
+    let session = format!("={session}:");
+    world.tmux(["display-message", "-p", "-t", &session, "#{pane_id}"])
+}
+
+fn pane_of(world: &World, id: &str) -> String {
+    let task = world.flux(["status", "--json", id]).run().success().json();
+    task["target"]["pane"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn outside_tmux_the_terminal_is_attached() {
+    let world = World::new();
+    let id = world.start("Fix the login");
+    world.start("Something else");
+    let terminal = world.terminal(150, 40);
+    terminal.command("git flux attach fix-the");
+    wait_until("the terminal to be attached", || {
+        looked_at(&world) == [format!("flux-myapp-{id}")]
+    });
+    terminal.wait_for_screen("fake agent ready");
+    terminal.type_line("hello");
+    world.agent(&id).wait_stdin("hello\n");
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn the_pane_of_the_task_is_selected() {
+    let world = World::new();
+    let inside = world.terminal_inside();
+    assert_eq!(
+        inside
+            .command("git flux run -q --name first --pane First")
+            .exit_code(),
+        0
+    );
+    assert_eq!(
+        inside
+            .command("git flux run -q --name second --window Second")
+            .exit_code(),
+        0
+    );
+    let session = inside.ask("#{session_name}");
+    for id in ["first", "second", "first"] {
+        // The user looks at another pane of another window.
+        world.tmux(["select-window", "-t", inside.pane()]);
+        world.tmux(["select-pane", "-t", inside.pane()]);
+        let outside = world.terminal(150, 40);
+        outside.command(&format!("git flux attach {id}"));
+        wait_until("the pane to be shown", || {
+            looked_at(&world) == [&*session] && active(&world, &session) == pane_of(&world, id)
+        });
+        outside.keys(["C-b", "d"]);
+        assert_eq!(outside.exit_code(), 0);
+    }
+}
+
+#[test]
+fn inside_tmux_the_client_is_switched() {
+    let world = World::new();
+    let id = world.start("Fix the login");
+    let inside = world.terminal_inside();
+    let client = inside.client(150, 40);
+    let own = inside.ask("#{session_name}");
+    assert_eq!(looked_at(&world), [&*own]);
+    go(&inside, &id);
+    wait_until("the client to be switched", || {
+        looked_at(&world) == [format!("flux-myapp-{id}")]
+    });
+    client.wait_for_screen("fake agent ready");
+    client.type_line("hello");
+    world.agent(&id).wait_stdin("hello\n");
+}
+
+#[test]
+fn inside_tmux_a_pane_of_another_window_is_gone_to() {
+    let world = World::new();
+    let inside = world.terminal_inside();
+    let _client = inside.client(200, 50);
+    assert_eq!(
+        inside
+            .command("git flux run -q --name fix --window Fix")
+            .exit_code(),
+        0
+    );
+    let session = inside.ask("#{session_name}");
+    assert_eq!(active(&world, &session), inside.pane());
+    go(&inside, "fix");
+    wait_until("the pane to be shown", || {
+        active(&world, &session) == pane_of(&world, "fix")
+    });
+    assert_eq!(looked_at(&world), [&*session]);
+}
+
+#[test]
+fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
+    let world = World::new();
+    let inside = world.terminal_inside();
+    let _client = inside.client(200, 50);
+    let id = world.start("Fix the login");
+    world.tmux(["rename-session", "-t", &format!("=flux-myapp-{id}"), "mine"]);
+    go(&inside, &id);
+    wait_until("the client to be switched", || {
+        looked_at(&world) == ["mine"]
+    });
+    // Into a window of the user's own.
+    let pane = pane_of(&world, &id);
+    // Its session ends with that, and the client of it.
+    world.tmux(["join-pane", "-d", "-s", &pane, "-t", inside.pane()]);
+    let _client = inside.client(200, 50);
+    let session = inside.ask("#{session_name}");
+    go(&inside, &id);
+    wait_until("the client to be back", || {
+        looked_at(&world) == [&*session] && active(&world, &session) == pane
+    });
+}
+
+#[test]
+fn names_that_begin_alike_are_not_confused() {
+    let world = World::new();
+    for name in ["fix-1", "fix-10", "fix"] {
+        world
+            .flux(["run", "-q", "--name", name, "Fix"])
+            .run()
+            .success();
+    }
+    for name in ["fix-1", "fix"] {
+        let terminal = world.terminal(150, 40);
+        terminal.command(&format!("git flux attach {name}"));
+        wait_until("the terminal to be attached", || {
+            looked_at(&world) == [format!("flux-myapp-{name}")]
+        });
+        terminal.keys(["C-b", "d"]);
+        assert_eq!(terminal.exit_code(), 0);
+    }
+}
+
+/// A task whose session is gone, with work in its worktree.
+fn without_session(world: &World) -> String {
+    let id = world.start("Fix the login");
+    let agent = world.agent(&id);
+    agent.tell("commit One");
+    world.write(world.worktree(&id).join("new.txt"), "new");
+    world.tmux(["kill-session", "-t", &format!("=flux-myapp-{id}")]);
+    agent.wait_gone();
+    wait_until("the end of the agent to be recorded", || {
+        world.flux(["status", "--json", &id]).run().json()["state"] == "killed"
+    });
+    id
+}
+
+#[test]
+fn a_task_whose_session_is_gone_is_offered_a_new_one() {
+    let world = World::new();
+    let id = without_session(&world);
+    let worktree = world.worktree(&id);
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux attach {id}"));
+    terminal.wait_for_screen("Open a new session in its worktree?");
+    terminal.keys(["y"]);
+    wait_until("the terminal to be attached", || {
+        looked_at(&world) == [format!("flux-myapp-{id}")]
+    });
+    terminal.type_line("pwd -P >here; git log -1 --format=%s >>here");
+    let expected = format!("{}\nOne\n", worktree.display());
+    wait_until("the shell to say where it is", || {
+        std::fs::read_to_string(worktree.join("here")).is_ok_and(|text| text == expected)
+    });
+    // How the agent ended stays known: a shell is no agent.
+    let task = world.flux(["status", "--json", &id]).run().json();
+    let states = (&task["state"], &task["target"]["kind"]);
+    assert_eq!(states, (&"killed".into(), &"session".into()));
+    assert_eq!(world.read(worktree.join("new.txt")), "new");
+    assert_eq!(world.agent(&id).starts(), 1);
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+    // It is the task's own session from now on.
+    terminal.command("git flux attach fix");
+    wait_until("the terminal to be attached", || {
+        !looked_at(&world).is_empty()
+    });
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn the_offer_may_be_declined() {
+    let world = World::new();
+    let id = without_session(&world);
+    let terminal = world.terminal(150, 40);
+    let before = world.snapshot();
+    for key in ["n", "C-c", "Escape"] {
+        terminal.command(&format!("git flux attach {id}"));
+        terminal.wait_for_screen("Open a new session in its worktree?");
+        terminal.keys([key]);
+        assert_eq!(terminal.exit_code(), 130, "{key}");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn off_a_terminal_it_is_refused() {
+    let world = World::new();
+    let id = world.start("Fix");
+    let before = world.snapshot();
+    let output = world.flux(["attach", &id]).run();
+    output
+        .code(1)
+        .stderr_has("needs a terminal")
+        .stderr_has(&format!("hint: git flux status {id}"));
+    world.assert_unchanged(&before);
+    let terminal = world.terminal(150, 40);
+    assert_eq!(
+        terminal
+            .command(&format!("git flux attach {id} </dev/null"))
+            .exit_code(),
+        1
+    );
+    assert_eq!(
+        terminal
+            .command(&format!("git flux attach {id} | cat; (exit 1)"))
+            .exit_code(),
+        1
+    );
+    assert!(terminal.screen().contains("needs a terminal"));
+    assert_eq!(looked_at(&world), [""; 0]);
+}
+
+#[test]
+fn where_the_worktree_is_gone_nothing_is_opened() {
+    let world = World::new();
+    let id = without_session(&world);
+    std::fs::remove_dir_all(world.worktree(&id)).unwrap();
+    let before = world.snapshot();
+    let terminal = world.terminal(150, 40);
+    assert_eq!(
+        terminal
+            .command(&format!("git flux attach {id}"))
+            .exit_code(),
+        1
+    );
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("is gone") && screen.contains("hint: git "),
+        "{screen}"
+    );
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
+    let world = World::new();
+    let (one, two) = (world.start("One"), world.start("Two"));
+    let terminal = world.terminal_in(&world.worktree(&one), 150, 40);
+    terminal.command("git flux attach");
+    wait_until("the terminal to be attached", || {
+        looked_at(&world) == [format!("flux-myapp-{one}")]
+    });
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+    let terminal = world.terminal(150, 40);
+    terminal.command("git flux attach");
+    terminal.wait_for_screen("Which task to attach?");
+    terminal.keys(["Down", "Enter"]);
+    wait_until("the terminal to be attached", || {
+        looked_at(&world) == [format!("flux-myapp-{two}")]
+    });
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+}

@@ -1,0 +1,271 @@
+//! `git flux diff`: what a task changed since its base.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::world::*;
+
+/// A task with a change of every kind.
+fn changed(world: &World) -> String {
+    let id = world.start("Fix");
+    let worktree = world.worktree(&id);
+    world.commit_in(&worktree, "committed.txt", "committed text\n");
+    world.write(worktree.join("src/login.txt"), "one\n2\nthree\n");
+    world.write(worktree.join("staged.txt"), "staged text\n");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    world.write(worktree.join("staged.txt"), "staged text\nand more\n");
+    world.write(worktree.join("new/untracked file.txt"), "untracked text\n");
+    world.write(worktree.join("binary.bin"), b"\0\x01\x02");
+    world.write(worktree.join("ignored.log"), "ignored text\n");
+    fs::remove_file(worktree.join("README.md")).unwrap();
+    id
+}
+
+#[test]
+fn everything_since_the_base_is_shown() {
+    let world = World::new();
+    let id = changed(&world);
+    // What happens elsewhere is not the task's.
+    world.commit_in(world.repo(), "main.txt", "main text\n");
+    let before = world.snapshot();
+    let output = world.flux(["diff", &id]).run();
+    output.success().stderr_is("");
+    for part in [
+        "+committed text",
+        "-two\n+2\n",
+        "+staged text\n+and more\n",
+        "+untracked text",
+        "new/untracked file.txt",
+        "Binary files /dev/null and b/binary.bin differ",
+        "deleted file mode 100644",
+        "-# myapp",
+    ] {
+        output.stdout_has(part);
+    }
+    output
+        .has_not("ignored text")
+        .has_not("main text")
+        .has_not("\u{1b}");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_index_of_the_agent_is_not_touched() {
+    let world = World::new();
+    let id = changed(&world);
+    let worktree = world.worktree(&id);
+    let index = world.git_in(
+        &worktree,
+        ["rev-parse", "--path-format=absolute", "--git-path", "index"],
+    );
+    let (before, status) = (
+        fs::read(&index).unwrap(),
+        world.git_in(&worktree, ["status", "--porcelain"]),
+    );
+    // The agent is at work: whoever takes this lock fails.
+    fs::write(format!("{index}.lock"), "").unwrap();
+    let output = world.flux(["diff", &id]).run();
+    output
+        .success()
+        .stdout_has("+untracked text")
+        .stdout_has("+staged text");
+    fs::remove_file(format!("{index}.lock")).unwrap();
+    assert_eq!(fs::read(&index).unwrap(), before);
+    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), status);
+    let left: Vec<_> = fs::read_dir(
+        world
+            .repo()
+            .join(".git/worktrees")
+            .join(worktree.file_name().unwrap()),
+    )
+    .unwrap()
+    .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    .filter(|name| name.starts_with("index") && name != "index")
+    .collect();
+    assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn arguments_go_to_git_diff() {
+    let world = World::new();
+    let id = changed(&world);
+    let names = world.flux(["diff", &id, "--", "--name-status"]).ok();
+    let expected = "D\tREADME.md\nA\tbinary.bin\nA\tcommitted.txt\nA\tnew/untracked file.txt\nM\tsrc/login.txt\nA\tstaged.txt";
+    assert_eq!(names, expected);
+    let only = world
+        .flux(["diff", &id, "--", "--name-only", "--", "src"])
+        .ok();
+    assert_eq!(only, "src/login.txt");
+    world
+        .flux(["diff", &id, "--", "--stat"])
+        .run()
+        .success()
+        .stdout_has("6 files changed");
+    // git's own exit codes.
+    world
+        .flux(["diff", &id, "--", "--exit-code", "--quiet"])
+        .run()
+        .code(1)
+        .stderr_is("");
+    let wrong = world.flux(["diff", &id, "--", "--no-such-option"]).run();
+    wrong.code(129).stderr_has("usage: git diff");
+    world
+        .flux(["diff", &id, "--", "--quiet", "--exit-code", "--", "nothing"])
+        .run()
+        .success();
+}
+
+#[test]
+fn a_task_without_changes_has_an_empty_diff() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world
+        .flux(["diff", &id])
+        .run()
+        .success()
+        .stdout_is("")
+        .stderr_is("");
+    // In its worktree it needs no name.
+    world.write(world.worktree(&id).join("new.txt"), "new text\n");
+    let output = world
+        .flux(["diff"])
+        .in_dir(world.worktree(&id).join("src"))
+        .run();
+    output.success().stdout_has("+new text");
+    let output = world
+        .flux(["diff", "--", "--name-only"])
+        .in_dir(world.worktree(&id))
+        .run();
+    output.success().stdout_is("new.txt\n");
+    world
+        .flux(["diff"])
+        .run()
+        .code(2)
+        .stderr_has("hint: git flux diff <task>");
+}
+
+#[test]
+fn untracked_files_of_every_kind_are_in_it() {
+    let world = World::new();
+    let id = world.start("Fix");
+    let worktree = world.worktree(&id);
+    world.git(["config", "status.showUntrackedFiles", "no"]);
+    for name in [
+        "-dash",
+        "*star",
+        "a\nb",
+        ":(top)x",
+        "quote\"",
+        "ü.txt",
+        "sp ace/in/deep.txt",
+    ] {
+        world.write(worktree.join(name), format!("text of {name:?}\n"));
+    }
+    world.write(worktree.join("empty"), "");
+    symlink("nowhere", worktree.join("link")).unwrap();
+    let names = world.flux(["diff", &id, "--", "--name-only", "-z"]).ok();
+    let mut names: Vec<&str> = names.split_terminator('\0').collect();
+    names.sort_unstable();
+    let expected = [
+        "*star",
+        "-dash",
+        ":(top)x",
+        "a\nb",
+        "empty",
+        "link",
+        "quote\"",
+        "sp ace/in/deep.txt",
+        "ü.txt",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_repository_within_the_worktree_is_no_obstacle() {
+    let world = World::new();
+    let id = world.start("Fix");
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("new.txt"), "new text\n");
+    world.make_repository(&worktree.join("nested"));
+    world.git_in(&worktree, ["init", "-q", "unborn"]);
+    let output = world.flux(["diff", &id]).run();
+    output.success().stdout_has("+new text");
+}
+
+#[test]
+fn the_diff_goes_through_the_pager_of_git() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.write(world.worktree(&id).join("new.txt"), "new text\n");
+    let terminal = world.terminal(100, 30);
+    world.install("pager", "#!/bin/sh\nsed 's/^/paged: /'\n");
+    assert_eq!(
+        terminal
+            .command(&format!("GIT_PAGER=pager git flux diff {id}"))
+            .exit_code(),
+        0
+    );
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("paged: ") && screen.contains("new text"),
+        "{screen}"
+    );
+    world.git(["config", "core.pager", "pager"]);
+    assert_eq!(
+        terminal.command(&format!("git-flux diff {id}")).exit_code(),
+        0
+    );
+    assert!(terminal.screen().contains("paged: "));
+    // Not where it is piped, and not where git is told not to.
+    assert_eq!(
+        terminal
+            .command(&format!("git flux diff {id} | cat"))
+            .exit_code(),
+        0
+    );
+    assert!(!terminal.screen().contains("paged: "));
+    world.git(["config", "pager.diff", "false"]);
+    assert_eq!(
+        terminal.command(&format!("git flux diff {id}")).exit_code(),
+        0
+    );
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("+new text") && !screen.contains("paged: "),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_pager_that_is_left_is_no_error() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.write(
+        world.worktree(&id).join("new.txt"),
+        "new text\n".repeat(50_000),
+    );
+    let terminal = world.terminal(100, 30);
+    assert_eq!(
+        terminal
+            .command(&format!("GIT_PAGER='head -1' git flux diff {id}"))
+            .exit_code(),
+        0
+    );
+    assert!(
+        !terminal.screen().contains("error"),
+        "{}",
+        terminal.screen()
+    );
+}
+
+#[test]
+fn where_the_worktree_is_gone_there_is_another_way() {
+    let world = World::new();
+    let id = world.start("Fix");
+    fs::remove_dir_all(world.worktree(&id)).unwrap();
+    let output = world.flux(["diff", &id]).run();
+    output
+        .code(1)
+        .stderr_has("is gone")
+        .stderr_has("hint: git diff ");
+}

@@ -1,0 +1,392 @@
+//! What is refused: each with a hint that can be pasted, and nothing changed.
+
+use std::fs;
+
+use crate::world::*;
+
+const ALL: [&[&str]; 6] = [
+    &["run", "Fix"],
+    &["list"],
+    &["status", "fix"],
+    &["attach", "fix"],
+    &["diff", "fix"],
+    &["cleanup", "fix"],
+];
+
+/// A refusal says what and what to do, and nothing has changed.
+#[track_caller]
+fn refused(world: &World, flux: Flux, error: &str, hint: &str) {
+    let before = world.snapshot();
+    let output = flux.run();
+    let code = output.code;
+    assert!(code == Some(1), "exit code {code:?}\n{output}");
+    output.stdout_is("").stderr_has("error: ").stderr_has(error);
+    let hints: Vec<&str> = output
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("hint: "))
+        .collect();
+    assert!(
+        hints.iter().any(|line| line.contains(hint)),
+        "no hint {hint:?}\n{output}"
+    );
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn outside_a_repository_everything_is_refused() {
+    let world = World::new();
+    for args in ALL {
+        refused(
+            &world,
+            world.flux(args).in_dir(world.root()),
+            "not in a git repository",
+            "git ",
+        );
+    }
+}
+
+#[test]
+fn a_repository_without_a_commit_is_refused() {
+    let world = World::without_repository("flux world");
+    fs::create_dir(world.repo()).unwrap();
+    world.git(["init", "-q"]);
+    refused(
+        &world,
+        world.flux(["run", "Fix"]),
+        "there is no commit yet",
+        "git commit",
+    );
+    world.flux(["list"]).run().success().stderr_has("no tasks");
+    world.assert_pristine();
+}
+
+/// A git of this version: newer options are usage errors, as it says itself.
+fn old_git(world: &World, version: &str) {
+    let real = require("git");
+    let script = format!(
+        "#!/bin/sh
+case \" $* \" in
+*' version '* | *' --version '*) echo 'git version {version}'; exit 0 ;;
+*' merge-tree '*--write-tree* | *' cat-file '*' -z '* | *' worktree list '*' -z '* | *' for-each-ref '*' -z '*)
+	echo 'usage: git [<options>]' >&2; exit 129 ;;
+esac
+exec '{}' \"$@\"\n",
+        real.display()
+    );
+    world.install("git", &script);
+}
+
+#[test]
+fn a_git_that_is_too_old_is_named() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.agent(&id).tell("commit One");
+    old_git(&world, "2.34.1");
+    let error = "git 2.34 is too old, git flux needs 2.38 or newer";
+    for install in [
+        "apt install git",
+        "dnf install git",
+        "pacman -S git",
+        "brew install git",
+    ] {
+        refused(&world, world.flux(["run", "Another"]), error, install);
+        refused(&world, world.flux(["cleanup", &id]), error, install);
+    }
+    refused(&world, world.flux(["list"]), error, "apt install");
+    refused(&world, world.flux(["status", &id]), error, "apt install");
+}
+
+#[test]
+fn a_missing_git_is_named() {
+    let world = World::new();
+    let path = world.path_without(["git"]);
+    for install in [
+        "apt install git",
+        "dnf install git",
+        "pacman -S git",
+        "brew install git",
+    ] {
+        let run = world.flux(["run", "Fix"]).env("PATH", &path);
+        refused(&world, run, "git is not installed", install);
+    }
+    for args in &ALL[1..] {
+        refused(
+            &world,
+            world.flux(*args).env("PATH", &path),
+            "git is not installed",
+            "apt install git",
+        );
+    }
+}
+
+/// A tmux that says it is of this version, about itself and its server.
+fn old_tmux(world: &World) {
+    let real = require("tmux");
+    let script = format!(
+        "#!/bin/sh
+case \" $* \" in
+*' -V '*) echo 'tmux 2.9a'; exit 0 ;;
+*' -p '*@*) echo 'unknown option -- p' >&2; exit 1 ;;
+esac
+for arg do
+	shift
+	case $arg in *'#{{version}}'*) arg=2.9a\"${{arg#'#{{version}}'}}\" ;; esac
+	set -- \"$@\" \"$arg\"
+done
+exec '{}' \"$@\"\n",
+        real.display()
+    );
+    world.install("tmux", &script);
+}
+
+const INSTALL_TMUX: [&str; 4] = [
+    "apt install tmux",
+    "dnf install tmux",
+    "pacman -S tmux",
+    "brew install tmux",
+];
+
+#[test]
+fn a_tmux_that_is_too_old_is_named() {
+    let world = World::new();
+    old_tmux(&world);
+    let error = "tmux 2.9 is too old, git flux needs 3.0 or newer";
+    for install in INSTALL_TMUX {
+        refused(&world, world.flux(["run", "Fix"]), error, install);
+    }
+    // With a server, outside of it and inside.
+    let inside = world.terminal_inside();
+    refused(&world, world.flux(["run", "Fix"]), error, "apt install");
+    let tmux = inside.ask("#{socket_path},#{pid},0");
+    let run = world
+        .flux(["run", "Fix"])
+        .env("TMUX", tmux)
+        .env("TMUX_PANE", inside.pane());
+    refused(&world, run, error, "apt install");
+}
+
+#[test]
+fn a_missing_tmux_is_named() {
+    let world = World::new();
+    let path = world.path_without(["tmux"]);
+    for install in INSTALL_TMUX {
+        refused(
+            &world,
+            world.flux(["run", "Fix"]).env("PATH", &path),
+            "tmux is not installed",
+            install,
+        );
+    }
+    // What needs no tmux does without.
+    world.flux(["list"]).env("PATH", &path).run().success();
+    let id = world.start("Fix");
+    world
+        .flux(["list"])
+        .env("PATH", &path)
+        .run()
+        .success()
+        .stdout_has(&id);
+    world.flux(["diff", &id]).env("PATH", &path).run().success();
+    // Whether the agent's pane is there is not known: nothing is removed.
+    let cleanup = world.flux(["cleanup", "-y", &id]).env("PATH", &path);
+    refused(&world, cleanup, "tmux is not installed", "apt install tmux");
+}
+
+#[test]
+fn a_branch_that_exists_is_never_taken() {
+    let world = World::new();
+    world.git(["branch", "feature/fix"]);
+    let run = || world.flux(["run", "--name", "fix", "Fix"]);
+    refused(
+        &world,
+        run(),
+        "the branch 'feature/fix' exists already",
+        "--name",
+    );
+    world.git(["worktree", "add", "-q", "../theirs", "feature/fix"]);
+    refused(
+        &world,
+        run(),
+        "the branch 'feature/fix' exists already",
+        "--name",
+    );
+}
+
+#[test]
+fn a_branch_in_the_way_of_the_prefix_is_named() {
+    let world = World::new();
+    world.git(["branch", "feature"]);
+    let error = "'feature/fix' cannot be made beside the branch 'feature'";
+    refused(
+        &world,
+        world.flux(["run", "--name", "fix", "Fix"]),
+        error,
+        "git branch -m feature ",
+    );
+    refused(
+        &world,
+        world.flux(["run", "--name", "fix", "Fix"]),
+        error,
+        "git config flux.branchPrefix ",
+    );
+    world.git(["branch", "-m", "feature", "feature/fix/deeper"]);
+    let error = "'feature/fix' cannot be made beside the branch 'feature/fix/deeper'";
+    refused(
+        &world,
+        world.flux(["run", "--name", "fix", "Fix"]),
+        error,
+        "git branch -m ",
+    );
+    world
+        .flux(["run", "--name", "fix-2", "Fix"])
+        .run()
+        .success();
+}
+
+/// W2: what is in the place of the worktree stays.
+#[test]
+fn a_directory_that_exists_is_never_touched() {
+    let makes: [fn(&World); 4] = [
+        |world| drop(world.write("../myapp-fix/their own.txt", "precious")),
+        |world| drop(world.write("../myapp-fix/.hidden", "precious")),
+        |world| drop(world.write("../myapp-fix", "a file")),
+        |world| std::os::unix::fs::symlink("nowhere", world.worktree("fix")).unwrap(),
+    ];
+    for make in makes {
+        let world = World::new();
+        make(&world);
+        let path = world.worktree("fix");
+        let error = format!("'{}' exists already", path.display());
+        refused(
+            &world,
+            world.flux(["run", "--name", "fix", "Fix"]),
+            &error,
+            "--name",
+        );
+        refused(
+            &world,
+            world.flux(["run", "--name", "fix", "Fix"]),
+            &error,
+            "git config flux.worktreeDir",
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let world = World::new();
+    world.write("../file", "");
+    world.git(["config", "flux.worktreeDir", "../file/below"]);
+    let before = world.snapshot();
+    let output = world.flux(["run", "--name", "fix", "Fix"]).run();
+    output.code(1).stderr_has("file/below");
+    world.assert_unchanged(&before);
+}
+
+/// W7: somebody's worktree that is only away.
+#[test]
+fn a_worktree_that_is_registered_is_not_taken() {
+    let world = World::new();
+    world.git(["worktree", "add", "-q", "-b", "theirs", "../myapp-fix"]);
+    fs::rename(world.worktree("fix"), world.root().join("unmounted")).unwrap();
+    refused(
+        &world,
+        world.flux(["run", "--name", "fix", "Fix"]),
+        "registered as a worktree",
+        "git worktree list",
+    );
+}
+
+#[test]
+fn a_session_that_exists_is_named() {
+    let world = World::new();
+    world.tmux(["new-session", "-d", "-s", "flux-myapp-fix", "sleep 1000"]);
+    let run = || world.flux(["run", "--name", "fix", "Fix"]);
+    refused(
+        &world,
+        run(),
+        "session 'flux-myapp-fix' exists already",
+        "tmux attach -t =flux-myapp-fix",
+    );
+    // One whose name only begins so is another.
+    world.tmux([
+        "rename-session",
+        "-t",
+        "=flux-myapp-fix",
+        "flux-myapp-fix-2",
+    ]);
+    run().run().success();
+}
+
+#[test]
+fn an_unknown_or_ambiguous_task_is_named_with_those_there_are() {
+    let world = World::new();
+    for args in [
+        ["status", "fix"],
+        ["attach", "fix"],
+        ["diff", "fix"],
+        ["cleanup", "fix"],
+    ] {
+        refused(
+            &world,
+            world.flux(args),
+            "there is no task 'fix'",
+            "git flux run",
+        );
+    }
+    for name in ["fix-login", "fix-logout", "other"] {
+        world
+            .flux(["run", "-q", "--name", name, "Fix"])
+            .run()
+            .success();
+        world.agent(name).wait_started();
+    }
+    for command in ["status", "attach", "diff", "cleanup"] {
+        refused(
+            &world,
+            world.flux([command, "nothing"]),
+            "there is no task 'nothing'",
+            "fix-login",
+        );
+        refused(
+            &world,
+            world.flux([command, "fix"]),
+            "'fix' is ambiguous",
+            "fix-login, fix-logout",
+        );
+        refused(
+            &world,
+            world.flux([command, "fix-log"]),
+            "'fix-log' is ambiguous",
+            "fix-logout",
+        );
+        refused(
+            &world,
+            world.flux([command, ""]),
+            "there is no task ''",
+            "other",
+        );
+    }
+    assert_eq!(
+        world.flux(["status", "--json", "fix-logi"]).run().json()["id"],
+        "fix-login"
+    );
+}
+
+#[test]
+fn a_command_line_that_is_wrong_is_a_usage_error() {
+    let world = World::new();
+    let before = world.snapshot();
+    for args in [
+        &["fly"][..],
+        &["run", "--no-such", "x"],
+        &["status", "a", "b"],
+        &["list", "x"],
+        &["run", "--base"],
+    ] {
+        let output = world.flux(args).run();
+        output.code(2).stdout_is("").stderr_has("error: ");
+    }
+    world.assert_unchanged(&before);
+}

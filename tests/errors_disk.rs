@@ -1,0 +1,119 @@
+//! No space on the disk: said, and nothing left.
+//!
+//! As root on a small file system of its own; otherwise git is made to say what it says then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::world::*;
+
+/// A memory file system of this many kilobytes.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` where this user may not mount.
+    fn mount(dir: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(dir).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", size, "none"])
+            .arg(dir)
+            .output();
+        mount
+            .is_ok_and(|output| output.status.success())
+            .then(|| Self(dir.to_owned()))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
+/// A git that fails as on a full disk, in the calls with this word.
+fn full_disk(world: &World, word: &str) {
+    let real = require("git");
+    let script = format!(
+        "#!/bin/sh
+case \" $* \" in *' {word} '*) echo 'fatal: cannot create file: No space left on device' >&2; exit 128 ;; esac
+exec '{}' \"$@\"\n",
+        real.display()
+    );
+    world.install("git", &script);
+}
+
+#[test]
+fn a_checkout_that_fills_the_disk_leaves_nothing() {
+    let world = World::new();
+    let noise: Vec<u8> = (0..4_000_000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
+    world.write("large.bin", noise);
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Large"]);
+    let dir = world.root().join("small");
+    let small = Small::mount(&dir, "size=1024k");
+    if small.is_none() {
+        full_disk(&world, "reset");
+    }
+    world.git(["config", "flux.worktreeDir", dir.to_str().unwrap()]);
+    let before = world.snapshot();
+    let output = world.flux(["run", "--name", "fix", "Fix"]).run();
+    output
+        .code(1)
+        .stdout_is("")
+        .stderr_has("nothing was left behind");
+    if small.is_some() {
+        output.stderr_has("hint: no space is left on the disk");
+    } else {
+        output.stderr_has("No space left on device");
+    }
+    world.assert_unchanged(&before);
+    world.assert_pristine();
+    assert!(world.started_agents().is_empty());
+    // With space it goes as ever.
+    drop(small);
+    if world.tools().join("bin/git").exists() {
+        world.uninstall("git");
+    }
+    world.flux(["run", "--name", "fix", "Fix"]).run().success();
+}
+
+#[test]
+fn a_full_repository_leaves_nothing() {
+    let world = World::without_repository("flux world");
+    let small = Small::mount(&world.repo(), "size=1024k");
+    world.make_repository(&world.repo());
+    let filler = world.repo().join(".git/filler");
+    if small.is_some() {
+        // Until not one byte more fits.
+        let mut size = 1 << 20;
+        let mut text = Vec::new();
+        while size > 0 {
+            let longer = vec![b'x'; text.len() + size];
+            if fs::write(&filler, &longer).is_ok() {
+                text = longer;
+            }
+            size /= 2;
+        }
+        fs::write(&filler, &text).ok();
+    } else {
+        full_disk(&world, "update-ref");
+        fs::write(&filler, "").unwrap();
+    }
+    let before = world.snapshot();
+    let output = world.flux(["run", "--name", "fix", "Fix"]).run();
+    output
+        .code(1)
+        .stdout_is("")
+        .stderr_has("o space left on device");
+    world.assert_unchanged(&before);
+    world.assert_pristine();
+    assert!(!world.worktree("fix").exists() && world.started_agents().is_empty());
+    fs::remove_file(filler).unwrap();
+    if small.is_none() {
+        world.uninstall("git");
+    }
+    world.flux(["run", "--name", "fix", "Fix"]).run().success();
+}

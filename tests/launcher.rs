@@ -1,0 +1,389 @@
+//! The program in a task's pane: what it does with the agent, the terminal and the user.
+
+use serde_json::Value;
+
+use crate::world::*;
+
+/// A task with its agent, and the pane both are in.
+pub(crate) struct Started<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) id: String,
+    pub(crate) pane: String,
+    pub(crate) launcher: i32,
+    pub(crate) agent: Agent,
+}
+
+impl<'a> Started<'a> {
+    #[track_caller]
+    pub(crate) fn new(world: &'a World, behaviour: &str) -> Self {
+        world.behaviour(behaviour);
+        let id = world.start("Fix the login");
+        let task = world.flux(["status", "--json", &id]).run().json();
+        let pane = task["target"]["pane"].as_str().unwrap().to_owned();
+        let launcher = world.tmux(["display-message", "-p", "-t", &pane, "#{pane_pid}"]);
+        let agent = world.agent(&id);
+        agent.wait_started();
+        let launcher = launcher.parse().unwrap();
+        Self {
+            world,
+            id,
+            pane,
+            launcher,
+            agent,
+        }
+    }
+
+    pub(crate) fn keys<const N: usize>(&self, keys: [&str; N]) {
+        for key in keys {
+            self.world.tmux(["send-keys", "-t", &self.pane, key]);
+        }
+    }
+
+    pub(crate) fn screen(&self) -> String {
+        self.world
+            .tmux(["capture-pane", "-p", "-J", "-S", "-", "-t", &self.pane])
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_screen(&self, text: &str) {
+        wait_until(&format!("{text:?} in the pane"), || {
+            self.screen().contains(text)
+        });
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.world
+            .flux(["status", "--json", &self.id])
+            .run()
+            .success()
+            .json()
+    }
+
+    /// Waits until the end of the agent is known, and gives its state, exit status and signal.
+    #[track_caller]
+    pub(crate) fn end(&self) -> (String, Option<i64>, Option<i64>) {
+        let task = wait_for("the end of the agent to be recorded", || {
+            let task = self.status();
+            (task["state"] != "running").then_some(task)
+        });
+        let exit = &task["exit"];
+        assert!(
+            exit.is_null() || exit["at"].as_u64().unwrap() >= task["created"].as_u64().unwrap()
+        );
+        (
+            task["state"].as_str().unwrap().to_owned(),
+            exit["status"].as_i64(),
+            exit["signal"].as_i64(),
+        )
+    }
+
+    /// Types a command into the shell in the pane that leaves what it prints in a file.
+    #[track_caller]
+    pub(crate) fn ask_shell(&self, command: &str) -> String {
+        let file = self.world.tools().join("answer");
+        let line = format!(
+            "({command}) >'{0}.new' && mv '{0}.new' '{0}'",
+            file.display()
+        );
+        self.keys([&line, "Enter"]);
+        let answer = wait_for("the shell's answer", || std::fs::read_to_string(&file).ok());
+        std::fs::remove_file(file).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    pub(crate) fn is_in_front(&self) -> bool {
+        self.agent
+            .process()
+            .is_some_and(|agent| agent.foreground == agent.group && agent.state != 'T')
+    }
+}
+
+pub(crate) fn exited(status: i64) -> (String, Option<i64>, Option<i64>) {
+    ("exited".to_owned(), Some(status), None)
+}
+
+pub(crate) fn killed(signal: i64) -> (String, Option<i64>, Option<i64>) {
+    ("killed".to_owned(), None, Some(signal))
+}
+
+#[test]
+fn the_agent_has_its_own_process_group_and_the_terminal() {
+    let world = World::new();
+    let task = Started::new(
+        &world,
+        "sh test -t 0 && test -t 1 && test -t 2 && echo on a terminal",
+    );
+    task.wait_for_screen("on a terminal");
+    let agent = task.agent.process().unwrap();
+    assert_eq!((agent.group, agent.foreground), (agent.pid, agent.pid));
+    assert_eq!(
+        (agent.parent, agent.session),
+        (task.launcher, task.launcher)
+    );
+    let launcher = Process::find(task.launcher).unwrap();
+    assert_eq!(
+        (launcher.session, launcher.group),
+        (launcher.pid, launcher.pid)
+    );
+    assert_eq!(
+        (agent.terminal, agent.foreground),
+        (launcher.terminal, launcher.foreground)
+    );
+    task.keys(["hello", "Enter"]);
+    task.agent.wait_stdin("hello\n");
+}
+
+#[test]
+fn the_agent_starts_with_every_signal_as_usual() {
+    let world = World::new();
+    let task = Started::new(
+        &world,
+        "sh grep -E '^Sig(Blk|Ign)' /proc/self/status >signals",
+    );
+    task.agent.wait_first_done();
+    let signals = world.read(world.worktree(&task.id).join("signals"));
+    for (line, name) in signals.lines().zip(["SigBlk", "SigIgn"]) {
+        let set = line
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(":\t"))
+            .unwrap();
+        // Above 31 are the C library's own.
+        assert_eq!(
+            u64::from_str_radix(set, 16).unwrap() & 0x7fff_ffff,
+            0,
+            "{signals}"
+        );
+    }
+}
+
+#[test]
+fn interrupt_reaches_the_agent_alone() {
+    let world = World::new();
+    let task = Started::new(&world, "sigint-42");
+    task.keys(["C-c"]);
+    assert_eq!(task.end(), exited(42));
+    task.wait_for_screen("exited with status 42");
+    assert_eq!(
+        task.ask_shell("echo $PPID").parse(),
+        Ok(Process::find(task.launcher).unwrap().parent)
+    );
+}
+
+#[test]
+fn interrupt_that_the_agent_ignores_ends_nothing() {
+    let world = World::new();
+    let task = Started::new(&world, "stubborn");
+    task.keys(["C-c", "C-\\"]);
+    task.keys(["still here", "Enter"]);
+    task.agent.wait_stdin("still here");
+    assert_eq!(task.status()["state"], "running");
+    assert!(task.agent.is_alive() && Process::find(task.launcher).is_some());
+}
+
+#[test]
+fn quit_ends_the_agent_alone() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    task.keys(["C-\\"]);
+    assert_eq!(task.end(), killed(3));
+    assert_eq!(
+        task.ask_shell("pwd -P"),
+        world.worktree(&task.id).to_str().unwrap()
+    );
+}
+
+#[test]
+fn suspend_gives_a_shell_and_its_end_resumes_the_agent() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    for round in 0..2 {
+        task.keys(["C-z"]);
+        wait_until("the agent to stop", || {
+            task.agent.process().unwrap().state == 'T'
+        });
+        task.wait_for_screen("The agent is stopped");
+        assert_eq!(
+            task.ask_shell("pwd -P"),
+            world.worktree(&task.id).to_str().unwrap()
+        );
+        assert_eq!(task.ask_shell("echo $FLUX_TASK"), task.id);
+        assert_eq!(task.status()["state"], "running");
+        task.keys([if round == 0 { "exit" } else { "C-d" }]);
+        task.keys(["Enter"]);
+        wait_until("the agent to go on", || task.is_in_front());
+        task.keys([&format!("back {round}"), "Enter"]);
+        task.agent.wait_stdin(&format!("back {round}\n"));
+        world.tmux(["send-keys", "-R", "-t", &task.pane]);
+        world.tmux(["clear-history", "-t", &task.pane]);
+    }
+    task.agent.tell("exit 5");
+    assert_eq!(task.end(), exited(5));
+}
+
+#[test]
+fn suspended_the_agents_terminal_is_put_aside_and_comes_back() {
+    let world = World::new();
+    // The keys go to the agent raw, so it is stopped from outside, as some agents stop themselves on ^Z.
+    let task = Started::new(&world, "raw");
+    let group = format!("-{}", task.agent.pid());
+    world
+        .command("kill")
+        .args(["-STOP", "--", &group])
+        .status()
+        .unwrap();
+    task.wait_for_screen("The agent is stopped");
+    let modes = task.ask_shell("stty -a");
+    assert!(
+        modes.contains(" icanon") && modes.contains(" echo "),
+        "{modes}"
+    );
+    task.keys(["exit", "Enter"]);
+    wait_until("the agent to go on", || task.is_in_front());
+    task.keys(["x", "Enter"]);
+    task.agent.wait_stdin("x\r");
+}
+
+#[test]
+fn killed_the_agent_leaves_a_usable_terminal() {
+    let world = World::new();
+    let task = Started::new(&world, "raw");
+    assert_eq!(
+        world.tmux(["display-message", "-p", "-t", &task.pane, "#{alternate_on}"]),
+        "1"
+    );
+    task.agent.kill("KILL");
+    assert_eq!(task.end(), killed(9));
+    task.wait_for_screen("was ended by signal 9");
+    assert_eq!(
+        world.tmux([
+            "display-message",
+            "-p",
+            "-t",
+            &task.pane,
+            "#{alternate_on} #{cursor_flag}"
+        ]),
+        "0 1"
+    );
+    let modes = task.ask_shell("stty -a");
+    assert!(
+        modes.contains(" icanon") && modes.contains(" echo ") && modes.contains(" icrnl"),
+        "{modes}"
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_be_started_leaves_a_shell() {
+    let world = World::new();
+    world.install("claude", "#!/no/such/interpreter\n");
+    world
+        .flux(["run", "--name", "fix", "Fix"])
+        .run()
+        .code(1)
+        .stderr_has("could not be started");
+    let task = world.flux(["status", "--json", "fix"]).run().json();
+    assert_eq!(
+        (&task["state"], task["exit"]["at"].is_u64()),
+        (&"failed".into(), true)
+    );
+    let started = Started {
+        world: &world,
+        id: "fix".to_owned(),
+        pane: task["target"]["pane"].as_str().unwrap().to_owned(),
+        launcher: 0,
+        agent: world.agent("fix"),
+    };
+    started.wait_for_screen("could not be started");
+    assert_eq!(
+        started.ask_shell("pwd -P"),
+        world.worktree("fix").to_str().unwrap()
+    );
+}
+
+#[test]
+fn afterwards_there_is_the_users_shell_in_the_worktree() {
+    let world = World::new();
+    world.install(
+        "mysh",
+        "#!/bin/sh\necho \"my shell [$*]\"\nexec /bin/sh -i\n",
+    );
+    let shell = world.tools().join("bin/mysh");
+    let id = world.flux(["run", "-q", "Fix"]).env("SHELL", &shell).ok();
+    let pane = world.tmux(["list-panes", "-a", "-F", "#{pane_id}"]);
+    let launcher = world
+        .tmux(["list-panes", "-a", "-F", "#{pane_pid}"])
+        .parse()
+        .unwrap();
+    let task = Started {
+        world: &world,
+        agent: world.agent(&id),
+        id,
+        pane,
+        launcher,
+    };
+    task.agent.tell("exit 0");
+    task.wait_for_screen("exited with status 0");
+    task.wait_for_screen(&format!("git flux cleanup {}", task.id));
+    // No login shell: its profile would undo the environment that was carried here.
+    task.wait_for_screen("my shell []");
+    assert_eq!(
+        task.ask_shell("pwd -P"),
+        world.worktree(&task.id).to_str().unwrap()
+    );
+    assert_eq!(
+        task.ask_shell("echo $FLUX_TASK $FLUX_BRANCH"),
+        format!("{0} feature/{0}", task.id)
+    );
+    // git in this shell is the user's own.
+    assert_eq!(
+        task.ask_shell("env | grep -c ^GIT_; git log -1 --format=%s"),
+        "0\nInitial commit"
+    );
+    assert_eq!(Process::find(task.launcher).unwrap().group, task.launcher);
+}
+
+/// Puts a tmux in front of the real one that does something just before it opens a session.
+fn before_the_session(world: &World, code: &str) {
+    let real = require("tmux");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *new-session*)\n{code}\n;; esac\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    world.install("tmux", &script);
+}
+
+#[test]
+fn the_agent_is_started_in_the_worktree_or_not_at_all() {
+    for code in [
+        // The directory is gone, is another one, is a link to another worktree.
+        "mv '@' '@.away'",
+        "mv '@' '@.away'; mkdir '@'",
+        "mv '@' '@.away'; ln -s '%' '@'",
+        "rm '@/.git'",
+    ] {
+        let world = World::new();
+        let worktree = world.worktree("fix");
+        let other = world.root().join("other");
+        world.git(["worktree", "add", "-q", "../other"]);
+        let code = code.replace('@', worktree.to_str().unwrap());
+        before_the_session(&world, &code.replace('%', other.to_str().unwrap()));
+        let output = world.flux(["run", "--name", "fix", "Fix"]).run();
+        assert_eq!(output.code, Some(1), "{code}\n{output}");
+        assert!(world.started_agents().is_empty(), "{code}\n{output}");
+    }
+}
+
+#[test]
+fn a_request_is_taken_once() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    let launch = world
+        .repo()
+        .join(".git/flux/run")
+        .join(&task.id)
+        .join("launch");
+    assert!(!launch.exists());
+    let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
+    again.code(1).stderr_has("nothing to start");
+    assert_eq!(task.agent.starts(), 1);
+    assert_eq!(task.status()["state"], "running");
+}

@@ -1,0 +1,91 @@
+//! How the agent ends, by itself or with its pane, and what is recorded of it.
+
+use crate::launcher::{Started, exited, killed};
+use crate::world::*;
+
+#[test]
+fn every_end_of_the_agent_is_recorded() {
+    for (behaviour, expected) in [
+        ("exit 0", exited(0)),
+        ("exit 3", exited(3)),
+        ("exit 255", exited(255)),
+        ("signal TERM", killed(15)),
+        ("signal HUP", killed(1)),
+        ("signal INT", killed(2)),
+    ] {
+        let world = World::new();
+        let task = Started::new(&world, "wait");
+        task.agent.tell(behaviour);
+        assert_eq!(task.end(), expected, "{behaviour}");
+    }
+}
+
+#[track_caller]
+fn closed(
+    behaviour: &str,
+    close: impl FnOnce(&Started),
+    expected: &(String, Option<i64>, Option<i64>),
+) {
+    let world = World::new();
+    let task = Started::new(&world, behaviour);
+    if behaviour != "wait" {
+        let deaf = world.worktree(&task.id).join("deaf");
+        wait_until("the agent to be deaf", || deaf.exists());
+    }
+    close(&task);
+    assert_eq!(task.end(), *expected);
+    task.agent.wait_gone();
+    wait_until("the launcher to end", || {
+        Process::find(task.launcher).is_none_or(|p| p.state == 'Z')
+    });
+    assert!(world.worktree(&task.id).join("README.md").exists());
+}
+
+#[test]
+fn a_closed_pane_ends_the_agent_and_that_is_recorded() {
+    closed(
+        "wait",
+        |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
+        &killed(1),
+    );
+    closed(
+        "wait",
+        |task| drop(task.world.tmux(["kill-session", "-t", &task.pane])),
+        &killed(1),
+    );
+    closed("wait", |task| task.world.kill_tmux(), &killed(1));
+}
+
+#[test]
+fn an_agent_that_will_not_end_is_killed_with_its_pane() {
+    closed(
+        "sh trap '' HUP INT QUIT TERM; : >deaf; while :; do sleep 1000; done",
+        |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
+        &killed(9),
+    );
+}
+
+#[test]
+fn a_pane_that_is_closed_while_the_agent_is_stopped_ends_it_too() {
+    let stop = |task: &Started| {
+        task.keys(["C-z"]);
+        task.wait_for_screen("The agent is stopped");
+        task.world.tmux(["kill-pane", "-t", &task.pane]);
+    };
+    closed("wait", stop, &killed(1));
+}
+
+#[test]
+fn a_launcher_that_is_killed_leaves_the_task_lost() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    world
+        .command("kill")
+        .args(["-9", &task.launcher.to_string()])
+        .status()
+        .unwrap();
+    assert_eq!(task.end(), ("lost".to_owned(), None, None));
+    task.agent.wait_gone();
+    let output = world.flux(["status", &task.id]).run();
+    output.success().stdout_has("lost");
+}

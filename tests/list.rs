@@ -1,0 +1,316 @@
+//! `git flux list`: the tasks of a repository, or of every one.
+
+use console::measure_text_width;
+use serde_json::Value;
+
+use crate::world::*;
+
+pub(crate) fn ids(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["id"].as_str().unwrap())
+        .collect()
+}
+
+/// The row of a task in a table, split into its columns.
+#[track_caller]
+pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
+    let line = table.lines().find(|line| line.starts_with(id));
+    let line = line.unwrap_or_else(|| panic!("no row of {id} in\n{table}"));
+    line.split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn without_tasks_there_is_a_hint_how_to_start_one() {
+    let world = World::new();
+    let before = world.snapshot();
+    world
+        .flux(["list"])
+        .run()
+        .success()
+        .stdout_is("")
+        .stderr_has("no tasks")
+        .stderr_has("git flux run");
+    world
+        .flux(["list", "--json"])
+        .run()
+        .success()
+        .stdout_is("[]\n");
+    world
+        .flux(["list", "--porcelain"])
+        .run()
+        .success()
+        .stdout_is("")
+        .stderr_is("");
+    world
+        .flux(["list", "--everywhere"])
+        .run()
+        .success()
+        .stdout_is("");
+    world.assert_unchanged(&before);
+    // The command without a command is this one.
+    world
+        .flux::<&str>([])
+        .run()
+        .success()
+        .stderr_has("no tasks");
+}
+
+#[test]
+fn every_task_has_a_row_that_says_how_it_stands() {
+    let world = World::new();
+    let description = "Fix the login redirect for users with two accounts, in all browsers, on every page of the site";
+    let one = world.start(description);
+    let two = world.start("Other things");
+    world.agent(&one).tell("commit One");
+    world.agent(&one).tell("commit Two");
+    world.commit_in(world.repo(), "main.txt", "main");
+    let worktree = world.worktree(&one);
+    world.write(worktree.join("README.md"), "changed");
+    world.write(worktree.join("new.txt"), "new");
+    world.write(worktree.join("staged.txt"), "staged");
+    world.git_in(&worktree, ["add", "staged.txt"]);
+    world.agent(&two).tell("exit 3");
+    wait_until("the end of the agent to be recorded", || {
+        world.flux(["list", "--json"]).run().json()[1]["state"] == "exited"
+    });
+    let before = world.snapshot();
+    let output = world.flux(["list"]).run();
+    output.success();
+    world.assert_unchanged(&before);
+    // Piped, nothing is cut and nothing coloured.
+    let first = row(&output.stdout, &one);
+    assert_eq!(
+        (&*first[1], &*first[3], &*first[4], &*first[5]),
+        ("running", "3", "+2 -1", description)
+    );
+    assert!(first[2].ends_with(['s', 'm']), "{first:?}");
+    let second = row(&output.stdout, &two);
+    assert_eq!(
+        (&*second[1], &*second[3], &*second[4]),
+        ("exited(3)", "0", "+0 -1")
+    );
+    assert_eq!(second[5], "Other things");
+    for command in ["git flux attach", "git flux status", "git flux cleanup"] {
+        assert!(
+            output.stdout.contains(command) || output.stderr.contains(command),
+            "{output}"
+        );
+    }
+    assert_eq!(
+        world.flux::<&str>([]).run().stdout.lines().count(),
+        output.stdout.lines().count()
+    );
+}
+
+#[test]
+fn the_table_fits_the_terminal() {
+    let world = World::new();
+    let wide = "修复登录重定向 for users with two accounts, in all browsers, on every page of the site, and in the application too";
+    let ids = [
+        world.start("Fix the login redirect for users with two accounts, in all browsers, on every page of the site"),
+        world.start(wide),
+        world.start("Short"),
+    ];
+    for cols in [40, 80, 200] {
+        let terminal = world.terminal(cols, 30);
+        terminal.command("git flux list 2>/dev/null");
+        assert_eq!(terminal.exit_code(), 0);
+        let screen = terminal.screen();
+        let rows: Vec<&str> = screen
+            .lines()
+            .filter(|line| !line.contains(['$', '[']))
+            .collect();
+        assert_eq!(rows.len(), 4, "{cols}\n{screen}");
+        for (row, id) in rows[1..].iter().zip(&ids) {
+            assert!(
+                measure_text_width(row) <= usize::from(cols),
+                "{cols}: {row}"
+            );
+            assert!(
+                row.starts_with(&id[..5]) && row.contains("running"),
+                "{cols}: {row}"
+            );
+            if cols >= 80 {
+                assert!(row.contains(&id[..10]), "{cols}: {row}");
+            }
+        }
+        assert!(cols < 80 || rows[3].ends_with("Short"), "{cols}\n{screen}");
+    }
+    let piped = world.flux(["list"]).ok();
+    assert!(piped.contains(wide), "{piped}");
+    for id in &ids {
+        row(&piped, id);
+    }
+}
+
+#[test]
+fn json_has_every_task_with_every_field() {
+    let world = World::new();
+    let created = ["one", "two"].map(|name| {
+        world
+            .flux(["run", "--json", "--name", name, "Fix"])
+            .run()
+            .success()
+            .json()
+    });
+    let before = world.snapshot();
+    let list = world.flux(["list", "--json"]).run().success().json();
+    world.assert_unchanged(&before);
+    assert_eq!(list, serde_json::json!(created));
+    world.flux(["list", "--json", "--porcelain"]).run().code(2);
+}
+
+#[test]
+fn porcelain_is_stable() {
+    let world = World::new();
+    let run = world.flux(["run", "--json", "--name", "one", "Fix it\nsoon"]);
+    let task = run.run().success().json();
+    world.write(world.worktree("one").join("new.txt"), "");
+    let text = |name: &str| task[name].as_str().unwrap().to_owned();
+    let target = |name: &str| task["target"][name].as_str().unwrap().to_owned();
+    let lines = [
+        "task one".to_owned(),
+        "state running".to_owned(),
+        "phase active".to_owned(),
+        "agent claude".to_owned(),
+        "branch feature/one".to_owned(),
+        format!("base {}", text("base")),
+        "into main".to_owned(),
+        format!("worktree {}", text("worktree")),
+        format!("created {}", task["created"]),
+        format!(
+            "session {} {} {}",
+            target("window"),
+            target("pane"),
+            target("session")
+        ),
+        "commits +0 -0".to_owned(),
+        "changes 0 0 1 0".to_owned(),
+        "title Fix it".to_owned(),
+    ];
+    let expected = lines.join("\n") + "\n\n";
+    world
+        .flux(["list", "--porcelain"])
+        .run()
+        .success()
+        .stdout_is(&expected)
+        .stderr_is("");
+    let expected = lines.join("\0") + "\0\0";
+    world
+        .flux(["list", "--porcelain", "-z"])
+        .run()
+        .success()
+        .stdout_is(&expected);
+    world.flux(["list", "-z"]).run().code(2);
+    world.agent("one").tell("exit 3");
+    wait_until("the exit status to be listed", || {
+        world
+            .flux(["list", "--porcelain"])
+            .ok()
+            .contains("state exited\nstatus 3\nphase active\n")
+    });
+}
+
+#[test]
+fn porcelain_z_is_exact_for_any_path() {
+    let world = World::at("new\nline");
+    let id = world.start("Fix");
+    let output = world.flux(["list", "--porcelain", "-z"]).run();
+    let line = format!("\0worktree {}\0", world.worktree(&id).display());
+    assert!(output.stdout.contains(&line), "{output}");
+    // A newline is not the end of a line.
+    let output = world.flux(["list", "--porcelain"]).run();
+    let lines = output
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("worktree "));
+    assert_eq!(lines.count(), 1, "{output}");
+    assert!(
+        output
+            .stdout
+            .lines()
+            .all(|line| line.is_empty() || line.contains(' ')),
+        "{output}"
+    );
+}
+
+#[test]
+fn the_list_is_the_same_from_every_directory_of_the_repository() {
+    let world = World::new();
+    let (one, two) = (world.start("One"), world.start("Two"));
+    for dir in [
+        world.repo().join("src"),
+        world.repo().join(".git"),
+        world.worktree(&one),
+        world.worktree(&two).join("src"),
+    ] {
+        let output = world.flux(["list", "--json"]).in_dir(&dir).run();
+        assert_eq!(
+            ids(&output.success().json()),
+            [&one, &two],
+            "{}",
+            dir.display()
+        );
+    }
+    let repo = world.repo();
+    let from_outside = ["-C".as_ref(), repo.as_os_str()];
+    let output = world
+        .flux(["list", "--json"])
+        .in_dir(world.root())
+        .via_git_with(from_outside)
+        .run();
+    assert_eq!(ids(&output.success().json()), [&one, &two]);
+}
+
+#[test]
+fn everywhere_is_every_repository_with_a_pane() {
+    let world = World::new();
+    let other = world.root().join("it's #(another) one");
+    world.make_repository(&other);
+    world.make_repository(&world.root().join("without tasks"));
+    let one = world.start("One");
+    let two = world.flux(["run", "-q", "Two"]).in_dir(&other).ok();
+    let three = world.flux(["run", "-q", "Three"]).in_dir(&other).ok();
+    world.shim();
+    // Also where there is no repository.
+    let output = world
+        .flux(["list", "--everywhere", "--json"])
+        .in_dir(world.root())
+        .run();
+    let list = output.success().json();
+    let mut found = ids(&list);
+    found.sort_unstable();
+    let mut expected = [&*one, &*two, &*three];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let table = world
+        .flux(["list", "--everywhere"])
+        .in_dir(world.root())
+        .ok();
+    for line in [world.repo().to_str().unwrap(), other.to_str().unwrap()] {
+        assert!(
+            table.lines().any(|shown| shown == line),
+            "no {line:?} in\n{table}"
+        );
+    }
+    assert!(!table.contains("without tasks"), "{table}");
+    for id in [&one, &two, &three] {
+        row(&table, id);
+    }
+    let found = world.flux(["list", "--json"]).in_dir(&other).run().json();
+    assert_eq!(ids(&found), [&two, &three]);
+    // A repository that is gone is said to be, and spoils nothing.
+    std::fs::remove_dir_all(&other).unwrap();
+    let output = world
+        .flux(["list", "--everywhere", "--json"])
+        .in_dir(world.root())
+        .run();
+    assert_eq!(ids(&output.success().json()), [&one]);
+    output.stderr_has("warning: ").stderr_has("another");
+}

@@ -1,0 +1,340 @@
+//! Every kind of repository: in each a whole cycle of a task, from its start to the merge and back to a repository
+//! that is as it was. Other layouts, filters, names and callers
+//! are in `repositories_layouts`, `repositories_filters`, `repositories_names` and `repositories_callers`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cleanup::{assert_removed_from, end_agent_in};
+use crate::world::*;
+
+/// One cycle in one repository.
+pub(crate) struct Cycle<'a> {
+    pub(crate) world: &'a World,
+    /// Where the commands are run.
+    pub(crate) dir: PathBuf,
+    /// The main worktree, or the bare repository itself.
+    pub(crate) home: PathBuf,
+    /// The branch the task starts from and goes back to.
+    pub(crate) branch: &'a str,
+    /// The worktree that has it checked out.
+    pub(crate) checkout: Option<PathBuf>,
+}
+
+impl<'a> Cycle<'a> {
+    /// In the main worktree of an ordinary repository on `main`.
+    pub(crate) fn at(world: &'a World, dir: &Path) -> Self {
+        Self {
+            world,
+            dir: dir.to_owned(),
+            home: dir.to_owned(),
+            branch: "main",
+            checkout: Some(dir.to_owned()),
+        }
+    }
+
+    /// In the default repository.
+    pub(crate) fn of(world: &'a World) -> Self {
+        Self::at(world, &world.repo())
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        self.world.git_in(&self.home, args)
+    }
+
+    /// What must be the same before and after: every ref but the target's and the archive's, and every worktree.
+    fn rest(&self) -> Vec<String> {
+        let target = format!("refs/heads/{}", self.branch);
+        let refs = self.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+        let mut lines: Vec<String> = refs
+            .lines()
+            .filter(|line| !line.starts_with(&target) && !line.starts_with("refs/flux/archive/"))
+            .map(str::to_owned)
+            .collect();
+        let entries = self.git(&["worktree", "list", "--porcelain"]);
+        lines.extend(
+            entries
+                .lines()
+                .filter(|line| !line.starts_with("HEAD "))
+                .map(str::to_owned),
+        );
+        lines.push(self.git(&["config", "--local", "--list"]));
+        if let Some(checkout) = &self.checkout {
+            lines.push(self.world.git_in(checkout, ["status", "--porcelain"]));
+        }
+        lines
+    }
+
+    fn flux(&self, args: &[&str]) -> Output {
+        let output = self.world.flux(args).in_dir(&self.dir).run();
+        output.has_not("panicked");
+        output
+    }
+
+    /// run → the agent commits → list → status → diff → cleanup. Returns where the agent worked.
+    #[track_caller]
+    pub(crate) fn run(&self) -> PathBuf {
+        self.run_with(|_| {})
+    }
+
+    /// The same; `look` sees the agent's worktree before the agent has done anything.
+    #[track_caller]
+    pub(crate) fn run_with(&self, look: impl FnOnce(&Path)) -> PathBuf {
+        let world = self.world;
+        let before = self.rest();
+        world.behaviour("raw");
+        let started = self.flux(&["run", "-q", "Fix login"]);
+        started.success();
+        let id = started.stdout.trim_end();
+        let agent = world.agent(id);
+        let worktree = agent.cwd();
+        // Nothing is different there, and everything is there.
+        assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+        look(&worktree);
+        agent.tell("commit one");
+
+        let list = self.flux(&["list", "--json"]);
+        let list = list.success().json();
+        let tasks: Vec<_> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|task| task["id"] == id)
+            .collect();
+        assert_eq!(tasks.len(), 1, "{list:#}");
+        let task = tasks[0];
+        assert_eq!(task["state"], "running");
+        assert_eq!((&task["ahead"], &task["behind"]), (&1.into(), &0.into()));
+        assert_eq!(task["into"], self.branch);
+        assert_eq!(task["worktree"], worktree.to_string_lossy().as_ref());
+        for kind in ["staged", "unstaged", "untracked", "conflicted"] {
+            assert_eq!(task["changes"][kind], 0, "{kind}");
+        }
+        self.flux(&["status", id])
+            .success()
+            .stdout_has("fake agent ready");
+        self.flux(&["diff", id]).success().stdout_has("+one");
+
+        let target = format!("refs/heads/{}", self.branch);
+        let (old, tip) = (
+            self.commit(&target),
+            self.commit(&format!("refs/heads/feature/{id}")),
+        );
+        end_agent_in(world, &self.home, id);
+        self.flux(&["cleanup", id, "--into", self.branch]).success();
+        let parents = self.git(&["log", "-1", "--format=%P", &target]);
+        assert_eq!(parents, format!("{old} {tip}"));
+        assert_eq!(self.git(&["show", &format!("{target}:agent.txt")]), "one");
+        // Nothing else has changed by the merge.
+        let changed = self.git(&["diff", "--name-only", &old, &target]);
+        assert_eq!(changed, "agent.txt");
+        if let Some(checkout) = &self.checkout {
+            assert_eq!(world.read(checkout.join("agent.txt")), "one\n");
+        }
+        assert_eq!(self.rest(), before);
+        assert!(!worktree.exists());
+        assert_removed_from(world, &self.home, id);
+        worktree
+    }
+
+    #[track_caller]
+    fn commit(&self, rev: &str) -> String {
+        self.git(&["rev-parse", "--verify", rev])
+    }
+}
+
+#[test]
+fn an_ordinary_repository() {
+    let world = World::new();
+    Cycle::of(&world).run();
+    world.flux(["list"]).run().success().stderr_has("no tasks");
+    // And once more, on what the first has left.
+    let again = world.flux(["run", "-q", "Fix login"]).ok();
+    world.flux(["cleanup", "-y", &again]).run().success();
+}
+
+/// `a/`, `b/` and `c/` with one file each, of which only `a/` and `src/` are checked out.
+fn make_sparse(world: &World, options: &[&str]) {
+    for dir in ["a", "b", "c"] {
+        world.write(format!("{dir}/file.txt"), dir);
+    }
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Directories"]);
+    let set = ["sparse-checkout", "set", "--cone"].iter().chain(options);
+    world.git(set.copied().chain(["a", "src"]));
+    assert!(!world.repo().join("b").exists());
+}
+
+#[test]
+fn a_sparse_checkout() {
+    for options in [&[][..], &["--sparse-index"]] {
+        let world = World::new();
+        make_sparse(&world, options);
+        let cone = world.git(["sparse-checkout", "list"]);
+        Cycle::of(&world).run_with(|worktree| {
+            assert_eq!(world.git_in(worktree, ["sparse-checkout", "list"]), cone);
+            assert!(worktree.join("a/file.txt").exists());
+            assert!(!worktree.join("b").exists());
+        });
+        assert_eq!(world.git(["sparse-checkout", "list"]), cone);
+        assert!(!world.repo().join("b").exists());
+        assert_eq!(world.git(["show", "main:b/file.txt"]), "b");
+    }
+}
+
+#[test]
+fn uncommitted_work_in_a_sparse_checkout() {
+    let world = World::new();
+    make_sparse(&world, &[]);
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    world.write(world.worktree(&id).join("a/new.txt"), "new\n");
+    world
+        .flux(["diff", &id])
+        .run()
+        .success()
+        .stdout_has("+new")
+        .has_not("b/file.txt");
+    world
+        .flux(["cleanup", "-y", "--commit", &id])
+        .run()
+        .success();
+    assert_eq!(
+        world.git(["diff", "--name-only", "main~1", "main"]),
+        "a/new.txt"
+    );
+    assert_eq!(world.git(["show", "main:c/file.txt"]), "c");
+}
+
+#[test]
+fn a_split_index() {
+    let world = World::new();
+    world.git(["config", "core.splitIndex", "true"]);
+    world.git(["update-index", "--split-index"]);
+    Cycle::of(&world).run();
+}
+
+#[test]
+fn an_index_of_another_version_and_its_caches() {
+    for (key, value) in [
+        ("index.version", "4"),
+        ("feature.manyFiles", "true"),
+        ("core.untrackedCache", "true"),
+    ] {
+        let world = World::new();
+        world.git(["config", key, value]);
+        world.git(["update-index", "--force-write-index"]);
+        Cycle::of(&world).run();
+    }
+}
+
+#[test]
+fn a_shallow_clone() {
+    let world = World::new();
+    world.commit_in(world.repo(), "README.md", "two\n");
+    let clone = world.root().join("clone");
+    let from = format!("file://{}", world.repo().display());
+    world.git(["clone", "-q", "--depth=1", &from, clone.to_str().unwrap()]);
+    Cycle::at(&world, &clone).run();
+    assert_eq!(
+        world.git_in(&clone, ["rev-parse", "--is-shallow-repository"]),
+        "true"
+    );
+}
+
+#[test]
+fn a_partial_clone() {
+    let world = World::new();
+    for text in ["two\n", "three\n"] {
+        world.commit_in(world.repo(), "README.md", text);
+    }
+    world.git(["config", "uploadpack.allowFilter", "true"]);
+    world.git(["config", "uploadpack.allowAnySHA1InWant", "true"]);
+    let clone = world.root().join("clone");
+    let from = format!("file://{}", world.repo().display());
+    for filter in ["blob:none", "tree:0"] {
+        let args = [
+            "clone",
+            "-q",
+            "--no-checkout",
+            "--filter",
+            filter,
+            &from,
+            clone.to_str().unwrap(),
+        ];
+        world.git(args);
+        world.git_in(&clone, ["reset", "-q", "--hard"]);
+        Cycle::at(&world, &clone).run();
+        // A start that has to fetch what it checks out, and a merge that has to fetch what it compares.
+        world.behaviour("raw");
+        let run = ["run", "-q", "--base=main~2", "--name=old", "Fix login"];
+        world.flux(run).in_dir(&clone).ok();
+        world
+            .agent("old")
+            .tell("sh echo x >new.txt; git add new.txt && git commit -qm new");
+        let output = world
+            .flux(["cleanup", "-y", "old", "--into=main"])
+            .in_dir(&clone)
+            .run();
+        output.success();
+        assert_eq!(world.read(clone.join("new.txt")), "x\n");
+        assert_eq!(world.read(clone.join("README.md")), "three\n");
+        fs::remove_dir_all(&clone).unwrap();
+    }
+}
+
+#[test]
+fn settings_of_one_worktree_alone() {
+    let world = World::new();
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    world.git(["config", "--worktree", "user.name", "Only Here"]);
+    let by_hand = world.root().join("by hand");
+    world.git([
+        "worktree",
+        "add",
+        "-q",
+        "--detach",
+        by_hand.to_str().unwrap(),
+    ]);
+    let name = world.git_in(&by_hand, ["config", "user.name"]);
+    Cycle::of(&world).run_with(|worktree| {
+        assert_eq!(world.git_in(worktree, ["config", "user.name"]), name);
+        world.git_in(
+            worktree,
+            ["config", "--worktree", "user.name", "Only There"],
+        );
+    });
+    assert_eq!(
+        world.git(["config", "--worktree", "user.name"]),
+        "Only Here"
+    );
+}
+
+#[test]
+fn reftable_and_sha_256() {
+    let dir = |n: usize| format!("kind {n}");
+    let kinds = [
+        &["--ref-format=reftable"][..],
+        &["--object-format=sha256"],
+        &["--ref-format=reftable", "--object-format=sha256"],
+    ];
+    for (n, options) in kinds.iter().enumerate() {
+        let world = World::without_repository(dir(n));
+        fs::create_dir(world.repo()).unwrap();
+        world.git(["init", "-q"].iter().chain(*options));
+        world.fill(&world.repo());
+        Cycle::of(&world).run();
+        // Where both have moved, with a hook that sees the merge.
+        crate::cleanup_hooks::hook(&world, &world.repo().join(".git/hooks"), "commit-msg", "");
+        world.git(["reset", "-q", "--hard", "main~1"]);
+        world.behaviour("raw");
+        let id = world.start("Fix login");
+        world.agent(&id).tell("commit one");
+        world.commit_in(world.repo(), "README.md", "moved\n");
+        world.flux(["cleanup", "-y", &id]).run().success();
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_eq!(world.read("README.md"), "moved\n");
+        assert_removed_from(&world, &world.repo(), &id);
+        world.git(["fsck", "--strict"]);
+    }
+}

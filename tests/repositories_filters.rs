@@ -1,0 +1,147 @@
+//! Repositories whose files are not what is stored: clean and smudge filters, a filter process as Git LFS is one, and
+//! hooks that see every checkout.
+
+use std::fs;
+
+use crate::cleanup_hooks::hook;
+use crate::repositories::Cycle;
+use crate::world::*;
+
+#[test]
+fn a_clean_and_smudge_filter() {
+    let world = World::new();
+    world.git(["config", "filter.loud.smudge", "tr a-z A-Z"]);
+    world.git(["config", "filter.loud.clean", "tr A-Z a-z"]);
+    world.git(["config", "filter.loud.required", "true"]);
+    world.write(".gitattributes", "*.loud filter=loud\n");
+    world.write("a.loud", "ONE\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Filtered"]);
+    Cycle::of(&world).run_with(|worktree| {
+        assert_eq!(world.read(worktree.join("a.loud")), "ONE\n");
+    });
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    world
+        .agent(&id)
+        .tell("sh echo TWO >b.loud; git add . && git commit -qm two");
+    world.write(world.worktree(&id).join("c.loud"), "THREE\n");
+    world
+        .flux(["diff", &id])
+        .run()
+        .success()
+        .stdout_has("+three");
+    world
+        .flux(["cleanup", "-y", "--commit", &id])
+        .run()
+        .success();
+    for (file, stored) in [("b.loud", "two"), ("c.loud", "three")] {
+        assert_eq!(world.git(["show", &format!("main:{file}")]), stored);
+        assert_eq!(world.read(file), format!("{}\n", stored.to_uppercase()));
+    }
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+}
+
+/// A long-running filter process: contents go to a store beside the repository, what git sees is a pointer.
+const PROCESS: &str = r#"#!/usr/bin/perl
+use strict; use warnings; binmode STDIN; binmode STDOUT; $| = 1;
+my $store = "STORE";
+sub get { my $n; return undef unless read(STDIN, $n, 4) == 4; $n = hex $n; return '' if $n == 0;
+  my $b; read(STDIN, $b, $n - 4) == $n - 4 or die; return $b }
+sub lines { my @l; while (defined(my $p = get())) { return @l if $p eq ''; $p =~ s/\n$//; push @l, $p } exit 0 }
+sub put { my ($d) = @_; while (length $d) { my $c = substr $d, 0, 60000, ''; printf '%04x%s', 4 + length $c, $c } }
+sub flush { print '0000' }
+lines(); put("git-filter-server\n"); put("version=2\n"); flush();
+lines(); put("capability=clean\n"); put("capability=smudge\n"); flush();
+while (1) {
+  my @head = lines(); my ($command) = map { /^command=(.*)/ ? $1 : () } @head;
+  my $in = ''; while ((my $p = get()) ne '') { $in .= $p }
+  my $out = $in; my $status = 'success';
+  if ($command eq 'clean') {
+    my $sum = unpack '%32C*', $in; my $name = "$sum-" . length $in;
+    open my $f, '>', "$store/$name" or die; binmode $f; print $f $in; close $f; $out = "pointer $name\n";
+  } elsif ($in =~ /^pointer (\S+)\n/) {
+    if (open my $f, '<', "$store/$1") { binmode $f; local $/; $out = <$f> // ''; close $f } else { $status = 'error' }
+  }
+  put("status=$status\n"); flush();
+  if ($status eq 'success') { put($out); flush(); flush() }
+}
+"#;
+
+#[test]
+fn a_filter_process_like_that_of_git_lfs() {
+    require("perl");
+    let world = World::new();
+    let store = world.tools().join("store");
+    fs::create_dir(&store).unwrap();
+    world.install(
+        "big-filter",
+        &PROCESS.replace("STORE", store.to_str().unwrap()),
+    );
+    world.git(["config", "filter.big.process", "big-filter"]);
+    world.git(["config", "filter.big.required", "true"]);
+    world.write(".gitattributes", "*.big filter=big\n");
+    let content = "all of it, not a pointer\n".repeat(10_000);
+    world.write("a.big", &content);
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Big"]);
+    assert!(world.git(["show", "main:a.big"]).starts_with("pointer "));
+    Cycle::of(&world).run_with(|worktree| {
+        assert_eq!(world.read(worktree.join("a.big")), content);
+    });
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    world
+        .agent(&id)
+        .tell("sh echo small >b.big; git add . && git commit -qm b");
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(world.read("b.big"), "small\n");
+    assert!(world.git(["show", "main:b.big"]).starts_with("pointer "));
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_filter_that_fails_is_a_start_that_fails() {
+    let world = World::new();
+    world.write(".gitattributes", "*.loud filter=loud\n");
+    world.commit_in(world.repo(), "a.loud", "one\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Attributes"]);
+    world.git(["config", "filter.loud.smudge", "false"]);
+    world.git(["config", "filter.loud.clean", "cat"]);
+    world.git(["config", "filter.loud.required", "true"]);
+    let before = world.snapshot();
+    let output = world.flux(["run", "Fix login"]).run();
+    output
+        .code(1)
+        .stderr_has("nothing was left behind")
+        .stderr_has("filter");
+    world.assert_unchanged(&before);
+    world.assert_pristine();
+}
+
+#[test]
+fn a_post_checkout_hook_runs_once_in_the_new_worktree_with_its_files() {
+    for path in [None, Some("my hooks")] {
+        let world = World::new();
+        let dir = match path {
+            None => world.repo().join(".git/hooks"),
+            Some(path) => world.root().join(path),
+        };
+        if path.is_some() {
+            world.git(["config", "core.hooksPath", dir.to_str().unwrap()]);
+        }
+        let log = world.tools().join("checkout.log");
+        let script = format!(
+            "[ -e README.md ] || echo 'no files' >>'{0}'; echo \"$@ $(pwd -P)\" >>'{0}'",
+            log.display()
+        );
+        let head = world.git(["rev-parse", "HEAD"]);
+        hook(&world, &dir, "post-checkout", &script);
+        let worktree = Cycle::of(&world).run();
+        let null = "0".repeat(head.len());
+        let expected = format!("{null} {head} 1 {}\n", worktree.display());
+        assert_eq!(world.read(log), expected);
+    }
+}

@@ -1,0 +1,186 @@
+//! Repositories whose files do not simply lie in one directory: linked worktrees, bare repositories and submodules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::repositories::Cycle;
+use crate::world::*;
+
+#[test]
+fn a_linked_worktree_of_the_users() {
+    let world = World::new();
+    let dir = world.root().join("linked");
+    world.git([
+        "worktree",
+        "add",
+        "-q",
+        "-b",
+        "topic",
+        dir.to_str().unwrap(),
+    ]);
+    world.commit_in(&dir, "topic.txt", "topic\n");
+    for below in ["", "src"] {
+        let cycle = Cycle {
+            dir: dir.join(below),
+            branch: "topic",
+            checkout: Some(dir.clone()),
+            ..Cycle::of(&world)
+        };
+        let worktree = cycle.run();
+        // Beside the main worktree, wherever the user stood.
+        assert_eq!(worktree.parent(), Some(world.root()));
+        world.git_in(&dir, ["reset", "-q", "--hard", "HEAD~1"]);
+    }
+}
+
+/// A bare repository at `bare`, with what `make_repository` makes.
+fn make_bare(world: &World, bare: &Path) {
+    let args = ["clone", "-q", "--bare", world.repo().to_str().unwrap()].map(str::to_owned);
+    world.git(
+        args.iter()
+            .map(String::as_str)
+            .chain([bare.to_str().unwrap()]),
+    );
+    world.git_in(bare, ["remote", "remove", "origin"]);
+}
+
+#[test]
+fn a_bare_repository_with_worktrees() {
+    let world = World::new();
+    let bare = world.root().join("project.git");
+    make_bare(&world, &bare);
+    let bare_alone = Cycle {
+        checkout: None,
+        ..Cycle::at(&world, &bare)
+    };
+    let worktree = bare_alone.run();
+    let name = worktree.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("project-fix-login-"), "{name}");
+    world.git_in(&bare, ["update-ref", "refs/heads/main", "main~1"]);
+    let main = world.root().join("checkout");
+    world.git_in(
+        &bare,
+        ["worktree", "add", "-q", main.to_str().unwrap(), "main"],
+    );
+    for dir in [&main, &main.join("src"), &bare] {
+        let cycle = Cycle {
+            dir: dir.clone(),
+            checkout: Some(main.clone()),
+            ..Cycle::at(&world, &bare)
+        };
+        cycle.run();
+        world.git_in(&main, ["reset", "-q", "--hard", "HEAD~1"]);
+    }
+}
+
+#[test]
+fn a_bare_repository_hidden_behind_a_git_file() {
+    let world = World::new();
+    let project = world.root().join("project");
+    let bare = project.join(".bare");
+    fs::create_dir(&project).unwrap();
+    make_bare(&world, &bare);
+    fs::write(project.join(".git"), "gitdir: ./.bare\n").unwrap();
+    let main = project.join("main");
+    world.git_in(
+        &project,
+        ["worktree", "add", "-q", main.to_str().unwrap(), "main"],
+    );
+    for dir in [&main, &project] {
+        let cycle = Cycle {
+            dir: dir.clone(),
+            checkout: Some(main.clone()),
+            ..Cycle::at(&world, &bare)
+        };
+        let worktree = cycle.run();
+        // Beside the other worktrees, named after the project.
+        assert_eq!(worktree.parent(), Some(&*project));
+        let name = worktree.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("project-fix-login-"), "{name}");
+        world.git_in(&main, ["reset", "-q", "--hard", "HEAD~1"]);
+    }
+}
+
+/// A repository `super` with a submodule `sub` that is checked out.
+fn make_submodule(world: &World) -> PathBuf {
+    let superproject = world.root().join("super");
+    world.make_repository(&superproject);
+    let (allow, from) = ("protocol.file.allow=always", world.repo());
+    let add = [
+        "-c",
+        allow,
+        "submodule",
+        "--quiet",
+        "add",
+        from.to_str().unwrap(),
+        "sub",
+    ];
+    world.git_in(&superproject, add);
+    world.git_in(&superproject, ["commit", "-q", "-m", "Add sub"]);
+    superproject
+}
+
+#[test]
+fn a_repository_with_submodules() {
+    let world = World::new();
+    let superproject = make_submodule(&world);
+    Cycle::at(&world, &superproject).run();
+}
+
+#[test]
+fn submodules_an_agent_has_checked_out_are_not_lost() {
+    let world = World::new();
+    let superproject = make_submodule(&world);
+    world.behaviour("raw");
+    let id = world
+        .flux(["run", "-q", "Fix login"])
+        .in_dir(&superproject)
+        .ok();
+    let worktree = world.agent(&id).cwd();
+    let update = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "update",
+        "--init",
+    ];
+    world.git_in(&worktree, update);
+    // A commit that is nowhere else, and that the superproject does not even mention.
+    let only = world.commit_in(worktree.join("sub"), "only.txt", "here\n");
+    let before = world.snapshot_of(&superproject);
+    for options in [&["-y"][..], &["-y", "--discard"], &["-y", "--commit"]] {
+        let args = ["cleanup", &id].into_iter().chain(options.iter().copied());
+        let output = world.flux(args).in_dir(&superproject).run();
+        output.code(1).stderr_has("hint: ").has_not("panicked");
+        assert_eq!(
+            before.changes(&world.snapshot_of(&superproject)),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            world.git_in(worktree.join("sub"), ["rev-parse", "HEAD"]),
+            only
+        );
+    }
+    assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn inside_a_submodule() {
+    let world = World::new();
+    let superproject = make_submodule(&world);
+    let sub = superproject.join("sub");
+    world.git_in(&sub, ["switch", "-q", "main"]);
+    let cycle = Cycle {
+        dir: sub.clone(),
+        ..Cycle::at(&world, &sub)
+    };
+    // Worktrees beside it would be files of the superproject's.
+    world.git_in(
+        &sub,
+        ["config", "flux.worktreeDir", world.root().to_str().unwrap()],
+    );
+    cycle.run();
+    let status = world.git_in(&superproject, ["status", "--porcelain"]);
+    assert_eq!(status, "M sub");
+}

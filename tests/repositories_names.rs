@@ -1,0 +1,152 @@
+//! Repositories whose paths hold what a path can hold: whole cycles in them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::cleanup::{assert_removed, done_task};
+use crate::repositories::Cycle;
+use crate::world::*;
+
+const NAMES: [&[u8]; 12] = [
+    b"a b  c",
+    b"it's",
+    b"say \"hi\"",
+    b"two\nlines",
+    b"#1 #{pane_id}",
+    b"-leading dash",
+    b"tail; ",
+    b"back\\slash",
+    b"$HOME `x` $(x) *?[a]",
+    "größe 日本 \u{1f3af}".as_bytes(),
+    b"latin-1 \xe9\xff",
+    b"%%s: {a,b} ~",
+];
+
+#[test]
+fn a_repository_lies_in_a_directory_of_any_name() {
+    for name in NAMES {
+        let world = World::at(OsStr::from_bytes(name));
+        Cycle::of(&world).run();
+    }
+}
+
+#[test]
+fn a_repository_has_any_name_itself() {
+    for name in NAMES {
+        let world = World::without_repository("names");
+        let repo = world.root().join(OsStr::from_bytes(name));
+        world.make_repository(&repo);
+        let worktree = Cycle::at(&world, &repo).run();
+        let project = worktree.file_name().unwrap().as_bytes();
+        assert!(
+            project.starts_with(&[name, b"-fix-login-"].concat()),
+            "{worktree:?}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_whose_name_tmux_would_run_runs_nothing() {
+    let world = World::at("#(touch repository-pwned)");
+    Cycle::of(&world).run();
+    for dir in [
+        world.root().to_owned(),
+        world.repo(),
+        world.tools().join("home"),
+        "/".into(),
+    ] {
+        assert!(!dir.join("repository-pwned").exists(), "{}", dir.display());
+    }
+}
+
+#[test]
+fn porcelain_gives_every_path_byte_for_byte() {
+    for name in NAMES {
+        let world = World::at(OsStr::from_bytes(name));
+        world.behaviour("raw");
+        let id = world.start("Fix login");
+        let output = world.flux(["list", "--porcelain", "-z"]).run();
+        output.success();
+        let expected = [b"worktree ", world.worktree(&id).as_os_str().as_bytes()].concat();
+        let lines: Vec<&[u8]> = output.bytes.split(|byte| *byte == 0).collect();
+        assert!(
+            lines.contains(&&*expected),
+            "{:?} in {output}",
+            OsStr::from_bytes(name)
+        );
+    }
+}
+
+#[test]
+fn files_of_any_name_are_committed_and_merged() {
+    let world = World::new();
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    for name in NAMES {
+        fs::write(worktree.join(OsStr::from_bytes(name)), name).unwrap();
+    }
+    let list = world.flux(["list", "--json"]).run().json();
+    assert_eq!(list[0]["changes"]["untracked"], NAMES.len());
+    world.flux(["status", &id]).run().success();
+    world
+        .flux(["diff", &id])
+        .run()
+        .success()
+        .stdout_has("+it's");
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("{} uncommitted files", NAMES.len()));
+    world
+        .flux(["cleanup", "-y", "--commit", &id])
+        .run()
+        .success();
+    for name in NAMES {
+        assert_eq!(
+            fs::read(world.repo().join(OsStr::from_bytes(name))).unwrap(),
+            name
+        );
+    }
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn branches_of_any_name_are_gone_back_to() {
+    for branch in [
+        "a/b/c",
+        "it's",
+        "größe",
+        "say\"hi\"",
+        "#1",
+        "$(x)",
+        "a;b",
+        "@x",
+        "main.lock.x",
+    ] {
+        let world = World::new();
+        world.git(["switch", "-q", "-c", branch]);
+        let cycle = Cycle {
+            branch,
+            ..Cycle::of(&world)
+        };
+        cycle.run();
+    }
+}
+
+#[test]
+fn a_branch_that_is_named_like_a_ref_is_not_taken_for_another() {
+    let world = World::new();
+    world.git(["branch", "x"]);
+    world.git(["switch", "-q", "-c", "refs/heads/x"]);
+    let id = done_task(&world);
+    let x = world.git(["rev-parse", "refs/heads/x"]);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.git(["rev-parse", "refs/heads/x"]), x);
+    assert_eq!(
+        world.git(["show", "refs/heads/refs/heads/x:agent.txt"]),
+        "one"
+    );
+    assert_removed(&world, &id);
+}
