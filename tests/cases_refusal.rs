@@ -201,3 +201,30 @@ fn w29_declining_is_130() {
         world.assert_unchanged(&before);
     }
 }
+
+#[test]
+fn w27_nor_is_one_that_appears_while_the_merge_is_made() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join(".env"), "theirs\n");
+    world.git_in(&worktree, ["add", "-f", ".env"]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Add .env"]);
+    let main = commit(&world, "main");
+    let mine = world.repo().join(".env");
+    let appear = format!("echo mine >'{}'", mine.display());
+    hook(
+        &world,
+        &world.repo().join(".git/hooks"),
+        "commit-msg",
+        &appear,
+    );
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has(".env");
+    assert_eq!(world.read(&mine), "mine\n");
+    assert_eq!(commit(&world, "main"), main);
+    assert!(worktree.join(".env").exists());
+    std::fs::remove_file(mine).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().code(1);
+    assert_eq!(commit(&world, "main"), main);
+}

@@ -201,7 +201,9 @@ fn one_of_many_cleanups_of_a_task_removes_it() {
     world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
     let outputs = at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
     let winners = outputs.iter().filter(|output| output.code == Some(0));
-    assert_eq!(winners.count(), 1, "exactly one removes it");
+    let winners = winners.count();
+    let said: String = outputs.iter().map(ToString::to_string).collect();
+    assert_eq!(winners, 1, "exactly one removes it:\n{said}");
     for output in outputs.iter().filter(|output| output.code != Some(0)) {
         output.code(1).stderr_has("error: ");
     }

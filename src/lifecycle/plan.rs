@@ -201,9 +201,13 @@ impl Plan {
         };
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
         let collides = |change: &&Change| {
+            let there = worktree.join(&change.path);
+            let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
+            // A directory that is ignored or untracked as a whole is in the way only
+            // with the very file that the merge brings.
             let within = |path: &PathBuf| {
-                // A file of the merge in a directory that is ignored or untracked as a whole.
-                path.starts_with(&change.path) && worktree.join(path).symlink_metadata().is_ok()
+                path.starts_with(&change.path)
+                    && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
             };
             touched
                 .iter()
@@ -301,11 +305,11 @@ impl Into {
         worktrees: &[Worktree],
     ) -> Result<Self> {
         let id = &task.id;
-        let branch = into.or(task.into.as_deref()).with_context(|| {
+        let typed = into.map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+        let branch = typed.or(task.into.as_deref()).with_context(|| {
             Failure::new(format!("'{id}' did not start from a branch"))
                 .hint(format!("git flux cleanup {id} --into <branch>"))
         })?;
-        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
         let target = store.tip(branch).with_context(|| {
             Failure::new(format!(
                 "there is no branch '{branch}' to merge '{id}' into"
