@@ -33,6 +33,8 @@ while :; do
 	[ "$code" = 1 ] || wrong "exit code $code"
 	case $said in *'no space is left on the disk'*) ;; *) wrong 'the reason is not said' ;; esac
 	case $said in
+	# Its agent is at work already: the next command completes it.
+	*'its record is not complete'*) rm ../ballast; git-flux cleanup no-such-task 2>/dev/null; break ;;
 	*'nothing was left behind'*) after=$(rm ../ballast; facts) ;;
 	*) rm ../ballast; said="$said
 $(git-flux cleanup no-such-task 2>&1)"; after=$(facts) ;;
@@ -42,7 +44,7 @@ $(git-flux cleanup no-such-task 2>&1)"; after=$(facts) ;;
 	free=$((free + 1))
 	[ "$free" -lt 200 ] || wrong 'it never succeeded'
 done
-rm ../ballast
+rm -f ../ballast
 cmp big.bin ../myapp-fix/big.bin || wrong 'a file is not whole'
 git-flux list --json | grep -q '"state": "running"' || wrong 'it does not run'
 git-flux cleanup -y fix 2>/dev/null || wrong 'it cannot be cleaned up'

@@ -62,7 +62,15 @@ fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
         .tempfile()
         .context("could not make a temporary file")?;
     file.write_all(text)?;
-    file.write_all(b"\n# Write the task. Lines that begin with '#' are left out;\n# an empty task starts nothing.\n")?;
+    // git knows what begins a comment: core.commentChar.
+    let stripspace = |option: &str, text: Vec<u8>| {
+        Git::reading(flux.repo.common_dir(), ["stripspace", option])
+            .input(text)
+            .output()
+    };
+    let help = "Write the task. Lines like these are left out;\nan empty task starts nothing.\n";
+    file.write_all(b"\n")?;
+    file.write_all(&stripspace("--comment-lines", help.into())?)?;
     file.flush()?;
     // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
     let editor = Git::reading(flux.repo.common_dir(), ["var", "GIT_EDITOR"]).output()?;
@@ -80,9 +88,6 @@ fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
         );
     }
     let text = fs::read(file.path()).context("could not read what was written")?;
-    let lines: Vec<&[u8]> = text
-        .split(|&b| b == b'\n')
-        .filter(|line| !line.starts_with(b"#"))
-        .collect();
-    Ok(lines.join(&b'\n').trim_ascii().to_vec())
+    let text = stripspace("--strip-comments", text)?;
+    Ok(text.trim_ascii_end().to_vec())
 }
