@@ -182,5 +182,5 @@ fn inside_a_submodule() {
     );
     cycle.run();
     let status = world.git_in(&superproject, ["status", "--porcelain"]);
-    assert_eq!(status, "M sub");
+    assert_eq!(status, " M sub");
 }

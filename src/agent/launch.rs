@@ -72,6 +72,20 @@ impl Running {
     }
 }
 
+/// Whether there is such a process, and it is not a zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else {
+        return false;
+    };
+    Running {
+        launcher: pid,
+        born: None,
+        agent: None,
+        since: 0,
+    }
+    .alive()
+}
+
 /// When a process started, in clock ticks since boot, where that can be read.
 pub(crate) fn born(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -104,6 +104,12 @@ impl Git {
     pub(crate) fn holding(mut self, lock: &super::Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
         Ok(self)
+    }
+
+    /// Keeps ^C from it: a step that takes a moment and must not stop half way.
+    pub(crate) fn shielded(mut self) -> Self {
+        self.command.process_group(0);
+        self
     }
 
     /// Shows what git says on standard error while it runs, on a terminal.

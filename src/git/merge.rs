@@ -159,6 +159,7 @@ pub(crate) fn forward_checked_out(worktree: &Path, commit: &str, lock: &Lock) ->
     ];
     Git::new(worktree, args)
         .env("GIT_REFLOG_ACTION", "flux cleanup")
+        .shielded()
         .holding(lock)?
         .loud()
         .run()

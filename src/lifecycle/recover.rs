@@ -78,7 +78,10 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
 }
 
 /// Settles one task. The lock proves that its last command is dead.
-fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
+///
+/// # Errors
+/// When a step fails; the next command tries again.
+pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
     let found = refs::list(repo.common_dir(), &[task_ref(&seen.id), seen.branch_ref()])?;
     let at = |name: &str| found.iter().find(|r| r.name == name).map(|r| r.oid.clone());

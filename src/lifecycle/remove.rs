@@ -53,14 +53,23 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
-    if let Some(commit) = &merge
-        && let Err(error) = super::merge::forward(flux, plan, commit, lock)
-    {
-        return if target_stands(flux, plan)? {
-            Err(error)
-        } else {
-            Ok(Removed::TargetMoved)
-        };
+    if let Some(commit) = &merge {
+        if let Err(error) = super::merge::forward(flux, plan, commit, lock) {
+            interrupt::check()?;
+            return if target_stands(flux, plan)? {
+                Err(error)
+            } else {
+                Ok(Removed::TargetMoved)
+            };
+        }
+        if interrupt::requested() {
+            let id = &task.id;
+            return Err(Failure::declined(format!(
+                "interrupted; '{id}' is merged, but not removed"
+            ))
+            .hint(format!("git flux cleanup {id}"))
+            .into());
+        }
     }
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     let removing = task.in_phase(Phase::Removing);

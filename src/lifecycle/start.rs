@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 use nix::sys::statvfs::statvfs;
 
+use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_target, hang_up};
 use crate::agent::Agent;
-use crate::agent::launch::{Launch, RunDir};
+use crate::agent::launch::{Launch, RunDir, is_alive};
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, task_ref};
-use crate::task::{Exit, Task};
+use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
 use crate::tmux::target::{self, Opened};
 
@@ -51,7 +52,7 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
     let created = store::create(&flux.repo, &start.task, &start.description, &lock);
-    let oid = created.or_else(|error| Err(taken(flux, &start.task, &run, error)?))?;
+    let oid = created.or_else(|error| Err(taken(flux, &start.task, &lock, error)?))?;
     let mut way = Way {
         flux,
         start,
@@ -72,25 +73,36 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     }
     let task = start.task.running_in(Some(opened.target.clone()));
     // From here on the agent may have done work: if this fails, the next command completes it.
-    store::advance(&flux.repo, &oid, &task, Transaction::default(), &lock).context(
-        Failure::new(format!("'{id}' runs, but its record is not complete"))
-            .hint(format!("git flux attach {id}")),
-    )?;
+    let advanced = store::advance(&flux.repo, &oid, &task, Transaction::default(), &lock);
+    advanced.map_err(|error| {
+        let full = disk_full(&error, &[flux.repo.common_dir()]);
+        let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
+        let failure = failure.hint(format!("git flux attach {id}"));
+        error.context(full.into_iter().fold(failure, Failure::hint))
+    })?;
     drop(lock);
     let exit = early_exit(&run, &opened.tty)?;
     Ok(Started { task, opened, exit })
 }
 
 /// Why the id could not be claimed. What another task of that id has stays untouched.
-fn taken(flux: &Flux, task: &Task, run: &RunDir, error: Error) -> Result<Error> {
+fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
     let names = [task_ref(&task.id), task.branch_ref()];
     let existing = refs::list(flux.repo.common_dir(), &names)?;
-    if existing.iter().any(|r| r.name == names[0]) {
-        return Ok(exists(&task.id.to_string()).into());
-    }
-    run.remove()?;
-    if existing.iter().any(|r| r.name == names[1]) {
-        return Ok(branch_exists(&task.branch).into());
+    let at = |name: &String| existing.iter().find(|r| r.name == *name);
+    if let Some(record) = at(&names[0]) {
+        let found = Task::from_json(&flux.repo.read_file(&record.oid, "task.json")?)?;
+        if found.phase != Phase::Starting {
+            return Ok(exists(task.id.as_str()).into());
+        }
+        // The transaction failed half way, as it can on a full disk: the lock is
+        // ours, so nobody else is at work on it.
+        settle(flux, &found, lock)?;
+    } else {
+        flux.run_dir(&task.id).remove()?;
+        if at(&names[1]).is_some() {
+            return Ok(branch_exists(&task.branch).into());
+        }
     }
     let full = disk_full(&error, &[flux.repo.common_dir()]);
     let failure = Failure::new(format!(
@@ -191,6 +203,14 @@ impl Way<'_> {
                 return Ok(());
             }
             interrupt::check()?;
+            // Its process has gone without a mark: it could not write one.
+            let gone = self
+                .opened
+                .as_ref()
+                .is_some_and(|opened| !is_alive(opened.target.pane_pid));
+            if gone && begun.elapsed() > Duration::from_secs(2) {
+                return Err(Failure::new("the pane closed before the agent was started").into());
+            }
             if begun.elapsed() > Duration::from_secs(30) {
                 return Err(
                     Failure::new("the pane did not start its program within 30 seconds").into(),
