@@ -62,23 +62,15 @@ pub(crate) fn remove(
                 Ok(Removed::TargetMoved)
             };
         }
-        if interrupt::requested() {
-            let id = &task.id;
-            return Err(Failure::declined(format!(
-                "interrupted; '{id}' is merged, but not removed"
-            ))
-            .hint(format!("git flux cleanup {id}"))
-            .into());
-        }
     }
+    // The merge is the point of no return: what ^C came too late for is completed.
+    interrupt::clear();
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     let removing = task.in_phase(Phase::Removing);
     let verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
     let Ok(oid) = store::advance(&flux.repo, &plan.oid, &removing, verify, lock) else {
         return moved_on(flux, plan);
     };
-    // From here on the next command completes what this one cannot.
-    interrupt::clear();
     let kept = finish(flux, plan, &oid, lock).with_context(|| {
         Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup")
