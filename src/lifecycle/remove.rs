@@ -53,15 +53,15 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
-    if let Some(commit) = &merge {
-        if let Err(error) = super::merge::forward(flux, plan, commit, lock) {
-            interrupt::check()?;
-            return if target_stands(flux, plan)? {
-                Err(error)
-            } else {
-                Ok(Removed::TargetMoved)
-            };
-        }
+    if let Some(commit) = &merge
+        && let Err(error) = super::merge::forward(flux, plan, commit, lock)
+    {
+        interrupt::check()?;
+        return if target_stands(flux, plan)? {
+            Err(error)
+        } else {
+            Ok(Removed::TargetMoved)
+        };
     }
     // The merge is the point of no return: what ^C came too late for is completed.
     interrupt::clear();
