@@ -107,7 +107,7 @@ impl Ui {
         // A question that wraps is drawn twice: its text goes before it then.
         if measure_text_width(&prompt) + ANSWER > usize::from(Term::stderr().size().1) {
             say(&prompt);
-            "Go on?".clone_into(&mut prompt);
+            prompt.clear();
         }
         let answer = Confirm::with_theme(&theme())
             .with_prompt(prompt)
@@ -148,7 +148,7 @@ impl Ui {
         )
     }
 
-    /// Asks for a line of text, with one offered.
+    /// Asks for a line of text, with one offered. Esc, which starts the keys that edit it, is no way out.
     ///
     /// # Errors
     /// On ^C: exit code 130.

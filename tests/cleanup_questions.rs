@@ -225,11 +225,10 @@ fn every_way_out_of_the_questions_about_uncommitted_changes_changes_nothing() {
         let terminal = ask(&world, 100, &id, &answers);
         declined(&world, &terminal, &before);
     }
-    for key in WAYS_OUT {
-        let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Enter"]), (MESSAGE, &[key])];
-        let terminal = ask(&world, 100, &id, &answers);
-        declined(&world, &terminal, &before);
-    }
+    // Esc starts the keys that edit a line, so it does not leave one.
+    let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Enter"]), (MESSAGE, &["C-c"])];
+    let terminal = ask(&world, 100, &id, &answers);
+    declined(&world, &terminal, &before);
 }
 
 #[test]
