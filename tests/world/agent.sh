@@ -8,6 +8,8 @@ cat "/proc/$$/environ" >"$dir/env" 2>/dev/null || env -0 >"$dir/env"
 printf '%s' "$(pwd -P; echo .)" >"$dir/cwd"
 echo "$$" >"$dir/pid"
 
+terminal=
+[ ! -t 0 ] || terminal=yes
 looping=
 # A reader that outlives a killed agent would steal what the user types into the shell.
 with_us=
@@ -59,6 +61,9 @@ while :; do
 		{ $with_us sh -c 'echo "$$" >"$1/reader"; exec cat >>"$1/stdin"' reader "$dir"; } 2>/dev/null
 		code=$?
 		rm -f "$dir/reader"
-		[ -e "$dir/wish" ] || exit "$code"
+		[ ! -e "$dir/wish" ] || continue
+		# What ends it when its terminal goes is the hang-up, whichever comes first.
+		if [ -n "$terminal" ] && [ ! -t 0 ]; then sleep 60; fi
+		exit "$code"
 	fi
 done

@@ -14,6 +14,9 @@ use super::{World, wait_until};
 
 const PROMPT: &str = "$ ";
 
+/// The server of the terminals outside tmux.
+const OUTSIDE: &str = "term";
+
 impl World {
     /// A terminal outside tmux, of this size.
     pub(crate) fn terminal(&self, cols: u16, rows: u16) -> Terminal<'_> {
@@ -22,7 +25,7 @@ impl World {
 
     /// A terminal outside tmux whose shell stands in this directory.
     pub(crate) fn terminal_in(&self, dir: &Path, cols: u16, rows: u16) -> Terminal<'_> {
-        let terminal = Terminal::open(self, "term", dir, cols, rows);
+        let terminal = Terminal::open(self, OUTSIDE, dir, cols, rows);
         terminal.wait_for_screen(PROMPT);
         terminal
     }
@@ -216,6 +219,18 @@ impl<'a> Terminal<'a> {
         let mut command = self.world.command(&self.world.tmux);
         command.current_dir(PathBuf::from("/"));
         command.args(["-u", "-f", "/dev/null", "-L", self.socket]);
+        if self.socket == OUTSIDE {
+            // A server that ends with its last terminal would take a new one with it.
+            command.args([
+                "start-server",
+                ";",
+                "set-option",
+                "-g",
+                "exit-empty",
+                "off",
+                ";",
+            ]);
+        }
         command
     }
 }
