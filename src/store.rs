@@ -150,8 +150,11 @@ fn read(
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
     }
-    if let Some(branch) = settings.branch_of(id.as_str())
-        && refs.contains_key(&format!("refs/heads/{branch}"))
+    let exists = |branch: &str| refs.contains_key(&format!("refs/heads/{branch}"));
+    // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
+    if !exists(&task.branch)
+        && let Some(branch) = settings.branch_of(id.as_str())
+        && exists(branch)
     {
         branch.clone_into(&mut task.branch);
     }

@@ -353,7 +353,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         .flux(["cleanup", "--dry-run", &id])
         .run()
         .success()
-        .stdout_has("would stop the agent")
+        .stdout_has("would stop the agent of")
         .stdout_has("would merge 1 commit into 'main'")
         .stdout_has(&format!(
             "would remove the worktree '{}'",

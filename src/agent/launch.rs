@@ -59,6 +59,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The agent, if it is still alive in `worktree`, where that can be seen.
+    pub(crate) fn orphan(&self, worktree: &Path) -> Option<i32> {
+        let agent = self.agent?;
+        let there = fs::read_link(format!("/proc/{agent}/cwd")).ok()?;
+        (there.starts_with(worktree) && stat(agent)?.group == agent).then_some(agent)
+    }
+
     /// Whether the launcher is still alive, and not another process with its number.
     pub(crate) fn alive(&self) -> bool {
         let pid = Pid::from_raw(self.launcher);
@@ -94,7 +101,17 @@ pub(crate) fn born(pid: i32) -> Option<u64> {
 /// What `/proc/<pid>/stat` says of a process.
 struct Stat {
     state: char,
+    group: i32,
+    /// The foreground process group of its terminal.
+    in_front: i32,
     born: u64,
+}
+
+/// The program that has the terminal of `shell`, if that is another one, where it can be seen.
+pub(crate) fn in_front(shell: u32) -> Option<u32> {
+    let stat = stat(i32::try_from(shell).ok()?)?;
+    let other = stat.in_front > 0 && stat.in_front != stat.group;
+    other.then(|| u32::try_from(stat.in_front).ok()).flatten()
 }
 
 fn stat(pid: i32) -> Option<Stat> {
@@ -102,9 +119,13 @@ fn stat(pid: i32) -> Option<Stat> {
     // The second field is the program's name in parentheses and may hold anything.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?.chars().next()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    let in_front = fields.nth(2)?.parse().ok()?;
     Some(Stat {
         state,
-        born: fields.nth(18)?.parse().ok()?,
+        group,
+        in_front,
+        born: fields.nth(13)?.parse().ok()?,
     })
 }
 

@@ -11,7 +11,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::{candidates, choose, status::readable, ui};
 use crate::failure::Failure;
-use crate::git::{Git, changes, worktree};
+use crate::git::{Git, admin, changes};
 use crate::lifecycle::Flux;
 use crate::store::Store;
 use crate::ui::shown;
@@ -58,7 +58,7 @@ impl Diff {
                 .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
         };
         let mut git = vec![OsString::from("diff")];
-        let known = worktree::index(flux.repo.common_dir(), &task.worktree)?;
+        let known = admin::index(flux.repo.common_dir(), &task.worktree)?;
         if !untracked.is_empty() {
             fs::copy(&known, &index)
                 .with_context(|| format!("could not read '{}'", known.display()))?;

@@ -44,32 +44,49 @@ impl Change {
 /// # Errors
 /// When git fails or says something unknown: unknown is never clean.
 pub(crate) fn changes(dir: &Path, ignored: bool) -> Result<Vec<Change>> {
-    Ok(head_and_changes(dir, ignored)?.1)
+    Ok(Head::and_changes(dir, ignored)?.1)
 }
 
-/// The same with the commit that is checked out, seen by one process.
-///
-/// # Errors
-/// As [`changes`].
-pub(crate) fn head_and_changes(dir: &Path, ignored: bool) -> Result<(String, Vec<Change>)> {
-    let mut args = vec![
-        "status",
-        "--porcelain=v2",
-        "-z",
-        "--branch",
-        "--untracked-files=all",
-        "--ignore-submodules=none",
-        "--no-renames",
-    ];
-    if ignored {
-        args.push("--ignored=traditional");
+/// What is checked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) oid: String,
+    /// The branch, without `refs/heads/`, or what git says instead of one.
+    pub(crate) branch: String,
+}
+
+impl Head {
+    /// [`changes`] with what is checked out, seen by one process.
+    ///
+    /// # Errors
+    /// As [`changes`].
+    pub(crate) fn and_changes(dir: &Path, ignored: bool) -> Result<(Self, Vec<Change>)> {
+        let mut args = vec![
+            "status",
+            "--porcelain=v2",
+            "-z",
+            "--branch",
+            "--untracked-files=all",
+            "--ignore-submodules=none",
+            "--no-renames",
+        ];
+        if ignored {
+            args.push("--ignored=traditional");
+        }
+        let out = Git::reading(dir, args).output()?;
+        let said = |what: &[u8]| {
+            let value = out
+                .split(|&b| b == 0)
+                .find_map(|record| record.strip_prefix(what));
+            let value = value.context("`git status` did not say what is checked out")?;
+            anyhow::Ok(String::from_utf8_lossy(value).into_owned())
+        };
+        let head = Self {
+            oid: said(b"# branch.oid ")?,
+            branch: said(b"# branch.head ")?,
+        };
+        Ok((head, parse(&out)?))
     }
-    let out = Git::reading(dir, args).output()?;
-    let head = out
-        .split(|&b| b == 0)
-        .find_map(|record| record.strip_prefix(b"# branch.oid "));
-    let head = head.context("`git status` did not say what is checked out")?;
-    Ok((String::from_utf8_lossy(head).into_owned(), parse(&out)?))
 }
 
 fn parse(out: &[u8]) -> Result<Vec<Change>> {

@@ -177,6 +177,8 @@ impl Git {
         let name = self.name.clone();
         match self.outcome()? {
             (0, output) => Ok(output.stdout),
+            // `git commit` gives its reasons on standard output.
+            (code, output) if output.stderr.is_empty() => Err(failed(&name, code, &output.stdout)),
             (code, output) => Err(failed(&name, code, &output.stderr)),
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::command::{failed, patiently};
-use super::{Git, Lock, Repo, worktree};
+use super::{Git, Lock, Repo, admin, worktree};
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,20 +95,12 @@ pub(crate) fn commit(
 /// Keeps hooks off where they must not run.
 const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
-/// Makes the merge commit with the hooks that a merge runs, in a temporary
-/// detached worktree at `scratch`: `git merge --no-ff --no-commit <tip>`, then
-/// `git hook run` of `pre-merge-commit`, `prepare-commit-msg` and `commit-msg`, then
-/// `git commit`. `post-checkout` and `post-merge` are for the user's worktree, not for this one.
+/// Makes a temporary detached worktree for a merge: `git worktree add --detach <scratch> <target>`.
+/// The caller holds the repository's lock.
 ///
 /// # Errors
-/// When a hook refuses or the merge fails; the temporary worktree is removed either way.
-pub(crate) fn commit_with_hooks(
-    repo: &Repo,
-    scratch: &Path,
-    parents: [&str; 2],
-    message: &str,
-    lock: &Lock,
-) -> Result<String> {
+/// When git fails.
+pub(crate) fn open_scratch(repo: &Repo, scratch: &Path, target: &str, lock: &Lock) -> Result<()> {
     if scratch.exists() {
         worktree::clear(repo.home(), scratch, lock)?;
     }
@@ -116,18 +108,28 @@ pub(crate) fn commit_with_hooks(
         .into_iter()
         .chain(["worktree", "add", "--quiet", "--detach"])
         .map(OsStr::new);
-    let add = add.chain([scratch.as_os_str(), OsStr::new(parents[0])]);
-    Git::new(repo.home(), add).holding(lock)?.run()?;
-    let merged = hooked(repo, scratch, parents[1], message, lock);
-    worktree::clear(repo.home(), scratch, lock)?;
-    merged
+    let add = add.chain([scratch.as_os_str(), OsStr::new(target)]);
+    Git::new(repo.home(), add).holding(lock)?.run()
 }
 
-fn hooked(repo: &Repo, scratch: &Path, tip: &str, message: &str, lock: &Lock) -> Result<String> {
+/// Makes the merge commit with the hooks that a merge runs, in the temporary
+/// worktree at `scratch`: `git merge --no-ff --no-commit <tip>`, then
+/// `git hook run` of `pre-merge-commit`, `prepare-commit-msg` and `commit-msg`, then
+/// `git commit`. `post-checkout` and `post-merge` are for the user's worktree, not for this one.
+///
+/// # Errors
+/// When a hook refuses or the merge fails.
+pub(crate) fn commit_with_hooks(
+    repo: &Repo,
+    scratch: &Path,
+    tip: &str,
+    message: &str,
+    lock: &Lock,
+) -> Result<String> {
     let git = |args: &[&str]| Git::new(scratch, args).env("GIT_EDITOR", ":").holding(lock);
     let quiet = |args: &[&str]| git(&[&NO_HOOKS, args].concat());
     quiet(&["merge", "--quiet", "--no-ff", "--no-commit", tip])?.run()?;
-    let file = worktree::index(repo.common_dir(), scratch)?.with_file_name("MERGE_MSG");
+    let file = admin::index(repo.common_dir(), scratch)?.with_file_name("MERGE_MSG");
     fs::write(&file, message).context("could not write the message of the merge")?;
     let path = file.to_string_lossy();
     let hook = |args: &[&str]| {
@@ -144,7 +146,7 @@ fn hooked(repo: &Repo, scratch: &Path, tip: &str, message: &str, lock: &Lock) ->
 }
 
 /// Moves the branch checked out in `worktree` forward to `commit`, files and all:
-/// `git merge --ff-only --no-autostash --no-overwrite-ignore <commit>`.
+/// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
 ///
 /// # Errors
 /// When a change or file of the user's is in the way: then nothing has changed.
@@ -153,6 +155,9 @@ pub(crate) fn forward_checked_out(worktree: &Path, commit: &str, lock: &Lock) ->
         "merge",
         "--quiet",
         "--ff-only",
+        // Against branch.<name>.mergeOptions.
+        "--no-squash",
+        "--commit",
         "--no-autostash",
         "--no-overwrite-ignore",
         commit,
@@ -216,7 +221,7 @@ pub(crate) fn commit_all(
     message: &str,
     lock: &Lock,
 ) -> Result<()> {
-    let index = worktree::index(repo.common_dir(), dir)?;
+    let index = admin::index(repo.common_dir(), dir)?;
     let before = index.with_file_name("index.before-flux");
     fs::copy(&index, &before).context("could not keep the index")?;
     let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
@@ -225,7 +230,7 @@ pub(crate) fn commit_all(
         .and_then(|()| git(&["commit", "--quiet", "-m", message])?.loud().run());
     if committed.is_err() {
         // A commit that was made and then failed has an index of its own.
-        if super::changes::head_and_changes(dir, false)?.0 != tip {
+        if super::changes::Head::and_changes(dir, false)?.0.oid != tip {
             return committed;
         }
         fs::rename(&before, &index).context("could not put the index back")?;

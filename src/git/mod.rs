@@ -6,6 +6,7 @@
 //! working trees, merges and configuration are git's, and `git2::Repository`
 //! stays private to `repo.rs`.
 
+pub(crate) mod admin;
 pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod lock;

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
-use super::Git;
-use super::command::failed;
+use super::{Git, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
 
@@ -50,6 +49,21 @@ impl Repo {
         };
         let common_dir = real(git2.commondir())?;
         let current = git2.workdir().map(real).transpose()?;
+        if let Some(worktree) = &current {
+            let found = Repository::open(worktree).ok();
+            let found = found.and_then(|repo| repo.commondir().canonicalize().ok());
+            if found.as_ref() != Some(&common_dir) {
+                return Err(Failure::new(format!(
+                    "the worktree '{}' does not lead to the repository '{}' by itself",
+                    worktree.display(),
+                    common_dir.display()
+                ))
+                .hint(
+                    "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE",
+                )
+                .into());
+            }
+        }
         let main = if git2.is_worktree() {
             let main = Repository::open(&common_dir).map_err(explain)?;
             main.workdir().map(real).transpose()?
@@ -164,21 +178,12 @@ impl Repo {
         })
     }
 
-    /// The branch that `HEAD` names where the user stands: `git symbolic-ref --quiet HEAD`.
+    /// The branch that `HEAD` names where the user stands.
     ///
     /// # Errors
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
-        let dir = self.current.as_deref().unwrap_or(&self.common_dir);
-        let (code, output) = Git::reading(dir, ["symbolic-ref", "--quiet", "HEAD"]).outcome()?;
-        let name = String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned();
-        match code {
-            0 => Ok(Some(name)),
-            1 => Ok(None),
-            _ => Err(failed("git symbolic-ref", code, &output.stderr)),
-        }
+        worktree::branch(self.current.as_deref().unwrap_or(&self.common_dir))
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {
@@ -264,13 +269,26 @@ impl Repo {
             .collect())
     }
 
+    /// Where git keeps the index of the worktree at `path`, linked or not.
+    ///
+    /// # Errors
+    /// When it is not a worktree.
+    pub(crate) fn git_dir(path: &Path) -> Result<PathBuf> {
+        let repo = Repository::open(path)
+            .with_context(|| format!("'{}' is not a worktree", path.display()))?;
+        Ok(repo.path().to_owned())
+    }
+
     /// What is in progress in the worktree at `path`: `merge`, `rebase` …
     ///
     /// # Errors
     /// When it is not a worktree.
     pub(crate) fn operation(path: &Path) -> Result<Option<&'static str>> {
-        let repo = Repository::open(path).map_err(explain)?;
+        let repo = Repository::open(path)
+            .with_context(|| format!("'{}' is not a worktree", path.display()))?;
         Ok(match repo.state() {
+            // Between two commits of a sequence there is nothing else to see.
+            RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
             RepositoryState::Clean => None,
             RepositoryState::Merge => Some("merge"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),

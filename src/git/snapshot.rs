@@ -1,32 +1,161 @@
-//! A commit of a dirty worktree, made without touching its index or its files.
+//! Commits of a dirty worktree, made without touching its index or its files.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
-use super::{Git, worktree};
+use super::{Git, admin};
+
+/// What the commands here must not do: run hooks, split an index of ours, or
+/// hand files to LFS, whose prune does not know our refs and deletes what it was given.
+const PLAIN: [&str; 10] = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.splitIndex=false",
+    "-c",
+    "filter.lfs.clean=cat",
+    "-c",
+    "filter.lfs.process=",
+    "-c",
+    "filter.lfs.required=false",
+];
+
+/// The identity of commits that are nobody's work, so that none has to be configured.
+const NAMES: [&str; 2] = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"];
+const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 
 /// What `git add --all && git commit` would make of the worktree at `path` on
-/// top of `parent`, on an index of our own: `git add --all`, `git write-tree`,
-/// `git commit-tree`. Nothing refers to the commit.
+/// top of `parent`. Nothing refers to the commit.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
-    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
-    let index = scratch.path().join("index");
-    fs::copy(worktree::index(common_dir, path)?, &index).context("could not read the index")?;
-    let git = |args: &[&str]| Git::new(path, args).env("GIT_INDEX_FILE", &index).output();
-    let text = |out: Vec<u8>| String::from_utf8(out).map(|text| text.trim_end().to_owned());
-    git(&["add", "--all"])?;
-    let tree = text(git(&["write-tree"])?)?;
-    Ok(text(git(&[
-        "commit-tree",
-        "-p",
-        parent,
-        "-m",
-        "snapshot",
-        &tree,
-    ])?)?)
+pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
+    let scratch = Scratch::of(common_dir, path)?;
+    scratch.git(&["add", "--all"])?;
+    let tree = scratch.git(&["write-tree"])?;
+    scratch.commit(&tree, &[parent], "snapshot")
+}
+
+/// A commit of everything uncommitted in the worktree at `path` on top of `tip`,
+/// in the layout of `git stash --include-untracked`, for `git stash apply --index`:
+/// its tree is that of the tracked files, its parents are the tip, the index, and
+/// the untracked files if there are any. Nothing refers to the commit.
+///
+/// Ignored files, and what is in repositories of their own, are not in it.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> {
+    let scratch = Scratch::of(common_dir, path)?;
+    let unmerged = scratch.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
+    let mut of_index = vec![tip.to_owned()];
+    let staged = if unmerged.is_empty() {
+        Some(scratch.git(&["write-tree"])?)
+    } else {
+        // What no tree can hold: every side is kept, under its stage and path.
+        let tree = scratch.tree_of(&sides(&unmerged), "--index-info")?;
+        of_index.push(scratch.commit(&tree, &[], "sides of conflicts")?);
+        None
+    };
+    scratch.git(&["add", "--update"])?;
+    let tracked = scratch.git(&["write-tree"])?;
+    let staged = staged.unwrap_or_else(|| tracked.clone());
+    let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
+    let mut parents = vec![tip.to_owned(), scratch.commit(&staged, &of_index, "index")?];
+    let others = scratch.raw(&["ls-files", "--others", "--exclude-standard", "-z"], None)?;
+    // What ends in a slash is a repository of its own.
+    let files = others
+        .split_inclusive(|&b| b == 0)
+        .filter(|path| !path.ends_with(b"/\0"));
+    let files: Vec<u8> = files.flatten().copied().collect();
+    if !files.is_empty() {
+        let tree = scratch.tree_of(&files, "--stdin")?;
+        parents.push(scratch.commit(&tree, &[], "untracked files")?);
+    }
+    let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+    scratch.commit(&tracked, &parents, "uncommitted changes")
+}
+
+/// `<mode> <oid> <stage>\t<path>` as entries for `update-index`, each below its stage.
+fn sides(unmerged: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for entry in unmerged
+        .split(|&b| b == 0)
+        .filter(|entry| !entry.is_empty())
+    {
+        let mut fields = entry.splitn(2, |&b| b == b'\t');
+        let (head, path) = (
+            fields.next().unwrap_or_default(),
+            fields.next().unwrap_or_default(),
+        );
+        let (blob, stage) = head.split_at(head.len().saturating_sub(2));
+        out.extend_from_slice(&[blob, b" 0\t", stage.trim_ascii(), b"/", path, b"\0"].concat());
+    }
+    out
+}
+
+/// An index of our own for the worktree at `path`.
+struct Scratch {
+    dir: TempDir,
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn of(common_dir: &Path, path: &Path) -> Result<Self> {
+        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
+        fs::copy(admin::index(common_dir, path)?, dir.path().join("index"))
+            .context("could not read the index")?;
+        let path = path.to_owned();
+        Ok(Self { dir, path })
+    }
+
+    fn run(&self, index: &str, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
+        let mut git = Git::new(&self.path, PLAIN.iter().chain(args))
+            .env("GIT_INDEX_FILE", self.dir.path().join(index));
+        for name in NAMES {
+            git = git.env(name, "git flux");
+        }
+        for name in EMAILS {
+            git = git.env(name, "git-flux@localhost");
+        }
+        if let Some(input) = input {
+            git = git.input(input);
+        }
+        git.output()
+    }
+
+    fn raw(&self, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
+        self.run("index", args, input)
+    }
+
+    fn git(&self, args: &[&str]) -> Result<String> {
+        line(self.raw(args, None)?)
+    }
+
+    /// The tree of `entries`, given to `git update-index -z --add <form>`.
+    fn tree_of(&self, entries: &[u8], form: &str) -> Result<String> {
+        let other = "other";
+        self.run(other, &["update-index", "-z", "--add", form], Some(entries))?;
+        let tree = line(self.run(other, &["write-tree"], None)?)?;
+        fs::remove_file(self.dir.path().join(other))
+            .context("could not remove an index of ours")?;
+        Ok(tree)
+    }
+
+    fn commit(&self, tree: &str, parents: &[&str], message: &str) -> Result<String> {
+        let parents = parents.iter().flat_map(|parent| ["-p", parent]);
+        let args: Vec<&str> = ["commit-tree", "-m", message]
+            .into_iter()
+            .chain(parents)
+            .chain([tree])
+            .collect();
+        self.git(&args)
+    }
+}
+
+fn line(out: Vec<u8>) -> Result<String> {
+    Ok(String::from_utf8(out)?.trim_end().to_owned())
 }

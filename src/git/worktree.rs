@@ -4,12 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::command::patiently;
-use super::{Git, Lock};
+use super::command::{failed, patiently};
+use super::{Git, Lock, admin};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +18,21 @@ pub(crate) struct Worktree {
     /// `refs/heads/…`, if a branch is checked out.
     pub(crate) branch: Option<String>,
     pub(crate) bare: bool,
+    /// `HEAD` names no commit.
+    pub(crate) unborn: bool,
     /// The reason, empty if none was given.
     pub(crate) locked: Option<String>,
+}
+
+impl Worktree {
+    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
+    /// killed git left half made.
+    pub(crate) fn is_of(&self, branch: &str) -> bool {
+        match &self.branch {
+            Some(name) => name == branch,
+            None => self.unborn && !self.bare,
+        }
+    }
 }
 
 /// `git worktree list --porcelain -z`: the main worktree first.
@@ -46,11 +59,28 @@ fn parse(out: &[u8]) -> Vec<Worktree> {
             }),
             (b"branch", Some(entry)) => entry.branch = Some(text()),
             (b"bare", Some(entry)) => entry.bare = true,
+            (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
             _ => {}
         }
     }
     worktrees
+}
+
+/// The branch checked out in the worktree at `path`, as `refs/heads/…`; none if
+/// there is none: `git symbolic-ref --quiet HEAD`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn branch(path: &Path) -> Result<Option<String>> {
+    let (code, output) = Git::reading(path, ["symbolic-ref", "--quiet", "HEAD"]).outcome()?;
+    match code {
+        0 => Ok(Some(
+            String::from_utf8(output.stdout)?.trim_end().to_owned(),
+        )),
+        1 => Ok(None),
+        _ => Err(failed("git symbolic-ref", code, &output.stderr)),
+    }
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -145,8 +175,9 @@ pub(crate) fn clear(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<bool> {
-    let index = scratch.join("index");
+pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
+    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
+    let index = scratch.path().join("index");
     Git::new(path, ["read-tree", commit])
         .env("GIT_INDEX_FILE", &index)
         .run()?;
@@ -160,10 +191,8 @@ pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<
     ];
     let out = Git::reading(path, args)
         .env("GIT_INDEX_FILE", &index)
-        .output();
-    fs::remove_file(&index).context("could not remove a temporary index")?;
+        .output()?;
     // What a checkout that was cut off has not written yet is missing, no more.
-    let out = out?;
     let mut records = out.split(|&b| b == 0).filter(|r| !r.is_empty());
     Ok(records.all(|record| record.starts_with(b" D ") || record.starts_with(b"D")))
 }
@@ -171,23 +200,36 @@ pub(crate) fn is_untouched(path: &Path, commit: &str, scratch: &Path) -> Result<
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
 /// accepts that the directory is gone and touches no other entry. Across file
-/// systems, where nothing can be moved, git removes a clean worktree in place.
-/// Returns whether anything is in the trash now.
+/// systems, where nothing can be moved, git removes it in place if nothing is in
+/// it but files of `commit`. Returns whether anything is in the trash now.
 ///
 /// # Errors
 /// When it fails: then the worktree is where it was.
-pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<bool> {
+pub(crate) fn trash(
+    common_dir: &Path,
+    path: &Path,
+    commit: Option<&str>,
+    trash: &Path,
+    lock: &Lock,
+) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    let index = index(common_dir, path).ok().filter(|index| index.exists());
+    let index = admin::index(common_dir, path)
+        .ok()
+        .filter(|index| index.exists());
     let mut kept = index.is_some();
     if let Some(index) = index {
-        fs::copy(index, trash.join("index")).context("could not keep the index")?;
+        keep_index(&index, path, trash)?;
     }
     if path.exists() {
         match fs::rename(path, trash.join("worktree")) {
             Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                // Without force: git refuses if anything in it is nowhere else.
+                if !commit.map_or(Ok(false), |commit| is_untouched(path, commit))? {
+                    bail!(
+                        "'{}' is on another file system and holds files that are nowhere else",
+                        path.display()
+                    );
+                }
                 let args = ["worktree", "remove"].map(OsStr::new);
                 let args = args.into_iter().chain([path.as_os_str()]);
                 return Git::new(common_dir, args)
@@ -209,6 +251,29 @@ pub(crate) fn trash(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -
     forget(common_dir, path, lock).map(|()| kept)
 }
 
+/// Copies the index of the worktree at `path`, whole: a split index leans on
+/// files that go with the worktree (`git update-index --no-split-index`).
+fn keep_index(index: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let copy = trash.join("index");
+    fs::copy(index, &copy).context("could not keep the index")?;
+    let admin = index.parent().context("an index has a directory")?;
+    let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
+    let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
+        let name = entry?.file_name();
+        Ok(found || name.as_bytes().starts_with(b"sharedindex."))
+    });
+    if is_split.context("could not look for a split index")? && path.exists() {
+        let args = [
+            "-c",
+            "core.splitIndex=false",
+            "update-index",
+            "--no-split-index",
+        ];
+        Git::new(path, args).env("GIT_INDEX_FILE", &copy).run()?;
+    }
+    Ok(())
+}
+
 /// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.
 ///
 /// # Errors
@@ -220,75 +285,6 @@ pub(crate) fn forget(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> 
         return Ok(());
     }
     removed
-}
-
-/// Whether submodules were initialised in the worktree at `path`: their
-/// repositories lie in its administrative directory and would go with it.
-///
-/// # Errors
-/// When it cannot be told.
-pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
-    let modules = admin_dir(common_dir, path)?.join("modules");
-    fs::exists(modules).context("could not look for submodules")
-}
-
-/// The index of the worktree at `path`.
-///
-/// # Errors
-/// When it is not a worktree.
-pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    Ok(admin_dir(common_dir, path)?.join("index"))
-}
-
-/// Whether what lies in `trash` is the worktree that was at `path`: moved there
-/// by a command that was killed before git forgot the worktree, or just after.
-pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> bool {
-    let Ok(file) = fs::read(trash.join("worktree").join(".git")) else {
-        return false;
-    };
-    let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
-    match admin_dir(common_dir, path) {
-        Ok(admin) => admin.file_name() == named,
-        Err(_) => true,
-    }
-}
-
-/// The administrative directory of the worktree at `path`, which itself may be
-/// away: the one whose `gitdir` file names it.
-fn admin_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    let what = || {
-        format!(
-            "could not find what git keeps of the worktree '{}'",
-            path.display()
-        )
-    };
-    for entry in fs::read_dir(common_dir.join("worktrees")).with_context(what)? {
-        let admin = entry.with_context(what)?.path();
-        // One that is just being made or removed has no such file.
-        let Ok(file) = fs::read(admin.join("gitdir")) else {
-            continue;
-        };
-        let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
-        // With relative paths it is relative to the administrative directory.
-        if normal(&admin.join(file)) == path.join(".git") {
-            return Ok(admin);
-        }
-    }
-    bail!(what())
-}
-
-/// The path without `..`, which need not exist.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

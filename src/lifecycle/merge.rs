@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::plan::{Into, Plan};
-use super::{Flux, Lock};
+use super::plan::Plan;
+use super::{Flux, Into, Lock};
 use crate::failure::Failure;
-use crate::git::{MergePlan, merge};
+use crate::git::{MergePlan, merge, worktree};
 use crate::ui::quoted;
 
 /// The hooks that a merge runs, and that can stop it.
@@ -41,10 +41,16 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Option<St
     };
     let commit = if has_hooks(flux, into) {
         // A worktree of its own: hooks look at the files of a merge.
-        let _guard = flux.lock_repo()?;
         let scratch = flux.run_dir(&plan.task.id).scratch();
-        merge::commit_with_hooks(&flux.repo, &scratch, parents, &message, lock)
-            .with_context(what)?
+        {
+            let _guard = flux.lock_repo()?;
+            merge::open_scratch(&flux.repo, &scratch, parents[0], lock).with_context(what)?;
+        }
+        // Without the repository's lock: a hook may be a git flux itself.
+        let merged = merge::commit_with_hooks(&flux.repo, &scratch, parents[1], &message, lock);
+        let _guard = flux.lock_repo()?;
+        worktree::clear(flux.repo.home(), &scratch, lock)?;
+        merged.with_context(what)?
     } else {
         let sign = flux.settings.sign()?;
         merge::commit(flux.repo.home(), &tree, parents, &message, sign, lock).with_context(what)?

@@ -6,6 +6,8 @@
 //! Undoing a failed start, cleaning up and recovering from a crash are the same
 //! descent.
 
+pub(crate) mod archive;
+pub(crate) mod into;
 pub(crate) mod merge;
 pub(crate) mod observe;
 pub(crate) mod plan;
@@ -15,22 +17,26 @@ pub(crate) mod start;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub(crate) use into::Into;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::launch::RunDir;
-use crate::git::{Lock, Repo, Transaction, refs, worktree};
+use crate::failure::Failure;
+use crate::git::{Lock, Repo, admin, worktree};
 use crate::settings::Settings;
-use crate::store::{self, base_ref, task_ref};
+use crate::store;
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::session_name;
-use crate::ui::Ui;
+use crate::ui::{Ui, quoted, shown};
 
 /// What every command has in hand.
 pub(crate) struct Flux {
@@ -87,12 +93,42 @@ impl Flux {
         })
     }
 
+    /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.repo.flux_dir().join("trash")
+    }
+
+    /// Whether the directory at `path` cannot be moved to the trash, because a file
+    /// system or a mount lies between: found by linking a file that every worktree has.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn is_abroad(&self, path: &Path) -> Result<bool> {
+        let trash = self.trash();
+        let there = if trash.exists() {
+            trash
+        } else {
+            self.repo.flux_dir()
+        };
+        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+        if device(path)? != device(&there)? {
+            return Ok(true);
+        }
+        let probe = there.join(format!(".probe-{}", std::process::id()));
+        let linked = fs::hard_link(path.join(".git"), &probe);
+        if linked.is_ok() {
+            fs::remove_file(&probe).context("could not remove a probe")?;
+        }
+        // Where there are no links at all, the device has to do.
+        Ok(linked.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
+    }
+
     /// A place for what is removed, used by nobody yet.
     ///
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn trash_for(&self, id: &TaskId) -> Result<PathBuf> {
-        let trash = self.repo.flux_dir().join("trash");
+        let trash = self.trash();
         fs::create_dir_all(&trash)
             .with_context(|| format!("could not make '{}'", trash.display()))?;
         for place in self.places(id) {
@@ -110,15 +146,15 @@ impl Flux {
 
     /// Where in the trash a task may be: `<id>`, `<id>.1` … No id has a dot.
     fn places(&self, id: &TaskId) -> impl Iterator<Item = PathBuf> {
-        let trash = self.repo.flux_dir().join("trash");
-        names(id).map(move |name| trash.join(name))
+        let trash = self.trash();
+        archive::names(id).map(move |name| trash.join(name))
     }
 
     /// Where a command that was killed has moved the task's worktree, if it has.
     pub(crate) fn moved_to(&self, task: &Task) -> Option<PathBuf> {
         let places = self.places(&task.id).take_while(|place| place.exists());
         let moved =
-            |place: &PathBuf| worktree::was_moved_to(self.repo.common_dir(), &task.worktree, place);
+            |place: &PathBuf| admin::was_moved_to(self.repo.common_dir(), &task.worktree, place);
         places.filter(moved).last()
     }
 }
@@ -131,6 +167,60 @@ pub(crate) enum Worktree {
     Moved(PathBuf),
     /// Deletes it: nothing but a checkout of our own was ever in it.
     Discard,
+    /// What is at its path, if anything, is somebody else's.
+    Foreign,
+}
+
+impl Worktree {
+    /// What becomes of the worktree of a task that did not start: what others
+    /// put there, or may have put there, is kept.
+    ///
+    /// # Errors
+    /// When it cannot be told whose it is.
+    pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
+        if !is_registered(flux, task)? {
+            return Ok(Self::Foreign);
+        }
+        let untouched = !task.worktree.exists()
+            || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
+        Ok(if untouched { Self::Discard } else { Self::Keep })
+    }
+}
+
+/// Whether git has a worktree at the task's path, with the task's branch.
+///
+/// # Errors
+/// When the branch is checked out at another place: it must not be deleted then.
+pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
+    let entries = worktree::list(flux.repo.home())?;
+    ensure_not_elsewhere(&entries, task)?;
+    let ours =
+        |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
+    Ok(entries.iter().any(ours))
+}
+
+/// # Errors
+/// When the task's branch is checked out in another worktree than the task's.
+pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) -> Result<()> {
+    let branch = task.branch_ref();
+    let elsewhere = entries
+        .iter()
+        .find(|entry| entry.path != task.worktree && entry.branch.as_ref() == Some(&branch));
+    let Some(entry) = elsewhere else {
+        return Ok(());
+    };
+    let place = quoted(&entry.path);
+    Err(Failure::new(format!(
+        "the branch '{}' is checked out in '{}'",
+        task.branch,
+        shown(&entry.path)
+    ))
+    .hint(format!(
+        "if that is the task's: git worktree move {place} {}",
+        quoted(&task.worktree)
+    ))
+    .hint(format!("if it is yours: git -C {place} switch --detach"))
+    .into())
 }
 
 /// What a descent left for whoever wants it back.
@@ -163,14 +253,20 @@ pub(crate) fn descend(
     {
         let guard = flux.lock_repo()?;
         match how {
+            Worktree::Foreign => {}
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
             Worktree::Moved(trash) => {
-                worktree::forget(repo.home(), &task.worktree, &guard)?;
+                if is_registered(flux, task)? {
+                    worktree::forget(repo.home(), &task.worktree, &guard).with_context(|| {
+                        let path = quoted(&task.worktree);
+                        format!("something is at the place of the removed worktree; move it away: mv {path} {path}.away")
+                    })?;
+                }
                 kept = Some(trash.clone());
             }
             Worktree::Keep => {
                 let trash = flux.trash_for(&task.id)?;
-                if worktree::trash(repo.common_dir(), &task.worktree, &trash, &guard)? {
+                if worktree::trash(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
@@ -180,83 +276,21 @@ pub(crate) fn descend(
         clear_scratch(flux, &task.id, &guard)?;
         store::remove_config(repo, &task.branch, &guard)?;
     }
-    let name = conclude(
-        flux,
-        task,
-        oid,
-        tip,
-        !matches!(how, Worktree::Discard),
-        lock,
-    )?;
+    let wanted = kept.as_deref().and_then(archive::name_of);
+    let always = !matches!(how, Worktree::Discard | Worktree::Foreign);
+    let name = archive::conclude(flux, task, oid, tip, wanted.clone(), always, lock)?;
+    if let (Some(place), Some(name)) = (&kept, &name)
+        && wanted.as_ref() != Some(name)
+    {
+        let renamed = place.with_file_name(name);
+        fs::rename(place, &renamed).context("could not name a worktree in the trash")?;
+        kept = Some(renamed);
+    }
     flux.run_dir(&task.id).remove()?;
     Ok(Kept {
         archive: name,
         worktree: kept,
     })
-}
-
-/// Deletes branch, base and record in one transaction. With `always`, or if the
-/// branch has commits of its own, what they stood at is kept in the archive;
-/// returns the name it has there.
-fn conclude(
-    flux: &Flux,
-    task: &Task,
-    oid: &str,
-    tip: Option<&str>,
-    always: bool,
-    lock: &Lock,
-) -> Result<Option<String>> {
-    let dir = flux.repo.common_dir();
-    let tip_kept = tip.filter(|tip| always || *tip != task.base);
-    let mut name = task.id.to_string();
-    loop {
-        let archive = |part| format!("refs/flux/archive/{name}/{part}");
-        let mut refs = Transaction::default();
-        if let Some(tip) = tip_kept {
-            refs = refs
-                .create(&archive("tip"), tip)
-                .create(&archive("base"), &task.base)
-                .create(&archive("task"), oid);
-        }
-        if let Some(tip) = tip {
-            refs = refs.delete(&task.branch_ref(), tip);
-        }
-        let done = refs
-            .delete(&base_ref(&task.id), &task.base)
-            .delete(&task_ref(&task.id), oid)
-            .commit(dir, &format!("flux cleanup: {}", task.id), lock);
-        let Err(error) = done else {
-            return Ok(tip_kept.map(|_| name));
-        };
-        // An earlier task of the same id may be in the archive: it stays.
-        let next = free_name(dir, &task.id)?;
-        if next == name {
-            return Err(error);
-        }
-        name = next;
-    }
-}
-
-/// `<id>`, `<id>.1` …
-fn names(id: &TaskId) -> impl Iterator<Item = String> {
-    let id = id.to_string();
-    (0..u32::MAX).map(move |n| {
-        if n == 0 {
-            id.clone()
-        } else {
-            format!("{id}.{n}")
-        }
-    })
-}
-
-/// The first name that the archive does not have.
-fn free_name(dir: &Path, id: &TaskId) -> Result<String> {
-    let taken = refs::list(dir, &["refs/flux/archive".to_owned()])?;
-    let free = |name: &String| {
-        let prefix = format!("refs/flux/archive/{name}/");
-        taken.iter().all(|r| !r.name.starts_with(&prefix))
-    };
-    names(id).find(free).context("the archive is full")
 }
 
 /// Removes what a killed command left of a merge. The caller holds the repository's lock.

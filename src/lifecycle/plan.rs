@@ -1,28 +1,19 @@
 //! What a cleanup would do, as a value: computed before anything changes.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
 use super::observe;
+use super::{Flux, Into, ensure_not_elsewhere};
+use crate::agent::launch::in_front;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Worktree, changes, merge, snapshot, worktree};
+use crate::git::{Change, MergePlan, Repo, Worktree, admin, changes, merge, snapshot, worktree};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
 use crate::ui::{quoted, shown};
-
-/// Where a task's work goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Into {
-    pub(crate) branch: String,
-    pub(crate) tip: String,
-    /// The worktree that has it checked out.
-    pub(crate) worktree: Option<PathBuf>,
-    pub(crate) merge: MergePlan,
-}
 
 /// Everything observed of a task that is to be removed.
 #[derive(Clone, Debug)]
@@ -38,6 +29,8 @@ pub(crate) struct Plan {
     /// None if the branch is to be dropped.
     pub(crate) into: Option<Into>,
     pub(crate) state: State,
+    /// A program that runs in the pane, though the agent has ended.
+    pub(crate) busy: Option<u32>,
     /// We were started in the task's own pane: it is closed last.
     pub(crate) inside: bool,
     /// The worktree's directory is gone already.
@@ -93,10 +86,23 @@ impl Plan {
         } else {
             Some(Into::find(flux, store, &task, tip, into, &worktrees)?)
         };
-        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
-        let abroad = !missing && device(&task.worktree)? != device(flux.repo.common_dir())?;
+        let abroad = !missing && flux.is_abroad(&task.worktree)?;
         // Whether tmux answers is settled before anything is stopped.
-        observe::Panes::of(std::iter::once(&task))?;
+        let panes = observe::Panes::of(std::iter::once(&task))?;
+        let running = matches!(state, State::Running(_));
+        let busy = match &task.target {
+            Some(target) if !running && panes.has(&task) => in_front(target.pane_pid),
+            _ => None,
+        };
+        if let (State::Lost, Some(run)) = (&state, flux.run_dir(id).running()?)
+            && let Some(orphan) = run.orphan(&task.worktree)
+        {
+            return Err(Failure::new(format!(
+                "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
+            ))
+            .hint(format!("kill {orphan}"))
+            .into());
+        }
         let inside = task.target.as_ref().is_some_and(pane::is_ours);
         Ok(Self {
             tip: tip.to_owned(),
@@ -106,15 +112,26 @@ impl Plan {
             ignored,
             into,
             state,
+            busy,
             inside,
             missing,
             abroad,
         })
     }
 
-    /// Whether an agent has to be stopped: one that runs, unless it is the one that called.
+    /// Whether something has to be stopped: an agent that runs, or what runs in its
+    /// pane by now, unless it is who called.
     pub(crate) fn must_stop(&self) -> bool {
-        matches!(self.state, State::Running(_)) && !self.inside
+        (matches!(self.state, State::Running(_)) || self.busy.is_some()) && !self.inside
+    }
+
+    /// What is to be stopped.
+    pub(crate) fn stopped(&self) -> String {
+        let id = &self.task.id;
+        match self.busy {
+            Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
+            None => format!("the agent of '{id}'"),
+        }
     }
 
     /// How many commits would be merged.
@@ -130,7 +147,7 @@ impl Plan {
     /// # Errors
     /// When the commit cannot be foreseen.
     pub(crate) fn once_committed(&self, flux: &Flux) -> Result<Self> {
-        let tip = snapshot::take(flux.repo.common_dir(), &self.task.worktree, &self.tip)?;
+        let tip = snapshot::foresee(flux.repo.common_dir(), &self.task.worktree, &self.tip)?;
         let mut plan = self.clone();
         if let Some(into) = &mut plan.into {
             into.merge = MergePlan::make(&flux.repo, &into.tip, &tip)?;
@@ -199,6 +216,14 @@ impl Plan {
                 .hint(format!("git flux cleanup {}", self.task.id))
             });
         };
+        let lock = Repo::git_dir(worktree)?.join("index.lock");
+        if fs::exists(&lock).context("could not look for a lock")? {
+            return Err(Failure::new(format!(
+                "another git is at work in the worktree of '{branch}', or was killed there"
+            ))
+            .hint(format!("if none is: rm {}", quoted(&lock)))
+            .into());
+        }
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
         let collides = |change: &&Change| {
             let there = worktree.join(&change.path);
@@ -235,24 +260,43 @@ impl Plan {
 }
 
 fn fs_exists(task: &Task) -> Result<bool> {
-    std::fs::exists(&task.worktree)
+    fs::exists(&task.worktree)
         .with_context(|| format!("could not look at '{}'", task.worktree.display()))
 }
 
 fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
     let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
-    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
-        // Neither directory nor entry: there is nothing to look at.
-        if missing {
-            return Ok(());
-        }
-        return Err(Failure::new(format!(
+    ensure_not_elsewhere(worktrees, task)?;
+    let foreign = || {
+        Failure::new(format!(
             "'{path}' is not a worktree of this repository any more"
         ))
         .hint("git worktree list")
         .hint(format!("git worktree repair {pasted}"))
-        .into());
     };
+    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
+        // Neither directory nor entry: there is nothing to look at.
+        return if missing {
+            Ok(())
+        } else {
+            Err(foreign().into())
+        };
+    };
+    if !missing && !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
+        return Err(foreign().into());
+    }
+    if let Some(inner) = worktrees
+        .iter()
+        .find(|other| other.path != task.worktree && other.path.starts_with(&task.worktree))
+    {
+        let inner = quoted(&inner.path);
+        return Err(Failure::new(format!(
+            "there is another worktree inside that of '{id}': {inner}"
+        ))
+        .hint(format!("git worktree remove {inner}"))
+        .hint(format!("git worktree move {inner} <somewhere else>"))
+        .into());
+    }
     if let Some(reason) = &entry.locked {
         let reason = if reason.is_empty() {
             String::new()
@@ -280,7 +324,7 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: boo
         .hint(format!("git -C {pasted} switch {}", task.branch))
         .into());
     }
-    if worktree::has_submodules(flux.repo.common_dir(), &task.worktree)? {
+    if admin::has_submodules(flux.repo.common_dir(), &task.worktree)? {
         return Err(Failure::new(format!(
             "the worktree of '{id}' has submodules of its own, whose commits may be nowhere else"
         ))
@@ -293,65 +337,4 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: boo
         .into());
     }
     Ok(())
-}
-
-impl Into {
-    fn find(
-        flux: &Flux,
-        store: &Store,
-        task: &Task,
-        tip: &str,
-        into: Option<&str>,
-        worktrees: &[Worktree],
-    ) -> Result<Self> {
-        let id = &task.id;
-        let typed = into.map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
-        let branch = typed.or(task.into.as_deref()).with_context(|| {
-            Failure::new(format!("'{id}' did not start from a branch"))
-                .hint(format!("git flux cleanup {id} --into <branch>"))
-        })?;
-        let target = store.tip(branch).with_context(|| {
-            Failure::new(format!(
-                "there is no branch '{branch}' to merge '{id}' into"
-            ))
-            .hint(format!("git flux cleanup {id} --into <branch>"))
-            .hint(format!("git flux cleanup {id} --discard-branch"))
-        })?;
-        if branch == task.branch {
-            return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
-        }
-        let name = format!("refs/heads/{branch}");
-        let worktree = worktrees
-            .iter()
-            .find(|entry| !entry.bare && entry.branch.as_deref() == Some(&name))
-            .map(|entry| entry.path.clone())
-            // git lists the repository of a submodule instead of its worktree.
-            .map(|path| {
-                if path == flux.repo.common_dir() {
-                    flux.repo.home().to_owned()
-                } else {
-                    path
-                }
-            });
-        if let Some(path) = &worktree
-            && let Some(operation) = Repo::operation(path)?
-        {
-            return Err(Failure::new(format!(
-                "a {operation} is in progress on '{branch}' in '{}'",
-                shown(path)
-            ))
-            .hint(format!(
-                "finish or abort it: git -C {} status",
-                quoted(path)
-            ))
-            .into());
-        }
-        let merge = MergePlan::make(&flux.repo, target, tip)?;
-        Ok(Self {
-            branch: branch.to_owned(),
-            tip: target.to_owned(),
-            worktree,
-            merge,
-        })
-    }
 }

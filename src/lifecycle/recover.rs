@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::Result;
 
-use super::{Flux, Worktree, clear_scratch, close, descend, find_target};
-use crate::git::{Lock, Transaction, refs, worktree};
+use super::{Flux, Worktree, clear_scratch, close, descend, find_target, is_registered};
+use crate::git::{Lock, Transaction, refs};
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
@@ -114,7 +114,11 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
             {
                 close(target, &flux.run_dir(id))?;
             }
-            let how = flux.moved_to(&task).map_or(Worktree::Keep, Worktree::Moved);
+            let how = match flux.moved_to(&task) {
+                Some(place) => Worktree::Moved(place),
+                None if is_registered(flux, &task)? => Worktree::Keep,
+                None => Worktree::Foreign,
+            };
             descend(flux, &task, &oid, tip.as_deref(), &how, lock)?;
             Ok(Some(format!(
                 "the removal of '{id}' was interrupted; it is complete now"
@@ -141,13 +145,7 @@ fn settle_start(
             "the start of '{id}' was interrupted after its agent had started; the task is whole now"
         )));
     }
-    let untouched = !task.worktree.exists()
-        || worktree::is_untouched(&task.worktree, &task.base, &run.0).unwrap_or(false);
-    let how = if untouched {
-        Worktree::Discard
-    } else {
-        Worktree::Keep
-    };
+    let how = Worktree::unstarted(flux, task)?;
     let kept = descend(flux, task, oid, tip, &how, lock)?;
     let kept = kept
         .worktree

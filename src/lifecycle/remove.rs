@@ -3,18 +3,19 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
+use crate::agent::launch::is_alive;
 use crate::failure::Failure;
-use crate::git::changes::head_and_changes;
-use crate::git::{Transaction, refs};
+use crate::git::changes::Head;
+use crate::git::{Transaction, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::store;
-use crate::task::Phase;
+use crate::task::Task;
 use crate::tmux::pane;
 
 /// What a removal came to.
@@ -38,7 +39,26 @@ pub(crate) enum Removed {
 /// When the agent does not end, or it cannot be told what it left.
 pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
     stop(flux, plan)?;
+    if let (Some(program), Some(target)) = (plan.busy, &plan.task.target) {
+        close(target, &flux.run_dir(&plan.task.id))?;
+        await_process(program)?;
+    }
     same(plan)
+}
+
+/// Waits for a program whose terminal has gone.
+fn await_process(pid: u32) -> Result<()> {
+    let begun = Instant::now();
+    while is_alive(pid) {
+        interrupt::check()?;
+        if begun.elapsed() > Duration::from_secs(15) {
+            return Err(Failure::new(format!("process {pid} does not end"))
+                .hint(format!("kill -9 {pid}"))
+                .into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 /// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
@@ -53,6 +73,18 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
+    if !same(plan)? {
+        return Ok(Removed::Changed);
+    }
+    let snapshot = if plan.uncommitted.is_empty() || plan.missing {
+        None
+    } else {
+        let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
+        Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
+    };
+    if merge.is_some() && !target_checked_out(plan)? {
+        return Ok(Removed::TargetMoved);
+    }
     if let Some(commit) = &merge
         && let Err(error) = super::merge::forward(flux, plan, commit, lock)
     {
@@ -66,20 +98,24 @@ pub(crate) fn remove(
     // The merge is the point of no return: what ^C came too late for is completed.
     interrupt::clear();
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
-    let removing = task.in_phase(Phase::Removing);
-    let verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
-    let Ok(oid) = store::advance(&flux.repo, &plan.oid, &removing, verify, lock) else {
-        return moved_on(flux, plan);
+    // And the merge is where it belongs, whatever branch was checked out there just now.
+    let removing = task.leaving(snapshot);
+    let mut verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
+    if let (Some(into), Some(merge)) = (&plan.into, &merge) {
+        verify = verify.verify(&into.branch_ref(), merge);
+    }
+    let oid = match store::advance(&flux.repo, &plan.oid, &removing, verify, lock) {
+        Ok(oid) => oid,
+        Err(error) => return moved_on(flux, plan, merge.as_deref(), error),
     };
-    let kept = finish(flux, plan, &oid, lock).with_context(|| {
+    let kept = finish(flux, plan, &removing, &oid, lock).with_context(|| {
         Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup")
     })?;
     Ok(Removed::Done { merge, kept })
 }
 
-fn finish(flux: &Flux, plan: &Plan, oid: &str, lock: &Lock) -> Result<Kept> {
-    let task = &plan.task;
+fn finish(flux: &Flux, plan: &Plan, task: &Task, oid: &str, lock: &Lock) -> Result<Kept> {
     if let (Some(target), false) = (&task.target, plan.inside) {
         close(target, &flux.run_dir(&task.id))?;
     }
@@ -91,25 +127,53 @@ fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
     let Some(into) = &plan.into else {
         return Ok(true);
     };
-    let name = format!("refs/heads/{}", into.branch);
-    let found = refs::list(flux.repo.common_dir(), std::slice::from_ref(&name))?;
-    Ok(found.iter().any(|r| r.name == name && r.oid == into.tip))
+    let found = refs::list(flux.repo.common_dir(), &[into.branch_ref()])?;
+    Ok(found
+        .iter()
+        .any(|r| r.name == into.branch_ref() && r.oid == into.tip))
 }
 
-/// The record could not be advanced: because the task moved on, or for another reason?
-fn moved_on(flux: &Flux, plan: &Plan) -> Result<Removed> {
-    let names = [plan.task.branch_ref(), store::task_ref(&plan.task.id)];
+/// Whether the target is still checked out where it was when the plan was made:
+/// whoever switches there in the meantime must not get the merge.
+fn target_checked_out(plan: &Plan) -> Result<bool> {
+    let Some(into) = &plan.into else {
+        return Ok(true);
+    };
+    match &into.worktree {
+        Some(path) => Ok(worktree::branch(path)?.as_ref() == Some(&into.branch_ref())),
+        // Where none has it, git itself refuses to move what is checked out by now.
+        None => Ok(true),
+    }
+}
+
+/// The record could not be advanced: because something moved on, or for another reason?
+fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Result<Removed> {
+    let mut expected = vec![
+        (plan.task.branch_ref(), plan.tip.as_str()),
+        (store::task_ref(&plan.task.id), plan.oid.as_str()),
+    ];
+    if let (Some(into), Some(merge)) = (&plan.into, merge) {
+        expected.push((into.branch_ref(), merge));
+    }
+    let names: Vec<String> = expected.iter().map(|(name, _)| name.clone()).collect();
     let found = refs::list(flux.repo.common_dir(), &names)?;
-    let stands = |name: &str, oid: &str| found.iter().any(|r| r.name == name && r.oid == oid);
-    if stands(&names[0], &plan.tip) && stands(&names[1], &plan.oid) {
-        return Err(Failure::new(format!(
-            "could not mark '{}' as being removed; the task is whole",
+    let stands =
+        |(name, oid): &(String, &str)| found.iter().any(|r| r.name == *name && r.oid == *oid);
+    if !expected.iter().all(stands) {
+        return Ok(Removed::Changed);
+    }
+    let merged = if merge.is_some() {
+        "it is merged, but "
+    } else {
+        ""
+    };
+    Err(error.context(
+        Failure::new(format!(
+            "could not remove '{}': {merged}its record cannot be changed; the task is whole",
             plan.task.id
         ))
-        .hint(format!("git flux cleanup {}", plan.task.id))
-        .into());
-    }
-    Ok(Removed::Changed)
+        .hint(format!("git flux cleanup {}", plan.task.id)),
+    ))
 }
 
 /// Whether branch and working tree are what they were when the plan was made.
@@ -118,8 +182,8 @@ fn same(plan: &Plan) -> Result<bool> {
     if plan.missing {
         return Ok(true);
     }
-    let (head, changes) = head_and_changes(&plan.task.worktree, false)?;
-    Ok(head == plan.tip && changes == plan.uncommitted)
+    let (head, changes) = Head::and_changes(&plan.task.worktree, false)?;
+    Ok(head.oid == plan.tip && head.branch == plan.task.branch && changes == plan.uncommitted)
 }
 
 /// Asks the agent to end, and waits until it has.

@@ -252,17 +252,14 @@ impl Way<'_> {
 
     fn undo(&self, oid: &str) -> Result<Option<PathBuf>> {
         let task = &self.start.task;
-        let mut how = Worktree::Discard;
         if !self.run.withdraw()? {
             // The agent has been there: what it did in that moment is kept.
             hang_up(self.run)?;
-            if !worktree::is_untouched(&task.worktree, &task.base, &self.run.0)? {
-                how = Worktree::Keep;
-            }
         }
         if let Some(opened) = &self.opened {
             close(&opened.target, self.run)?;
         }
+        let how = Worktree::unstarted(self.flux, task)?;
         let branch = refs::list(self.flux.repo.common_dir(), &[task.branch_ref()])?;
         let tip = branch
             .iter()

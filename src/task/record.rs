@@ -33,6 +33,9 @@ pub(crate) struct Task {
     pub(crate) created: u64,
     /// Where its agent runs, once it does.
     pub(crate) target: Option<Target>,
+    /// The snapshot of what was uncommitted, while the task is being removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<String>,
 }
 
 /// How far a task has come. What *is* shows in its status.
@@ -117,6 +120,7 @@ impl Task {
             worktree,
             created,
             target: None,
+            snapshot: None,
         }
     }
 
@@ -124,7 +128,16 @@ impl Task {
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
+            snapshot: None,
             ..self.clone()
+        }
+    }
+
+    /// The same task, about to go, with what was uncommitted in it.
+    pub(crate) fn leaving(&self, snapshot: Option<String>) -> Self {
+        Self {
+            snapshot,
+            ..self.in_phase(Phase::Removing)
         }
     }
 

@@ -60,7 +60,15 @@ impl Cleanup {
             let plan = self.plan(&flux, &store, &id)?;
             return words::describe(&flux, &plan, self.discard, self.commit.is_some());
         }
-        let lock = flux.lock_task(&id)?;
+        let free = Lock::attempt(&flux.run_dir(&id).lock())?;
+        let (lock, store) = match free {
+            Some(lock) => (lock, store),
+            // Whoever held it has changed what was seen before.
+            None => (
+                flux.lock_task(&id)?,
+                Store::load(&flux.repo, &flux.settings)?,
+            ),
+        };
         let done = self.under_lock(&flux, store, &id, &lock);
         if done.is_err() && !flux.repo.run_dir(&id).join("running").exists() {
             // Locking a task that was gone by then made its directory anew.
@@ -275,14 +283,12 @@ impl Cleanup {
             return Ok(());
         }
         if !flux.ui.can_ask() {
-            return Err(
-                Failure::new(format!("the agent of '{id}' is still running"))
-                    .hint(format!("git flux attach {id}"))
-                    .hint(format!("git flux cleanup {id} --yes"))
-                    .into(),
-            );
+            return Err(Failure::new(format!("{} is still running", plan.stopped()))
+                .hint(format!("git flux attach {id}"))
+                .hint(format!("git flux cleanup {id} --yes"))
+                .into());
         }
-        let question = format!("The agent of '{id}' is still running. Stop it?");
+        let question = format!("{} is still running. Stop it?", capital(&plan.stopped()));
         if flux.ui.confirm(question, false)? {
             Ok(())
         } else {
@@ -356,6 +362,14 @@ enum Uncommitted {
     Commit(String),
     /// There are none, or they stay where they are and go to the trash.
     Leave,
+}
+
+/// A sentence's beginning.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 fn changed(flux: &Flux, id: &TaskId) {

@@ -22,7 +22,7 @@ pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) ->
         _ => say(format!("would ask about {files}"))?,
     }
     if plan.must_stop() {
-        say("would stop the agent".to_owned())?;
+        say(format!("would stop {}", plan.stopped()))?;
     }
     match &plan.into {
         None => say(format!(

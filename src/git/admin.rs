@@ -1,0 +1,111 @@
+//! What git keeps of a linked worktree, in `<git-common-dir>/worktrees/<name>/`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Whether submodules were initialised in the worktree at `path`: their
+/// repositories lie in its administrative directory and would go with it.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
+    let modules = dir_of(common_dir, path)?.join("modules");
+    fs::exists(modules).context("could not look for submodules")
+}
+
+/// The index of the worktree at `path`.
+///
+/// # Errors
+/// When it is not a worktree.
+pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    Ok(dir_of(common_dir, path)?.join("index"))
+}
+
+/// Whether the directory at `path` is this repository's worktree: git keeps it
+/// under that path, and it says so itself. A copied repository names the worktrees
+/// of the original, and what stands at the path may be somebody's clone by now.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
+    let admin = dir_of(common_dir, path)?;
+    let what = || format!("could not look at '{}'", path.display());
+    if !path.symlink_metadata().with_context(what)?.is_dir() {
+        return Ok(false);
+    }
+    let file = match fs::read(path.join(".git")) {
+        Ok(file) => file,
+        // A repository, or nothing at all.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::IsADirectory | io::ErrorKind::NotFound
+            ) =>
+        {
+            return Ok(false);
+        }
+        Err(error) => return Err(error).with_context(what),
+    };
+    let Some(named) = file.trim_ascii_end().strip_prefix(b"gitdir: ") else {
+        return Ok(false);
+    };
+    let named = normal(&path.join(OsStr::from_bytes(named)));
+    let real = |dir: &Path| dir.canonicalize().ok();
+    Ok(named == admin || (real(&named).is_some() && real(&named) == real(&admin)))
+}
+
+/// Whether what lies in `trash` is the worktree that was at `path`: moved there
+/// by a command that was killed before git forgot the worktree, or just after.
+pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> bool {
+    let Ok(file) = fs::read(trash.join("worktree").join(".git")) else {
+        return false;
+    };
+    let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
+    match dir_of(common_dir, path) {
+        Ok(admin) => admin.file_name() == named,
+        Err(_) => true,
+    }
+}
+
+/// The administrative directory of the worktree at `path`, which itself may be
+/// away: the one whose `gitdir` file names it.
+fn dir_of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    let what = || {
+        format!(
+            "could not find what git keeps of the worktree '{}'",
+            path.display()
+        )
+    };
+    for entry in fs::read_dir(common_dir.join("worktrees")).with_context(what)? {
+        let admin = entry.with_context(what)?.path();
+        // One that is just being made or removed has no such file.
+        let Ok(file) = fs::read(admin.join("gitdir")) else {
+            continue;
+        };
+        let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
+        // With relative paths it is relative to the administrative directory.
+        if normal(&admin.join(file)) == path.join(".git") {
+            return Ok(admin);
+        }
+    }
+    bail!(what())
+}
+
+/// The path without `..`, which need not exist.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}

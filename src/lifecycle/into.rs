@@ -1,0 +1,104 @@
+//! Where a task's work goes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::Flux;
+use crate::failure::Failure;
+use crate::git::{MergePlan, Repo, Worktree};
+use crate::store::Store;
+use crate::task::Task;
+use crate::ui::{quoted, shown};
+
+/// Where a task's work goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Into {
+    pub(crate) branch: String,
+    pub(crate) tip: String,
+    /// The worktree that has it checked out.
+    pub(crate) worktree: Option<PathBuf>,
+    pub(crate) merge: MergePlan,
+}
+
+impl Into {
+    /// `refs/heads/<branch>`
+    pub(crate) fn branch_ref(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+
+    /// Finds the branch and how the task can be merged into it.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be merged into.
+    pub(super) fn find(
+        flux: &Flux,
+        store: &Store,
+        task: &Task,
+        tip: &str,
+        into: Option<&str>,
+        worktrees: &[Worktree],
+    ) -> Result<Self> {
+        let id = &task.id;
+        let typed = into.map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+        let branch = typed.or(task.into.as_deref()).with_context(|| {
+            Failure::new(format!("'{id}' did not start from a branch"))
+                .hint(format!("git flux cleanup {id} --into <branch>"))
+        })?;
+        let target = store.tip(branch).with_context(|| {
+            Failure::new(format!(
+                "there is no branch '{branch}' to merge '{id}' into"
+            ))
+            .hint(format!("git flux cleanup {id} --into <branch>"))
+            .hint(format!("git flux cleanup {id} --discard-branch"))
+        })?;
+        if branch == task.branch {
+            return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
+        }
+        let name = format!("refs/heads/{branch}");
+        let worktree = worktrees
+            .iter()
+            .find(|entry| !entry.bare && entry.branch.as_ref() == Some(&name))
+            .map(|entry| entry.path.clone())
+            // git lists the repository of a submodule instead of its worktree.
+            .map(|path| {
+                if path == flux.repo.common_dir() {
+                    flux.repo.home().to_owned()
+                } else {
+                    path
+                }
+            });
+        if let Some(path) = &worktree
+            && !fs::exists(path).context("could not look at a worktree")?
+        {
+            let path = shown(path);
+            return Err(
+                Failure::new(format!("the worktree of '{branch}' is gone: '{path}'"))
+                    .hint("git worktree prune")
+                    .hint(format!("git flux cleanup {id}"))
+                    .into(),
+            );
+        }
+        if let Some(path) = &worktree
+            && let Some(operation) = Repo::operation(path)?
+        {
+            return Err(Failure::new(format!(
+                "a {operation} is in progress on '{branch}' in '{}'",
+                shown(path)
+            ))
+            .hint(format!(
+                "finish or abort it: git -C {} status",
+                quoted(path)
+            ))
+            .into());
+        }
+        let merge = MergePlan::make(&flux.repo, target, tip)?;
+        Ok(Self {
+            branch: branch.to_owned(),
+            tip: target.to_owned(),
+            worktree,
+            merge,
+        })
+    }
+}
