@@ -5,39 +5,34 @@
 //! the one every failure takes. Everything that waits asks [`check`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::failure::Failure;
 
-static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Starts to note SIGINT, SIGTERM and SIGHUP.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub(crate) fn watch() -> Result<()> {
-    let flag = INTERRUPTED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))?;
     }
     Ok(())
 }
 
 /// Whether a signal has asked to stop.
 pub(crate) fn requested() -> bool {
-    INTERRUPTED
-        .get()
-        .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 /// Forgets a signal, so that the way back down is not interrupted by the same ^C.
 pub(crate) fn clear() {
-    if let Some(flag) = INTERRUPTED.get() {
-        flag.store(false, Ordering::Relaxed);
-    }
+    INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
 /// Fails with exit code 130 once a signal has asked to stop.

@@ -1,6 +1,8 @@
 //! What the user has configured: git config, every level of it, `git -c` included.
 
 use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -18,6 +20,8 @@ struct Entry {
     /// As git prints it: section and variable in lower case, subsection as written.
     key: String,
     value: String,
+    /// The same, also where it is not UTF-8.
+    raw: OsString,
     /// `file:.git/config`, `command line:`
     origin: String,
 }
@@ -149,8 +153,8 @@ impl Settings {
 
     /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        match self.value("flux.worktreedir") {
-            Some(dir) => home.join(expanded(dir)),
+        match self.entry("flux.worktreedir") {
+            Some(entry) => home.join(expanded(&entry.raw)),
             None => beside.to_owned(),
         }
     }
@@ -160,7 +164,7 @@ impl Settings {
         let entry = self
             .entry("flux.template")
             .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.value)), entry.origin.clone()))
+        Some((home.join(expanded(&entry.raw)), entry.origin.clone()))
     }
 
     /// `commit.gpgSign`
@@ -212,24 +216,29 @@ impl Settings {
 }
 
 fn parse(out: &[u8]) -> Vec<Entry> {
-    let mut fields = out.split(|&b| b == 0).map(String::from_utf8_lossy);
+    let mut fields = out.split(|&b| b == 0);
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut entries = Vec::new();
     while let (Some(origin), Some(pair)) = (fields.next(), fields.next()) {
         // A key without a value is true, as git has it.
-        let (key, value) = pair.split_once('\n').unwrap_or((&pair, "true"));
+        let (key, value) = match pair.iter().position(|&b| b == b'\n') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &b"true"[..]),
+        };
         entries.push(Entry {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            origin: origin.into_owned(),
+            key: text(key),
+            value: text(value),
+            raw: OsStr::from_bytes(value).to_owned(),
+            origin: text(origin),
         });
     }
     entries
 }
 
 /// A path with a leading `~/` replaced, as `git config --type=path` does.
-fn expanded(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+fn expanded(path: &OsStr) -> PathBuf {
+    match (path.as_bytes().strip_prefix(b"~/"), env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(OsStr::from_bytes(rest)),
         _ => path.into(),
     }
 }

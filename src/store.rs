@@ -3,7 +3,7 @@
 //! The record says what was meant. What a person may edit stands in git config,
 //! in the section of the task's branch, and wins over the record.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,25 @@ pub(crate) struct Stored {
     pub(crate) task: Result<Task>,
 }
 
+impl Stored {
+    /// The task of a record that can be read.
+    ///
+    /// # Errors
+    /// What is wrong with the record.
+    pub(crate) fn readable(&self) -> Result<&Task> {
+        let id = &self.id;
+        self.task.as_ref().map_err(|error| {
+            Failure::new(format!("the record of '{id}' cannot be read: {error:#}"))
+                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
+                .into()
+        })
+    }
+}
+
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
 pub(crate) struct Store {
-    refs: HashMap<String, String>,
+    refs: BTreeMap<String, String>,
     pub(crate) tasks: Vec<Stored>,
 }
 
@@ -53,39 +68,22 @@ impl Store {
     /// # Errors
     /// When git fails. A record that cannot be read spoils itself alone.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
-        let patterns = [TASKS, BASES, "refs/heads/"].map(|p| p.trim_end_matches('/').to_owned());
-        let listed = refs::list(repo.common_dir(), &patterns)?;
-        let refs: HashMap<String, String> = listed
-            .iter()
-            .map(|r| (r.name.clone(), r.oid.clone()))
-            .collect();
+        let refs = refs::list(repo.common_dir(), &[TASKS, BASES, "refs/heads/"])?;
         let mut tasks = Vec::new();
-        for entry in &listed {
-            let Some(id) = entry
-                .name
-                .strip_prefix(TASKS)
-                .and_then(|id| id.parse::<TaskId>().ok())
-            else {
-                continue;
-            };
-            let task = read(repo, settings, &refs, &id, &entry.oid);
-            tasks.push(Stored {
-                id,
-                oid: entry.oid.clone(),
-                task,
-            });
+        for (name, oid) in &refs {
+            let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
+            let Some(Ok(id)) = id else { continue };
+            let task = read(repo, settings, &refs, &id, oid);
+            let oid = oid.clone();
+            tasks.push(Stored { id, oid, task });
         }
         Ok(Self { refs, tasks })
     }
 
-    /// The object a ref stands at.
-    pub(crate) fn at(&self, name: &str) -> Option<&str> {
-        self.refs.get(name).map(String::as_str)
-    }
-
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
-        self.at(&format!("refs/heads/{branch}"))
+        let name = format!("refs/heads/{branch}");
+        self.refs.get(&name).map(String::as_str)
     }
 
     /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
@@ -142,7 +140,7 @@ impl Store {
 fn read(
     repo: &Repo,
     settings: &Settings,
-    refs: &HashMap<String, String>,
+    refs: &BTreeMap<String, String>,
     id: &TaskId,
     oid: &str,
 ) -> Result<Task> {

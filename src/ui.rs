@@ -162,30 +162,27 @@ impl Ui {
     }
 
     /// Shows that something takes time, from half a second on, on a terminal.
-    pub(crate) fn spinner(&self, message: impl Display) -> Spinner {
+    pub(crate) fn spinner(&self, message: impl Display) -> Option<Spinner> {
         if self.quiet || !io::stderr().is_terminal() {
-            return Spinner(None);
+            return None;
         }
         let bar = ProgressBar::new_spinner().with_message(sanitize::line(&message.to_string()));
         bar.set_style(ProgressStyle::default_spinner());
-        Spinner(Some(Slow::after(Duration::from_millis(500), bar)))
+        Some(Spinner::after(Duration::from_millis(500), bar))
     }
 }
 
 /// The room that a question needs for its sign and its answer.
 const ANSWER: usize = 16;
 
-/// A sign of life that goes away when dropped.
-pub(crate) struct Spinner(#[allow(dead_code)] Option<Slow>);
-
-/// A bar that appears only if it is still wanted after a while.
-struct Slow {
+/// A sign of life that appears only if it is still wanted after a while, and goes away when dropped.
+pub(crate) struct Spinner {
     bar: ProgressBar,
     done: std::sync::mpsc::Sender<()>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Slow {
+impl Spinner {
     fn after(delay: Duration, bar: ProgressBar) -> Self {
         let (done, wait) = std::sync::mpsc::channel();
         let late = bar.clone();
@@ -202,7 +199,7 @@ impl Slow {
     }
 }
 
-impl Drop for Slow {
+impl Drop for Spinner {
     fn drop(&mut self) {
         // The thread may have ended already; then nobody needs to be told.
         self.done.send(()).ok();
@@ -227,7 +224,12 @@ pub(crate) fn shown(path: &Path) -> String {
 
 /// A file name for a command that can be pasted.
 pub(crate) fn quoted(path: &Path) -> String {
-    sanitize::line(&shell_words::quote(&path.to_string_lossy()))
+    word(&path.to_string_lossy())
+}
+
+/// A name of anyone's for a command that can be pasted: git allows `;` and `$` in branches.
+pub(crate) fn word(text: &str) -> String {
+    sanitize::line(&shell_words::quote(text))
 }
 
 fn labelled(label: &str, message: &str) {

@@ -208,7 +208,7 @@ fn w14_an_untracked_secret_is_shown_and_never_committed_without_consent() {
         .flux(["cleanup", "-y", "--discard", &id])
         .run()
         .success();
-    let reachable = world.git(["log", "--all", "--format=", "--name-only"]);
+    let reachable = world.git(["log", "--branches", "--tags", "--format=", "--name-only"]);
     assert!(!reachable.contains("id_rsa"), "{reachable}");
     assert_eq!(
         world.read(trash(&world, &id).join("deep/id_rsa")),

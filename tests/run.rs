@@ -282,7 +282,7 @@ fn an_agent_that_exits_at_once_is_reported_with_its_last_lines() {
             .run();
         output
             .code(1)
-            .stderr_has("exited at once with status 3")
+            .stderr_has("exited with status 3 at once")
             .stderr_has("hint: git flux");
         output
             .stderr_has("last words")
@@ -310,7 +310,7 @@ fn an_agent_that_ends_at_once_without_an_error_is_no_success_either() {
         .flux(["run", "Fix"])
         .run()
         .code(1)
-        .stderr_has("exited at once with status 0");
+        .stderr_has("exited with status 0 at once");
     world.behaviour("signal KILL");
     world
         .flux(["run", "Fix"])

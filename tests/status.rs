@@ -92,7 +92,7 @@ fn the_health_of_a_task_is_what_is_observed() {
     );
     health(
         |world, id| world.agent(id).kill("KILL"),
-        "ended by signal 9, ",
+        "was ended by signal 9, ",
         "killed",
     );
     let kill_launcher = |world: &World, id: &str| {

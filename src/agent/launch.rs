@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal;
@@ -91,6 +92,13 @@ pub(crate) fn is_alive(pid: u32) -> bool {
         since: 0,
     }
     .alive()
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
 }
 
 /// When a process started, in clock ticks since boot, where that can be read.
@@ -228,7 +236,13 @@ impl RunDir {
         name.push(format!(".{}", std::process::id()));
         let aside = self.0.with_file_name(name);
         match fs::rename(&self.0, &aside) {
-            Ok(()) => fs::remove_dir_all(&aside).with_context(what),
+            Ok(()) => match fs::remove_dir_all(&aside) {
+                // Another command may be clearing it away as well.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(error).with_context(what)
+                }
+                _ => Ok(()),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error).with_context(what),
         }

@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, SigSet, Signal};
@@ -26,7 +26,7 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use super::launch::{Launch, RunDir, Running, born};
+use super::launch::{Launch, RunDir, Running, born, now};
 use crate::sanitize;
 use crate::task::Exit;
 
@@ -95,12 +95,6 @@ pub(crate) fn shell(worktree: &Path) -> Result<()> {
     let shell = super::shell();
     Err(Command::new(&shell).exec())
         .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
 }
 
 /// The agent as a job of this terminal.
@@ -174,11 +168,16 @@ impl Job {
         give_terminal(agent);
         // It may have been stopped for touching the terminal before it was its own.
         signal::killpg(agent, Signal::SIGCONT).ok();
-        self.run.write_running(&Running {
+        let marked = self.run.write_running(&Running {
             agent: Some(agent.as_raw()),
             ..running.clone()
-        })?;
-        Ok(agent)
+        });
+        if marked.is_err() {
+            // Nobody would know of it.
+            signal::killpg(agent, Signal::SIGKILL).ok();
+            waitpid(agent, None).ok();
+        }
+        marked.map(|()| agent)
     }
 
     /// Waits for the agent's end; the flag says that we were hung up meanwhile.
@@ -190,7 +189,9 @@ impl Job {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
                         self.resume(agent, None);
                     }
-                    WaitStatus::Stopped(..) if !hung_up => self.lend_shell(agent, &mut signals)?,
+                    WaitStatus::Stopped(..) if !hung_up => {
+                        hung_up = self.lend_shell(agent, &mut signals)?;
+                    }
                     WaitStatus::Exited(_, status) => {
                         let exit = Exit {
                             status: Some(status),
@@ -223,7 +224,9 @@ impl Job {
     }
 
     /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
-    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<()> {
+    /// Returns whether we were hung up meanwhile.
+    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<bool> {
+        let mut hung_up = false;
         let agents = self
             .terminal
             .as_ref()
@@ -253,6 +256,7 @@ impl Job {
             }
             for received in signals.wait() {
                 if received == SIGHUP || received == SIGTERM {
+                    hung_up = true;
                     signal::killpg(shell, Signal::SIGHUP).ok();
                     signal::killpg(shell, Signal::SIGCONT).ok();
                     end(agent, received);
@@ -260,7 +264,7 @@ impl Job {
             }
         }
         self.resume(agent, agents.as_ref());
-        Ok(())
+        Ok(hung_up)
     }
 
     fn resume(&self, agent: Pid, terminal: Option<&Termios>) {
@@ -292,18 +296,8 @@ impl Job {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let how = match exit {
-            Exit {
-                error: Some(error), ..
-            } => format!("could not be started: {error}"),
-            Exit {
-                signal: Some(signal),
-                ..
-            } => format!("was ended by signal {signal}"),
-            Exit { status, .. } => format!("exited with status {}", status.unwrap_or_default()),
-        };
         let line = sanitize::line(&format!(
-            "{agent} {how}. To merge its work and remove the task: git flux cleanup {}",
+            "{agent} {exit}. To merge its work and remove the task: git flux cleanup {}",
             self.launch.id
         ));
         write!(io::stdout(), "{RESET}\r\n{line}\r\n")?;

@@ -46,7 +46,6 @@ const KNOWN: &[Known] = &[
 /// An agent, ready to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agent {
-    pub(crate) name: String,
     pub(crate) argv: Vec<OsString>,
     pub(crate) prompt: Prompt,
 }
@@ -62,7 +61,6 @@ impl Agent {
             (None, None) => return None,
         };
         Some(Self {
-            name: name.to_owned(),
             argv,
             prompt: known.map_or(Prompt::Last, |known| known.prompt),
         })

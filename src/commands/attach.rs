@@ -7,14 +7,14 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
-use super::{candidates, choose, settled, status::readable, ui};
+use super::{candidates, choose, settled};
 use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::{Flux, observe::Panes};
-use crate::store::{self, Stored};
+use crate::store::{self, Store};
 use crate::task::{Layout, Target, Task};
 use crate::tmux::{pane, target};
-use crate::ui::shown;
+use crate::ui::{Ui, shown};
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
@@ -26,10 +26,10 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(ui(false))?;
+        let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "attach")?;
-        let task = readable(stored)?;
+        let task = stored.readable()?;
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(Failure::new("attach needs a terminal")
                 .hint(format!("git flux status {}", task.id))
@@ -38,13 +38,13 @@ impl Attach {
         let panes = Panes::of([task].into_iter())?;
         match &task.target {
             Some(target) if panes.has(task) => pane::attach(target),
-            _ => pane::attach(&reopen(&flux, stored, task)?),
+            _ => pane::attach(&reopen(&flux, task)?),
         }
     }
 }
 
 /// Offers a session with a shell for a task whose pane is gone.
-fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
+fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let id = &task.id;
     if !task.worktree.exists() {
         return Err(Failure::new(format!(
@@ -60,6 +60,9 @@ fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
         return Err(Failure::declined(String::new()).into());
     }
     let lock = flux.lock_task(id)?;
+    // The question may have been open for long.
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let stored = store.find(id.as_str())?;
     let name = target::session_name(&flux.repo.project(), id);
     let place = target::choose(Some(Layout::Session), false, name)?;
     let program = std::env::current_exe().context("could not tell where git flux itself is")?;
@@ -78,12 +81,15 @@ fn reopen(flux: &Flux, stored: &Stored, task: &Task) -> Result<Target> {
     )?;
     // How the agent ended stays known: a shell is no agent.
     let task = task.running_in(Some(opened.target.clone()));
-    store::advance(
+    let advanced = store::advance(
         &flux.repo,
         &stored.oid,
         &task,
         Transaction::default(),
         &lock,
-    )?;
-    Ok(opened.target)
+    );
+    if advanced.is_err() {
+        pane::kill(&opened.target)?;
+    }
+    advanced.map(|_| opened.target)
 }

@@ -2,14 +2,14 @@
 
 use clap_complete::CompletionCandidate;
 
-use super::ui;
 use crate::lifecycle::Flux;
 use crate::sanitize;
 use crate::store::Store;
+use crate::ui::Ui;
 
 /// The tasks, with their descriptions; none where they cannot be told.
 pub(super) fn tasks() -> Vec<CompletionCandidate> {
-    let Ok(flux) = Flux::open(ui(true)) else {
+    let Ok(flux) = Flux::open(Ui { quiet: true }) else {
         return Vec::new();
     };
     let Ok(store) = Store::load(&flux.repo, &flux.settings) else {

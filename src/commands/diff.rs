@@ -9,12 +9,12 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
-use super::{candidates, choose, status::readable, ui};
+use super::{candidates, choose};
 use crate::failure::Failure;
 use crate::git::{Git, admin, changes};
 use crate::lifecycle::Flux;
 use crate::store::Store;
-use crate::ui::shown;
+use crate::ui::{Ui, shown, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
@@ -29,16 +29,16 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(ui(false))?;
+        let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let task = readable(choose(&flux, &store, self.task.as_deref(), "diff")?)?;
+        let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
         if !task.worktree.join(".git").exists() {
             return Err(Failure::new(format!(
                 "the worktree of '{}' is gone: '{}'",
                 task.id,
                 shown(&task.worktree)
             ))
-            .hint(format!("git diff {} {}", task.base, task.branch))
+            .hint(format!("git diff {} {}", task.base, word(&task.branch)))
             .into());
         }
         // Untracked files are in a diff once an index knows of them: an index of our own.

@@ -1,14 +1,13 @@
 //! `git flux list`
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use console::{Style, measure_text_width, truncate_str};
 
 use super::object::{self, Lines};
-use super::ui;
+use crate::agent::launch::now;
 use crate::git::Repo;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
@@ -49,7 +48,7 @@ struct Rows {
 
 impl List {
     pub(crate) fn run(self) -> Result<()> {
-        let ui = ui(false);
+        let ui = Ui::default();
         let repositories = if self.everywhere {
             everywhere(&ui)?
         } else {
@@ -158,9 +157,7 @@ fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
 const HEAD: [&str; 6] = ["TASK", "STATE", "AGE", "FILES", "COMMITS", "DESCRIPTION"];
 
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let now = now();
     let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, now)).collect();
     let mut widths = HEAD.map(str::len);
     for row in &cells {

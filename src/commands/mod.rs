@@ -20,7 +20,6 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::recover::recover;
 use crate::sanitize;
 use crate::store::{Store, Stored};
-use crate::ui::Ui;
 
 /// Run coding agents in parallel on one repository
 ///
@@ -124,11 +123,6 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
     Ok(&store.tasks[flux
         .ui
         .pick(format_args!("Which task to {verb}?"), &items)?])
-}
-
-/// A way of talking that suits `--quiet`.
-fn ui(quiet: bool) -> Ui {
-    Ui { quiet }
 }
 
 #[cfg(test)]

@@ -1,21 +1,20 @@
 //! `git flux status`
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use console::{Style, truncate_str};
 use serde_json::json;
 
-use super::{candidates, choose, list::age, object, ui};
+use super::{candidates, choose, list::age, object};
+use crate::agent::launch::now;
 use crate::git::{Change, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
-use crate::store::{Store, Stored};
-use crate::task::{Layout, State, Status, Task};
+use crate::store::Store;
+use crate::task::{Layout, State, Status};
 use crate::tmux::pane;
-use crate::ui::shown;
+use crate::ui::{Ui, shown};
 
 /// How many lines of the pane are shown.
 const SCREEN: usize = 15;
@@ -35,10 +34,10 @@ pub(crate) struct StatusOf {
 
 impl StatusOf {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(ui(false))?;
+        let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "status")?;
-        let task = readable(stored)?;
+        let task = stored.readable()?;
         let status = observe::statuses(&flux, &store, &[task])?
             .pop()
             .context("the task was not looked at")?;
@@ -66,24 +65,6 @@ impl StatusOf {
         }
         show(&flux, &status, &files, screen.as_deref())
     }
-}
-
-/// The task of a record that can be read.
-///
-/// # Errors
-/// What is wrong with the record.
-pub(super) fn readable(stored: &Stored) -> Result<&Task> {
-    stored.task.as_ref().map_err(|error| {
-        crate::failure::Failure::new(format!(
-            "the record of '{}' cannot be read: {error:#}",
-            stored.id
-        ))
-        .hint(format!(
-            "git cat-file -p refs/flux/tasks/{}:task.json",
-            stored.id
-        ))
-        .into()
-    })
 }
 
 fn code(change: &Change) -> String {
@@ -182,25 +163,11 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 }
 
 fn health(status: &Status) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let now = now();
     let ago = |then: u64| age(now.saturating_sub(then));
     match &status.state {
         State::Running(Some(since)) => format!("running for {}", ago(*since)),
-        State::Ended(exit) => {
-            let how = match exit {
-                _ if exit.error.is_some() => format!(
-                    "could not be started: {}",
-                    exit.error.as_deref().unwrap_or_default()
-                ),
-                _ if exit.signal.is_some() => {
-                    format!("ended by signal {}", exit.signal.unwrap_or_default())
-                }
-                _ => format!("exited with status {}", exit.status.unwrap_or_default()),
-            };
-            format!("{how}, {} ago", ago(exit.at))
-        }
+        State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
         State::Interrupted => format!(
             "interrupted while {}: the next command that changes anything settles it",

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 /// Whether submodules were initialised in the worktree at `path`: their
 /// repositories lie in its administrative directory and would go with it.
@@ -14,8 +14,10 @@ use anyhow::{Context as _, Result, bail};
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
-    let modules = dir_of(common_dir, path)?.join("modules");
-    fs::exists(modules).context("could not look for submodules")
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(false);
+    };
+    fs::exists(admin.join("modules")).context("could not look for submodules")
 }
 
 /// The index of the worktree at `path`.
@@ -23,7 +25,9 @@ pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
 /// # Errors
 /// When it is not a worktree.
 pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    Ok(dir_of(common_dir, path)?.join("index"))
+    let admin = dir_of(common_dir, path)?;
+    let admin = admin.with_context(|| format!("'{}' is not a worktree", path.display()))?;
+    Ok(admin.join("index"))
 }
 
 /// Whether the directory at `path` is this repository's worktree: git keeps it
@@ -33,7 +37,9 @@ pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    let admin = dir_of(common_dir, path)?;
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(false);
+    };
     let what = || format!("could not look at '{}'", path.display());
     if !path.symlink_metadata().with_context(what)?.is_dir() {
         return Ok(false);
@@ -61,39 +67,56 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
 
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
 /// by a command that was killed before git forgot the worktree, or just after.
-pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> bool {
-    let Ok(file) = fs::read(trash.join("worktree").join(".git")) else {
-        return false;
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
+    let file = match fs::read(trash.join("worktree").join(".git")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.context("could not look into the trash")?,
     };
     let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
-    match dir_of(common_dir, path) {
-        Ok(admin) => admin.file_name() == named,
-        Err(_) => true,
-    }
+    let admin = dir_of(common_dir, path)?;
+    Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
 /// The administrative directory of the worktree at `path`, which itself may be
 /// away: the one whose `gitdir` file names it.
-fn dir_of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be told whether there is one.
+pub(crate) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let what = || {
         format!(
-            "could not find what git keeps of the worktree '{}'",
+            "could not look for what git keeps of the worktree '{}'",
             path.display()
         )
     };
-    for entry in fs::read_dir(common_dir.join("worktrees")).with_context(what)? {
+    let entries = match fs::read_dir(common_dir.join("worktrees")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.with_context(what)?,
+    };
+    for entry in entries {
         let admin = entry.with_context(what)?.path();
-        // One that is just being made or removed has no such file.
-        let Ok(file) = fs::read(admin.join("gitdir")) else {
-            continue;
+        let file = match fs::read(admin.join("gitdir")) {
+            // One that is just being made or removed.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                continue;
+            }
+            file => file.with_context(what)?,
         };
         let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
         // With relative paths it is relative to the administrative directory.
         if normal(&admin.join(file)) == path.join(".git") {
-            return Ok(admin);
+            return Ok(Some(admin));
         }
     }
-    bail!(what())
+    Ok(None)
 }
 
 /// The path without `..`, which need not exist.

@@ -217,12 +217,13 @@ impl Git {
 /// When it keeps failing for a second.
 pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let begun = Instant::now();
+    let mut pause = Duration::from_millis(10);
     loop {
         match git().output() {
             Err(_) if begun.elapsed() < Duration::from_secs(1) => {
                 interrupt::check()?;
-                let pause = Duration::from_millis(10);
                 thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
+                pause = (pause * 2).min(Duration::from_millis(200));
             }
             done => return done,
         }

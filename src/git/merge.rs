@@ -126,21 +126,24 @@ pub(crate) fn commit_with_hooks(
     message: &str,
     lock: &Lock,
 ) -> Result<String> {
-    let git = |args: &[&str]| Git::new(scratch, args).env("GIT_EDITOR", ":").holding(lock);
-    let quiet = |args: &[&str]| git(&[&NO_HOOKS, args].concat());
-    quiet(&["merge", "--quiet", "--no-ff", "--no-commit", tip])?.run()?;
+    fn words<'a>(args: &[&'a str]) -> Vec<&'a OsStr> {
+        args.iter().map(|&arg| OsStr::new(arg)).collect()
+    }
+    let git = |args: &[&OsStr]| Git::new(scratch, args).env("GIT_EDITOR", ":").holding(lock);
+    let quiet = |args: &[&OsStr]| git(&[&words(&NO_HOOKS), args].concat());
+    quiet(&words(&["merge", "--quiet", "--no-ff", "--no-commit", tip]))?.run()?;
     let file = admin::index(repo.common_dir(), scratch)?.with_file_name("MERGE_MSG");
     fs::write(&file, message).context("could not write the message of the merge")?;
-    let path = file.to_string_lossy();
-    let hook = |args: &[&str]| {
-        git(&[&["hook", "run", "--ignore-missing"], args].concat())?
-            .loud()
-            .run()
+    let file = file.as_os_str();
+    let hook = |name: &str, args: &[&OsStr]| {
+        let hook = words(&["hook", "run", "--ignore-missing", name, "--"]);
+        git(&[&hook, args].concat())?.loud().run()
     };
-    hook(&["pre-merge-commit"])?;
-    hook(&["prepare-commit-msg", "--", &path, "merge"])?;
-    hook(&["commit-msg", "--", &path])?;
-    quiet(&["commit", "--quiet", "--cleanup=whitespace", "-F", &path])?.run()?;
+    hook("pre-merge-commit", &[])?;
+    hook("prepare-commit-msg", &[file, OsStr::new("merge")])?;
+    hook("commit-msg", &[file])?;
+    let commit = words(&["commit", "--quiet", "--cleanup=whitespace", "-F"]);
+    quiet(&[&commit, &[file][..]].concat())?.run()?;
     let head = Git::reading(scratch, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
     Ok(String::from_utf8(head)?.trim_end().to_owned())
 }
@@ -192,6 +195,7 @@ pub(crate) fn forward_elsewhere(dir: &Path, branch: &str, commit: &str, lock: &L
     let args = FETCH.into_iter().chain([spec.as_str()]);
     Git::new(dir, args)
         .env("GIT_REFLOG_ACTION", "flux cleanup")
+        .shielded()
         .holding(lock)?
         .run()
 }

@@ -1,39 +1,25 @@
 //! Refs: read by `git for-each-ref`, written by `git update-ref --stdin`, many at once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use super::{Git, Lock};
 
-/// One ref.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ref {
-    pub(crate) name: String,
-    pub(crate) oid: String,
-}
-
-/// The refs that are, or lie below, one of `patterns`:
-/// `git for-each-ref --format=… <patterns>`. Names that are not UTF-8 are left out.
+/// The refs that are, or lie below, one of `patterns`, each with the object it
+/// stands at: `git for-each-ref --format=… <patterns>`. Names that are not UTF-8 are left out.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path, patterns: &[String]) -> Result<Vec<Ref>> {
-    let mut args = vec![
-        "for-each-ref".to_owned(),
-        "--format=%(objectname) %(refname)".to_owned(),
-    ];
-    args.extend(patterns.iter().cloned());
-    let out = Git::reading(dir, args).output()?;
+pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, String>> {
+    let args = ["for-each-ref", "--format=%(objectname) %(refname)"];
+    let out = Git::reading(dir, args.iter().chain(patterns)).output()?;
     let lines = out
         .split(|&b| b == b'\n')
-        .filter_map(|line| std::str::from_utf8(line).ok());
-    let refs = lines.filter_map(|line| line.split_once(' '));
-    Ok(refs
-        .map(|(oid, name)| Ref {
-            name: name.to_owned(),
-            oid: oid.to_owned(),
-        })
+        .filter_map(|line| std::str::from_utf8(line).ok()?.split_once(' '));
+    Ok(lines
+        .map(|(oid, name)| (name.to_owned(), oid.to_owned()))
         .collect())
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
+use super::command::failed;
 use super::{Git, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
@@ -140,42 +141,23 @@ impl Repo {
         self.flux_dir().join("run").join(id.as_str())
     }
 
-    /// The commits that `revs` name, unknown ones as none: `git cat-file --batch-check -z`.
+    /// The commit that `rev` names where the user stands, if any:
+    /// `git rev-parse --verify --quiet <rev>^{commit}`.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn resolve(&self, revs: &[&str]) -> Result<Vec<Option<String>>> {
-        let mut input = Vec::new();
-        for rev in revs {
-            input.extend_from_slice(rev.as_bytes());
-            input.extend_from_slice(b"^{commit}\0");
-        }
-        // Where the user stands: HEAD is per worktree.
+    pub(crate) fn resolve(&self, rev: &str) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(&self.common_dir);
-        let out = Git::reading(
-            dir,
-            [
-                "cat-file",
-                "--batch-check=%(objectname) %(objecttype)",
-                "-z",
-            ],
-        )
-        .input(input)
-        .output()?;
-        let out = String::from_utf8_lossy(&out);
-        // Exact on purpose: an unknown name is echoed and may hold anything.
-        let commit = |line: &str| {
-            line.strip_suffix(" commit")
-                .filter(|oid| self.oid(oid).is_ok())
-                .map(str::to_owned)
-        };
-        let lines: Vec<_> = out.lines().map(commit).collect();
-        // A name with a newline makes more lines than names: then none is sure.
-        Ok(if lines.len() == revs.len() {
-            lines
-        } else {
-            vec![None; revs.len()]
-        })
+        let rev = format!("{rev}^{{commit}}");
+        let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &rev];
+        let (code, output) = Git::reading(dir, args).outcome()?;
+        match code {
+            0 => Ok(Some(
+                String::from_utf8(output.stdout)?.trim_end().to_owned(),
+            )),
+            1 => Ok(None),
+            _ => Err(failed("git rev-parse", code, &output.stderr)),
+        }
     }
 
     /// The branch that `HEAD` names where the user stands.

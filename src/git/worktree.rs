@@ -192,9 +192,35 @@ pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
     let out = Git::reading(path, args)
         .env("GIT_INDEX_FILE", &index)
         .output()?;
-    // What a checkout that was cut off has not written yet is missing, no more.
-    let mut records = out.split(|&b| b == 0).filter(|r| !r.is_empty());
-    Ok(records.all(|record| record.starts_with(b" D ") || record.starts_with(b"D")))
+    for record in out.split(|&b| b == 0).filter(|r| !r.is_empty()) {
+        let (code, file) = record.split_at(record.len().min(3));
+        let untouched = match code {
+            // What a checkout that was cut off has not written yet is missing …
+            [_, b'D', _] | [b'D', ..] => true,
+            // … or not whole.
+            b" M " => is_beginning(path, commit, OsStr::from_bytes(file))?,
+            _ => false,
+        };
+        if !untouched {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a file is the beginning of what the commit has there, and no more:
+/// `git cat-file --filters <commit>:<file>`.
+fn is_beginning(path: &Path, commit: &str, file: &OsStr) -> Result<bool> {
+    let found = path.join(file);
+    if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        return Ok(false);
+    }
+    let mut object = OsString::from(format!("{commit}:"));
+    object.push(file);
+    let args = [OsStr::new("cat-file"), OsStr::new("--filters"), &object];
+    let whole = Git::reading(path, args).output()?;
+    let found = fs::read(found).context("could not read a file of the worktree")?;
+    Ok(whole.starts_with(&found))
 }
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
@@ -213,14 +239,15 @@ pub(crate) fn trash(
     lock: &Lock,
 ) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    let index = admin::index(common_dir, path)
-        .ok()
-        .filter(|index| index.exists());
-    let mut kept = index.is_some();
-    if let Some(index) = index {
+    let index = admin::dir_of(common_dir, path)?.map(|admin| admin.join("index"));
+    // Killed before it had one.
+    if let Some(index) = index
+        && fs::exists(&index).context("could not look for the index")?
+    {
         keep_index(&index, path, trash)?;
     }
-    if path.exists() {
+    let mut kept = false;
+    if fs::exists(path).context("could not look at the worktree")? {
         match fs::rename(path, trash.join("worktree")) {
             Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {

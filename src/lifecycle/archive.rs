@@ -55,9 +55,7 @@ pub(super) fn conclude(
         // An earlier task of the same id may be in the archive: it stays. And
         // the base may have been moved by somebody.
         let next = free_name(flux, &task.id, &name)?;
-        let found = refs::list(dir, &[base_ref(&task.id)])?
-            .pop()
-            .map(|found| found.oid);
+        let found = refs::list(dir, &[&base_ref(&task.id)])?.remove(&base_ref(&task.id));
         if next == name && found == base {
             return Err(error);
         }
@@ -80,10 +78,10 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
 fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
-    let taken = refs::list(flux.repo.common_dir(), &["refs/flux/archive".to_owned()])?;
+    let taken = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
     let free = |name: &String| {
         let prefix = format!("refs/flux/archive/{name}/");
-        taken.iter().all(|r| !r.name.starts_with(&prefix))
+        !taken.keys().any(|name| name.starts_with(&prefix))
             && (name == ours || !flux.trash().join(name).exists())
     };
     names(id).find(free).context("the archive is full")

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::plan::Plan;
-use super::{Flux, Into, Lock};
+use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{MergePlan, merge, worktree};
 use crate::ui::quoted;
@@ -39,7 +39,7 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Option<St
             plan.task.id
         ))
     };
-    let commit = if has_hooks(flux, into) {
+    let commit = if has_hooks(flux, plan) {
         // A worktree of its own: hooks look at the files of a merge.
         let scratch = flux.run_dir(&plan.task.id).scratch();
         {
@@ -59,7 +59,10 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Option<St
 }
 
 /// Whether a hook may want to see the merge. A path that only git can expand counts as yes.
-fn has_hooks(flux: &Flux, into: &Into) -> bool {
+pub(crate) fn has_hooks(flux: &Flux, plan: &Plan) -> bool {
+    let Some(into) = &plan.into else {
+        return false;
+    };
     let dir = match flux.settings.hooks_path() {
         None => flux.repo.common_dir().join("hooks"),
         Some(path) => match (path.strip_prefix("~/"), env::var_os("HOME")) {

@@ -38,6 +38,9 @@ use crate::tmux::pane;
 use crate::tmux::target::session_name;
 use crate::ui::{Ui, quoted, shown};
 
+/// How long a launcher may take to end its agent and itself.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// What every command has in hand.
 pub(crate) struct Flux {
     pub(crate) repo: Repo,
@@ -99,7 +102,8 @@ impl Flux {
     }
 
     /// Whether the directory at `path` cannot be moved to the trash, because a file
-    /// system or a mount lies between: found by linking a file that every worktree has.
+    /// system or a mount lies between. Two mounts of one file system have the same
+    /// device, so a move of nothing is tried: mounts are compared before names.
     ///
     /// # Errors
     /// When it cannot be told.
@@ -114,13 +118,9 @@ impl Flux {
         if device(path)? != device(&there)? {
             return Ok(true);
         }
-        let probe = there.join(format!(".probe-{}", std::process::id()));
-        let linked = fs::hard_link(path.join(".git"), &probe);
-        if linked.is_ok() {
-            fs::remove_file(&probe).context("could not remove a probe")?;
-        }
-        // Where there are no links at all, the device has to do.
-        Ok(linked.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
+        let nothing = "flux-no-such-file";
+        let moved = fs::rename(path.join(nothing), there.join(nothing));
+        Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
     }
 
     /// A place for what is removed, used by nobody yet.
@@ -151,11 +151,17 @@ impl Flux {
     }
 
     /// Where a command that was killed has moved the task's worktree, if it has.
-    pub(crate) fn moved_to(&self, task: &Task) -> Option<PathBuf> {
-        let places = self.places(&task.id).take_while(|place| place.exists());
-        let moved =
-            |place: &PathBuf| admin::was_moved_to(self.repo.common_dir(), &task.worktree, place);
-        places.filter(moved).last()
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+        let mut found = None;
+        for place in self.places(&task.id).take_while(|place| place.exists()) {
+            if admin::was_moved_to(self.repo.common_dir(), &task.worktree, &place)? {
+                found = Some(place);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -181,8 +187,9 @@ impl Worktree {
         if !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
-        let untouched = !task.worktree.exists()
-            || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
+        let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
+        let untouched =
+            !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
         Ok(if untouched { Self::Discard } else { Self::Keep })
     }
 }
@@ -328,7 +335,7 @@ pub(crate) fn hang_up(run: &RunDir) -> Result<()> {
     {
         signal::kill(Pid::from_raw(running.launcher), Signal::SIGHUP).ok();
     }
-    await_end(run, Duration::from_secs(15))
+    await_end(run)
 }
 
 /// Closes the task's pane if it is still the one that was made, and waits for
@@ -341,20 +348,20 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     if panes.iter().any(|pane| pane.is(target)) {
         pane::kill(target)?;
     }
-    await_end(run, Duration::from_secs(15))
+    await_end(run)
 }
 
 /// Waits until the launcher has ended, if it ever ran.
 ///
 /// # Errors
-/// When it is still alive after `patience`.
-pub(crate) fn await_end(run: &RunDir, patience: Duration) -> Result<()> {
+/// When it is still alive after [`PATIENCE`].
+fn await_end(run: &RunDir) -> Result<()> {
     let begun = Instant::now();
     while let Some(running) = run.running()? {
         if !running.alive() {
             break;
         }
-        if begun.elapsed() > patience {
+        if begun.elapsed() > PATIENCE {
             bail!(
                 "the agent does not end (process {})",
                 running.agent.unwrap_or(running.launcher)

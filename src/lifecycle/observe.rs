@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::Result;
@@ -62,29 +60,20 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 }
 
 fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(tasks.len());
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(vec![None; tasks.len()]);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let of = |task: &&Task| {
+        let there = task.worktree.join(".git").exists();
+        let seen = there.then(|| changes(&task.worktree, false));
+        seen.and_then(Result::ok).map(|changes| count(&changes))
+    };
     thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(task) = tasks.get(at) else { break };
-                    let seen = task
-                        .worktree
-                        .join(".git")
-                        .exists()
-                        .then(|| changes(&task.worktree, false));
-                    let counts = seen.and_then(Result::ok).map(|changes| count(&changes));
-                    results.lock().expect("no worker panics")[at] = counts;
-                }
-            });
-        }
-    });
-    results.into_inner().expect("no worker panics")
+        let share = |share| scope.spawn(move || <[&Task]>::iter(share).map(of).collect());
+        let shares = tasks.chunks(tasks.len().div_ceil(workers).max(1));
+        let workers: Vec<_> = shares.map(share).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        done.flat_map(|counts: thread::Result<Vec<_>>| counts.expect("no worker panics"))
+            .collect()
+    })
 }
 
 fn status(

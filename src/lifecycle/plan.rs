@@ -7,13 +7,13 @@ use anyhow::{Context as _, Result};
 
 use super::observe;
 use super::{Flux, Into, ensure_not_elsewhere};
-use crate::agent::launch::in_front;
+use crate::agent::launch::{Running, in_front};
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Change, MergePlan, Repo, Worktree, admin, changes, merge, snapshot, worktree};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
-use crate::ui::{quoted, shown};
+use crate::ui::{quoted, shown, word};
 
 /// Everything observed of a task that is to be removed.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ pub(crate) struct Plan {
     pub(crate) ignored: Vec<Change>,
     /// None if the branch is to be dropped.
     pub(crate) into: Option<Into>,
-    pub(crate) state: State,
+    /// Its agent runs, whatever else may be wrong with it.
+    pub(crate) alive: bool,
     /// A program that runs in the pane, though the agent has ended.
     pub(crate) busy: Option<u32>,
     /// We were started in the task's own pane: it is closed last.
@@ -52,16 +53,7 @@ impl Plan {
         discard_branch: bool,
     ) -> Result<Self> {
         let id = &stored.id;
-        let task = match &stored.task {
-            Ok(task) => task.clone(),
-            Err(error) => {
-                return Err(Failure::new(format!(
-                    "the record of '{id}' cannot be read: {error:#}"
-                ))
-                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
-                .into());
-            }
-        };
+        let task = stored.readable()?.clone();
         let worktrees = worktree::list(flux.repo.home())?;
         let state = observe::state(flux, store, &task, &worktrees);
         if matches!(state, State::Unknown | State::Starting | State::Removing) {
@@ -69,10 +61,11 @@ impl Plan {
                 .hint(format!("git flux status {id}"))
                 .into());
         }
-        let tip = store.tip(&task.branch).with_context(|| {
-            Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
-                .hint(format!("git branch {} {}", task.branch, task.base))
-        })?;
+        let tip =
+            store.tip(&task.branch).with_context(|| {
+                Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
+                    .hint(format!("git branch {} {}", word(&task.branch), task.base))
+            })?;
         let missing = !fs_exists(&task)?;
         check_worktree(flux, &task, &worktrees, missing)?;
         let all = if missing {
@@ -89,13 +82,16 @@ impl Plan {
         let abroad = !missing && flux.is_abroad(&task.worktree)?;
         // Whether tmux answers is settled before anything is stopped.
         let panes = observe::Panes::of(std::iter::once(&task))?;
-        let running = matches!(state, State::Running(_));
+        let run = flux.run_dir(id);
+        let running = run.running()?;
+        let alive = running.as_ref().is_some_and(Running::alive) && run.exit()?.is_none();
         let busy = match &task.target {
-            Some(target) if !running && panes.has(&task) => in_front(target.pane_pid),
+            Some(target) if !alive && panes.has(&task) => in_front(target.pane_pid),
             _ => None,
         };
-        if let (State::Lost, Some(run)) = (&state, flux.run_dir(id).running()?)
-            && let Some(orphan) = run.orphan(&task.worktree)
+        if !alive
+            && run.exit()?.is_none()
+            && let Some(orphan) = running.and_then(|running| running.orphan(&task.worktree))
         {
             return Err(Failure::new(format!(
                 "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
@@ -111,7 +107,7 @@ impl Plan {
             uncommitted,
             ignored,
             into,
-            state,
+            alive,
             busy,
             inside,
             missing,
@@ -122,7 +118,7 @@ impl Plan {
     /// Whether something has to be stopped: an agent that runs, or what runs in its
     /// pane by now, unless it is who called.
     pub(crate) fn must_stop(&self) -> bool {
-        (matches!(self.state, State::Running(_)) || self.busy.is_some()) && !self.inside
+        (self.alive || self.busy.is_some()) && !self.inside
     }
 
     /// What is to be stopped.
@@ -179,8 +175,9 @@ impl Plan {
             list.join(", ")
         ))
         .hint(format!(
-            "resolve it in the task's worktree: git -C {} merge {branch}",
-            quoted(&self.task.worktree)
+            "resolve it in the task's worktree: git -C {} merge {}",
+            quoted(&self.task.worktree),
+            word(branch)
         ))
         .hint(format!("then: git flux cleanup {}", self.task.id))
         .code(CONFLICTS)
@@ -321,7 +318,7 @@ fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: boo
             "'{path}' does not have '{}' checked out",
             task.branch
         ))
-        .hint(format!("git -C {pasted} switch {}", task.branch))
+        .hint(format!("git -C {pasted} switch {}", word(&task.branch)))
         .into());
     }
     if admin::has_submodules(flux.repo.common_dir(), &task.worktree)? {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::{Flux, Worktree, clear_scratch, close, descend, find_target, is_registered};
 use crate::git::{Lock, Transaction, refs};
@@ -69,7 +69,8 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
             continue;
         };
         // A task that is about to start makes its directory before its record.
-        if refs::list(flux.repo.common_dir(), &[task_ref(&id)])?.is_empty() {
+        if refs::list(flux.repo.common_dir(), &[&task_ref(&id)])?.is_empty() {
+            let _guard = flux.lock_repo()?;
             clear_scratch(flux, &id, &lock)?;
             run.remove()?;
         }
@@ -83,15 +84,15 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
 /// When a step fails; the next command tries again.
 pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
-    let found = refs::list(repo.common_dir(), &[task_ref(&seen.id), seen.branch_ref()])?;
-    let at = |name: &str| found.iter().find(|r| r.name == name).map(|r| r.oid.clone());
-    let Some(oid) = at(&task_ref(&seen.id)) else {
+    let record = task_ref(&seen.id);
+    let mut found = refs::list(repo.common_dir(), &[&record, &seen.branch_ref()])?;
+    let Some(oid) = found.remove(&record) else {
         // Gone since it was listed; the lock's file is what we made just now.
         flux.run_dir(&seen.id).remove()?;
         return Ok(None);
     };
     let task = Task::from_json(&repo.read_file(&oid, "task.json")?)?;
-    let tip = at(&task.branch_ref());
+    let tip = found.remove(&task.branch_ref());
     let id = &task.id;
     match task.phase {
         Phase::Active => {
@@ -100,7 +101,10 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
             Ok(None)
         }
         Phase::Starting => settle_start(flux, &task, &oid, tip.as_deref(), lock),
-        Phase::Removing if task.worktree.join(".git").exists() => {
+        Phase::Removing
+            if fs::exists(task.worktree.join(".git"))
+                .context("could not look at the worktree")? =>
+        {
             // What was agreed to before the crash does not cover what came after it.
             let whole = task.in_phase(Phase::Active);
             store::advance(repo, &oid, &whole, Transaction::default(), lock)?;
@@ -114,7 +118,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
             {
                 close(target, &flux.run_dir(id))?;
             }
-            let how = match flux.moved_to(&task) {
+            let how = match flux.moved_to(&task)? {
                 Some(place) => Worktree::Moved(place),
                 None if is_registered(flux, &task)? => Worktree::Keep,
                 None => Worktree::Foreign,

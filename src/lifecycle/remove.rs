@@ -43,7 +43,7 @@ pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
         close(target, &flux.run_dir(&plan.task.id))?;
         await_process(program)?;
     }
-    same(plan)
+    stands(plan)
 }
 
 /// Waits for a program whose terminal has gone.
@@ -73,18 +73,12 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
-    if !same(plan)? {
-        return Ok(Removed::Changed);
-    }
     let snapshot = if plan.uncommitted.is_empty() || plan.missing {
         None
     } else {
         let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
-    if merge.is_some() && !target_checked_out(plan)? {
-        return Ok(Removed::TargetMoved);
-    }
     if let Some(commit) = &merge
         && let Err(error) = super::merge::forward(flux, plan, commit, lock)
     {
@@ -127,23 +121,9 @@ fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
     let Some(into) = &plan.into else {
         return Ok(true);
     };
-    let found = refs::list(flux.repo.common_dir(), &[into.branch_ref()])?;
-    Ok(found
-        .iter()
-        .any(|r| r.name == into.branch_ref() && r.oid == into.tip))
-}
-
-/// Whether the target is still checked out where it was when the plan was made:
-/// whoever switches there in the meantime must not get the merge.
-fn target_checked_out(plan: &Plan) -> Result<bool> {
-    let Some(into) = &plan.into else {
-        return Ok(true);
-    };
-    match &into.worktree {
-        Some(path) => Ok(worktree::branch(path)?.as_ref() == Some(&into.branch_ref())),
-        // Where none has it, git itself refuses to move what is checked out by now.
-        None => Ok(true),
-    }
+    let name = into.branch_ref();
+    let found = refs::list(flux.repo.common_dir(), &[&name])?;
+    Ok(found.get(&name) == Some(&into.tip))
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
@@ -155,10 +135,9 @@ fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Resu
     if let (Some(into), Some(merge)) = (&plan.into, merge) {
         expected.push((into.branch_ref(), merge));
     }
-    let names: Vec<String> = expected.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let found = refs::list(flux.repo.common_dir(), &names)?;
-    let stands =
-        |(name, oid): &(String, &str)| found.iter().any(|r| r.name == *name && r.oid == *oid);
+    let stands = |(name, oid): &(String, &str)| found.get(name).is_some_and(|at| at == oid);
     if !expected.iter().all(stands) {
         return Ok(Removed::Changed);
     }
@@ -176,9 +155,20 @@ fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Resu
     ))
 }
 
-/// Whether branch and working tree are what they were when the plan was made.
-/// The worktree had the branch checked out then, so its commit is the branch's.
-fn same(plan: &Plan) -> Result<bool> {
+/// Whether branch and working tree are what they were when the plan was made,
+/// and the target is checked out where it was: whoever switches there meanwhile
+/// must not get the merge. Where none has it, git itself refuses to move what is
+/// checked out by now.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn stands(plan: &Plan) -> Result<bool> {
+    if let Some(into) = &plan.into
+        && let Some(worktree) = &into.worktree
+        && worktree::branch(worktree)?.as_ref() != Some(&into.branch_ref())
+    {
+        return Ok(false);
+    }
     if plan.missing {
         return Ok(true);
     }

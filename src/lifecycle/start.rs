@@ -21,6 +21,7 @@ use crate::store::{self, task_ref};
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
 use crate::tmux::target::{self, Opened};
+use crate::ui::word;
 
 /// A task about to start: everything that can be settled is.
 pub(crate) struct Start {
@@ -87,11 +88,10 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
 
 /// Why the id could not be claimed. What another task of that id has stays untouched.
 fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
-    let names = [task_ref(&task.id), task.branch_ref()];
-    let existing = refs::list(flux.repo.common_dir(), &names)?;
-    let at = |name: &String| existing.iter().find(|r| r.name == *name);
-    if let Some(record) = at(&names[0]) {
-        let found = Task::from_json(&flux.repo.read_file(&record.oid, "task.json")?)?;
+    let (record, branch) = (task_ref(&task.id), task.branch_ref());
+    let existing = refs::list(flux.repo.common_dir(), &[&record, &branch])?;
+    if let Some(oid) = existing.get(&record) {
+        let found = Task::from_json(&flux.repo.read_file(oid, "task.json")?)?;
         if found.phase != Phase::Starting {
             return Ok(exists(task.id.as_str()).into());
         }
@@ -100,7 +100,7 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
         settle(flux, &found, lock)?;
     } else {
         flux.run_dir(&task.id).remove()?;
-        if at(&names[1]).is_some() {
+        if existing.contains_key(&branch) {
             return Ok(branch_exists(&task.branch).into());
         }
     }
@@ -123,7 +123,7 @@ pub(crate) fn exists(id: &str) -> Failure {
 pub(crate) fn branch_exists(branch: &str) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint("choose another id with --name")
-        .hint(format!("git branch -d {branch}"))
+        .hint(format!("git branch -d {}", word(branch)))
 }
 
 /// The steps up, and what they have made so far.
@@ -260,12 +260,9 @@ impl Way<'_> {
             close(&opened.target, self.run)?;
         }
         let how = Worktree::unstarted(self.flux, task)?;
-        let branch = refs::list(self.flux.repo.common_dir(), &[task.branch_ref()])?;
-        let tip = branch
-            .iter()
-            .find(|r| r.name == task.branch_ref())
-            .map(|r| r.oid.as_str());
-        Ok(descend(self.flux, task, oid, tip, &how, self.lock)?.worktree)
+        let branch = task.branch_ref();
+        let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
+        Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)
     }
 }
 

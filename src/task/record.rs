@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::TaskId;
 
 /// The version of `task.json` this program writes and reads.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// One task: its own branch, worktree and target for an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
-    version: u32,
+    pub(crate) version: u32,
     #[serde(with = "as_text")]
     pub(crate) id: TaskId,
     /// The description's first line.
@@ -96,34 +96,6 @@ pub(crate) struct Target {
 }
 
 impl Task {
-    /// A task that is about to start.
-    #[allow(clippy::too_many_arguments)] // the record's fields, each once
-    pub(crate) fn new(
-        id: TaskId,
-        title: String,
-        agent: String,
-        branch: String,
-        base: String,
-        into: Option<String>,
-        worktree: PathBuf,
-        created: u64,
-    ) -> Self {
-        Self {
-            version: VERSION,
-            id,
-            title,
-            phase: Phase::Starting,
-            agent,
-            branch,
-            base,
-            into,
-            worktree,
-            created,
-            target: None,
-            snapshot: None,
-        }
-    }
-
     /// The same task, in another phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
@@ -241,16 +213,20 @@ mod tests {
 
     fn task() -> Task {
         let worktree = OsString::from_vec(b"/tmp/a\nb\xff \"c\"".to_vec());
-        Task::new(
-            "fix-1".parse().unwrap(),
-            "Fix \"it\"\u{9b}".to_owned(),
-            "claude".to_owned(),
-            "feature/fix-1".to_owned(),
-            "0".repeat(64),
-            None,
-            worktree.into(),
-            1,
-        )
+        Task {
+            version: VERSION,
+            id: "fix-1".parse().unwrap(),
+            title: "Fix \"it\"\u{9b}".to_owned(),
+            phase: Phase::Starting,
+            agent: "claude".to_owned(),
+            branch: "feature/fix-1".to_owned(),
+            base: "0".repeat(64),
+            into: None,
+            worktree: worktree.into(),
+            created: 1,
+            target: None,
+            snapshot: None,
+        }
     }
 
     #[test]

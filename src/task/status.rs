@@ -1,5 +1,7 @@
 //! What is: computed from what was observed, never stored.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Phase, Task};
@@ -15,6 +17,17 @@ pub(crate) struct Exit {
     pub(crate) error: Option<String>,
     /// Seconds since 1970.
     pub(crate) at: u64,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.error, self.signal, self.status) {
+            (Some(error), ..) => write!(f, "could not be started: {error}"),
+            (_, Some(signal), _) => write!(f, "was ended by signal {signal}"),
+            (_, _, Some(status)) => write!(f, "exited with status {status}"),
+            (None, None, None) => f.write_str("ended"),
+        }
+    }
 }
 
 /// How many files of a worktree differ from its `HEAD`.

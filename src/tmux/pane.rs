@@ -21,8 +21,7 @@ pub(crate) struct Pane {
     pid: u32,
     socket: PathBuf,
     session_name: String,
-    /// The task and repository that git flux wrote on it.
-    pub(crate) task: String,
+    /// The repository that git flux wrote on it.
     pub(crate) repo: Option<PathBuf>,
 }
 
@@ -55,7 +54,7 @@ impl Pane {
     }
 }
 
-const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{@flux_task}\t#{@flux_repo}\t#{socket_path}\t#{session_name}";
+const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{socket_path}\t#{session_name}\t#{@flux_repo}";
 
 /// All panes of the server with this socket, or of the user's own; none if
 /// there is no server. `tmux list-panes -a -F …`
@@ -89,19 +88,9 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
 }
 
 fn read(line: &str) -> Option<Pane> {
-    let fields: Vec<&str> = line.split('\t').collect();
-    let &[
-        server,
-        start,
-        window,
-        id,
-        pid,
-        task,
-        repo,
-        socket,
-        session_name,
-    ] = fields.as_slice()
-    else {
+    // The last one may hold anything: everybody can set it.
+    let fields: Vec<&str> = line.splitn(8, '\t').collect();
+    let &[server, start, window, id, pid, socket, session_name, repo] = fields.as_slice() else {
         return None;
     };
     Some(Pane {
@@ -110,7 +99,6 @@ fn read(line: &str) -> Option<Pane> {
         window: window.to_owned(),
         id: id.to_owned(),
         pid: pid.parse().ok()?,
-        task: task.to_owned(),
         repo: decode(repo),
         socket: socket.into(),
         session_name: session_name.to_owned(),

@@ -7,18 +7,18 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use super::status::count;
-use super::{candidates, choose, settled, ui};
+use super::{candidates, choose, settled};
 use crate::failure::{Failure, USAGE};
 use crate::git::merge::commit_all;
 use crate::git::{Lock, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::merge;
 use crate::lifecycle::plan::Plan;
-use crate::lifecycle::remove::{Removed, halt, remove};
+use crate::lifecycle::remove::{Removed, halt, remove, stands};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{Phase, TaskId};
-use crate::ui::{quoted, shown};
+use crate::ui::{Ui, quoted, shown, word};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Debug, Args)]
@@ -51,14 +51,22 @@ const ATTEMPTS: usize = 5;
 
 impl Cleanup {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(ui(false))?;
+        let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
         let id = choose(&flux, &store, self.task.as_deref(), "cleanup")?
             .id
             .clone();
         if self.dry_run {
             let plan = self.plan(&flux, &store, &id)?;
-            return words::describe(&flux, &plan, self.discard, self.commit.is_some());
+            plan.ensure_no_conflicts()?;
+            ensure_movable(&plan, self.discard)?;
+            let outlook = match &self.commit {
+                Some(_) if !plan.uncommitted.is_empty() => plan.once_committed(&flux)?,
+                _ => plan,
+            };
+            outlook.ensure_no_conflicts()?;
+            outlook.ensure_free(&flux)?;
+            return words::describe(&flux, &outlook, self.discard, self.commit.is_some());
         }
         let free = Lock::attempt(&flux.run_dir(&id).lock())?;
         let (lock, store) = match free {
@@ -123,7 +131,9 @@ impl Cleanup {
                 outlook.ensure_free(flux)?;
                 halt(flux, &plan)?
             } else {
-                true
+                // A question or a hook may have taken any time.
+                let slow = flux.ui.can_ask() || merge::has_hooks(flux, &plan);
+                !slow || stands(&plan)?
             };
             match choice {
                 _ if !unchanged => changed(flux, id),
@@ -326,7 +336,8 @@ impl Cleanup {
             ))
             .hint(format!(
                 "git flux cleanup {} --into {}",
-                plan.task.id, into.branch
+                plan.task.id,
+                word(&into.branch)
             ))
             .code(USAGE)
             .into());

@@ -9,12 +9,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use super::{object, settled, ui};
+use super::{object, settled};
+use crate::agent::launch::now;
 use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
@@ -22,10 +22,11 @@ use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, branch_exists, exists, start};
 use crate::store::Store;
-use crate::task::{Layout, Task, TaskId};
+use crate::task::record::VERSION;
+use crate::task::{Layout, Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{self, Place};
-use crate::ui::shown;
+use crate::ui::{Ui, shown, word};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(ui(self.quiet))?;
+        let flux = Flux::open(Ui { quiet: self.quiet })?;
         // The user's own changes are looked at while the task is prepared.
         let current = flux.repo.current().map(ToOwned::to_owned);
         let own = thread::spawn(move || {
@@ -90,11 +91,12 @@ impl Run {
         if self.dry_run {
             return report::plan(&flux, &start_of);
         }
-        let cramped = matches!(start_of.place, Place::Window { cramped: true, .. });
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, &start_of)?;
         report::own_changes(&flux, own.join().ok().flatten());
-        if cramped {
+        // Asked for a pane, or for what fits.
+        let window_wanted = matches!(start_of.place, Place::Window { cramped: false, .. });
+        if started.opened.target.kind == Layout::Window && !window_wanted {
             flux.ui.status(
                 "There is no room for another pane here: the task has a window of its own.",
             );
@@ -191,10 +193,20 @@ impl Run {
             }
         };
 
-        let created = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
-        let task = Task::new(id, title, agent_name, branch, base, into, path, created);
+        let task = Task {
+            version: VERSION,
+            id,
+            title,
+            phase: Phase::Starting,
+            agent: agent_name,
+            branch,
+            base,
+            into,
+            worktree: path,
+            created: now(),
+            target: None,
+            snapshot: None,
+        };
         let prompt = match template {
             Some(template) => prompt::fill(
                 &template,
@@ -231,7 +243,7 @@ impl Run {
         head: Option<String>,
     ) -> Result<(String, Option<String>)> {
         let rev = self.base.as_deref().unwrap_or("HEAD");
-        let Some(base) = flux.repo.resolve(&[rev])?.remove(0) else {
+        let Some(base) = flux.repo.resolve(rev)? else {
             return Err(match &self.base {
                 Some(rev) => Failure::new(format!("'{rev}' does not name a commit"))
                     .hint("git log --oneline --all"),
@@ -304,7 +316,7 @@ fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
         return Err(Failure::new(format!(
             "the branch '{branch}' cannot be made beside the branch '{other}'"
         ))
-        .hint(format!("git branch -m {other} <another name>"))
+        .hint(format!("git branch -m {} <another name>", word(other)))
         .hint("git config flux.branchPrefix <another prefix>")
         .into());
     }

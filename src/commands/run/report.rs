@@ -45,24 +45,10 @@ pub(super) fn status(started: &Started) -> Status {
 /// The agent ended within its first second: that is no success.
 pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
     let id = &started.task.id;
-    let how = match exit {
-        _ if exit.error.is_some() => format!(
-            "could not be started: {}",
-            exit.error.as_deref().unwrap_or_default()
-        ),
-        _ if exit.signal.is_some() => format!(
-            "was ended at once by signal {}",
-            exit.signal.unwrap_or_default()
-        ),
-        _ => format!(
-            "exited at once with status {}",
-            exit.status.unwrap_or_default()
-        ),
-    };
     for line in last_lines(started) {
         flux.ui.quote(line);
     }
-    Failure::new(format!("the agent of '{id}' {how}"))
+    Failure::new(format!("the agent of '{id}' {exit} at once"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
         .into()
