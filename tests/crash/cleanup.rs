@@ -105,8 +105,9 @@ fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
             std::fs::rename(world.tools().join("pre-merge-commit"), hook).unwrap();
             kept
         },
-        // What is left of the merge's own worktree goes with the task.
-        harmless: &["worktree remove"],
+        // What is left of the merge's own worktree goes with the task. A HEAD that
+        // is on no branch is looked at again.
+        harmless: &["worktree remove", "symbolic-ref"],
         ..CLEANUP
     };
     scenario.survives_everything();
@@ -150,8 +151,9 @@ fn a_cleanup_that_stops_the_agent_survives_every_fault() {
     let scenario = Scenario {
         before: task,
         command: |world| world.flux(["cleanup", ID, "--yes"]),
-        // The pane has closed by itself when its agent ended.
-        harmless: &["list-panes"],
+        // The pane has closed by itself when its agent ended. A HEAD that is on no
+        // branch is looked at again.
+        harmless: &["list-panes", "symbolic-ref"],
         ..CLEANUP
     };
     scenario.survives_everything();
