@@ -176,16 +176,22 @@ pub(crate) fn prompt(repo: &Repo, oid: &str) -> Result<Vec<u8>> {
     repo.read_file(oid, "prompt.md")
 }
 
-/// Claims the id: record, base and branch come to be in one transaction, or none.
+/// Claims the id: record, base and branch, at `tip`, come to be in one transaction, or none.
 ///
 /// # Errors
 /// When one of them exists.
-pub(crate) fn create(repo: &Repo, task: &Task, prompt: &[u8], lock: &Lock) -> Result<String> {
+pub(crate) fn create(
+    repo: &Repo,
+    task: &Task,
+    prompt: &[u8],
+    tip: &str,
+    lock: &Lock,
+) -> Result<String> {
     let oid = repo.write_record(&task.to_json(), prompt)?;
     Transaction::default()
         .create(&task_ref(&task.id), &oid)
         .create(&base_ref(&task.id), &task.base)
-        .create(&task.branch_ref(), &task.base)
+        .create(&task.branch_ref(), tip)
         .commit(repo.common_dir(), &format!("flux run: {}", task.id), lock)?;
     Ok(oid)
 }

@@ -308,7 +308,7 @@ impl Launch {
         match agent.prompt {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), text]),
             Prompt::Last => argv.push(text),
-            Prompt::Shown => {}
+            Prompt::Shown | Prompt::Resumed => {}
         }
         Self {
             id: task.id.to_string(),

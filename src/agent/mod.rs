@@ -18,6 +18,8 @@ pub(crate) enum Prompt {
     Last,
     /// Printed for the person who works in the pane.
     Shown,
+    /// Not at all: it goes on with what it has.
+    Resumed,
 }
 
 /// A known agent.
@@ -26,6 +28,8 @@ struct Known {
     /// The program and its options.
     argv: &'static [&'static str],
     prompt: Prompt,
+    /// What makes it go on with its last conversation in this directory.
+    resume: Option<&'static str>,
 }
 
 /// The agents known from the start. Seen with: claude 2.1.197.
@@ -34,12 +38,14 @@ const KNOWN: &[Known] = &[
         name: "claude",
         argv: &["claude", "--dangerously-skip-permissions"],
         prompt: Prompt::AfterDashes,
+        resume: Some("--continue"),
     },
     // The user's shell: its argv is empty here, since it is not the same for everybody.
     Known {
         name: "shell",
         argv: &[],
         prompt: Prompt::Shown,
+        resume: None,
     },
 ];
 
@@ -48,6 +54,7 @@ const KNOWN: &[Known] = &[
 pub(crate) struct Agent {
     pub(crate) argv: Vec<OsString>,
     pub(crate) prompt: Prompt,
+    resume: Option<&'static str>,
 }
 
 impl Agent {
@@ -63,6 +70,18 @@ impl Agent {
         Some(Self {
             argv,
             prompt: known.map_or(Prompt::Last, |known| known.prompt),
+            resume: known.and_then(|known| known.resume),
+        })
+    }
+
+    /// The same agent, to go on where it was; none if it cannot.
+    pub(crate) fn resumed(&self) -> Option<Self> {
+        let mut argv = self.argv.clone();
+        argv.push(self.resume?.into());
+        Some(Self {
+            argv,
+            prompt: Prompt::Resumed,
+            resume: None,
         })
     }
 

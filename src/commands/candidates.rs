@@ -2,10 +2,24 @@
 
 use clap_complete::CompletionCandidate;
 
-use crate::lifecycle::Flux;
+use crate::lifecycle::{Flux, archive};
 use crate::sanitize;
 use crate::store::Store;
 use crate::ui::Ui;
+
+/// The removed tasks, with their descriptions; none where they cannot be told.
+pub(super) fn archived() -> Vec<CompletionCandidate> {
+    let Ok(flux) = Flux::open(Ui { quiet: true }) else {
+        return Vec::new();
+    };
+    let Ok(archived) = archive::list(&flux) else {
+        return Vec::new();
+    };
+    let candidate = |one: &archive::Archived| {
+        CompletionCandidate::new(&one.name).help(Some(sanitize::line(&one.task.title).into()))
+    };
+    archived.iter().map(candidate).collect()
+}
 
 /// The tasks, with their descriptions; none where they cannot be told.
 pub(super) fn tasks() -> Vec<CompletionCandidate> {

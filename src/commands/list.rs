@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use console::{Style, measure_text_width, truncate_str};
+use console::Style;
 
 use super::object::{self, Lines};
+use super::table;
 use crate::agent::launch::now;
 use crate::git::Repo;
 use crate::lifecycle::{Flux, observe};
@@ -159,40 +160,12 @@ const HEAD: [&str; 6] = ["TASK", "STATE", "AGE", "FILES", "COMMITS", "DESCRIPTIO
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let now = now();
     let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, now)).collect();
-    let mut widths = HEAD.map(str::len);
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(measure_text_width(cell));
-        }
-    }
-    // What does not fit is taken from the description first, then from the id.
-    let limit = ui.width().unwrap_or(usize::MAX);
-    let others: usize = widths[1..5].iter().sum::<usize>() + 2 * 5;
-    widths[0] = widths[0].min(limit.saturating_sub(others + 12)).max(8);
-    widths[5] = limit.saturating_sub(others + widths[0]).min(widths[5]);
-    let line = |cells: &[String; 6], style: &Style| {
-        let mut line = String::new();
-        for (at, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
-            let cell = truncate_str(cell, width, "…");
-            let pad = width.saturating_sub(measure_text_width(&cell));
-            let cell = if at == 1 {
-                style.apply_to(&cell).to_string()
-            } else {
-                cell.into_owned()
-            };
-            line.push_str(&cell);
-            line.push_str(&" ".repeat(pad + 2));
-        }
-        let line = line.trim_end().to_owned();
-        if limit == usize::MAX {
-            line
-        } else {
-            truncate_str(&line, limit, "").into_owned()
-        }
+    let style = |row: usize, at| match at {
+        1 => style(&rows[row]),
+        _ => Style::new(),
     };
-    ui.data(line(&HEAD.map(str::to_owned), &Style::new()))?;
-    for (row, cells) in rows.iter().zip(&cells) {
-        ui.data(line(cells, &style(row)))?;
+    for line in table::lines(HEAD, &cells, ui.width(), style) {
+        ui.data(line)?;
     }
     ui.status("");
     ui.hint("git flux attach <task>, git flux status <task>, git flux cleanup <task>");

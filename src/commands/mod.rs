@@ -6,8 +6,10 @@ mod cleanup;
 mod diff;
 mod list;
 mod object;
+mod restore;
 mod run;
 mod status;
+mod table;
 
 use std::path::PathBuf;
 
@@ -41,6 +43,7 @@ enum Command {
     Attach(attach::Attach),
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
+    Restore(restore::Restore),
     /// Start the agent of a task in its pane
     #[command(name = "__run", hide = true)]
     Launcher {
@@ -69,6 +72,7 @@ impl Cli {
             Some(Command::Attach(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
+            Some(Command::Restore(args)) => args.run(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
         }

@@ -222,6 +222,15 @@ impl Repo {
             .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
     }
 
+    /// The parents of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub(crate) fn parents_of(&self, commit: &str) -> Result<Vec<String>> {
+        let commit = self.git2.find_commit(self.oid(commit)?)?;
+        Ok(commit.parent_ids().map(|oid| oid.to_string()).collect())
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors

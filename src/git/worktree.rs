@@ -239,12 +239,8 @@ pub(crate) fn trash(
     lock: &Lock,
 ) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    let index = admin::dir_of(common_dir, path)?.map(|admin| admin.join("index"));
-    // Killed before it had one.
-    if let Some(index) = index
-        && fs::exists(&index).context("could not look for the index")?
-    {
-        keep_index(&index, path, trash)?;
+    if let Some(admin) = admin::dir_of(common_dir, path)? {
+        keep(&admin, path, trash)?;
     }
     let mut kept = false;
     if fs::exists(path).context("could not look at the worktree")? {
@@ -278,12 +274,26 @@ pub(crate) fn trash(
     forget(common_dir, path, lock).map(|()| kept)
 }
 
-/// Copies the index of the worktree at `path`, whole: a split index leans on
+/// What is kept of a removed worktree beside its files: the name in the trash,
+/// the name in its administrative directory.
+const KEPT: [(&str, &str); 3] = [
+    ("index", "index"),
+    ("config.worktree", "config.worktree"),
+    ("sparse-checkout", "info/sparse-checkout"),
+];
+
+/// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
 /// files that go with the worktree (`git update-index --no-split-index`).
-fn keep_index(index: &Path, path: &Path, trash: &Path) -> Result<()> {
+fn keep(admin: &Path, path: &Path, trash: &Path) -> Result<()> {
+    for (name, file) in KEPT {
+        match fs::copy(admin.join(file), trash.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("could not keep the {name}"));
+            }
+            _ => {}
+        }
+    }
     let copy = trash.join("index");
-    fs::copy(index, &copy).context("could not keep the index")?;
-    let admin = index.parent().context("an index has a directory")?;
     let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
     let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
         let name = entry?.file_name();
@@ -299,6 +309,44 @@ fn keep_index(index: &Path, path: &Path, trash: &Path) -> Result<()> {
         Git::new(path, args).env("GIT_INDEX_FILE", &copy).run()?;
     }
     Ok(())
+}
+
+/// Puts what [`trash`] has moved away back to `path`, where a worktree is registered
+/// that has no files yet: files, index, and what it checks out sparsely.
+///
+/// # Errors
+/// When it fails: what is not back is still in the trash.
+pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let what = || format!("could not put '{}' back", path.display());
+    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
+    for (name, file) in KEPT {
+        let kept = trash.join(name);
+        if fs::exists(&kept).with_context(what)? {
+            let place = admin.join(file);
+            fs::create_dir_all(place.parent().with_context(what)?).with_context(what)?;
+            fs::copy(kept, place).with_context(what)?;
+        }
+    }
+    // It names the entry that git has made for it now.
+    let (files, link) = (trash.join("worktree"), path.join(".git"));
+    let aside = trash.join("gitfile");
+    fs::copy(&link, &aside).with_context(what)?;
+    fs::rename(aside, files.join(".git")).with_context(what)?;
+    fs::remove_file(link).with_context(what)?;
+    // git's own directory, empty now; if anything else is in it by now, this fails.
+    fs::remove_dir(path).with_context(what)?;
+    fs::rename(files, path).with_context(what)
+}
+
+/// Restores what a snapshot holds in a worktree that has its parent checked out:
+/// `git stash apply --index <snapshot>`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn apply(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
+    Git::new(path, ["stash", "apply", "--quiet", "--index", snapshot])
+        .holding(lock)?
+        .run()
 }
 
 /// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.

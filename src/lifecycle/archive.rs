@@ -1,11 +1,15 @@
 //! What stays of a task that is removed: refs below `refs/flux/archive/<name>`,
 //! and its worktree in the trash under the same name.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::{Flux, Lock};
+use crate::failure::Failure;
 use crate::git::{Transaction, refs};
 use crate::store::{base_ref, task_ref};
 use crate::task::{Task, TaskId};
@@ -23,7 +27,8 @@ pub(super) fn conclude(
     lock: &Lock,
 ) -> Result<Option<String>> {
     let dir = flux.repo.common_dir();
-    let tip_kept = tip.filter(|tip| always || *tip != task.base);
+    // What did not come back is in the archive still.
+    let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.base));
     let mut name = wanted.unwrap_or_else(|| task.id.to_string());
     let mut base = Some(task.base.clone());
     loop {
@@ -34,7 +39,7 @@ pub(super) fn conclude(
                 .create(&archive("tip"), tip)
                 .create(&archive("base"), &task.base)
                 .create(&archive("task"), oid);
-            if let Some(snapshot) = &task.snapshot {
+            if let Some(snapshot) = task.removal.as_ref().and_then(|r| r.snapshot.as_ref()) {
                 refs = refs.create(&archive("snapshot"), snapshot);
             }
         }
@@ -60,6 +65,144 @@ pub(super) fn conclude(
             return Err(error);
         }
         (name, base) = (next, found);
+    }
+}
+
+/// A removed task.
+#[derive(Clone, Debug)]
+pub(crate) struct Archived {
+    /// Its name in the archive and in the trash: the id, or `<id>.1` …
+    pub(crate) name: String,
+    pub(crate) task: Task,
+    /// The tree of its record.
+    pub(crate) record: String,
+    /// The tip of its branch.
+    pub(crate) tip: String,
+    /// Its worktree, as long as it is kept whole.
+    pub(crate) trash: Option<PathBuf>,
+    /// Its refs, with what they stand at.
+    refs: Vec<(String, String)>,
+}
+
+impl Archived {
+    /// The snapshot of what was uncommitted.
+    pub(crate) fn snapshot(&self) -> Option<&str> {
+        self.task.removal.as_ref()?.snapshot.as_deref()
+    }
+
+    /// When it was removed, in seconds since 1970.
+    pub(crate) fn removed(&self) -> u64 {
+        self.task
+            .removal
+            .as_ref()
+            .map_or(self.task.created, |removal| removal.at)
+    }
+
+    /// What deletes its refs.
+    pub(super) fn forget(&self, also: Transaction) -> Transaction {
+        self.refs
+            .iter()
+            .fold(also, |refs, (name, oid)| refs.delete(name, oid))
+    }
+}
+
+/// Everything that can be restored, the latest first. A record that cannot be
+/// read is left out: its commits are there all the same.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
+    let refs = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
+    let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
+    for (name, oid) in &refs {
+        let parts = name.strip_prefix("refs/flux/archive/");
+        if let Some((name, part)) = parts.and_then(|parts| parts.split_once('/')) {
+            found.entry(name).or_default().push((part, oid));
+        }
+    }
+    let read = |(name, parts): (&str, Vec<(&str, &String)>)| {
+        let at = |part| {
+            parts
+                .iter()
+                .find(|(name, _)| *name == part)
+                .map(|(_, oid)| *oid)
+        };
+        let record = at("task")?;
+        let task = flux.repo.read_file(record, "task.json").ok()?;
+        let trash = flux.trash().join(name);
+        Some(Archived {
+            name: name.to_owned(),
+            task: Task::from_json(&task).ok()?,
+            record: record.clone(),
+            tip: at("tip")?.clone(),
+            trash: trash.join("worktree").exists().then_some(trash),
+            refs: parts
+                .iter()
+                .map(|(part, oid)| (format!("refs/flux/archive/{name}/{part}"), (*oid).clone()))
+                .collect(),
+        })
+    };
+    let mut archived: Vec<Archived> = found.into_iter().filter_map(read).collect();
+    archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
+    Ok(archived)
+}
+
+/// The removed task that `name` means: its name, or the beginning of one and no other.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archived> {
+    if let Some(exact) = archived.iter().find(|one| one.name == name) {
+        return Ok(exact);
+    }
+    let matching: Vec<&Archived> = archived
+        .iter()
+        .filter(|one| !name.is_empty() && one.name.starts_with(name))
+        .collect();
+    match matching.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Failure::new(format!("there is no removed task '{name}'"))
+            .hint("git flux restore --list")
+            .into()),
+        many => {
+            let names: Vec<&str> = many.iter().map(|one| one.name.as_str()).collect();
+            Err(Failure::new(format!("'{name}' is ambiguous"))
+                .hint(format!("it could be: {}", names.join(", ")))
+                .into())
+        }
+    }
+}
+
+/// Deletes a removed task for good: its worktree in the trash, then its refs.
+///
+/// # Errors
+/// When something of it stays.
+pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
+    let lock = flux.lock_task(&one.task.id)?;
+    let trash = flux.trash().join(&one.name);
+    match fs::remove_dir_all(&trash) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("could not delete '{}'", trash.display()));
+        }
+        _ => {}
+    }
+    let message = format!("flux restore: drop {}", one.name);
+    one.forget(Transaction::default())
+        .commit(flux.repo.common_dir(), &message, &lock)?;
+    // Locking a task that is no more has made its directory.
+    if refs::list(flux.repo.common_dir(), &[&task_ref(&one.task.id)])?.is_empty() {
+        flux.run_dir(&one.task.id).remove()?;
+    }
+    Ok(())
+}
+
+/// Removes what is left at a place in the trash whose worktree has been put back.
+pub(super) fn clear_place(flux: &Flux, name: &str) -> Result<()> {
+    match fs::remove_dir_all(flux.trash().join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context("could not clear a place in the trash")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -90,4 +233,20 @@ fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
 /// The name of what lies at this place in the trash.
 pub(super) fn name_of(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
+}
+
+/// How many bytes the files below `path` have.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub(crate) fn size(path: &Path) -> Result<u64> {
+    let what = || format!("could not measure '{}'", path.display());
+    let metadata = path.symlink_metadata().with_context(what)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let entries = fs::read_dir(path).with_context(what)?;
+    entries
+        .map(|entry| size(&entry.with_context(what)?.path()))
+        .sum()
 }

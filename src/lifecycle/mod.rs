@@ -192,6 +192,36 @@ impl Worktree {
             !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
         Ok(if untouched { Self::Discard } else { Self::Keep })
     }
+
+    /// What becomes of the worktree of a task that was not restored: it goes back
+    /// to where it came from. One that was made from the archive alone is kept if
+    /// it has files, since nobody can tell whose.
+    ///
+    /// # Errors
+    /// When it cannot be told whose it is, or not be moved.
+    pub(crate) fn unrestored(flux: &Flux, task: &Task, name: &str) -> Result<Self> {
+        if !is_registered(flux, task)? {
+            return Ok(Self::Foreign);
+        }
+        let place = flux.trash().join(name);
+        let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
+        if !exists(&task.worktree)? {
+            return Ok(Self::Discard);
+        }
+        if exists(&place.join("worktree"))? {
+            // Registered, and no more: nothing but git's own file is in it.
+            let mut entries =
+                fs::read_dir(&task.worktree).context("could not look at the worktree")?;
+            let empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
+            return Ok(if empty { Self::Discard } else { Self::Keep });
+        }
+        if exists(&place)? {
+            fs::rename(&task.worktree, place.join("worktree"))
+                .context("could not move the worktree back to the trash")?;
+            return Ok(Self::Discard);
+        }
+        Self::unstarted(flux, task)
+    }
 }
 
 /// Whether git has a worktree at the task's path, with the task's branch.

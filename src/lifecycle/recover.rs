@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
+use super::archive;
 use super::{Flux, Worktree, clear_scratch, close, descend, find_target, is_registered};
 use crate::git::{Lock, Transaction, refs};
 use crate::store::{self, Store, Stored, task_ref};
@@ -140,16 +141,31 @@ fn settle_start(
 ) -> Result<Option<String>> {
     let (repo, run, id) = (&flux.repo, flux.run_dir(&task.id), &task.id);
     let never_ran = run.withdraw()?;
-    if !never_ran || tip.is_some_and(|tip| tip != task.base) {
+    let from = match &task.restored {
+        Some(name) => archive::list(flux)?
+            .into_iter()
+            .find(|one| one.name == *name),
+        None => None,
+    };
+    let start = from.as_ref().map_or(&task.base, |from| &from.tip);
+    if !never_ran || tip.is_some_and(|tip| tip != start) {
         // The agent had started, and may have worked for hours since: go forward.
         let target = find_target(flux, task)?;
         let whole = task.running_in(target);
-        store::advance(repo, oid, &whole, Transaction::default(), lock)?;
+        let also = Transaction::default();
+        let also = from.iter().fold(also, |also, from| from.forget(also));
+        store::advance(repo, oid, &whole, also, lock)?;
+        if let Some(name) = &task.restored {
+            archive::clear_place(flux, name)?;
+        }
         return Ok(Some(format!(
             "the start of '{id}' was interrupted after its agent had started; the task is whole now"
         )));
     }
-    let how = Worktree::unstarted(flux, task)?;
+    let how = match &task.restored {
+        Some(name) => Worktree::unrestored(flux, task, name)?,
+        None => Worktree::unstarted(flux, task)?,
+    };
     let kept = descend(flux, task, oid, tip, &how, lock)?;
     let kept = kept
         .worktree

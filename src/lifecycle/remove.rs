@@ -9,13 +9,13 @@ use nix::unistd::Pid;
 
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
-use crate::agent::launch::is_alive;
+use crate::agent::launch::{is_alive, now};
 use crate::failure::Failure;
 use crate::git::changes::Head;
 use crate::git::{Transaction, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::store;
-use crate::task::Task;
+use crate::task::{Merged, Removal, Task};
 use crate::tmux::pane;
 
 /// What a removal came to.
@@ -93,7 +93,15 @@ pub(crate) fn remove(
     interrupt::clear();
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     // And the merge is where it belongs, whatever branch was checked out there just now.
-    let removing = task.leaving(snapshot);
+    let removing = task.leaving(Removal {
+        at: now(),
+        snapshot,
+        into: plan.into.as_ref().map(|into| Merged {
+            branch: into.branch.clone(),
+            from: into.tip.clone(),
+            to: merge.clone().unwrap_or_else(|| into.tip.clone()),
+        }),
+    });
     let mut verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
     if let (Some(into), Some(merge)) = (&plan.into, &merge) {
         verify = verify.verify(&into.branch_ref(), merge);

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 use nix::sys::statvfs::statvfs;
 
+use super::archive::{Archived, clear_place};
 use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_target, hang_up};
 use crate::agent::Agent;
-use crate::agent::launch::{Launch, RunDir, is_alive};
+use crate::agent::launch::{Launch, RunDir, is_alive, now};
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs, worktree};
 use crate::interrupt;
@@ -28,12 +29,25 @@ pub(crate) struct Start {
     pub(crate) task: Task,
     /// What the user asked for, kept in the record.
     pub(crate) description: Vec<u8>,
-    /// What the agent is told.
-    pub(crate) prompt: Vec<u8>,
-    pub(crate) agent: Agent,
-    pub(crate) program: PathBuf,
-    pub(crate) agent_args: Vec<OsString>,
+    /// What is to run in its pane.
+    pub(crate) work: Work,
     pub(crate) place: Place,
+    /// Where it comes back from, if it was there before.
+    pub(crate) from: Option<Archived>,
+}
+
+/// What runs in the pane of a task.
+pub(crate) enum Work {
+    /// An agent.
+    Agent {
+        agent: Agent,
+        program: PathBuf,
+        args: Vec<OsString>,
+        /// What it is told.
+        prompt: Vec<u8>,
+    },
+    /// A shell, and no agent.
+    Shell,
 }
 
 /// A task that has started.
@@ -52,7 +66,11 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
-    let created = store::create(&flux.repo, &start.task, &start.description, &lock);
+    let tip = start
+        .from
+        .as_ref()
+        .map_or(&start.task.base, |from| &from.tip);
+    let created = store::create(&flux.repo, &start.task, &start.description, tip, &lock);
     let oid = created.or_else(|error| Err(taken(flux, &start.task, &lock, error)?))?;
     let mut way = Way {
         flux,
@@ -74,14 +92,23 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     }
     let task = start.task.running_in(Some(opened.target.clone()));
     // From here on the agent may have done work: if this fails, the next command completes it.
-    let advanced = store::advance(&flux.repo, &oid, &task, Transaction::default(), &lock);
+    let also = Transaction::default();
+    let also = start.from.iter().fold(also, |also, from| from.forget(also));
+    let advanced = store::advance(&flux.repo, &oid, &task, also, &lock);
     advanced.map_err(|error| {
         let full = disk_full(&error, &[flux.repo.common_dir()]);
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
         let failure = failure.hint(format!("git flux attach {id}"));
         error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
+    if let Some(from) = &start.from {
+        clear_place(flux, &from.name)?;
+    }
     drop(lock);
+    if matches!(start.work, Work::Shell) {
+        let exit = None;
+        return Ok(Started { task, opened, exit });
+    }
     let exit = early_exit(&run, &opened.tty)?;
     Ok(Started { task, opened, exit })
 }
@@ -146,37 +173,71 @@ impl Way<'_> {
             store::write_config(&flux.repo, task, lock)?;
         }
         interrupt::check()?;
+        self.fill()?;
+        interrupt::check()?;
+        match &self.start.work {
+            Work::Shell => {
+                // No agent has ended here, but none runs.
+                let exit = Exit {
+                    at: now(),
+                    ..Exit::default()
+                };
+                self.run.write_exit(&exit)?;
+                self.open("__shell", &task.worktree)
+            }
+            Work::Agent {
+                agent,
+                program,
+                args,
+                prompt,
+            } => {
+                let source = flux.repo.home();
+                let launch = Launch::new(task, agent, program, args, prompt, source, self.run);
+                self.run.write_launch(&launch, prompt)?;
+                interrupt::check()?;
+                self.open("__run", &self.run.launch())?;
+                self.await_launcher()
+            }
+        }
+    }
+
+    /// The files of the worktree: a checkout, or what was there before.
+    fn fill(&self) -> Result<()> {
+        let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
+        let place = self
+            .start
+            .from
+            .as_ref()
+            .and_then(|from| from.trash.as_ref());
+        if let Some(place) = place {
+            return worktree::put_back(flux.repo.common_dir(), &task.worktree, place);
+        }
         {
             let _spinner = flux.ui.spinner("checking out the files");
             worktree::fill(&task.worktree, lock)?;
         }
         interrupt::check()?;
-        if let Err(error) = worktree::post_checkout(&task.worktree, &task.base, lock) {
+        let head = self
+            .start
+            .from
+            .as_ref()
+            .map_or(&task.base, |from| &from.tip);
+        if let Err(error) = worktree::post_checkout(&task.worktree, head, lock) {
             interrupt::check()?;
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));
         }
-        let source = flux.repo.home();
-        let Start {
-            agent,
-            program,
-            agent_args,
-            prompt,
-            ..
-        } = self.start;
-        let launch = Launch::new(task, agent, program, agent_args, prompt, source, self.run);
-        self.run.write_launch(&launch, prompt)?;
-        interrupt::check()?;
-        self.open()?;
-        self.await_launcher()
+        match self.start.from.as_ref().and_then(Archived::snapshot) {
+            Some(snapshot) => worktree::apply(&task.worktree, snapshot, lock),
+            None => Ok(()),
+        }
     }
 
-    fn open(&mut self) -> Result<()> {
+    fn open(&mut self, verb: &str, about: &Path) -> Result<()> {
         let task = &self.start.task;
         let launcher =
             std::env::current_exe().context("could not tell where git flux itself is")?;
-        let file = self.run.launch();
-        let program = [launcher.as_os_str(), OsStr::new("__run"), file.as_os_str()];
+        let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
         let common = self.flux.repo.common_dir();
         self.opened = Some(target::open(
             &self.start.place,
@@ -259,7 +320,10 @@ impl Way<'_> {
         if let Some(opened) = &self.opened {
             close(&opened.target, self.run)?;
         }
-        let how = Worktree::unstarted(self.flux, task)?;
+        let how = match &self.start.from {
+            Some(from) => Worktree::unrestored(self.flux, task, &from.name)?,
+            None => Worktree::unstarted(self.flux, task)?,
+        };
         let branch = task.branch_ref();
         let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
         Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)

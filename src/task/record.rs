@@ -33,9 +33,33 @@ pub(crate) struct Task {
     pub(crate) created: u64,
     /// Where its agent runs, once it does.
     pub(crate) target: Option<Target>,
-    /// The snapshot of what was uncommitted, while the task is being removed.
+    /// How it goes, while it is being removed and ever after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) removal: Option<Removal>,
+    /// The name in the archive that it comes back from, while it is being restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<String>,
+}
+
+/// What a removal did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Removal {
+    /// Seconds since 1970.
+    pub(crate) at: u64,
+    /// The snapshot of what was uncommitted.
     pub(crate) snapshot: Option<String>,
+    /// Where its work went; none if it was dropped.
+    pub(crate) into: Option<Merged>,
+}
+
+/// How a branch got the work of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Merged {
+    pub(crate) branch: String,
+    /// The commit it stood at before.
+    pub(crate) from: String,
+    /// The commit it was moved to; the same if there was nothing to merge.
+    pub(crate) to: String,
 }
 
 /// How far a task has come. What *is* shows in its status.
@@ -100,15 +124,16 @@ impl Task {
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
-            snapshot: None,
+            removal: None,
+            restored: None,
             ..self.clone()
         }
     }
 
-    /// The same task, about to go, with what was uncommitted in it.
-    pub(crate) fn leaving(&self, snapshot: Option<String>) -> Self {
+    /// The same task, about to go.
+    pub(crate) fn leaving(&self, removal: Removal) -> Self {
         Self {
-            snapshot,
+            removal: Some(removal),
             ..self.in_phase(Phase::Removing)
         }
     }
@@ -225,7 +250,8 @@ mod tests {
             worktree: worktree.into(),
             created: 1,
             target: None,
-            snapshot: None,
+            removal: None,
+            restored: None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod words;
 
+pub(super) use words::revert;
+
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCandidates;

@@ -8,6 +8,7 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
 use crate::lifecycle::{Flux, Kept};
 use crate::sanitize;
+use crate::task::Merged;
 use crate::ui::{quoted, shown};
 
 /// What `--dry-run` says.
@@ -77,13 +78,37 @@ pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
     }
 }
 
+/// The command that undoes a merge; none if there was nothing to merge.
+///
+/// # Errors
+/// When the merge is missing.
+pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
+    let Merged { branch, from, to } = merged;
+    if from == to {
+        return Ok(None);
+    }
+    let (from, to) = (short(from), short(to));
+    let what = match flux.repo.parents_of(&merged.to)?.as_slice() {
+        [_, _, ..] => format!("-m 1 {to}"),
+        [parent] if *parent == merged.from => to,
+        _ => format!("{from}..{to}"),
+    };
+    Ok(Some(format!(
+        "to undo the merge, on '{}': git revert {what}",
+        sanitize::line(branch)
+    )))
+}
+
+fn short(oid: &str) -> String {
+    oid[..oid.len().min(9)].to_owned()
+}
+
 /// What was done; then the pane we stand in is closed.
 pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -> Result<()> {
     let task = &plan.task;
     match (&plan.into, merge) {
         (Some(into), Some(merge)) => {
             let commits = count(plan.commits(), "commit");
-            let short = |oid: &str| oid[..oid.len().min(9)].to_owned();
             flux.ui.status(format_args!(
                 "merged {commits} of '{}' into '{}' ({}..{})",
                 task.branch,
@@ -119,6 +144,20 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
     if let Some(path) = &kept.worktree {
         flux.ui
             .status(format_args!("its worktree is kept in '{}'", path.display()));
+    }
+    if let Some(name) = &kept.archive {
+        flux.ui
+            .hint(format_args!("to bring it back: git flux restore {name}"));
+    }
+    if let (Some(into), Some(merge)) = (&plan.into, merge) {
+        let merged = Merged {
+            branch: into.branch.clone(),
+            from: into.tip.clone(),
+            to: merge.to_owned(),
+        };
+        if let Some(undo) = revert(flux, &merged)? {
+            flux.ui.hint(undo);
+        }
     }
     if flux.repo.current() == Some(task.worktree.as_path()) {
         flux.ui.hint(format_args!(

@@ -20,7 +20,7 @@ use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, branch_exists, exists, start};
+use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
 use crate::store::Store;
 use crate::task::record::VERSION;
 use crate::task::{Layout, Phase, Task, TaskId};
@@ -205,7 +205,8 @@ impl Run {
             worktree: path,
             created: now(),
             target: None,
-            snapshot: None,
+            removal: None,
+            restored: None,
         };
         let prompt = match template {
             Some(template) => prompt::fill(
@@ -220,16 +221,18 @@ impl Run {
             ),
             None => description.clone(),
         };
-        let agent_args = self.agent_args.clone();
         Ok((
             Start {
                 task,
                 description,
-                prompt,
-                agent,
-                program,
-                agent_args,
+                work: Work::Agent {
+                    agent,
+                    program,
+                    args: self.agent_args.clone(),
+                    prompt,
+                },
                 place,
+                from: None,
             },
             store,
         ))

@@ -9,7 +9,7 @@ use crate::agent::Prompt;
 use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, Started};
+use crate::lifecycle::start::{Start, Started, Work};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Exit, Layout, State, Status, TaskId};
@@ -84,13 +84,19 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .into
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
-    let command: Vec<String> = start
-        .agent
-        .argv
-        .iter()
-        .chain(&start.agent_args)
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let (command, prompt) = match &start.work {
+        Work::Agent {
+            agent,
+            args,
+            prompt,
+            ..
+        } => {
+            let words = agent.argv.iter().chain(args);
+            let words: Vec<_> = words.map(|arg| arg.to_string_lossy()).collect();
+            (shell_words::join(words), prompt.len())
+        }
+        Work::Shell => ("none".to_owned(), 0),
+    };
     for (name, value) in [
         ("Task ID", task.id.to_string()),
         ("Worktree", task.worktree.to_string_lossy().into_owned()),
@@ -98,8 +104,8 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
         ("Base", task.base.clone()),
         ("Into", into.to_owned()),
         ("Target", place),
-        ("Agent", shell_words::join(command)),
-        ("Prompt", format!("{} bytes", start.prompt.len())),
+        ("Agent", command),
+        ("Prompt", format!("{prompt} bytes")),
     ] {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
@@ -153,11 +159,11 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         ),
         Layout::Pane | Layout::Window => String::new(),
     };
-    let what = match plan.agent.prompt {
-        Prompt::Shown => "Your shell waits there, with the task on its screen.",
-        Prompt::AfterDashes | Prompt::Last => {
+    let what = match &plan.work {
+        Work::Agent { agent, .. } if agent.prompt != Prompt::Shown => {
             "The agent is working on your task in the background."
         }
+        _ => "Your shell waits there, with the task on its screen.",
     };
     let worktree = shown(&task.worktree);
     let branch = sanitize::line(&task.branch);

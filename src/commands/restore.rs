@@ -1,0 +1,316 @@
+//! `git flux restore`
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use console::Style;
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::cleanup::revert;
+use super::list::age;
+use super::{candidates, settled, table};
+use crate::agent::launch::now;
+use crate::failure::{Failure, USAGE};
+use crate::git::worktree;
+use crate::lifecycle::Flux;
+use crate::lifecycle::archive::{self, Archived, size};
+use crate::lifecycle::start::{Start, Started, Work, start};
+use crate::sanitize;
+use crate::store::{self, Store};
+use crate::task::{Layout, Phase, Task};
+use crate::tmux::target;
+use crate::ui::{Ui, quoted, shown, word};
+
+/// Bring back a task that was removed
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The removed task: its name in the archive, or the beginning of it
+    #[arg(add = ArgValueCandidates::new(candidates::archived))]
+    task: Option<String>,
+    /// List what can be restored: age, size, how it ended
+    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
+    list: bool,
+    /// Print the list as an array of objects
+    #[arg(long, requires = "list")]
+    json: bool,
+    /// Delete a removed task for good
+    #[arg(long, conflicts_with = "empty")]
+    drop: bool,
+    /// Delete all removed tasks for good
+    #[arg(long, conflicts_with = "task")]
+    empty: bool,
+    /// Agree to the deletion
+    #[arg(short, long)]
+    yes: bool,
+    /// Print the id alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Restore {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui { quiet: self.quiet })?;
+        if self.list {
+            return print(&flux, &archive::list(&flux)?, self.json);
+        }
+        let store = settled(&flux)?;
+        let archived = archive::list(&flux)?;
+        if self.empty {
+            return self.delete(&flux, &archived.iter().collect::<Vec<_>>());
+        }
+        let one = self.choose(&flux, &archived)?;
+        if self.drop {
+            return self.delete(&flux, &[one]);
+        }
+        let started = bring_back(&flux, &store, one)?;
+        tell(&flux, one, &started)
+    }
+
+    fn choose<'a>(&self, flux: &Flux, archived: &'a [Archived]) -> Result<&'a Archived> {
+        if let Some(name) = &self.task {
+            return archive::find(archived, name);
+        }
+        if archived.is_empty() {
+            return Err(Failure::new("there is nothing to restore")
+                .hint("git flux list")
+                .into());
+        }
+        if !flux.ui.can_ask() {
+            return Err(Failure::new("which removed task?")
+                .hint("git flux restore <task>")
+                .hint("git flux restore --list")
+                .code(USAGE)
+                .into());
+        }
+        let line = |one: &Archived| {
+            format!(
+                "{}  {}, {}  {}",
+                one.name,
+                since(one),
+                ended(one),
+                one.task.title
+            )
+        };
+        let items: Vec<String> = archived.iter().map(line).collect();
+        Ok(&archived[flux.ui.pick("Which removed task?", &items)?])
+    }
+
+    /// Deletes removed tasks, once that is agreed to.
+    fn delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
+        let question = match which {
+            [] => {
+                flux.ui.status("there is nothing to delete");
+                return Ok(());
+            }
+            [one] => format!("Delete '{}' for good ({})?", one.name, ended(one)),
+            many => {
+                for one in many {
+                    flux.ui
+                        .status(format_args!("  {}  {}", one.name, ended(one)));
+                }
+                format!("Delete these {} for good?", many.len())
+            }
+        };
+        if !self.yes {
+            if !flux.ui.can_ask() {
+                return Err(Failure::new("nobody can be asked whether to delete")
+                    .hint("git flux restore --list")
+                    .hint("add --yes to agree")
+                    .into());
+            }
+            if !flux.ui.confirm(question, false)? {
+                return Err(Failure::declined("nothing was changed").into());
+            }
+        }
+        for one in which {
+            archive::drop_for_good(flux, one)?;
+            flux.ui.status(format_args!(
+                "deleted '{}' (its commits were at {})",
+                one.name, one.tip
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Starts the task again where it was.
+fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
+    let task = Task {
+        restored: Some(one.name.clone()),
+        target: None,
+        ..one.task.in_phase(Phase::Starting)
+    };
+    ensure_free(flux, store, &task)?;
+    let description = store::prompt(&flux.repo, &one.record)?;
+    let agent = flux.settings.find_agent(&task.agent).ok();
+    let resumed = agent.and_then(|(agent, program)| Some((agent.resumed()?, program)));
+    let work = match resumed {
+        Some((agent, program)) => Work::Agent {
+            agent,
+            program,
+            args: Vec::new(),
+            prompt: description.clone(),
+        },
+        None => Work::Shell,
+    };
+    let name = target::session_name(&flux.repo.project(), &task.id);
+    let place = target::choose(Some(Layout::Session), false, name)?;
+    let start_of = Start {
+        task,
+        description,
+        work,
+        place,
+        from: Some(one.clone()),
+    };
+    start(flux, &start_of)
+}
+
+/// Fails where restoring would need a place that is taken: nothing is overwritten.
+fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
+    let id = &task.id;
+    let again = |failure: Failure| failure.hint(format!("then: git flux restore {id}"));
+    if store.tasks.iter().any(|stored| stored.id == *id) {
+        let failure = Failure::new(format!("there is a task '{id}' already"));
+        return Err(again(failure.hint(format!("git flux cleanup {id}"))).into());
+    }
+    if store.tip(&task.branch).is_some() {
+        return Err(again(
+            Failure::new(format!("the branch '{}' exists already", task.branch)).hint(format!(
+                "git branch -m {} <another name>",
+                word(&task.branch)
+            )),
+        )
+        .into());
+    }
+    if let Some(other) = store.in_the_way(&task.branch) {
+        return Err(again(Failure::new(format!(
+            "the branch '{other}' is in the way of '{}'",
+            task.branch
+        )))
+        .into());
+    }
+    let taken = task.worktree.symlink_metadata().is_ok() || registered(flux, &task.worktree)?;
+    if taken {
+        let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+        return Err(again(
+            Failure::new(format!("'{path}' exists already"))
+                .hint(format!("mv {pasted} {pasted}.away")),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn registered(flux: &Flux, path: &Path) -> Result<bool> {
+    let entries = worktree::list(flux.repo.home())?;
+    Ok(entries.iter().any(|entry| entry.path == path))
+}
+
+fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
+    let task = &started.task;
+    let id = &task.id;
+    if flux.ui.quiet {
+        return flux.ui.data(id);
+    }
+    let how = match (&one.trash, one.snapshot()) {
+        (Some(_), _) => "as it was, ignored files too",
+        (None, Some(_)) => "from its snapshot, without ignored files",
+        (None, None) => "from its commits",
+    };
+    flux.ui.status(format_args!(
+        "restored '{id}' {how}: worktree '{}', branch '{}', session '{}'",
+        shown(&task.worktree),
+        task.branch,
+        started.opened.target.session
+    ));
+    if let Some(undo) = undo(flux, one)? {
+        flux.ui.status("What was merged stays merged.");
+        flux.ui.hint(undo);
+    }
+    flux.ui.hint(format_args!("git flux attach {id}"));
+    Ok(())
+}
+
+/// The command that undoes the merge of a removed task.
+fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
+    let removal = one.task.removal.as_ref();
+    match removal.and_then(|removal| removal.into.as_ref()) {
+        Some(merged) => revert(flux, merged),
+        None => Ok(None),
+    }
+}
+
+/// How a task ended, in words.
+fn ended(one: &Archived) -> String {
+    let Some(removal) = &one.task.removal else {
+        return "not started".to_owned();
+    };
+    match &removal.into {
+        _ if one.tip == one.task.base => "no commits".to_owned(),
+        Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
+        None => "not merged".to_owned(),
+    }
+}
+
+fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
+    let _spinner = flux.ui.spinner("measuring the trash");
+    let sized = archived.iter().map(|one| {
+        let size = one.trash.as_deref().map(size).transpose();
+        size.map(|size| (one, size))
+    });
+    let sized: Vec<(&Archived, Option<u64>)> = sized.collect::<Result<_>>()?;
+    if json {
+        let objects: Vec<Value> = sized.iter().map(|(one, size)| object(one, *size)).collect();
+        return flux.ui.json(&objects);
+    }
+    if archived.is_empty() {
+        flux.ui.status("there is nothing to restore");
+        return Ok(());
+    }
+    let rows: Vec<[String; 5]> = sized
+        .iter()
+        .map(|(one, size)| {
+            [
+                one.name.clone(),
+                since(one),
+                size.map_or("-".to_owned(), |size| HumanBytes(size).to_string()),
+                ended(one),
+                sanitize::line(&one.task.title),
+            ]
+        })
+        .collect();
+    let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
+    for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
+        flux.ui.data(line)?;
+    }
+    Ok(())
+}
+
+/// How long ago it was removed.
+fn since(one: &Archived) -> String {
+    format!("{} ago", age(now().saturating_sub(one.removed())))
+}
+
+/// A removed task as programs read it.
+fn object(one: &Archived, size: Option<u64>) -> Value {
+    let removal = one.task.removal.as_ref();
+    let into = removal.and_then(|removal| removal.into.as_ref());
+    json!({
+        "name": one.name,
+        "id": one.task.id.as_str(),
+        "title": one.task.title,
+        "agent": one.task.agent,
+        "branch": one.task.branch,
+        "base": one.task.base,
+        "tip": one.tip,
+        "snapshot": one.snapshot(),
+        "removed": removal.map(|removal| removal.at),
+        "mergedInto": into.map(|merged| &merged.branch),
+        "worktree": one.task.worktree.to_string_lossy(),
+        "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
+        "size": size,
+    })
+}
