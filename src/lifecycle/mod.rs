@@ -7,6 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
+mod fate;
 pub(crate) mod into;
 pub(crate) mod merge;
 pub(crate) mod observe;
@@ -14,14 +15,14 @@ pub(crate) mod plan;
 pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod start;
+mod trash;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use fate::{Worktree, ensure_not_elsewhere, is_registered};
 pub(crate) use into::Into;
 
 use anyhow::{Context as _, Result, bail};
@@ -29,14 +30,13 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::launch::RunDir;
-use crate::failure::Failure;
-use crate::git::{Lock, Repo, admin, worktree};
+use crate::git::{Lock, Repo, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::session_name;
-use crate::ui::{Ui, quoted, shown};
+use crate::ui::{Ui, quoted};
 
 /// How long a launcher may take to end its agent and itself.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -95,169 +95,6 @@ impl Flux {
             self.ui.status("waiting for another merge …");
         })
     }
-
-    /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
-    pub(crate) fn trash(&self) -> PathBuf {
-        self.repo.flux_dir().join("trash")
-    }
-
-    /// Whether the directory at `path` cannot be moved to the trash, because a file
-    /// system or a mount lies between. Two mounts of one file system have the same
-    /// device, so a move of nothing is tried: mounts are compared before names.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(crate) fn is_abroad(&self, path: &Path) -> Result<bool> {
-        let trash = self.trash();
-        let there = if trash.exists() {
-            trash
-        } else {
-            self.repo.flux_dir()
-        };
-        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
-        if device(path)? != device(&there)? {
-            return Ok(true);
-        }
-        let nothing = "flux-no-such-file";
-        let moved = fs::rename(path.join(nothing), there.join(nothing));
-        Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
-    }
-
-    /// A place for what is removed, used by nobody yet.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub(crate) fn trash_for(&self, id: &TaskId) -> Result<PathBuf> {
-        let trash = self.trash();
-        fs::create_dir_all(&trash)
-            .with_context(|| format!("could not make '{}'", trash.display()))?;
-        for place in self.places(id) {
-            match fs::create_dir(&place) {
-                Ok(()) => return Ok(place),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("could not make '{}'", place.display()));
-                }
-            }
-        }
-        bail!("the trash is full")
-    }
-
-    /// Where in the trash a task may be: `<id>`, `<id>.1` … No id has a dot.
-    fn places(&self, id: &TaskId) -> impl Iterator<Item = PathBuf> {
-        let trash = self.trash();
-        archive::names(id).map(move |name| trash.join(name))
-    }
-
-    /// Where a command that was killed has moved the task's worktree, if it has.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(crate) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
-        let mut found = None;
-        for place in self.places(&task.id).take_while(|place| place.exists()) {
-            if admin::was_moved_to(self.repo.common_dir(), &task.worktree, &place)? {
-                found = Some(place);
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// What the descent does with the worktree.
-pub(crate) enum Worktree {
-    /// Moves it to the trash, whole.
-    Keep,
-    /// It was moved here by a command that was killed: git forgets it.
-    Moved(PathBuf),
-    /// Deletes it: nothing but a checkout of our own was ever in it.
-    Discard,
-    /// What is at its path, if anything, is somebody else's.
-    Foreign,
-}
-
-impl Worktree {
-    /// What becomes of the worktree of a task that did not start: what others
-    /// put there, or may have put there, is kept.
-    ///
-    /// # Errors
-    /// When it cannot be told whose it is.
-    pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
-        if !is_registered(flux, task)? {
-            return Ok(Self::Foreign);
-        }
-        let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        let untouched =
-            !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
-        Ok(if untouched { Self::Discard } else { Self::Keep })
-    }
-
-    /// What becomes of the worktree of a task that was not restored: it goes back
-    /// to where it came from. One that was made from the archive alone is kept if
-    /// it has files, since nobody can tell whose.
-    ///
-    /// # Errors
-    /// When it cannot be told whose it is, or not be moved.
-    pub(crate) fn unrestored(flux: &Flux, task: &Task, name: &str) -> Result<Self> {
-        if !is_registered(flux, task)? {
-            return Ok(Self::Foreign);
-        }
-        let place = flux.trash().join(name);
-        let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
-        if !exists(&task.worktree)? {
-            return Ok(Self::Discard);
-        }
-        if exists(&place.join("worktree"))? {
-            // Registered, and no more: nothing but git's own file is in it.
-            let mut entries =
-                fs::read_dir(&task.worktree).context("could not look at the worktree")?;
-            let empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
-            return Ok(if empty { Self::Discard } else { Self::Keep });
-        }
-        if exists(&place)? {
-            fs::rename(&task.worktree, place.join("worktree"))
-                .context("could not move the worktree back to the trash")?;
-            return Ok(Self::Discard);
-        }
-        Self::unstarted(flux, task)
-    }
-}
-
-/// Whether git has a worktree at the task's path, with the task's branch.
-///
-/// # Errors
-/// When the branch is checked out at another place: it must not be deleted then.
-pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
-    let entries = worktree::list(flux.repo.home())?;
-    ensure_not_elsewhere(&entries, task)?;
-    let ours =
-        |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
-    Ok(entries.iter().any(ours))
-}
-
-/// # Errors
-/// When the task's branch is checked out in another worktree than the task's.
-pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) -> Result<()> {
-    let branch = task.branch_ref();
-    let elsewhere = entries
-        .iter()
-        .find(|entry| entry.path != task.worktree && entry.branch.as_ref() == Some(&branch));
-    let Some(entry) = elsewhere else {
-        return Ok(());
-    };
-    let place = quoted(&entry.path);
-    Err(Failure::new(format!(
-        "the branch '{}' is checked out in '{}'",
-        task.branch,
-        shown(&entry.path)
-    ))
-    .hint(format!(
-        "if that is the task's: git worktree move {place} {}",
-        quoted(&task.worktree)
-    ))
-    .hint(format!("if it is yours: git -C {place} switch --detach"))
-    .into())
 }
 
 /// What a descent left for whoever wants it back.

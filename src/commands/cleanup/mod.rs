@@ -351,8 +351,18 @@ impl Cleanup {
 /// What is on another file system cannot be moved to the trash: there must
 /// be nothing in it but what is committed.
 fn ensure_movable(plan: &Plan, discard: bool) -> Result<()> {
-    let left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
-    if !plan.abroad || left == 0 {
+    if !plan.abroad {
+        return Ok(());
+    }
+    let mut left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
+    // git status does not look at files that are assumed to be unchanged.
+    if left == 0
+        && plan.uncommitted.is_empty()
+        && !worktree::is_untouched(&plan.task.worktree, &plan.tip)?
+    {
+        left = 1;
+    }
+    if left == 0 {
         return Ok(());
     }
     let (id, path) = (&plan.task.id, &plan.task.worktree);

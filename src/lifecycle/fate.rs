@@ -1,0 +1,107 @@
+//! What becomes of the worktree of a task that goes: whose is it?
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::Flux;
+use crate::failure::Failure;
+use crate::git::worktree;
+use crate::task::Task;
+use crate::ui::{quoted, shown};
+
+/// What the descent does with the worktree.
+pub(crate) enum Worktree {
+    /// Moves it to the trash, whole.
+    Keep,
+    /// It was moved here by a command that was killed: git forgets it.
+    Moved(PathBuf),
+    /// Deletes it: nothing but a checkout of our own was ever in it.
+    Discard,
+    /// What is at its path, if anything, is somebody else's.
+    Foreign,
+}
+
+impl Worktree {
+    /// What becomes of the worktree of a task that did not start: what others
+    /// put there, or may have put there, is kept.
+    ///
+    /// # Errors
+    /// When it cannot be told whose it is.
+    pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
+        if !is_registered(flux, task)? {
+            return Ok(Self::Foreign);
+        }
+        let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
+        let untouched =
+            !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
+        Ok(if untouched { Self::Discard } else { Self::Keep })
+    }
+
+    /// What becomes of the worktree of a task that was not restored: it goes back
+    /// to where it came from. One that was made from the archive alone is kept if
+    /// it has files, since nobody can tell whose.
+    ///
+    /// # Errors
+    /// When it cannot be told whose it is, or not be moved.
+    pub(crate) fn unrestored(flux: &Flux, task: &Task, name: &str) -> Result<Self> {
+        if !is_registered(flux, task)? {
+            return Ok(Self::Foreign);
+        }
+        let place = flux.trash().join(name);
+        let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
+        if !exists(&task.worktree)? {
+            return Ok(Self::Discard);
+        }
+        if exists(&place.join("worktree"))? {
+            // Registered, and no more: nothing but git's own file is in it.
+            let mut entries =
+                fs::read_dir(&task.worktree).context("could not look at the worktree")?;
+            let empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
+            return Ok(if empty { Self::Discard } else { Self::Keep });
+        }
+        if exists(&place)? {
+            fs::rename(&task.worktree, place.join("worktree"))
+                .context("could not move the worktree back to the trash")?;
+            return Ok(Self::Discard);
+        }
+        Self::unstarted(flux, task)
+    }
+}
+
+/// Whether git has a worktree at the task's path, with the task's branch.
+///
+/// # Errors
+/// When the branch is checked out at another place: it must not be deleted then.
+pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
+    let entries = worktree::list(flux.repo.home())?;
+    ensure_not_elsewhere(&entries, task)?;
+    let ours =
+        |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
+    Ok(entries.iter().any(ours))
+}
+
+/// # Errors
+/// When the task's branch is checked out in another worktree than the task's.
+pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) -> Result<()> {
+    let branch = task.branch_ref();
+    let elsewhere = entries
+        .iter()
+        .find(|entry| entry.path != task.worktree && entry.branch.as_ref() == Some(&branch));
+    let Some(entry) = elsewhere else {
+        return Ok(());
+    };
+    let place = quoted(&entry.path);
+    Err(Failure::new(format!(
+        "the branch '{}' is checked out in '{}'",
+        task.branch,
+        shown(&entry.path)
+    ))
+    .hint(format!(
+        "if that is the task's: git worktree move {place} {}",
+        quoted(&task.worktree)
+    ))
+    .hint(format!("if it is yours: git -C {place} switch --detach"))
+    .into())
+}

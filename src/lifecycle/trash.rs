@@ -1,0 +1,82 @@
+//! The trash: removed worktrees, whole.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Flux, archive};
+use crate::git::admin;
+use crate::task::{Task, TaskId};
+
+impl Flux {
+    /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.repo.flux_dir().join("trash")
+    }
+
+    /// Whether the directory at `path` cannot be moved to the trash, because a file
+    /// system or a mount lies between. Two mounts of one file system have the same
+    /// device, so a move of nothing is tried: mounts are compared before names.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn is_abroad(&self, path: &Path) -> Result<bool> {
+        let trash = self.trash();
+        let there = if trash.exists() {
+            trash
+        } else {
+            self.repo.flux_dir()
+        };
+        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+        if device(path)? != device(&there)? {
+            return Ok(true);
+        }
+        let nothing = "flux-no-such-file";
+        let moved = fs::rename(path.join(nothing), there.join(nothing));
+        Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
+    }
+
+    /// A place for what is removed, used by nobody yet.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn trash_for(&self, id: &TaskId) -> Result<PathBuf> {
+        let trash = self.trash();
+        fs::create_dir_all(&trash)
+            .with_context(|| format!("could not make '{}'", trash.display()))?;
+        for place in self.places(id) {
+            match fs::create_dir(&place) {
+                Ok(()) => return Ok(place),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("could not make '{}'", place.display()));
+                }
+            }
+        }
+        bail!("the trash is full")
+    }
+
+    /// Where in the trash a task may be: `<id>`, `<id>.1` … No id has a dot.
+    fn places(&self, id: &TaskId) -> impl Iterator<Item = PathBuf> {
+        let trash = self.trash();
+        archive::names(id).map(move |name| trash.join(name))
+    }
+
+    /// Where a command that was killed has moved the task's worktree, if it has.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+        let mut found = None;
+        for place in self.places(&task.id).take_while(|place| place.exists()) {
+            if admin::was_moved_to(self.repo.common_dir(), &task.worktree, &place)? {
+                found = Some(place);
+            }
+        }
+        Ok(found)
+    }
+}
