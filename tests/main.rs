@@ -45,4 +45,6 @@ mod run_prompt;
 mod run_report;
 mod settings;
 mod status;
+mod strangers;
+mod strangers_branches;
 mod unreaped;
