@@ -29,6 +29,7 @@ mod launcher_end;
 mod layers;
 mod list;
 mod list_broken;
+mod meanwhile;
 mod parallel;
 mod processes;
 mod readme;
