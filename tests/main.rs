@@ -24,6 +24,7 @@ mod diff;
 mod documents;
 mod errors;
 mod errors_disk;
+mod kept;
 mod launcher;
 mod launcher_end;
 mod layers;
