@@ -7,6 +7,7 @@
 )]
 mod world;
 
+mod abroad;
 mod attach;
 mod cases;
 mod cases_reading;
