@@ -35,7 +35,7 @@ fn yes_stops_the_agent() {
 }
 
 /// A task whose agent has committed `one` and does this when it is asked to end.
-fn task_with_last_words(world: &World, shell: &str) -> String {
+pub(crate) fn task_with_last_words(world: &World, shell: &str) -> String {
     let id = working_task(world);
     let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");
     world.agent(&id).tell(&last);

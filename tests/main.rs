@@ -7,6 +7,7 @@
 )]
 mod world;
 
+mod abroad;
 mod attach;
 mod cases;
 mod cases_reading;
@@ -24,11 +25,13 @@ mod diff;
 mod documents;
 mod errors;
 mod errors_disk;
+mod kept;
 mod launcher;
 mod launcher_end;
 mod layers;
 mod list;
 mod list_broken;
+mod meanwhile;
 mod parallel;
 mod processes;
 mod readme;
@@ -45,4 +48,6 @@ mod run_prompt;
 mod run_report;
 mod settings;
 mod status;
+mod strangers;
+mod strangers_branches;
 mod unreaped;

@@ -1,0 +1,178 @@
+//! A worktree that cannot be moved to the trash, because it is on another file system or mount: nothing in it that is
+//! nowhere else is deleted.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::cleanup::*;
+use crate::cleanup_agent::task_with_last_words;
+use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::*;
+
+/// A directory on another file system than the world.
+#[track_caller]
+fn elsewhere(world: &World) -> TempDir {
+    let device = |dir: &Path| fs::metadata(dir).map(|found| found.dev()).ok();
+    let here = device(world.root());
+    let dir = ["/dev/shm", "/tmp", "/var/tmp", env!("CARGO_TARGET_TMPDIR")]
+        .map(Path::new)
+        .into_iter()
+        .find(|dir| device(dir).is_some() && device(dir) != here)
+        .expect("this test needs two file systems: /dev/shm and /tmp");
+    tempfile::Builder::new()
+        .prefix("flux-abroad-")
+        .tempdir_in(dir)
+        .unwrap()
+}
+
+/// A world whose tasks have their worktrees in that directory.
+fn world_of(dir: impl FnOnce(&World) -> TempDir) -> (World, TempDir) {
+    let world = World::new();
+    let dir = dir(&world);
+    world.git(["config", "flux.worktreeDir", dir.path().to_str().unwrap()]);
+    (world, dir)
+}
+
+/// Asserts that a cleanup is refused and changes nothing, neither here nor in `dir`.
+#[track_caller]
+fn refused(world: &World, dir: &Path, args: &[&str]) {
+    let files = || {
+        let listed = world
+            .command("find")
+            .arg(dir)
+            .args(["-type", "f", "-printf", "%p %s\n"])
+            .output();
+        String::from_utf8_lossy(&listed.unwrap().stdout).into_owned()
+    };
+    let before = (world.snapshot(), files());
+    let output = world.flux(args).run();
+    output.code(1).stdout_is("").stderr_has("hint: ");
+    world.assert_unchanged(&before.0);
+    assert_eq!(files(), before.1);
+}
+
+#[test]
+fn a_clean_worktree_is_removed_in_place() {
+    let (world, dir) = world_of(elsewhere);
+    let id = done_task(&world);
+    let worktree = dir.path().join(format!("myapp-{id}"));
+    assert!(worktree.join(".git").exists());
+    world.flux(["cleanup", &id]).run().success();
+    assert!(!worktree.exists());
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn ignored_and_uncommitted_files_are_refused_while_the_agent_still_runs() {
+    for (file, args) in [
+        (".env", &["cleanup", "-y"][..]),
+        ("loose.txt", &["cleanup", "-y", "--discard"]),
+    ] {
+        let (world, dir) = world_of(elsewhere);
+        let id = working_task(&world);
+        let file = dir.path().join(format!("myapp-{id}")).join(file);
+        world.write(&file, "only here\n");
+        refused(&world, dir.path(), &[args, &[&id]].concat());
+        assert!(world.agent(&id).is_alive());
+    }
+}
+
+/// Asserts that a file that came too late to be asked about is not lost by a cleanup.
+#[track_caller]
+fn assert_not_lost(world: &World, worktree: &Path, id: &str, late: &str) {
+    let output = world.flux(["cleanup", "-y", id]).run();
+    output.has_not("panicked");
+    let places = [worktree.join(late), trash(world, id).join(late)];
+    let found = places.map(|path| fs::read_to_string(path).unwrap_or_default());
+    assert!(found.contains(&"SECRET\n".to_owned()), "{output}");
+    // Not settled by the next command either.
+    world.flux(["run", "-q", "--name", "other", "Do"]).ok();
+    assert_eq!(world.read(worktree.join(late)), "SECRET\n");
+    world
+        .flux(["status", "--json", id])
+        .run()
+        .success()
+        .has_not("removing");
+}
+
+#[test]
+fn an_ignored_file_that_appears_while_a_hook_runs_is_not_lost() {
+    let (world, dir) = world_of(elsewhere);
+    let id = done_task(&world);
+    let worktree = dir.path().join(format!("myapp-{id}"));
+    let write = format!("echo SECRET >'{}/late.log'", worktree.display());
+    once_in_hook(&world, "commit-msg", "true", &write);
+    assert_not_lost(&world, &worktree, &id, "late.log");
+    assert_hooked(&world);
+}
+
+#[test]
+fn an_ignored_file_that_the_agent_writes_as_it_ends_is_not_lost() {
+    let (world, dir) = world_of(elsewhere);
+    let id = task_with_last_words(&world, "echo SECRET >late.log");
+    let worktree = dir.path().join(format!("myapp-{id}"));
+    assert_not_lost(&world, &worktree, &id, "late.log");
+}
+
+#[test]
+fn changes_that_git_was_told_to_overlook_are_not_lost() {
+    for flag in ["--assume-unchanged", "--skip-worktree"] {
+        let (world, dir) = world_of(elsewhere);
+        let id = done_task(&world);
+        let worktree = dir.path().join(format!("myapp-{id}"));
+        world.git_in(&worktree, ["update-index", flag, "README.md"]);
+        world.write(worktree.join("README.md"), "SECRET\n");
+        assert_not_lost(&world, &worktree, &id, "README.md");
+    }
+}
+
+#[test]
+fn a_trash_that_is_a_link_to_another_file_system_is_seen_before_anything() {
+    let world = World::new();
+    let id = working_task(&world);
+    let dir = elsewhere(&world);
+    symlink(dir.path(), world.repo().join(".git/flux/trash")).unwrap();
+    world.write(world.worktree(&id).join(".env"), "SECRET\n");
+    refused(&world, dir.path(), &["cleanup", "-y", &id]);
+    assert!(world.agent(&id).is_alive());
+    fs::remove_file(world.worktree(&id).join(".env")).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_mount_of_the_same_file_system_is_seen_before_anything() {
+    let world = World::new();
+    let dir = world.root().join("volume");
+    fs::create_dir(&dir).unwrap();
+    world.git(["config", "flux.worktreeDir", dir.to_str().unwrap()]);
+    let id = done_task(&world);
+    let worktree = dir.join(format!("myapp-{id}"));
+    world.write(worktree.join(".env"), "SECRET\n");
+    let before = world.snapshot();
+    // The directory is mounted on itself, as two volumes of a container are of one disk: the device is the same.
+    let script =
+        "mount --bind volume volume || exit 77; cd myapp && exec git-flux cleanup -y \"$1\"";
+    let options = match world.command("id").arg("-u").output() {
+        Ok(output) if output.stdout == b"0\n" => "-m",
+        _ => "-rm",
+    };
+    let output = world
+        .command("unshare")
+        .args([options, "setsid", "-w", "sh", "-c", script, "sh", &id])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) || said.contains("unshare") {
+        eprintln!("this machine lets nobody mount a directory: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("on another file system"), "{said}");
+    world.assert_unchanged(&before);
+    assert_eq!(world.read(worktree.join(".env")), "SECRET\n");
+}

@@ -1,0 +1,268 @@
+//! What a removal keeps, and that git keeps it too: a snapshot in the archive, the index in the trash, one name for both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// A task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
+fn dirty_task(world: &World) -> String {
+    let id = done_task(world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("README.md"), "staged\n");
+    world.write(worktree.join("added.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "README.md", "added.txt"]);
+    world.write(worktree.join("README.md"), "changed after that\n");
+    fs::remove_file(worktree.join("src/login.txt")).unwrap();
+    world.write(worktree.join("agent.txt"), "changed\n");
+    world.write(worktree.join("new dir/loose.txt"), "untracked\n");
+    id
+}
+
+/// As weeks later: nothing is left that no ref names.
+fn collect_garbage(world: &World) {
+    world.git(["reflog", "expire", "--expire=now", "--all"]);
+    world.git(["gc", "-q", "--prune=now"]);
+}
+
+/// What `git stash` would show of a worktree, with the contents of the index.
+fn state(world: &World, dir: &Path) -> (String, String, String) {
+    (
+        world.git_in(dir, ["status", "--porcelain", "--untracked-files=all"]),
+        world.git_in(dir, ["diff", "--cached"]),
+        world.git_in(dir, ["diff"]),
+    )
+}
+
+fn archived(id: &str, part: &str) -> String {
+    format!("refs/flux/archive/{id}/{part}")
+}
+
+/// A fresh worktree at the tip of a removed task.
+fn fresh(world: &World, id: &str) -> PathBuf {
+    let dir = world.root().join("fresh");
+    let add = ["worktree", "add", "-q", "--detach"].map(str::to_owned);
+    let add = add.into_iter();
+    world.git(add.chain([dir.to_str().unwrap().to_owned(), archived(id, "tip")]));
+    dir
+}
+
+/// Follows README: the whole of a removed task, in a worktree beside the others.
+fn restored(world: &World, id: &str) -> PathBuf {
+    let readme = include_str!("../README.md");
+    let recipe = readme.split("as they were:\n\n```sh\n").nth(1).unwrap();
+    let recipe = recipe.split("```").next().unwrap();
+    let done = world
+        .command("sh")
+        .current_dir(world.repo())
+        .args(["-ec", &format!("id={id}\n{recipe}")])
+        .output();
+    assert!(done.unwrap().status.success());
+    world.root().join(format!("restored-{id}"))
+}
+
+#[test]
+fn what_was_uncommitted_is_a_stash_in_the_archive() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = state(&world, &world.worktree(&id));
+    let tip = tip(&world, &id);
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
+    collect_garbage(&world);
+    let snapshot = archived(&id, "snapshot");
+    assert_eq!(commit(&world, &format!("{snapshot}^1")), tip);
+    let dir = fresh(&world, &id);
+    world.git_in(&dir, ["stash", "apply", "-q", "--index", &snapshot]);
+    assert_eq!(state(&world, &dir), before);
+    assert_eq!(world.read(dir.join("new dir/loose.txt")), "untracked\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn what_was_staged_is_restored_after_any_gc() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = state(&world, &world.worktree(&id));
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    collect_garbage(&world);
+    let dir = restored(&world, &id);
+    assert_eq!(state(&world, &dir), before);
+    assert_eq!(world.git_in(&dir, ["show", ":README.md"]), "staged");
+    world.git(["fsck", "--no-progress"]);
+}
+
+#[test]
+fn a_split_index_is_kept_whole() {
+    let world = World::new();
+    world.git(["config", "core.splitIndex", "true"]);
+    let id = dirty_task(&world);
+    let before = state(&world, &world.worktree(&id));
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    collect_garbage(&world);
+    assert_eq!(state(&world, &restored(&world, &id)), before);
+}
+
+#[test]
+fn both_sides_of_a_conflict_are_kept() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    // A conflict without an operation in progress.
+    world.write(worktree.join("README.md"), "stashed\n");
+    world.git_in(&worktree, ["stash", "-q"]);
+    world.commit_in(&worktree, "README.md", "committed\n");
+    let popped = world
+        .command("git")
+        .current_dir(&worktree)
+        .args(["stash", "pop", "-q"])
+        .output();
+    assert_eq!(popped.unwrap().status.code(), Some(1));
+    world.git_in(&worktree, ["stash", "drop", "-q"]);
+    let unmerged = world.git_in(&worktree, ["ls-files", "--unmerged"]);
+    assert_eq!(unmerged.lines().count(), 3);
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    collect_garbage(&world);
+    let sides = format!("{}^2^2", archived(&id, "snapshot"));
+    for (stage, text) in [("1", "# myapp"), ("2", "committed"), ("3", "stashed")] {
+        assert_eq!(
+            world.git(["show", &format!("{sides}:{stage}/README.md")]),
+            text
+        );
+    }
+    let dir = restored(&world, &id);
+    assert_eq!(world.git_in(&dir, ["ls-files", "--unmerged"]), unmerged);
+    world.git_in(&dir, ["checkout", "-q", "--theirs", "README.md"]);
+    assert_eq!(world.read(dir.join("README.md")), "stashed\n");
+}
+
+#[test]
+fn a_snapshot_needs_no_identity() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    world.git(["config", "user.useConfigOnly", "true"]);
+    world
+        .flux(["cleanup", "--discard", "--discard-branch", "-y", &id])
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("HOME", world.root())
+        .run()
+        .success();
+    let shown = world.git([
+        "show",
+        &format!("{}^2:added.txt", archived(&id, "snapshot")),
+    ]);
+    assert_eq!(shown, "staged");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_snapshot_leaves_the_users_hooks_and_index_alone() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let hooks = world.repo().join(".git/hooks");
+    for name in ["pre-commit", "commit-msg", "post-commit"] {
+        crate::cleanup_hooks::hook(&world, &hooks, name, "exit 1");
+    }
+    world
+        .flux(["cleanup", "--discard", "--discard-branch", "-y", &id])
+        .run()
+        .success();
+    assert!(!world.tools().join("hooks.log").exists());
+    commit(&world, &archived(&id, "snapshot"));
+}
+
+#[test]
+fn nothing_uncommitted_makes_no_snapshot() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write(world.worktree(&id).join(".env"), "ignored\n");
+    world.flux(["cleanup", &id]).run().success();
+    let snapshot = world.snapshot();
+    assert!(snapshot.has(&format!("ref {}", archived(&id, "tip"))));
+    assert!(!snapshot.has(&format!("ref {}", archived(&id, "snapshot"))));
+}
+
+/// Starts `fix`, commits and leaves a loose file with this text in it, and ends its agent.
+fn fix(world: &World, text: &str) -> PathBuf {
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix login"]).ok();
+    let agent = world.agent("fix");
+    agent.tell("exit 0");
+    let exit = world.repo().join(".git/flux/run/fix/exit");
+    wait_until("the agent's exit to be on record", || exit.exists());
+    // Its records would be taken for the next one's.
+    fs::remove_dir_all(world.tools().join("agent/fix")).unwrap();
+    let worktree = world.worktree("fix");
+    world.commit_in(&worktree, &format!("{text}.txt"), text);
+    world.write(worktree.join(".env"), text);
+    worktree
+}
+
+/// Asserts that what the archive and the trash have under this name is of one and the same task.
+#[track_caller]
+fn assert_together(world: &World, name: &str, text: &str) {
+    let shown = world.git(["show", &format!("{}:{text}.txt", archived(name, "tip"))]);
+    assert_eq!(shown, text);
+    assert_eq!(world.read(trash(world, name).join(".env")), text);
+}
+
+const DROP: [&str; 4] = ["cleanup", "fix", "--discard-branch", "--discard"];
+
+#[test]
+fn an_id_that_is_used_twice_has_one_name_in_trash_and_archive() {
+    let world = World::new();
+    // The first has nothing in the trash: its worktree was removed by hand.
+    let worktree = fix(&world, "one");
+    fs::remove_dir_all(&worktree).unwrap();
+    world.git(["worktree", "prune"]);
+    let output = world.flux(DROP).run();
+    output.success().has_not("its worktree is kept");
+    fix(&world, "two");
+    world.flux(DROP).run().success();
+    assert_together(&world, "fix.1", "two");
+    assert!(!trash(&world, "fix").exists());
+    // Emptying either does not mix them up.
+    fs::remove_dir_all(world.repo().join(".git/flux/trash/fix.1")).unwrap();
+    fix(&world, "three");
+    world.flux(DROP).run().success();
+    assert_together(&world, "fix.2", "three");
+    world.git(["update-ref", "-d", &archived("fix.2", "tip")]);
+    world.git(["update-ref", "-d", &archived("fix.2", "base")]);
+    world.git(["update-ref", "-d", &archived("fix.2", "task")]);
+    fix(&world, "four");
+    world.flux(DROP).run().success();
+    assert_together(&world, "fix.3", "four");
+}
+
+#[test]
+fn a_worktree_that_was_deleted_is_not_said_to_be_kept() {
+    let world = World::new();
+    let id = done_task(&world);
+    fs::remove_dir_all(world.worktree(&id)).unwrap();
+    let output = world.flux(["cleanup", "--discard", &id]).run();
+    output.success().has_not("is kept in");
+    assert!(!trash(&world, &id).exists());
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_base_ref_that_is_missing_or_moved_stops_no_removal() {
+    let cases: [fn(&World, &str); 2] = [
+        |world, base| drop(world.git(["update-ref", "-d", base])),
+        |world, base| {
+            let other = world.commit_in(world.repo(), "README.md", "moved\n");
+            world.git(["update-ref", base, &other]);
+        },
+    ];
+    for change in cases {
+        let world = World::new();
+        let id = done_task(&world);
+        change(&world, &format!("refs/flux/base/{id}"));
+        world.flux(["cleanup", &id]).run().success();
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+        let list = world.flux(["list"]).run();
+        list.success().stderr_has("no tasks");
+    }
+}

@@ -1,0 +1,252 @@
+//! What changes while a cleanup waits, for an answer, a hook, an agent or another cleanup: it is looked at again.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::cleanup_agent::task_with_last_words;
+use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::*;
+
+const REMOVE: &str = "and remove";
+
+/// Has the user's own worktree on another branch while the hooks of the merge run.
+fn switch_in_hook(world: &World) {
+    let switch = format!("git -C '{}' switch -q -c hotfix", world.repo().display());
+    once_in_hook(world, "commit-msg", "true", &switch);
+}
+
+/// Asserts that the work of a task with this tip went to `main` alone, though `hotfix` is checked out.
+#[track_caller]
+fn assert_only_main_moved(world: &World, main: &str, tip: &str) {
+    assert_merge_of(world, main, tip);
+    assert_eq!(commit(world, "hotfix"), main);
+    assert_eq!(world.git(["symbolic-ref", "HEAD"]), "refs/heads/hotfix");
+    assert_eq!(world.git(["status", "--porcelain"]), "");
+    assert!(!world.repo().join("agent.txt").exists());
+}
+
+#[test]
+fn another_branch_in_the_targets_worktree_while_the_question_is_open() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    for answer in ["n", "y"] {
+        let terminal = world.terminal(150, 40);
+        world.git(["switch", "-q", "main"]);
+        terminal.command(&format!("git flux cleanup {id}"));
+        terminal.wait_for_screen(REMOVE);
+        world.git(["switch", "-q", "-C", "hotfix"]);
+        let before = world.snapshot();
+        terminal.keys(["y"]);
+        // What was agreed to was another thing.
+        terminal.wait_for_screen("into 'main' (you are on 'hotfix')");
+        world.assert_unchanged(&before);
+        terminal.keys([answer]);
+        if answer == "n" {
+            assert_eq!(terminal.exit_code(), 130);
+            world.assert_unchanged(&before);
+        } else {
+            assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+        }
+    }
+    assert_only_main_moved(&world, &main, &tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn another_branch_in_the_targets_worktree_while_a_hook_runs() {
+    let world = World::new();
+    let id = done_task(&world);
+    switch_in_hook(&world);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output.code(2).stderr_has("you are on 'hotfix'");
+    assert_hooked(&world);
+    world.git(["switch", "-q", "main"]);
+    world.git(["branch", "-q", "-d", "hotfix"]);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn another_branch_in_the_targets_worktree_where_the_target_was_named() {
+    let world = World::new();
+    let id = done_task(&world);
+    switch_in_hook(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    world
+        .flux(["cleanup", "--into", "main", &id])
+        .run()
+        .success();
+    assert_hooked(&world);
+    assert_only_main_moved(&world, &main, &tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn another_branch_in_the_targets_worktree_while_the_agent_is_stopped() {
+    let world = World::new();
+    let id = task_with_last_words(&world, "git -C ../myapp switch -q -c hotfix");
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    world
+        .flux(["cleanup", "-y", "--into", "main", &id])
+        .run()
+        .success();
+    assert_only_main_moved(&world, &main, &tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_task_is_removed_only_when_its_target_has_the_merge() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    // Between the last look and the merge itself, which git makes in whatever is checked out.
+    let script = format!(
+        "#!/bin/sh\nset -e\ncase \" $* \" in *' merge --quiet --ff-only '*) '{git}' -C '{repo}' switch -q -c hotfix ;; esac\n\
+         exec '{git}' \"$@\"\n",
+        git = require("git").display(),
+        repo = world.repo().display(),
+    );
+    world.install("git", &script);
+    world
+        .flux(["cleanup", "--into", "main", &id])
+        .run()
+        .success();
+    world.uninstall("git");
+    assert_eq!(world.git(["symbolic-ref", "HEAD"]), "refs/heads/hotfix");
+    assert_merge_of(&world, &main, &tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_commit_on_a_detached_head_while_a_hook_runs() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    let detach = format!(
+        "cd '{}'; git checkout -q --detach; git commit -q --allow-empty -m Detached",
+        worktree.display()
+    );
+    once_in_hook(&world, "commit-msg", "true", &detach);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("does not have 'feature/{id}' checked out"));
+    assert_hooked(&world);
+    let subject = world.git_in(&worktree, ["log", "-1", "--format=%s"]);
+    assert_eq!(subject, "Detached");
+    world.git_in(&worktree, ["switch", "-q", &format!("feature/{id}")]);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_commit_on_a_detached_head_while_the_question_is_open() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux cleanup {id}"));
+    terminal.wait_for_screen(REMOVE);
+    world.git_in(&worktree, ["checkout", "-q", "--detach"]);
+    let work = world.commit_in(&worktree, "detached.txt", "detached\n");
+    let before = world.snapshot();
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+    terminal.wait_for_screen(&format!("does not have 'feature/{id}' checked out"));
+    world.assert_unchanged(&before);
+    assert_eq!(world.git_in(&worktree, ["rev-parse", "HEAD"]), work);
+}
+
+#[test]
+fn an_uncommitted_file_that_appears_while_a_hook_runs() {
+    let world = World::new();
+    let id = done_task(&world);
+    let late = world.worktree(&id).join("late.txt");
+    let write = format!("echo late >'{}'", late.display());
+    once_in_hook(&world, "commit-msg", "true", &write);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has("1 uncommitted file")
+        .stderr_has("--commit");
+    assert_hooked(&world);
+    fs::remove_file(late).unwrap();
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn an_uncommitted_file_that_appears_while_the_question_is_open() {
+    let world = World::new();
+    let id = done_task(&world);
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux cleanup {id}"));
+    terminal.wait_for_screen(REMOVE);
+    world.write(world.worktree(&id).join("late.txt"), "late\n");
+    let before = world.snapshot();
+    terminal.keys(["y"]);
+    let screen = terminal.wait_for_screen("What is to become of them?");
+    assert!(screen.contains("?? late.txt"), "{screen}");
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_cleanup_that_waited_for_another_says_that_the_task_is_gone() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (first, second) = (world.terminal(150, 40), world.terminal(150, 40));
+    first.command(&format!("git flux cleanup {id}"));
+    first.wait_for_screen(REMOVE);
+    second.command(&format!("git flux cleanup -y {id}"));
+    second.wait_for_screen("waiting for another git flux");
+    first.keys(["y"]);
+    assert_eq!(first.exit_code(), 0);
+    assert_eq!(second.exit_code(), 1);
+    let screen = second.screen();
+    assert!(
+        screen.contains(&format!("there is no task '{id}'")) && !screen.contains("repair"),
+        "{screen}"
+    );
+    // Not even its lock is left.
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_cleanup_that_waited_for_another_sees_what_that_one_left() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (first, second) = (world.terminal(150, 40), world.terminal(150, 40));
+    first.command(&format!("git flux cleanup {id}"));
+    first.wait_for_screen(REMOVE);
+    second.command(&format!("git flux cleanup {id}"));
+    second.wait_for_screen("waiting for another git flux");
+    world.commit_in(world.worktree(&id), "more.txt", "more\n");
+    first.keys(["n"]);
+    assert_eq!(first.exit_code(), 130);
+    second.wait_for_screen("Merge 2 commits");
+    second.keys(["y"]);
+    assert_eq!(second.exit_code(), 0);
+    assert_eq!(world.read("more.txt"), "more\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn no_session_is_opened_for_a_task_that_was_removed_while_attach_asked() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.kill_tmux();
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux attach {id}"));
+    terminal.wait_for_screen("Open a new session in its worktree?");
+    world.flux(["cleanup", &id]).run().success();
+    let before = world.snapshot();
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+    terminal.wait_for_screen(&format!("there is no task '{id}'"));
+    world.assert_unchanged(&before);
+    assert_eq!(world.try_tmux(["list-sessions"]), None);
+    assert_removed(&world, &id);
+}
