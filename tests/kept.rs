@@ -48,18 +48,10 @@ fn fresh(world: &World, id: &str) -> PathBuf {
     dir
 }
 
-/// Follows README: the whole of a removed task, in a worktree beside the others.
+/// Brings a removed task back, and says where.
 fn restored(world: &World, id: &str) -> PathBuf {
-    let readme = include_str!("../README.md");
-    let recipe = readme.split("as they were:\n\n```sh\n").nth(1).unwrap();
-    let recipe = recipe.split("```").next().unwrap();
-    let done = world
-        .command("sh")
-        .current_dir(world.repo())
-        .args(["-ec", &format!("id={id}\n{recipe}")])
-        .output();
-    assert!(done.unwrap().status.success());
-    world.root().join(format!("restored-{id}"))
+    world.flux(["restore", id]).run().success();
+    world.worktree(id)
 }
 
 #[test]

@@ -354,22 +354,20 @@ fn ensure_movable(plan: &Plan, discard: bool) -> Result<()> {
     if !plan.abroad {
         return Ok(());
     }
-    let mut left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
+    let left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
     // git status does not look at files that are assumed to be unchanged.
-    if left == 0
-        && plan.uncommitted.is_empty()
-        && !worktree::is_untouched(&plan.task.worktree, &plan.tip)?
-    {
-        left = 1;
+    let looks_clean = left + plan.uncommitted.len() == 0;
+    if looks_clean && worktree::is_untouched(&plan.task.worktree, &plan.tip)? {
+        return Ok(());
     }
-    if left == 0 {
+    if left == 0 && !looks_clean {
         return Ok(());
     }
     let (id, path) = (&plan.task.id, &plan.task.worktree);
     Err(Failure::new(format!(
         "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
         shown(path),
-        count(left, "file")
+        count(left.max(1), "file")
     ))
     .hint(format!(
         "look at them, then remove them: git -C {} clean -dx --dry-run",
