@@ -9,6 +9,7 @@ mod world;
 
 mod abroad;
 mod attach;
+mod busy;
 mod cases;
 mod cases_reading;
 mod cases_refusal;

@@ -1,0 +1,198 @@
+//! What still runs for a task, though its agent has ended, its launcher was killed or its worktree is gone: it is not
+//! stopped without consent.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::launcher::Started;
+use crate::world::*;
+
+const STOP: &str = "is still running. Stop it?";
+
+/// The pane a task runs in.
+fn pane_of(world: &World, id: &str) -> String {
+    let status = world.flux(["status", "--json", id]).run().json();
+    status["target"]["pane"].as_str().unwrap().to_owned()
+}
+
+/// Waits until this program has the terminal of a pane.
+fn wait_in_front(world: &World, pane: &str, program: &str) {
+    wait_until(&format!("{program} in the pane"), || {
+        let asked = [
+            "display-message",
+            "-p",
+            "-t",
+            pane,
+            "#{pane_current_command}",
+        ];
+        world.try_tmux(asked).as_deref() == Some(program)
+    });
+}
+
+/// A task whose agent has ended, and in whose pane the user has started a program.
+fn busy_task(world: &World) -> String {
+    let id = done_task(world);
+    let pane = pane_of(world, &id);
+    wait_in_front(world, &pane, "sh");
+    let up = world.tools().join("up");
+    let line = format!("sh -c ': >\"$1\"; cat' sh '{}'", up.display());
+    world.tmux(["send-keys", "-t", &pane, "-l", "--", &line]);
+    world.tmux(["send-keys", "-t", &pane, "Enter"]);
+    wait_until("the program in the pane to be up", || up.exists());
+    id
+}
+
+#[test]
+fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
+    let world = World::new();
+    let id = busy_task(&world);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("a program in the pane of '{id}' (process "))
+        .stderr_has("is still running")
+        .stderr_has("--yes");
+    world.assert_unchanged(&before);
+    let output = world.flux(["cleanup", "--dry-run", &id]).run();
+    output.success().stdout_has("would stop a program");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_program_in_the_tasks_pane_is_asked_about() {
+    let world = World::new();
+    let id = busy_task(&world);
+    let before = world.snapshot();
+    for answer in ["n", "Enter", "C-c"] {
+        let terminal = world.terminal(150, 40);
+        terminal.command(&format!("git flux cleanup {id}"));
+        terminal.wait_for_screen("and remove");
+        terminal.keys(["y"]);
+        terminal.wait_for_screen(STOP);
+        world.assert_unchanged(&before);
+        terminal.keys([answer]);
+        assert_eq!(terminal.exit_code(), 130);
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.kill_tmux();
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux attach {id}"));
+    terminal.wait_for_screen("Open a new session in its worktree?");
+    terminal.keys(["y"]);
+    let session = format!("=flux-myapp-{id}:");
+    wait_in_front(&world, &session, "sh");
+    terminal.type_line("cat");
+    wait_in_front(&world, &session, "cat");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output.code(1).stderr_has("is still running");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn an_agent_that_outlives_its_launcher_is_not_taken_for_ended() {
+    let world = World::new();
+    let deaf = world.root().join("deaf");
+    let task = Started::new(
+        &world,
+        "sh trap '' HUP INT QUIT TERM; echo >../deaf; sleep 100000",
+    );
+    wait_until("the agent to be deaf", || deaf.exists());
+    world
+        .command("kill")
+        .args(["-9", &task.launcher.to_string()])
+        .status()
+        .unwrap();
+    wait_until("the pane to close", || {
+        world.try_tmux(["list-panes", "-a"]).is_none()
+    });
+    assert!(task.agent.is_alive());
+    let before = world.snapshot();
+    for args in [
+        &["cleanup", &*task.id][..],
+        &["cleanup", "-y", "--discard", &task.id],
+    ] {
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stderr_has(&format!("still alive (process {})", task.agent.pid()))
+            .stderr_has(&format!("hint: kill {}", task.agent.pid()));
+        world.assert_unchanged(&before);
+        assert!(task.agent.is_alive());
+    }
+    task.agent.kill("KILL");
+    task.agent.wait_gone();
+    world.flux(["cleanup", &task.id]).run().success();
+    assert_removed(&world, &task.id);
+}
+
+#[test]
+fn a_running_agent_whose_worktree_is_gone_is_not_stopped_without_consent() {
+    for registered in [true, false] {
+        let world = World::new();
+        let id = working_task(&world);
+        fs::remove_dir_all(world.worktree(&id)).unwrap();
+        if !registered {
+            world.git(["worktree", "prune"]);
+        }
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "--discard", &id]).run();
+        output
+            .code(1)
+            .stderr_has(&format!("the agent of '{id}' is still running"))
+            .stderr_has("--yes");
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+        world
+            .flux(["cleanup", "-y", "--discard", &id])
+            .run()
+            .success();
+        world.agent(&id).wait_gone();
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    task.keys(["C-z"]);
+    task.wait_for_screen("The agent is stopped");
+    world
+        .command("kill")
+        .args(["-HUP", &task.launcher.to_string()])
+        .status()
+        .unwrap();
+    task.agent.wait_gone();
+    // No shell takes its place.
+    wait_until("the pane to close", || {
+        world.try_tmux(["list-panes", "-a"]).is_none()
+    });
+    assert_eq!(task.end().0, "killed");
+}
+
+#[test]
+fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
+    let world = World::new();
+    let id = working_task(&world);
+    let lock = world.write(".git/index.lock", "");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("another git is at work in the worktree of 'main'")
+        .stderr_has(&format!("rm '{}'", lock.display()));
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    fs::remove_file(lock).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}
