@@ -183,6 +183,43 @@ impl Settings {
         })
     }
 
+    /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
+    ///
+    /// # Errors
+    /// When it is not a number.
+    pub(crate) fn trash_keep(&self) -> Result<usize> {
+        let Some(entry) = self.entry("flux.trashkeep") else {
+            return Ok(3);
+        };
+        entry.value.parse().ok().with_context(|| {
+            Failure::new(format!(
+                "bad value '{}' for 'flux.trashKeep' ({})",
+                entry.value, entry.origin
+            ))
+            .hint("it is a number of worktrees")
+        })
+    }
+
+    /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
+    /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
+    ///
+    /// # Errors
+    /// When git does not take it for a time.
+    pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
+        let default = "--default=90.days.ago";
+        let args = [
+            "config",
+            "--type=expiry-date",
+            default,
+            "--get",
+            "flux.archiveexpire",
+        ];
+        let out = String::from_utf8(Git::reading(dir, args).output()?)?;
+        out.trim_end()
+            .parse()
+            .context("`git config` printed no time")
+    }
+
     /// `core.hooksPath` as it stands.
     pub(crate) fn hooks_path(&self) -> Option<&str> {
         self.value("core.hookspath")

@@ -26,6 +26,7 @@ mod diff;
 mod documents;
 mod errors;
 mod errors_disk;
+mod expire;
 mod kept;
 mod launcher;
 mod launcher_end;

@@ -1,7 +1,9 @@
 //! What a cleanup would do, as a value: computed before anything changes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +12,7 @@ use super::{Flux, Into, ensure_not_elsewhere};
 use crate::agent::launch::{Running, in_front};
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Change, MergePlan, Repo, Worktree, admin, changes, merge, snapshot, worktree};
+use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
@@ -213,14 +216,7 @@ impl Plan {
                 .hint(format!("git flux cleanup {}", self.task.id))
             });
         };
-        let lock = Repo::git_dir(worktree)?.join("index.lock");
-        if fs::exists(&lock).context("could not look for a lock")? {
-            return Err(Failure::new(format!(
-                "another git is at work in the worktree of '{branch}', or was killed there"
-            ))
-            .hint(format!("if none is: rm {}", quoted(&lock)))
-            .into());
-        }
+        ensure_unlocked(branch, worktree)?;
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
         let collides = |change: &&Change| {
             let there = worktree.join(&change.path);
@@ -254,6 +250,24 @@ impl Plan {
         .hint(format!("git flux cleanup {}", self.task.id))
         .into())
     }
+}
+
+/// Waits a moment for another git that writes the index of the target's worktree.
+fn ensure_unlocked(branch: &str, worktree: &Path) -> Result<()> {
+    let lock = Repo::git_dir(worktree)?.join("index.lock");
+    let begun = Instant::now();
+    while fs::exists(&lock).context("could not look for a lock")? {
+        interrupt::check()?;
+        if begun.elapsed() > Duration::from_secs(5) {
+            return Err(Failure::new(format!(
+                "another git is at work in the worktree of '{branch}', or was killed there"
+            ))
+            .hint(format!("if none is: rm {}", quoted(&lock)))
+            .into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 fn fs_exists(task: &Task) -> Result<bool> {

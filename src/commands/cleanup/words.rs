@@ -159,6 +159,10 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             flux.ui.hint(undo);
         }
     }
+    if let Err(error) = flux.expire_in_background() {
+        flux.ui
+            .warning(format_args!("the trash is not emptied: {error:#}"));
+    }
     if flux.repo.current() == Some(task.worktree.as_path()) {
         flux.ui.hint(format_args!(
             "this directory is gone: cd {}",
