@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 
 use crate::agent::{self, Agent};
 use crate::failure::Failure;
-use crate::git::Git;
 use crate::git::command::failed;
 use crate::git::repo::parse_bool;
+use crate::git::{Git, Style};
 use crate::task::Layout;
 
 /// One line of configuration.
@@ -144,6 +144,32 @@ impl Settings {
             .hint("it is one of auto, pane, window, session")
             .into()),
         }
+    }
+
+    /// `flux.merge`: how cleanup merges.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn style(&self) -> Result<Style> {
+        let Some(entry) = self.entry("flux.merge") else {
+            return Ok(Style::default());
+        };
+        let known = |style: &Style| style.name() == entry.value;
+        Style::ALL.into_iter().find(known).with_context(|| {
+            Failure::new(format!(
+                "bad value '{}' for 'flux.merge' ({})",
+                entry.value, entry.origin
+            ))
+            .hint(format!(
+                "it is one of {}",
+                Style::ALL.map(Style::name).join(", ")
+            ))
+        })
+    }
+
+    /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
+    pub(crate) fn into(&self) -> Option<&str> {
+        self.value("flux.into").filter(|branch| !branch.is_empty())
     }
 
     /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.

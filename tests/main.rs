@@ -34,6 +34,8 @@ mod layers;
 mod list;
 mod list_broken;
 mod meanwhile;
+mod merge_hooks;
+mod merge_styles;
 mod parallel;
 mod processes;
 mod readme;
