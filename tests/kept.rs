@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::cleanup::*;
 use crate::world::*;
@@ -257,4 +258,51 @@ fn a_base_ref_that_is_missing_or_moved_stops_no_removal() {
         let list = world.flux(["list"]).run();
         list.success().stderr_has("no tasks");
     }
+}
+
+/// A change that git sees only because the index is as old as the file: same size, same second.
+fn changed_in_the_same_second(world: &World, id: &str) {
+    let worktree = world.worktree(id);
+    world.git(["config", "core.trustCtime", "false"]);
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let date = |path: &Path| {
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(then).unwrap();
+    };
+    let index = world.git_in(&worktree, ["rev-parse", "--git-path", "index"]);
+    date(&worktree.join("agent.txt"));
+    world.git_in(&worktree, ["update-index", "--refresh"]);
+    fs::write(worktree.join("agent.txt"), "two\n").unwrap();
+    date(&worktree.join("agent.txt"));
+    date(&worktree.join(index));
+    let status = world.git_in(&worktree, ["--no-optional-locks", "status", "--porcelain"]);
+    assert_eq!(status, " M agent.txt");
+}
+
+#[test]
+fn what_was_changed_in_the_second_of_a_commit_is_kept() {
+    for whole in [true, false] {
+        let world = World::new();
+        let id = done_task(&world);
+        changed_in_the_same_second(&world, &id);
+        let diff = world.flux(["diff", &id]).run();
+        diff.success().stdout_has("+two");
+        world.flux(["cleanup", "--discard", &id]).run().success();
+        if !whole {
+            fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
+        }
+        let worktree = restored(&world, &id);
+        assert_eq!(world.read(worktree.join("agent.txt")), "two\n");
+        let status = ["--no-optional-locks", "status", "--porcelain"];
+        assert_eq!(world.git_in(&worktree, status), " M agent.txt", "{whole}");
+    }
+}
+
+#[test]
+fn what_was_changed_in_the_second_of_a_commit_is_committed() {
+    let world = World::new();
+    let id = done_task(&world);
+    changed_in_the_same_second(&world, &id);
+    world.flux(["cleanup", "--commit", &id]).run().success();
+    assert_eq!(world.git(["show", "main:agent.txt"]), "two");
 }

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::git::{Git, admin, changes};
 use crate::lifecycle::Flux;
 use crate::store::Store;
+use crate::task::Task;
 use crate::ui::{Ui, shown, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
@@ -41,50 +42,7 @@ impl Diff {
             .hint(format!("git diff {} {}", task.base, word(&task.branch)))
             .into());
         }
-        // Untracked files are in a diff once an index knows of them: an index of our own.
-        let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
-        let index = scratch.path().join("index");
-        let untracked: Vec<_> = changes(&task.worktree, false)?
-            .into_iter()
-            .filter(|change| change.untracked() && !change.is_repository())
-            .collect();
-        // The object that stands for an untracked file goes aside too.
-        let objects = scratch.path().join("objects");
-        fs::create_dir(&objects).context("could not make a temporary directory")?;
-        let known_objects = c_quoted(&flux.repo.common_dir().join("objects"));
-        let aside = |git: Git| {
-            git.env("GIT_INDEX_FILE", &index)
-                .env("GIT_OBJECT_DIRECTORY", &objects)
-                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
-        };
-        let mut git = vec![OsString::from("diff")];
-        let known = admin::index(flux.repo.common_dir(), &task.worktree)?;
-        if !untracked.is_empty() {
-            fs::copy(&known, &index)
-                .with_context(|| format!("could not read '{}'", known.display()))?;
-            let mut paths = Vec::new();
-            for change in &untracked {
-                paths.extend_from_slice(change.path.as_os_str().as_bytes());
-                paths.push(0);
-            }
-            let add = [
-                "--literal-pathspecs",
-                "add",
-                "--intent-to-add",
-                "--pathspec-from-file=-",
-                "--pathspec-file-nul",
-            ];
-            aside(Git::new(&task.worktree, add)).input(paths).run()?;
-        }
-        git.push(task.base.clone().into());
-        git.extend(self.args);
-        let diff = Git::reading(&task.worktree, git);
-        let diff = if untracked.is_empty() {
-            diff
-        } else {
-            aside(diff)
-        };
-        match diff.in_foreground()? {
+        match show(&flux, task, &task.base, self.args)? {
             0 => Ok(()),
             // --exit-code, or a wrong option: git has said what it had to say.
             code => Err(Failure::new(String::new())
@@ -92,6 +50,52 @@ impl Diff {
                 .into()),
         }
     }
+}
+
+/// Shows what the worktree of a task has that the commit `since` has not, untracked
+/// files included, through git's pager; returns git's exit code.
+///
+/// # Errors
+/// When git fails.
+pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -> Result<i32> {
+    // Untracked files are in a diff once an index knows of them: an index of our own.
+    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
+    let index = scratch.path().join("index");
+    let untracked: Vec<_> = changes(&task.worktree, false)?
+        .into_iter()
+        .filter(|change| change.untracked() && !change.is_repository())
+        .collect();
+    let mut git = vec![OsString::from("diff"), since.into()];
+    git.extend(args);
+    let diff = Git::reading(&task.worktree, git);
+    if untracked.is_empty() {
+        return diff.in_foreground();
+    }
+    // The object that stands for an untracked file goes aside too.
+    let objects = scratch.path().join("objects");
+    fs::create_dir(&objects).context("could not make a temporary directory")?;
+    let known_objects = c_quoted(&flux.repo.common_dir().join("objects"));
+    let aside = |git: Git| {
+        git.env("GIT_INDEX_FILE", &index)
+            .env("GIT_OBJECT_DIRECTORY", &objects)
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
+    };
+    let known = admin::index(flux.repo.common_dir(), &task.worktree)?;
+    admin::copy(&known, &index).with_context(|| format!("could not read '{}'", known.display()))?;
+    let mut paths = Vec::new();
+    for change in &untracked {
+        paths.extend_from_slice(change.path.as_os_str().as_bytes());
+        paths.push(0);
+    }
+    let add = [
+        "--literal-pathspecs",
+        "add",
+        "--intent-to-add",
+        "--pathspec-from-file=-",
+        "--pathspec-file-nul",
+    ];
+    aside(Git::new(&task.worktree, add)).input(paths).run()?;
+    aside(diff).in_foreground()
 }
 
 /// A path as git reads it from a list that is separated by colons.

@@ -30,6 +30,21 @@ pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin.join("index"))
 }
 
+/// Copies an index with its time. git compares that with the times of files, in whole
+/// seconds, to know which of them it must look into: with a later one it would miss
+/// what was changed in the second in which the index was written.
+///
+/// # Errors
+/// When it cannot be copied.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let time = fs::metadata(from)?.modified()?;
+    fs::copy(from, to)?;
+    fs::File::options()
+        .append(true)
+        .open(to)?
+        .set_modified(time)
+}
+
 /// Whether the directory at `path` is this repository's worktree: git keeps it
 /// under that path, and it says so itself. A copied repository names the worktrees
 /// of the original, and what stands at the path may be somebody's clone by now.

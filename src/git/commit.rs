@@ -58,7 +58,7 @@ pub(crate) fn commit_all(
 ) -> Result<()> {
     let index = admin::index(repo.common_dir(), dir)?;
     let before = index.with_file_name("index.before-flux");
-    fs::copy(&index, &before).context("could not keep the index")?;
+    admin::copy(&index, &before).context("could not keep the index")?;
     let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
     let verify = if verify { "--verify" } else { "--no-verify" };
     let commit = ["commit", "--quiet", verify, "-m", message];

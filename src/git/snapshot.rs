@@ -106,7 +106,7 @@ struct Scratch {
 impl Scratch {
     fn of(common_dir: &Path, path: &Path) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
-        fs::copy(admin::index(common_dir, path)?, dir.path().join("index"))
+        admin::copy(&admin::index(common_dir, path)?, &dir.path().join("index"))
             .context("could not read the index")?;
         let path = path.to_owned();
         Ok(Self { dir, path })

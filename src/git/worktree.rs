@@ -286,7 +286,7 @@ const KEPT: [(&str, &str); 3] = [
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn keep(admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        match fs::copy(admin.join(file), trash.join(name)) {
+        match admin::copy(&admin.join(file), &trash.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("could not keep the {name}"));
             }
@@ -324,7 +324,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         if fs::exists(&kept).with_context(what)? {
             let place = admin.join(file);
             fs::create_dir_all(place.parent().with_context(what)?).with_context(what)?;
-            fs::copy(kept, place).with_context(what)?;
+            admin::copy(&kept, &place).with_context(what)?;
         }
     }
     // It names the entry that git has made for it now.

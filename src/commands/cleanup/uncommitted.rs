@@ -1,8 +1,10 @@
 //! What becomes of uncommitted changes.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use indicatif::HumanBytes;
 
 use super::Cleanup;
+use crate::commands::diff::show;
 use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::git::worktree;
@@ -25,7 +27,11 @@ impl Cleanup {
             return self.unseen(flux, plan);
         }
         ensure_movable(plan, self.discard)?;
-        if plan.uncommitted.is_empty() || self.discard {
+        if plan.uncommitted.is_empty() {
+            return Ok(Uncommitted::Leave);
+        }
+        if self.discard {
+            ensure_small(flux, plan)?;
             return Ok(Uncommitted::Leave);
         }
         let id = &plan.task.id;
@@ -39,30 +45,14 @@ impl Cleanup {
                     .hint(format!("git flux cleanup {id} --discard"))
                     .into());
             }
-            None => {
-                flux.ui.status(format_args!("'{id}' has {files}:"));
-                for change in &plan.uncommitted {
-                    let code = String::from_utf8_lossy(&change.code).replace('.', " ");
-                    flux.ui
-                        .status(format_args!("  {code} {}", shown(&change.path)));
+            None => match ask(flux, plan, &files, &offered)? {
+                Some(message) => message,
+                None => {
+                    ensure_movable(plan, true)?;
+                    ensure_small(flux, plan)?;
+                    return Ok(Uncommitted::Leave);
                 }
-                let choices = [
-                    "commit them all",
-                    "discard them (they are kept in the trash)",
-                    "abort",
-                ];
-                match flux
-                    .ui
-                    .select("What is to become of them?", &choices.map(str::to_owned))?
-                {
-                    0 => flux.ui.input("Message", &offered)?,
-                    1 => {
-                        ensure_movable(plan, true)?;
-                        return Ok(Uncommitted::Leave);
-                    }
-                    _ => return Err(Failure::declined("nothing was changed").into()),
-                }
-            }
+            },
         };
         if let Some(nested) = plan
             .uncommitted
@@ -76,6 +66,7 @@ impl Cleanup {
             .hint(format!("move it, or: git flux cleanup {id} --discard"))
             .into());
         }
+        ensure_small(flux, plan)?;
         Ok(Uncommitted::Commit(if message.trim().is_empty() {
             offered
         } else {
@@ -106,6 +97,72 @@ impl Cleanup {
             Err(Failure::declined("nothing was changed").into())
         }
     }
+}
+
+/// Shows the files and asks what becomes of them: the message to commit them with,
+/// or none to discard them.
+fn ask(flux: &Flux, plan: &Plan, files: &str, offered: &str) -> Result<Option<String>> {
+    flux.ui
+        .status(format_args!("'{}' has {files}:", plan.task.id));
+    for change in &plan.uncommitted {
+        let code = String::from_utf8_lossy(&change.code).replace('.', " ");
+        flux.ui
+            .status(format_args!("  {code} {}", shown(&change.path)));
+    }
+    let choices = [
+        "commit them all",
+        "discard them (they are kept in the archive)",
+        "show the diff",
+        "abort",
+    ]
+    .map(str::to_owned);
+    loop {
+        match flux.ui.select("What is to become of them?", &choices)? {
+            0 => return flux.ui.input("Message", offered).map(Some),
+            1 => return Ok(None),
+            2 => {
+                show(flux, &plan.task, &plan.tip, Vec::new())?;
+            }
+            _ => return Err(Failure::declined("nothing was changed").into()),
+        }
+    }
+}
+
+/// The size from which on a single untracked file is asked about: it goes into the
+/// repository, and does not leave it soon.
+const LARGE: u64 = 100 << 20;
+
+/// Asks about large untracked files.
+fn ensure_small(flux: &Flux, plan: &Plan) -> Result<()> {
+    for change in plan.uncommitted.iter().filter(|change| change.untracked()) {
+        let path = plan.task.worktree.join(&change.path);
+        let metadata = path
+            .symlink_metadata()
+            .with_context(|| format!("could not look at '{}'", path.display()))?;
+        if !metadata.is_file() || metadata.len() <= LARGE {
+            continue;
+        }
+        let what = format!(
+            "'{}' has {}",
+            shown(&change.path),
+            HumanBytes(metadata.len())
+        );
+        if !flux.ui.can_ask() {
+            return Err(
+                Failure::new(format!("{what}, which would go into the repository"))
+                    .hint(format!(
+                        "move it or ignore it, then: git flux cleanup {}",
+                        plan.task.id
+                    ))
+                    .into(),
+            );
+        }
+        let question = format!("{what}. Put it into the repository?");
+        if !flux.ui.confirm(question, false)? {
+            return Err(Failure::declined("nothing was changed").into());
+        }
+    }
+    Ok(())
 }
 
 /// What is on another file system cannot be moved to the trash: there must
