@@ -1,5 +1,6 @@
 //! `git flux cleanup`
 
+mod bulk;
 mod style;
 mod uncommitted;
 mod words;
@@ -28,11 +29,17 @@ use crate::task::{Phase, TaskId};
 use crate::ui::{Ui, shown, word};
 
 /// Merge a task back and remove its worktree, branch and session
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Cleanup {
-    /// The task: its id, or the beginning of it
-    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
-    task: Option<String>,
+    /// The tasks: each its id, or the beginning of it
+    #[arg(value_name = "TASK", add = ArgValueCandidates::new(candidates::tasks))]
+    tasks: Vec<String>,
+    /// Remove all tasks
+    #[arg(long, conflicts_with_all = ["tasks", "merged"])]
+    all: bool,
+    /// Remove all tasks whose commits are merged already
+    #[arg(long, conflicts_with = "tasks")]
+    merged: bool,
     /// Merge into this branch instead of the one the task started from
     #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch")]
     into: Option<String>,
@@ -65,36 +72,49 @@ impl Cleanup {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
-        let id = choose(&flux, &store, self.task.as_deref(), "cleanup")?
-            .id
-            .clone();
+        if let Some(tasks) = self.several(&flux, &store)? {
+            return self.bulk(&flux, tasks);
+        }
+        let name = self.tasks.first().map(String::as_str);
+        let id = choose(&flux, &store, name, "cleanup")?.id.clone();
         if self.dry_run {
-            let plan = self.plan(&flux, &store, &id)?;
-            plan.ensure_mergeable()?;
-            ensure_movable(&plan, self.discard)?;
-            let outlook = match &self.commit {
-                Some(_) if !plan.uncommitted.is_empty() => plan.once_committed(&flux)?,
-                _ => plan,
-            };
-            outlook.ensure_mergeable()?;
-            outlook.ensure_free(&flux)?;
+            let outlook = self.outlook(&flux, &store, &id)?;
             return words::describe(&flux, &outlook, self.discard, self.commit.is_some());
         }
-        let free = Lock::attempt(&flux.run_dir(&id).lock())?;
+        self.one(&flux, store, &id, false)
+    }
+
+    /// What removing a task would come to.
+    fn outlook(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
+        let plan = self.plan(flux, store, id)?;
+        plan.ensure_mergeable()?;
+        ensure_movable(&plan, self.discard)?;
+        let outlook = match &self.commit {
+            Some(_) if !plan.uncommitted.is_empty() => plan.once_committed(flux)?,
+            _ => plan,
+        };
+        outlook.ensure_mergeable()?;
+        outlook.ensure_free(flux)?;
+        Ok(outlook)
+    }
+
+    /// Removes one task; `agreed` says that the merge was agreed to before.
+    fn one(&self, flux: &Flux, store: Store, id: &TaskId, agreed: bool) -> Result<()> {
+        let free = Lock::attempt(&flux.run_dir(id).lock())?;
         let (lock, store) = match free {
             Some(lock) => (lock, store),
             // Whoever held it has changed what was seen before.
             None => (
-                flux.lock_task(&id)?,
+                flux.lock_task(id)?,
                 Store::load(&flux.repo, &flux.settings)?,
             ),
         };
-        let done = self.under_lock(&flux, store, &id, &lock);
-        if done.is_err() && !flux.repo.run_dir(&id).join("running").exists() {
+        let done = self.under_lock(flux, store, id, &lock, agreed);
+        if done.is_err() && !flux.repo.run_dir(id).join("running").exists() {
             // Locking a task that was gone by then made its directory anew.
             let store = Store::load(&flux.repo, &flux.settings)?;
-            if store.tasks.iter().all(|stored| stored.id != id) {
-                flux.run_dir(&id).remove()?;
+            if store.tasks.iter().all(|stored| stored.id != *id) {
+                flux.run_dir(id).remove()?;
             }
         }
         done
@@ -113,9 +133,15 @@ impl Cleanup {
     }
 
     /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
-    fn under_lock(&self, flux: &Flux, mut store: Store, id: &TaskId, lock: &Lock) -> Result<()> {
+    fn under_lock(
+        &self,
+        flux: &Flux,
+        mut store: Store,
+        id: &TaskId,
+        lock: &Lock,
+        mut agreed: bool,
+    ) -> Result<()> {
         let verify = !self.no_verify;
-        let mut agreed = false;
         let mut attempts = 0..ATTEMPTS;
         // Held from the first merge that came too late, so that the next one does not.
         let mut queue = None;

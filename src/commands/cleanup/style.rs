@@ -7,7 +7,7 @@ use crate::git::Style;
 use crate::settings::Settings;
 
 /// One of these, or none.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[group(multiple = false, conflicts_with = "discard_branch")]
 pub(super) struct Styles {
     /// Make a merge commit (the default, unless flux.merge says otherwise)

@@ -13,42 +13,52 @@ use crate::ui::{quoted, shown};
 
 /// What `--dry-run` says.
 pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
-    let say = |line: String| flux.ui.data(sanitize::line(&line));
+    for deed in intent(plan, discard, commit) {
+        flux.ui.data(sanitize::line(&format!("would {deed}")))?;
+    }
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+/// What would be done, step by step.
+pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
+    let mut deeds = Vec::new();
     let files = count(plan.uncommitted.len(), "uncommitted file");
     match (plan.uncommitted.is_empty(), discard, commit) {
         (true, ..) => {}
-        (_, true, _) => say(format!("would leave {files} in the trash"))?,
-        (_, _, true) => say(format!("would commit {files}"))?,
-        _ => say(format!("would ask about {files}"))?,
+        (_, true, _) => deeds.push(format!("leave {files} in the trash")),
+        (_, _, true) => deeds.push(format!("commit {files}")),
+        _ => deeds.push(format!("ask about {files}")),
     }
     if plan.must_stop() {
-        say(format!("would stop {}", plan.stopped()))?;
+        deeds.push(format!("stop {}", plan.stopped()));
     }
-    match &plan.into {
-        None => say(format!(
-            "would drop '{}' without merging it",
-            plan.task.branch
-        ))?,
-        Some(into) => say(match nothing(plan, into) {
-            Some(why) => format!("would merge nothing: {why}"),
+    deeds.push(match &plan.into {
+        None => format!("drop '{}' without merging it", plan.task.branch),
+        Some(into) => match nothing(plan, into) {
+            Some(why) => format!("merge nothing: {why}"),
             None => {
                 let [verb, _, to] = verbs(into.style);
                 let commits = count(plan.commits(), "commit");
-                format!("would {verb} {commits} {to} '{}'", into.branch)
+                format!("{verb} {commits} {to} '{}'", into.branch)
             }
-        })?,
-    }
-    say(format!(
-        "would remove the worktree '{}', the branch '{}' and the {}",
+        },
+    });
+    deeds.push(format!(
+        "remove the worktree '{}', the branch '{}' and the {}",
         shown(&plan.task.worktree),
         plan.task.branch,
         plan.task
             .target
             .as_ref()
             .map_or("record", |target| target.kind.name())
-    ))?;
-    flux.ui.status("Nothing was done.");
-    Ok(())
+    ));
+    deeds
+}
+
+/// Whether a task has no commits of its own.
+pub(super) fn nothing_yet(plan: &Plan) -> bool {
+    plan.tip == plan.task.base
 }
 
 /// What is asked before a task is removed.
@@ -124,7 +134,7 @@ fn nothing(plan: &Plan, into: &Into) -> Option<String> {
         return None;
     };
     Some(match how {
-        Integrated::Ancestor if plan.tip == plan.task.base => {
+        Integrated::Ancestor if nothing_yet(plan) => {
             format!("'{branch}' has no commits of its own")
         }
         Integrated::Ancestor => format!("'{target}' has everything of '{branch}' already"),

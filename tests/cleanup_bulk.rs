@@ -1,0 +1,158 @@
+//! Several tasks removed at once: one plan, one question, each task on its own.
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Tasks whose agents have committed and ended.
+fn done(world: &World, names: &[&str]) {
+    for name in names {
+        world.behaviour("exit 0");
+        // An agent that ends at once is no success.
+        world
+            .flux(["run", "-q", "--name", name, "Fix"])
+            .run()
+            .code(1);
+        world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
+    }
+}
+
+fn tasks(world: &World) -> Vec<String> {
+    let refs = world.git([
+        "for-each-ref",
+        "--format=%(refname:lstrip=3)",
+        "refs/flux/tasks",
+    ]);
+    refs.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn tasks_that_are_named_are_removed_and_no_others() {
+    let world = World::new();
+    done(&world, &["one", "two", "three"]);
+    let output = world.flux(["cleanup", "three", "one", "one"]).run();
+    output
+        .success()
+        .stderr_has("one    merge 1 commit into 'main'");
+    assert_eq!(tasks(&world), ["two"]);
+    for name in ["one", "three"] {
+        assert_eq!(world.git(["show", &format!("main:{name}.txt")]), "work");
+        assert_removed(&world, name);
+    }
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "two", "nosuch"]).run();
+    output.code(1).stderr_has("there is no task 'nosuch'");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
+    let world = World::new();
+    done(&world, &["clash", "dirty", "fine"]);
+    world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
+    world.commit_in(world.repo(), "clash.txt", "main's\n");
+    let state = |name: &str| {
+        let worktree = world.worktree(name);
+        let status = ["status", "--porcelain=v2", "--branch"];
+        world.git_in(worktree, status)
+    };
+    let before = (state("clash"), state("dirty"));
+    let output = world.flux(["cleanup", "--all"]).run();
+    output
+        .code(3)
+        .stderr_has("conflict in 'clash.txt'")
+        .stderr_has("'dirty' has 1 uncommitted file")
+        .stderr_has("error: 2 of 3 tasks were not removed");
+    assert_eq!(tasks(&world), ["clash", "dirty"]);
+    assert_eq!((state("clash"), state("dirty")), before);
+    assert_removed(&world, "fine");
+    world
+        .flux(["cleanup", "--discard", "dirty", "clash"])
+        .run()
+        .code(3);
+    assert_eq!(tasks(&world), ["clash"]);
+    world
+        .flux(["cleanup", "--all", "--discard-branch"])
+        .run()
+        .success();
+    assert!(tasks(&world).is_empty());
+    world
+        .flux(["cleanup", "--all"])
+        .run()
+        .success()
+        .stderr_has("no task to remove");
+}
+
+#[test]
+fn merged_means_that_there_was_something_to_merge() {
+    let world = World::new();
+    done(&world, &["fresh", "merged", "open", "squashed"]);
+    world.git_in(world.worktree("fresh"), ["reset", "-q", "--hard", "HEAD~"]);
+    world.git(["merge", "-q", "--no-edit", "feature/merged"]);
+    world.git(["merge", "-q", "--squash", "feature/squashed"]);
+    world.git(["commit", "-q", "-m", "Squashed"]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--merged", "--dry-run"]).run();
+    output
+        .success()
+        .stdout_has("merged ")
+        .stdout_has("squashed ");
+    for name in ["fresh", "open"] {
+        assert!(!output.stdout.contains(name), "{output}");
+    }
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", "--merged"]).run().success();
+    assert_eq!(tasks(&world), ["fresh", "open"]);
+}
+
+#[test]
+fn a_running_agent_needs_its_consent_and_keeps_nobody_else() {
+    let world = World::new();
+    done(&world, &["ended"]);
+    world.behaviour("wait");
+    let id = world.start("Fix the login");
+    let output = world.flux(["cleanup", "--all"]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("the agent of '{id}' is still running"));
+    assert_eq!(tasks(&world), [&*id]);
+    assert!(world.agent(&id).is_alive());
+    world.flux(["cleanup", "--all", "--yes"]).run().success();
+    assert!(tasks(&world).is_empty());
+}
+
+#[test]
+fn one_question_is_asked_for_all() {
+    let world = World::new();
+    done(&world, &["one", "two"]);
+    let before = world.snapshot();
+    for key in ["n", "Escape", "C-c"] {
+        let terminal = world.terminal(100, 40);
+        terminal.command("git flux cleanup --all");
+        let screen = terminal.wait_for_screen("Do that with 2 tasks?");
+        assert!(screen.contains("merge 1 commit into 'main'"), "{screen}");
+        terminal.keys([key]);
+        assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+        world.assert_unchanged(&before);
+    }
+    let terminal = world.terminal(40, 40);
+    terminal.command("git flux cleanup one two");
+    terminal.wait_for_screen("Do that with 2 tasks?");
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert!(tasks(&world).is_empty());
+}
+
+#[test]
+fn contradicting_choices_are_a_usage_error() {
+    let world = World::new();
+    done(&world, &["one"]);
+    let before = world.snapshot();
+    for args in [
+        &["--all", "one"][..],
+        &["--merged", "one"],
+        &["--all", "--merged"],
+    ] {
+        world.flux(["cleanup"].iter().chain(args)).run().code(2);
+        world.assert_unchanged(&before);
+    }
+}
