@@ -21,6 +21,7 @@ mod cleanup_hooks;
 mod cleanup_obstacles;
 mod cleanup_places;
 mod cleanup_questions;
+mod corners;
 mod crash;
 mod diff;
 mod documents;
