@@ -34,6 +34,7 @@ mod layers;
 mod list;
 mod list_broken;
 mod meanwhile;
+mod merges;
 mod parallel;
 mod processes;
 mod readme;

@@ -54,7 +54,8 @@ impl World {
             let name = entry.split('\0').next().unwrap_or_default();
             facts.insert(name.to_owned(), entry.replace('\0', "\n"));
             let dir = Path::new(name.strip_prefix("worktree ").unwrap_or_default());
-            if dir.is_dir() && !entry.contains("\0bare") {
+            // What stands at its place by now may be no worktree.
+            if (dir == repo || dir.join(".git").exists()) && !entry.contains("\0bare") {
                 let index = git(dir, &["ls-files", "-s"]);
                 facts.insert(format!("index of {}", dir.display()), index);
             }
