@@ -205,7 +205,7 @@ fn a_pane_option_of_anybodys_stops_no_command() {
     let world = World::new();
     let id = working_task(&world);
     let mine = world.terminal_inside();
-    for value in ["a\tb", "\t\t\t\t\t\t\t\t\t\t", "a\u{7f}\u{1b}b", ""] {
+    for value in ["", "a\u{7f}\u{1b}b", "\t\t\t\t\t\t\t\t\t\t", "a\tb"] {
         for option in ["@flux_repo", "@flux_task"] {
             world.tmux(["set-option", "-p", "-t", mine.pane(), option, value]);
         }
@@ -217,6 +217,8 @@ fn a_pane_option_of_anybodys_stops_no_command() {
             .success()
             .stdout_has("running")
             .has_not("warning");
+        let everywhere = world.flux(["list", "--everywhere"]).run();
+        everywhere.success().stdout_has(&id);
         world.flux(["status", &id]).run().success();
         world.assert_unchanged(&before);
     }
