@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 
 use crate::agent::{self, Agent};
 use crate::failure::Failure;
-use crate::git::Git;
 use crate::git::command::failed;
 use crate::git::repo::parse_bool;
+use crate::git::{Git, Style};
 use crate::task::Layout;
 
 /// One line of configuration.
@@ -146,6 +146,32 @@ impl Settings {
         }
     }
 
+    /// `flux.merge`: how cleanup merges.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn style(&self) -> Result<Style> {
+        let Some(entry) = self.entry("flux.merge") else {
+            return Ok(Style::default());
+        };
+        let known = |style: &Style| style.name() == entry.value;
+        Style::ALL.into_iter().find(known).with_context(|| {
+            Failure::new(format!(
+                "bad value '{}' for 'flux.merge' ({})",
+                entry.value, entry.origin
+            ))
+            .hint(format!(
+                "it is one of {}",
+                Style::ALL.map(Style::name).join(", ")
+            ))
+        })
+    }
+
+    /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
+    pub(crate) fn into(&self) -> Option<&str> {
+        self.value("flux.into").filter(|branch| !branch.is_empty())
+    }
+
     /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.
     pub(crate) fn branch_prefix(&self) -> &str {
         self.value("flux.branchprefix").unwrap_or("feature/")
@@ -181,6 +207,43 @@ impl Settings {
                 entry.value, entry.origin
             )
         })
+    }
+
+    /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
+    ///
+    /// # Errors
+    /// When it is not a number.
+    pub(crate) fn trash_keep(&self) -> Result<usize> {
+        let Some(entry) = self.entry("flux.trashkeep") else {
+            return Ok(3);
+        };
+        entry.value.parse().ok().with_context(|| {
+            Failure::new(format!(
+                "bad value '{}' for 'flux.trashKeep' ({})",
+                entry.value, entry.origin
+            ))
+            .hint("it is a number of worktrees")
+        })
+    }
+
+    /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
+    /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
+    ///
+    /// # Errors
+    /// When git does not take it for a time.
+    pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
+        let default = "--default=90.days.ago";
+        let args = [
+            "config",
+            "--type=expiry-date",
+            default,
+            "--get",
+            "flux.archiveexpire",
+        ];
+        let out = String::from_utf8(Git::reading(dir, args).output()?)?;
+        out.trim_end()
+            .parse()
+            .context("`git config` printed no time")
     }
 
     /// `core.hooksPath` as it stands.

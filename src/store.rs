@@ -159,7 +159,8 @@ fn read(
     if let Some(text) = settings.of_branch(&task.branch, "description") {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
-    if let Some(into) = settings.of_branch(&task.branch, "fluxInto") {
+    let into = settings.of_branch(&task.branch, "fluxInto");
+    if let Some(into) = into.or_else(|| settings.into()) {
         task.into = Some(into.strip_prefix("refs/heads/").unwrap_or(into).to_owned());
     }
     if let Some(agent) = settings.of_branch(&task.branch, "fluxAgent") {

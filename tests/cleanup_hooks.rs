@@ -207,14 +207,14 @@ fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
 }
 
 /// A `gpg.program` that signs like gpg, or refuses.
-fn fake_gpg(world: &World, script: &str) {
+pub(crate) fn fake_gpg(world: &World, script: &str) {
     world.install("fake-gpg", &format!("#!/bin/sh\n{script}\n"));
     let program = world.tools().join("bin/fake-gpg");
     world.git(["config", "gpg.program", program.to_str().unwrap()]);
     world.git(["config", "user.signingKey", "0xF1"]);
 }
 
-const SIGNS: &str = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED D 1 8 00 0 F1' >&2\n\
+pub(crate) const SIGNS: &str = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED D 1 8 00 0 F1' >&2\n\
     printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nflux\\n-----END PGP SIGNATURE-----\\n'";
 
 #[test]

@@ -75,7 +75,8 @@ fn nothing_to_merge_is_said_in_the_question() {
     let world = World::new();
     let id = running_task(&world);
     end_agent(&world, &id);
-    let question = format!("'feature/{id}' has nothing to merge. Remove '{id}'?");
+    let question =
+        format!("Nothing to merge: 'feature/{id}' has no commits of its own. Remove '{id}'?");
     let terminal = ask(&world, 100, &id, &[(&question, &["y"])]);
     assert_eq!(terminal.exit_code(), 0);
     assert_removed(&world, &id);

@@ -22,6 +22,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::recover::recover;
 use crate::sanitize;
 use crate::store::{Store, Stored};
+use crate::ui::Ui;
 
 /// Run coding agents in parallel on one repository
 ///
@@ -50,6 +51,9 @@ enum Command {
         /// The launch file
         file: PathBuf,
     },
+    /// Delete what has been kept long enough
+    #[command(name = "__expire", hide = true)]
+    Expire,
     /// Be a shell in a task's worktree
     #[command(name = "__shell", hide = true)]
     Shell {
@@ -73,6 +77,7 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
+            Some(Command::Expire) => Flux::open(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
         }

@@ -1,251 +1,179 @@
 //! Merges, built off-tree: a conflict touches nothing.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::command::{failed, patiently};
-use super::{Git, Lock, Repo, admin, worktree};
+use super::command::failed;
+use super::integrated::{self, Integrated};
+use super::rebase::{self, Pick, Replay};
+use super::{Git, Repo};
+
+/// How the commits of a branch come into another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// With a commit of both, also where one would do without.
+    #[default]
+    Merge,
+    /// As one commit.
+    Squash,
+    /// Each again, on top of what is there.
+    Rebase,
+    /// As they are, or not at all.
+    FastForward,
+}
+
+impl Style {
+    pub(crate) const ALL: [Self; 4] = [Self::Merge, Self::Squash, Self::Rebase, Self::FastForward];
+
+    /// Its name in options and settings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Squash => "squash",
+            Self::Rebase => "rebase",
+            Self::FastForward => "ff-only",
+        }
+    }
+}
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MergePlan {
     /// The target has everything of the task.
-    UpToDate,
-    /// The target has not moved: nothing can conflict, the tree is the task's own.
+    UpToDate(Integrated),
+    /// The target goes to the tip itself.
     FastForward { commits: usize },
-    /// Both have moved, and git can merge them to this tree.
-    Merge { commits: usize, tree: String },
+    /// One commit of this tree comes on top, a merge or a squash.
+    Commit { commits: usize, tree: String },
+    /// These come on top of `onto`, which is the target, or those of the branch
+    /// that can stay as they are.
+    Rebase {
+        commits: usize,
+        onto: String,
+        picks: Vec<Pick>,
+    },
+    /// The target has this many commits that the task has not, and must not have.
+    Moved { by: usize },
     /// Both have changed the same lines of these files.
     Conflicts { files: Vec<PathBuf> },
 }
 
 impl MergePlan {
-    /// Compares histories, and if both moved asks
-    /// `git merge-tree --write-tree --name-only --no-messages -z <target> <tip>`.
+    /// Compares histories, and if both moved, what they come to.
     ///
     /// # Errors
     /// When one of the commits is missing or git fails.
-    pub(crate) fn make(repo: &Repo, target: &str, tip: &str) -> Result<Self> {
+    pub(crate) fn make(repo: &Repo, target: &str, tip: &str, style: Style) -> Result<Self> {
         let (commits, behind) = repo.ahead_behind(tip, target)?;
         if commits == 0 {
-            return Ok(Self::UpToDate);
+            return Ok(Self::UpToDate(Integrated::Ancestor));
         }
-        if behind == 0 {
-            return Ok(Self::FastForward { commits });
+        let merged = if behind == 0 {
+            // The target has not moved: nothing can conflict, the tree is the task's own.
+            Merged::Tree(repo.tree_of(tip)?)
+        } else {
+            Merged::of(repo, target, tip)?
+        };
+        if let Some(how) = integrated::find(repo, target, tip, (commits, behind), &merged)? {
+            return Ok(Self::UpToDate(how));
         }
+        match (style, merged) {
+            (Style::Rebase, _) => Self::rebase(repo, target, tip),
+            (Style::FastForward, _) if behind == 0 => Ok(Self::FastForward { commits }),
+            (Style::FastForward, _) => Ok(Self::Moved { by: behind }),
+            (Style::Merge | Style::Squash, Merged::Tree(tree)) => {
+                Ok(Self::Commit { commits, tree })
+            }
+            (Style::Merge | Style::Squash, Merged::Conflicts(files)) => {
+                Ok(Self::Conflicts { files })
+            }
+        }
+    }
+
+    fn rebase(repo: &Repo, target: &str, tip: &str) -> Result<Self> {
+        let commits = rebase::list(repo, target, &[tip], true)?;
+        Ok(match rebase::replay(repo, target, commits)? {
+            Replay::Conflicts(files) => Self::Conflicts { files },
+            Replay::Picks { onto, picks, kept } => match (kept, picks.len()) {
+                (0, 0) => Self::UpToDate(Integrated::Picked),
+                (commits, 0) if onto == tip => Self::FastForward { commits },
+                (kept, new) => Self::Rebase {
+                    commits: kept + new,
+                    onto,
+                    picks,
+                },
+            },
+        })
+    }
+
+    /// How many commits of the task come into the target.
+    pub(crate) fn commits(&self) -> usize {
+        match self {
+            Self::FastForward { commits }
+            | Self::Commit { commits, .. }
+            | Self::Rebase { commits, .. } => *commits,
+            Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => 0,
+        }
+    }
+
+    /// The tree that the target will have; none if it stays as it is.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub(crate) fn tree(&self, repo: &Repo, tip: &str) -> Result<Option<String>> {
+        match self {
+            Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => Ok(None),
+            Self::FastForward { .. } => repo.tree_of(tip).map(Some),
+            Self::Commit { tree, .. } => Ok(Some(tree.clone())),
+            Self::Rebase { onto, picks, .. } => match picks.last() {
+                Some(pick) => Ok(Some(pick.tree.clone())),
+                None => repo.tree_of(onto).map(Some),
+            },
+        }
+    }
+}
+
+/// What two commits come to.
+pub(super) enum Merged {
+    Tree(String),
+    Conflicts(Vec<PathBuf>),
+}
+
+impl Merged {
+    /// `git merge-tree --write-tree --name-only --no-messages -z <ours> <theirs>`,
+    /// with the attributes of `ours`, whatever is checked out where it runs.
+    ///
+    /// # Errors
+    /// When one of the commits is missing or git fails.
+    pub(super) fn of(repo: &Repo, ours: &str, theirs: &str) -> Result<Self> {
         let args = [
             "merge-tree",
             "--write-tree",
             "--name-only",
             "--no-messages",
             "-z",
-            target,
-            tip,
+            ours,
+            theirs,
         ];
-        let (code, output) = Git::reading(repo.home(), args).outcome()?;
+        // git before 2.41 does not know it, and takes those of the main worktree.
+        let git = Git::reading(repo.home(), args).env("GIT_ATTR_SOURCE", ours);
+        let (code, output) = git.outcome()?;
         let mut fields = output.stdout.split(|&b| b == 0).filter(|f| !f.is_empty());
         match code {
             0 => {
                 let tree = fields.next().context("`git merge-tree` printed nothing")?;
-                let tree = String::from_utf8(tree.to_vec())?;
-                // Squashed or picked: the target has all of it, under other names.
-                if tree == repo.tree_of(target)? {
-                    return Ok(Self::UpToDate);
-                }
-                Ok(Self::Merge { commits, tree })
+                Ok(Self::Tree(String::from_utf8(tree.to_vec())?))
             }
-            1 if output.stderr.is_empty() || fields.clone().count() > 1 => Ok(Self::Conflicts {
-                files: fields
+            1 if output.stderr.is_empty() || fields.clone().count() > 1 => Ok(Self::Conflicts(
+                fields
                     .skip(1)
                     .map(|f| OsString::from_vec(f.to_vec()).into())
                     .collect(),
-            }),
+            )),
             _ => Err(failed("git merge-tree", code, &output.stderr)),
         }
     }
-}
-
-/// Makes the merge commit, which nothing refers to yet:
-/// `git commit-tree [-S] -p <target> -p <tip> <tree>`.
-///
-/// # Errors
-/// When git fails, for want of an identity or a signature.
-pub(crate) fn commit(
-    dir: &Path,
-    tree: &str,
-    parents: [&str; 2],
-    message: &str,
-    sign: bool,
-    lock: &Lock,
-) -> Result<String> {
-    let mut args = vec!["commit-tree"];
-    // commit-tree alone ignores commit.gpgSign.
-    if sign {
-        args.push("-S");
-    }
-    args.extend(["-p", parents[0], "-p", parents[1], "-m", message, tree]);
-    let out = Git::new(dir, args).holding(lock)?.output()?;
-    Ok(String::from_utf8(out)?.trim_end().to_owned())
-}
-
-/// Keeps hooks off where they must not run.
-const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
-
-/// Makes a temporary detached worktree for a merge: `git worktree add --detach <scratch> <target>`.
-/// The caller holds the repository's lock.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn open_scratch(repo: &Repo, scratch: &Path, target: &str, lock: &Lock) -> Result<()> {
-    if scratch.exists() {
-        worktree::clear(repo.home(), scratch, lock)?;
-    }
-    let add = NO_HOOKS
-        .into_iter()
-        .chain(["worktree", "add", "--quiet", "--detach"])
-        .map(OsStr::new);
-    let add = add.chain([scratch.as_os_str(), OsStr::new(target)]);
-    Git::new(repo.home(), add).holding(lock)?.run()
-}
-
-/// Makes the merge commit with the hooks that a merge runs, in the temporary
-/// worktree at `scratch`: `git merge --no-ff --no-commit <tip>`, then
-/// `git hook run` of `pre-merge-commit`, `prepare-commit-msg` and `commit-msg`, then
-/// `git commit`. `post-checkout` and `post-merge` are for the user's worktree, not for this one.
-///
-/// # Errors
-/// When a hook refuses or the merge fails.
-pub(crate) fn commit_with_hooks(
-    repo: &Repo,
-    scratch: &Path,
-    tip: &str,
-    message: &str,
-    lock: &Lock,
-) -> Result<String> {
-    fn words<'a>(args: &[&'a str]) -> Vec<&'a OsStr> {
-        args.iter().map(|&arg| OsStr::new(arg)).collect()
-    }
-    let git = |args: &[&OsStr]| Git::new(scratch, args).env("GIT_EDITOR", ":").holding(lock);
-    let quiet = |args: &[&OsStr]| git(&[&words(&NO_HOOKS), args].concat());
-    quiet(&words(&["merge", "--quiet", "--no-ff", "--no-commit", tip]))?.run()?;
-    let file = admin::index(repo.common_dir(), scratch)?.with_file_name("MERGE_MSG");
-    fs::write(&file, message).context("could not write the message of the merge")?;
-    let file = file.as_os_str();
-    let hook = |name: &str, args: &[&OsStr]| {
-        let hook = words(&["hook", "run", "--ignore-missing", name, "--"]);
-        git(&[&hook, args].concat())?.loud().run()
-    };
-    hook("pre-merge-commit", &[])?;
-    hook("prepare-commit-msg", &[file, OsStr::new("merge")])?;
-    hook("commit-msg", &[file])?;
-    let commit = words(&["commit", "--quiet", "--cleanup=whitespace", "-F"]);
-    quiet(&[&commit, &[file][..]].concat())?.run()?;
-    let head = Git::reading(scratch, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
-    Ok(String::from_utf8(head)?.trim_end().to_owned())
-}
-
-/// Moves the branch checked out in `worktree` forward to `commit`, files and all:
-/// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
-///
-/// # Errors
-/// When a change or file of the user's is in the way: then nothing has changed.
-pub(crate) fn forward_checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<()> {
-    let args = [
-        "merge",
-        "--quiet",
-        "--ff-only",
-        // Against branch.<name>.mergeOptions.
-        "--no-squash",
-        "--commit",
-        "--no-autostash",
-        "--no-overwrite-ignore",
-        commit,
-    ];
-    Git::new(worktree, args)
-        .env("GIT_REFLOG_ACTION", "flux cleanup")
-        .shielded()
-        .holding(lock)?
-        .loud()
-        .run()
-}
-
-/// `git fetch` into a branch of this very repository, without any of what fetch does besides.
-const FETCH: [&str; 8] = [
-    "fetch",
-    "--quiet",
-    "--no-prune",
-    "--no-write-fetch-head",
-    "--no-auto-maintenance",
-    "--no-recurse-submodules",
-    "--no-tags",
-    ".",
-];
-
-/// Moves a branch that is checked out nowhere forward to `commit`:
-/// `git fetch . <commit>:refs/heads/<branch>`, which refuses one that a rebase or bisect is using.
-///
-/// # Errors
-/// When it is in use, or has moved meanwhile.
-pub(crate) fn forward_elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> Result<()> {
-    let spec = format!("{commit}:refs/heads/{branch}");
-    let args = FETCH.into_iter().chain([spec.as_str()]);
-    Git::new(dir, args)
-        .env("GIT_REFLOG_ACTION", "flux cleanup")
-        .shielded()
-        .holding(lock)?
-        .run()
-}
-
-/// Fails if a rebase, a bisect or a worktree is using the branch, which stands
-/// at `tip`: `git fetch --dry-run . <tip>:refs/heads/<branch>`.
-///
-/// # Errors
-/// What git says of who uses it.
-pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
-    let spec = format!("{tip}:refs/heads/{branch}");
-    let (verb, options) = FETCH.split_at(1);
-    let args = verb.iter().chain(&["--dry-run"]).chain(options).copied();
-    let args: Vec<&str> = args.chain([spec.as_str()]).collect();
-    patiently(|| Git::reading(dir, &args)).map(drop)
-}
-
-/// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
-/// `git add --all`, `git commit -m <message>`.
-///
-/// # Errors
-/// When git or a hook refuses: then the index is what it was.
-pub(crate) fn commit_all(
-    repo: &Repo,
-    dir: &Path,
-    tip: &str,
-    message: &str,
-    lock: &Lock,
-) -> Result<()> {
-    let index = admin::index(repo.common_dir(), dir)?;
-    let before = index.with_file_name("index.before-flux");
-    fs::copy(&index, &before).context("could not keep the index")?;
-    let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
-    let committed = git(&["add", "--all"])
-        .and_then(Git::run)
-        .and_then(|()| git(&["commit", "--quiet", "-m", message])?.loud().run());
-    if committed.is_err() {
-        // A commit that was made and then failed has an index of its own.
-        if super::changes::Head::and_changes(dir, false)?.0.oid != tip {
-            return committed;
-        }
-        fs::rename(&before, &index).context("could not put the index back")?;
-        return committed;
-    }
-    fs::remove_file(&before).context("could not remove a copy of the index")?;
-    if !super::changes(dir, false)?.is_empty() {
-        bail!(
-            "there are changes in '{}' that `git commit` left behind",
-            dir.display()
-        );
-    }
-    Ok(())
 }

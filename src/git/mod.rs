@@ -9,17 +9,23 @@
 pub(crate) mod admin;
 pub(crate) mod changes;
 pub(crate) mod command;
+pub(crate) mod commit;
+pub(crate) mod forward;
+pub(crate) mod integrated;
 pub(crate) mod lock;
 pub(crate) mod merge;
+pub(crate) mod rebase;
 pub(crate) mod refs;
 pub(crate) mod repo;
+pub(crate) mod scratch;
 pub(crate) mod snapshot;
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};
 pub(crate) use command::Git;
+pub(crate) use integrated::Integrated;
 pub(crate) use lock::Lock;
-pub(crate) use merge::MergePlan;
+pub(crate) use merge::{MergePlan, Style};
 pub(crate) use refs::Transaction;
 pub(crate) use repo::Repo;
 pub(crate) use worktree::Worktree;

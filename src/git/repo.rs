@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
+use git2::{Commit, ErrorCode, ObjectFormat, Oid, Repository, RepositoryState, Signature, Time};
 
 use super::command::failed;
 use super::{Git, worktree};
@@ -243,6 +243,43 @@ impl Repo {
             .to_string())
     }
 
+    /// The tree of nothing.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub(crate) fn empty_tree(&self) -> Result<String> {
+        Ok(self.git2.treebuilder(None)?.write()?.to_string())
+    }
+
+    /// The newest commit that two have in common, one of them if there are more.
+    ///
+    /// # Errors
+    /// When one of the commits is missing.
+    pub(crate) fn merge_base(&self, one: &str, two: &str) -> Result<Option<String>> {
+        match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
+            Ok(base) => Ok(Some(base.to_string())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes a commit that is nobody's work, only to be compared with: the same
+    /// each time, so that many do not pile up.
+    ///
+    /// # Errors
+    /// When the object database cannot be written, or an object is missing.
+    pub(crate) fn write_commit(&self, tree: &str, parents: &[&str]) -> Result<String> {
+        let nobody = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
+        let tree = self.git2.find_tree(self.oid(tree)?)?;
+        let find = |oid: &&str| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
+        let parents: Vec<Commit> = parents.iter().map(find).collect::<Result<_>>()?;
+        let parents: Vec<&Commit> = parents.iter().collect();
+        let oid = self
+            .git2
+            .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
+        Ok(oid.to_string())
+    }
+
     /// The paths in which two trees differ.
     ///
     /// # Errors
@@ -258,6 +295,30 @@ impl Repo {
             .flatten()
             .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
             .collect())
+    }
+
+    /// Whether a commit of `target` that `tip` has not changes a file that `tip`
+    /// has changed since `base`.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub(crate) fn meet(&self, base: &str, tip: &str, target: &str) -> Result<bool> {
+        let ours = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let mut walk = self.git2.revwalk()?;
+        walk.push(self.oid(target)?)?;
+        walk.hide(self.oid(tip)?)?;
+        for oid in walk {
+            let commit = self.git2.find_commit(oid?)?;
+            // A merge has no changes of its own.
+            let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
+                continue;
+            };
+            let trees = [parent.tree_id(), commit.tree_id()].map(|tree| tree.to_string());
+            if !self.differing(&trees[0], &trees[1])?.is_disjoint(&ours) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where git keeps the index of the worktree at `path`, linked or not.

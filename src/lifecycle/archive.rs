@@ -12,7 +12,7 @@ use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Transaction, refs};
 use crate::store::{base_ref, task_ref};
-use crate::task::{Task, TaskId};
+use crate::task::{Removal, Task, TaskId};
 
 /// Deletes branch, base and record in one transaction. With `always`, or if the
 /// branch has commits of its own, what they stood at is kept in the archive;
@@ -96,6 +96,12 @@ impl Archived {
             .removal
             .as_ref()
             .map_or(self.task.created, |removal| removal.at)
+    }
+
+    /// Whether its commits are elsewhere, so that nothing of them goes with it.
+    pub(crate) fn is_merged(&self) -> bool {
+        let merged = |removal: &Removal| removal.into.is_some();
+        self.tip == self.task.base || self.task.removal.as_ref().is_some_and(merged)
     }
 
     /// What deletes its refs.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Worktree};
+use crate::git::{MergePlan, Repo, Style, Worktree};
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
@@ -19,7 +19,17 @@ pub(crate) struct Into {
     pub(crate) tip: String,
     /// The worktree that has it checked out.
     pub(crate) worktree: Option<PathBuf>,
+    pub(crate) style: Style,
     pub(crate) merge: MergePlan,
+}
+
+/// What becomes of a task's commits, as it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// They are dropped.
+    Nothing,
+    /// They come into this branch, or the one that the task belongs to.
+    Merge { into: Option<&'a str>, style: Style },
 }
 
 impl Into {
@@ -37,7 +47,7 @@ impl Into {
         store: &Store,
         task: &Task,
         tip: &str,
-        into: Option<&str>,
+        (into, style): (Option<&str>, Style),
         worktrees: &[Worktree],
     ) -> Result<Self> {
         let id = &task.id;
@@ -93,11 +103,12 @@ impl Into {
             ))
             .into());
         }
-        let merge = MergePlan::make(&flux.repo, target, tip)?;
+        let merge = MergePlan::make(&flux.repo, target, tip, style)?;
         Ok(Self {
             branch: branch.to_owned(),
             tip: target.to_owned(),
             worktree,
+            style,
             merge,
         })
     }

@@ -1,65 +1,158 @@
-//! The merge of a task: its commit is made before anything changes, then the target moves.
+//! The merge of a task: its commits are made before anything changes, then the target moves.
 
 use std::env;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
 use super::plan::Plan;
-use super::{Flux, Lock};
+use super::{Flux, Into, Lock};
 use crate::failure::Failure;
-use crate::git::{MergePlan, merge, worktree};
+use crate::git::commit::Draft;
+use crate::git::rebase::{self, Pick};
+use crate::git::scratch::Scratch;
+use crate::git::{MergePlan, Style, forward, worktree};
 use crate::ui::quoted;
 
-/// The hooks that a merge runs, and that can stop it.
-const HOOKS: [&str; 3] = ["pre-merge-commit", "prepare-commit-msg", "commit-msg"];
+/// What is to be made on top of the target.
+enum Work<'a> {
+    /// A commit of both.
+    Merge { tree: &'a str, message: Vec<u8> },
+    /// A commit on the target alone.
+    Squash { tree: &'a str, message: Vec<u8> },
+    /// Commits, one after the other.
+    Rebase { onto: &'a str, picks: &'a [Pick] },
+}
 
-/// Makes the merge commit, which no branch has yet; none if there is nothing to merge.
+/// Makes what the target will go to, which no branch has yet; none if there is
+/// nothing to merge. With `verify` all hooks run that git would run.
 ///
 /// # Errors
 /// When a hook, a signature or an identity is in the way.
-pub(crate) fn prepare(flux: &Flux, plan: &Plan, lock: &Lock) -> Result<Option<String>> {
+pub(crate) fn prepare(
+    flux: &Flux,
+    plan: &Plan,
+    verify: bool,
+    lock: &Lock,
+) -> Result<Option<String>> {
+    plan.ensure_mergeable()?;
     let Some(into) = &plan.into else {
         return Ok(None);
     };
-    let tree = match &into.merge {
-        MergePlan::UpToDate => return Ok(None),
-        MergePlan::Conflicts { .. } => return plan.ensure_no_conflicts().map(|()| None),
-        MergePlan::FastForward { .. } => flux.repo.tree_of(&plan.tip)?,
-        MergePlan::Merge { tree, .. } => tree.clone(),
+    let work = match &into.merge {
+        MergePlan::FastForward { .. } => return Ok(Some(plan.tip.clone())),
+        MergePlan::Rebase { onto, picks, .. } => Work::Rebase { onto, picks },
+        MergePlan::Commit { tree, .. } if into.style == Style::Squash => {
+            let message = squash_message(flux, plan, into)?;
+            Work::Squash { tree, message }
+        }
+        MergePlan::Commit { tree, .. } => {
+            let message = merge_message(plan, into);
+            Work::Merge { tree, message }
+        }
+        MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. } => {
+            return Ok(None);
+        }
     };
-    let message = format!(
-        "Merge task '{}' into {}\n\n{}\n",
-        plan.task.id, into.branch, plan.task.title
-    );
-    let parents = [into.tip.as_str(), plan.tip.as_str()];
-    let what = || {
+    let made = if has_hooks(flux, plan, verify) {
+        with_hooks(flux, plan, into, &work, verify, lock)
+    } else {
+        without_hooks(flux, plan, into, &work)
+    };
+    let made = made.with_context(|| {
         Failure::new(format!(
             "could not make the merge of '{}'; nothing was changed",
             plan.task.id
         ))
-    };
-    let commit = if has_hooks(flux, plan) {
-        // A worktree of its own: hooks look at the files of a merge.
-        let scratch = flux.run_dir(&plan.task.id).scratch();
-        {
-            let _guard = flux.lock_repo()?;
-            merge::open_scratch(&flux.repo, &scratch, parents[0], lock).with_context(what)?;
+    })?;
+    Ok(Some(made))
+}
+
+fn without_hooks(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String> {
+    let (home, sign) = (flux.repo.home(), flux.settings.sign()?);
+    let (tree, message, parents) = match work {
+        Work::Merge { tree, message } => (tree, message, vec![&*into.tip, &plan.tip]),
+        Work::Squash { tree, message } => (tree, message, vec![&*into.tip]),
+        Work::Rebase { onto, picks } => {
+            let add = |parent: String, pick: &Pick| {
+                pick.draft(&parent, &pick.commit.message, sign).make(home)
+            };
+            return picks.iter().try_fold((*onto).to_owned(), add);
         }
-        // Without the repository's lock: a hook may be a git flux itself.
-        let merged = merge::commit_with_hooks(&flux.repo, &scratch, parents[1], &message, lock);
-        let _guard = flux.lock_repo()?;
-        worktree::clear(flux.repo.home(), &scratch, lock)?;
-        merged.with_context(what)?
-    } else {
-        let sign = flux.settings.sign()?;
-        merge::commit(flux.repo.home(), &tree, parents, &message, sign, lock).with_context(what)?
     };
-    Ok(Some(commit))
+    let draft = Draft {
+        tree,
+        parents,
+        message,
+        author: None,
+        sign,
+    };
+    draft.make(home)
+}
+
+/// In a worktree of its own: hooks look at the files of a merge.
+fn with_hooks(
+    flux: &Flux,
+    plan: &Plan,
+    into: &Into,
+    work: &Work,
+    verify: bool,
+    lock: &Lock,
+) -> Result<String> {
+    let path = flux.run_dir(&plan.task.id).scratch();
+    let scratch = {
+        let _guard = flux.lock_repo()?;
+        Scratch::open(&flux.repo, &path, &into.tip, verify, lock)?
+    };
+    // Without the repository's lock: a hook may be a git flux itself.
+    let made = match work {
+        Work::Merge { message, .. } => scratch.merge(&plan.tip, message),
+        Work::Squash { tree, message } => scratch.squash(tree, message),
+        Work::Rebase { onto, picks } => flux.settings.sign().and_then(|sign| {
+            scratch.may_rebase(&into.branch, &plan.task.branch)?;
+            let add = |parent: String, pick: &Pick| scratch.pick(pick, &parent, sign);
+            picks.iter().try_fold((*onto).to_owned(), add)
+        }),
+    };
+    let _guard = flux.lock_repo()?;
+    worktree::clear(flux.repo.home(), &path, lock)?;
+    made
+}
+
+fn merge_message(plan: &Plan, into: &Into) -> Vec<u8> {
+    let (id, title) = (&plan.task.id, &plan.task.title);
+    format!("Merge task '{id}' into {}\n\n{title}\n", into.branch).into_bytes()
+}
+
+fn squash_message(flux: &Flux, plan: &Plan, into: &Into) -> Result<Vec<u8>> {
+    let id = &plan.task.id;
+    let title = match plan.task.title.trim() {
+        "" => id.as_str(),
+        title => title,
+    };
+    let mut message = format!("{title}\n\nSquashed commit of task '{id}':\n\n");
+    for commit in rebase::list(&flux.repo, &into.tip, &[&plan.tip], false)? {
+        if !commit.is_merge() {
+            writeln!(message, "* {}", commit.subject())?;
+        }
+    }
+    Ok(message.into_bytes())
+}
+
+/// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
+fn hooks(style: Style, verify: bool) -> &'static [&'static str] {
+    let all: &[&str] = match style {
+        Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
+        Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
+        Style::Rebase => &["prepare-commit-msg", "pre-rebase"],
+        Style::FastForward => return &[],
+    };
+    if verify { all } else { &all[..1] }
 }
 
 /// Whether a hook may want to see the merge. A path that only git can expand counts as yes.
-pub(crate) fn has_hooks(flux: &Flux, plan: &Plan) -> bool {
+pub(crate) fn has_hooks(flux: &Flux, plan: &Plan, verify: bool) -> bool {
     let Some(into) = &plan.into else {
         return false;
     };
@@ -76,10 +169,11 @@ pub(crate) fn has_hooks(flux: &Flux, plan: &Plan) -> bool {
                 .join(path),
         },
     };
-    HOOKS.iter().any(|hook| dir.join(hook).exists())
+    let hooks = hooks(into.style, verify);
+    hooks.iter().any(|hook| dir.join(hook).exists())
 }
 
-/// Moves the target branch forward to the merge commit.
+/// Moves the target branch forward to what was made.
 ///
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
@@ -88,8 +182,8 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         return Ok(());
     };
     let moved = match &into.worktree {
-        Some(worktree) => merge::forward_checked_out(worktree, commit, lock),
-        None => merge::forward_elsewhere(flux.repo.home(), &into.branch, commit, lock),
+        Some(worktree) => forward::checked_out(worktree, commit, lock),
+        None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
     };
     moved.with_context(|| {
         Failure::new(format!(

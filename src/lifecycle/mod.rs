@@ -7,6 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
+pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
 pub(crate) mod merge;

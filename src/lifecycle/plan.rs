@@ -1,15 +1,21 @@
 //! What a cleanup would do, as a value: computed before anything changes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::into::Wanted;
 use super::observe;
 use super::{Flux, Into, ensure_not_elsewhere};
 use crate::agent::launch::{Running, in_front};
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Worktree, admin, changes, merge, snapshot, worktree};
+use crate::git::{
+    Change, MergePlan, Repo, Style, Worktree, admin, changes, forward, snapshot, worktree,
+};
+use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task};
 use crate::tmux::pane;
@@ -49,8 +55,7 @@ impl Plan {
         flux: &Flux,
         store: &Store,
         stored: &Stored,
-        into: Option<&str>,
-        discard_branch: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Self> {
         let id = &stored.id;
         let task = stored.readable()?.clone();
@@ -74,10 +79,12 @@ impl Plan {
             changes(&task.worktree, true)?
         };
         let (ignored, uncommitted): (Vec<_>, Vec<_>) = all.into_iter().partition(Change::ignored);
-        let into = if discard_branch {
-            None
-        } else {
-            Some(Into::find(flux, store, &task, tip, into, &worktrees)?)
+        let into = match wanted {
+            Wanted::Nothing => None,
+            Wanted::Merge { into, style } => {
+                let how = (into, style);
+                Some(Into::find(flux, store, &task, tip, how, &worktrees)?)
+            }
         };
         let abroad = !missing && flux.is_abroad(&task.worktree)?;
         // Whether tmux answers is settled before anything is stopped.
@@ -132,10 +139,7 @@ impl Plan {
 
     /// How many commits would be merged.
     pub(crate) fn commits(&self) -> usize {
-        match self.into.as_ref().map(|into| &into.merge) {
-            Some(MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. }) => *commits,
-            _ => 0,
-        }
+        self.into.as_ref().map_or(0, |into| into.merge.commits())
     }
 
     /// The plan as it will be once what is uncommitted is committed.
@@ -146,24 +150,47 @@ impl Plan {
         let tip = snapshot::foresee(flux.repo.common_dir(), &self.task.worktree, &self.tip)?;
         let mut plan = self.clone();
         if let Some(into) = &mut plan.into {
-            into.merge = MergePlan::make(&flux.repo, &into.tip, &tip)?;
+            into.merge = MergePlan::make(&flux.repo, &into.tip, &tip, into.style)?;
         }
         plan.tip = tip;
         Ok(plan)
     }
 
-    /// Fails with exit code 3 where both sides changed the same.
+    /// Fails where the task cannot be merged as it was asked for: with exit code 3
+    /// where both sides changed the same.
     ///
     /// # Errors
     /// The conflicts, file by file.
-    pub(crate) fn ensure_no_conflicts(&self) -> Result<()> {
+    pub(crate) fn ensure_mergeable(&self) -> Result<()> {
         let Some(Into {
             branch,
-            merge: MergePlan::Conflicts { files },
+            merge,
+            style,
             ..
         }) = &self.into
         else {
             return Ok(());
+        };
+        let id = &self.task.id;
+        let files = match merge {
+            MergePlan::Conflicts { files } => files,
+            MergePlan::Moved { by } => {
+                return Err(Failure::new(format!(
+                    "'{branch}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
+                    self.task.branch
+                ))
+                .hint(format!("git flux cleanup {id} --rebase"))
+                .into());
+            }
+            MergePlan::UpToDate(_)
+            | MergePlan::FastForward { .. }
+            | MergePlan::Commit { .. }
+            | MergePlan::Rebase { .. } => return Ok(()),
+        };
+        // What a merge resolves, a rebase meets again.
+        let verb = match style {
+            Style::Rebase => "rebase",
+            Style::Merge | Style::Squash | Style::FastForward => "merge",
         };
         let list: Vec<String> = files
             .iter()
@@ -175,11 +202,11 @@ impl Plan {
             list.join(", ")
         ))
         .hint(format!(
-            "resolve it in the task's worktree: git -C {} merge {}",
+            "resolve it in the task's worktree: git -C {} {verb} {}",
             quoted(&self.task.worktree),
             word(branch)
         ))
-        .hint(format!("then: git flux cleanup {}", self.task.id))
+        .hint(format!("then: git flux cleanup {id}"))
         .code(CONFLICTS)
         .into())
     }
@@ -195,17 +222,16 @@ impl Plan {
             tip,
             worktree,
             merge,
+            ..
         }) = &self.into
         else {
             return Ok(());
         };
-        let tree = match merge {
-            MergePlan::FastForward { .. } => flux.repo.tree_of(&self.tip)?,
-            MergePlan::Merge { tree, .. } => tree.clone(),
-            MergePlan::UpToDate | MergePlan::Conflicts { .. } => return Ok(()),
+        let Some(tree) = merge.tree(&flux.repo, &self.tip)? else {
+            return Ok(());
         };
         let Some(worktree) = worktree else {
-            return merge::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
+            return forward::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
                 Failure::new(format!(
                     "the branch '{branch}' is in use and cannot be moved"
                 ))
@@ -213,14 +239,7 @@ impl Plan {
                 .hint(format!("git flux cleanup {}", self.task.id))
             });
         };
-        let lock = Repo::git_dir(worktree)?.join("index.lock");
-        if fs::exists(&lock).context("could not look for a lock")? {
-            return Err(Failure::new(format!(
-                "another git is at work in the worktree of '{branch}', or was killed there"
-            ))
-            .hint(format!("if none is: rm {}", quoted(&lock)))
-            .into());
-        }
+        ensure_unlocked(branch, worktree)?;
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
         let collides = |change: &&Change| {
             let there = worktree.join(&change.path);
@@ -254,6 +273,24 @@ impl Plan {
         .hint(format!("git flux cleanup {}", self.task.id))
         .into())
     }
+}
+
+/// Waits a moment for another git that writes the index of the target's worktree.
+fn ensure_unlocked(branch: &str, worktree: &Path) -> Result<()> {
+    let lock = Repo::git_dir(worktree)?.join("index.lock");
+    let begun = Instant::now();
+    while fs::exists(&lock).context("could not look for a lock")? {
+        interrupt::check()?;
+        if begun.elapsed() > Duration::from_secs(5) {
+            return Err(Failure::new(format!(
+                "another git is at work in the worktree of '{branch}', or was killed there"
+            ))
+            .hint(format!("if none is: rm {}", quoted(&lock)))
+            .into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 fn fs_exists(task: &Task) -> Result<bool> {

@@ -1,5 +1,7 @@
 //! `git flux cleanup`
 
+mod style;
+mod uncommitted;
 mod words;
 
 pub(super) use words::revert;
@@ -8,19 +10,22 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
+use self::style::Styles;
+use self::uncommitted::{Uncommitted, ensure_movable};
 use super::status::count;
 use super::{candidates, choose, settled};
 use crate::failure::{Failure, USAGE};
-use crate::git::merge::commit_all;
+use crate::git::commit::commit_all;
 use crate::git::{Lock, worktree};
 use crate::lifecycle::Flux;
+use crate::lifecycle::into::Wanted;
 use crate::lifecycle::merge;
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::{Removed, halt, remove, stands};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{Phase, TaskId};
-use crate::ui::{Ui, quoted, shown, word};
+use crate::ui::{Ui, shown, word};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Debug, Args)]
@@ -31,6 +36,8 @@ pub(crate) struct Cleanup {
     /// Merge into this branch instead of the one the task started from
     #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch")]
     into: Option<String>,
+    #[command(flatten)]
+    styles: Styles,
     /// Commit what is uncommitted first
     #[arg(long, value_name = "MESSAGE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
     commit: Option<String>,
@@ -40,6 +47,9 @@ pub(crate) struct Cleanup {
     /// Drop the branch without a merge; it is kept in the archive
     #[arg(long)]
     discard_branch: bool,
+    /// Do not run the hooks that can refuse a commit or a merge
+    #[arg(long)]
+    no_verify: bool,
     /// Agree to the merge and to stopping the agent, never to losing anything
     #[arg(short, long)]
     yes: bool,
@@ -60,13 +70,13 @@ impl Cleanup {
             .clone();
         if self.dry_run {
             let plan = self.plan(&flux, &store, &id)?;
-            plan.ensure_no_conflicts()?;
+            plan.ensure_mergeable()?;
             ensure_movable(&plan, self.discard)?;
             let outlook = match &self.commit {
                 Some(_) if !plan.uncommitted.is_empty() => plan.once_committed(&flux)?,
                 _ => plan,
             };
-            outlook.ensure_no_conflicts()?;
+            outlook.ensure_mergeable()?;
             outlook.ensure_free(&flux)?;
             return words::describe(&flux, &outlook, self.discard, self.commit.is_some());
         }
@@ -91,18 +101,20 @@ impl Cleanup {
     }
 
     fn plan(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
-        let stored = store.find(id.as_str())?;
-        Plan::make(
-            flux,
-            store,
-            stored,
-            self.into.as_deref(),
-            self.discard_branch,
-        )
+        let wanted = if self.discard_branch {
+            Wanted::Nothing
+        } else {
+            Wanted::Merge {
+                into: self.into.as_deref(),
+                style: self.styles.chosen(&flux.settings)?,
+            }
+        };
+        Plan::make(flux, store, store.find(id.as_str())?, wanted)
     }
 
     /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
     fn under_lock(&self, flux: &Flux, mut store: Store, id: &TaskId, lock: &Lock) -> Result<()> {
+        let verify = !self.no_verify;
         let mut agreed = false;
         let mut attempts = 0..ATTEMPTS;
         // Held from the first merge that came too late, so that the next one does not.
@@ -116,31 +128,32 @@ impl Cleanup {
                         .into(),
                 );
             }
-            plan.ensure_no_conflicts()?;
+            plan.ensure_mergeable()?;
             let choice = self.uncommitted(flux, &plan)?;
             let outlook = match choice {
                 Uncommitted::Commit(_) => plan.once_committed(flux)?,
                 Uncommitted::Leave => plan.clone(),
             };
-            outlook.ensure_no_conflicts()?;
+            outlook.ensure_mergeable()?;
             self.agree(flux, &outlook, agreed)?;
             // Whatever can refuse does so while the agent still runs.
             let merge = match choice {
                 Uncommitted::Commit(_) => None,
-                Uncommitted::Leave => merge::prepare(flux, &plan, lock)?,
+                Uncommitted::Leave => merge::prepare(flux, &plan, verify, lock)?,
             };
             let unchanged = if plan.must_stop() {
                 outlook.ensure_free(flux)?;
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.
-                let slow = flux.ui.can_ask() || merge::has_hooks(flux, &plan);
+                let slow = flux.ui.can_ask() || merge::has_hooks(flux, &plan, verify);
                 !slow || stands(&plan)?
             };
             match choice {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
-                    commit_all(&flux.repo, &plan.task.worktree, &plan.tip, &message, lock)?;
+                    let (dir, tip) = (&plan.task.worktree, &plan.tip);
+                    commit_all(&flux.repo, dir, tip, &message, verify, lock)?;
                     let files = count(plan.uncommitted.len(), "file");
                     flux.ui
                         .status(format_args!("committed {files} on '{}'", plan.task.branch));
@@ -170,94 +183,6 @@ impl Cleanup {
                 .hint(format!("git flux attach {id}"))
                 .into(),
         )
-    }
-
-    /// Asks what becomes of uncommitted changes.
-    fn uncommitted(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
-        if plan.missing && !self.discard {
-            return self.unseen(flux, plan);
-        }
-        ensure_movable(plan, self.discard)?;
-        if plan.uncommitted.is_empty() || self.discard {
-            return Ok(Uncommitted::Leave);
-        }
-        let id = &plan.task.id;
-        let files = count(plan.uncommitted.len(), "uncommitted file");
-        let offered = format!("WIP: {}", plan.task.title);
-        let message = match &self.commit {
-            Some(message) => message.clone(),
-            None if !flux.ui.can_ask() => {
-                return Err(Failure::new(format!("'{id}' has {files}"))
-                    .hint(format!("git flux cleanup {id} --commit"))
-                    .hint(format!("git flux cleanup {id} --discard"))
-                    .into());
-            }
-            None => {
-                flux.ui.status(format_args!("'{id}' has {files}:"));
-                for change in &plan.uncommitted {
-                    let code = String::from_utf8_lossy(&change.code).replace('.', " ");
-                    flux.ui
-                        .status(format_args!("  {code} {}", shown(&change.path)));
-                }
-                let choices = [
-                    "commit them all",
-                    "discard them (they are kept in the trash)",
-                    "abort",
-                ];
-                match flux
-                    .ui
-                    .select("What is to become of them?", &choices.map(str::to_owned))?
-                {
-                    0 => flux.ui.input("Message", &offered)?,
-                    1 => {
-                        ensure_movable(plan, true)?;
-                        return Ok(Uncommitted::Leave);
-                    }
-                    _ => return Err(Failure::declined("nothing was changed").into()),
-                }
-            }
-        };
-        if let Some(nested) = plan
-            .uncommitted
-            .iter()
-            .find(|change| change.is_repository())
-        {
-            return Err(Failure::new(format!(
-                "'{}' is a repository of its own, and cannot be committed here",
-                shown(&nested.path)
-            ))
-            .hint(format!("move it, or: git flux cleanup {id} --discard"))
-            .into());
-        }
-        Ok(Uncommitted::Commit(if message.trim().is_empty() {
-            offered
-        } else {
-            message
-        }))
-    }
-
-    /// The worktree is gone, so nobody can tell what was uncommitted in it.
-    fn unseen(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
-        let (id, path) = (&plan.task.id, shown(&plan.task.worktree));
-        if !flux.ui.can_ask() {
-            return Err(
-                Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
-                    .hint(format!(
-                        "if it was moved: git worktree repair {}",
-                        quoted(&plan.task.worktree)
-                    ))
-                    .hint(format!("git flux cleanup {id} --discard"))
-                    .into(),
-            );
-        }
-        flux.ui.status(format_args!(
-            "The worktree of '{id}' is gone: '{path}'. What was uncommitted in it is unknown."
-        ));
-        if flux.ui.confirm("Remove the task all the same?", false)? {
-            Ok(Uncommitted::Leave)
-        } else {
-            Err(Failure::declined("nothing was changed").into())
-        }
     }
 
     /// Asks whether to merge, and whether to stop a running agent. `plan` is what
@@ -300,7 +225,10 @@ impl Cleanup {
                 .hint(format!("git flux cleanup {id} --yes"))
                 .into());
         }
-        let question = format!("{} is still running. Stop it?", capital(&plan.stopped()));
+        let question = format!(
+            "{} is still running. Stop it?",
+            words::capital(&plan.stopped())
+        );
         if flux.ui.confirm(question, false)? {
             Ok(())
         } else {
@@ -333,7 +261,7 @@ impl Cleanup {
         });
         if !flux.ui.can_ask() {
             return Err(Failure::new(format!(
-                "you are on '{name}', but '{}' started from '{}'",
+                "you are on '{name}', but '{}' goes to '{}'",
                 plan.task.id, into.branch
             ))
             .hint(format!(
@@ -346,51 +274,6 @@ impl Cleanup {
         }
         Ok(Some(name.to_owned()))
     }
-}
-
-/// What is on another file system cannot be moved to the trash: there must
-/// be nothing in it but what is committed.
-fn ensure_movable(plan: &Plan, discard: bool) -> Result<()> {
-    if !plan.abroad {
-        return Ok(());
-    }
-    let left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
-    // git status does not look at files that are assumed to be unchanged.
-    let looks_clean = left + plan.uncommitted.len() == 0;
-    if looks_clean && worktree::is_untouched(&plan.task.worktree, &plan.tip)? {
-        return Ok(());
-    }
-    if left == 0 && !looks_clean {
-        return Ok(());
-    }
-    let (id, path) = (&plan.task.id, &plan.task.worktree);
-    Err(Failure::new(format!(
-        "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
-        shown(path),
-        count(left.max(1), "file")
-    ))
-    .hint(format!(
-        "look at them, then remove them: git -C {} clean -dx --dry-run",
-        quoted(path)
-    ))
-    .hint(format!("git flux cleanup {id}"))
-    .into())
-}
-
-/// What becomes of uncommitted changes.
-enum Uncommitted {
-    /// They go into the branch, with this message.
-    Commit(String),
-    /// There are none, or they stay where they are and go to the trash.
-    Leave,
-}
-
-/// A sentence's beginning.
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
 }
 
 fn changed(flux: &Flux, id: &TaskId) {

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::commands::status::count;
-use crate::git::MergePlan;
+use crate::git::{Integrated, MergePlan, Style};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
-use crate::lifecycle::{Flux, Kept};
+use crate::lifecycle::{Flux, Into, Kept};
 use crate::sanitize;
 use crate::task::Merged;
 use crate::ui::{quoted, shown};
@@ -14,7 +14,6 @@ use crate::ui::{quoted, shown};
 /// What `--dry-run` says.
 pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
     let say = |line: String| flux.ui.data(sanitize::line(&line));
-    plan.ensure_no_conflicts()?;
     let files = count(plan.uncommitted.len(), "uncommitted file");
     match (plan.uncommitted.is_empty(), discard, commit) {
         (true, ..) => {}
@@ -30,19 +29,14 @@ pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) ->
             "would drop '{}' without merging it",
             plan.task.branch
         ))?,
-        Some(into) => match &into.merge {
-            MergePlan::UpToDate => {
-                say(format!("would merge nothing: '{}' has it all", into.branch))?;
+        Some(into) => say(match nothing(plan, into) {
+            Some(why) => format!("would merge nothing: {why}"),
+            None => {
+                let [verb, _, to] = verbs(into.style);
+                let commits = count(plan.commits(), "commit");
+                format!("would {verb} {commits} {to} '{}'", into.branch)
             }
-            MergePlan::Conflicts { .. } => {}
-            MergePlan::FastForward { commits } | MergePlan::Merge { commits, .. } => {
-                say(format!(
-                    "would merge {} into '{}'",
-                    count(*commits, "commit"),
-                    into.branch
-                ))?;
-            }
-        },
+        })?,
     }
     say(format!(
         "would remove the worktree '{}', the branch '{}' and the {}",
@@ -62,15 +56,17 @@ pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
     let (id, branch) = (&plan.task.id, &plan.task.branch);
     match &plan.into {
         None => format!("Drop '{branch}' without merging it, and remove '{id}'?"),
-        Some(_) if plan.commits() == 0 => {
-            format!("'{branch}' has nothing to merge. Remove '{id}'?")
-        }
         Some(into) => {
+            if let Some(why) = nothing(plan, into) {
+                return format!("Nothing to merge: {why}. Remove '{id}'?");
+            }
             let aside = elsewhere
                 .map(|on| format!(" (you are on '{on}')"))
                 .unwrap_or_default();
+            let [verb, _, to] = verbs(into.style);
             format!(
-                "Merge {} of '{branch}' into '{}'{aside}, and remove '{id}'?",
+                "{} {} of '{branch}' {to} '{}'{aside}, and remove '{id}'?",
+                capital(verb),
                 count(plan.commits(), "commit"),
                 into.branch
             )
@@ -89,7 +85,7 @@ pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
     }
     let (from, to) = (short(from), short(to));
     let what = match flux.repo.parents_of(&merged.to)?.as_slice() {
-        [_, _, ..] => format!("-m 1 {to}"),
+        [first, _, ..] if *first == merged.from => format!("-m 1 {to}"),
         [parent] if *parent == merged.from => to,
         _ => format!("{from}..{to}"),
     };
@@ -103,29 +99,68 @@ fn short(oid: &str) -> String {
     oid[..oid.len().min(9)].to_owned()
 }
 
+/// A style as something to do, as something done, and its preposition.
+fn verbs(style: Style) -> [&'static str; 3] {
+    match style {
+        Style::Merge => ["merge", "merged", "into"],
+        Style::Squash => ["squash", "squashed", "into"],
+        Style::Rebase => ["rebase", "rebased", "onto"],
+        Style::FastForward => ["fast-forward", "fast-forwarded", "into"],
+    }
+}
+
+/// A sentence's beginning.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// Why there is nothing to merge, if so: no work yet, or work that is there already.
+fn nothing(plan: &Plan, into: &Into) -> Option<String> {
+    let (branch, target) = (&plan.task.branch, &into.branch);
+    let MergePlan::UpToDate(how) = &into.merge else {
+        return None;
+    };
+    Some(match how {
+        Integrated::Ancestor if plan.tip == plan.task.base => {
+            format!("'{branch}' has no commits of its own")
+        }
+        Integrated::Ancestor => format!("'{target}' has everything of '{branch}' already"),
+        Integrated::Cancelled => {
+            format!("the commits of '{branch}' change nothing, all in all")
+        }
+        Integrated::Contained => {
+            format!("'{target}' has the changes of '{branch}' already, by other commits")
+        }
+        Integrated::Picked => {
+            format!("'{target}' has each commit of '{branch}' already, under another name")
+        }
+        Integrated::Squashed => {
+            format!("'{target}' has '{branch}' already, squashed into one commit")
+        }
+    })
+}
+
 /// What was done; then the pane we stand in is closed.
 pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -> Result<()> {
     let task = &plan.task;
     match (&plan.into, merge) {
         (Some(into), Some(merge)) => {
             let commits = count(plan.commits(), "commit");
+            let [_, verb, to] = verbs(into.style);
             flux.ui.status(format_args!(
-                "merged {commits} of '{}' into '{}' ({}..{})",
+                "{verb} {commits} of '{}' {to} '{}' ({}..{})",
                 task.branch,
                 into.branch,
                 short(&into.tip),
                 short(merge)
             ));
         }
-        (Some(into), None) if plan.tip == task.base => {
-            flux.ui.status(format_args!(
-                "'{}' had no commits: nothing was merged into '{}'",
-                task.branch, into.branch
-            ));
-        }
         (Some(into), None) => flux.ui.status(format_args!(
-            "'{}' has everything of '{}' already",
-            into.branch, task.branch
+            "nothing was merged: {}",
+            nothing(plan, into).unwrap_or_default()
         )),
         (None, _) => flux
             .ui
@@ -158,6 +193,10 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
         if let Some(undo) = revert(flux, &merged)? {
             flux.ui.hint(undo);
         }
+    }
+    if let Err(error) = flux.expire_in_background() {
+        flux.ui
+            .warning(format_args!("the trash is not emptied: {error:#}"));
     }
     if flux.repo.current() == Some(task.worktree.as_path()) {
         flux.ui.hint(format_args!(

@@ -1,0 +1,41 @@
+//! How to merge: an option, else the setting.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::git::Style;
+use crate::settings::Settings;
+
+/// One of these, or none.
+#[derive(Debug, Args)]
+#[group(multiple = false, conflicts_with = "discard_branch")]
+pub(super) struct Styles {
+    /// Make a merge commit (the default, unless flux.merge says otherwise)
+    #[arg(long)]
+    merge: bool,
+    /// Make one commit of everything the task did
+    #[arg(long)]
+    squash: bool,
+    /// Put the task's commits on top of the branch, one by one
+    #[arg(long)]
+    rebase: bool,
+    /// Move the branch forward to the task's, or refuse if it has moved
+    #[arg(long)]
+    ff_only: bool,
+}
+
+impl Styles {
+    /// The style that was asked for, or `flux.merge`.
+    ///
+    /// # Errors
+    /// When the setting is none.
+    pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
+        match (self.merge, self.squash, self.rebase, self.ff_only) {
+            (true, ..) => Ok(Style::Merge),
+            (_, true, ..) => Ok(Style::Squash),
+            (.., true, _) => Ok(Style::Rebase),
+            (.., true) => Ok(Style::FastForward),
+            _ => settings.style(),
+        }
+    }
+}

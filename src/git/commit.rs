@@ -1,0 +1,84 @@
+//! Commits: made of a tree without a worktree, or of what is in one.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::rebase::Author;
+use super::{Git, Lock, Repo, admin};
+
+/// A commit that is to be made.
+pub(crate) struct Draft<'a> {
+    pub(crate) tree: &'a str,
+    pub(crate) parents: Vec<&'a str>,
+    /// As it is, byte for byte.
+    pub(crate) message: &'a [u8],
+    /// Who wrote it, if that is not who commits it.
+    pub(crate) author: Option<&'a Author>,
+    pub(crate) sign: bool,
+}
+
+impl Draft<'_> {
+    /// Makes the commit, which nothing refers to yet: `git commit-tree [-S] -p <parent> … <tree>`.
+    ///
+    /// # Errors
+    /// When git fails, for want of an identity or a signature.
+    pub(crate) fn make(&self, dir: &Path) -> Result<String> {
+        let mut args = vec!["-c", "i18n.commitEncoding=UTF-8", "commit-tree"];
+        // commit-tree alone ignores commit.gpgSign.
+        if self.sign {
+            args.push("-S");
+        }
+        args.extend(self.parents.iter().flat_map(|parent| ["-p", parent]));
+        args.push(self.tree);
+        let mut git = Git::new(dir, args).input(self.message);
+        if let Some(author) = self.author {
+            git = git
+                .env("GIT_AUTHOR_NAME", &author.name)
+                .env("GIT_AUTHOR_EMAIL", &author.email)
+                .env("GIT_AUTHOR_DATE", &author.date);
+        }
+        Ok(String::from_utf8(git.output()?)?.trim_end().to_owned())
+    }
+}
+
+/// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
+/// `git add --all`, `git commit [--no-verify] -m <message>`.
+///
+/// # Errors
+/// When git or a hook refuses: then the index is what it was.
+pub(crate) fn commit_all(
+    repo: &Repo,
+    dir: &Path,
+    tip: &str,
+    message: &str,
+    verify: bool,
+    lock: &Lock,
+) -> Result<()> {
+    let index = admin::index(repo.common_dir(), dir)?;
+    let before = index.with_file_name("index.before-flux");
+    fs::copy(&index, &before).context("could not keep the index")?;
+    let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
+    let verify = if verify { "--verify" } else { "--no-verify" };
+    let commit = ["commit", "--quiet", verify, "-m", message];
+    let committed = git(&["add", "--all"])
+        .and_then(Git::run)
+        .and_then(|()| git(&commit)?.loud().run());
+    if committed.is_err() {
+        // A commit that was made and then failed has an index of its own.
+        if super::changes::Head::and_changes(dir, false)?.0.oid != tip {
+            return committed;
+        }
+        fs::rename(&before, &index).context("could not put the index back")?;
+        return committed;
+    }
+    fs::remove_file(&before).context("could not remove a copy of the index")?;
+    if !super::changes(dir, false)?.is_empty() {
+        bail!(
+            "there are changes in '{}' that `git commit` left behind",
+            dir.display()
+        );
+    }
+    Ok(())
+}

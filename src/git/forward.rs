@@ -1,0 +1,73 @@
+//! A branch moves forward to a commit: the only step of a merge that anybody sees.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::command::patiently;
+use super::{Git, Lock};
+
+/// Moves the branch checked out in `worktree` forward to `commit`, files and all:
+/// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
+///
+/// # Errors
+/// When a change or file of the user's is in the way: then nothing has changed.
+pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<()> {
+    let args = [
+        "merge",
+        "--quiet",
+        "--ff-only",
+        // Against branch.<name>.mergeOptions.
+        "--no-squash",
+        "--commit",
+        "--no-autostash",
+        "--no-overwrite-ignore",
+        commit,
+    ];
+    Git::new(worktree, args)
+        .env("GIT_REFLOG_ACTION", "flux cleanup")
+        .shielded()
+        .holding(lock)?
+        .loud()
+        .run()
+}
+
+/// `git fetch` into a branch of this very repository, without any of what fetch does besides.
+const FETCH: [&str; 8] = [
+    "fetch",
+    "--quiet",
+    "--no-prune",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+    "--no-tags",
+    ".",
+];
+
+/// Moves a branch that is checked out nowhere forward to `commit`:
+/// `git fetch . <commit>:refs/heads/<branch>`, which refuses one that a rebase or bisect is using.
+///
+/// # Errors
+/// When it is in use, or has moved meanwhile.
+pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> Result<()> {
+    let spec = format!("{commit}:refs/heads/{branch}");
+    let args = FETCH.into_iter().chain([spec.as_str()]);
+    Git::new(dir, args)
+        .env("GIT_REFLOG_ACTION", "flux cleanup")
+        .shielded()
+        .holding(lock)?
+        .run()
+}
+
+/// Fails if a rebase, a bisect or a worktree is using the branch, which stands
+/// at `tip`: `git fetch --dry-run . <tip>:refs/heads/<branch>`.
+///
+/// # Errors
+/// What git says of who uses it.
+pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
+    let spec = format!("{tip}:refs/heads/{branch}");
+    let (verb, options) = FETCH.split_at(1);
+    let args = verb.iter().chain(&["--dry-run"]).chain(options).copied();
+    let args: Vec<&str> = args.chain([spec.as_str()]).collect();
+    patiently(|| Git::reading(dir, &args)).map(drop)
+}

@@ -1,0 +1,130 @@
+//! What is kept for a while, and no longer: worktrees in the trash, and tasks in the archive.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+
+use super::{Flux, archive};
+use crate::git::{Lock, refs};
+use crate::settings::Settings;
+
+/// How long one process may go on deleting.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often the archive is looked at, at most.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What is being deleted has a name that begins with this.
+const GOING: &str = ".going-";
+
+impl Flux {
+    fn expire_lock(&self) -> PathBuf {
+        self.repo.flux_dir().join("expire")
+    }
+
+    /// Starts a process that deletes what has been kept long enough, if there may
+    /// be anything: `git-flux __expire`. It outlives this one and says nothing.
+    ///
+    /// # Errors
+    /// When it cannot be told, or the process cannot be started.
+    pub(crate) fn expire_in_background(&self) -> Result<()> {
+        let lately = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
+            Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < DAY),
+            // The first removal of all: nothing is old yet.
+            Err(_) => fs::write(self.expire_lock(), "").is_ok(),
+        };
+        if lately && self.removed_worktrees()?.len() <= self.settings.trash_keep()? {
+            return Ok(());
+        }
+        let program = std::env::current_exe().context("could not tell where git flux itself is")?;
+        Command::new(program)
+            .arg("__expire")
+            .current_dir(self.repo.common_dir())
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("could not start another git flux")?;
+        Ok(())
+    }
+
+    /// Deletes the worktrees in the trash but the last `flux.trashKeep`, and from the
+    /// archive what was removed before `flux.archiveExpire` and is merged.
+    ///
+    /// # Errors
+    /// When something cannot be deleted. What is left is tried again another time.
+    pub(crate) fn expire(&self) -> Result<()> {
+        let begun = Instant::now();
+        let Some(lock) = Lock::attempt(&self.expire_lock())? else {
+            return Ok(());
+        };
+        fs::File::open(self.expire_lock())
+            .and_then(|file| file.set_modified(SystemTime::now()))
+            .context("could not note the time")?;
+        let limit = Settings::archive_expiry(self.repo.common_dir())?;
+        for one in archive::list(self)? {
+            if begun.elapsed() > PATIENCE {
+                return Ok(());
+            }
+            if one.removed() < limit && one.is_merged() {
+                archive::drop_for_good(self, &one)?;
+            }
+        }
+        let keep = self.settings.trash_keep()?;
+        let tasks = refs::list(self.repo.common_dir(), &["refs/flux/tasks"])?;
+        for place in self.removed_worktrees()?.into_iter().skip(keep) {
+            let name = archive::name_of(&place).context("a name in the trash is ours")?;
+            let id = name.split('.').next().unwrap_or(&name);
+            // One that is on its way, there or back.
+            if tasks.contains_key(&format!("refs/flux/tasks/{id}")) {
+                continue;
+            }
+            let going = place.with_file_name(format!("{GOING}{name}"));
+            fs::rename(&place, &going).context("could not move a worktree in the trash")?;
+        }
+        for entry in entries(&self.trash())? {
+            let is_going = entry
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(GOING.as_bytes()));
+            if is_going && begun.elapsed() < PATIENCE {
+                fs::remove_dir_all(&entry).context("could not delete a worktree in the trash")?;
+            }
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// The worktrees in the trash, the latest first.
+    fn removed_worktrees(&self) -> Result<Vec<PathBuf>> {
+        let mut places = Vec::new();
+        for place in entries(&self.trash())? {
+            let hidden = place
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if hidden || !place.join("worktree").exists() {
+                continue;
+            }
+            let at = place.metadata().and_then(|place| place.modified());
+            places.push((at.context("could not look into the trash")?, place));
+        }
+        places.sort();
+        Ok(places.into_iter().rev().map(|(_, place)| place).collect())
+    }
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.context("could not look into the trash")?,
+    };
+    entries
+        .map(|entry| Ok(entry.context("could not look into the trash")?.path()))
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! What is kept for a while: worktrees in the trash, tasks in the archive.
+
+use std::collections::BTreeSet;
+
+use crate::world::*;
+
+/// Removes a task with a commit, an uncommitted file and an ignored one.
+fn removed(world: &World, name: &str, options: &[&str]) {
+    world.behaviour("exit 0");
+    // An agent that ends at once is no success.
+    world
+        .flux(["run", "-q", "--name", name, "Fix"])
+        .run()
+        .code(1);
+    let worktree = world.worktree(name);
+    world.commit_in(&worktree, &format!("{name}.txt"), "work\n");
+    world.write(worktree.join("loose.txt"), "loose\n");
+    world.write(worktree.join(".env"), "ignored\n");
+    let cleanup = ["cleanup", name, "--yes", "--discard"];
+    let cleanup = cleanup.iter().chain(options).copied();
+    world.flux(cleanup).run().success();
+}
+
+fn in_trash(world: &World) -> BTreeSet<String> {
+    let dir = world.repo().join(".git/flux/trash");
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn in_archive(world: &World) -> BTreeSet<String> {
+    let listed = world.flux(["restore", "--list", "--json"]).run().json();
+    let names = listed.as_array().unwrap().iter();
+    names
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn the_last_three_worktrees_stay_whole_and_the_others_can_be_restored_from_the_archive() {
+    let world = World::new();
+    for name in ["one", "two", "three", "four", "five"] {
+        removed(&world, name, &[]);
+    }
+    wait_until("the trash to be emptied", || {
+        in_trash(&world) == names(&["three", "four", "five"])
+    });
+    assert_eq!(
+        in_archive(&world),
+        names(&["one", "two", "three", "four", "five"])
+    );
+    world.flux(["restore", "one"]).run().success();
+    assert_eq!(
+        world.read(world.worktree("one").join("loose.txt")),
+        "loose\n"
+    );
+    assert!(!world.worktree("one").join(".env").exists());
+    world.flux(["restore", "five"]).run().success();
+    assert_eq!(world.read(world.worktree("five").join(".env")), "ignored\n");
+}
+
+#[test]
+fn how_many_stay_whole_is_configured() {
+    let world = World::new();
+    world.git(["config", "flux.trashKeep", "1"]);
+    removed(&world, "one", &[]);
+    assert_eq!(in_trash(&world), names(&["one"]));
+    removed(&world, "two", &[]);
+    wait_until("the trash to be emptied", || {
+        in_trash(&world) == names(&["two"])
+    });
+    world.git(["config", "flux.trashKeep", "many"]);
+    world
+        .flux(["__expire"])
+        .run()
+        .code(1)
+        .stderr_has("bad value 'many' for 'flux.trashKeep'");
+    assert_eq!(in_trash(&world), names(&["two"]));
+}
+
+#[test]
+fn what_was_merged_leaves_the_archive_after_a_time_and_nothing_else_does() {
+    let world = World::new();
+    removed(&world, "merged", &[]);
+    removed(&world, "dropped", &["--discard-branch"]);
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_archive(&world), names(&["merged", "dropped"]));
+    for (limit, left) in [
+        ("never", &["merged", "dropped"][..]),
+        ("1.day.ago", &["merged", "dropped"]),
+        ("now", &["dropped"]),
+    ] {
+        world.git(["config", "flux.archiveExpire", limit]);
+        world.flux(["__expire"]).run().success();
+        assert_eq!(
+            (in_archive(&world), in_trash(&world)),
+            (names(left), names(left)),
+            "{limit}"
+        );
+    }
+    assert_eq!(world.git(["show", "main:merged.txt"]), "work");
+    // What cannot be read is no reason to delete anything.
+    world.git(["config", "flux.archiveExpire", "some day"]);
+    let before = world.snapshot();
+    world.flux(["__expire"]).run().code(1);
+    assert_eq!(in_archive(&world), names(&["dropped"]));
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_task_that_is_on_its_way_is_left_alone() {
+    let world = World::new();
+    removed(&world, "one", &[]);
+    // Killed after it had moved the worktree away.
+    world.git(["config", "flux.trashKeep", "0"]);
+    let record = world.git(["rev-parse", "refs/flux/archive/one/task"]);
+    world.git(["update-ref", "refs/flux/tasks/one", &record]);
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_trash(&world), names(&["one"]));
+    world.git(["update-ref", "-d", "refs/flux/tasks/one"]);
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_trash(&world), names(&[]));
+    assert_eq!(in_archive(&world), names(&["one"]));
+}
