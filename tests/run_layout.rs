@@ -186,6 +186,20 @@ fn a_pane_that_is_demanded_is_made_where_it_is_narrow() {
 }
 
 #[test]
+fn a_pane_that_cannot_be_made_is_said_to_be_a_window() {
+    let world = World::new();
+    let terminal = world.terminal_inside();
+    world.fault(&Fault::every("tmux", "split-window", Mode::Fail));
+    for option in ["--pane", ""] {
+        terminal.command(&format!("git-flux run {option} Fix the login"));
+        assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+        terminal.wait_for_screen("There is no room for another pane here");
+        terminal.wait_for_screen("  Tmux Window: @");
+    }
+    assert!(world.fault_fired());
+}
+
+#[test]
 fn attach_goes_there_at_once() {
     let world = World::new();
     let terminal = world.terminal(150, 40);

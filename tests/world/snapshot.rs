@@ -54,7 +54,8 @@ impl World {
             let name = entry.split('\0').next().unwrap_or_default();
             facts.insert(name.to_owned(), entry.replace('\0', "\n"));
             let dir = Path::new(name.strip_prefix("worktree ").unwrap_or_default());
-            if dir.is_dir() && !entry.contains("\0bare") {
+            // What stands at its place by now may be no worktree.
+            if (dir == repo || dir.join(".git").exists()) && !entry.contains("\0bare") {
                 let index = git(dir, &["ls-files", "-s"]);
                 facts.insert(format!("index of {}", dir.display()), index);
             }
@@ -175,7 +176,7 @@ fn note_git_dir(git_dir: &Path, facts: &mut BTreeMap<String, String>) {
     let flux = git_dir.join("flux");
     walk(&flux, &mut |path| {
         let name = path.strip_prefix(&flux).unwrap().display().to_string();
-        let is_lock = name.split('/').any(|part| part.contains("lock"));
+        let is_lock = name == "merge" || name.split('/').any(|part| part.contains("lock"));
         if !is_lock && !path.is_dir() {
             facts.insert(format!("flux file {name}"), String::new());
         }

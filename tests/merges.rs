@@ -1,0 +1,139 @@
+//! The merge of a cleanup against settings, hooks and other commands that would have it otherwise, and removals that
+//! cannot be completed at once.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::*;
+
+#[test]
+fn merge_options_of_the_target_do_not_make_it_stay_behind() {
+    for options in ["--squash", "--no-commit", "--no-ff --squash", "--autostash"] {
+        let world = World::new();
+        world.git(["config", "branch.main.mergeOptions", options]);
+        let id = done_task(&world);
+        let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+        world.flux(["cleanup", &id]).run().success();
+        assert_merge_of(&world, &main, &tip);
+        assert_eq!(world.git(["status", "--porcelain"]), "");
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn a_hook_of_the_merge_may_start_a_task_itself() {
+    let world = World::new();
+    let id = done_task(&world);
+    let run = format!(
+        "cd '{}'; git-flux run -q --name other Do",
+        world.repo().display()
+    );
+    once_in_hook(&world, "commit-msg", "true", &run);
+    world.flux(["cleanup", &id]).run().success();
+    assert_hooked(&world);
+    assert_removed(&world, &id);
+    world.agent("other").wait_started();
+    let list = world.flux(["list", "--json"]).run().json();
+    assert_eq!(list[0]["id"], "other");
+}
+
+#[test]
+fn other_commands_do_not_wait_for_the_hooks_of_a_merge() {
+    let world = World::new();
+    let (one, two) = (done_task(&world), done_task(&world));
+    // The hook of the first merge ends only when the second is removed.
+    let gone = format!(
+        "cd '{}'; git-flux cleanup --discard-branch {two}; git-flux run -q --name third Do",
+        world.repo().display()
+    );
+    once_in_hook(&world, "commit-msg", "true", &gone);
+    world.flux(["cleanup", &one]).run().success();
+    assert_removed(&world, &one);
+    assert_removed(&world, &two);
+}
+
+#[test]
+fn what_refuses_the_record_of_a_removal_is_said_with_what_was_done() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    let refuse = "#!/bin/sh\n[ \"$1\" != prepared ] || ! grep -q refs/flux/tasks/ || { echo 'not today' >&2; exit 1; }\n";
+    let hook = ".git/hooks/reference-transaction";
+    world.write(hook, refuse);
+    let executable = world
+        .command("chmod")
+        .args(["+x"])
+        .arg(world.repo().join(hook))
+        .status();
+    assert!(executable.unwrap().success());
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("could not remove '{id}': it is merged, but"))
+        .stderr_has("the task is whole")
+        .stderr_has("not today")
+        .stderr_has(&format!("hint: git flux cleanup {id}"));
+    assert_merge_of(&world, &main, &tip);
+    assert!(world.worktree(&id).join("agent.txt").exists());
+    // It is merged once, whatever is tried.
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", &id])
+        .run()
+        .code(1)
+        .has_not("it is merged, but");
+    world.assert_unchanged(&before);
+    fs::remove_file(world.repo().join(hook)).unwrap();
+    world.flux(["cleanup", &id]).run().success();
+    assert_merge_of(&world, &main, &tip);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn why_a_commit_was_not_made_is_said() {
+    let world = World::new();
+    let id = done_task(&world);
+    // Tracked as a link to a repository, whose own changes no commit here can take up.
+    let worktree = world.worktree(&id);
+    world.git_in(&worktree, ["init", "-q", "inner"]);
+    world.commit_in(worktree.join("inner"), "work.txt", "one\n");
+    world.git_in(&worktree, ["add", "inner"]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Link"]);
+    world.write(worktree.join("inner/work.txt"), "changed\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--commit", &id]).run();
+    output.code(1).stderr_has("inner");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_directory_that_came_back_after_a_killed_removal_is_named() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join(".env"), "SECRET\n");
+    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.flux(["cleanup", &id]).run().killed();
+    world.wait_fault_over();
+    world.clear_fault();
+    assert!(!worktree.exists());
+    // A server that still runs writes its log.
+    let log = world.write(worktree.join("server.log"), "up\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    let path = worktree.display();
+    output
+        .code(1)
+        .stderr_has(&format!("could not settle the interrupted task '{id}'"))
+        .stderr_has(&format!("mv '{path}' '{path}'.away"));
+    world.assert_unchanged(&before);
+    assert_eq!(world.read(log), "up\n");
+    // The hint leads out of it.
+    let away = world.root().join("away");
+    fs::rename(&worktree, &away).unwrap();
+    world.flux(["run", "-q", "--name", "other", "Do"]).ok();
+    assert_eq!(world.read(trash(&world, &id).join(".env")), "SECRET\n");
+    assert_removed(&world, &id);
+}
