@@ -1,13 +1,11 @@
 //! The rows of the table of cases, how tools of this kind lose work, as far as run, list, status, attach, diff and
 //! cleanup meet them: here those that are met at a start, in `cases_removal` those at a removal, in `cases_refusal`
 //! what a removal is refused for, in `cases_reading` those of the commands that only look, and in `cases_text` what
-//! becomes of foreign text.
+//! becomes of foreign text. Of what is merged already (W1, W13, W16) there is more in `merged_already`.
 //!
 //! Not met yet, and why:
 //! * W12, the half that brings ignored files back: there is no `restore` yet. That they are named and kept is tested.
 //! * W13, the half that brings the branch back: the same. That it is archived is tested.
-//! * W16, squashes that the target has changed again in the same lines: that needs patch-ids, and comes with the
-//!   strategies of cleanup. A squash that stands as it was made is tested.
 //! * W20, the half about text sent to a running agent: there is no `send` yet. That nothing is pasted at a start is
 //!   tested.
 //! * W30, the half about states from the agent's own hooks: there are no hooks yet. That the state comes from

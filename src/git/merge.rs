@@ -167,13 +167,25 @@ impl Merged {
                 let tree = fields.next().context("`git merge-tree` printed nothing")?;
                 Ok(Self::Tree(String::from_utf8(tree.to_vec())?))
             }
-            1 if output.stderr.is_empty() || fields.clone().count() > 1 => Ok(Self::Conflicts(
-                fields
+            1 if output.stderr.is_empty() || fields.clone().count() > 1 => {
+                let mut files: Vec<PathBuf> = fields
                     .skip(1)
-                    .map(|f| OsString::from_vec(f.to_vec()).into())
-                    .collect(),
-            )),
+                    .map(|file| path(file, [ours, theirs]))
+                    .collect();
+                files.dedup();
+                Ok(Self::Conflicts(files))
+            }
             _ => Err(failed("git merge-tree", code, &output.stderr)),
         }
     }
+}
+
+/// The path that a conflict is about: a file where the other side has a directory
+/// gets the name of its side added.
+fn path(file: &[u8], sides: [&str; 2]) -> PathBuf {
+    let mut added = sides.iter().map(|side| format!("~{side}").into_bytes());
+    let file = added
+        .find_map(|side| file.strip_suffix(&*side))
+        .unwrap_or(file);
+    OsString::from_vec(file.to_vec()).into()
 }
