@@ -215,14 +215,49 @@ pub(crate) fn advance(
     Ok(new)
 }
 
-/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`.
-/// The caller holds the repository's lock.
+/// What the repository itself has configured for a branch, in order:
+/// `git config --local -z --get-regexp '^branch\.'`. What is not UTF-8 is left out.
+///
+/// # Errors
+/// When git cannot read its configuration.
+pub(crate) fn config_of(repo: &Repo, branch: &str) -> Result<Vec<(String, String)>> {
+    let args = ["config", "--local", "-z", "--get-regexp", r"^branch\."];
+    let (code, output) = Git::reading(repo.common_dir(), args).outcome()?;
+    // 1: there is none.
+    if code > 1 || !output.stderr.is_empty() {
+        return Err(failed("git config", code, &output.stderr));
+    }
+    let prefix = format!("branch.{branch}.");
+    let entry = |entry| {
+        let entry = std::str::from_utf8(entry).ok()?.strip_prefix(&prefix)?;
+        // A key without a value is true, as git has it.
+        let (name, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+        (!name.contains('.')).then(|| (name.to_owned(), value.to_owned()))
+    };
+    Ok(output.stdout.split(|&b| b == 0).filter_map(entry).collect())
+}
+
+/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
+/// was there before, if the task was. The caller holds the repository's lock.
 ///
 /// # Errors
 /// When git cannot write its configuration.
-pub(crate) fn write_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
-    let key = |name| format!("branch.{}.{name}", task.branch);
-    configure(repo, &[&key("description"), &task.title], lock)?;
+pub(crate) fn write_config(
+    repo: &Repo,
+    task: &Task,
+    kept: &[(String, String)],
+    lock: &Lock,
+) -> Result<()> {
+    let key = |name: &str| format!("branch.{}.{name}", task.branch);
+    let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
+    for (at, (name, value)) in kept.iter().enumerate() {
+        let again = kept[..at].iter().any(|(other, _)| other == name);
+        let how = if again { "--add" } else { "--replace-all" };
+        configure(repo, &[how, &key(name), value], lock)?;
+    }
+    if kept.is_empty() {
+        configure(repo, &[&key("description"), &task.title], lock)?;
+    }
     configure(repo, &[&key("fluxTask"), task.id.as_str()], lock)
 }
 

@@ -49,6 +49,7 @@ mod repositories_callers;
 mod repositories_filters;
 mod repositories_layouts;
 mod repositories_names;
+mod restore;
 mod run;
 mod run_base;
 mod run_layout;

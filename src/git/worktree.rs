@@ -344,9 +344,10 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
 /// # Errors
 /// When git fails.
 pub(crate) fn apply(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
-    Git::new(path, ["stash", "apply", "--quiet", "--index", snapshot])
-        .holding(lock)?
-        .run()
+    // It goes through `git apply`, which must not mend what was staged.
+    let args = ["-c", "apply.whitespace=nowarn", "stash", "apply"];
+    let args = args.into_iter().chain(["--quiet", "--index", snapshot]);
+    Git::new(path, args).holding(lock)?.run()
 }
 
 /// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.

@@ -90,6 +90,12 @@ impl Archived {
         self.task.removal.as_ref()?.snapshot.as_deref()
     }
 
+    /// What was configured for its branch.
+    pub(crate) fn config(&self) -> &[(String, String)] {
+        let removal = self.task.removal.as_ref();
+        removal.map_or(&[], |removal| &removal.config)
+    }
+
     /// When it was removed, in seconds since 1970.
     pub(crate) fn removed(&self) -> u64 {
         self.task

@@ -170,7 +170,8 @@ impl Way<'_> {
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-            store::write_config(&flux.repo, task, lock)?;
+            let kept = self.start.from.as_ref().map_or(&[][..], Archived::config);
+            store::write_config(&flux.repo, task, kept, lock)?;
         }
         interrupt::check()?;
         self.fill()?;
@@ -217,6 +218,11 @@ impl Way<'_> {
             worktree::fill(&task.worktree, lock)?;
         }
         interrupt::check()?;
+        // Before the hook, whose files would be in the way.
+        if let Some(snapshot) = self.start.from.as_ref().and_then(Archived::snapshot) {
+            worktree::apply(&task.worktree, snapshot, lock)?;
+            interrupt::check()?;
+        }
         let head = self
             .start
             .from
@@ -227,10 +233,7 @@ impl Way<'_> {
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));
         }
-        match self.start.from.as_ref().and_then(Archived::snapshot) {
-            Some(snapshot) => worktree::apply(&task.worktree, snapshot, lock),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn open(&mut self, verb: &str, about: &Path) -> Result<()> {

@@ -48,6 +48,9 @@ pub(crate) struct Removal {
     pub(crate) at: u64,
     /// The snapshot of what was uncommitted.
     pub(crate) snapshot: Option<String>,
+    /// What was configured for its branch: names, as in `branch.<branch>.<name>`, and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) config: Vec<(String, String)>,
     /// Where its work went; none if it was dropped.
     pub(crate) into: Option<Merged>,
 }

@@ -1,0 +1,338 @@
+//! `git flux restore`: what comes back, from the trash and from the archive alone. What it asks and prints is in
+//! `restore_options`, what it refuses in `restore_refusals`, arbitrary work in `restore_property`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// Everything a worktree is: its files, and what git says of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Mode and bytes of each file, link and directory; git's own `.git` at the top is left out.
+    pub(crate) files: BTreeMap<PathBuf, (u32, Vec<u8>)>,
+    pub(crate) status: String,
+    pub(crate) index: String,
+    pub(crate) tip: String,
+}
+
+impl State {
+    pub(crate) fn of(world: &World, dir: &Path) -> Self {
+        let mut files = BTreeMap::new();
+        note(dir, dir, &mut files);
+        let status = [
+            "--no-optional-locks",
+            "status",
+            "--porcelain=v2",
+            "-z",
+            "--branch",
+            "--untracked-files=all",
+        ];
+        Self {
+            files,
+            status: world.git_in(dir, status),
+            index: world.git_in(dir, ["ls-files", "--stage", "-z"]),
+            tip: world.git_in(dir, ["rev-parse", "HEAD"]),
+        }
+    }
+
+    /// Asserts that `dir` is in this state, and says where it is not.
+    #[track_caller]
+    pub(crate) fn assert_back(&self, world: &World, dir: &Path) {
+        let now = Self::of(world, dir);
+        let lines = |text: &str| text.replace('\0', "\n");
+        assert_eq!(lines(&now.status), lines(&self.status));
+        assert_eq!(lines(&now.index), lines(&self.index));
+        assert_eq!(now.tip, self.tip);
+        let missing: Vec<_> = self
+            .files
+            .iter()
+            .filter(|(path, file)| now.files.get(*path) != Some(file))
+            .collect();
+        let added: Vec<_> = now
+            .files
+            .iter()
+            .filter(|(path, file)| self.files.get(*path) != Some(file))
+            .collect();
+        assert!(
+            missing.is_empty() && added.is_empty(),
+            "missing: {missing:.2000?}\nadded: {added:.2000?}"
+        );
+    }
+
+    /// The same without what is below these paths, and without directories, which git does not keep.
+    pub(crate) fn without(mut self, paths: &[&str]) -> Self {
+        self.files.retain(|path, (mode, _)| {
+            let is_dir = *mode & 0o170_000 == 0o040_000;
+            !is_dir && !paths.iter().any(|out| path.starts_with(out))
+        });
+        self
+    }
+}
+
+fn note(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+    use std::os::unix::ffi::OsStrExt as _;
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_owned();
+        if name == Path::new(".git") {
+            continue;
+        }
+        let meta = path.symlink_metadata().unwrap();
+        let bytes = if meta.is_symlink() {
+            let link = fs::read_link(&path).unwrap();
+            link.as_os_str().as_bytes().to_vec()
+        } else if meta.is_dir() {
+            note(root, &path, files);
+            Vec::new()
+        } else {
+            fs::read(&path).unwrap()
+        };
+        files.insert(name, (meta.permissions().mode(), bytes));
+    }
+}
+
+/// Leaves something of every kind uncommitted in a worktree, `.env` and `build/` being ignored.
+pub(crate) fn make_dirty(world: &World, worktree: &Path) {
+    let git = |args: &[&str]| world.git_in(worktree, args);
+    world.write(worktree.join("README.md"), "staged\n");
+    world.write(worktree.join("added.txt"), "staged\r\n");
+    git(&["add", "README.md", "added.txt"]);
+    world.write(worktree.join("README.md"), "changed after that\n");
+    git(&["mv", "src/login.txt", "src/logged in.txt"]);
+    fs::remove_file(worktree.join(".gitignore")).unwrap();
+    world.write(worktree.join(".gitignore"), "*.log\n.env\nbuild/\n");
+    world.write(worktree.join("new dir/loose.sh"), "untracked\n");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(worktree.join("new dir/loose.sh"), executable).unwrap();
+    symlink("no such file", worktree.join("link")).unwrap();
+    world.write(worktree.join(".env"), "SECRET=1\n");
+    world.write(worktree.join("build/out.bin"), [0, 1, 2, 0xff]);
+}
+
+/// A task whose agent has committed and ended, with something of every kind uncommitted.
+pub(crate) fn dirty_task(world: &World) -> String {
+    let id = done_task(world);
+    make_dirty(world, &world.worktree(&id));
+    id
+}
+
+/// As long after the removal: git has collected its garbage.
+fn collect_garbage(world: &World) {
+    world.git(["reflog", "expire", "--expire=now", "--all"]);
+    world.git(["gc", "-q", "--prune=now"]);
+}
+
+/// Deletes the worktrees that are kept.
+pub(crate) fn empty_trash(world: &World) {
+    fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
+}
+
+/// Asserts that nothing of a removed task is left in the archive or the trash.
+#[track_caller]
+pub(crate) fn assert_not_archived(world: &World, name: &str) {
+    let refs = world.git(["for-each-ref", &format!("refs/flux/archive/{name}")]);
+    assert_eq!(refs, "");
+    assert!(!trash(world, name).parent().unwrap().exists());
+}
+
+/// Takes a task away and brings it back, from the trash and from the archive alone; then
+/// merges it, to show that it is a task like any other.
+#[track_caller]
+fn comes_back(world: &World, id: &str) {
+    let worktree = world.worktree(id);
+    let before = State::of(world, &worktree);
+    let discard = ["cleanup", "-y", "--discard", "--discard-branch", id];
+    world.flux(discard).run().success();
+    assert_removed(world, id);
+    collect_garbage(world);
+    let output = world.flux(["restore", id]).run();
+    output
+        .success()
+        .stderr_has("as it was, ignored files too")
+        .stderr_has(&format!("session 'flux-myapp-{id}'"))
+        .stderr_has(&format!("git flux attach {id}"));
+    before.assert_back(world, &worktree);
+    assert_not_archived(world, id);
+
+    world.flux(discard).run().success();
+    empty_trash(world);
+    collect_garbage(world);
+    let output = world.flux(["restore", id]).run();
+    output
+        .success()
+        .stderr_has("from its snapshot, without ignored files");
+    let kept = before.without(&[".env", "build"]);
+    let now = State::of(world, &worktree).without(&[]);
+    assert_eq!(now, kept);
+    assert_not_archived(world, id);
+
+    let merge = ["cleanup", "-y", "--commit=All of it", id];
+    world.flux(merge).run().success();
+    assert_eq!(world.git(["show", "main:agent.txt"]), "one");
+    assert_eq!(world.git(["show", "main:README.md"]), "changed after that");
+    world.git(["fsck", "--no-progress", "--no-dangling"]);
+}
+
+#[test]
+fn everything_comes_back_as_it_was() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    comes_back(&world, &id);
+}
+
+#[test]
+fn a_split_index_comes_back() {
+    let world = World::new();
+    world.git(["config", "core.splitIndex", "true"]);
+    let id = dirty_task(&world);
+    comes_back(&world, &id);
+}
+
+#[test]
+fn everything_comes_back_to_a_worktree_with_relative_paths() {
+    let world = World::new();
+    world.git(["config", "worktree.useRelativePaths", "true"]);
+    let id = dirty_task(&world);
+    // A git older than 2.48 reads it, but does not write it.
+    let link = format!("gitdir: ../myapp/.git/worktrees/myapp-{id}\n");
+    world.write(world.worktree(&id).join(".git"), link);
+    comes_back(&world, &id);
+}
+
+#[test]
+fn everything_comes_back_in_every_format_of_a_repository() {
+    for format in ["--ref-format=reftable", "--object-format=sha256"] {
+        let world = World::without_repository("flux world");
+        let repo = world.repo();
+        let dir = repo.to_str().unwrap();
+        world.git_in(world.root(), ["init", "-q", format, dir]);
+        world.fill(&repo);
+        let id = dirty_task(&world);
+        comes_back(&world, &id);
+    }
+}
+
+#[test]
+fn what_apply_is_told_about_blanks_does_not_change_the_index() {
+    let world = World::new();
+    world.git(["config", "apply.whitespace", "fix"]);
+    world.git(["config", "diff.noprefix", "true"]);
+    let id = dirty_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("blanks.txt"), "one  \ntwo\t\n\n\n");
+    world.git_in(&worktree, ["add", "blanks.txt"]);
+    comes_back(&world, &id);
+}
+
+#[test]
+fn a_sparse_checkout_comes_back_sparse() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.git_in(&worktree, ["sparse-checkout", "set", "--cone", "nothing"]);
+    assert!(!worktree.join("src").exists());
+    world.write(worktree.join("README.md"), "changed\n");
+    world.write(worktree.join("staged.txt"), "staged\n");
+    world.git_in(&worktree, ["add", "--sparse", "staged.txt"]);
+    let (before, list) = (
+        State::of(&world, &worktree),
+        world.git_in(&worktree, ["sparse-checkout", "list"]),
+    );
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    collect_garbage(&world);
+    world.flux(["restore", &id]).run().success();
+    before.assert_back(&world, &worktree);
+    assert_eq!(world.git_in(&worktree, ["sparse-checkout", "list"]), list);
+    // Nothing that is not checked out is taken for deleted.
+    let commit = ["cleanup", "-y", "--commit", &id];
+    world.flux(commit).run().success();
+    assert_eq!(world.read("src/login.txt"), "one\ntwo\nthree\n");
+    assert_eq!(world.read("README.md"), "changed\n");
+}
+
+#[test]
+fn without_trash_and_snapshot_the_commits_come_back() {
+    let world = World::new();
+    let id = done_task(&world);
+    let before = State::of(&world, &world.worktree(&id));
+    world.flux(["cleanup", &id]).run().success();
+    empty_trash(&world);
+    let output = world.flux(["restore", &id]).run();
+    output.success().stderr_has("from its commits");
+    before.assert_back(&world, &world.worktree(&id));
+    assert_not_archived(&world, &id);
+}
+
+#[test]
+fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
+    let world = World::new();
+    let hooks = world.repo().join(".git/hooks");
+    // A setup as people have it, which git does not ignore.
+    let script = "[ -e setup.txt ] || echo new >setup.txt";
+    crate::cleanup_hooks::hook(&world, &hooks, "post-checkout", script);
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("setup.txt"), "changed\n");
+    let before = State::of(&world, &worktree);
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    empty_trash(&world);
+    let log = world.tools().join("hooks.log");
+    fs::remove_file(&log).unwrap();
+    world.flux(["restore", &id]).run().success();
+    before.assert_back(&world, &worktree);
+    assert!(world.read(log).starts_with("post-checkout 3 "));
+}
+
+#[test]
+fn what_was_configured_comes_back() {
+    let world = World::new();
+    let id = done_task(&world);
+    let section = format!("branch.feature/{id}");
+    let set = |name: &str, value: &str| world.git(["config", &format!("{section}.{name}"), value]);
+    world.git(["branch", "release"]);
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    set("description", "Fix the login\n\nand all of its redirects");
+    set("fluxInto", "release");
+    set("fluxAgent", "helper");
+    // As an agent's `git push -u` leaves it.
+    set("remote", ".");
+    set("merge", "refs/heads/release");
+    let config = || {
+        let got = world.git(["config", "--local", "--get-regexp", "^branch[.]feature/"]);
+        let mut lines: Vec<String> = got.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let before = (config(), State::of(&world, &world.worktree(&id)));
+    let discard = ["cleanup", "-y", "--discard-branch", &id];
+    for from_trash in [true, false] {
+        world.flux(discard).run().success();
+        assert_eq!(
+            world.try_git(["config", "--get-regexp", "^branch[.]"]).ok(),
+            None
+        );
+        if !from_trash {
+            empty_trash(&world);
+        }
+        world.flux(["restore", &id]).run().success();
+        assert_eq!(config(), before.0);
+        before.1.assert_back(&world, &world.worktree(&id));
+    }
+    let list = world.flux(["list", "--json"]).run();
+    let task = &list.success().json()[0];
+    assert_eq!(task["title"], "Fix the login");
+    assert_eq!(task["into"], "release");
+    assert_eq!(task["agent"], "helper");
+    let main = commit(&world, "main");
+    world
+        .flux(["cleanup", "-y", "--into", "release", &id])
+        .run()
+        .success();
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(world.git(["show", "release:agent.txt"]), "one");
+}
