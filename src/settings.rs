@@ -179,7 +179,8 @@ impl Settings {
 
     /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        match self.entry("flux.worktreedir") {
+        let entry = self.entry("flux.worktreedir");
+        match entry.filter(|entry| !entry.value.is_empty()) {
             Some(entry) => home.join(expanded(&entry.raw)),
             None => beside.to_owned(),
         }

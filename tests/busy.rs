@@ -29,13 +29,18 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
     });
 }
 
-/// A task whose agent has ended, and in whose pane the user has started a program.
-fn busy_task(world: &World) -> String {
+/// A task whose agent has ended, and in whose pane the user has started a program, that ends by a hang-up after
+/// it has done this.
+fn busy_task(world: &World, last: &str) -> String {
     let id = done_task(world);
     let pane = pane_of(world, &id);
     wait_in_front(world, &pane, "sh");
     let up = world.tools().join("up");
-    let line = format!("sh -c ': >\"$1\"; cat' sh '{}'", up.display());
+    // A terminal that goes may be read to its end before the hang-up comes.
+    let line = format!(
+        "sh -c 'trap \"{last}; exit\" HUP; : >\"$1\"; cat; sleep 60' sh '{}'",
+        up.display()
+    );
     world.tmux(["send-keys", "-t", &pane, "-l", "--", &line]);
     world.tmux(["send-keys", "-t", &pane, "Enter"]);
     wait_until("the program in the pane to be up", || up.exists());
@@ -45,7 +50,7 @@ fn busy_task(world: &World) -> String {
 #[test]
 fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
     let world = World::new();
-    let id = busy_task(&world);
+    let id = busy_task(&world, ":");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
     output
@@ -57,14 +62,17 @@ fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
     output.success().stdout_has("would stop a program");
     world.assert_unchanged(&before);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_removed(&world, &id);
 }
 
 #[test]
 fn a_program_in_the_tasks_pane_is_asked_about() {
     let world = World::new();
-    let id = busy_task(&world);
+    let id = busy_task(&world, ":");
     let before = world.snapshot();
-    for answer in ["n", "Enter", "C-c"] {
+    for answer in ["n", "Enter", "C-c", "y"] {
         let terminal = world.terminal(150, 40);
         terminal.command(&format!("git flux cleanup {id}"));
         terminal.wait_for_screen("and remove");
@@ -72,9 +80,28 @@ fn a_program_in_the_tasks_pane_is_asked_about() {
         terminal.wait_for_screen(STOP);
         world.assert_unchanged(&before);
         terminal.keys([answer]);
-        assert_eq!(terminal.exit_code(), 130);
-        world.assert_unchanged(&before);
+        if answer == "y" {
+            assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+        } else {
+            assert_eq!(terminal.exit_code(), 130);
+            world.assert_unchanged(&before);
+        }
     }
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn what_a_program_in_the_pane_writes_as_it_is_stopped_is_looked_at() {
+    let world = World::new();
+    let id = busy_task(&world, "echo late >late.txt");
+    let main = commit(&world, "main");
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("1 uncommitted file");
+    assert_eq!(commit(&world, "main"), main);
+    assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
+    world.flux(["cleanup", "--commit", &id]).run().success();
+    assert_eq!(world.read("late.txt"), "late\n");
+    assert_removed(&world, &id);
 }
 
 #[test]
@@ -94,6 +121,8 @@ fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has("is still running");
     world.assert_unchanged(&before);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
 }
 
 #[test]
@@ -194,5 +223,19 @@ fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
     assert!(world.agent(&id).is_alive());
     fs::remove_file(lock).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
+    let world = World::new();
+    let id = done_task(&world);
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' kill-pane '*) '{tmux}' \"$@\" ;; esac\nexec '{tmux}' \"$@\"\n",
+        tmux = require("tmux").display()
+    );
+    world.install("tmux", &script);
+    world.flux(["cleanup", &id]).run().success();
+    world.uninstall("tmux");
     assert_removed(&world, &id);
 }

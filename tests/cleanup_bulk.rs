@@ -12,8 +12,13 @@ fn done(world: &World, names: &[&str]) {
             .flux(["run", "-q", "--name", name, "Fix"])
             .run()
             .code(1);
-        world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
+        world.commit_in(world.worktree(name), &file(name), "work\n");
     }
+}
+
+/// The file that a task brings, not to be taken for something of the task's own.
+fn file(name: &str) -> String {
+    format!("{}.txt", name.to_uppercase())
 }
 
 fn tasks(world: &World) -> Vec<String> {
@@ -28,18 +33,18 @@ fn tasks(world: &World) -> Vec<String> {
 #[test]
 fn tasks_that_are_named_are_removed_and_no_others() {
     let world = World::new();
-    done(&world, &["one", "two", "three"]);
-    let output = world.flux(["cleanup", "three", "one", "one"]).run();
+    done(&world, &["alpha", "beta", "gamma"]);
+    let output = world.flux(["cleanup", "gamma", "alpha", "alpha"]).run();
     output
         .success()
-        .stderr_has("one    merge 1 commit into 'main'");
-    assert_eq!(tasks(&world), ["two"]);
-    for name in ["one", "three"] {
-        assert_eq!(world.git(["show", &format!("main:{name}.txt")]), "work");
+        .stderr_has("alpha     merge 1 commit into 'main'");
+    assert_eq!(tasks(&world), ["beta"]);
+    for name in ["alpha", "gamma"] {
+        assert_eq!(world.git(["show", &format!("main:{}", file(name))]), "work");
         assert_removed(&world, name);
     }
     let before = world.snapshot();
-    let output = world.flux(["cleanup", "two", "nosuch"]).run();
+    let output = world.flux(["cleanup", "beta", "nosuch"]).run();
     output.code(1).stderr_has("there is no task 'nosuch'");
     world.assert_unchanged(&before);
 }
@@ -49,7 +54,7 @@ fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
     let world = World::new();
     done(&world, &["clash", "dirty", "fine"]);
     world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
-    world.commit_in(world.repo(), "clash.txt", "main's\n");
+    world.commit_in(world.repo(), "CLASH.txt", "main's\n");
     let state = |name: &str| {
         let worktree = world.worktree(name);
         let status = ["status", "--porcelain=v2", "--branch"];
@@ -59,7 +64,7 @@ fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
     let output = world.flux(["cleanup", "--all"]).run();
     output
         .code(3)
-        .stderr_has("conflict in 'clash.txt'")
+        .stderr_has("conflict in 'CLASH.txt'")
         .stderr_has("'dirty' has 1 uncommitted file")
         .stderr_has("error: 2 of 3 tasks were not removed");
     assert_eq!(tasks(&world), ["clash", "dirty"]);

@@ -213,8 +213,12 @@ pub(crate) fn hang_up(run: &RunDir) -> Result<()> {
 /// When it is not known what runs, or the agent does not end.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
-    if panes.iter().any(|pane| pane.is(target)) {
-        pane::kill(target)?;
+    if panes.iter().any(|pane| pane.is(target))
+        && let Err(error) = pane::kill(target)
+        // It may have closed in this very moment.
+        && pane::list(Some(&target.socket))?.iter().any(|pane| pane.is(target))
+    {
+        return Err(error);
     }
     await_end(run)
 }

@@ -66,11 +66,14 @@ impl Plan {
                 .hint(format!("git flux status {id}"))
                 .into());
         }
-        let tip =
-            store.tip(&task.branch).with_context(|| {
-                Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
-                    .hint(format!("git branch {} {}", word(&task.branch), task.base))
-            })?;
+        let tip = store.tip(&task.branch).with_context(|| {
+            Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
+                .hint(format!("git -C {} reflog", quoted(&task.worktree)))
+                .hint(format!(
+                    "git branch {} <the last commit of it>",
+                    word(&task.branch)
+                ))
+        })?;
         let missing = !fs_exists(&task)?;
         check_worktree(flux, &task, &worktrees, missing)?;
         let all = if missing {

@@ -192,6 +192,10 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     let Some(running) = run.running()? else {
         return Ok(());
     };
+    // Then the process is the user's shell.
+    if run.exit()?.is_some() {
+        return Ok(());
+    }
     let _spinner = flux.ui.spinner("stopping the agent");
     if running.alive() {
         // The launcher passes it on, and ends the agent if it does not end by itself.

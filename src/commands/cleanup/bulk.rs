@@ -140,7 +140,12 @@ impl Cleanup {
 
     fn row(&self, plan: &Result<Plan>) -> String {
         sanitize::line(&match plan {
-            Ok(plan) => intent(plan, self.discard, self.commit.is_some()).join(", "),
+            Ok(plan) => {
+                let mut deeds = intent(plan, self.discard, self.commit.is_some());
+                // That it is removed goes without saying.
+                deeds.pop();
+                deeds.join(", ")
+            }
             Err(error) => format!("refused: {error}"),
         })
     }
