@@ -37,6 +37,7 @@ mod list;
 mod list_broken;
 mod meanwhile;
 mod merge_hooks;
+mod merge_kinds;
 mod merge_shapes;
 mod merge_styles;
 mod merged_already;

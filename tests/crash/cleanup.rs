@@ -80,6 +80,66 @@ fn a_cleanup_into_a_branch_that_moved_survives_every_fault() {
     scenario.survives_everything();
 }
 
+/// A second commit, and a target that has moved in the same file: patches are compared.
+fn apart(world: &World) -> Kept {
+    let kept = ended(world);
+    world.commit_in(world.worktree(ID), "second.txt", "second\n");
+    world.write("second.txt", "");
+    world.git(["add", "second.txt"]);
+    world.git(["commit", "-q", "-m", "Main moved", "--", "second.txt"]);
+    world.git(["rm", "-q", "second.txt"]);
+    world.git(["commit", "-q", "-m", "And back", "--", "second.txt"]);
+    Kept {
+        remade: true,
+        ..kept
+    }
+}
+
+#[test]
+fn a_cleanup_that_squashes_survives_every_fault() {
+    let scenario = Scenario {
+        before: apart,
+        command: |world| world.flux(["cleanup", ID, "--squash"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_rebases_survives_every_fault() {
+    let scenario = Scenario {
+        before: apart,
+        command: |world| world.flux(["cleanup", ID, "--rebase"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| {
+            let kept = apart(world);
+            hook(world, "prepare-commit-msg");
+            kept
+        },
+        command: |world| world.flux(["cleanup", ID, "--rebase"]),
+        // As for a merge.
+        harmless: &["worktree remove", "symbolic-ref"],
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
+#[test]
+fn a_cleanup_that_fast_forwards_survives_every_fault() {
+    let scenario = Scenario {
+        command: |world| world.flux(["cleanup", ID, "--ff-only"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
+}
+
 #[test]
 fn a_cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
     let scenario = Scenario {
@@ -94,15 +154,20 @@ fn a_cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
     scenario.survives_everything();
 }
 
+/// A hook that has nothing against it.
+fn hook(world: &World, name: &str) {
+    world.install("../hook", "#!/bin/sh\nexit 0\n");
+    let hook = world.repo().join(".git/hooks").join(name);
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::rename(world.tools().join("hook"), hook).unwrap();
+}
+
 #[test]
 fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
-            world.install("../pre-merge-commit", "#!/bin/sh\nexit 0\n");
-            let hook = world.repo().join(".git/hooks/pre-merge-commit");
-            std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-            std::fs::rename(world.tools().join("pre-merge-commit"), hook).unwrap();
+            hook(world, "pre-merge-commit");
             kept
         },
         // What is left of the merge's own worktree goes with the task. A HEAD that

@@ -25,6 +25,8 @@ pub(super) struct Kept {
     /// The user agreed to commit what is uncommitted, or to drop the branch.
     pub(super) may_commit: bool,
     pub(super) may_drop: bool,
+    /// Its commits are made anew: the target gets what they did to `agent.txt`, not them.
+    pub(super) remade: bool,
     /// The user's own uncommitted changes in the main worktree.
     pub(super) own: String,
 }
@@ -69,6 +71,8 @@ impl Kept {
             let branch = format!("refs/heads/feature/{ID}");
             let archived = |name: &str| name.starts_with("refs/flux/archive/");
             let kept = refs.lines().any(|name| name == branch || archived(name));
+            let same = ["diff", "--quiet", commit, "main", "--", "agent.txt"];
+            let merged = merged || self.remade && kept && world.try_git(same).is_ok();
             if !(merged || kept && (self.may_drop || end == End::Whole)) {
                 wrong.push(format!("the commit {commit} is only in [{refs}]"));
             }

@@ -1,0 +1,81 @@
+//! The styles of merging in repositories of every kind.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::merge_styles::two_commits;
+use crate::world::*;
+
+/// Merges one task in each style, the target having moved, and one that was squashed by hand.
+fn every_style(world: &World) {
+    for style in ["--merge", "--squash", "--rebase"] {
+        let id = two_commits(world);
+        let main = world.commit_in(world.repo(), "README.md", style);
+        world.flux(["cleanup", style, &id]).run().success();
+        assert_eq!(world.read("two.txt"), "two\n", "{style}");
+        assert_eq!(world.git(["status", "--porcelain"]), "", "{style}");
+        assert_removed(world, &id);
+        world.git(["reset", "-q", "--hard", &main]);
+    }
+    let id = two_commits(world);
+    world.commit_in(world.repo(), "README.md", "moved again\n");
+    world.git(["merge", "-q", "--squash", &format!("feature/{id}")]);
+    world.git(["commit", "-q", "-m", "All of it"]);
+    world.git(["rm", "-q", "two.txt"]);
+    world.git(["commit", "-q", "-m", "Not any more"]);
+    let output = world.flux(["cleanup", &id]).run();
+    output.success().stderr_has("squashed into one commit");
+    assert_removed(world, &id);
+    world.git(["fsck", "--strict"]);
+}
+
+#[test]
+fn every_style_works_with_reftable_and_sha_256() {
+    let world = World::without_repository("kind");
+    fs::create_dir(world.repo()).unwrap();
+    let format = ["--ref-format=reftable", "--object-format=sha256"];
+    world.git(["init", "-q"].iter().chain(&format));
+    world.fill(&world.repo());
+    every_style(&world);
+}
+
+/// A clone of a repository with some history, as `myapp`.
+fn cloned(options: &[&str]) -> World {
+    let world = World::without_repository("clone");
+    let origin = world.root().join("origin");
+    world.make_repository(&origin);
+    for n in 0..3 {
+        world.commit_in(&origin, "README.md", &format!("{n}\n"));
+    }
+    world.git_in(&origin, ["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", origin.display());
+    let repo = world.repo();
+    let to = [&*url, repo.to_str().unwrap()];
+    let args = [&["clone", "-q"], options, &to].concat();
+    world.git_in(world.root(), args);
+    world
+}
+
+#[test]
+fn every_style_works_in_a_shallow_clone() {
+    every_style(&cloned(&["--depth=1"]));
+}
+
+#[test]
+fn every_style_works_in_a_partial_clone() {
+    for filter in ["--filter=blob:none", "--filter=tree:0"] {
+        let world = cloned(&[filter]);
+        every_style(&world);
+        // Trees that were never here.
+        world.git(["reset", "-q", "--hard", "origin/main"]);
+        let id = two_commits(&world);
+        let origin = world.root().join("origin");
+        world.commit_in(&origin, "README.md", "between\n");
+        world.commit_in(&origin, "README.md", "last\n");
+        world.git(["pull", "-q", "--ff-only"]);
+        fs::rename(&origin, world.root().join("away")).unwrap();
+        world.flux(["cleanup", &id]).run().success();
+        assert_eq!(world.read("two.txt"), "two\n");
+        assert_removed(&world, &id);
+    }
+}
