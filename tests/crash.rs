@@ -8,5 +8,6 @@ mod cleanup;
 mod disk;
 mod interrupt;
 mod matrix;
+mod restore;
 mod run;
 mod settled;

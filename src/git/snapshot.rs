@@ -79,6 +79,24 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> 
     scratch.commit(&tracked, &parents, "uncommitted changes")
 }
 
+/// Whether all that is in the worktree at `path` is in `snapshot`, and nothing is ignored.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn holds(common_dir: &Path, path: &Path, snapshot: &str) -> Result<bool> {
+    let ignored = ["ls-files", "--others", "--ignored", "--exclude-standard"];
+    if !Git::reading(path, ignored).output()?.is_empty() {
+        return Ok(false);
+    }
+    let again = take(common_dir, path, &format!("{snapshot}^1"))?;
+    let trees = |commit: &str| {
+        let parents = format!("{commit}^@");
+        let args = ["log", "--no-walk=unsorted", "--format=%T", commit, &parents];
+        Git::reading(path, args).output()
+    };
+    Ok(trees(snapshot)? == trees(&again)?)
+}
+
 /// `<mode> <oid> <stage>\t<path>` as entries for `update-index`, each below its stage.
 fn sides(unmerged: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

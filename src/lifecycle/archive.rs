@@ -209,12 +209,18 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
-pub(super) fn clear_place(flux: &Flux, name: &str) -> Result<()> {
-    match fs::remove_dir_all(flux.trash().join(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).context("could not clear a place in the trash")
-        }
-        _ => Ok(()),
+/// That some of it stays is worth a warning, and in nobody's way.
+pub(super) fn tidy_up(flux: &Flux, name: &str) {
+    let place = flux.trash().join(name);
+    if place.join("worktree").exists() {
+        return;
+    }
+    match fs::remove_dir_all(&place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => flux.ui.warning(format_args!(
+            "could not remove '{}': {error}",
+            place.display()
+        )),
+        _ => {}
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Flux;
+use super::archive::Archived;
 use crate::failure::Failure;
-use crate::git::worktree;
+use crate::git::{snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -40,12 +41,17 @@ impl Worktree {
     }
 
     /// What becomes of the worktree of a task that was not restored: it goes back
-    /// to where it came from. One that was made from the archive alone is kept if
-    /// it has files, since nobody can tell whose.
+    /// to where it came from. One that was made from the archive alone is kept if it
+    /// has files that the archive has not, since nobody can tell whose.
     ///
     /// # Errors
     /// When it cannot be told whose it is, or not be moved.
-    pub(crate) fn unrestored(flux: &Flux, task: &Task, name: &str) -> Result<Self> {
+    pub(crate) fn unrestored(
+        flux: &Flux,
+        task: &Task,
+        name: &str,
+        from: Option<&Archived>,
+    ) -> Result<Self> {
         if !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
@@ -55,6 +61,10 @@ impl Worktree {
             return Ok(Self::Discard);
         }
         if exists(&place.join("worktree"))? {
+            // git does not remove one that has lost its `.git`, as it may have by now.
+            if fs::remove_dir(&task.worktree).is_ok() {
+                return Ok(Self::Discard);
+            }
             // Registered, and no more: nothing but git's own file is in it.
             let mut entries =
                 fs::read_dir(&task.worktree).context("could not look at the worktree")?;
@@ -66,7 +76,15 @@ impl Worktree {
                 .context("could not move the worktree back to the trash")?;
             return Ok(Self::Discard);
         }
-        Self::unstarted(flux, task)
+        let Some(from) = from else {
+            return Ok(Self::Keep);
+        };
+        let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        let archived = worktree::is_untouched(path, &from.tip).unwrap_or(false)
+            || from
+                .snapshot()
+                .is_some_and(|snapshot| snapshot::holds(common, path, snapshot).unwrap_or(false));
+        Ok(if archived { Self::Discard } else { Self::Keep })
     }
 }
 

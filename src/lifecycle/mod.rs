@@ -7,6 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
+mod disk;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
@@ -140,7 +141,7 @@ pub(crate) fn descend(
                 kept = Some(trash.clone());
             }
             Worktree::Keep => {
-                let trash = flux.trash_for(&task.id)?;
+                let trash = flux.trash_for(task)?;
                 if worktree::trash(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {
@@ -191,6 +192,18 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     Ok(panes
         .iter()
         .find_map(|pane| pane.run_by(running.launcher, &session)))
+}
+
+/// The session that was made for a task whose shell leaves no mark.
+///
+/// # Errors
+/// When it is not known what runs.
+pub(crate) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+    let session = session_name(&flux.repo.project(), &task.id);
+    let panes = pane::list(None)?;
+    Ok(panes
+        .iter()
+        .find_map(|pane| pane.session_of(flux.repo.common_dir(), &session)))
 }
 
 /// Asks the launcher to end its agent and itself, and waits until it has.

@@ -5,7 +5,9 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use super::archive;
-use super::{Flux, Worktree, clear_scratch, close, descend, find_target, is_registered};
+use super::{
+    Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
+};
 use crate::git::{Lock, Transaction, refs};
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
@@ -150,20 +152,23 @@ fn settle_start(
     let start = from.as_ref().map_or(&task.base, |from| &from.tip);
     if !never_ran || tip.is_some_and(|tip| tip != start) {
         // The agent had started, and may have worked for hours since: go forward.
-        let target = find_target(flux, task)?;
+        let target = match find_target(flux, task)? {
+            None if task.restored.is_some() => find_shell(flux, task)?,
+            found => found,
+        };
         let whole = task.running_in(target);
         let also = Transaction::default();
         let also = from.iter().fold(also, |also, from| from.forget(also));
-        store::advance(repo, oid, &whole, also, lock)?;
         if let Some(name) = &task.restored {
-            archive::clear_place(flux, name)?;
+            archive::tidy_up(flux, name);
         }
+        store::advance(repo, oid, &whole, also, lock)?;
         return Ok(Some(format!(
             "the start of '{id}' was interrupted after its agent had started; the task is whole now"
         )));
     }
     let how = match &task.restored {
-        Some(name) => Worktree::unrestored(flux, task, name)?,
+        Some(name) => Worktree::unrestored(flux, task, name, from.as_ref())?,
         None => Worktree::unstarted(flux, task)?,
     };
     let kept = descend(flux, task, oid, tip, &how, lock)?;
@@ -171,7 +176,8 @@ fn settle_start(
         .worktree
         .map(|path| format!("; what was in its worktree is in '{}'", path.display()))
         .unwrap_or_default();
-    Ok(Some(format!(
-        "the start of '{id}' was interrupted; it is removed again{kept}"
-    )))
+    Ok(Some(match from {
+        Some(_) => format!("restoring '{id}' was interrupted; it can be restored still{kept}"),
+        None => format!("the start of '{id}' was interrupted; it is removed again{kept}"),
+    }))
 }

@@ -1,18 +1,16 @@
 //! The one way up.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
-use nix::sys::statvfs::statvfs;
 
-use super::archive::{Archived, clear_place};
+use super::archive::{Archived, tidy_up};
+use super::disk::disk_full;
 use super::recover::settle;
-use super::{Flux, Worktree, close, descend, find_target, hang_up};
+use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, is_alive, now};
 use crate::failure::Failure;
@@ -34,6 +32,16 @@ pub(crate) struct Start {
     pub(crate) place: Place,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
+}
+
+impl Start {
+    /// What it is called, and what is left of one that failed.
+    fn came_to(&self) -> (&'static str, &'static str) {
+        match self.from {
+            Some(_) => ("restore", "it can be restored still"),
+            None => ("start", "nothing was left behind"),
+        }
+    }
 }
 
 /// What runs in the pane of a task.
@@ -94,6 +102,10 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     // From here on the agent may have done work: if this fails, the next command completes it.
     let also = Transaction::default();
     let also = start.from.iter().fold(also, |also, from| from.forget(also));
+    if let Some(from) = &start.from {
+        // Before the record: whoever completes it looks here as well, and nobody later.
+        tidy_up(flux, &from.name);
+    }
     let advanced = store::advance(&flux.repo, &oid, &task, also, &lock);
     advanced.map_err(|error| {
         let full = disk_full(&error, &[flux.repo.common_dir()]);
@@ -101,9 +113,6 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
         let failure = failure.hint(format!("git flux attach {id}"));
         error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
-    if let Some(from) = &start.from {
-        clear_place(flux, &from.name)?;
-    }
     drop(lock);
     if matches!(start.work, Work::Shell) {
         let exit = None;
@@ -295,21 +304,29 @@ impl Way<'_> {
         );
         match self.undo(oid) {
             Ok(None) if interrupted => {
-                Failure::declined(format!("interrupted; nothing is left of '{id}'")).into()
+                let left = match self.start.from {
+                    Some(_) => format!("'{id}' can be restored still"),
+                    None => format!("nothing is left of '{id}'"),
+                };
+                Failure::declined(format!("interrupted; {left}")).into()
             }
             Ok(kept) => {
-                let left = kept.map_or("nothing was left behind".to_owned(), |path| {
+                let (verb, left) = self.start.came_to();
+                let left = kept.map_or(left.to_owned(), |path| {
                     format!("what was in its worktree is in '{}'", path.display())
                 });
-                let mut failure = Failure::new(format!("could not start '{id}'; {left}"));
+                let mut failure = Failure::new(format!("could not {verb} '{id}'; {left}"));
                 if let Some(hint) = full {
                     failure = failure.hint(hint);
                 }
                 cause.context(failure)
             }
             Err(undo) => cause.context(
-                Failure::new(format!("could not start '{id}', nor undo it: {undo:#}"))
-                    .hint("the next command that changes anything tries again: git flux cleanup"),
+                Failure::new(format!(
+                    "could not {} '{id}', nor undo it: {undo:#}",
+                    self.start.came_to().0
+                ))
+                .hint("the next command that changes anything tries again: git flux cleanup"),
             ),
         }
     }
@@ -320,41 +337,22 @@ impl Way<'_> {
             // The agent has been there: what it did in that moment is kept.
             hang_up(self.run)?;
         }
-        if let Some(opened) = &self.opened {
-            close(&opened.target, self.run)?;
+        let opened = self.opened.as_ref().map(|opened| opened.target.clone());
+        // tmux may have made a pane and said that it failed.
+        let opened = match self.start.work {
+            Work::Shell if opened.is_none() => find_shell(self.flux, task)?,
+            _ => opened,
+        };
+        if let Some(target) = &opened {
+            close(target, self.run)?;
         }
         let how = match &self.start.from {
-            Some(from) => Worktree::unrestored(self.flux, task, &from.name)?,
+            Some(from) => Worktree::unrestored(self.flux, task, &from.name, Some(from))?,
             None => Worktree::unstarted(self.flux, task)?,
         };
         let branch = task.branch_ref();
         let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
         Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)
-    }
-}
-
-/// A hint where an error may come from a full disk: less than a megabyte is
-/// left on one of the file systems that were written to.
-fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
-    let said = cause
-        .chain()
-        .filter_map(|c| c.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::StorageFull);
-    let full = paths.iter().find(|path| {
-        let existing = path
-            .ancestors()
-            .find(|dir| fs::exists(dir).unwrap_or(false));
-        existing
-            .and_then(|dir| statvfs(dir).ok())
-            .is_some_and(|fs| fs.blocks_available() * fs.fragment_size() < 1 << 20)
-    });
-    match (full, said) {
-        (Some(path), _) => Some(format!(
-            "no space is left on the disk of '{}'; free some and run it again",
-            path.display()
-        )),
-        (None, true) => Some("no space is left on the disk; free some and run it again".to_owned()),
-        (None, false) => None,
     }
 }
 

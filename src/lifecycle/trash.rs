@@ -39,15 +39,24 @@ impl Flux {
         Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
     }
 
-    /// A place for what is removed, used by nobody yet.
+    /// A place for what is removed, used by nobody yet. What is left of a task that was
+    /// not restored must not pass for the worktree of the one in the archive.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) fn trash_for(&self, id: &TaskId) -> Result<PathBuf> {
-        let trash = self.trash();
+    pub(crate) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
+        let (id, trash) = (&task.id, self.trash());
+        let archived = match task.restored {
+            Some(_) => archive::list(self)?,
+            None => Vec::new(),
+        };
+        let is_free = |place: &PathBuf| {
+            let name = archive::name_of(place);
+            archived.iter().all(|one| Some(&one.name) != name.as_ref())
+        };
         fs::create_dir_all(&trash)
             .with_context(|| format!("could not make '{}'", trash.display()))?;
-        for place in self.places(id) {
+        for place in self.places(id).filter(is_free) {
             match fs::create_dir(&place) {
                 Ok(()) => return Ok(place),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

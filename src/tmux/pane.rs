@@ -37,7 +37,17 @@ impl Pane {
     /// The target this pane is, if `launcher` is its process; `session` is the
     /// name that a session of the task's own has.
     pub(crate) fn run_by(&self, launcher: i32, session: &str) -> Option<Target> {
-        (i64::from(self.pid) == i64::from(launcher)).then(|| Target {
+        (i64::from(self.pid) == i64::from(launcher)).then(|| self.target(session))
+    }
+
+    /// The target this pane is, if git flux made it for `repo` as the session of this name.
+    pub(crate) fn session_of(&self, repo: &Path, session: &str) -> Option<Target> {
+        let ours = self.session_name == session && self.repo.as_deref() == Some(repo);
+        ours.then(|| self.target(session))
+    }
+
+    fn target(&self, session: &str) -> Target {
+        Target {
             kind: if self.session_name == session {
                 Layout::Session
             } else {
@@ -50,7 +60,7 @@ impl Pane {
             socket: self.socket.clone(),
             server_pid: self.server_pid,
             server_start: self.server_start,
-        })
+        }
     }
 }
 

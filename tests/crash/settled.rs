@@ -25,6 +25,8 @@ pub(super) struct Kept {
     /// The user agreed to commit what is uncommitted, or to drop the branch.
     pub(super) may_commit: bool,
     pub(super) may_drop: bool,
+    /// It is being restored: all of it is in one place.
+    pub(super) restored: bool,
     /// Its commits are made anew: the target gets what they did to `agent.txt`, not them.
     pub(super) remade: bool,
     /// The user's own uncommitted changes in the main worktree.
@@ -53,11 +55,14 @@ impl Kept {
         };
         let worktrees = world.git(["worktree", "list", "--porcelain", "-z"]);
         match end {
-            End::Whole => whole(world, &refs, &worktrees, &mut wrong),
+            End::Whole => whole(world, &refs, &worktrees, self.restored, &mut wrong),
             End::Gone => gone(world, &refs, &worktrees, &mut wrong),
         }
         tidy(world, &refs, &worktrees, &mut wrong);
         self.missing(world, end, &mut wrong);
+        if self.restored {
+            self.torn(world, end, &refs, &mut wrong);
+        }
         let wrong = wrong.join("\n");
         assert!(wrong.is_empty(), "{wrong}\n{context}");
         end
@@ -78,7 +83,7 @@ impl Kept {
             }
         }
         let homes = homes(world);
-        for (file, bytes) in &self.files {
+        for (file, bytes) in self.files.iter().filter(|_| !self.restored) {
             let found = homes
                 .iter()
                 .any(|home| fs::read(home.join(file)).is_ok_and(|is| is == *bytes));
@@ -93,7 +98,7 @@ impl Kept {
                 wrong.push(format!("the file {file} is in none of {homes:?}"));
             }
         }
-        for blob in &self.staged {
+        for blob in self.staged.iter().filter(|_| !self.restored) {
             let mut indexes = indexes(world);
             if !indexes.any(|index| index.contains(blob)) {
                 wrong.push(format!("the staged {blob} is in no index"));
@@ -104,6 +109,49 @@ impl Kept {
             let before = &self.own;
             wrong.push(format!(
                 "the user's own changes were\n{before}\nand are\n{own}"
+            ));
+        }
+    }
+}
+
+impl Kept {
+    /// A task that is restored is whole with all its files, or as whole in the archive:
+    /// in the trash under its name or, if nothing is there, in its snapshot.
+    fn torn(&self, world: &World, end: End, refs: &[&str], wrong: &mut Vec<String>) {
+        let kept = world.repo().join(".git/flux/trash").join(ID);
+        let parts = ["tip", "base", "task", "snapshot"];
+        let archive = parts.map(|part| format!("refs/flux/archive/{ID}/{part}"));
+        let there = archive.iter().filter(|name| refs.contains(&name.as_str()));
+        let expected = if end == End::Whole { 0 } else { parts.len() };
+        if there.count() != expected || (end == End::Whole && kept.exists()) {
+            wrong.push(format!("it is {end:?}, with {refs:?} and {kept:?}"));
+        }
+        let snapshot = end == End::Gone && !kept.join("worktree").exists();
+        let home = match end {
+            End::Whole => world.worktree(ID),
+            End::Gone => kept.join("worktree"),
+        };
+        for (file, bytes) in &self.files {
+            let text = |commit| {
+                let object = format!("refs/flux/archive/{ID}/snapshot{commit}:{file}");
+                world.try_git(["show", &object]).ok()
+            };
+            let found = match snapshot {
+                true => text("").or_else(|| text("^3")).map(|text| text + "\n"),
+                false => fs::read_to_string(home.join(file)).ok(),
+            };
+            if found.as_ref().map(String::as_bytes) != Some(bytes) {
+                wrong.push(format!("it is {end:?}, and {file} is {found:?}"));
+            }
+        }
+        let index = match (end, snapshot) {
+            (End::Whole, _) => world.git_in(&home, ["ls-files", "-s"]),
+            (_, true) => world.git(["ls-tree", "-r", &format!("{}^2", archive[3])]),
+            (_, false) => index_of(world, &kept.join("index")),
+        };
+        for blob in self.staged.iter().filter(|blob| !index.contains(*blob)) {
+            wrong.push(format!(
+                "it is {end:?}, and {blob} is not staged in {index}"
             ));
         }
     }
@@ -141,12 +189,14 @@ fn indexes(world: &World) -> impl Iterator<Item = String> {
     let admin = world.repo().join(format!(".git/worktrees/myapp-{ID}"));
     let dirs = trash(world).chain([admin]);
     let files = dirs.map(|dir| dir.join("index")).filter(|f| f.exists());
-    files.map(|file| {
-        let mut git = world.command(require("git"));
-        git.args(["ls-files", "-s"]).env("GIT_INDEX_FILE", file);
-        let out = git.current_dir(world.repo()).output().unwrap();
-        String::from_utf8(out.stdout).unwrap()
-    })
+    files.map(|file| index_of(world, &file))
+}
+
+fn index_of(world: &World, file: &Path) -> String {
+    let mut git = world.command(require("git"));
+    git.args(["ls-files", "-s"]).env("GIT_INDEX_FILE", file);
+    let out = git.current_dir(world.repo()).output().unwrap();
+    String::from_utf8(out.stdout).unwrap()
 }
 
 fn worktree_entry<'a>(world: &World, worktrees: &'a str) -> Option<&'a str> {
@@ -172,7 +222,7 @@ fn panes(world: &World) -> Vec<String> {
     ours.map(str::to_owned).collect()
 }
 
-fn whole(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
+fn whole(world: &World, refs: &[&str], worktrees: &str, restored: bool, wrong: &mut Vec<String>) {
     for name in [
         format!("refs/flux/base/{ID}"),
         format!("refs/heads/feature/{ID}"),
@@ -215,7 +265,9 @@ fn whole(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>)
     if state == "lost" || panes.len() > 1 || (state == "running" && panes.is_empty()) {
         wrong.push(format!("it is {state}, with the panes {panes:?}"));
     }
-    if !String::from_utf8_lossy(&agent.prompt()).contains("Fix the login") {
+    let told = agent.prompt();
+    let goes_on = restored && told == b"--continue";
+    if !goes_on && !String::from_utf8_lossy(&told).contains("Fix the login") {
         wrong.push("the agent was not given the task".into());
     }
 }

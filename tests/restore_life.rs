@@ -1,0 +1,179 @@
+//! What runs in a task that came back, what it can do, and what becomes of what was merged.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::cleanup::*;
+use crate::restore::*;
+use crate::restore_options::*;
+use crate::world::*;
+
+#[test]
+fn an_agent_that_can_goes_on_where_it_was() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.flux(["cleanup", &id]).run().success();
+    world.behaviour("raw");
+    world.flux(["restore", &id]).run().success();
+    let agent = world.agent(&id);
+    agent.wait_starts(2);
+    assert_eq!(
+        agent.argv(),
+        [&b"--dangerously-skip-permissions"[..], b"--continue"]
+    );
+    assert_eq!(agent.cwd(), world.worktree(&id));
+    assert_eq!(agent.env("FLUX_TASK").as_deref(), Some(&*id));
+    let list = world.flux(["list", "--json"]).run();
+    let list: Value = list.success().json();
+    assert_eq!(list[0]["state"], "running");
+    assert_eq!(list[0]["target"]["session"], format!("flux-myapp-{id}"));
+    let panes = world.tmux([
+        "list-panes",
+        "-a",
+        "-F",
+        "#{session_name} #{pane_current_path}",
+    ]);
+    let worktree = world.worktree(&id);
+    assert_eq!(panes, format!("flux-myapp-{id} {}", worktree.display()));
+    // It is a task like any other.
+    agent.tell("commit two");
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "one\ntwo\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn an_agent_that_cannot_is_replaced_by_a_shell() {
+    let world = World::new();
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    world.behaviour("raw");
+    let run = ["run", "-q", "--agent", "helper", "--name", "fix", "Fix it"];
+    world.flux(run).ok();
+    end_agent(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().success();
+    // And one that is gone by now.
+    for command in ["helper", "no-such-program"] {
+        world.git(["config", "flux.helper.command", command]);
+        world.flux(["restore", "fix"]).run().success();
+        assert_eq!(world.agent("fix").starts(), 1);
+        let pane = world.tmux(["list-panes", "-a", "-F", "#{pane_id}"]);
+        world.tmux(["send-keys", "-t", &pane, "pwd -P >../where", "Enter"]);
+        let file = world.root().join("where");
+        let told = wait_for("the shell to answer", || {
+            fs::read_to_string(&file)
+                .ok()
+                .filter(|text| text.ends_with('\n'))
+        });
+        assert_eq!(told.trim_end(), world.worktree("fix").to_str().unwrap());
+        fs::remove_file(file).unwrap();
+        let list = world.flux(["list", "--json"]).run();
+        assert_eq!(list.success().json()[0]["agent"], "helper");
+        world.flux(["cleanup", "-y", "fix"]).run().success();
+    }
+}
+
+/// The command that a line `hint: to undo the merge, on 'main': git revert …` says.
+#[track_caller]
+fn undo(output: &Output) -> String {
+    let start = "hint: to undo the merge, on 'main': ";
+    let lines: Vec<&str> = output
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix(start))
+        .collect();
+    assert_eq!(lines.len(), 1, "{output}");
+    lines[0].to_owned()
+}
+
+#[test]
+fn what_was_merged_stays_merged_and_can_be_reverted() {
+    let world = World::new();
+    let id = done_task(&world);
+    let main = world.commit_in(world.repo(), "README.md", "moved\n");
+    let removed = world.flux(["cleanup", &id]).run();
+    removed.success();
+    let merge = commit(&world, "main");
+    let output = world.flux(["restore", &id]).run();
+    output.success().stderr_has("What was merged stays merged.");
+    assert_eq!(undo(&output), undo(&removed));
+    assert_eq!(commit(&world, "main"), merge);
+    let mut sh = world.command("sh");
+    sh.args(["-c", &format!("{} --no-edit", undo(&output))]);
+    let reverted = sh.current_dir(world.repo()).output().unwrap();
+    assert!(reverted.status.success(), "{reverted:?}");
+    assert_eq!(world.git(["diff", "--name-only", &main]), "");
+    assert!(!world.repo().join("agent.txt").exists());
+    assert_eq!(world.read(world.worktree(&id).join("agent.txt")), "one\n");
+}
+
+#[test]
+fn what_was_not_merged_needs_no_revert() {
+    let world = World::new();
+    for option in ["--discard-branch", "--discard"] {
+        let id = running_task(&world);
+        end_agent(&world, &id);
+        world.flux(["cleanup", option, &id]).run().success();
+        let output = world.flux(["restore", &id]).run();
+        output.success().has_not("merge").has_not("revert");
+    }
+}
+
+#[test]
+fn a_task_comes_and_goes_as_often_as_one_likes() {
+    let world = World::new();
+    world.git(["config", "flux.quick.command", "true"]);
+    let run = ["run", "-q", "--agent", "quick", "--name", "fix", "Fix it"];
+    world.flux(run).run().code(1);
+    let worktree = world.worktree("fix");
+    let mut record = world.git(["cat-file", "-p", "refs/flux/tasks/fix:prompt.md"]);
+    for n in 0..4 {
+        let text = format!("{n}\n");
+        world.commit_in(&worktree, "work.txt", &text);
+        world.write(worktree.join("loose.txt"), &text);
+        world.write(worktree.join(".env"), &text);
+        let before = State::of(&world, &worktree);
+        let discard = ["cleanup", "-y", "fix", "--discard", "--discard-branch"];
+        world.flux(discard).run().success();
+        assert_eq!(archived(&world), ["fix"]);
+        world.flux(["restore", "fix"]).run().success();
+        assert_not_archived(&world, "fix");
+        before.assert_back(&world, &worktree);
+        let now = world.git(["cat-file", "-p", "refs/flux/tasks/fix:prompt.md"]);
+        assert_eq!(std::mem::replace(&mut record, now.clone()), now);
+        let base = world.git(["rev-parse", "refs/flux/base/fix"]);
+        assert_eq!(base, commit(&world, "main"));
+    }
+    world
+        .flux(["cleanup", "-y", "--commit", "fix"])
+        .run()
+        .success();
+    assert_eq!(world.read("work.txt"), "3\n");
+    assert_removed(&world, "fix");
+}
+
+#[test]
+fn it_comes_back_to_where_it_was_whatever_the_settings_are_now() {
+    let world = World::new();
+    done(&world, "fix");
+    world
+        .flux(["cleanup", "fix", "--discard-branch"])
+        .run()
+        .success();
+    world.git(["config", "flux.worktreeDir", "../elsewhere"]);
+    world.git(["config", "flux.branchPrefix", "other/"]);
+    world.git(["config", "flux.layout", "window"]);
+    world.git(["config", "flux.agent", "shell"]);
+    world.git(["switch", "-q", "-c", "topic"]);
+    // From anywhere, as git finds the repository.
+    let restore = world.flux(["restore", "fix"]).via_git().in_dir("src");
+    restore.run().success();
+    assert_eq!(world.agent("fix").wait_started().starts(), 1);
+    assert!(world.worktree("fix").join("fix.txt").exists());
+    let list = world.flux(["list", "--json"]).run();
+    let task = &list.success().json()[0];
+    assert_eq!(task["branch"], "feature/fix");
+    assert_eq!(task["into"], "main");
+    assert_eq!(task["target"]["kind"], "session");
+}

@@ -1,0 +1,314 @@
+//! The options of `git flux restore`, on a terminal and off one.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::cleanup::*;
+use crate::restore::*;
+use crate::world::*;
+
+const PICK: &str = "Which removed task?";
+
+/// Starts a task of this name, commits a file of the same name in it, and ends its agent.
+pub(crate) fn done(world: &World, name: &str) {
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", name, "Fix login"]).ok();
+    world.agent(name).tell("exit 0");
+    let exit = world.repo().join(format!(".git/flux/run/{name}/exit"));
+    wait_until("the agent's exit to be on record", || exit.exists());
+    // Its records would be taken for the next one's.
+    fs::remove_dir_all(world.tools().join("agent").join(name)).unwrap();
+    world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
+}
+
+/// Two removed tasks, `alpha` dropped and `beta` merged.
+fn two_removed(world: &World) {
+    done(world, "alpha");
+    done(world, "beta");
+    world
+        .flux(["cleanup", "alpha", "--discard-branch"])
+        .run()
+        .success();
+    world.flux(["cleanup", "beta"]).run().success();
+}
+
+/// The names of what can be restored.
+pub(crate) fn archived(world: &World) -> Vec<String> {
+    let list = world.flux(["restore", "--list", "--json"]).run();
+    let list = list.success().json();
+    let mut names: Vec<String> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+fn on_terminal<'a>(world: &'a World, args: &str, answers: &[(&str, &[&str])]) -> Terminal<'a> {
+    let terminal = world.terminal(120, 40);
+    terminal.command(&format!("git flux restore {args}"));
+    for (question, keys) in answers {
+        terminal.wait_for_screen(question);
+        for key in *keys {
+            terminal.keys([key]);
+        }
+    }
+    terminal
+}
+
+/// Asserts that the command on this terminal ended as one that was declined, with nothing changed.
+#[track_caller]
+fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    world.assert_unchanged(before);
+    assert_eq!(terminal.ask("#{cursor_flag}"), "1");
+}
+
+#[test]
+fn the_list_says_how_each_task_ended() {
+    let world = World::new();
+    let nothing = world.flux(["restore", "-l"]).run();
+    nothing
+        .success()
+        .stdout_is("")
+        .stderr_has("there is nothing to restore");
+    world
+        .flux(["restore", "-l", "--json"])
+        .run()
+        .success()
+        .stdout_is("[]\n");
+    two_removed(&world);
+    let before = world.snapshot();
+    let output = world.flux(["restore", "--list"]).run();
+    output.success().stderr_is("");
+    let lines: Vec<Vec<&str>> = output
+        .stdout
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        lines[0],
+        ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"]
+    );
+    let line = |name: &str| lines.iter().find(|line| line[0] == name).unwrap();
+    assert_eq!(line("alpha")[3..], ["not merged", "Fix login"]);
+    assert_eq!(line("beta")[3..], ["merged into 'main'", "Fix login"]);
+    assert!(line("beta")[1].ends_with(" ago"), "{output}");
+    assert!(line("beta")[2].ends_with('B'), "{output}");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_list_is_data_for_programs() {
+    let world = World::new();
+    two_removed(&world);
+    fs::remove_dir_all(trash(&world, "alpha").parent().unwrap()).unwrap();
+    let output = world.flux(["restore", "-l", "--json"]).run();
+    let list = output.success().json();
+    let of = |name: &str| {
+        let mut all = list.as_array().unwrap().iter();
+        all.find(|one| one["name"] == name).unwrap().clone()
+    };
+    for (name, into) in [("alpha", Value::Null), ("beta", "main".into())] {
+        let one = of(name);
+        let tip = commit(&world, &format!("refs/flux/archive/{name}/tip"));
+        assert_eq!(one["id"], name);
+        assert_eq!(one["title"], "Fix login");
+        assert_eq!(one["agent"], "claude");
+        assert_eq!(one["branch"], format!("feature/{name}"));
+        assert_eq!(one["base"], commit(&world, &format!("{tip}~")));
+        assert_eq!(one["tip"], tip);
+        assert_eq!(one["snapshot"], Value::Null);
+        assert!(one["removed"].as_u64().unwrap() > 1_700_000_000);
+        assert_eq!(one["mergedInto"], into);
+        assert_eq!(one["worktree"], world.worktree(name).to_str().unwrap());
+    }
+    let kept = trash(&world, "beta");
+    let (alpha, beta) = (of("alpha"), of("beta"));
+    assert_eq!(
+        (&alpha["trash"], &alpha["size"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(beta["trash"], kept.parent().unwrap().to_str().unwrap());
+    assert!(beta["size"].as_u64().unwrap() > 50);
+}
+
+#[test]
+fn a_task_can_be_named_by_its_beginning() {
+    let world = World::new();
+    two_removed(&world);
+    done(&world, "alpine");
+    world.flux(["cleanup", "alpine"]).run().success();
+    let before = world.snapshot();
+    let output = world.flux(["restore", "alp"]).run();
+    output
+        .code(1)
+        .stderr_has("'alp' is ambiguous")
+        .stderr_has("alpha")
+        .stderr_has("alpine");
+    let output = world.flux(["restore", "nothing"]).run();
+    output
+        .code(1)
+        .stderr_has("there is no removed task 'nothing'")
+        .stderr_has("git flux restore --list");
+    world.flux(["restore", ""]).run().code(1);
+    world.assert_unchanged(&before);
+    let output = world.flux(["restore", "-q", "alph"]).run();
+    output.success().stdout_is("alpha\n").stderr_is("");
+    assert!(world.worktree("alpha").join("alpha.txt").exists());
+    assert_eq!(archived(&world), ["alpine", "beta"]);
+}
+
+#[test]
+fn an_id_that_was_used_twice_comes_back_by_either_name() {
+    let world = World::new();
+    for text in ["one", "two"] {
+        done(&world, "fix");
+        world.write(world.worktree("fix").join(".env"), text);
+        world
+            .flux(["cleanup", "-y", "fix", "--discard-branch"])
+            .run()
+            .success();
+    }
+    assert_eq!(archived(&world), ["fix", "fix.1"]);
+    world.flux(["restore", "fix.1"]).run().success();
+    assert_eq!(world.read(world.worktree("fix").join(".env")), "two");
+    // The other cannot come back to the same place.
+    let before = world.snapshot();
+    let output = world.flux(["restore", "fix"]).run();
+    output.code(1).stderr_has("there is a task 'fix' already");
+    world.assert_unchanged(&before);
+    world
+        .flux(["cleanup", "-y", "fix", "--discard-branch"])
+        .run()
+        .success();
+    assert_eq!(archived(&world), ["fix", "fix.1"]);
+    world.flux(["restore", "fix"]).run().success();
+    assert_eq!(world.read(world.worktree("fix").join(".env")), "one");
+    world
+        .flux(["cleanup", "-y", "fix", "--discard-branch"])
+        .run()
+        .success();
+    assert_eq!(archived(&world), ["fix", "fix.1"]);
+}
+
+#[test]
+fn without_a_name_one_is_picked() {
+    let world = World::new();
+    two_removed(&world);
+    let before = world.snapshot();
+    for key in ["Escape", "C-c"] {
+        let terminal = on_terminal(&world, "", &[(PICK, &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let terminal = on_terminal(&world, "", &[(PICK, &[])]);
+    let screen = terminal.wait_for_screen("not merged");
+    assert!(screen.contains("merged into 'main'"), "{screen}");
+    terminal.text("alph");
+    wait_until("one to be left", || !terminal.screen().contains("beta"));
+    terminal.keys(["Enter"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert!(world.worktree("alpha").join("alpha.txt").exists());
+    assert_eq!(archived(&world), ["beta"]);
+}
+
+#[test]
+fn without_a_name_and_a_terminal_it_is_a_usage_error() {
+    let world = World::new();
+    for args in [&["restore"][..], &["restore", "--drop"]] {
+        let output = world.flux(args).run();
+        output.code(1).stderr_has("there is nothing to restore");
+    }
+    two_removed(&world);
+    let before = world.snapshot();
+    for args in [&["restore"][..], &["restore", "--drop", "-y"]] {
+        let output = world.flux(args).run();
+        output
+            .code(2)
+            .stderr_has("which removed task?")
+            .stderr_has("git flux restore --list");
+    }
+    for args in [
+        &["--list", "alpha"][..],
+        &["--list", "--drop"],
+        &["--list", "--empty"],
+        &["--json"],
+        &["--drop", "--empty"],
+        &["--empty", "alpha"],
+    ] {
+        world.flux(["restore"].iter().chain(args)).run().code(2);
+    }
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn what_is_dropped_is_gone_for_good() {
+    let world = World::new();
+    two_removed(&world);
+    let tip = commit(&world, "refs/flux/archive/alpha/tip");
+    let before = world.snapshot();
+    let output = world.flux(["restore", "--drop", "alpha"]).run();
+    output
+        .code(1)
+        .stderr_has("nobody can be asked whether to delete")
+        .stderr_has("--yes");
+    world.assert_unchanged(&before);
+    let question = "Delete 'alpha' for good (not merged)?";
+    for key in ["Enter", "n", "Escape", "C-c"] {
+        let terminal = on_terminal(&world, "--drop alpha", &[(question, &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let terminal = on_terminal(&world, "--drop alpha", &[(question, &["y"])]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    terminal.wait_for_screen(&format!("its commits were at {tip}"));
+    assert_not_archived(&world, "alpha");
+    assert_eq!(archived(&world), ["beta"]);
+    let output = world.flux(["restore", "--drop", "-y", "-q", "bet"]).run();
+    output.success().stdout_is("").stderr_is("");
+    assert_not_archived(&world, "beta");
+    assert_eq!(archived(&world), [""; 0]);
+    // What was merged is merged.
+    assert_eq!(world.read("beta.txt"), "work\n");
+    assert!(!world.repo().join(".git/flux/run/alpha").exists());
+}
+
+#[test]
+fn everything_can_be_deleted_at_once() {
+    let world = World::new();
+    let output = world.flux(["restore", "--empty"]).run();
+    output.success().stderr_has("there is nothing to delete");
+    two_removed(&world);
+    done(&world, "gamma");
+    let before = world.snapshot();
+    world
+        .flux(["restore", "--empty"])
+        .run()
+        .code(1)
+        .stderr_has("nobody can be asked");
+    world.assert_unchanged(&before);
+    let question = "Delete these 2 for good?";
+    for key in ["Enter", "n", "Escape", "C-c"] {
+        let terminal = on_terminal(&world, "--empty", &[(question, &[key])]);
+        declined(&world, &terminal, &before);
+        let screen = terminal.screen();
+        assert!(screen.contains("alpha  not merged"), "{screen}");
+        assert!(screen.contains("beta  merged into 'main'"), "{screen}");
+    }
+    world.flux(["restore", "--empty", "--yes"]).run().success();
+    assert_eq!(archived(&world), [""; 0]);
+    assert_not_archived(&world, "alpha");
+    assert_not_archived(&world, "beta");
+    // A task that lives is none of its business.
+    assert!(world.worktree("gamma").join("gamma.txt").exists());
+    world.flux(["cleanup", "gamma"]).run().success();
+    assert_eq!(archived(&world), ["gamma"]);
+}

@@ -1,0 +1,221 @@
+//! Where `git flux restore` refuses: nothing is overwritten, and what it names can be moved away.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::restore::*;
+use crate::restore_options::*;
+use crate::world::*;
+
+/// A removed task `fix` with a commit, and something uncommitted in the trash.
+fn removed(world: &World) {
+    done(world, "fix");
+    make_dirty(world, &world.worktree("fix"));
+    let discard = ["cleanup", "fix", "--discard", "--discard-branch"];
+    world.flux(discard).run().success();
+}
+
+/// Restoring `fix` is refused as long as `obstacle` is there, which `away` takes away.
+#[track_caller]
+fn refused(said: &[&str], obstacle: fn(&World), away: fn(&World)) {
+    for from_trash in [true, false] {
+        let world = World::new();
+        removed(&world);
+        if !from_trash {
+            empty_trash(&world);
+        }
+        obstacle(&world);
+        let before = world.snapshot();
+        let output = world.flux(["restore", "fix"]).run();
+        output.code(1).stdout_is("");
+        for said in said {
+            output.stderr_has(said);
+        }
+        world.assert_unchanged(&before);
+        away(&world);
+        world.flux(["restore", "fix"]).run().success();
+        let worktree = world.worktree("fix");
+        assert_eq!(world.read(worktree.join("fix.txt")), "work\n");
+        assert_eq!(
+            world.read(worktree.join("README.md")),
+            "changed after that\n"
+        );
+        assert_eq!(worktree.join(".env").exists(), from_trash);
+        assert_not_archived(&world, "fix");
+    }
+}
+
+#[test]
+fn a_task_of_the_same_id_is_in_the_way() {
+    refused(
+        &["there is a task 'fix' already", "git flux cleanup fix"],
+        |world| {
+            world.behaviour("raw");
+            world.flux(["run", "-q", "--name", "fix", "Another"]).ok();
+        },
+        |world| {
+            world.flux(["cleanup", "-y", "fix"]).run().success();
+            world
+                .flux(["restore", "--drop", "-y", "fix.1"])
+                .run()
+                .success();
+        },
+    );
+}
+
+#[test]
+fn a_branch_of_the_same_name_is_in_the_way() {
+    refused(
+        &[
+            "the branch 'feature/fix' exists already",
+            "git branch -m feature/fix",
+        ],
+        |world| drop(world.git(["branch", "feature/fix", "main"])),
+        |world| drop(world.git(["branch", "-m", "feature/fix", "mine"])),
+    );
+}
+
+#[test]
+fn a_branch_below_or_above_is_in_the_way() {
+    refused(
+        &["the branch 'feature/fix/more' is in the way of 'feature/fix'"],
+        |world| drop(world.git(["branch", "feature/fix/more", "main"])),
+        |world| drop(world.git(["branch", "-m", "feature/fix/more", "mine"])),
+    );
+    refused(
+        &["the branch 'feature' is in the way of 'feature/fix'"],
+        |world| drop(world.git(["branch", "feature", "main"])),
+        |world| drop(world.git(["branch", "-m", "feature", "mine"])),
+    );
+}
+
+#[test]
+fn a_directory_in_its_place_is_in_the_way() {
+    refused(
+        &["exists already", "mv '"],
+        |world| drop(world.write(world.worktree("fix").join("mine.txt"), "mine\n")),
+        |world| fs::rename(world.worktree("fix"), world.root().join("mine")).unwrap(),
+    );
+    refused(
+        &["exists already"],
+        |world| fs::create_dir(world.worktree("fix")).unwrap(),
+        |world| fs::remove_dir(world.worktree("fix")).unwrap(),
+    );
+    refused(
+        &["exists already"],
+        |world| std::os::unix::fs::symlink("nowhere", world.worktree("fix")).unwrap(),
+        |world| fs::remove_file(world.worktree("fix")).unwrap(),
+    );
+}
+
+#[test]
+fn a_worktree_of_the_users_in_its_place_is_in_the_way() {
+    fn add(world: &World) {
+        let dir = world.worktree("fix");
+        let add = ["worktree", "add", "-q", "--detach", dir.to_str().unwrap()];
+        world.git(add);
+    }
+    refused(&["exists already"], add, |world| {
+        let dir = world.worktree("fix");
+        let away = world.root().join("mine");
+        let (dir, away) = (dir.to_str().unwrap(), away.to_str().unwrap());
+        world.git(["worktree", "move", dir, away]);
+    });
+    // Its directory may be away, on a disk that is not mounted.
+    refused(
+        &["exists already"],
+        |world| {
+            add(world);
+            fs::rename(world.worktree("fix"), world.root().join("away")).unwrap();
+        },
+        |world| {
+            let away = world.root().join("away");
+            world.git(["worktree", "repair", away.to_str().unwrap()]);
+        },
+    );
+}
+
+#[test]
+fn a_session_of_the_same_name_is_in_the_way() {
+    refused(
+        &["the tmux session 'flux-myapp-fix' exists already"],
+        |world| drop(world.tmux(["new-session", "-d", "-s", "flux-myapp-fix"])),
+        |world| drop(world.tmux(["kill-session", "-t", "=flux-myapp-fix"])),
+    );
+}
+
+#[test]
+fn a_branch_that_is_checked_out_elsewhere_is_in_the_way() {
+    refused(
+        &["the branch 'feature/fix' exists already"],
+        |world| drop(world.git(["switch", "-q", "-c", "feature/fix"])),
+        |world| drop(world.git(["branch", "-m", "mine"])),
+    );
+}
+
+#[test]
+fn without_tmux_nothing_comes_back() {
+    let world = World::new();
+    removed(&world);
+    let before = world.snapshot();
+    let path = world.path_without(["tmux"]);
+    let output = world.flux(["restore", "fix"]).env("PATH", path).run();
+    output.code(1).stderr_has("tmux is not installed");
+    world.assert_unchanged(&before);
+    world.flux(["restore", "fix"]).run().success();
+}
+
+#[test]
+fn a_restore_that_fails_says_that_the_task_is_in_the_archive_still() {
+    for from_trash in [true, false] {
+        let world = World::new();
+        removed(&world);
+        if !from_trash {
+            empty_trash(&world);
+        }
+        let archive = world.git(["for-each-ref", "refs/flux/archive"]);
+        let before = world.snapshot();
+        world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+        let output = world.flux(["restore", "fix"]).run();
+        output
+            .code(1)
+            .stderr_has("could not restore 'fix'; it can be restored still")
+            .has_not("nothing was left behind");
+        world.clear_fault();
+        assert_eq!(world.git(["for-each-ref", "refs/flux/archive"]), archive);
+        if from_trash {
+            world.assert_unchanged(&before);
+        }
+        assert!(!world.worktree("fix").exists());
+        assert_eq!(archived(&world), ["fix"]);
+        world.flux(["restore", "fix"]).run().success();
+        let worktree = world.worktree("fix");
+        assert_eq!(
+            world.read(worktree.join("README.md")),
+            "changed after that\n"
+        );
+        assert_eq!(world.read(worktree.join("new dir/loose.sh")), "untracked\n");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_left_alone() {
+    let world = World::new();
+    removed(&world);
+    done(&world, "good");
+    world.flux(["cleanup", "good"]).run().success();
+    let tree = commit(&world, "main");
+    world.git([
+        "update-ref",
+        "refs/flux/archive/fix/task",
+        &format!("{tree}^{{tree}}"),
+    ]);
+    let before = world.snapshot();
+    assert_eq!(archived(&world), ["good"]);
+    let output = world.flux(["restore", "fix"]).run();
+    output.code(1).stderr_has("there is no removed task 'fix'");
+    world.assert_unchanged(&before);
+    world.flux(["restore", "--empty", "-y"]).run().success();
+    assert!(trash(&world, "fix").join("fix.txt").exists());
+    commit(&world, "refs/flux/archive/fix/tip");
+}
