@@ -3,16 +3,16 @@
 use crate::cleanup::*;
 use crate::world::*;
 
-const UNCOMMITTED: &str = "What is to become of them?";
+pub(crate) const UNCOMMITTED: &str = "What is to become of them?";
 const MESSAGE: &str = "Message";
 const STOP: &str = "Stop it?";
-const REMOVE: &str = "and remove";
+pub(crate) const REMOVE: &str = "and remove";
 
 /// The keys that answer a question with "no more of this".
 const WAYS_OUT: [&str; 2] = ["Escape", "C-c"];
 
 /// A task with one commit and one uncommitted file, whose agent has ended.
-fn dirty_task(world: &World) -> String {
+pub(crate) fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     world.write(world.worktree(&id).join("loose.txt"), "loose\n");
     id
@@ -20,7 +20,7 @@ fn dirty_task(world: &World) -> String {
 
 /// Asserts that the command on this terminal ended as one that was declined, with nothing changed.
 #[track_caller]
-fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
+pub(crate) fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
     assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
     world.assert_unchanged(before);
     // The shell is usable, and the cursor shows.
@@ -32,7 +32,12 @@ fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
 
 /// Runs a cleanup on a terminal that is answered by `answers`: the text that is waited for, then the keys.
 #[track_caller]
-fn ask<'a>(world: &'a World, cols: u16, args: &str, answers: &[(&str, &[&str])]) -> Terminal<'a> {
+pub(crate) fn ask<'a>(
+    world: &'a World,
+    cols: u16,
+    args: &str,
+    answers: &[(&str, &[&str])],
+) -> Terminal<'a> {
     let terminal = world.terminal(cols, 40);
     terminal.command(&format!("git flux cleanup {args}"));
     for (question, keys) in answers {
@@ -233,62 +238,6 @@ fn every_way_out_of_the_questions_about_uncommitted_changes_changes_nothing() {
 }
 
 #[test]
-fn the_diff_is_shown_before_anything_is_chosen() {
-    let world = World::new();
-    let id = dirty_task(&world);
-    world.write(world.worktree(&id).join("agent.txt"), "two\n");
-    let before = world.snapshot();
-    let terminal = ask(
-        &world,
-        100,
-        &id,
-        &[(UNCOMMITTED, &["Down", "Down", "Enter"])],
-    );
-    // The untracked file too, and the question again.
-    for part in ["+loose", "-one", "+two"] {
-        terminal.wait_for_screen(part);
-    }
-    terminal.keys(["Escape"]);
-    declined(&world, &terminal, &before);
-}
-
-#[test]
-fn a_large_file_goes_into_the_repository_only_if_that_is_agreed_to() {
-    let world = World::new();
-    let id = dirty_task(&world);
-    let large = world.worktree(&id).join("large.bin");
-    std::fs::File::create(&large)
-        .unwrap()
-        .set_len((100 << 20) + 1)
-        .unwrap();
-    let before = world.snapshot();
-    for option in ["--discard", "--commit"] {
-        let output = world.flux(["cleanup", "-y", option, &id]).run();
-        output.code(1).stderr_has("'large.bin' has 100.00 MiB");
-        world.assert_unchanged(&before);
-    }
-    let question = "Put it into the repository?";
-    let discard = (UNCOMMITTED, &["Down", "Enter"][..]);
-    for key in ["n", "Escape", "C-c"] {
-        let terminal = ask(&world, 100, &id, &[discard, (question, &[key])]);
-        declined(&world, &terminal, &before);
-    }
-    let terminal = ask(
-        &world,
-        100,
-        &id,
-        &[discard, (question, &["y"]), (REMOVE, &["y"])],
-    );
-    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-    let size = world.git([
-        "cat-file",
-        "-s",
-        &format!("refs/flux/archive/{id}/snapshot^3:large.bin"),
-    ]);
-    assert_eq!(size, ((100 << 20) + 1).to_string());
-}
-
-#[test]
 fn declining_the_merge_after_choosing_to_commit_changes_nothing() {
     let world = World::new();
     let id = dirty_task(&world);
@@ -402,22 +351,6 @@ fn every_question_can_be_answered_in_a_narrow_window() {
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert_eq!(world.read("loose.txt"), "loose\n");
     assert_removed(&world, &id);
-}
-
-#[test]
-fn a_conflict_is_told_without_a_question() {
-    let world = World::new();
-    let id = dirty_task(&world);
-    world.commit_in(world.repo(), "agent.txt", "ours\n");
-    let before = world.snapshot();
-    let terminal = ask(&world, 100, &id, &[]);
-    assert_eq!(terminal.exit_code(), 3);
-    assert!(
-        terminal.screen().contains("'agent.txt'"),
-        "{}",
-        terminal.screen()
-    );
-    world.assert_unchanged(&before);
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_conflict_in_any_style_touches_nothing() {
         output
             .code(3)
             .stdout_is("")
-            .stderr_has("'src/login.txt'; nothing was touched")
+            .stderr_has("'src/login.txt' (contents); nothing was touched")
             .stderr_has(&format!("git -C '{}' {verb} main", worktree.display()));
         world.assert_unchanged(&before);
     }

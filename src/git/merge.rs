@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::command::failed;
 use super::integrated::{self, Integrated};
 use super::rebase::{self, Pick, Replay};
-use super::{Git, Repo};
+use super::{Git, Lock, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,8 +57,16 @@ pub(crate) enum MergePlan {
     },
     /// The target has this many commits that the task has not, and must not have.
     Moved { by: usize },
-    /// Both have changed the same lines of these files.
-    Conflicts { files: Vec<PathBuf> },
+    /// Both have changed the same.
+    Conflicts { files: Vec<Conflict> },
+}
+
+/// A file that a merge cannot decide about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) path: PathBuf,
+    /// git's word for it: `contents`, `modify/delete` …; empty if it has none.
+    pub(crate) kind: String,
 }
 
 impl MergePlan {
@@ -136,14 +144,29 @@ impl MergePlan {
     }
 }
 
+/// Starts merging `theirs` in the worktree at `place`, where it is known to conflict:
+/// `git merge --no-ff --no-commit <theirs>`, which stops there.
+///
+/// # Errors
+/// When git refuses, or merges it after all: that is for the caller to look at again.
+pub(crate) fn start(place: &Path, theirs: &str, lock: &Lock) -> Result<()> {
+    let args = ["merge", "--no-ff", "--no-commit", "--no-squash", theirs];
+    let git = Git::new(place, args).env("GIT_EDITOR", ":").holding(lock)?;
+    let (code, output) = git.outcome()?;
+    if Repo::operation(place)? == Some("merge") {
+        return Ok(());
+    }
+    Err(failed("git merge", code, &output.stderr))
+}
+
 /// What two commits come to.
 pub(super) enum Merged {
     Tree(String),
-    Conflicts(Vec<PathBuf>),
+    Conflicts(Vec<Conflict>),
 }
 
 impl Merged {
-    /// `git merge-tree --write-tree --name-only --no-messages -z <ours> <theirs>`,
+    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`,
     /// with the attributes of `ours`, whatever is checked out where it runs.
     ///
     /// # Errors
@@ -153,7 +176,6 @@ impl Merged {
             "merge-tree",
             "--write-tree",
             "--name-only",
-            "--no-messages",
             "-z",
             ours,
             theirs,
@@ -161,23 +183,56 @@ impl Merged {
         // git before 2.41 does not know it, and takes those of the main worktree.
         let git = Git::reading(repo.home(), args).env("GIT_ATTR_SOURCE", ours);
         let (code, output) = git.outcome()?;
-        let mut fields = output.stdout.split(|&b| b == 0).filter(|f| !f.is_empty());
+        let mut fields = output.stdout.split(|&b| b == 0);
+        let tree = fields.next().unwrap_or_default();
         match code {
-            0 => {
-                let tree = fields.next().context("`git merge-tree` printed nothing")?;
-                Ok(Self::Tree(String::from_utf8(tree.to_vec())?))
-            }
-            1 if output.stderr.is_empty() || fields.clone().count() > 1 => {
-                let mut files: Vec<PathBuf> = fields
-                    .skip(1)
-                    .map(|file| path(file, [ours, theirs]))
-                    .collect();
-                files.dedup();
-                Ok(Self::Conflicts(files))
-            }
+            0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?)),
+            1 => match conflicts(fields, [ours, theirs])? {
+                // Without one there was a failure of the same code.
+                files if files.is_empty() => Err(failed("git merge-tree", code, &output.stderr)),
+                files => Ok(Self::Conflicts(files)),
+            },
             _ => Err(failed("git merge-tree", code, &output.stderr)),
         }
     }
+}
+
+/// The files up to an empty field, then what git says of them: a number of paths,
+/// the paths, a kind that is the same in every language, and a sentence.
+fn conflicts<'a>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+    sides: [&str; 2],
+) -> Result<Vec<Conflict>> {
+    let mut files: Vec<Conflict> = Vec::new();
+    for file in fields.by_ref().take_while(|file| !file.is_empty()) {
+        let path = path(file, sides);
+        if files.iter().all(|file| file.path != path) {
+            let kind = String::new();
+            files.push(Conflict { path, kind });
+        }
+    }
+    while let Some(count) = fields.next().filter(|count| !count.is_empty()) {
+        let count: usize = std::str::from_utf8(count)?.parse()?;
+        let about: Vec<PathBuf> = fields
+            .by_ref()
+            .take(count)
+            .map(|file| path(file, sides))
+            .collect();
+        let kind = fields
+            .next()
+            .context("`git merge-tree` printed half a message")?;
+        fields.next();
+        let kind = kind
+            .strip_prefix(b"CONFLICT (")
+            .and_then(|kind| kind.strip_suffix(b")"));
+        let Some(kind) = kind else { continue };
+        for file in &mut files {
+            if file.kind.is_empty() && about.contains(&file.path) {
+                file.kind = String::from_utf8_lossy(kind).into_owned();
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// The path that a conflict is about: a file where the other side has a directory

@@ -3,12 +3,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
 use super::commit::Draft;
-use super::merge::Merged;
+use super::merge::{Conflict, Merged};
 use super::{Git, Repo};
 
 /// One commit of a branch.
@@ -147,7 +146,7 @@ pub(crate) enum Replay {
         picks: Vec<Pick>,
     },
     /// In these files, at the first commit that has any.
-    Conflicts(Vec<PathBuf>),
+    Conflicts(Vec<Conflict>),
 }
 
 /// Foresees `git rebase <target>`: merges are left out, and so is what the target

@@ -197,7 +197,10 @@ impl Plan {
         };
         let list: Vec<String> = files
             .iter()
-            .map(|file| format!("'{}'", shown(file)))
+            .map(|file| match file.kind.as_str() {
+                "" => format!("'{}'", shown(&file.path)),
+                kind => format!("'{}' ({kind})", shown(&file.path)),
+            })
             .collect();
         Err(Failure::new(format!(
             "'{}' and '{branch}' conflict in {}; nothing was touched",

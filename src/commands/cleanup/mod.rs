@@ -1,6 +1,7 @@
 //! `git flux cleanup`
 
 mod bulk;
+mod conflicts;
 mod style;
 mod uncommitted;
 mod words;
@@ -54,6 +55,16 @@ pub(crate) struct Cleanup {
     /// Drop the branch without a merge; it is kept in the archive
     #[arg(long)]
     discard_branch: bool,
+    /// Where both sides changed the same, merge the branch into the task's worktree,
+    /// for its agent or you to resolve the conflicts there
+    #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
+    update: bool,
+    /// Print files in conflict on standard output, a line each
+    #[arg(long)]
+    porcelain: bool,
+    /// End each line of --porcelain with NUL instead of a newline
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
     /// Do not run the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
@@ -154,7 +165,7 @@ impl Cleanup {
                         .into(),
                 );
             }
-            plan.ensure_mergeable()?;
+            self.resolve(flux, &plan, lock)?;
             let choice = self.uncommitted(flux, &plan)?;
             let outlook = match choice {
                 Uncommitted::Commit(_) => plan.once_committed(flux)?,

@@ -1,0 +1,142 @@
+//! A task that conflicts with its target: what is said, what can be chosen, and how it goes on.
+
+use crate::cleanup::*;
+use crate::cleanup_questions::*;
+use crate::world::*;
+
+const WHERE: &str = "Where are they to be resolved?";
+
+/// A task that changed the same file as main, and deleted one that main changed.
+fn conflicting_task(world: &World) -> String {
+    let id = done_task(world);
+    let worktree = world.worktree(&id);
+    world.git_in(&worktree, ["rm", "-q", "src/login.txt"]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "No login"]);
+    world.commit_in(world.repo(), "agent.txt", "main's\n");
+    world.commit_in(world.repo(), "src/login.txt", "main's\n");
+    id
+}
+
+/// Resolves everything in `dir` and commits the merge.
+fn resolved(world: &World, dir: &std::path::Path) {
+    world.write(dir.join("agent.txt"), "both\n");
+    world.git_in(dir, ["rm", "-q", "src/login.txt"]);
+    world.git_in(dir, ["add", "--all"]);
+    world.git_in(dir, ["commit", "-q", "--no-edit"]);
+}
+
+#[test]
+fn off_a_terminal_the_files_are_listed_with_the_kind_of_conflict() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(3)
+        .stdout_is("")
+        .stderr_has("'agent.txt' (contents)")
+        .stderr_has("'src/login.txt' (modify/delete)");
+    world.assert_unchanged(&before);
+    let output = world.flux(["cleanup", "--porcelain", &id]).run();
+    output.code(3).stdout_is("agent.txt\nsrc/login.txt\n");
+    let output = world.flux(["cleanup", "--porcelain", "-z", &id]).run();
+    output.code(3).stdout_is("agent.txt\0src/login.txt\0");
+    world.flux(["cleanup", "-z", &id]).run().code(2);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_target_is_merged_into_the_tasks_worktree_and_cleanup_goes_on_from_there() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let main = (commit(&world, "main"), world.git(["status", "--porcelain"]));
+    let worktree = world.worktree(&id);
+    let output = world.flux(["cleanup", "--update", &id]).run();
+    output
+        .code(3)
+        .stderr_has("stopped at the conflicts")
+        .stderr_has(&format!("git flux cleanup {id}"));
+    let after = (commit(&world, "main"), world.git(["status", "--porcelain"]));
+    assert_eq!(after, main);
+    let unmerged = world.git_in(&worktree, ["diff", "--name-only", "--diff-filter=U"]);
+    assert_eq!(unmerged, "agent.txt\nsrc/login.txt");
+    // As long as it is not done, nothing is removed.
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", "-y", &id])
+        .run()
+        .code(1)
+        .stderr_has("a merge is in progress");
+    world.assert_unchanged(&before);
+    resolved(&world, &worktree);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "both\n");
+    assert!(!world.repo().join("src/login.txt").exists());
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn on_a_terminal_the_merge_into_the_tasks_worktree_can_be_chosen() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+    resolved(&world, &world.worktree(&id));
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "both\n");
+}
+
+#[test]
+fn on_a_terminal_the_merge_can_be_started_where_the_target_is() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let tip = commit(&world, &format!("feature/{id}"));
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Down", "Enter"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+    assert_eq!(world.git(["rev-parse", "MERGE_HEAD"]), tip);
+    let worktree = world.worktree(&id);
+    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+    resolved(&world, &world.repo());
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("agent.txt"), "both\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn every_way_out_changes_nothing_in_a_narrow_window_too() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let before = world.snapshot();
+    for (cols, keys) in [
+        (100, &["Down", "Down", "Enter"][..]),
+        (40, &["Down", "Down", "Enter"]),
+        (40, &["Escape"]),
+        (100, &["C-c"]),
+    ] {
+        let terminal = ask(&world, cols, &id, &[(WHERE, keys)]);
+        declined(&world, &terminal, &before);
+    }
+}
+
+#[test]
+fn a_worktree_with_changes_in_the_way_is_not_merged_into() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    world.write(world.worktree(&id).join("agent.txt"), "not committed\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--update", &id]).run();
+    output.code(1).stderr_has("error: ");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn without_a_conflict_update_is_no_more_than_a_cleanup() {
+    let world = World::new();
+    let id = done_task(&world);
+    world
+        .flux(["cleanup", "--update", &id])
+        .run()
+        .success()
+        .stdout_is("");
+    assert_removed(&world, &id);
+}

@@ -1,0 +1,60 @@
+//! What `git flux cleanup` shows and asks about uncommitted files before it does anything with them.
+
+use crate::cleanup_questions::*;
+use crate::world::*;
+
+#[test]
+fn the_diff_is_shown_before_anything_is_chosen() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    world.write(world.worktree(&id).join("agent.txt"), "two\n");
+    let before = world.snapshot();
+    let terminal = ask(
+        &world,
+        100,
+        &id,
+        &[(UNCOMMITTED, &["Down", "Down", "Enter"])],
+    );
+    // The untracked file too, and the question again.
+    for part in ["+loose", "-one", "+two"] {
+        terminal.wait_for_screen(part);
+    }
+    terminal.keys(["Escape"]);
+    declined(&world, &terminal, &before);
+}
+
+#[test]
+fn a_large_file_goes_into_the_repository_only_if_that_is_agreed_to() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let large = world.worktree(&id).join("large.bin");
+    std::fs::File::create(&large)
+        .unwrap()
+        .set_len((100 << 20) + 1)
+        .unwrap();
+    let before = world.snapshot();
+    for option in ["--discard", "--commit"] {
+        let output = world.flux(["cleanup", "-y", option, &id]).run();
+        output.code(1).stderr_has("'large.bin' has 100.00 MiB");
+        world.assert_unchanged(&before);
+    }
+    let question = "Put it into the repository?";
+    let discard = (UNCOMMITTED, &["Down", "Enter"][..]);
+    for key in ["n", "Escape", "C-c"] {
+        let terminal = ask(&world, 100, &id, &[discard, (question, &[key])]);
+        declined(&world, &terminal, &before);
+    }
+    let terminal = ask(
+        &world,
+        100,
+        &id,
+        &[discard, (question, &["y"]), (REMOVE, &["y"])],
+    );
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    let size = world.git([
+        "cat-file",
+        "-s",
+        &format!("refs/flux/archive/{id}/snapshot^3:large.bin"),
+    ]);
+    assert_eq!(size, ((100 << 20) + 1).to_string());
+}
