@@ -88,6 +88,25 @@ fn nothing_to_merge_is_said_in_the_question() {
 }
 
 #[test]
+fn the_question_says_how_it_is_merged() {
+    for (style, verb, to) in [
+        ("--merge", "Merge", "into"),
+        ("--squash", "Squash", "into"),
+        ("--rebase", "Rebase", "onto"),
+        ("--ff-only", "Fast-forward", "into"),
+    ] {
+        let world = World::new();
+        let id = done_task(&world);
+        let question = format!("{verb} 1 commit of 'feature/{id}' {to} 'main', and remove");
+        let args = format!("{style} {id}");
+        let terminal = ask(&world, 150, &args, &[(&question, &["y"])]);
+        assert_eq!(terminal.exit_code(), 0);
+        assert_eq!(world.read("agent.txt"), "one\n");
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
 fn dropping_a_branch_is_asked_about_with_no_as_the_default() {
     let world = World::new();
     let id = done_task(&world);

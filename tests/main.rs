@@ -63,6 +63,7 @@ mod run_options;
 mod run_prompt;
 mod run_report;
 mod settings;
+mod shapes;
 mod status;
 mod strangers;
 mod strangers_branches;
