@@ -17,6 +17,7 @@ mod cases_text;
 mod cleanup;
 mod cleanup_agent;
 mod cleanup_hooks;
+mod cleanup_loop;
 mod cleanup_obstacles;
 mod cleanup_places;
 mod cleanup_questions;
