@@ -208,7 +208,7 @@ impl<'a> Edits<'a> {
             kind => {
                 self.put(path);
                 if kind == Kind::IntentToAdd && path.is_file() {
-                    self.git(&["add", "-f", "-N", "--"], &[&path]);
+                    self.git(&["add", "-f", "-N", "--"], &[path]);
                 } else {
                     return self.maybe_stage(path);
                 }
@@ -243,7 +243,7 @@ impl<'a> Edits<'a> {
     fn maybe_stage(&mut self, path: &Path) -> String {
         let stage = self.rng.random_bool(0.4);
         if stage {
-            self.try_git(&["add", "-A", "--"], &[&path]);
+            self.try_git(&["add", "-A", "--"], &[path]);
         }
         let how = if stage { ", staged" } else { "" };
         format!("{}{how}", path.display())

@@ -196,7 +196,7 @@ impl Bench {
         }
         world.flux(["restore", "-q", "fix"]).run().success();
         match choice {
-            choice if choice.commits() => self.assert_committed(before),
+            choice if choice.commits() => self.assert_committed(&before),
             Choice { trash: true, .. } => before.assert_back(world, &self.worktree),
             _ => self.assert_known(before, &known),
         }
@@ -205,9 +205,9 @@ impl Bench {
     }
 
     /// Everything that was uncommitted is in the branch now, everything else where it was.
-    fn assert_committed(&self, before: State) {
+    fn assert_committed(&self, before: &State) {
         let now = State::of(&self.world, &self.worktree);
-        assert!(now.files == before.files, "{}", difference(&before, &now));
+        assert!(now.files == before.files, "{}", difference(before, &now));
         let changes: Vec<&str> = changes(&now.status).collect();
         assert_eq!(changes, [""; 0]);
         if now.tip != before.tip {
