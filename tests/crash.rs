@@ -9,5 +9,6 @@ mod disk;
 mod interrupt;
 mod matrix;
 mod restore;
+mod restore_disk;
 mod run;
 mod settled;

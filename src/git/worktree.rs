@@ -330,8 +330,11 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
     // It names the entry that git has made for it now.
     let (files, link) = (trash.join("worktree"), path.join(".git"));
     let aside = trash.join("gitfile");
-    fs::copy(&link, &aside).with_context(what)?;
-    fs::rename(aside, files.join(".git")).with_context(what)?;
+    let copied = fs::copy(&link, &aside).and_then(|_| fs::rename(&aside, files.join(".git")));
+    if copied.is_err() {
+        drop(fs::remove_file(&aside));
+    }
+    copied.with_context(what)?;
     fs::remove_file(link).with_context(what)?;
     // git's own directory, empty now; if anything else is in it by now, this fails.
     fs::remove_dir(path).with_context(what)?;

@@ -321,13 +321,16 @@ impl Way<'_> {
                 }
                 cause.context(failure)
             }
-            Err(undo) => cause.context(
-                Failure::new(format!(
-                    "could not {} '{id}', nor undo it: {undo:#}",
-                    self.start.came_to().0
-                ))
-                .hint("the next command that changes anything tries again: git flux cleanup"),
-            ),
+            Err(undo) => {
+                let verb = self.start.came_to().0;
+                let failure = format!("could not {verb} '{id}', nor undo it: {undo:#}");
+                let failure = full.into_iter().fold(Failure::new(failure), Failure::hint);
+                cause.context(
+                    failure.hint(
+                        "the next command that changes anything tries again: git flux cleanup",
+                    ),
+                )
+            }
         }
     }
 

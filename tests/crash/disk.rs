@@ -78,7 +78,7 @@ fn a_run_on_a_full_disk_leaves_nothing_behind() {
 }
 
 /// A mount namespace; for who is not root, in a user namespace.
-fn namespace(world: &World) -> &'static [&'static str] {
+pub(super) fn namespace(world: &World) -> &'static [&'static str] {
     let id = world.command("id").arg("-u").output().unwrap();
     match id.stdout.as_slice() {
         b"0\n" => &["--mount"],
