@@ -24,6 +24,8 @@ struct Entry {
     raw: OsString,
     /// `file:.git/config`, `command line:`
     origin: String,
+    /// It stands in the repository's own configuration.
+    local: bool,
 }
 
 /// The configuration that concerns git flux, read in one go.
@@ -31,18 +33,27 @@ struct Entry {
 pub(crate) struct Settings(Vec<Entry>);
 
 /// What [`Settings::load`] asks for.
-const KEYS: &str =
-    r"^(flux\..*|branch\..*\.(description|flux[a-z]*)|core\.hookspath|commit\.gpgsign)$";
+const KEYS: &str = r"^(flux\..*|branch\..*|core\.hookspath|commit\.gpgsign)$";
 
 impl Settings {
-    /// `git config -z --show-origin --get-regexp …` in `dir`. git reads it, not
+    /// `git config -z --show-scope --show-origin --get-regexp …` in `dir`. git reads it, not
     /// libgit2, which knows neither `git -c` nor every kind of include.
     ///
     /// # Errors
     /// When git fails; that there is no such key is no failure.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let (code, output) =
-            Git::reading(dir, ["config", "-z", "--show-origin", "--get-regexp", KEYS]).outcome()?;
+        let (code, output) = Git::reading(
+            dir,
+            [
+                "config",
+                "-z",
+                "--show-scope",
+                "--show-origin",
+                "--get-regexp",
+                KEYS,
+            ],
+        )
+        .outcome()?;
         match code {
             0 => Ok(Self(parse(&output.stdout))),
             // No such key; anything that git has to say beside it is a failure.
@@ -257,15 +268,14 @@ impl Settings {
         self.value(&format!("branch.{branch}.{}", name.to_ascii_lowercase()))
     }
 
-    /// Whether anything is configured for this branch that is ours.
-    pub(crate) fn knows_branch(&self, branch: &str) -> bool {
+    /// What the repository itself has configured for a branch, in order: name and value.
+    pub(crate) fn section_of_branch(&self, branch: &str) -> Vec<(String, String)> {
         let prefix = format!("branch.{branch}.");
-        self.0.iter().any(|entry| {
-            entry
-                .key
-                .strip_prefix(&prefix)
-                .is_some_and(|name| !name.contains('.'))
-        })
+        let entry = |entry: &Entry| {
+            let name = entry.key.strip_prefix(&prefix)?;
+            (entry.local && !name.contains('.')).then(|| (name.to_owned(), entry.value.clone()))
+        };
+        self.0.iter().filter_map(entry).collect()
     }
 
     /// The branch that says it belongs to task `id`: it may have been renamed by `git branch -m`.
@@ -283,7 +293,9 @@ fn parse(out: &[u8]) -> Vec<Entry> {
     let mut fields = out.split(|&b| b == 0);
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut entries = Vec::new();
-    while let (Some(origin), Some(pair)) = (fields.next(), fields.next()) {
+    while let (Some(scope), Some(origin), Some(pair)) =
+        (fields.next(), fields.next(), fields.next())
+    {
         // A key without a value is true, as git has it.
         let (key, value) = match pair.iter().position(|&b| b == b'\n') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -294,6 +306,7 @@ fn parse(out: &[u8]) -> Vec<Entry> {
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
+            local: scope == b"local",
         });
     }
     entries
@@ -313,9 +326,11 @@ mod tests {
 
     fn settings() -> Settings {
         Settings(parse(
-            b"file:/g\0flux.agent\ncodex\0file:/l\0flux.agent\nclaude\0command line:\0flux.layout\nmiddle\0\
-              file:/l\0commit.gpgsign\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
-              file:/l\0branch.renamed.fluxtask\nfix-1\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
+            b"global\0file:/g\0flux.agent\ncodex\0local\0file:/l\0flux.agent\nclaude\0\
+              command\0command line:\0flux.layout\nmiddle\0\
+              local\0file:/l\0commit.gpgsign\0local\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
+              global\0file:/g\0branch.feature/a.b.remote\nup\0\
+              local\0file:/l\0branch.renamed.fluxtask\nfix-1\0local\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
         ))
     }
 
@@ -332,7 +347,9 @@ mod tests {
             settings.of_branch("feature/a.b", "description"),
             Some("one\ntwo")
         );
-        assert!(settings.knows_branch("feature/a.b") && !settings.knows_branch("feature/a"));
+        let section = [("description".to_owned(), "one\ntwo".to_owned())];
+        assert_eq!(settings.section_of_branch("feature/a.b"), section);
+        assert!(settings.section_of_branch("feature/a").is_empty());
         assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
     }
 

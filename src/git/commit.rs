@@ -44,7 +44,7 @@ impl Draft<'_> {
 }
 
 /// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
-/// `git add --all`, `git commit [--no-verify] -m <message>`.
+/// `git add --all`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
 ///
 /// # Errors
 /// When git or a hook refuses: then the index is what it was.
@@ -55,7 +55,7 @@ pub(crate) fn commit_all(
     message: &str,
     verify: bool,
     lock: &Lock,
-) -> Result<()> {
+) -> Result<bool> {
     let index = admin::index(repo.common_dir(), dir)?;
     let before = index.with_file_name("index.before-flux");
     admin::copy(&index, &before).context("could not keep the index")?;
@@ -65,13 +65,17 @@ pub(crate) fn commit_all(
     let committed = git(&["add", "--all"])
         .and_then(Git::run)
         .and_then(|()| git(&commit)?.loud().run());
-    if committed.is_err() {
-        // A commit that was made and then failed has an index of its own.
-        if super::changes::Head::and_changes(dir, false)?.0.oid != tip {
-            return committed;
+    if let Err(error) = committed {
+        let (head, changes) = super::changes::Head::and_changes(dir, false)?;
+        // What looked changed was none: line ends, or a time.
+        let nothing = head.oid == tip && changes.is_empty();
+        // And a commit that was made and then failed has an index of its own.
+        if head.oid != tip || nothing {
+            fs::remove_file(&before).context("could not remove a copy of the index")?;
+            return if nothing { Ok(false) } else { Err(error) };
         }
         fs::rename(&before, &index).context("could not put the index back")?;
-        return committed;
+        return Err(error);
     }
     fs::remove_file(&before).context("could not remove a copy of the index")?;
     if !super::changes(dir, false)?.is_empty() {
@@ -80,5 +84,5 @@ pub(crate) fn commit_all(
             dir.display()
         );
     }
-    Ok(())
+    Ok(true)
 }

@@ -79,7 +79,7 @@ pub(crate) fn remove(
         let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
-    let config = store::config_of(&flux.repo, &task.branch)?;
+    let config = flux.settings.section_of_branch(&task.branch);
     if let Some(commit) = &merge
         && let Err(error) = super::merge::forward(flux, plan, commit, lock)
     {

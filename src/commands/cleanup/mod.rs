@@ -190,10 +190,11 @@ impl Cleanup {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
                     let (dir, tip) = (&plan.task.worktree, &plan.tip);
-                    commit_all(&flux.repo, dir, tip, &message, verify, lock)?;
-                    let files = count(plan.uncommitted.len(), "file");
-                    flux.ui
-                        .status(format_args!("committed {files} on '{}'", plan.task.branch));
+                    if commit_all(&flux.repo, dir, tip, &message, verify, lock)? {
+                        let files = count(plan.uncommitted.len(), "file");
+                        flux.ui
+                            .status(format_args!("committed {files} on '{}'", plan.task.branch));
+                    }
                     agreed = true;
                 }
                 Uncommitted::Leave => {
