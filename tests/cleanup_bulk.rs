@@ -90,7 +90,8 @@ fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
 #[test]
 fn merged_means_that_there_was_something_to_merge() {
     let world = World::new();
-    done(&world, &["fresh", "merged", "open", "squashed"]);
+    done(&world, &["fresh", "merged", "open", "squashed", "undone"]);
+    world.git_in(world.worktree("undone"), ["revert", "--no-edit", "HEAD"]);
     world.git_in(world.worktree("fresh"), ["reset", "-q", "--hard", "HEAD~"]);
     world.git(["merge", "-q", "--no-edit", "feature/merged"]);
     world.git(["merge", "-q", "--squash", "feature/squashed"]);
@@ -101,12 +102,12 @@ fn merged_means_that_there_was_something_to_merge() {
         .success()
         .stdout_has("merged ")
         .stdout_has("squashed ");
-    for name in ["fresh", "open"] {
+    for name in ["fresh", "open", "undone"] {
         assert!(!output.stdout.contains(name), "{output}");
     }
     world.assert_unchanged(&before);
     world.flux(["cleanup", "--merged"]).run().success();
-    assert_eq!(tasks(&world), ["fresh", "open"]);
+    assert_eq!(tasks(&world), ["fresh", "open", "undone"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{Cleanup, choose};
 use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
-use crate::git::MergePlan;
+use crate::git::{Integrated, MergePlan};
 use crate::lifecycle::Flux;
 use crate::lifecycle::plan::Plan;
 use crate::sanitize;
@@ -151,8 +151,11 @@ impl Cleanup {
     }
 }
 
-/// Whether the target has all commits of a task that has any.
+/// Whether the target has the work of a task that has any. One whose commits undo
+/// each other has none that could be there.
 fn is_merged(plan: &Plan) -> bool {
-    let merge = plan.into.as_ref().map(|into| &into.merge);
-    matches!(merge, Some(MergePlan::UpToDate(_))) && !nothing_yet(plan)
+    match plan.into.as_ref().map(|into| &into.merge) {
+        Some(MergePlan::UpToDate(how)) => *how != Integrated::Cancelled && !nothing_yet(plan),
+        _ => false,
+    }
 }
