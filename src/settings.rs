@@ -22,6 +22,8 @@ struct Entry {
     value: String,
     /// The same, also where it is not UTF-8.
     raw: OsString,
+    /// Whether it is the repository's own.
+    local: bool,
     /// `file:.git/config`, `command line:`
     origin: String,
 }
@@ -31,18 +33,24 @@ struct Entry {
 pub(crate) struct Settings(Vec<Entry>);
 
 /// What [`Settings::load`] asks for.
-const KEYS: &str =
-    r"^(flux\..*|branch\..*\.(description|flux[a-z]*)|core\.hookspath|commit\.gpgsign)$";
+const KEYS: &str = r"^(flux\..*|branch\..*|core\.hookspath|commit\.gpgsign)$";
 
 impl Settings {
-    /// `git config -z --show-origin --get-regexp …` in `dir`. git reads it, not
+    /// `git config -z --show-origin --show-scope --get-regexp …` in `dir`. git reads it, not
     /// libgit2, which knows neither `git -c` nor every kind of include.
     ///
     /// # Errors
     /// When git fails; that there is no such key is no failure.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let (code, output) =
-            Git::reading(dir, ["config", "-z", "--show-origin", "--get-regexp", KEYS]).outcome()?;
+        let args = [
+            "config",
+            "-z",
+            "--show-origin",
+            "--show-scope",
+            "--get-regexp",
+            KEYS,
+        ];
+        let (code, output) = Git::reading(dir, args).outcome()?;
         match code {
             0 => Ok(Self(parse(&output.stdout))),
             // No such key; anything that git has to say beside it is a failure.
@@ -195,12 +203,24 @@ impl Settings {
 
     /// Whether anything is configured for this branch that is ours.
     pub(crate) fn knows_branch(&self, branch: &str) -> bool {
+        let ours = |name: &str| name == "description" || name.starts_with("flux");
+        self.section(branch).any(|(name, _)| ours(name))
+    }
+
+    /// What the repository itself has configured for this branch, in order. What is not
+    /// UTF-8 is left out.
+    pub(crate) fn section_of(&self, branch: &str) -> Vec<(String, String)> {
+        let own = self.section(branch).filter(|(_, entry)| entry.local);
+        own.filter(|(_, entry)| entry.raw.to_str().is_some())
+            .map(|(name, entry)| (name.to_owned(), entry.value.clone()))
+            .collect()
+    }
+
+    fn section(&self, branch: &str) -> impl Iterator<Item = (&str, &Entry)> {
         let prefix = format!("branch.{branch}.");
-        self.0.iter().any(|entry| {
-            entry
-                .key
-                .strip_prefix(&prefix)
-                .is_some_and(|name| !name.contains('.'))
+        self.0.iter().filter_map(move |entry| {
+            let name = entry.key.strip_prefix(&prefix)?;
+            (!name.contains('.')).then_some((name, entry))
         })
     }
 
@@ -219,7 +239,9 @@ fn parse(out: &[u8]) -> Vec<Entry> {
     let mut fields = out.split(|&b| b == 0);
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut entries = Vec::new();
-    while let (Some(origin), Some(pair)) = (fields.next(), fields.next()) {
+    while let (Some(scope), Some(origin), Some(pair)) =
+        (fields.next(), fields.next(), fields.next())
+    {
         // A key without a value is true, as git has it.
         let (key, value) = match pair.iter().position(|&b| b == b'\n') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -229,6 +251,7 @@ fn parse(out: &[u8]) -> Vec<Entry> {
             key: text(key),
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
+            local: scope == b"local",
             origin: text(origin),
         });
     }
@@ -249,9 +272,13 @@ mod tests {
 
     fn settings() -> Settings {
         Settings(parse(
-            b"file:/g\0flux.agent\ncodex\0file:/l\0flux.agent\nclaude\0command line:\0flux.layout\nmiddle\0\
-              file:/l\0commit.gpgsign\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
-              file:/l\0branch.renamed.fluxtask\nfix-1\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
+            b"global\0file:/g\0flux.agent\ncodex\0local\0file:/l\0flux.agent\nclaude\0\
+              command\0command line:\0flux.layout\nmiddle\0local\0file:/l\0commit.gpgsign\0\
+              local\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
+              global\0file:/g\0branch.feature/a.b.rebase\0local\0file:/l\0branch.feature/a.b.merge\nx\0\
+              local\0file:/l\0branch.other.merge\nx\0\
+              local\0file:/l\0branch.renamed.fluxtask\nfix-1\0\
+              local\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
         ))
     }
 
@@ -270,6 +297,10 @@ mod tests {
         );
         assert!(settings.knows_branch("feature/a.b") && !settings.knows_branch("feature/a"));
         assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let own = [pair("description", "one\ntwo"), pair("merge", "x")];
+        assert_eq!(settings.section_of("feature/a.b"), own);
+        assert!(!settings.knows_branch("other"));
     }
 
     #[test]

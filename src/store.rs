@@ -214,28 +214,6 @@ pub(crate) fn advance(
     Ok(new)
 }
 
-/// What the repository itself has configured for a branch, in order:
-/// `git config --local -z --get-regexp '^branch\.'`. What is not UTF-8 is left out.
-///
-/// # Errors
-/// When git cannot read its configuration.
-pub(crate) fn config_of(repo: &Repo, branch: &str) -> Result<Vec<(String, String)>> {
-    let args = ["config", "--local", "-z", "--get-regexp", r"^branch\."];
-    let (code, output) = Git::reading(repo.common_dir(), args).outcome()?;
-    // 1: there is none.
-    if code > 1 || !output.stderr.is_empty() {
-        return Err(failed("git config", code, &output.stderr));
-    }
-    let prefix = format!("branch.{branch}.");
-    let entry = |entry| {
-        let entry = std::str::from_utf8(entry).ok()?.strip_prefix(&prefix)?;
-        // A key without a value is true, as git has it.
-        let (name, value) = entry.split_once('\n').unwrap_or((entry, "true"));
-        (!name.contains('.')).then(|| (name.to_owned(), value.to_owned()))
-    };
-    Ok(output.stdout.split(|&b| b == 0).filter_map(entry).collect())
-}
-
 /// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
 /// was there before, if the task was. The caller holds the repository's lock.
 ///

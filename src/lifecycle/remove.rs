@@ -79,7 +79,6 @@ pub(crate) fn remove(
         let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
-    let config = store::config_of(&flux.repo, &task.branch)?;
     if let Some(commit) = &merge
         && let Err(error) = super::merge::forward(flux, plan, commit, lock)
     {
@@ -97,7 +96,7 @@ pub(crate) fn remove(
     let removing = task.leaving(Removal {
         at: now(),
         snapshot,
-        config,
+        config: flux.settings.section_of(&task.branch),
         into: plan.into.as_ref().map(|into| Merged {
             branch: into.branch.clone(),
             from: into.tip.clone(),
