@@ -44,6 +44,19 @@ fn an_agent_that_can_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_agent_that_ends_at_once_is_said_to() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.flux(["cleanup", &id]).run().success();
+    // As one that finds no conversation does.
+    world.behaviour("exit 1");
+    let output = world.flux(["restore", &id]).run();
+    let said = format!("warning: the agent of '{id}' exited with status 1 at once");
+    output.success().stderr_has(&said);
+    assert!(world.worktree(&id).join("agent.txt").exists());
+}
+
+#[test]
 fn an_agent_that_cannot_is_replaced_by_a_shell() {
     let world = World::new();
     world.install_agent("helper");

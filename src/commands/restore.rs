@@ -212,6 +212,10 @@ fn registered(flux: &Flux, path: &Path) -> Result<bool> {
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let task = &started.task;
     let id = &task.id;
+    if let Some(exit) = &started.exit {
+        flux.ui
+            .warning(format_args!("the agent of '{id}' {exit} at once"));
+    }
     if flux.ui.quiet {
         return flux.ui.data(id);
     }

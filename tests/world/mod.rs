@@ -22,8 +22,9 @@ mod wait;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -264,12 +265,23 @@ impl Drop for World {
     }
 }
 
-/// Writes an executable file, by a new name first: a script that is open for writing cannot be started.
+/// Writes an executable file. A script that is open for writing cannot be started, and what we open, a child that
+/// another test is just starting has open too for a moment: so another process writes it, by a new name first.
 fn install_at(path: &Path, script: &str) {
-    let new = path.with_extension("new");
-    fs::write(&new, script).unwrap();
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(&new, path).unwrap();
+    let write = r#"cat >"$0.new" && chmod 755 "$0.new" && mv -f "$0.new" "$0""#;
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", write])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
+    assert!(child.wait().unwrap().success(), "{}", path.display());
 }
 
 /// One word of POSIX shell that means exactly `text`.
