@@ -1,7 +1,6 @@
 //! The user's hooks and signing at the merge of a cleanup: they run as at a merge by hand, and can refuse it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::cleanup::*;
@@ -14,8 +13,8 @@ pub(crate) fn hook(world: &World, dir: &Path, name: &str, script: &str) {
         "echo \"{name} $# $(git rev-parse --show-toplevel)\" >>'{}'",
         log.display()
     );
-    let path = world.write(dir.join(name), format!("#!/bin/sh\n{note}\n{script}\n"));
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = world.repo().join(dir).join(name);
+    install_at(&path, &format!("#!/bin/sh\n{note}\n{script}\n"));
 }
 
 fn log_file(world: &World) -> std::path::PathBuf {

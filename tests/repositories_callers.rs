@@ -2,7 +2,6 @@
 //! variables in the environment.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use crate::cleanup::{assert_removed, done_task, end_agent};
 use crate::repositories::Cycle;
@@ -180,8 +179,8 @@ fn from_a_hook() {
         listed.display(),
         started.display()
     );
-    let hook = world.write(".git/hooks/post-commit", script);
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = world.repo().join(".git/hooks/post-commit");
+    install_at(&hook, &script);
     world.behaviour("raw");
     // The index that such a commit gives its hooks is not the repository's.
     world.write("README.md", "committed\n");
@@ -213,8 +212,8 @@ fn from_a_hook_of_a_linked_worktree() {
         "#!/bin/sh\ngit flux cleanup {id} --into main >'{}' 2>&1\n",
         cleaned.display()
     );
-    let hook = world.write(".git/hooks/post-checkout", script);
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = world.repo().join(".git/hooks/post-checkout");
+    install_at(&hook, &script);
     let linked = world.root().join("linked");
     world.git([
         "worktree",

@@ -1,7 +1,7 @@
 //! Whose worktree is it: what was never the task's, whatever its path or branch, is neither moved nor removed.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::cleanup::*;
@@ -17,8 +17,7 @@ pub(crate) fn once_in_hook(world: &World, hook: &str, when: &str, script: &str) 
          {{ set -e; {script}\n}} >'{0}' 2>&1\n",
         mark(world).display()
     );
-    let path = world.write(world.repo().join(".git/hooks").join(hook), script);
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    install_at(&world.repo().join(".git/hooks").join(hook), &script);
 }
 
 fn mark(world: &World) -> PathBuf {

@@ -267,7 +267,8 @@ impl Drop for World {
 
 /// Writes an executable file. A script that is open for writing cannot be started, and what we open, a child that
 /// another test is just starting has open too for a moment: so another process writes it, by a new name first.
-fn install_at(path: &Path, script: &str) {
+pub(crate) fn install_at(path: &Path, script: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     let write = r#"cat >"$0.new" && chmod 755 "$0.new" && mv -f "$0.new" "$0""#;
     let mut child = Command::new("/bin/sh")
         .args(["-c", write])
