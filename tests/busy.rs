@@ -36,9 +36,10 @@ fn busy_task(world: &World, last: &str) -> String {
     let pane = pane_of(world, &id);
     wait_in_front(world, &pane, "sh");
     let up = world.tools().join("up");
-    // A terminal that goes may be read to its end before the hang-up comes.
+    // A terminal that goes may be read to its end before the hang-up comes, and a shell
+    // that is just starting a command sees the hang-up when that has ended.
     let line = format!(
-        "sh -c 'trap \"{last}; exit\" HUP; : >\"$1\"; cat; sleep 60' sh '{}'",
+        "sh -c 'trap \"{last}; exit\" HUP; : >\"$1\"; cat; while :; do sleep 0.1; done' sh '{}'",
         up.display()
     );
     world.tmux(["send-keys", "-t", &pane, "-l", "--", &line]);

@@ -15,12 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal;
-use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Prompt};
+use super::{Agent, Prompt, process};
 use crate::task::{Exit, Task, record};
 use crate::tmux::command::plain_path;
 
@@ -63,35 +61,14 @@ impl Running {
     /// The agent, if it is still alive in `worktree`, where that can be seen.
     pub(crate) fn orphan(&self, worktree: &Path) -> Option<i32> {
         let agent = self.agent?;
-        let there = fs::read_link(format!("/proc/{agent}/cwd")).ok()?;
-        (there.starts_with(worktree) && stat(agent)?.group == agent).then_some(agent)
+        let there = process::directory(agent)?;
+        (there.starts_with(worktree) && process::leads_group(agent)).then_some(agent)
     }
 
     /// Whether the launcher is still alive, and not another process with its number.
     pub(crate) fn alive(&self) -> bool {
-        let pid = Pid::from_raw(self.launcher);
-        let there = signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH);
-        match (stat(self.launcher), self.born) {
-            // A zombie has done all it will do; tmux may be slow to take note of it.
-            (Some(stat), _) if matches!(stat.state, 'Z' | 'X') => false,
-            (Some(stat), Some(born)) => there && stat.born == born,
-            (_, _) => there,
-        }
+        process::is_alive(self.launcher, self.born)
     }
-}
-
-/// Whether there is such a process, and it is not a zombie.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else {
-        return false;
-    };
-    Running {
-        launcher: pid,
-        born: None,
-        agent: None,
-        since: 0,
-    }
-    .alive()
 }
 
 /// Seconds since 1970.
@@ -99,42 +76,6 @@ pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
-}
-
-/// When a process started, in clock ticks since boot, where that can be read.
-pub(crate) fn born(pid: i32) -> Option<u64> {
-    Some(stat(pid)?.born)
-}
-
-/// What `/proc/<pid>/stat` says of a process.
-struct Stat {
-    state: char,
-    group: i32,
-    /// The foreground process group of its terminal.
-    in_front: i32,
-    born: u64,
-}
-
-/// The program that has the terminal of `shell`, if that is another one, where it can be seen.
-pub(crate) fn in_front(shell: u32) -> Option<u32> {
-    let stat = stat(i32::try_from(shell).ok()?)?;
-    let other = stat.in_front > 0 && stat.in_front != stat.group;
-    other.then(|| u32::try_from(stat.in_front).ok()).flatten()
-}
-
-fn stat(pid: i32) -> Option<Stat> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?.chars().next()?;
-    let group = fields.nth(1)?.parse().ok()?;
-    let in_front = fields.nth(2)?.parse().ok()?;
-    Some(Stat {
-        state,
-        group,
-        in_front,
-        born: fields.nth(13)?.parse().ok()?,
-    })
 }
 
 /// The files of one run.

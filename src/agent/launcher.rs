@@ -26,7 +26,8 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use super::launch::{Launch, RunDir, Running, born, now};
+use super::launch::{Launch, RunDir, Running, now};
+use super::process::born;
 use crate::sanitize;
 use crate::task::Exit;
 

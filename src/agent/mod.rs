@@ -2,6 +2,7 @@
 
 pub(crate) mod launch;
 pub(crate) mod launcher;
+pub(crate) mod process;
 pub(crate) mod prompt;
 
 use std::env;

@@ -8,16 +8,18 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Whether submodules were initialised in the worktree at `path`: their
-/// repositories lie in its administrative directory and would go with it.
+/// Where git keeps the repositories of the submodules that were ever checked out in
+/// the worktree at `path`, if any was.
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn has_submodules(common_dir: &Path, path: &Path) -> Result<bool> {
+pub(crate) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let Some(admin) = dir_of(common_dir, path)? else {
-        return Ok(false);
+        return Ok(None);
     };
-    fs::exists(admin.join("modules")).context("could not look for submodules")
+    let modules = admin.join("modules");
+    let there = fs::exists(&modules).context("could not look for submodules")?;
+    Ok(there.then_some(modules))
 }
 
 /// The index of the worktree at `path`.

@@ -12,6 +12,7 @@ pub(crate) mod command;
 pub(crate) mod commit;
 pub(crate) mod forward;
 pub(crate) mod integrated;
+pub(crate) mod keep;
 pub(crate) mod lock;
 pub(crate) mod merge;
 pub(crate) mod rebase;
@@ -19,6 +20,8 @@ pub(crate) mod refs;
 pub(crate) mod repo;
 pub(crate) mod scratch;
 pub(crate) mod snapshot;
+pub(crate) mod submodules;
+
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};

@@ -1,12 +1,13 @@
-//! The repository: where it is, its objects and its history. The only user of git2.
+//! The repository: where it is. With what is below it the only user of git2.
 
-use std::collections::BTreeSet;
+mod objects;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use git2::{Commit, ErrorCode, ObjectFormat, Oid, Repository, RepositoryState, Signature, Time};
+use anyhow::{Context as _, Result};
+use git2::{ErrorCode, Repository, RepositoryState};
 
 use super::command::failed;
 use super::{Git, worktree};
@@ -168,157 +169,8 @@ impl Repo {
         worktree::branch(self.current.as_deref().unwrap_or(&self.common_dir))
     }
 
-    fn oid(&self, hex: &str) -> Result<Oid> {
-        let format = self.git2.object_format();
-        let digits = if format == ObjectFormat::Sha256 {
-            64
-        } else {
-            40
-        };
-        if hex.len() != digits {
-            bail!("'{hex}' is not an object name of this repository");
-        }
-        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
-    }
-
-    /// Writes a tree of two blobs and returns its name.
-    ///
-    /// # Errors
-    /// When the object database cannot be written.
-    pub(crate) fn write_record(&self, json: &[u8], prompt: &[u8]) -> Result<String> {
-        let blob = |bytes| {
-            self.git2
-                .blob(bytes)
-                .context("could not write the task's record")
-        };
-        let mut tree = self.git2.treebuilder(None)?;
-        tree.insert("task.json", blob(json)?, 0o100_644)?;
-        tree.insert("prompt.md", blob(prompt)?, 0o100_644)?;
-        Ok(tree
-            .write()
-            .context("could not write the task's record")?
-            .to_string())
-    }
-
-    /// A file in the top level of a tree.
-    ///
-    /// # Errors
-    /// When there is no such tree or file.
-    pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
-        let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let entry = tree
-            .get_name(name)
-            .with_context(|| format!("the record has no '{name}'"))?;
-        Ok(self.git2.find_blob(entry.id())?.content().to_vec())
-    }
-
-    /// How many commits `ours` has that `theirs` has not, and the reverse.
-    ///
-    /// # Errors
-    /// When one of them is missing.
-    pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
-        Ok(self
-            .git2
-            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
-    }
-
-    /// The parents of a commit.
-    ///
-    /// # Errors
-    /// When the commit is missing.
-    pub(crate) fn parents_of(&self, commit: &str) -> Result<Vec<String>> {
-        let commit = self.git2.find_commit(self.oid(commit)?)?;
-        Ok(commit.parent_ids().map(|oid| oid.to_string()).collect())
-    }
-
-    /// The tree of a commit.
-    ///
-    /// # Errors
-    /// When the commit is missing.
-    pub(crate) fn tree_of(&self, commit: &str) -> Result<String> {
-        Ok(self
-            .git2
-            .find_commit(self.oid(commit)?)?
-            .tree_id()
-            .to_string())
-    }
-
-    /// The tree of nothing.
-    ///
-    /// # Errors
-    /// When the object database cannot be written.
-    pub(crate) fn empty_tree(&self) -> Result<String> {
-        Ok(self.git2.treebuilder(None)?.write()?.to_string())
-    }
-
-    /// The newest commit that two have in common, one of them if there are more.
-    ///
-    /// # Errors
-    /// When one of the commits is missing.
-    pub(crate) fn merge_base(&self, one: &str, two: &str) -> Result<Option<String>> {
-        match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
-            Ok(base) => Ok(Some(base.to_string())),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Writes a commit that is nobody's work, only to be compared with: the same
-    /// each time, so that many do not pile up.
-    ///
-    /// # Errors
-    /// When the object database cannot be written, or an object is missing.
-    pub(crate) fn write_commit(&self, tree: &str, parents: &[&str]) -> Result<String> {
-        let nobody = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
-        let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let find = |oid: &&str| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
-        let parents: Vec<Commit> = parents.iter().map(find).collect::<Result<_>>()?;
-        let parents: Vec<&Commit> = parents.iter().collect();
-        let oid = self
-            .git2
-            .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
-        Ok(oid.to_string())
-    }
-
-    /// The paths in which two trees differ.
-    ///
-    /// # Errors
-    /// When one of them is missing.
-    pub(crate) fn differing(&self, old: &str, new: &str) -> Result<BTreeSet<PathBuf>> {
-        let old = self.git2.find_tree(self.oid(old)?)?;
-        let new = self.git2.find_tree(self.oid(new)?)?;
-        let diff = self.git2.diff_tree_to_tree(Some(&old), Some(&new), None)?;
-        let paths = diff
-            .deltas()
-            .flat_map(|d| [d.old_file().path_bytes(), d.new_file().path_bytes()]);
-        Ok(paths
-            .flatten()
-            .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
-            .collect())
-    }
-
-    /// Whether a commit of `target` that `tip` has not changes a file that `tip`
-    /// has changed since `base`.
-    ///
-    /// # Errors
-    /// When a commit is missing.
-    pub(crate) fn meet(&self, base: &str, tip: &str, target: &str) -> Result<bool> {
-        let ours = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
-        let mut walk = self.git2.revwalk()?;
-        walk.push(self.oid(target)?)?;
-        walk.hide(self.oid(tip)?)?;
-        for oid in walk {
-            let commit = self.git2.find_commit(oid?)?;
-            // A merge has no changes of its own.
-            let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
-                continue;
-            };
-            let trees = [parent.tree_id(), commit.tree_id()].map(|tree| tree.to_string());
-            if !self.differing(&trees[0], &trees[1])?.is_disjoint(&ours) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn at(path: &Path) -> Result<Repository> {
+        Repository::open(path).with_context(|| format!("'{}' is not a worktree", path.display()))
     }
 
     /// Where git keeps the index of the worktree at `path`, linked or not.
@@ -326,8 +178,7 @@ impl Repo {
     /// # Errors
     /// When it is not a worktree.
     pub(crate) fn git_dir(path: &Path) -> Result<PathBuf> {
-        let repo = Repository::open(path)
-            .with_context(|| format!("'{}' is not a worktree", path.display()))?;
+        let repo = Self::at(path)?;
         Ok(repo.path().to_owned())
     }
 
@@ -336,8 +187,7 @@ impl Repo {
     /// # Errors
     /// When it is not a worktree.
     pub(crate) fn operation(path: &Path) -> Result<Option<&'static str>> {
-        let repo = Repository::open(path)
-            .with_context(|| format!("'{}' is not a worktree", path.display()))?;
+        let repo = Self::at(path)?;
         Ok(match repo.state() {
             // Between two commits of a sequence there is nothing else to see.
             RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),

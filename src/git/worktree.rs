@@ -6,10 +6,10 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::command::{failed, patiently};
-use super::{Git, Lock, admin};
+use super::{Git, Lock};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -221,124 +221,6 @@ fn is_beginning(path: &Path, commit: &str, file: &OsStr) -> Result<bool> {
     let whole = Git::reading(path, args).output()?;
     let found = fs::read(found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
-}
-
-/// Moves the worktree at `path` with everything in it to `trash`, and its index
-/// beside it; then git forgets the worktree: `git worktree remove <path>`, which
-/// accepts that the directory is gone and touches no other entry. Across file
-/// systems, where nothing can be moved, git removes it in place if nothing is in
-/// it but files of `commit`. Returns whether anything is in the trash now.
-///
-/// # Errors
-/// When it fails: then the worktree is where it was.
-pub(crate) fn trash(
-    common_dir: &Path,
-    path: &Path,
-    commit: Option<&str>,
-    trash: &Path,
-    lock: &Lock,
-) -> Result<bool> {
-    fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    if let Some(admin) = admin::dir_of(common_dir, path)? {
-        keep(&admin, path, trash)?;
-    }
-    let mut kept = false;
-    if fs::exists(path).context("could not look at the worktree")? {
-        match fs::rename(path, trash.join("worktree")) {
-            Ok(()) => kept = true,
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                if !commit.map_or(Ok(false), |commit| is_untouched(path, commit))? {
-                    bail!(
-                        "'{}' is on another file system and holds files that are nowhere else",
-                        path.display()
-                    );
-                }
-                let args = ["worktree", "remove"].map(OsStr::new);
-                let args = args.into_iter().chain([path.as_os_str()]);
-                return Git::new(common_dir, args)
-                    .holding(lock)?
-                    .run()
-                    .map(|()| false);
-            }
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!(
-                        "could not move '{}' to '{}'",
-                        path.display(),
-                        trash.display()
-                    )
-                });
-            }
-        }
-    }
-    forget(common_dir, path, lock).map(|()| kept)
-}
-
-/// What is kept of a removed worktree beside its files: the name in the trash,
-/// the name in its administrative directory.
-const KEPT: [(&str, &str); 3] = [
-    ("index", "index"),
-    ("config.worktree", "config.worktree"),
-    ("sparse-checkout", "info/sparse-checkout"),
-];
-
-/// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
-/// files that go with the worktree (`git update-index --no-split-index`).
-fn keep(admin: &Path, path: &Path, trash: &Path) -> Result<()> {
-    for (name, file) in KEPT {
-        match admin::copy(&admin.join(file), &trash.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not keep the {name}"));
-            }
-            _ => {}
-        }
-    }
-    let copy = trash.join("index");
-    let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
-    let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
-        let name = entry?.file_name();
-        Ok(found || name.as_bytes().starts_with(b"sharedindex."))
-    });
-    if is_split.context("could not look for a split index")? && path.exists() {
-        let args = [
-            "-c",
-            "core.splitIndex=false",
-            "update-index",
-            "--no-split-index",
-        ];
-        Git::new(path, args).env("GIT_INDEX_FILE", &copy).run()?;
-    }
-    Ok(())
-}
-
-/// Puts what [`trash`] has moved away back to `path`, where a worktree is registered
-/// that has no files yet: files, index, and what it checks out sparsely.
-///
-/// # Errors
-/// When it fails: what is not back is still in the trash.
-pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    let what = || format!("could not put '{}' back", path.display());
-    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
-    for (name, file) in KEPT {
-        let kept = trash.join(name);
-        if fs::exists(&kept).with_context(what)? {
-            let place = admin.join(file);
-            fs::create_dir_all(place.parent().with_context(what)?).with_context(what)?;
-            admin::copy(&kept, &place).with_context(what)?;
-        }
-    }
-    // It names the entry that git has made for it now.
-    let (files, link) = (trash.join("worktree"), path.join(".git"));
-    let aside = trash.join("gitfile");
-    let copied = fs::copy(&link, &aside).and_then(|_| fs::rename(&aside, files.join(".git")));
-    if copied.is_err() {
-        drop(fs::remove_file(&aside));
-    }
-    copied.with_context(what)?;
-    fs::remove_file(link).with_context(what)?;
-    // git's own directory, empty now; if anything else is in it by now, this fails.
-    fs::remove_dir(path).with_context(what)?;
-    fs::rename(files, path).with_context(what)
 }
 
 /// Restores what a snapshot holds in a worktree that has its parent checked out:

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::archive::Archived;
 use crate::failure::Failure;
-use crate::git::{snapshot, worktree};
+use crate::git::{snapshot, submodules, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -60,7 +60,9 @@ impl Worktree {
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
         }
+        let common = flux.repo.common_dir();
         if exists(&place.join("worktree"))? {
+            submodules::keep(common, &task.worktree, &place)?;
             // git does not remove one that has lost its `.git`, as it may have by now.
             if fs::remove_dir(&task.worktree).is_ok() {
                 return Ok(Self::Discard);
@@ -74,12 +76,13 @@ impl Worktree {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
+            submodules::keep(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         let Some(from) = from else {
             return Ok(Self::Keep);
         };
-        let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        let path = &task.worktree;
         let archived = worktree::is_untouched(path, &from.tip).unwrap_or(false)
             || from
                 .snapshot()

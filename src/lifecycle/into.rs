@@ -38,6 +38,14 @@ impl Into {
         format!("refs/heads/{}", self.branch)
     }
 
+    /// The branch and where it is checked out, for people.
+    pub(super) fn place(&self) -> String {
+        match &self.worktree {
+            Some(worktree) => format!("'{}', checked out in '{}'", self.branch, shown(worktree)),
+            None => format!("'{}', checked out nowhere", self.branch),
+        }
+    }
+
     /// Finds the branch and how the task can be merged into it.
     ///
     /// # Errors

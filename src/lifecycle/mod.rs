@@ -7,12 +7,15 @@
 //! descent.
 
 pub(crate) mod archive;
+mod check;
 mod disk;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
+pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
+mod obstacle;
 pub(crate) mod plan;
 pub(crate) mod recover;
 pub(crate) mod remove;
@@ -32,7 +35,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::launch::RunDir;
-use crate::git::{Lock, Repo, worktree};
+use crate::git::{Lock, Repo, keep, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
@@ -133,7 +136,8 @@ pub(crate) fn descend(
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
             Worktree::Moved(trash) => {
                 if is_registered(flux, task)? {
-                    worktree::forget(repo.home(), &task.worktree, &guard).with_context(|| {
+                    let (dir, path) = (repo.common_dir(), &task.worktree);
+                    keep::forget(dir, path, trash, &guard).with_context(|| {
                         let path = quoted(&task.worktree);
                         format!("something is at the place of the removed worktree; move it away: mv {path} {path}.away")
                     })?;
@@ -142,7 +146,7 @@ pub(crate) fn descend(
             }
             Worktree::Keep => {
                 let trash = flux.trash_for(task)?;
-                if worktree::trash(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
+                if keep::take(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;

@@ -1,25 +1,22 @@
 //! What a cleanup would do, as a value: computed before anything changes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::into::Wanted;
-use super::observe;
-use super::{Flux, Into, ensure_not_elsewhere};
-use crate::agent::launch::{Running, in_front};
-use crate::failure::{CONFLICTS, Failure};
-use crate::git::{
-    Change, MergePlan, Repo, Style, Worktree, admin, changes, forward, snapshot, worktree,
-};
-use crate::interrupt;
+use super::loss::{Loss, Verdict};
+use super::{Flux, Into, check, observe};
+use crate::agent::launch::Running;
+use crate::agent::process::{self, Process};
+use crate::failure::Failure;
+use crate::git::{Change, MergePlan, changes, snapshot, worktree};
+use crate::sanitize;
 use crate::store::{Store, Stored};
-use crate::task::{State, Task};
+use crate::task::{State, Task, TaskId};
 use crate::tmux::pane;
-use crate::ui::{quoted, shown, word};
+use crate::ui::{quoted, word};
 
 /// Everything observed of a task that is to be removed.
 #[derive(Clone, Debug)]
@@ -37,7 +34,9 @@ pub(crate) struct Plan {
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) alive: bool,
     /// A program that runs in the pane, though the agent has ended.
-    pub(crate) busy: Option<u32>,
+    pub(crate) busy: Option<i32>,
+    /// Other processes that stand in the worktree; none if that cannot be told.
+    pub(crate) others: Option<Vec<Process>>,
     /// We were started in the task's own pane: it is closed last.
     pub(crate) inside: bool,
     /// The worktree's directory is gone already.
@@ -57,71 +56,79 @@ impl Plan {
         stored: &Stored,
         wanted: Wanted<'_>,
     ) -> Result<Self> {
-        let id = &stored.id;
-        let task = stored.readable()?.clone();
-        let worktrees = worktree::list(flux.repo.home())?;
-        let state = observe::state(flux, store, &task, &worktrees);
-        if matches!(state, State::Unknown | State::Starting | State::Removing) {
-            return Err(Failure::new(format!("'{id}' is {}", state.name()))
-                .hint(format!("git flux status {id}"))
-                .into());
-        }
-        let tip = store.tip(&task.branch).with_context(|| {
-            Failure::new(format!("the branch '{}' of '{id}' is gone", task.branch))
-                .hint(format!("git -C {} reflog", quoted(&task.worktree)))
-                .hint(format!(
-                    "git branch {} <the last commit of it>",
-                    word(&task.branch)
-                ))
-        })?;
-        let missing = !fs_exists(&task)?;
-        check_worktree(flux, &task, &worktrees, missing)?;
-        let all = if missing {
-            Vec::new()
-        } else {
-            changes(&task.worktree, true)?
-        };
-        let (ignored, uncommitted): (Vec<_>, Vec<_>) = all.into_iter().partition(Change::ignored);
-        let into = match wanted {
-            Wanted::Nothing => None,
-            Wanted::Merge { into, style } => {
-                let how = (into, style);
-                Some(Into::find(flux, store, &task, tip, how, &worktrees)?)
+        let (loss, plan) = Self::observe(flux, store, stored, wanted)?;
+        loss.ensure()?;
+        plan.context("a check was forgotten")
+    }
+
+    /// Observes a task, check by check; there is a plan if all could be made.
+    ///
+    /// # Errors
+    /// When there is nothing to look at: the record cannot be read, or git not be asked.
+    pub(crate) fn observe(
+        flux: &Flux,
+        store: &Store,
+        stored: &Stored,
+        wanted: Wanted<'_>,
+    ) -> Result<(Loss, Option<Self>)> {
+        let task = stored.readable()?;
+        let missing = !fs::exists(&task.worktree)
+            .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
+        thread::scope(|scope| {
+            // It takes longer than everything else together, which is looked at meanwhile.
+            let files = scope.spawn(|| match missing {
+                true => Ok(Vec::new()),
+                false => changes(&task.worktree, true),
+            });
+            let mut loss = Loss::default();
+            let worktrees = worktree::list(flux.repo.home())?;
+            let state = observe::state(flux, store, task, &worktrees);
+            loss.note("state", ensure_settled(&task.id, &state), |()| {
+                Verdict::Passes(state.label())
+            });
+            let tip = loss.note("branch", tip_of(store, task), |tip| {
+                Verdict::Passes(format!("'{}' is at {}", task.branch, &tip[..9]))
+            });
+            check::worktree(flux, task, &worktrees, missing, &mut loss);
+            if let Some(tip) = tip {
+                check::submodules(flux, task, tip, missing, &mut loss);
             }
-        };
-        let abroad = !missing && flux.is_abroad(&task.worktree)?;
-        // Whether tmux answers is settled before anything is stopped.
-        let panes = observe::Panes::of(std::iter::once(&task))?;
-        let run = flux.run_dir(id);
-        let running = run.running()?;
-        let alive = running.as_ref().is_some_and(Running::alive) && run.exit()?.is_none();
-        let busy = match &task.target {
-            Some(target) if !alive && panes.has(&task) => in_front(target.pane_pid),
-            _ => None,
-        };
-        if !alive
-            && run.exit()?.is_none()
-            && let Some(orphan) = running.and_then(|running| running.orphan(&task.worktree))
-        {
-            return Err(Failure::new(format!(
-                "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
-            ))
-            .hint(format!("kill {orphan}"))
-            .into());
-        }
-        let inside = task.target.as_ref().is_some_and(pane::is_ours);
-        Ok(Self {
-            tip: tip.to_owned(),
-            oid: stored.oid.clone(),
-            task,
-            uncommitted,
-            ignored,
-            into,
-            alive,
-            busy,
-            inside,
-            missing,
-            abroad,
+            let files = files.join().expect("looking at files does not panic");
+            let found = loss.must("uncommitted", files);
+            let into = match (wanted, tip) {
+                (Wanted::Merge { into, style }, Some(tip)) => {
+                    let into = Into::find(flux, store, task, tip, (into, style), &worktrees);
+                    loss.note("target", into, |into| Verdict::Passes(into.place()))
+                        .map(Some)
+                }
+                _ => Some(None),
+            };
+            let abroad = match missing {
+                true => Ok(false),
+                false => flux.is_abroad(&task.worktree),
+            };
+            let abroad = loss.must("file system", abroad);
+            let runs = loss.must("agent", Runs::find(flux, task));
+            let plan = || {
+                let (all, runs) = (found?, runs?);
+                let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
+                Some(Self {
+                    task: task.clone(),
+                    oid: stored.oid.clone(),
+                    tip: tip?.to_owned(),
+                    uncommitted,
+                    ignored,
+                    into: into?,
+                    alive: runs.alive,
+                    busy: runs.busy,
+                    others: runs.others,
+                    inside: task.target.as_ref().is_some_and(pane::is_ours),
+                    missing,
+                    abroad: abroad?,
+                })
+            };
+            let plan = plan();
+            Ok((loss, plan))
         })
     }
 
@@ -138,6 +145,24 @@ impl Plan {
             Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
             None => format!("the agent of '{id}'"),
         }
+    }
+
+    /// Who else stands in the worktree, if anybody.
+    pub(crate) fn others(&self) -> Option<String> {
+        let Some(others) = &self.others else {
+            return Some("this system does not tell which processes stand in it".to_owned());
+        };
+        let names: Vec<String> = others
+            .iter()
+            .map(|other| format!("{} ({})", other.name, other.pid))
+            .collect();
+        let (count, verb) = match names.len() {
+            0 => return None,
+            1 => ("1 other process".to_owned(), "stands"),
+            many => (format!("{many} other processes"), "stand"),
+        };
+        let names = sanitize::line(&names.join(", "));
+        Some(format!("{count} {verb} in the worktree: {names}"))
     }
 
     /// How many commits would be merged.
@@ -158,223 +183,78 @@ impl Plan {
         plan.tip = tip;
         Ok(plan)
     }
-
-    /// Fails where the task cannot be merged as it was asked for: with exit code 3
-    /// where both sides changed the same.
-    ///
-    /// # Errors
-    /// The conflicts, file by file.
-    pub(crate) fn ensure_mergeable(&self) -> Result<()> {
-        let Some(Into {
-            branch,
-            merge,
-            style,
-            ..
-        }) = &self.into
-        else {
-            return Ok(());
-        };
-        let id = &self.task.id;
-        let files = match merge {
-            MergePlan::Conflicts { files } => files,
-            MergePlan::Moved { by } => {
-                return Err(Failure::new(format!(
-                    "'{branch}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
-                    self.task.branch
-                ))
-                .hint(format!("git flux cleanup {id} --rebase"))
-                .into());
-            }
-            MergePlan::UpToDate(_)
-            | MergePlan::FastForward { .. }
-            | MergePlan::Commit { .. }
-            | MergePlan::Rebase { .. } => return Ok(()),
-        };
-        // What a merge resolves, a rebase meets again.
-        let verb = match style {
-            Style::Rebase => "rebase",
-            Style::Merge | Style::Squash | Style::FastForward => "merge",
-        };
-        let list: Vec<String> = files
-            .iter()
-            .map(|file| match file.kind.as_str() {
-                "" => format!("'{}'", shown(&file.path)),
-                kind => format!("'{}' ({kind})", shown(&file.path)),
-            })
-            .collect();
-        Err(Failure::new(format!(
-            "'{}' and '{branch}' conflict in {}; nothing was touched",
-            self.task.branch,
-            list.join(", ")
-        ))
-        .hint(format!(
-            "resolve it in the task's worktree: git -C {} {verb} {}",
-            quoted(&self.task.worktree),
-            word(branch)
-        ))
-        .hint(format!("then: git flux cleanup {id}"))
-        .code(CONFLICTS)
-        .into())
-    }
-
-    /// Fails where moving the target would be refused, by files of the user's in
-    /// its worktree or by an operation that uses it: known before the agent is stopped.
-    ///
-    /// # Errors
-    /// What is in the way.
-    pub(crate) fn ensure_free(&self, flux: &Flux) -> Result<()> {
-        let Some(Into {
-            branch,
-            tip,
-            worktree,
-            merge,
-            ..
-        }) = &self.into
-        else {
-            return Ok(());
-        };
-        let Some(tree) = merge.tree(&flux.repo, &self.tip)? else {
-            return Ok(());
-        };
-        let Some(worktree) = worktree else {
-            return forward::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
-                Failure::new(format!(
-                    "the branch '{branch}' is in use and cannot be moved"
-                ))
-                .hint("git worktree list")
-                .hint(format!("git flux cleanup {}", self.task.id))
-            });
-        };
-        ensure_unlocked(branch, worktree)?;
-        let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
-        let collides = |change: &&Change| {
-            let there = worktree.join(&change.path);
-            let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
-            // A directory that is ignored or untracked as a whole is in the way only
-            // with the very file that the merge brings.
-            let within = |path: &PathBuf| {
-                path.starts_with(&change.path)
-                    && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
-            };
-            touched
-                .iter()
-                .any(|path| within(path) || change.path.starts_with(path))
-        };
-        let in_the_way: Vec<String> = changes(worktree, true)?
-            .iter()
-            .filter(collides)
-            .map(|change| format!("'{}'", shown(&change.path)))
-            .collect();
-        if in_the_way.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(format!(
-            "the merge would overwrite {} in the worktree of '{branch}'",
-            in_the_way.join(", ")
-        ))
-        .hint(format!(
-            "commit, stash or move them: git -C {} status --ignored",
-            quoted(worktree)
-        ))
-        .hint(format!("git flux cleanup {}", self.task.id))
-        .into())
-    }
 }
 
-/// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &str, worktree: &Path) -> Result<()> {
-    let lock = Repo::git_dir(worktree)?.join("index.lock");
-    let begun = Instant::now();
-    while fs::exists(&lock).context("could not look for a lock")? {
-        interrupt::check()?;
-        if begun.elapsed() > Duration::from_secs(5) {
+/// What runs for a task.
+struct Runs {
+    alive: bool,
+    busy: Option<i32>,
+    others: Option<Vec<Process>>,
+}
+
+impl Runs {
+    /// # Errors
+    /// When it cannot be told, or is out of reach.
+    fn find(flux: &Flux, task: &Task) -> Result<Self> {
+        // Whether tmux answers is settled before anything is stopped.
+        let panes = observe::Panes::of(std::iter::once(task))?;
+        let run = flux.run_dir(&task.id);
+        let running = run.running()?;
+        let ended = run.exit()?.is_some();
+        let alive = running.as_ref().is_some_and(Running::alive) && !ended;
+        let busy = match &task.target {
+            Some(target) if !alive && panes.has(task) => process::in_front(target.pane_pid),
+            _ => None,
+        };
+        if !alive
+            && !ended
+            && let Some(orphan) = running
+                .as_ref()
+                .and_then(|running| running.orphan(&task.worktree))
+        {
             return Err(Failure::new(format!(
-                "another git is at work in the worktree of '{branch}', or was killed there"
+                "the launcher of '{}' is gone, but its agent is still alive (process {orphan})",
+                task.id
             ))
-            .hint(format!("if none is: rm {}", quoted(&lock)))
+            .hint(format!("kill {orphan}"))
             .into());
         }
-        thread::sleep(Duration::from_millis(10));
+        // What runs in its pane ends with it.
+        let leader = running.map(|running| running.launcher);
+        let leader = leader.or(task.target.as_ref().map(|target| target.pane_pid));
+        Ok(Self {
+            alive,
+            busy,
+            others: process::standing_in(&task.worktree, leader).ok(),
+        })
     }
-    Ok(())
 }
 
-fn fs_exists(task: &Task) -> Result<bool> {
-    fs::exists(&task.worktree)
-        .with_context(|| format!("could not look at '{}'", task.worktree.display()))
+/// # Errors
+/// When a command is at work on the task, or nobody knows what it is.
+fn ensure_settled(id: &TaskId, state: &State) -> Result<()> {
+    if !matches!(state, State::Unknown | State::Starting | State::Removing) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("'{id}' is {}", state.name()))
+        .hint(format!("git flux status {id}"))
+        .into())
 }
 
-fn check_worktree(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
-    let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
-    ensure_not_elsewhere(worktrees, task)?;
-    let foreign = || {
+/// The tip of the task's branch.
+///
+/// # Errors
+/// When the branch is gone.
+fn tip_of<'a>(store: &'a Store, task: &Task) -> Result<&'a str> {
+    store.tip(&task.branch).with_context(|| {
         Failure::new(format!(
-            "'{path}' is not a worktree of this repository any more"
+            "the branch '{}' of '{}' is gone",
+            task.branch, task.id
         ))
-        .hint("git worktree list")
-        .hint(format!("git worktree repair {pasted}"))
-    };
-    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
-        // Neither directory nor entry: there is nothing to look at.
-        return if missing {
-            Ok(())
-        } else {
-            Err(foreign().into())
-        };
-    };
-    if !missing && !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
-        return Err(foreign().into());
-    }
-    if let Some(inner) = worktrees
-        .iter()
-        .find(|other| other.path != task.worktree && other.path.starts_with(&task.worktree))
-    {
-        let inner = quoted(&inner.path);
-        return Err(Failure::new(format!(
-            "there is another worktree inside that of '{id}': {inner}"
-        ))
-        .hint(format!("git worktree remove {inner}"))
-        .hint(format!("git worktree move {inner} <somewhere else>"))
-        .into());
-    }
-    if let Some(reason) = &entry.locked {
-        let reason = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {reason}")
-        };
-        return Err(
-            Failure::new(format!("the worktree '{path}' is locked{reason}"))
-                .hint(format!("git worktree unlock {pasted}"))
-                .into(),
-        );
-    }
-    if !missing && let Some(operation) = Repo::operation(&task.worktree)? {
-        return Err(
-            Failure::new(format!("a {operation} is in progress in '{path}'"))
-                .hint(format!("finish or abort it: git -C {pasted} status"))
-                .into(),
-        );
-    }
-    if entry.branch.as_deref() != Some(&task.branch_ref()) {
-        return Err(Failure::new(format!(
-            "'{path}' does not have '{}' checked out",
-            task.branch
-        ))
-        .hint(format!("git -C {pasted} switch {}", word(&task.branch)))
-        .into());
-    }
-    if admin::has_submodules(flux.repo.common_dir(), &task.worktree)? {
-        return Err(Failure::new(format!(
-            "the worktree of '{id}' has submodules of its own, whose commits may be nowhere else"
-        ))
+        .hint(format!("git -C {} reflog", quoted(&task.worktree)))
         .hint(format!(
-            "push them, then: git -C {pasted} submodule deinit --all"
+            "git branch {} <the last commit of it>",
+            word(&task.branch)
         ))
-        .hint(format!(
-            "rm -r \"$(git -C {pasted} rev-parse --git-path modules)\""
-        ))
-        .into());
-    }
-    Ok(())
+    })
 }

@@ -9,7 +9,8 @@ use nix::unistd::Pid;
 
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
-use crate::agent::launch::{is_alive, now};
+use crate::agent::launch::now;
+use crate::agent::process::is_alive;
 use crate::failure::Failure;
 use crate::git::changes::Head;
 use crate::git::{Transaction, refs, snapshot, worktree};
@@ -47,9 +48,9 @@ pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
 }
 
 /// Waits for a program whose terminal has gone.
-fn await_process(pid: u32) -> Result<()> {
+fn await_process(pid: i32) -> Result<()> {
     let begun = Instant::now();
-    while is_alive(pid) {
+    while is_alive(pid, None) {
         interrupt::check()?;
         if begun.elapsed() > Duration::from_secs(15) {
             return Err(Failure::new(format!("process {pid} does not end"))

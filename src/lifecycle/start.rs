@@ -12,9 +12,10 @@ use super::disk::disk_full;
 use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up};
 use crate::agent::Agent;
-use crate::agent::launch::{Launch, RunDir, is_alive, now};
+use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::process::is_alive;
 use crate::failure::Failure;
-use crate::git::{Lock, Transaction, refs, worktree};
+use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, task_ref};
 use crate::task::{Exit, Phase, Task};
@@ -94,8 +95,8 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     let mut opened = way.opened.take().context("the pane was not opened")?;
     // tmux may have made a pane and said that it failed, and we another one: the
     // pane that counts is the one whose launcher took the task.
-    let launcher = run.running()?.map(|running| i64::from(running.launcher));
-    if launcher != Some(i64::from(opened.target.pane_pid)) {
+    let launcher = run.running()?.map(|running| running.launcher);
+    if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
     }
     let task = start.task.running_in(Some(opened.target.clone()));
@@ -220,7 +221,7 @@ impl Way<'_> {
             .as_ref()
             .and_then(|from| from.trash.as_ref());
         if let Some(place) = place {
-            return worktree::put_back(flux.repo.common_dir(), &task.worktree, place);
+            return keep::put_back(flux.repo.common_dir(), &task.worktree, place);
         }
         {
             let _spinner = flux.ui.spinner("checking out the files");
@@ -280,7 +281,7 @@ impl Way<'_> {
             let gone = self
                 .opened
                 .as_ref()
-                .is_some_and(|opened| !is_alive(opened.target.pane_pid));
+                .is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
             if gone && begun.elapsed() > Duration::from_secs(2) {
                 return Err(Failure::new("the pane closed before the agent was started").into());
             }

@@ -114,7 +114,7 @@ pub(crate) struct Target {
     /// `%1`
     pub(crate) pane: String,
     /// The pane's own process: the launcher.
-    pub(crate) pane_pid: u32,
+    pub(crate) pane_pid: i32,
     /// The tmux server: its socket, process and start time.
     #[serde(with = "super::record::path")]
     pub(crate) socket: PathBuf,

@@ -18,7 +18,7 @@ pub(crate) struct Pane {
     server_start: u64,
     pub(crate) window: String,
     pub(crate) id: String,
-    pid: u32,
+    pid: i32,
     socket: PathBuf,
     session_name: String,
     /// The repository that git flux wrote on it.
@@ -37,7 +37,7 @@ impl Pane {
     /// The target this pane is, if `launcher` is its process; `session` is the
     /// name that a session of the task's own has.
     pub(crate) fn run_by(&self, launcher: i32, session: &str) -> Option<Target> {
-        (i64::from(self.pid) == i64::from(launcher)).then(|| self.target(session))
+        (self.pid == launcher).then(|| self.target(session))
     }
 
     /// The target this pane is, if git flux made it for `repo` as the session of this name.

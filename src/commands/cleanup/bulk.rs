@@ -53,9 +53,14 @@ impl Cleanup {
     /// # Errors
     /// When any of them is refused, with the highest exit code of all.
     pub(super) fn bulk(&self, flux: &Flux, mut tasks: Vec<Outlook>) -> Result<()> {
-        if tasks.is_empty() {
+        if tasks.is_empty() && !self.json {
             flux.ui.status("no task to remove");
             return Ok(());
+        }
+        if self.json {
+            let store = Store::load(&flux.repo, &flux.settings)?;
+            let ids: Vec<TaskId> = tasks.into_iter().map(|(id, _)| id).collect();
+            return self.foretell(flux, &store, &ids);
         }
         let rows: Vec<[String; 2]> = tasks
             .iter()

@@ -1,6 +1,7 @@
 //! `git flux cleanup`
 
 mod bulk;
+mod checks;
 mod conflicts;
 mod style;
 mod uncommitted;
@@ -8,12 +9,12 @@ mod words;
 
 pub(super) use words::revert;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use self::style::Styles;
-use self::uncommitted::{Uncommitted, ensure_movable};
+use self::uncommitted::{Uncommitted, named};
 use super::status::count;
 use super::{candidates, choose, settled};
 use crate::failure::{Failure, USAGE};
@@ -27,7 +28,7 @@ use crate::lifecycle::remove::{Removed, halt, remove, stands};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{Phase, TaskId};
-use crate::ui::{Ui, shown, word};
+use crate::ui::{Ui, word};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
@@ -71,9 +72,12 @@ pub(crate) struct Cleanup {
     /// Agree to the merge and to stopping the agent, never to losing anything
     #[arg(short, long)]
     yes: bool,
-    /// Say what would be done, and do nothing
+    /// Say what was looked at and what would be done, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Say it as JSON; implies --dry-run
+    #[arg(long, conflicts_with = "porcelain")]
+    json: bool,
 }
 
 /// How often a task that keeps changing is looked at again.
@@ -88,25 +92,17 @@ impl Cleanup {
         }
         let name = self.tasks.first().map(String::as_str);
         let id = choose(&flux, &store, name, "cleanup")?.id.clone();
-        if self.dry_run {
-            let outlook = self.outlook(&flux, &store, &id)?;
-            return words::describe(&flux, &outlook, self.discard, self.commit.is_some());
+        if self.dry_run || self.json {
+            return self.foretell(&flux, &store, &[id]);
         }
         self.one(&flux, store, &id, false)
     }
 
     /// What removing a task would come to.
     fn outlook(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
-        let plan = self.plan(flux, store, id)?;
-        plan.ensure_mergeable()?;
-        ensure_movable(&plan, self.discard)?;
-        let outlook = match &self.commit {
-            Some(_) if !plan.uncommitted.is_empty() => plan.once_committed(flux)?,
-            _ => plan,
-        };
-        outlook.ensure_mergeable()?;
-        outlook.ensure_free(flux)?;
-        Ok(outlook)
+        let (loss, plan) = self.examine(flux, store, id)?;
+        loss.ensure()?;
+        plan.context("a check was forgotten")
     }
 
     /// Removes one task; `agreed` says that the merge was agreed to before.
@@ -132,15 +128,17 @@ impl Cleanup {
     }
 
     fn plan(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
-        let wanted = if self.discard_branch {
-            Wanted::Nothing
-        } else {
-            Wanted::Merge {
+        Plan::make(flux, store, store.find(id.as_str())?, self.wanted(flux)?)
+    }
+
+    fn wanted(&self, flux: &Flux) -> Result<Wanted<'_>> {
+        Ok(match self.discard_branch {
+            true => Wanted::Nothing,
+            false => Wanted::Merge {
                 into: self.into.as_deref(),
                 style: self.styles.chosen(&flux.settings)?,
-            }
-        };
-        Plan::make(flux, store, store.find(id.as_str())?, wanted)
+            },
+        })
     }
 
     /// Observe, decide, ask, do; and again as long as the task changes meanwhile.
@@ -229,20 +227,9 @@ impl Cleanup {
         let id = &plan.task.id;
         let elsewhere = self.elsewhere(flux, plan)?;
         if !plan.ignored.is_empty() {
-            let names: Vec<String> = plan
-                .ignored
-                .iter()
-                .take(8)
-                .map(|c| shown(&c.path))
-                .collect();
-            let more = if plan.ignored.len() > names.len() {
-                ", …"
-            } else {
-                ""
-            };
             flux.ui.status(format_args!(
-                "ignored files are kept in the trash: {}{more}",
-                names.join(", ")
+                "ignored files are kept in the trash: {}",
+                named(&plan.ignored)
             ));
         }
         let declined = || Failure::declined("nothing was changed");
@@ -253,29 +240,39 @@ impl Cleanup {
                 return Err(declined().into());
             }
         }
-        let stops = plan.must_stop() || (plan.inside && !flux.ui.can_ask());
-        if !stops || self.yes {
+        if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {
+            let running = format!("{} is still running", plan.stopped());
+            self.consent(flux, id, &running, "Stop it?")?;
+        }
+        if let Some(others) = plan.others() {
+            self.consent(flux, id, &others, "Remove it all the same?")?;
+        }
+        Ok(())
+    }
+
+    /// Asks about something that -y agrees to.
+    fn consent(&self, flux: &Flux, id: &TaskId, what: &str, question: &str) -> Result<()> {
+        if self.yes {
             return Ok(());
         }
         if !flux.ui.can_ask() {
-            return Err(Failure::new(format!("{} is still running", plan.stopped()))
+            return Err(Failure::new(what)
                 .hint(format!("git flux attach {id}"))
                 .hint(format!("git flux cleanup {id} --yes"))
                 .into());
         }
-        let question = format!(
-            "{} is still running. Stop it?",
-            words::capital(&plan.stopped())
-        );
-        if flux.ui.confirm(question, false)? {
-            Ok(())
-        } else {
-            Err(declined().into())
+        let question = format!("{}. {question}", words::capital(what));
+        match flux.ui.confirm(question, false)? {
+            true => Ok(()),
+            false => Err(Failure::declined("nothing was changed").into()),
         }
     }
 
     /// The branch the user stands on, if the work goes to another that was not named.
-    fn elsewhere(&self, flux: &Flux, plan: &Plan) -> Result<Option<String>> {
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn standing(&self, flux: &Flux, plan: &Plan) -> Result<Option<String>> {
         let (None, Some(into)) = (&self.into, &plan.into) else {
             return Ok(None);
         };
@@ -288,17 +285,17 @@ impl Cleanup {
             return Ok(None);
         }
         let entries = worktree::list(flux.repo.home())?;
-        let Some(entry) = entries
-            .iter()
-            .find(|entry| entry.path == standing && !entry.bare)
-        else {
-            return Ok(None);
-        };
-        let name = entry.branch.as_deref().map_or("a detached HEAD", |name| {
-            name.strip_prefix("refs/heads/").unwrap_or(name)
-        });
-        if !flux.ui.can_ask() {
-            return Err(Failure::new(format!(
+        let entry = entries.iter().find(|entry| entry.path == standing);
+        Ok(entry.filter(|entry| !entry.bare).map(|entry| {
+            let name = entry.branch.as_deref().unwrap_or("a detached HEAD");
+            name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()
+        }))
+    }
+
+    /// The same, where somebody can be asked whether it is meant.
+    fn elsewhere(&self, flux: &Flux, plan: &Plan) -> Result<Option<String>> {
+        match (self.standing(flux, plan)?, &plan.into) {
+            (Some(name), Some(into)) if !flux.ui.can_ask() => Err(Failure::new(format!(
                 "you are on '{name}', but '{}' goes to '{}'",
                 plan.task.id, into.branch
             ))
@@ -308,9 +305,9 @@ impl Cleanup {
                 word(&into.branch)
             ))
             .code(USAGE)
-            .into());
+            .into()),
+            (standing, _) => Ok(standing),
         }
-        Ok(Some(name.to_owned()))
     }
 }
 

@@ -7,7 +7,7 @@ use super::Cleanup;
 use crate::commands::diff::show;
 use crate::commands::status::count;
 use crate::failure::Failure;
-use crate::git::worktree;
+use crate::git::Change;
 use crate::lifecycle::Flux;
 use crate::lifecycle::plan::Plan;
 use crate::ui::{quoted, shown};
@@ -26,7 +26,7 @@ impl Cleanup {
         if plan.missing && !self.discard {
             return self.unseen(flux, plan);
         }
-        ensure_movable(plan, self.discard)?;
+        plan.ensure_movable(self.discard)?;
         if plan.uncommitted.is_empty() {
             return Ok(Uncommitted::Leave);
         }
@@ -48,24 +48,13 @@ impl Cleanup {
             None => match ask(flux, plan, &files, &offered)? {
                 Some(message) => message,
                 None => {
-                    ensure_movable(plan, true)?;
+                    plan.ensure_movable(true)?;
                     ensure_small(flux, plan)?;
                     return Ok(Uncommitted::Leave);
                 }
             },
         };
-        if let Some(nested) = plan
-            .uncommitted
-            .iter()
-            .find(|change| change.is_repository())
-        {
-            return Err(Failure::new(format!(
-                "'{}' is a repository of its own, and cannot be committed here",
-                shown(&nested.path)
-            ))
-            .hint(format!("move it, or: git flux cleanup {id} --discard"))
-            .into());
-        }
+        ensure_committable(plan)?;
         ensure_small(flux, plan)?;
         Ok(Uncommitted::Commit(if message.trim().is_empty() {
             offered
@@ -132,21 +121,28 @@ fn ask(flux: &Flux, plan: &Plan, files: &str, offered: &str) -> Result<Option<St
 /// repository, and does not leave it soon.
 const LARGE: u64 = 100 << 20;
 
-/// Asks about large untracked files.
-fn ensure_small(flux: &Flux, plan: &Plan) -> Result<()> {
+/// The untracked files that are [`LARGE`], with their sizes.
+///
+/// # Errors
+/// When one of them cannot be looked at.
+pub(super) fn large(plan: &Plan) -> Result<Vec<String>> {
+    let mut found = Vec::new();
     for change in plan.uncommitted.iter().filter(|change| change.untracked()) {
         let path = plan.task.worktree.join(&change.path);
         let metadata = path
             .symlink_metadata()
             .with_context(|| format!("could not look at '{}'", path.display()))?;
-        if !metadata.is_file() || metadata.len() <= LARGE {
-            continue;
+        if metadata.is_file() && metadata.len() > LARGE {
+            let size = HumanBytes(metadata.len());
+            found.push(format!("'{}' has {size}", shown(&change.path)));
         }
-        let what = format!(
-            "'{}' has {}",
-            shown(&change.path),
-            HumanBytes(metadata.len())
-        );
+    }
+    Ok(found)
+}
+
+/// Asks about large untracked files.
+fn ensure_small(flux: &Flux, plan: &Plan) -> Result<()> {
+    for what in large(plan)? {
         if !flux.ui.can_ask() {
             return Err(
                 Failure::new(format!("{what}, which would go into the repository"))
@@ -165,31 +161,30 @@ fn ensure_small(flux: &Flux, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// What is on another file system cannot be moved to the trash: there must
-/// be nothing in it but what is committed.
-pub(super) fn ensure_movable(plan: &Plan, discard: bool) -> Result<()> {
-    if !plan.abroad {
+/// # Errors
+/// When a repository of its own is among what would be committed.
+pub(super) fn ensure_committable(plan: &Plan) -> Result<()> {
+    let mut files = plan.uncommitted.iter();
+    let Some(nested) = files.find(|change| change.is_repository()) else {
         return Ok(());
-    }
-    let left = plan.ignored.len() + if discard { plan.uncommitted.len() } else { 0 };
-    // git status does not look at files that are assumed to be unchanged.
-    let looks_clean = left + plan.uncommitted.len() == 0;
-    if looks_clean && worktree::is_untouched(&plan.task.worktree, &plan.tip)? {
-        return Ok(());
-    }
-    if left == 0 && !looks_clean {
-        return Ok(());
-    }
-    let (id, path) = (&plan.task.id, &plan.task.worktree);
+    };
     Err(Failure::new(format!(
-        "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
-        shown(path),
-        count(left.max(1), "file")
+        "'{}' is a repository of its own, and cannot be committed here",
+        shown(&nested.path)
     ))
     .hint(format!(
-        "look at them, then remove them: git -C {} clean -dx --dry-run",
-        quoted(path)
+        "move it, or: git flux cleanup {} --discard",
+        plan.task.id
     ))
-    .hint(format!("git flux cleanup {id}"))
     .into())
+}
+
+/// The names of the first few files.
+pub(super) fn named(changes: &[Change]) -> String {
+    let names: Vec<String> = changes.iter().take(8).map(|c| shown(&c.path)).collect();
+    let more = match changes.len() > names.len() {
+        true => ", …",
+        false => "",
+    };
+    format!("{}{more}", names.join(", "))
 }

@@ -11,15 +11,6 @@ use crate::sanitize;
 use crate::task::Merged;
 use crate::ui::{quoted, shown};
 
-/// What `--dry-run` says.
-pub(super) fn describe(flux: &Flux, plan: &Plan, discard: bool, commit: bool) -> Result<()> {
-    for deed in intent(plan, discard, commit) {
-        flux.ui.data(sanitize::line(&format!("would {deed}")))?;
-    }
-    flux.ui.status("Nothing was done.");
-    Ok(())
-}
-
 /// What would be done, step by step.
 pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
     let mut deeds = Vec::new();
@@ -128,7 +119,7 @@ pub(super) fn capital(text: &str) -> String {
 }
 
 /// Why there is nothing to merge, if so: no work yet, or work that is there already.
-fn nothing(plan: &Plan, into: &Into) -> Option<String> {
+pub(super) fn nothing(plan: &Plan, into: &Into) -> Option<String> {
     let (branch, target) = (&plan.task.branch, &into.branch);
     let MergePlan::UpToDate(how) = &into.merge else {
         return None;

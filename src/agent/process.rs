@@ -1,0 +1,137 @@
+//! Processes, as far as the system shows them in `/proc`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal;
+use nix::unistd::Pid;
+
+/// What `/proc/<pid>/stat` says of a process.
+struct Stat {
+    name: String,
+    state: char,
+    parent: i32,
+    group: i32,
+    session: i32,
+    /// The foreground process group of its terminal.
+    in_front: i32,
+    born: u64,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The second field is the program's name in parentheses and may hold anything.
+    let (head, tail) = stat.rsplit_once(") ")?;
+    let mut fields = tail.split(' ');
+    Some(Stat {
+        name: head.split_once('(')?.1.to_owned(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        in_front: fields.nth(1)?.parse().ok()?,
+        born: fields.nth(13)?.parse().ok()?,
+    })
+}
+
+/// When a process started, in clock ticks since boot, where that can be read.
+pub(super) fn born(pid: i32) -> Option<u64> {
+    Some(stat(pid)?.born)
+}
+
+/// The directory that a process stands in, where that can be read.
+pub(super) fn directory(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// Whether a process leads its process group, where that can be read.
+pub(super) fn leads_group(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.group == pid)
+}
+
+/// Whether there is such a process, no zombie, and not another one that got its
+/// number: one that was `born` at another time.
+pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
+    let there = signal::kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH);
+    match (stat(pid), born) {
+        // A zombie has done all it will do; tmux may be slow to take note of it.
+        (Some(stat), _) if matches!(stat.state, 'Z' | 'X') => false,
+        (Some(stat), Some(born)) => there && stat.born == born,
+        (_, _) => there,
+    }
+}
+
+/// The program that has the terminal of `shell`, if that is another one, where it can be seen.
+pub(crate) fn in_front(shell: i32) -> Option<i32> {
+    let stat = stat(shell)?;
+    (stat.in_front > 0 && stat.in_front != stat.group).then_some(stat.in_front)
+}
+
+/// A process, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) name: String,
+}
+
+/// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
+/// who called us, and those of the session that `leader` leads, which end with its terminal.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn standing_in(dir: &Path, leader: Option<i32>) -> Result<Vec<Process>> {
+    let entries = match fs::read_dir("/proc") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("this system does not tell which processes use a directory")
+        }
+        entries => entries.context("could not look for processes")?,
+    };
+    let callers = callers();
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.context("could not look for processes")?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
+            continue;
+        }
+        let Some(stat) = stat(pid) else { continue };
+        if leader != Some(stat.session) {
+            found.push(Process {
+                pid,
+                name: stat.name,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Ourselves, our parent, its parent …
+fn callers() -> BTreeSet<i32> {
+    let mut callers = BTreeSet::new();
+    let mut pid = Pid::this().as_raw();
+    while callers.insert(pid) {
+        let Some(stat) = stat(pid) else { break };
+        pid = stat.parent;
+    }
+    callers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen() {
+        let pid = Pid::this().as_raw();
+        assert!(is_alive(pid, born(pid)));
+        assert!(!is_alive(pid, Some(1)));
+        assert!(callers().contains(&pid) && callers().len() > 1);
+        assert_eq!(directory(pid), std::env::current_dir().ok());
+    }
+}

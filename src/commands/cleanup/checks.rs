@@ -1,0 +1,231 @@
+//! What `--dry-run` says: each check, with its reason, and what would be done.
+
+use anyhow::Result;
+use console::Style;
+use serde_json::{Value, json};
+
+use super::Cleanup;
+use super::uncommitted::{ensure_committable, large, named};
+use super::words::{intent, nothing};
+use crate::commands::status::count;
+use crate::commands::table;
+use crate::failure;
+use crate::git::{Change, MergePlan};
+use crate::lifecycle::Flux;
+use crate::lifecycle::loss::{Check, Loss, Verdict};
+use crate::lifecycle::plan::Plan;
+use crate::sanitize;
+use crate::store::Store;
+use crate::task::TaskId;
+
+impl Cleanup {
+    /// Everything that is looked at before a task is removed, and what the removal
+    /// would come to, if that can be told.
+    ///
+    /// # Errors
+    /// When there is nothing to look at.
+    pub(super) fn examine(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        id: &TaskId,
+    ) -> Result<(Loss, Option<Plan>)> {
+        let stored = store.find(id.as_str())?;
+        let (mut loss, plan) = Plan::observe(flux, store, stored, self.wanted(flux)?)?;
+        let Some(plan) = plan else {
+            return Ok((loss, None));
+        };
+        self.files(&plan, &mut loss);
+        let outlook = match &self.commit {
+            Some(_) if !plan.uncommitted.is_empty() => {
+                let Some(plan) = loss.must("merge", plan.once_committed(flux)) else {
+                    return Ok((loss, None));
+                };
+                plan
+            }
+            _ => plan,
+        };
+        loss.note("merge", outlook.ensure_mergeable(), |()| {
+            Verdict::Passes(merge(&outlook))
+        });
+        let free = outlook.ensure_free(flux);
+        loss.pass("collisions", free, "no file is in the way of the merge");
+        let movable = outlook.ensure_movable(self.discard);
+        loss.pass("file system", movable, "the worktree is moved to the trash");
+        self.around(flux, &outlook, &mut loss);
+        Ok((loss, Some(outlook)))
+    }
+
+    /// What becomes of the files.
+    fn files(&self, plan: &Plan, loss: &mut Loss) {
+        let files = &plan.uncommitted;
+        let uncommitted = if plan.missing && !self.discard {
+            Verdict::Asks("unknown, since the worktree is gone".to_owned())
+        } else if files.is_empty() {
+            Verdict::Passes("none".to_owned())
+        } else if self.discard {
+            Verdict::Passes(format!("stay in the trash: {}", named(files)))
+        } else if self.commit.is_some() {
+            Verdict::Passes(format!("are committed: {}", named(files)))
+        } else {
+            Verdict::Asks(format!("commit or discard {}", named(files)))
+        };
+        loss.note("uncommitted", Ok(()), |()| uncommitted);
+        loss.note("large files", large(plan), |found| match found.as_slice() {
+            [] => Verdict::Passes("none".to_owned()),
+            found => Verdict::Asks(format!("{} into the repository", found.join(", "))),
+        });
+        let repositories: Vec<Change> = files
+            .iter()
+            .filter(|change| change.is_repository())
+            .cloned()
+            .collect();
+        let committable = match self.commit {
+            Some(_) => ensure_committable(plan),
+            None => Ok(()),
+        };
+        loss.pass("repositories", committable, kept(&repositories));
+        loss.pass("ignored", Ok(()), kept(&plan.ignored));
+    }
+
+    /// Who else is there.
+    fn around(&self, flux: &Flux, plan: &Plan, loss: &mut Loss) {
+        let agreed = |what: String| match self.yes {
+            true => Verdict::Passes(what),
+            false => Verdict::Asks(what),
+        };
+        loss.note("standing", self.standing(flux, plan), |on| match on {
+            Some(on) => Verdict::Asks(format!("you are on '{on}'")),
+            None => Verdict::Passes("the target is where you are, or was named".to_owned()),
+        });
+        let runs = match plan.must_stop() {
+            true => agreed(format!("stop {}", plan.stopped())),
+            false => Verdict::Passes("nothing has to be stopped".to_owned()),
+        };
+        loss.note("agent", Ok(()), |()| runs);
+        let others = match plan.others() {
+            Some(others) => agreed(others),
+            None => Verdict::Passes("no other stands in the worktree".to_owned()),
+        };
+        loss.note("processes", Ok(()), |()| others);
+    }
+
+    /// Says what was found and what would be done, and does nothing.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(super) fn foretell(&self, flux: &Flux, store: &Store, ids: &[TaskId]) -> Result<()> {
+        let mut refusal = None;
+        let mut objects = Vec::new();
+        for id in ids {
+            let (loss, plan) = self
+                .examine(flux, store, id)
+                .unwrap_or_else(|error| (Loss::of("record", error), None));
+            let refused = loss.checks.iter().any(refuses);
+            let deeds = plan
+                .as_ref()
+                .filter(|_| !refused)
+                .map(|plan| intent(plan, self.discard, self.commit.is_some()));
+            if self.json {
+                objects.push(object(id, &loss, plan.as_ref(), deeds.as_deref()));
+            } else {
+                print(flux, &loss, deeds.as_deref())?;
+            }
+            refusal = refusal.or(loss.ensure().err());
+        }
+        if self.json {
+            flux.ui.json(&objects)?;
+        } else {
+            flux.ui.status("Nothing was done.");
+        }
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+fn refuses(check: &Check) -> bool {
+    matches!(check.verdict, Verdict::Refuses(_))
+}
+
+fn kept(changes: &[Change]) -> String {
+    match changes {
+        [] => "none".to_owned(),
+        changes => format!("are kept in the trash: {}", named(changes)),
+    }
+}
+
+/// What is merged, in words.
+fn merge(plan: &Plan) -> String {
+    let Some(into) = &plan.into else {
+        return format!("'{}' is dropped, and kept in the archive", plan.task.branch);
+    };
+    match nothing(plan, into) {
+        Some(why) => format!("nothing: {why}"),
+        None => format!(
+            "{}, no conflict ({})",
+            count(plan.commits(), "commit"),
+            into.style.name()
+        ),
+    }
+}
+
+/// The word for a verdict, and its reason.
+fn words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Passes(why) => ("ok", why.clone()),
+        Verdict::Asks(why) => ("asks", why.clone()),
+        Verdict::Refuses(error) => ("refuses", error.to_string()),
+    }
+}
+
+fn print(flux: &Flux, loss: &Loss, deeds: Option<&[String]>) -> Result<()> {
+    let row = |check: &Check| {
+        let (result, why) = words(&check.verdict);
+        [check.name, result, &why].map(sanitize::line)
+    };
+    let rows: Vec<[String; 3]> = loss.checks.iter().map(row).collect();
+    let style = |at: usize, cell| match (cell, &loss.checks[at].verdict) {
+        (1, Verdict::Passes(_)) => Style::new().green(),
+        (1, Verdict::Asks(_)) => Style::new().yellow(),
+        (1, Verdict::Refuses(_)) => Style::new().red(),
+        _ => Style::new(),
+    };
+    for line in table::lines(["CHECK", "RESULT", "WHY"], &rows, flux.ui.width(), style) {
+        flux.ui.data(line)?;
+    }
+    for deed in deeds.unwrap_or_default() {
+        flux.ui.data(sanitize::line(&format!("would {deed}")))?;
+    }
+    Ok(())
+}
+
+/// The same as data.
+fn object(id: &TaskId, loss: &Loss, plan: Option<&Plan>, deeds: Option<&[String]>) -> Value {
+    let check = |check: &Check| {
+        let (result, why) = words(&check.verdict);
+        let lines = match &check.verdict {
+            Verdict::Refuses(error) => failure::lines(error),
+            Verdict::Passes(_) | Verdict::Asks(_) => Vec::new(),
+        };
+        let hints = lines.into_iter().filter(|(label, _)| *label == "hint");
+        let hints: Vec<String> = hints.map(|(_, hint)| hint).collect();
+        json!({ "check": check.name, "result": result, "why": why, "hints": hints })
+    };
+    let checks: Vec<Value> = loss.checks.iter().map(check).collect();
+    let into = plan.and_then(|plan| plan.into.as_ref());
+    let conflicts: Vec<Value> = match into.map(|into| &into.merge) {
+        Some(MergePlan::Conflicts { files }) => files
+            .iter()
+            .map(|file| json!({ "path": file.path.to_string_lossy(), "kind": file.kind }))
+            .collect(),
+        _ => Vec::new(),
+    };
+    json!({
+        "id": id.as_str(),
+        "checks": checks,
+        "into": into.map(|into| &into.branch),
+        "style": into.map(|into| into.style.name()),
+        "commits": plan.map(Plan::commits),
+        "conflicts": conflicts,
+        "would": deeds,
+    })
+}

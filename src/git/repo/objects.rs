@@ -1,0 +1,195 @@
+//! Objects and history.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use git2::{Commit, ErrorCode, ObjectFormat, ObjectType, Oid, Repository, Signature, Time, Tree};
+
+use super::Repo;
+
+impl Repo {
+    fn oid(&self, hex: &str) -> Result<Oid> {
+        let format = self.git2.object_format();
+        let digits = if format == ObjectFormat::Sha256 {
+            64
+        } else {
+            40
+        };
+        if hex.len() != digits {
+            bail!("'{hex}' is not an object name of this repository");
+        }
+        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
+    }
+
+    /// Writes a tree of two blobs and returns its name.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub(crate) fn write_record(&self, json: &[u8], prompt: &[u8]) -> Result<String> {
+        let blob = |bytes| {
+            self.git2
+                .blob(bytes)
+                .context("could not write the task's record")
+        };
+        let mut tree = self.git2.treebuilder(None)?;
+        tree.insert("task.json", blob(json)?, 0o100_644)?;
+        tree.insert("prompt.md", blob(prompt)?, 0o100_644)?;
+        Ok(tree
+            .write()
+            .context("could not write the task's record")?
+            .to_string())
+    }
+
+    /// A file in the top level of a tree.
+    ///
+    /// # Errors
+    /// When there is no such tree or file.
+    pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
+        let tree = self.git2.find_tree(self.oid(tree)?)?;
+        let entry = tree
+            .get_name(name)
+            .with_context(|| format!("the record has no '{name}'"))?;
+        Ok(self.git2.find_blob(entry.id())?.content().to_vec())
+    }
+
+    /// How many commits `ours` has that `theirs` has not, and the reverse.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
+        Ok(self
+            .git2
+            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
+    }
+
+    /// The parents of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub(crate) fn parents_of(&self, commit: &str) -> Result<Vec<String>> {
+        let commit = self.git2.find_commit(self.oid(commit)?)?;
+        Ok(commit.parent_ids().map(|oid| oid.to_string()).collect())
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub(crate) fn tree_of(&self, commit: &str) -> Result<String> {
+        Ok(self
+            .git2
+            .find_commit(self.oid(commit)?)?
+            .tree_id()
+            .to_string())
+    }
+
+    /// The tree of nothing.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub(crate) fn empty_tree(&self) -> Result<String> {
+        Ok(self.git2.treebuilder(None)?.write()?.to_string())
+    }
+
+    /// The newest commit that two have in common, one of them if there are more.
+    ///
+    /// # Errors
+    /// When one of the commits is missing.
+    pub(crate) fn merge_base(&self, one: &str, two: &str) -> Result<Option<String>> {
+        match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
+            Ok(base) => Ok(Some(base.to_string())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes a commit that is nobody's work, only to be compared with: the same
+    /// each time, so that many do not pile up.
+    ///
+    /// # Errors
+    /// When the object database cannot be written, or an object is missing.
+    pub(crate) fn write_commit(&self, tree: &str, parents: &[&str]) -> Result<String> {
+        let nobody = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
+        let tree = self.git2.find_tree(self.oid(tree)?)?;
+        let find = |oid: &&str| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
+        let parents: Vec<Commit> = parents.iter().map(find).collect::<Result<_>>()?;
+        let parents: Vec<&Commit> = parents.iter().collect();
+        let oid = self
+            .git2
+            .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
+        Ok(oid.to_string())
+    }
+
+    /// The paths in which two trees differ.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub(crate) fn differing(&self, old: &str, new: &str) -> Result<BTreeSet<PathBuf>> {
+        let old = self.git2.find_tree(self.oid(old)?)?;
+        let new = self.git2.find_tree(self.oid(new)?)?;
+        let diff = self.git2.diff_tree_to_tree(Some(&old), Some(&new), None)?;
+        let paths = diff
+            .deltas()
+            .flat_map(|d| [d.old_file().path_bytes(), d.new_file().path_bytes()]);
+        Ok(paths
+            .flatten()
+            .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
+            .collect())
+    }
+
+    /// Whether a commit of `target` that `tip` has not changes a file that `tip`
+    /// has changed since `base`.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub(crate) fn meet(&self, base: &str, tip: &str, target: &str) -> Result<bool> {
+        let ours = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let mut walk = self.git2.revwalk()?;
+        walk.push(self.oid(target)?)?;
+        walk.hide(self.oid(tip)?)?;
+        for oid in walk {
+            let commit = self.git2.find_commit(oid?)?;
+            // A merge has no changes of its own.
+            let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
+                continue;
+            };
+            let trees = [parent.tree_id(), commit.tree_id()].map(|tree| tree.to_string());
+            if !self.differing(&trees[0], &trees[1])?.is_disjoint(&ours) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The paths at which a commit of the repository at `path` points to other repositories.
+    ///
+    /// # Errors
+    /// When it is not a repository, or an object is missing.
+    pub(crate) fn links(path: &Path, commit: &str) -> Result<Vec<PathBuf>> {
+        let git2 = Self::at(path)?;
+        let commit = Oid::from_str_ext(commit, git2.object_format())?;
+        let mut links = Vec::new();
+        links_in(
+            &git2,
+            &git2.find_commit(commit)?.tree()?,
+            Path::new(""),
+            &mut links,
+        )?;
+        Ok(links)
+    }
+}
+
+fn links_in(git2: &Repository, tree: &Tree, dir: &Path, links: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in tree {
+        let path = || dir.join(OsStr::from_bytes(entry.name_bytes()));
+        match entry.kind() {
+            Some(ObjectType::Tree) => links_in(git2, &git2.find_tree(entry.id())?, &path(), links)?,
+            Some(ObjectType::Commit) => links.push(path()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

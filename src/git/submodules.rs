@@ -1,0 +1,166 @@
+//! Repositories inside a worktree that its commits point to.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::changes::Head;
+use super::{Git, Repo, admin};
+
+/// A repository of a submodule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Submodule {
+    /// Its path in the worktree, or what git calls it if it is not checked out.
+    pub(crate) name: PathBuf,
+    /// Where it is.
+    pub(crate) dir: PathBuf,
+    /// What is in it and nowhere else.
+    pub(crate) holds: Holds,
+}
+
+/// What a submodule holds that is nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    /// Commits that no remote is known to have.
+    Commits,
+    /// Uncommitted files.
+    Files,
+}
+
+/// The submodules of the worktree at `dir`, where `commit` is: those that are checked
+/// out, those in them, and those that were and whose repositories git still keeps.
+///
+/// # Errors
+/// When it cannot be told what one of them holds.
+pub(crate) fn list(common_dir: &Path, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    checked_out(dir, Path::new(""), commit, &mut found, &mut seen)?;
+    if let Some(modules) = admin::modules(common_dir, dir)? {
+        put_away(&modules, &modules, &mut found, &seen)?;
+    }
+    Ok(found)
+}
+
+fn checked_out(
+    top: &Path,
+    at: &Path,
+    commit: &str,
+    found: &mut Vec<Submodule>,
+    seen: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
+    for link in Repo::links(&top.join(at), commit)? {
+        let name = at.join(link);
+        let dir = top.join(&name);
+        let what = || format!("could not look at the submodule '{}'", name.display());
+        if !dir.join(".git").try_exists().with_context(what)? {
+            continue;
+        }
+        let (head, changes) = Head::and_changes(&dir, false).with_context(what)?;
+        let holds = match changes.is_empty() {
+            true => holds(&dir).with_context(what)?,
+            false => Holds::Files,
+        };
+        seen.insert(Repo::git_dir(&dir)?.canonicalize().with_context(what)?);
+        found.push(Submodule {
+            name: name.clone(),
+            dir,
+            holds,
+        });
+        // A repository without commits links to nothing.
+        if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            checked_out(top, &name, &head.oid, found, seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// The repositories in `dir` that are not `seen`. A name may have slashes in it.
+fn put_away(
+    modules: &Path,
+    dir: &Path,
+    found: &mut Vec<Submodule>,
+    seen: &BTreeSet<PathBuf>,
+) -> Result<()> {
+    let what = || format!("could not look for submodules in '{}'", dir.display());
+    for entry in fs::read_dir(dir).with_context(what)? {
+        let entry = entry.with_context(what)?;
+        if !entry.file_type().with_context(what)?.is_dir() {
+            continue;
+        }
+        let dir = entry.path();
+        if !dir.join("HEAD").try_exists().with_context(what)? {
+            put_away(modules, &dir, found, seen)?;
+            continue;
+        }
+        if !seen.contains(&dir.canonicalize().with_context(what)?) {
+            found.push(Submodule {
+                name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
+                holds: holds(&dir)?,
+                dir: dir.clone(),
+            });
+        }
+        let inner = dir.join("modules");
+        if inner.try_exists().with_context(what)? {
+            put_away(modules, &inner, found, seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a repository has commits that none of its remotes is known to have:
+/// `git rev-list --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
+fn holds(dir: &Path) -> Result<Holds> {
+    let args = [
+        "rev-list",
+        "--max-count=1",
+        "--ignore-missing",
+        "HEAD",
+        "--branches",
+        "--glob=refs/stas[h]",
+        "--not",
+        "--remotes",
+    ];
+    Ok(match Git::reading(dir, args).output()?.is_empty() {
+        true => Holds::Nothing,
+        false => Holds::Commits,
+    })
+}
+
+/// Moves the repositories of the submodules of the worktree at `path` to `trash`,
+/// before git forgets the worktree and them.
+///
+/// # Errors
+/// When they cannot be moved.
+pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    match admin::modules(common_dir, path)? {
+        None => Ok(()),
+        Some(modules) => fs::rename(modules, trash.join("modules"))
+            .context("could not keep the repositories of the submodules"),
+    }
+}
+
+/// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.
+/// The submodules name the directory that they were in, and it them.
+///
+/// # Errors
+/// When it is another one, or they cannot be moved.
+pub(super) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
+    let kept = trash.join("modules");
+    if !fs::exists(&kept).context("could not look for submodules")? {
+        return Ok(());
+    }
+    let link = fs::read(trash.join("worktree").join(".git"))?;
+    let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
+    ensure!(
+        named.file_name() == admin.file_name(),
+        "its submodules belong to '{}', and git calls it '{}' now",
+        named.display(),
+        admin.display()
+    );
+    fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
+}

@@ -1,0 +1,170 @@
+//! Whether a task's worktree is what it should be, and nobody's work is in the way.
+
+use anyhow::Result;
+
+use super::loss::{Loss, Verdict};
+use super::{Flux, ensure_not_elsewhere};
+use crate::failure::Failure;
+use crate::git::submodules::{self, Holds, Submodule};
+use crate::git::{Repo, Worktree, admin};
+use crate::task::Task;
+use crate::ui::{quoted, shown, word};
+
+/// Looks at the worktree of a task, which may be `missing`.
+pub(super) fn worktree(
+    flux: &Flux,
+    task: &Task,
+    worktrees: &[Worktree],
+    missing: bool,
+    loss: &mut Loss,
+) {
+    let path = shown(&task.worktree);
+    loss.note(
+        "worktree",
+        ours(flux, task, worktrees, missing),
+        |_| match missing {
+            true => Verdict::Asks(format!("'{path}' is gone")),
+            false => Verdict::Passes(format!("'{path}'")),
+        },
+    );
+    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
+        return;
+    };
+    loss.pass("lock", unlocked(entry), "not locked");
+    if !missing {
+        loss.pass("operation", idle(task), "none is in progress");
+    }
+    let branch = format!("'{}' is checked out", task.branch);
+    loss.pass("HEAD", on_branch(task, entry), branch);
+}
+
+/// # Errors
+/// When what is at the task's path is not the task's, or not the task's alone.
+fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
+    let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
+    ensure_not_elsewhere(worktrees, task)?;
+    let known = worktrees.iter().any(|entry| entry.path == task.worktree);
+    // Where there is neither directory nor entry, there is nothing to look at.
+    if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {
+        return Err(Failure::new(format!(
+            "'{path}' is not a worktree of this repository any more"
+        ))
+        .hint("git worktree list")
+        .hint(format!("git worktree repair {pasted}"))
+        .into());
+    }
+    let inner = worktrees
+        .iter()
+        .find(|other| other.path != task.worktree && other.path.starts_with(&task.worktree));
+    let Some(inner) = inner.filter(|_| known) else {
+        return Ok(());
+    };
+    let inner = quoted(&inner.path);
+    Err(Failure::new(format!(
+        "there is another worktree inside that of '{id}': {inner}"
+    ))
+    .hint(format!("git worktree remove {inner}"))
+    .hint(format!("git worktree move {inner} <somewhere else>"))
+    .into())
+}
+
+fn unlocked(entry: &Worktree) -> Result<()> {
+    let Some(reason) = &entry.locked else {
+        return Ok(());
+    };
+    let reason = match reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    let path = shown(&entry.path);
+    Err(
+        Failure::new(format!("the worktree '{path}' is locked{reason}"))
+            .hint(format!("git worktree unlock {}", quoted(&entry.path)))
+            .into(),
+    )
+}
+
+fn idle(task: &Task) -> Result<()> {
+    let Some(operation) = Repo::operation(&task.worktree)? else {
+        return Ok(());
+    };
+    let path = shown(&task.worktree);
+    Err(
+        Failure::new(format!("a {operation} is in progress in '{path}'"))
+            .hint(format!(
+                "finish or abort it: git -C {} status",
+                quoted(&task.worktree)
+            ))
+            .into(),
+    )
+}
+
+fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
+    if entry.branch.as_deref() == Some(&task.branch_ref()) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "'{}' does not have '{}' checked out",
+        shown(&task.worktree),
+        task.branch
+    ))
+    .hint(format!(
+        "git -C {} switch {}",
+        quoted(&task.worktree),
+        word(&task.branch)
+    ))
+    .into())
+}
+
+/// Looks into each submodule: its commits and files are in no
+/// archive, so they must be somewhere else already.
+pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, missing: bool, loss: &mut Loss) {
+    let found = match missing {
+        true => Ok(Vec::new()),
+        false => submodules::list(flux.repo.common_dir(), &task.worktree, tip),
+    };
+    let held = |found: Vec<Submodule>| match found.iter().find(|s| s.holds != Holds::Nothing) {
+        None => Ok(found),
+        Some(submodule) => Err(refusal(task, submodule, &found).into()),
+    };
+    loss.note("submodules", found.and_then(held), |found| {
+        Verdict::Passes(match found.as_slice() {
+            [] => "none was checked out".to_owned(),
+            found => format!("{} have everything on their remotes", names(found.iter())),
+        })
+    });
+}
+
+fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
+    let inside = |wanted: fn(Holds) -> bool| {
+        let with = all.iter().filter(|submodule| wanted(submodule.holds));
+        names(with)
+    };
+    let commits = inside(|holds| holds == Holds::Commits);
+    let files = inside(|holds| holds == Holds::Files);
+    let mut what = Vec::new();
+    if !files.is_empty() {
+        what.push(format!("uncommitted changes in {files}"));
+    }
+    if !commits.is_empty() {
+        what.push(format!("commits that no remote has in {commits}"));
+    }
+    let place = quoted(&first.dir);
+    let message = format!(
+        "the submodules of '{}' hold what is nowhere else: {}",
+        task.id,
+        what.join(", ")
+    );
+    let failure = Failure::new(message).hint(format!("git -C {place} status"));
+    match first.holds {
+        Holds::Commits => failure.hint(format!("git -C {place} push <remote> HEAD:<branch>")),
+        Holds::Files | Holds::Nothing => failure,
+    }
+}
+
+fn names<'a>(submodules: impl Iterator<Item = &'a Submodule>) -> String {
+    let names: Vec<String> = submodules
+        .map(|submodule| format!("'{}'", shown(&submodule.name)))
+        .collect();
+    names.join(", ")
+}

@@ -1,0 +1,192 @@
+//! What is in the way of a merge.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::plan::Plan;
+use super::{Flux, Into};
+use crate::failure::{CONFLICTS, Failure};
+use crate::git::{Change, MergePlan, Repo, Style, changes, forward, worktree};
+use crate::interrupt;
+use crate::ui::{quoted, shown, word};
+
+impl Plan {
+    /// Fails where the task cannot be merged as it was asked for: with exit code 3
+    /// where both sides changed the same.
+    ///
+    /// # Errors
+    /// The conflicts, file by file.
+    pub(crate) fn ensure_mergeable(&self) -> Result<()> {
+        let Some(Into {
+            branch,
+            merge,
+            style,
+            ..
+        }) = &self.into
+        else {
+            return Ok(());
+        };
+        let id = &self.task.id;
+        let files = match merge {
+            MergePlan::Conflicts { files } => files,
+            MergePlan::Moved { by } => {
+                return Err(Failure::new(format!(
+                    "'{branch}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
+                    self.task.branch
+                ))
+                .hint(format!("git flux cleanup {id} --rebase"))
+                .into());
+            }
+            MergePlan::UpToDate(_)
+            | MergePlan::FastForward { .. }
+            | MergePlan::Commit { .. }
+            | MergePlan::Rebase { .. } => return Ok(()),
+        };
+        // What a merge resolves, a rebase meets again.
+        let verb = match style {
+            Style::Rebase => "rebase",
+            Style::Merge | Style::Squash | Style::FastForward => "merge",
+        };
+        let list: Vec<String> = files
+            .iter()
+            .map(|file| match file.kind.as_str() {
+                "" => format!("'{}'", shown(&file.path)),
+                kind => format!("'{}' ({kind})", shown(&file.path)),
+            })
+            .collect();
+        Err(Failure::new(format!(
+            "'{}' and '{branch}' conflict in {}; nothing was touched",
+            self.task.branch,
+            list.join(", ")
+        ))
+        .hint(format!(
+            "resolve it in the task's worktree: git -C {} {verb} {}",
+            quoted(&self.task.worktree),
+            word(branch)
+        ))
+        .hint(format!("then: git flux cleanup {id}"))
+        .code(CONFLICTS)
+        .into())
+    }
+
+    /// Fails where moving the target would be refused, by files of the user's in
+    /// its worktree or by an operation that uses it: known before the agent is stopped.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) fn ensure_free(&self, flux: &Flux) -> Result<()> {
+        let Some(Into {
+            branch,
+            tip,
+            worktree,
+            merge,
+            ..
+        }) = &self.into
+        else {
+            return Ok(());
+        };
+        let Some(tree) = merge.tree(&flux.repo, &self.tip)? else {
+            return Ok(());
+        };
+        let Some(worktree) = worktree else {
+            return forward::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
+                Failure::new(format!(
+                    "the branch '{branch}' is in use and cannot be moved"
+                ))
+                .hint("git worktree list")
+                .hint(format!("git flux cleanup {}", self.task.id))
+            });
+        };
+        ensure_unlocked(branch, worktree)?;
+        let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
+        let collides = |change: &&Change| {
+            let there = worktree.join(&change.path);
+            let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
+            // A directory that is ignored or untracked as a whole is in the way only
+            // with the very file that the merge brings.
+            let within = |path: &PathBuf| {
+                path.starts_with(&change.path)
+                    && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
+            };
+            touched
+                .iter()
+                .any(|path| within(path) || change.path.starts_with(path))
+        };
+        let in_the_way: Vec<String> = changes(worktree, true)?
+            .iter()
+            .filter(collides)
+            .map(|change| format!("'{}'", shown(&change.path)))
+            .collect();
+        if in_the_way.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "the merge would overwrite {} in the worktree of '{branch}'",
+            in_the_way.join(", ")
+        ))
+        .hint(format!(
+            "commit, stash or move them: git -C {} status --ignored",
+            quoted(worktree)
+        ))
+        .hint(format!("git flux cleanup {}", self.task.id))
+        .into())
+    }
+
+    /// Fails where the worktree cannot be moved to the trash, since that is on another
+    /// file system, and there is more in it than what is committed. With `discard`
+    /// that is what is uncommitted, too.
+    ///
+    /// # Errors
+    /// When it is so, or it cannot be told.
+    pub(crate) fn ensure_movable(&self, discard: bool) -> Result<()> {
+        if !self.abroad {
+            return Ok(());
+        }
+        let left = self.ignored.len() + if discard { self.uncommitted.len() } else { 0 };
+        // git status does not look at files that are assumed to be unchanged.
+        let looks_clean = left + self.uncommitted.len() == 0;
+        if looks_clean && worktree::is_untouched(&self.task.worktree, &self.tip)? {
+            return Ok(());
+        }
+        if left == 0 && !looks_clean {
+            return Ok(());
+        }
+        let (id, path) = (&self.task.id, &self.task.worktree);
+        Err(Failure::new(format!(
+        "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
+        shown(path),
+        match left.max(1) {
+            1 => "1 file".to_owned(),
+            many => format!("{many} files"),
+        }
+    ))
+    .hint(format!(
+        "look at them, then remove them: git -C {} clean -dx --dry-run",
+        quoted(path)
+    ))
+    .hint(format!("git flux cleanup {id}"))
+    .into())
+    }
+}
+
+/// Waits a moment for another git that writes the index of the target's worktree.
+fn ensure_unlocked(branch: &str, worktree: &Path) -> Result<()> {
+    let lock = Repo::git_dir(worktree)?.join("index.lock");
+    let begun = Instant::now();
+    while fs::exists(&lock).context("could not look for a lock")? {
+        interrupt::check()?;
+        if begun.elapsed() > Duration::from_secs(5) {
+            return Err(Failure::new(format!(
+                "another git is at work in the worktree of '{branch}', or was killed there"
+            ))
+            .hint(format!("if none is: rm {}", quoted(&lock)))
+            .into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
