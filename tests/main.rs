@@ -18,6 +18,7 @@ mod cases_text;
 mod cleanup;
 mod cleanup_agent;
 mod cleanup_bulk;
+mod cleanup_checks;
 mod cleanup_conflicts;
 mod cleanup_hooks;
 mod cleanup_loop;

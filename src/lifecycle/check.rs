@@ -130,7 +130,7 @@ pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, missing: bool, los
     loss.note("submodules", found.and_then(held), |found| {
         Verdict::Passes(match found.as_slice() {
             [] => "none was checked out".to_owned(),
-            found => format!("{} have everything on their remotes", names(found.iter())),
+            found => format!("everything in {} is on remotes", names(found.iter())),
         })
     });
 }

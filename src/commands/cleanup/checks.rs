@@ -64,9 +64,9 @@ impl Cleanup {
         } else if files.is_empty() {
             Verdict::Passes("none".to_owned())
         } else if self.discard {
-            Verdict::Passes(format!("stay in the trash: {}", named(files)))
+            Verdict::Passes(format!("left in the trash: {}", named(files)))
         } else if self.commit.is_some() {
-            Verdict::Passes(format!("are committed: {}", named(files)))
+            Verdict::Passes(format!("committed: {}", named(files)))
         } else {
             Verdict::Asks(format!("commit or discard {}", named(files)))
         };
@@ -149,7 +149,7 @@ fn refuses(check: &Check) -> bool {
 fn kept(changes: &[Change]) -> String {
     match changes {
         [] => "none".to_owned(),
-        changes => format!("are kept in the trash: {}", named(changes)),
+        changes => format!("kept in the trash: {}", named(changes)),
     }
 }
 

@@ -245,6 +245,9 @@ impl Cleanup {
             self.consent(flux, id, &running, "Stop it?")?;
         }
         if let Some(others) = plan.others() {
+            if self.yes {
+                flux.ui.warning(&others);
+            }
             self.consent(flux, id, &others, "Remove it all the same?")?;
         }
         Ok(())

@@ -1,0 +1,420 @@
+//! What is looked at before a task is removed: each check, with its reason, as a table and as data.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::cleanup::*;
+use crate::world::*;
+
+/// The checks of one task that `cleanup --json` with these options prints: name, result, reason.
+#[track_caller]
+fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String, String)> {
+    let args = ["cleanup", "--json", id];
+    let output = world.flux(args.iter().chain(options)).run();
+    let json = output.json();
+    assert_eq!(json[0]["id"], id, "{output}");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    json[0]["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .map(|check| {
+            let found = (text(&check["result"]), text(&check["why"]));
+            (text(&check["check"]), found)
+        })
+        .collect()
+}
+
+/// A finished task to which `spoil` is done: then `check` has this result and reason,
+/// in the table as well, nothing is changed by looking, and a refusal is one of the command, too.
+#[track_caller]
+fn case(
+    spoil: impl FnOnce(&World, &str, &Path),
+    options: &[&str],
+    (check, result, why): (&str, &str, &str),
+) {
+    let world = World::new();
+    let id = done_task(&world);
+    spoil(&world, &id, &world.worktree(&id));
+    let before = world.snapshot();
+    let found = checks(&world, &id, options);
+    let (said, reason) = &found[check];
+    assert_eq!(said, result, "{check}: {reason}");
+    assert!(reason.contains(why), "{check}: {reason}");
+    let args = ["cleanup", "-n", &id];
+    let output = world.flux(args.iter().chain(options)).run();
+    output.stdout_has(reason).stderr_has("Nothing was done.");
+    let refused = found.values().any(|(result, _)| result == "refuses");
+    assert_eq!(refused, output.code != Some(0), "{output}");
+    assert_eq!(refused, !output.stdout.contains("would "), "{output}");
+    world.assert_unchanged(&before);
+    if refused {
+        let args = ["cleanup", "-y", &id];
+        let output = world.flux(args.iter().chain(options)).run();
+        assert!(!output.stderr.is_empty() && output.code != Some(0));
+        world.assert_unchanged(&before);
+    }
+}
+
+fn nothing(_: &World, _: &str, _: &Path) {}
+
+#[test]
+fn a_finished_task_passes_every_check() {
+    let world = World::new();
+    let id = done_task(&world);
+    let found = checks(&world, &id, &[]);
+    let wrong: Vec<_> = found.iter().filter(|(_, (r, _))| r != "ok").collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    let expected = [
+        "HEAD",
+        "agent",
+        "branch",
+        "collisions",
+        "file system",
+        "ignored",
+        "large files",
+        "lock",
+        "merge",
+        "operation",
+        "processes",
+        "repositories",
+        "standing",
+        "state",
+        "submodules",
+        "target",
+        "uncommitted",
+        "worktree",
+    ];
+    assert_eq!(names, expected);
+    let json = world.flux(["cleanup", "--json", &id]).run().json();
+    assert_eq!(json[0]["into"], "main");
+    assert_eq!(json[0]["style"], "merge");
+    assert_eq!(json[0]["commits"], 1);
+    let would = json[0]["would"].as_array().unwrap();
+    assert_eq!(would[0], "merge 1 commit into 'main'");
+}
+
+#[test]
+fn each_check_says_what_it_found() {
+    let untracked = |world: &World, _: &str, worktree: &Path| {
+        world.write(worktree.join("new.txt"), "new\n");
+    };
+    case(
+        untracked,
+        &[],
+        ("uncommitted", "asks", "commit or discard new.txt"),
+    );
+    case(
+        untracked,
+        &["--commit"],
+        ("uncommitted", "ok", "committed: new.txt"),
+    );
+    case(
+        untracked,
+        &["--discard"],
+        ("uncommitted", "ok", "left in the trash: new.txt"),
+    );
+    let ignored = |world: &World, _: &str, worktree: &Path| {
+        world.write(worktree.join(".env.local"), "secret\n");
+        world.write(world.repo().join(".git/info/exclude"), ".env.local\n");
+    };
+    case(
+        ignored,
+        &[],
+        ("ignored", "ok", "kept in the trash: .env.local"),
+    );
+    let large = |_: &World, _: &str, worktree: &Path| {
+        let file = std::fs::File::create(worktree.join("huge")).unwrap();
+        file.set_len(101 << 20).unwrap();
+    };
+    case(
+        large,
+        &["--discard"],
+        ("large files", "asks", "'huge' has 101.00 MiB"),
+    );
+    let nested = |world: &World, _: &str, worktree: &Path| {
+        world.git_in(worktree, ["init", "-q", "inner"]);
+        world.commit_in(worktree.join("inner"), "a", "a\n");
+    };
+    case(nested, &["--discard"], ("repositories", "ok", "inner"));
+    let why = "'inner/' is a repository of its own";
+    case(nested, &["--commit"], ("repositories", "refuses", why));
+    let away = |world: &World, _: &str, _: &Path| {
+        world.git(["switch", "-q", "-c", "mine"]);
+    };
+    case(away, &[], ("standing", "asks", "you are on 'mine'"));
+    case(away, &["--into=main"], ("standing", "ok", ""));
+    case(
+        nothing,
+        &["--discard-branch"],
+        ("merge", "ok", "is dropped"),
+    );
+    case(
+        nothing,
+        &["--squash"],
+        ("merge", "ok", "1 commit, no conflict (squash)"),
+    );
+}
+
+#[test]
+fn each_check_refuses_with_its_reason() {
+    let locked = |world: &World, _: &str, worktree: &Path| {
+        let path = worktree.to_str().unwrap();
+        world.git(["worktree", "lock", "--reason", "mine", path]);
+    };
+    case(locked, &[], ("lock", "refuses", "is locked: mine"));
+    let detached = |world: &World, _: &str, worktree: &Path| {
+        world.git_in(worktree, ["checkout", "-q", "--detach"]);
+    };
+    case(detached, &[], ("HEAD", "refuses", "does not have"));
+    let bisected = |world: &World, _: &str, worktree: &Path| {
+        world.git_in(worktree, ["bisect", "start"]);
+    };
+    case(
+        bisected,
+        &[],
+        ("operation", "refuses", "a bisect is in progress"),
+    );
+    let replaced = |world: &World, _: &str, worktree: &Path| {
+        std::fs::remove_dir_all(worktree).unwrap();
+        world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
+    };
+    case(
+        replaced,
+        &[],
+        ("worktree", "refuses", "not a worktree of this repository"),
+    );
+    let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
+    case(gone, &[], ("worktree", "asks", "is gone"));
+    case(gone, &[], ("uncommitted", "asks", "unknown"));
+    let unborn = |world: &World, _: &str, _: &Path| {
+        world.git(["switch", "-q", "--detach"]);
+        world.git(["branch", "-q", "-D", "main"]);
+    };
+    case(
+        unborn,
+        &[],
+        ("target", "refuses", "there is no branch 'main'"),
+    );
+    let torn = |world: &World, _: &str, _: &Path| {
+        world.commit_in(world.repo(), "agent.txt", "mine\n");
+    };
+    case(torn, &[], ("merge", "refuses", "'agent.txt' (contents)"));
+    let there = |world: &World, _: &str, _: &Path| {
+        world.write("agent.txt", "mine\n");
+    };
+    case(
+        there,
+        &[],
+        ("collisions", "refuses", "would overwrite 'agent.txt'"),
+    );
+    let no_branch = |world: &World, id: &str, worktree: &Path| {
+        world.git_in(worktree, ["checkout", "-q", "--detach"]);
+        world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
+    };
+    case(no_branch, &[], ("branch", "refuses", "is gone"));
+}
+
+#[test]
+fn a_conflict_is_told_as_data_too() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.commit_in(world.repo(), "agent.txt", "mine\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--json", &id]).run();
+    output.code(3).stderr_has("'agent.txt'");
+    let json = output.json();
+    assert_eq!(json[0]["conflicts"][0]["path"], "agent.txt");
+    assert_eq!(json[0]["conflicts"][0]["kind"], "contents");
+    assert!(json[0]["would"].is_null());
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_check_that_cannot_be_made_refuses() {
+    for (program, command, check) in [
+        ("git", "status", "uncommitted"),
+        ("tmux", "list-panes", "agent"),
+    ] {
+        let world = World::new();
+        let id = done_task(&world);
+        let before = world.snapshot();
+        world.fault(&Fault::every(program, command, Mode::Fail).by(Caller::Flux));
+        let output = world.flux(["cleanup", "--json", &id]).run();
+        output.code(1);
+        let checks = output.json()[0]["checks"].clone();
+        let found = checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["check"] == check);
+        assert_eq!(found.expect("the check")["result"], "refuses", "{output}");
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output.code(1);
+        world.clear_fault();
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn several_tasks_are_told_as_an_array() {
+    let world = World::new();
+    let (one, two) = (done_task(&world), world.start("Write docs"));
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--json", "--all"]).run();
+    output.success();
+    let ids: Vec<String> = output
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| object["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(ids.contains(&one) && ids.contains(&two) && ids.len() == 2);
+    world.assert_unchanged(&before);
+}
+
+/// A process of somebody's that stands in `dir`.
+struct Stander(Child);
+
+impl Stander {
+    fn new(dir: &Path) -> Self {
+        let child = Command::new("cat")
+            .current_dir(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for Stander {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn another_process_in_the_worktree_is_asked_about() {
+    let world = World::new();
+    let id = done_task(&world);
+    let stander = Stander::new(&world.worktree(&id).join("src"));
+    let there = format!(
+        "1 other process stands in the worktree: cat ({})",
+        stander.0.id()
+    );
+    let before = world.snapshot();
+    let (result, why) = checks(&world, &id, &[])["processes"].clone();
+    assert_eq!((result.as_str(), &why), ("asks", &there));
+    let output = world.flux(["cleanup", &id]).run();
+    output.code(1).stderr_has(&there).stderr_has("--yes");
+    world.assert_unchanged(&before);
+    for (answer, code) in [("n", 130), ("y", 0)] {
+        let terminal = world.terminal(40, 24);
+        terminal.command(&format!("git-flux cleanup {id}"));
+        terminal.wait_for_screen("remove");
+        terminal.keys(["y"]);
+        terminal.wait_for_screen("all the same?");
+        world.assert_unchanged(&before);
+        terminal.keys([answer]);
+        assert_eq!(terminal.exit_code(), code, "{}", terminal.screen());
+    }
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn with_yes_another_process_in_the_worktree_is_only_named() {
+    let world = World::new();
+    let id = done_task(&world);
+    let _stander = Stander::new(&world.worktree(&id));
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .success()
+        .stderr_has("warning: 1 other process stands");
+    assert_removed(&world, &id);
+}
+
+/// A task in a repository with two submodules, both checked out: its id, the
+/// repository, its worktree.
+fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
+    let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
+    world.make_repository(&top);
+    world.git(["clone", "-q", "--bare", ".", lib.to_str().unwrap()]);
+    let allow = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    for name in ["one", "deep/two"] {
+        let add = ["add", lib.to_str().unwrap(), name];
+        world.git_in(&top, allow.iter().chain(&add));
+    }
+    world.git_in(&top, ["commit", "-q", "-m", "Add submodules"]);
+    world.behaviour("exit 0");
+    let id = world.flux(["run", "-q", "Fix login"]).in_dir(&top).run();
+    let id = id.stdout.trim().to_owned();
+    world.agent(&id).wait_gone();
+    let worktree = world.agent(&id).cwd();
+    world.git_in(&worktree, allow.iter().chain(&["update", "--init"]));
+    (id, top, worktree)
+}
+
+#[test]
+fn submodules_are_looked_at_one_by_one() {
+    let world = World::new();
+    let (id, top, worktree) = with_submodules(&world);
+    let two = worktree.join("deep/two");
+    let refused = |what: &str| {
+        let before = world.snapshot_of(&top);
+        for options in [&["-y"][..], &["-y", "--discard"], &["-n"]] {
+            let args = ["cleanup", &id];
+            let output = world.flux(args.iter().chain(options)).in_dir(&top).run();
+            output.code(1).stderr_has(what).has_not("'one'");
+        }
+        assert_eq!(
+            before.changes(&world.snapshot_of(&top)),
+            Vec::<String>::new()
+        );
+    };
+    world.write(two.join("new.txt"), "new\n");
+    refused("uncommitted changes in 'deep/two'");
+    world.git_in(&two, ["add", "."]);
+    world.git_in(&two, ["stash", "-q"]);
+    refused("commits that no remote has in 'deep/two'");
+    world.git_in(&two, ["stash", "drop", "-q"]);
+    world.git_in(&two, ["switch", "-q", "-c", "aside"]);
+    let only = world.commit_in(&two, "only.txt", "here\n");
+    world.git_in(&two, ["checkout", "-q", "main"]);
+    refused("commits that no remote has in 'deep/two'");
+    // Put away, it is still there, and nowhere else.
+    world.git_in(&worktree, ["submodule", "--quiet", "deinit", "deep/two"]);
+    refused("commits that no remote has in 'deep/two'");
+    world.git_in(&worktree, ["submodule", "--quiet", "update", "--init"]);
+    world.git_in(&two, ["push", "-q", "origin", "aside"]);
+    let output = world.flux(["cleanup", "-n", &id]).in_dir(&top).run();
+    output
+        .success()
+        .stdout_has("everything in 'deep/two', 'one' is on remotes");
+    // They go with the worktree, and come back with it.
+    let head = world.git_in(&two, ["rev-parse", "HEAD"]);
+    world
+        .flux(["cleanup", "-y", &id])
+        .in_dir(&top)
+        .run()
+        .success();
+    assert!(!worktree.exists());
+    world
+        .flux(["restore", "-q", &id])
+        .in_dir(&top)
+        .run()
+        .success();
+    assert_eq!(world.git_in(&two, ["rev-parse", "HEAD"]), head);
+    assert_eq!(world.git_in(&two, ["rev-parse", "aside"]), only);
+    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+    world
+        .flux(["cleanup", "-y", &id])
+        .in_dir(&top)
+        .run()
+        .success();
+}
