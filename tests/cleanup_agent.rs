@@ -34,6 +34,38 @@ fn yes_stops_the_agent() {
     }
 }
 
+#[test]
+fn an_agent_is_asked_to_end_in_its_own_way_first() {
+    // claude closes its session when it is terminated; of another one nothing is known.
+    let heed = "sh trap 'echo TERM >term.txt; exit 0' TERM; trap 'echo HUP >hup.txt; exit 0' HUP";
+    for (agent, left) in [("claude", "term.txt"), ("codex", "hup.txt")] {
+        let world = World::new();
+        world.install_agent("codex");
+        world.git(["config", "flux.codex.command", "codex"]);
+        let id = world
+            .flux(["run", "-q", "--agent", agent, "Fix login"])
+            .ok();
+        world.agent(&id).tell(heed);
+        world.flux(["cleanup", "-y", &id]).run().code(1);
+        let changes = world.git_in(world.worktree(&id), ["status", "--porcelain"]);
+        assert_eq!(changes, format!("?? {left}"));
+        world.flux(["cleanup", "--discard", &id]).run().success();
+    }
+}
+
+#[test]
+fn an_agent_that_does_not_heed_its_own_way_is_hung_up() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let heed = "sh trap 'echo TERM >term.txt; while :; do sleep 0.1; done' TERM; trap 'echo HUP >hup.txt; exit 0' HUP";
+    world.agent(&id).tell(heed);
+    world.flux(["cleanup", "-y", &id]).run().code(1);
+    let worktree = world.worktree(&id);
+    let changes = world.git_in(&worktree, ["status", "--porcelain"]);
+    assert_eq!(changes, "?? hup.txt\n?? term.txt");
+    world.flux(["cleanup", "--discard", &id]).run().success();
+}
+
 /// A task whose agent has committed `one` and does this when it is asked to end.
 pub(crate) fn task_with_last_words(world: &World, shell: &str) -> String {
     let id = working_task(world);

@@ -31,7 +31,10 @@ use super::process::born;
 use crate::sanitize;
 use crate::task::Exit;
 
-/// How long an agent that was asked to end may take.
+/// How long an agent that was terminated may take until it is hung up.
+const TERM_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long one that was hung up may take until it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
@@ -325,16 +328,22 @@ fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
     }
 }
 
-/// Asks a job to end, and after [`PATIENCE`] does not ask.
+/// Asks a job to end as we were asked to; then with a hang-up; then it does not ask.
 fn end(job: Pid, received: i32) {
-    let asked = if received == SIGTERM {
-        Signal::SIGTERM
-    } else {
-        Signal::SIGHUP
+    let ask = move |signal| {
+        signal::killpg(job, signal).ok();
+        signal::killpg(job, Signal::SIGCONT).ok();
     };
-    signal::killpg(job, asked).ok();
-    signal::killpg(job, Signal::SIGCONT).ok();
+    let terminated = received == SIGTERM;
+    ask(match terminated {
+        true => Signal::SIGTERM,
+        false => Signal::SIGHUP,
+    });
     thread::spawn(move || {
+        if terminated {
+            thread::sleep(TERM_PATIENCE);
+            ask(Signal::SIGHUP);
+        }
         thread::sleep(PATIENCE);
         signal::killpg(job, Signal::SIGKILL).ok();
     });

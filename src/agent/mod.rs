@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
+
 /// How an agent is given its prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prompt {
@@ -31,15 +33,19 @@ struct Known {
     prompt: Prompt,
     /// What makes it go on with its last conversation in this directory.
     resume: Option<&'static str>,
+    /// The signal on which it closes its session and ends.
+    end: Signal,
 }
 
-/// The agents known from the start. Seen with: claude 2.1.197.
+/// The agents known from the start. Seen with: claude 2.1.197, which runs its hooks for
+/// the end of a session and exits with 143 when it is terminated.
 const KNOWN: &[Known] = &[
     Known {
         name: "claude",
         argv: &["claude", "--dangerously-skip-permissions"],
         prompt: Prompt::AfterDashes,
         resume: Some("--continue"),
+        end: Signal::SIGTERM,
     },
     // The user's shell: its argv is empty here, since it is not the same for everybody.
     Known {
@@ -47,6 +53,8 @@ const KNOWN: &[Known] = &[
         argv: &[],
         prompt: Prompt::Shown,
         resume: None,
+        // What a shell takes for its end; the other one it does not heed.
+        end: Signal::SIGHUP,
     },
 ];
 
@@ -90,6 +98,13 @@ impl Agent {
     pub(crate) fn program(&self) -> Option<PathBuf> {
         which(Path::new(self.argv.first()?))
     }
+}
+
+/// The signal that asks the agent of this name to end. One that is not known is hung
+/// up, as if its terminal were closed.
+pub(crate) fn farewell(name: &str) -> Signal {
+    let known = KNOWN.iter().find(|known| known.name == name);
+    known.map_or(Signal::SIGHUP, |known| known.end)
 }
 
 /// The names of all known agents.

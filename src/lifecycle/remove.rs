@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
-use nix::sys::signal::{self, Signal};
+use nix::sys::signal;
 use nix::unistd::Pid;
 
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
+use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::is_alive;
 use crate::failure::Failure;
@@ -199,8 +200,9 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     }
     let _spinner = flux.ui.spinner("stopping the agent");
     if running.alive() {
-        // The launcher passes it on, and ends the agent if it does not end by itself.
-        signal::kill(Pid::from_raw(running.launcher), Signal::SIGHUP).ok();
+        // The launcher passes it on, and sees to it that the agent ends.
+        let farewell = agent::farewell(&plan.task.agent);
+        signal::kill(Pid::from_raw(running.launcher), farewell).ok();
     }
     let begun = Instant::now();
     while running.alive() && run.exit()?.is_none() {
