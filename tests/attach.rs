@@ -25,11 +25,6 @@ fn active(world: &World, session: &str) -> String {
     world.tmux(["display-message", "-p", "-t", &session, "#{pane_id}"])
 }
 
-fn pane_of(world: &World, id: &str) -> String {
-    let task = world.flux(["status", "--json", id]).run().success().json();
-    task["target"]["pane"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn outside_tmux_the_terminal_is_attached() {
     let world = World::new();
@@ -72,7 +67,7 @@ fn the_pane_of_the_task_is_selected() {
         let outside = world.terminal(150, 40);
         outside.command(&format!("git flux attach {id}"));
         wait_until("the pane to be shown", || {
-            looked_at(&world) == [&*session] && active(&world, &session) == pane_of(&world, id)
+            looked_at(&world) == [&*session] && active(&world, &session) == world.pane(id)
         });
         outside.keys(["C-b", "d"]);
         assert_eq!(outside.exit_code(), 0);
@@ -111,7 +106,7 @@ fn inside_tmux_a_pane_of_another_window_is_gone_to() {
     assert_eq!(active(&world, &session), inside.pane());
     go(&inside, "fix");
     wait_until("the pane to be shown", || {
-        active(&world, &session) == pane_of(&world, "fix")
+        active(&world, &session) == world.pane("fix")
     });
     assert_eq!(looked_at(&world), [&*session]);
 }
@@ -128,7 +123,7 @@ fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
         looked_at(&world) == ["mine"]
     });
     // Into a window of the user's own.
-    let pane = pane_of(&world, &id);
+    let pane = world.pane(&id);
     // Its session ends with that, and the client of it.
     world.tmux(["join-pane", "-d", "-s", &pane, "-t", inside.pane()]);
     let _client = inside.client(200, 50);

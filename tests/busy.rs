@@ -9,12 +9,6 @@ use crate::world::*;
 
 const STOP: &str = "is still running. Stop it?";
 
-/// The pane a task runs in.
-fn pane_of(world: &World, id: &str) -> String {
-    let status = world.flux(["status", "--json", id]).run().json();
-    status["target"]["pane"].as_str().unwrap().to_owned()
-}
-
 /// Waits until this program has the terminal of a pane.
 fn wait_in_front(world: &World, pane: &str, program: &str) {
     wait_until(&format!("{program} in the pane"), || {
@@ -33,7 +27,7 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
 /// it has done this.
 fn busy_task(world: &World, last: &str) -> String {
     let id = done_task(world);
-    let pane = pane_of(world, &id);
+    let pane = world.pane(&id);
     wait_in_front(world, &pane, "sh");
     let up = world.tools().join("up");
     // A terminal that goes may be read to its end before the hang-up comes, and a shell

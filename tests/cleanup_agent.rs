@@ -207,7 +207,7 @@ fn the_user_cleans_up_from_the_tasks_own_pane() {
     let world = World::new();
     keep_path_in_login_shells(&world);
     let id = done_task(&world);
-    let pane = pane_of(&world, &id);
+    let pane = world.pane(&id);
     type_into(&world, &pane, "git flux cleanup");
     wait_until("the question", || {
         capture(&world, &pane).contains("and remove")
@@ -228,7 +228,7 @@ fn a_refusal_in_the_tasks_own_pane_leaves_the_pane() {
     keep_path_in_login_shells(&world);
     let id = done_task(&world);
     world.write(world.worktree(&id).join("loose.txt"), "loose\n");
-    let pane = pane_of(&world, &id);
+    let pane = world.pane(&id);
     let before = world.snapshot();
     type_into(
         &world,
@@ -247,12 +247,6 @@ fn a_refusal_in_the_tasks_own_pane_leaves_the_pane() {
 fn keep_path_in_login_shells(world: &World) {
     let line = format!("PATH='{}'\n", world.path().display());
     world.write(world.tools().join("home/.profile"), line);
-}
-
-/// The pane a task runs in.
-fn pane_of(world: &World, id: &str) -> String {
-    let status = world.flux(["status", "--json", id]).run().json();
-    status["target"]["pane"].as_str().unwrap().to_owned()
 }
 
 fn type_into(world: &World, pane: &str, line: &str) {

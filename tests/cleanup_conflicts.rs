@@ -140,3 +140,73 @@ fn without_a_conflict_update_is_no_more_than_a_cleanup() {
         .stdout_is("");
     assert_removed(&world, &id);
 }
+
+const TELL: &str = "Tell it?";
+const MESSAGE: &str = "git flux: the target branch was merged";
+
+/// A task that conflicts with main, whose agent runs and behaves like this.
+fn conflicting_agent(world: &World, behaviour: &str) -> String {
+    world.behaviour(behaviour);
+    let id = world.start("Fix login");
+    world.commit_in(world.worktree(&id), "agent.txt", "the task's\n");
+    world.commit_in(world.repo(), "agent.txt", "main's\n");
+    id
+}
+
+#[test]
+fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
+    for (answer, told) in [("y", true), ("n", false)] {
+        let world = World::new();
+        let id = conflicting_agent(&world, "wait");
+        let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &[answer])]);
+        assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+        let said = terminal
+            .screen()
+            .contains(&format!("told the agent of '{id}'"));
+        assert_eq!(said, told, "{}", terminal.screen());
+        let agent = world.agent(&id);
+        if told {
+            // Once, and as a line: it was submitted.
+            let read = agent.wait_stdin("commit the merge.\n");
+            let read = String::from_utf8(read).unwrap();
+            assert_eq!(read.matches(MESSAGE).count(), 1);
+        } else {
+            assert_eq!(agent.stdin(), b"");
+        }
+        assert!(agent.is_alive());
+    }
+}
+
+#[test]
+fn an_agent_that_shows_something_else_gets_no_answer() {
+    let world = World::new();
+    let id = conflicting_agent(&world, "raw");
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &["y"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+    assert!(terminal.screen().contains("was not submitted"));
+    let read = world.agent(&id).wait_stdin("commit the merge.");
+    assert!(!read.contains(&b'\r') && !read.contains(&b'\n'), "{read:?}");
+}
+
+#[test]
+fn a_shell_is_told_nothing() {
+    let world = World::new();
+    let id = world.flux(["run", "-q", "--agent=shell", "Fix login"]).ok();
+    world.commit_in(world.worktree(&id), "agent.txt", "the task's\n");
+    world.commit_in(world.repo(), "agent.txt", "main's\n");
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+    // Nor is the one that a stopped agent has left the pane to.
+    let world = World::new();
+    let id = conflicting_agent(&world, "wait");
+    world.agent(&id).wait_started();
+    world.tmux(["send-keys", "-t", &world.pane(&id), "C-z"]);
+    wait_until("the agent to be stopped", || {
+        world
+            .agent(&id)
+            .process()
+            .is_some_and(|agent| agent.state == 'T')
+    });
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+}

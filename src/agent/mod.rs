@@ -107,6 +107,13 @@ pub(crate) fn farewell(name: &str) -> Signal {
     known.map_or(Signal::SIGHUP, |known| known.end)
 }
 
+/// Whether the agent of this name takes what is typed for a message: a shell would
+/// take it for a command.
+pub(crate) fn converses(name: &str) -> bool {
+    let known = KNOWN.iter().find(|known| known.name == name);
+    known.is_none_or(|known| known.prompt != Prompt::Shown)
+}
+
 /// The names of all known agents.
 pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
     KNOWN.iter().map(|known| known.name)

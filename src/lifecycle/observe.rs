@@ -1,12 +1,14 @@
 //! What is, of every task at once. Takes no lock that anybody notices and changes nothing.
 
 use std::collections::HashMap;
+use std::iter;
 use std::path::PathBuf;
 use std::thread;
 
 use anyhow::Result;
 
 use super::Flux;
+use crate::agent::{self, process};
 use crate::git::changes::count;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::Store;
@@ -42,6 +44,27 @@ impl Panes {
         };
         task.target.as_ref().and_then(pane_of).is_some()
     }
+}
+
+/// The pane on which the agent of a task reads what is typed, if it does: it runs, and
+/// nothing else is in front of it, like the shell that ^Z brings.
+///
+/// # Errors
+/// When that cannot be told.
+pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Target>> {
+    let Some(target) = task
+        .target
+        .as_ref()
+        .filter(|_| agent::converses(&task.agent))
+    else {
+        return Ok(None);
+    };
+    let running = flux.run_dir(&task.id).running()?;
+    let listens = running.is_some_and(|running| {
+        running.agent.is_some() && process::in_front(target.pane_pid) == running.agent
+    });
+    let there = listens && Panes::of(iter::once(task))?.has(task);
+    Ok(there.then_some(target))
 }
 
 /// The status of each task that can be read, in the store's order; the changes

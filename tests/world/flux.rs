@@ -40,6 +40,13 @@ impl World {
         assert!(!id.is_empty(), "run -q printed no id\n{output}");
         id
     }
+
+    /// The pane a task runs in.
+    #[track_caller]
+    pub(crate) fn pane(&self, id: &str) -> String {
+        let status = self.flux(["status", "--json", id]).run().json();
+        status["target"]["pane"].as_str().unwrap().to_owned()
+    }
 }
 
 /// A call of git flux that is being prepared.

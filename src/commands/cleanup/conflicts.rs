@@ -8,8 +8,9 @@ use super::Cleanup;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
 use crate::lifecycle::plan::Plan;
-use crate::lifecycle::{Flux, Into};
+use crate::lifecycle::{Flux, Into, observe};
 use crate::sanitize;
+use crate::tmux::message;
 use crate::ui::{quoted, shown};
 
 impl Cleanup {
@@ -92,6 +93,9 @@ fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> R
         "merging '{theirs}' in '{}': it stopped at the conflicts",
         shown(place)
     ));
+    if place == plan.task.worktree {
+        offer(flux, plan)?;
+    }
     let pasted = quoted(place);
     let mut failure = Failure::new(format!(
         "'{id}' is not removed: resolve the conflicts first"
@@ -107,4 +111,33 @@ fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> R
         .hint(format!("or: git -C {pasted} merge --abort"))
         .code(CONFLICTS)
         .into())
+}
+
+/// What an agent is told of the conflicts. No name of anybody's is in it.
+const MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
+                       conflicts. Please resolve them and commit the merge.";
+
+/// Offers to tell a running agent of the conflicts in its worktree.
+fn offer(flux: &Flux, plan: &Plan) -> Result<()> {
+    if !flux.ui.can_ask() || plan.inside {
+        return Ok(());
+    }
+    let Some(target) = observe::listener(flux, &plan.task)? else {
+        return Ok(());
+    };
+    let id = &plan.task.id;
+    if !flux.ui.confirm(
+        format_args!("The agent of '{id}' is running. Tell it?"),
+        true,
+    )? {
+        return Ok(());
+    }
+    if message::tell(target, MESSAGE)? {
+        flux.ui.status(format_args!("told the agent of '{id}'"));
+    } else {
+        flux.ui.warning(format_args!(
+            "the agent of '{id}' does not show the message, which was not submitted"
+        ));
+    }
+    Ok(())
 }
