@@ -32,6 +32,7 @@ mod documents;
 mod errors;
 mod errors_disk;
 mod expire;
+mod install;
 mod kept;
 mod launcher;
 mod launcher_end;
