@@ -16,10 +16,15 @@ pub(crate) struct Home<'a> {
 
 impl<'a> Home<'a> {
     pub(crate) fn new(world: &'a World) -> Self {
+        // With a space in it, as the whole world has.
+        Self::at(world, "new home")
+    }
+
+    /// One of this name, which is part of what `assert_unchanged` looks at.
+    pub(crate) fn at(world: &'a World, name: &str) -> Self {
         let home = Self {
             world,
-            // With a space in it, and part of what `assert_unchanged` looks at.
-            dir: world.root().join("new home"),
+            dir: world.root().join(name),
         };
         let bin = home.dir.join(".cargo/bin");
         fs::create_dir_all(&bin).unwrap();

@@ -33,6 +33,7 @@ mod errors;
 mod errors_disk;
 mod expire;
 mod install;
+mod install_checks;
 mod kept;
 mod launcher;
 mod launcher_end;
