@@ -40,6 +40,7 @@ mod launcher_end;
 mod layers;
 mod list;
 mod list_broken;
+mod manual;
 mod meanwhile;
 mod merge_hooks;
 mod merge_kinds;
