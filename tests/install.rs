@@ -56,7 +56,7 @@ impl<'a> Home<'a> {
     }
 
     /// What lies below it, as paths relative to it, without cargo's own.
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect(&self.dir, &self.dir, &mut found);
         found.retain(|name| name != ".cargo/bin/git-flux");

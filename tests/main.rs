@@ -32,6 +32,7 @@ mod documents;
 mod errors;
 mod errors_disk;
 mod expire;
+mod fresh_machine;
 mod install;
 mod install_checks;
 mod kept;
