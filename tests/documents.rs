@@ -27,7 +27,7 @@ pub(crate) fn block(document: &str, heading: &str) -> String {
 }
 
 /// The options of one command as `-x`, `--long`, each alone.
-type Options = BTreeSet<String>;
+pub(crate) type Options = BTreeSet<String>;
 
 /// The options that begin the lines of what `--help` prints.
 fn options_of_help(help: &str) -> Options {
@@ -54,10 +54,10 @@ fn commands_of_help(help: &str) -> Vec<String> {
 }
 
 /// The manual: its sections, each a list of lines in plain text with the macro in front.
-struct Manual(BTreeMap<String, Vec<String>>);
+pub(crate) struct Manual(BTreeMap<String, Vec<String>>);
 
 impl Manual {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut sections: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut section = String::new();
         for line in document("man/git-flux.1").lines() {
@@ -73,13 +73,13 @@ impl Manual {
     }
 
     #[track_caller]
-    fn section(&self, name: &str) -> &[String] {
+    pub(crate) fn section(&self, name: &str) -> &[String] {
         let section = self.0.get(name);
         section.unwrap_or_else(|| panic!("the manual has no section {name}"))
     }
 
     /// The names under which the commands are explained, each with its options: one set for all names of an option.
-    fn commands(&self) -> BTreeMap<String, Vec<Options>> {
+    pub(crate) fn commands(&self) -> BTreeMap<String, Vec<Options>> {
         let mut commands: BTreeMap<String, Vec<Options>> = BTreeMap::new();
         let mut current = None;
         for pair in self.section("COMMANDS").windows(2) {
@@ -95,7 +95,7 @@ impl Manual {
     }
 
     /// What the entries of a section explain.
-    fn entries(&self, section: &str) -> Vec<&str> {
+    pub(crate) fn entries(&self, section: &str) -> Vec<&str> {
         let lines = self.section(section).windows(2);
         let tags = lines.filter(|pair| pair[0] == ".TP").map(|pair| &pair[1]);
         tags.map(|tag| tag.strip_prefix(".B ").unwrap_or(tag))
@@ -104,7 +104,7 @@ impl Manual {
 }
 
 /// A line of roff without fonts and escapes.
-fn plain(line: &str) -> String {
+pub(crate) fn plain(line: &str) -> String {
     let mut text = line.replace("\\-", "-").replace("\\(aq", "'");
     for font in ["\\fB", "\\fI", "\\fR"] {
         text = text.replace(font, "");

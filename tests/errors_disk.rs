@@ -9,11 +9,11 @@ use std::process::Command;
 use crate::world::*;
 
 /// A memory file system of this many kilobytes.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
     /// `None` where this user may not mount.
-    fn mount(dir: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(dir: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         let mount = Command::new("mount")
             .args(["-t", "tmpfs", "-o", size, "none"])

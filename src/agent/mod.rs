@@ -127,7 +127,7 @@ pub(crate) fn shell() -> OsString {
 }
 
 /// The file that running `program` would execute.
-fn which(program: &Path) -> Option<PathBuf> {
+pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     let executable = |path: &Path| {
         path.metadata()
             .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)

@@ -4,6 +4,7 @@ mod attach;
 mod candidates;
 mod cleanup;
 mod diff;
+mod install;
 mod list;
 mod object;
 mod restore;
@@ -11,6 +12,7 @@ mod run;
 mod status;
 mod table;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -45,6 +47,7 @@ enum Command {
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
+    Install(install::Install),
     /// Start the agent of a task in its pane
     #[command(name = "__run", hide = true)]
     Launcher {
@@ -59,6 +62,13 @@ enum Command {
     Shell {
         /// The worktree
         worktree: PathBuf,
+    },
+    /// Be another program, without this terminal
+    #[command(name = "__alone", hide = true)]
+    Alone {
+        /// The program and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
     },
 }
 
@@ -77,9 +87,11 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
+            Some(Command::Install(args)) => args.run(),
             Some(Command::Expire) => Flux::open(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
+            Some(Command::Alone { words }) => install::alone(&words),
         }
     }
 }

@@ -1,0 +1,159 @@
+//! Whether what was installed is found, and if not, the line that mends it.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use nix::unistd::Uid;
+
+use super::place::{Place, Reader};
+use super::shells::{self, ask};
+use crate::agent::{shell, which};
+use crate::git::Git;
+use crate::ui::{Ui, quoted, shown, word};
+
+/// Something that is not as it should be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) problem: String,
+    /// Commands to paste.
+    pub(super) mend: Vec<String>,
+}
+
+/// Looks for everything that keeps the installed files from being used, and says it.
+///
+/// # Errors
+/// On interruption.
+pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
+    let path = |reader| {
+        let mut places = installed.iter().filter(|place| place.reader == reader);
+        places.next().map(|place| place.path.as_path())
+    };
+    let mut findings: Vec<Finding> = program().into_iter().collect();
+    if let Some(page) = path(Reader::Man) {
+        findings.extend(manual(page)?);
+    }
+    if let Some(file) = path(Reader::Bash).filter(|_| shells::is_used("bash")) {
+        findings.extend(shells::bash(file)?);
+    }
+    if let Some(dir) = path(Reader::Zsh).and_then(Path::parent)
+        && shells::is_used("zsh")
+    {
+        findings.extend(shells::zsh(dir)?);
+    }
+    if findings.is_empty() {
+        ui.status(
+            "'git help flux' shows the manual, and shells started from now on complete 'git flux'",
+        );
+    }
+    for finding in findings {
+        ui.warning(finding.problem);
+        for line in finding.mend {
+            ui.hint(line);
+        }
+    }
+    Ok(())
+}
+
+/// Whether this program is the git-flux that git finds.
+fn program() -> Option<Finding> {
+    // Where this cannot be told, nothing can be said against it.
+    let own = env::current_exe().and_then(|own| own.canonicalize()).ok()?;
+    let Some(first) = which(Path::new("git-flux")) else {
+        return Some(Finding {
+            problem: "'git-flux' is not on PATH, so that git does not know 'git flux'".into(),
+            mend: vec![variable("PATH", own.parent()?)],
+        });
+    };
+    (first.canonicalize().ok()? != own).then(|| Finding {
+        problem: format!(
+            "'git flux' is another program: '{}' comes first on PATH",
+            shown(&first)
+        ),
+        mend: own
+            .parent()
+            .map(|dir| variable("PATH", dir))
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Whether `git help flux` shows this page.
+fn manual(page: &Path) -> Result<Option<Finding>> {
+    if which(Path::new("man")).is_none() {
+        let mut mend: Vec<String> = package("man-db").into_iter().collect();
+        mend.push("git flux help".into());
+        return Ok(Some(Finding {
+            problem: "'man' is not installed: 'git help flux' cannot show the manual".into(),
+            mend,
+        }));
+    }
+    let args = ["-w", "git-flux"].map(OsStr::new);
+    let answer = ask("man", &args, &[("MANPATH", manpath_of_git())])?;
+    let found = answer.as_deref().and_then(|answer| answer.lines().last());
+    let found = found.map(PathBuf::from).filter(|found| found.is_file());
+    let problem = match found.map(|found| (found.canonicalize().ok(), found)) {
+        Some((real, _)) if real.is_some() && real == page.canonicalize().ok() => return Ok(None),
+        Some((_, other)) => format!("man shows '{}' instead of '{}'", shown(&other), shown(page)),
+        None => format!("man does not look where '{}' is", shown(page)),
+    };
+    // Over `man1`.
+    let dirs = page.ancestors().nth(2);
+    Ok(Some(Finding {
+        problem,
+        mend: dirs
+            .map(|dir| variable("MANPATH", dir))
+            .into_iter()
+            .collect(),
+    }))
+}
+
+/// What git sets MANPATH to when it starts man: its own pages, then the old value. An empty end means the usual places.
+fn manpath_of_git() -> OsString {
+    let own = Git::reading(Path::new("/"), ["--man-path"]).output();
+    let mut manpath = match own.map(String::from_utf8) {
+        Ok(Ok(own)) => OsString::from(own.trim_end()),
+        // Without a git, man's own places are what can be looked at.
+        _ => OsString::new(),
+    };
+    manpath.push(":");
+    manpath.push(env::var_os("MANPATH").unwrap_or_default());
+    manpath
+}
+
+/// The command that puts a directory first in PATH or MANPATH, in shells started from then on.
+fn variable(name: &str, dir: &Path) -> String {
+    let dir = quoted(dir);
+    let shell = shell();
+    let shell = Path::new(&shell).file_name().and_then(OsStr::to_str);
+    let file = match shell {
+        Some("fish") if name == "PATH" => return format!("fish_add_path {dir}"),
+        Some("fish") => return format!("set -Ux {name} {dir} ${name} ''"),
+        Some("bash") => "~/.bashrc",
+        Some("zsh") => "~/.zshrc",
+        _ => "~/.profile",
+    };
+    let line = word(&format!("export {name}={dir}:\"${name}\""));
+    format!("echo {line} >>{file}")
+}
+
+/// The command that installs a package, if it is known here.
+pub(super) fn package(name: &str) -> Option<String> {
+    let (_, install) = [
+        ("apt-get", "apt-get install"),
+        ("dnf", "dnf install"),
+        ("pacman", "pacman -S"),
+        ("zypper", "zypper install"),
+        ("apk", "apk add"),
+        ("brew", "brew install"),
+    ]
+    .into_iter()
+    .find(|(manager, _)| which(Path::new(manager)).is_some())?;
+    let sudo = match install {
+        "brew install" => "",
+        _ if Uid::effective().is_root() => "",
+        _ => "sudo ",
+    };
+    Some(format!("{sudo}{install} {name}"))
+}

@@ -1,0 +1,199 @@
+//! What the user's shells say when they are asked, with all that their own files do.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, setsid};
+
+use super::check::{Finding, package};
+use crate::agent::{shell, which};
+use crate::interrupt;
+use crate::ui::{quoted, shown, word};
+
+/// How long a shell may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What an answer begins with; the files of a shell may print as well.
+const ANSWER: &str = "git-flux: ";
+
+/// Where bash-completion may lie, waiting to be read.
+const BASH_COMPLETION: [&str; 4] = [
+    "/usr/share/bash-completion/bash_completion",
+    "/usr/local/share/bash-completion/bash_completion",
+    "/opt/homebrew/etc/profile.d/bash_completion.sh",
+    "/usr/local/etc/profile.d/bash_completion.sh",
+];
+
+const ASK_BASH: &str = r#"
+unset HISTFILE
+for loader in _comp_load __load_completion _completion_loader ''; do
+    declare -F "$loader" >/dev/null && break
+done
+if declare -F _git_flux >/dev/null; then answer=works
+elif [ -z "$loader" ]; then answer=none
+else
+    "$loader" git-flux >/dev/null 2>&1
+    if declare -F _git_flux >/dev/null; then answer=works; else answer=elsewhere; fi
+fi
+printf '\ngit-flux: %s\n' "$answer"
+"#;
+
+const ASK_ZSH: &str = r#"
+unset HISTFILE
+print
+print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]}"
+"#;
+
+/// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
+pub(super) fn is_used(name: &str) -> bool {
+    let login = shell();
+    let home = env::var_os("HOME").unwrap_or_default();
+    which(Path::new(name)).is_some()
+        && (Path::new(&login).file_name() == Some(OsStr::new(name))
+            || Path::new(&home).join(format!(".{name}rc")).exists())
+}
+
+/// Whether bash finds its completion at `file`.
+pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
+    let args = ["-ic", ASK_BASH].map(OsStr::new);
+    let answer = answer_of("bash", &args)?;
+    let source = |file: &Path| {
+        let line = word(&format!(". {}", quoted(file)));
+        format!("echo {line} >>~/.bashrc")
+    };
+    Ok(Some(match answer.as_deref() {
+        Some("works") => return Ok(None),
+        Some("none") => {
+            let there = BASH_COMPLETION.into_iter().map(Path::new);
+            let there = there.into_iter().find(|file| file.is_file());
+            let mend = match (there, package("bash-completion")) {
+                (Some(there), _) => vec![source(there)],
+                (None, Some(install)) => vec![install],
+                // git's own completion finds what was read before.
+                (None, None) => vec![source(file)],
+            };
+            let problem = match there {
+                Some(_) => "bash does not read bash-completion".into(),
+                None => "bash-completion is not installed".into(),
+            };
+            Finding { problem, mend }
+        }
+        Some(_) => Finding {
+            problem: format!("bash does not look where '{}' is", shown(file)),
+            mend: vec![source(file)],
+        },
+        None => silent("bash", vec![source(file)]),
+    }))
+}
+
+/// Whether zsh finds its completion in `dir`.
+pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
+    let args = [OsStr::new("-ic"), OsStr::new(ASK_ZSH), OsStr::new("zsh")];
+    let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat())?;
+    // Read before any other file, and so before whatever it is that starts completion.
+    let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
+    let look = format!("echo {line} >>~/.zshenv");
+    let start = "echo 'autoload -Uz compinit && compinit' >>~/.zshrc".to_owned();
+    let there = format!("zsh does not look in '{}'", shown(dir));
+    let answer: Option<Vec<&str>> = answer.as_deref().map(|a| a.split(' ').collect());
+    Ok(Some(match answer.as_deref() {
+        Some(["1", ..]) => return Ok(None),
+        Some([_, "1", "0"]) => Finding {
+            problem: there,
+            mend: vec![look],
+        },
+        Some([_, "0", "0"]) => Finding {
+            problem: format!("{there}, and its completion is not started"),
+            mend: vec![look, start],
+        },
+        Some([_, "0", _]) => Finding {
+            problem: "zsh's completion is not started".into(),
+            mend: vec![start],
+        },
+        Some(_) => Finding {
+            problem: "zsh completes from an old list of commands".into(),
+            mend: vec!["rm -f ~/.zcompdump*".into()],
+        },
+        None => silent("zsh", vec![look]),
+    }))
+}
+
+fn silent(name: &str, mend: Vec<String>) -> Finding {
+    Finding {
+        problem: format!("{name} did not say whether it completes 'git flux'; if it does not:"),
+        mend,
+    }
+}
+
+/// What a shell answers: the rest of the line that begins as agreed.
+fn answer_of(program: &str, args: &[&OsStr]) -> Result<Option<String>> {
+    let said = ask(program, args, &[("TERM", "dumb".into())])?;
+    let lines = said.iter().flat_map(|said| said.lines());
+    let mut answers = lines.filter_map(|line| line.strip_prefix(ANSWER));
+    Ok(answers.next_back().map(str::to_owned))
+}
+
+/// What a program prints when it is run beside this terminal; none where it fails to answer.
+///
+/// # Errors
+/// On interruption.
+pub(super) fn ask(
+    program: &str,
+    args: &[&OsStr],
+    vars: &[(&str, OsString)],
+) -> Result<Option<String>> {
+    // A program that cannot be asked says nothing: there is nothing to be done about it here.
+    let asked = || -> std::io::Result<(File, Child)> {
+        let out = tempfile::tempfile()?;
+        let child = Command::new(env::current_exe()?)
+            .args([OsStr::new("__alone"), OsStr::new(program)])
+            .args(args)
+            .envs(vars.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok((out, child))
+    };
+    let Ok((mut out, mut child)) = asked() else {
+        return Ok(None);
+    };
+    let begun = Instant::now();
+    while child.try_wait()?.is_none() {
+        if begun.elapsed() > PATIENCE || interrupt::requested() {
+            // It leads its own group, or is on its way there.
+            let group = Pid::from_raw(child.id().cast_signed());
+            killpg(group, Signal::SIGKILL).ok();
+            child.kill()?;
+            child.wait()?;
+            interrupt::check()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let mut said = Vec::new();
+    out.rewind()?;
+    out.read_to_end(&mut said)?;
+    Ok(Some(String::from_utf8_lossy(&said).into_owned()))
+}
+
+/// `git-flux __alone <program> <args>`: becomes the program, without this terminal. An interactive shell would take the
+/// terminal for itself, and leave it to nobody when it ends.
+///
+/// # Errors
+/// When the program cannot be started.
+pub(crate) fn alone(words: &[OsString]) -> Result<()> {
+    let (program, args) = words.split_first().context("which program?")?;
+    setsid().context("could not leave the terminal")?;
+    Err(Command::new(program).args(args).exec())
+        .with_context(|| format!("could not start '{}'", program.to_string_lossy()))
+}

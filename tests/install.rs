@@ -1,0 +1,563 @@
+//! `git flux install`: what it writes and where, and whose files it leaves alone.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::errors_disk::Small;
+use crate::world::*;
+
+/// A home directory in which there is nothing but what cargo has installed.
+pub(crate) struct Home<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) dir: PathBuf,
+}
+
+impl<'a> Home<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        // With a space in it, as the whole world has.
+        Self::at(world, "new home")
+    }
+
+    /// One of this name, which is part of what `assert_unchanged` looks at.
+    pub(crate) fn at(world: &'a World, name: &str) -> Self {
+        let home = Self {
+            world,
+            dir: world.root().join(name),
+        };
+        let bin = home.dir.join(".cargo/bin");
+        fs::create_dir_all(&bin).unwrap();
+        symlink(env!("CARGO_BIN_EXE_git-flux"), bin.join("git-flux")).unwrap();
+        home
+    }
+
+    /// The PATH of its user: cargo's programs and the machine's.
+    pub(crate) fn path(&self) -> OsString {
+        self.path_and(self.world.path_without(["git-flux", "claude"]))
+    }
+
+    /// Cargo's programs and these.
+    pub(crate) fn path_and(&self, others: OsString) -> OsString {
+        let mut path = self.dir.join(".cargo/bin").into_os_string();
+        path.push(":");
+        path.push(others);
+        path
+    }
+
+    /// `git flux install <args>`, outside of any repository. The login shell is one of no interest.
+    pub(crate) fn install<const N: usize>(&self, args: [&str; N]) -> Flux<'a> {
+        self.world
+            .flux([&["install"][..], &args].concat())
+            .in_dir(self.world.root())
+            .env("HOME", &self.dir)
+            .env("PATH", self.path())
+            .env_remove("GIT_CONFIG_GLOBAL")
+    }
+
+    /// What lies below it, as paths relative to it, without cargo's own.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        collect(&self.dir, &self.dir, &mut found);
+        found.retain(|name| name != ".cargo/bin/git-flux");
+        found.sort();
+        found
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// Files, and directories with nothing in them (with a `/` at the end).
+fn collect(root: &Path, dir: &Path, found: &mut Vec<String>) {
+    let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
+    let mut empty = true;
+    for entry in fs::read_dir(dir).unwrap() {
+        empty = false;
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            collect(root, &path, found);
+        } else {
+            found.push(name(&path));
+        }
+    }
+    if empty {
+        found.push(name(dir) + "/");
+    }
+}
+
+const MANUAL: &str = ".cargo/share/man/man1/git-flux.1";
+const BASH: &str = ".local/share/bash-completion/completions/git-flux";
+const ZSH: &str = ".local/share/zsh/site-functions/_git-flux";
+const ZSH_BELOW_GIT: &str = ".local/share/zsh/site-functions/_git_flux";
+const FISH: &str = ".config/fish/completions/git-flux.fish";
+const FISH_BELOW_GIT: &str = ".config/fish/conf.d/git-flux.fish";
+
+const ALL: [&str; 6] = [MANUAL, BASH, ZSH, ZSH_BELOW_GIT, FISH, FISH_BELOW_GIT];
+
+fn source(name: &str) -> String {
+    crate::documents::document(name)
+}
+
+/// Each line of what install says: what it did, and with which file of the home directory.
+fn done(home: &Home, output: &Output) -> Vec<(String, String)> {
+    let lines = output.stdout.lines().map(|line| {
+        let (done, path) = line.split_once(" '").unwrap();
+        let path = Path::new(path.strip_suffix('\'').unwrap());
+        let path = path.strip_prefix(&home.dir).unwrap_or(path);
+        (done.to_owned(), path.to_str().unwrap().to_owned())
+    });
+    lines.collect()
+}
+
+#[track_caller]
+fn all_done(home: &Home, output: &Output, what: &str) {
+    output.success();
+    let expected = ALL.map(|name| (what.to_owned(), name.to_owned()));
+    assert_eq!(done(home, output), expected, "{output}");
+}
+
+/// Fails with nothing changed, and gives the hints.
+#[track_caller]
+fn refused(home: &Home, flux: Flux, error: &[&str]) -> Vec<String> {
+    let before = home.world.snapshot();
+    let output = flux.run();
+    output.code(1).stdout_is("").stderr_has("error: ");
+    for part in error {
+        output.stderr_has(part);
+    }
+    home.world.assert_unchanged(&before);
+    let hints = output.stderr.lines();
+    let hints = hints.filter_map(|line| line.strip_prefix("hint: "));
+    hints.map(str::to_owned).collect()
+}
+
+#[test]
+fn everything_is_put_where_it_is_found_and_taken_away_again() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let before = world.snapshot();
+    let output = home.install(["--dry-run"]).run();
+    all_done(&home, &output, "would install");
+    let output = home.install(["--uninstall"]).run();
+    output
+        .success()
+        .stdout_is("")
+        .stderr_is("nothing is installed\n");
+    world.assert_unchanged(&before);
+
+    let output = home.install([]).run();
+    all_done(&home, &output, "installed");
+    let mut expected: Vec<String> = ALL.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(home.files(), expected);
+    for (name, text) in [
+        (MANUAL, "man/git-flux.1"),
+        (BASH, "completions/git-flux"),
+        (ZSH, "completions/zsh/_git-flux"),
+        (ZSH_BELOW_GIT, "completions/zsh/_git_flux"),
+        (FISH, "completions/fish/completions/git-flux.fish"),
+        (FISH_BELOW_GIT, "completions/fish/conf.d/git-flux.fish"),
+    ] {
+        let path = home.dir.join(name);
+        let installed = fs::read_to_string(&path).unwrap();
+        let (text, comment) = (source(text), installed.lines().last().unwrap());
+        assert_eq!(installed, format!("{text}{comment}\n"));
+        assert!(comment.contains(" installed by git flux "), "{comment}");
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o755, 0o644, "{name}");
+        // zsh takes nothing from a directory that a group can write.
+        let dir = path.parent().unwrap().metadata().unwrap();
+        assert_eq!(dir.permissions().mode() & 0o22, 0, "{name}");
+    }
+
+    let installed = world.snapshot();
+    all_done(&home, &home.install([]).run(), "unchanged");
+    all_done(&home, &home.install(["-n"]).run(), "unchanged");
+    let output = home.install(["--uninstall", "--dry-run"]).run();
+    output.success();
+    assert!(done(&home, &output).contains(&("would remove".into(), BASH.into())));
+    world.assert_unchanged(&installed);
+
+    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_manual_goes_where_man_looks() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let place = |flux: Flux| {
+        let output = flux.run();
+        output.success();
+        done(&home, &output)[0].1.clone()
+    };
+    const USUAL: &str = ".local/share/man/man1/git-flux.1";
+    let dry = || home.install(["-n"]);
+    assert_eq!(place(dry()), MANUAL);
+    let mut path = home.path();
+    path.push(":");
+    path.push(home.dir.join(".local/bin"));
+    assert_eq!(place(dry().env("PATH", &path)), USUAL);
+    // Where man looks nowhere of ours, the usual place, with what to do about it.
+    assert_eq!(place(dry().env("MANPATH", "/usr/share/man")), USUAL);
+    let manpath = |dir: &str| format!("/usr/share/man:{}", home.dir.join(dir).display());
+    assert_eq!(
+        place(dry().env("MANPATH", manpath(".cargo/share/man"))),
+        MANUAL
+    );
+    assert_eq!(
+        place(dry().env("MANPATH", manpath(".local/share/man"))),
+        USUAL
+    );
+    // An empty part means the places that go with PATH.
+    assert_eq!(place(dry().env("MANPATH", "/usr/share/man:")), MANUAL);
+    assert_eq!(place(dry().env("MANPATH", "")), MANUAL);
+    // A program that is not the user's own says nothing about the user's places.
+    let others = world.root().join("others/bin");
+    fs::create_dir_all(&others).unwrap();
+    symlink(env!("CARGO_BIN_EXE_git-flux"), others.join("git-flux")).unwrap();
+    let mut path = others.into_os_string();
+    path.push(":");
+    path.push(home.path());
+    assert_eq!(place(dry().env("PATH", &path)), USUAL);
+    let cargo = world.root().join("others");
+    let expected = cargo.join("share/man/man1/git-flux.1");
+    let with_cargo = dry().env("PATH", &path).env("CARGO_HOME", &cargo);
+    assert_eq!(place(with_cargo), expected.to_str().unwrap());
+    // It is found again from where it went first.
+    home.install([]).run().success();
+    let output = home.install(["--uninstall"]).env("PATH", &path).run();
+    output.success().stderr_is("");
+    assert_eq!(done(&home, &output).len(), 5, "{output}");
+    let output = home.install(["--uninstall"]).run();
+    assert_eq!(done(&home, &output), [("removed".into(), MANUAL.into())]);
+}
+
+#[test]
+fn the_users_own_places_are_used() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let dir = |name: &str| home.dir.join(name).display().to_string();
+    let install = |args| {
+        home.install(args)
+            .env("XDG_DATA_HOME", dir("data"))
+            .env("XDG_CONFIG_HOME", dir("config"))
+    };
+    let names = |flux: Flux| -> Vec<String> {
+        let output = flux.run();
+        output.success();
+        done(&home, &output)
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect()
+    };
+    let zsh = [
+        "data/zsh/site-functions/_git-flux",
+        "data/zsh/site-functions/_git_flux",
+    ];
+    let fish = [
+        "config/fish/completions/git-flux.fish",
+        "config/fish/conf.d/git-flux.fish",
+    ];
+    let with = |bash| [&[MANUAL, bash][..], &zsh, &fish].concat();
+    let installed = names(install([]));
+    assert_eq!(installed, with("data/bash-completion/completions/git-flux"));
+    let user_dir = |dirs: &str| install([]).env("BASH_COMPLETION_USER_DIR", dirs);
+    let bash = with("bash/completions/git-flux");
+    assert_eq!(names(user_dir(&dir("bash"))), bash);
+    // Newer versions of bash-completion take several.
+    assert_eq!(
+        names(user_dir(&format!("{}:/elsewhere", dir("bash")))),
+        bash
+    );
+    // Relative ones mean nothing, as their specification has it.
+    let relative = home
+        .install(["-n"])
+        .env("XDG_DATA_HOME", "data")
+        .env("XDG_CONFIG_HOME", "");
+    assert_eq!(names(relative), ALL);
+}
+
+#[test]
+fn a_shell_that_is_not_there_gets_nothing_unless_a_prefix_is_given() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let path = home.path_and(world.path_without(["git-flux", "zsh", "fish"]));
+    let before = home.files();
+    let output = home.install([]).env("PATH", &path).run();
+    output.success();
+    let names: Vec<_> = done(&home, &output)
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
+    assert_eq!(names, [MANUAL, BASH]);
+    home.install(["--uninstall"])
+        .env("PATH", &path)
+        .run()
+        .success();
+    assert_eq!(home.files(), before);
+
+    // Relative to where one stands, as for any program.
+    let output = home
+        .install(["--prefix", "my usr"])
+        .env("PATH", &path)
+        .in_dir(&home.dir)
+        .run();
+    output.success();
+    let names: Vec<_> = done(&home, &output)
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
+    let expected = [
+        "man/man1/git-flux.1",
+        "bash-completion/completions/git-flux",
+        "zsh/site-functions/_git-flux",
+        "zsh/site-functions/_git_flux",
+        "fish/vendor_completions.d/git-flux.fish",
+        "fish/vendor_conf.d/git-flux.fish",
+    ];
+    assert_eq!(names, expected.map(|name| format!("my usr/share/{name}")));
+    // A prefix is a place of its own.
+    let output = home.install(["--uninstall"]).run();
+    output.success().stderr_is("nothing is installed\n");
+    let output = home
+        .install(["--prefix", "my usr", "--uninstall"])
+        .in_dir(&home.dir)
+        .run();
+    output.success();
+    assert_eq!(home.files(), before);
+}
+
+#[test]
+fn only_directories_that_were_made_for_it_and_are_empty_go_with_it() {
+    let world = World::new();
+    let home = Home::new(&world);
+    fs::create_dir_all(home.dir.join(".local/share/bash-completion")).unwrap();
+    fs::create_dir_all(home.dir.join(".config/fish/conf.d")).unwrap();
+    home.write(".local/share/zsh/functions/mine", "# mine\n");
+    let before = world.snapshot();
+    home.install([]).run().success();
+    home.install(["--uninstall"]).run().success();
+    world.assert_unchanged(&before);
+    // Something has been put into one of them since; an update does not forget who made them.
+    home.install([]).run().success();
+    let manual = home.dir.join(MANUAL);
+    fs::write(&manual, older(&fs::read_to_string(&manual).unwrap())).unwrap();
+    home.install([]).run().success().stdout_has("updated");
+    home.write(".cargo/share/man/other", "");
+    home.install(["--uninstall"]).run().success();
+    let after = before.changes(&world.snapshot());
+    assert!(!after.is_empty() && after.iter().all(|change| change.contains(".cargo/share")));
+    assert!(!manual.parent().unwrap().exists());
+}
+
+/// The file as another version of git flux would have installed it.
+fn older(installed: &str) -> String {
+    let (text, line) = installed.trim_end().rsplit_once('\n').unwrap();
+    let line = line.replace(" git flux ", " git flux 0.0.");
+    let covered = format!(
+        "{}\n{}",
+        &text[..text.len() / 2],
+        line.rsplit_once(' ').unwrap().0
+    );
+    let covered = format!("{covered} ");
+    // FNV-1a
+    let sum = covered
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{covered}{sum:016x}\n")
+}
+
+#[test]
+fn its_own_files_of_another_version_are_replaced() {
+    let world = World::new();
+    let home = Home::new(&world);
+    home.install([]).run().success();
+    let installed = world.snapshot();
+    for name in ALL {
+        let path = home.dir.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, older(&text)).unwrap();
+    }
+    let old = world.snapshot();
+    all_done(&home, &home.install(["-n"]).run(), "would update");
+    world.assert_unchanged(&old);
+    all_done(&home, &home.install([]).run(), "updated");
+    world.assert_unchanged(&installed);
+    // A copy by hand, as it was before there was a command for it.
+    fs::write(home.dir.join(ZSH), source("completions/zsh/_git-flux")).unwrap();
+    let output = home.install([]).run();
+    output.success();
+    assert_eq!(done(&home, &output)[2].0, "updated");
+    for name in ALL {
+        let path = home.dir.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, older(&text)).unwrap();
+    }
+    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+}
+
+#[test]
+fn nothing_is_replaced_or_removed_that_is_not_its_own() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let foreign = |name: &str, what: &str, make: &dyn Fn(&Path)| {
+        let path = home.dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        make(&path);
+        let says = format!("'{}' {what}", path.display());
+        for args in [&[][..], &["--dry-run"]] {
+            let install = match args {
+                [] => home.install([]),
+                _ => home.install(["--dry-run"]),
+            };
+            let error = ["could not install; nothing was changed", &says];
+            let hints = refused(&home, install, &error);
+            let old = format!("{name}.old'");
+            assert!(
+                matches!(hints.as_slice(), [one] if one.ends_with(&old)),
+                "{hints:?}"
+            );
+        }
+        let before = world.snapshot();
+        let output = home.install(["--uninstall"]).run();
+        output
+            .success()
+            .stdout_is("")
+            .stderr_has(&format!("warning: {says}; it is left"));
+        world.assert_unchanged(&before);
+        // What the hint says makes room.
+        let hints = refused(&home, home.install([]), &[]);
+        let mended = world
+            .command("sh")
+            .args(["-c", &hints[0]])
+            .status()
+            .unwrap();
+        assert!(mended.success(), "{hints:?}");
+        all_done(&home, &home.install([]).run(), "installed");
+        all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+        let kept = format!("{}.old", path.display());
+        assert!(Path::new(&kept).symlink_metadata().is_ok());
+        fs::rename(&kept, world.tools().join("kept")).unwrap();
+        if let Err(error) = fs::remove_file(world.tools().join("kept")) {
+            fs::remove_dir_all(world.tools().join("kept")).unwrap_or_else(|_| panic!("{error}"));
+        }
+    };
+    let write = |text: &'static str| move |path: &Path| fs::write(path, text).unwrap();
+    let not_own = "is not git flux's own";
+    foreign(MANUAL, not_own, &write(".TH MINE 1\n"));
+    foreign(BASH, not_own, &write(""));
+    foreign(FISH_BELOW_GIT, "is not a file", &|path| {
+        fs::create_dir(path).unwrap();
+    });
+    let target = home.write("dotfiles/_git-flux", &source("completions/zsh/_git-flux"));
+    let link = "is a symbolic link";
+    foreign(ZSH, link, &|path| symlink(&target, path).unwrap());
+    foreign(FISH, link, &|path| symlink("nowhere", path).unwrap());
+    // Ours once, but somebody has worked on it.
+    home.install([]).run().success();
+    let text = fs::read_to_string(home.dir.join(BASH)).unwrap();
+    home.install(["--uninstall"]).run().success();
+    let changed = text.replacen("# bash completion", "# my bash completion", 1);
+    assert_ne!(changed, text);
+    let what = "was changed since it was installed";
+    foreign(BASH, what, &|path| fs::write(path, &changed).unwrap());
+    // With more than one in the way, all are named.
+    home.write(BASH, "mine\n");
+    home.write(FISH, "mine\n");
+    let hints = refused(&home, home.install([]), &[BASH, FISH]);
+    assert_eq!(hints.len(), 2);
+}
+
+#[test]
+fn without_a_home_directory_a_prefix_is_needed() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let error = ["HOME is not set"];
+    for flux in [
+        home.install([]).env_remove("HOME"),
+        home.install([]).env("HOME", ""),
+        home.install(["--uninstall"]).env("HOME", "relative"),
+    ] {
+        let hints = refused(&home, flux, &error);
+        assert_eq!(hints, ["git flux install --prefix <dir>"]);
+    }
+    let prefix = home.dir.join("usr");
+    let install = home.install(["--prefix", prefix.to_str().unwrap()]);
+    install.env_remove("HOME").run().success();
+    assert!(prefix.join("share/man/man1/git-flux.1").exists());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_or_written_changes_nothing() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let error = |name: &str| format!("could not write '{}", home.dir.join(name).display());
+    let nothing = "could not install; nothing was changed";
+    // The last to be written: all before it has been staged.
+    home.write(".config/fish/conf.d", "");
+    refused(&home, home.install([]), &[nothing, &error(FISH_BELOW_GIT)]);
+    fs::remove_file(home.dir.join(".config/fish/conf.d")).unwrap();
+    let link = home.dir.join(".config/fish/conf.d");
+    symlink("/nowhere/at/all", &link).unwrap();
+    refused(&home, home.install([]), &[nothing, &error(FISH_BELOW_GIT)]);
+    fs::remove_file(link).unwrap();
+    fs::remove_dir_all(home.dir.join(".config")).unwrap();
+    // Not writable, whoever we are.
+    let config = home.dir.join(".config");
+    let small = Small::mount(&config, "size=64k,ro");
+    if small.is_none() {
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    refused(&home, home.install([]), &[nothing, &error(FISH)]);
+    drop(small);
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o755)).unwrap();
+    all_done(&home, &home.install([]).run(), "installed");
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let world = World::new();
+    let home = Home::new(&world);
+    home.install([]).run().success();
+    let manual = home.dir.join(MANUAL);
+    // What is there already stays as it is, too.
+    fs::write(&manual, older(&fs::read_to_string(&manual).unwrap())).unwrap();
+    fs::remove_dir_all(home.dir.join(".local")).unwrap();
+    let before = world.snapshot();
+    // A file may have 4 kB; the manual has more. It fails as a disk that is full does, for every user.
+    let script = "ulimit -f 8; trap '' XFSZ; exec git-flux install";
+    let output = world
+        .command("bash")
+        .args(["-c", script])
+        .env("HOME", &home.dir)
+        .env("PATH", home.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(output.stdout.is_empty());
+    for part in [
+        "could not install; nothing was changed",
+        "git-flux.1'",
+        "File too large",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    world.assert_unchanged(&before);
+
+    let config = home.dir.join(".local");
+    if let Some(small) = Small::mount(&config, "size=8k") {
+        let error = ["nothing was changed", "No space left on device"];
+        refused(&home, home.install([]), &error);
+        drop(small);
+    }
+    home.install([]).run().success();
+}

@@ -1,0 +1,317 @@
+//! What `git flux install` finds missing on a machine, and that the lines it says mend it: each is pasted, and then
+//! shells complete and man shows the page.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::install::Home;
+use crate::world::*;
+
+const ALL_IS_WELL: &str =
+    "'git help flux' shows the manual, and shells started from now on complete 'git flux'\n";
+
+fn hints(output: &Output) -> Vec<String> {
+    let lines = output.stderr.lines();
+    let hints = lines.filter_map(|line| line.strip_prefix("hint: "));
+    hints.map(str::to_owned).collect()
+}
+
+fn warnings(output: &Output) -> usize {
+    let lines = output.stderr.lines();
+    lines.filter(|line| line.starts_with("warning: ")).count()
+}
+
+/// What the user would do with a hint, in a shell.
+#[track_caller]
+fn paste(home: &Home, shell: &str, line: &str) {
+    let output = shell_of(home, shell, &home.path(), line);
+    assert!(output.is_some(), "{line}");
+}
+
+/// What an interactive shell of the user's prints for this; none when it fails.
+fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<String> {
+    // In a session of its own: it must not fight for a terminal.
+    let mut command = home.world.command("setsid");
+    command.args(["-w", shell, "-ic", line]);
+    command.env("HOME", &home.dir).env("PATH", path);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
+}
+
+/// Pastes what install hints at until it has nothing more to say, at most so often.
+#[track_caller]
+fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
+    let login = require(shell);
+    let mut pasted = Vec::new();
+    for _ in 0..rounds {
+        let output = home.install([]).env("SHELL", &login).run();
+        output.success();
+        for line in hints(&output) {
+            paste(home, shell, &line);
+            pasted.push(line);
+        }
+    }
+    let output = home.install([]).env("SHELL", &login).run();
+    output.success().stderr_is(ALL_IS_WELL);
+    pasted
+}
+
+/// Types into a new interactive shell of the user's and presses TAB.
+#[track_caller]
+fn completes(home: &Home, shell: &str, typed: &str, completed: &str) {
+    let terminal = home.world.terminal_in(home.world.root(), 100, 30);
+    let path = home.path().into_string().unwrap();
+    let (dir, shell) = (home.dir.display(), require(shell));
+    let start = format!(
+        "exec env HOME='{dir}' PATH='{path}' SHELL={0} {0}",
+        shell.display()
+    );
+    terminal.type_line(&start);
+    // Typed with quotes, printed without.
+    terminal
+        .type_line("echo rea''dy")
+        .wait_for_screen("\nready");
+    terminal.clear().text(typed).keys(["Tab"]);
+    terminal.wait_for_screen(completed);
+}
+
+#[test]
+fn bash_completes_once_it_reads_bash_completion() {
+    // bash-completion before 2.12 does not look in a directory with a space in its name.
+    let world = World::at("w");
+    let home = Home::at(&world, "alice");
+    let pasted = mend(&home, "bash", 1);
+    assert_eq!(pasted.len(), 1, "{pasted:?}");
+    assert!(pasted[0].contains("bash_completion"), "{pasted:?}");
+    completes(&home, "bash", "git flux cle", "git flux cleanup");
+    completes(&home, "bash", "git-flux cle", "git-flux cleanup");
+}
+
+#[test]
+fn bash_completes_what_it_reads_from_elsewhere() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let completion = "/usr/share/bash-completion/bash_completion";
+    let rc = format!(". {completion}\nBASH_COMPLETION_USER_DIR=/nowhere\n");
+    fs::write(home.dir.join(".bashrc"), rc).unwrap();
+    let pasted = mend(&home, "bash", 1);
+    assert_eq!(pasted.len(), 1, "{pasted:?}");
+    assert!(pasted[0].contains("completions/git-flux"), "{pasted:?}");
+    completes(&home, "bash", "git flux cle", "git flux cleanup");
+}
+
+#[test]
+fn zsh_completes_once_it_looks_there() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let pasted = mend(&home, "zsh", 1);
+    assert!(pasted[0].contains("fpath"), "{pasted:?}");
+    completes(&home, "zsh", "git flux cle", "git flux cleanup");
+    completes(&home, "zsh", "git-flux cle", "git-flux cleanup");
+}
+
+#[test]
+fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let zshrc = home.dir.join(".zshrc");
+    fs::write(&zshrc, "autoload -Uz compinit && compinit -C\n").unwrap();
+    paste(&home, "zsh", "true");
+    assert!(home.dir.join(".zcompdump").exists());
+    // Its place alone is missing at first; then zsh trusts its old list.
+    let pasted = mend(&home, "zsh", 2);
+    assert_eq!(pasted.len(), 2, "{pasted:?}");
+    assert!(
+        pasted[0].contains("fpath") && pasted[1] == "rm -f ~/.zcompdump*",
+        "{pasted:?}"
+    );
+    assert!(
+        fs::read_to_string(zshrc)
+            .unwrap()
+            .ends_with("compinit -C\n")
+    );
+}
+
+#[test]
+fn fish_completes_at_once() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let pasted = mend(&home, "fish", 0);
+    assert!(pasted.is_empty());
+    completes(&home, "fish", "git flux cle", "git flux cleanup");
+    completes(&home, "fish", "git-flux cle", "git-flux cleanup");
+}
+
+#[test]
+fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
+    let world = World::new();
+    let home = Home::new(&world);
+    fs::write(home.dir.join(".bashrc"), "exec true\n").unwrap();
+    let zshrc = "print $$ >~/pid; sleep 1000 & sleep 1000\n";
+    fs::write(home.dir.join(".zshrc"), zshrc).unwrap();
+    let output = home.install([]).run();
+    output.success();
+    for shell in ["bash", "zsh"] {
+        output.stderr_has(&format!("warning: {shell} did not say whether"));
+    }
+    assert_eq!(
+        (warnings(&output), hints(&output).len()),
+        (2, 2),
+        "{output}"
+    );
+    let pid: i32 = world.read(home.dir.join("pid")).trim().parse().unwrap();
+    wait_until("the shell to be gone", || Process::find(pid).is_none());
+}
+
+#[test]
+fn the_terminal_is_left_as_it_was() {
+    let world = World::new();
+    let home = Home::new(&world);
+    for rc in [".bashrc", ".zshrc"] {
+        fs::write(home.dir.join(rc), "echo noise; read -r answer\n").unwrap();
+    }
+    let terminal = world.terminal(100, 30);
+    let path = home.path().into_string().unwrap();
+    let dir = home.dir.display();
+    terminal.command(&format!("HOME='{dir}' PATH='{path}' git flux install"));
+    assert_eq!(terminal.exit_code(), 0);
+    let screen = terminal.screen();
+    assert!(
+        !screen.contains("noise") && screen.contains("bash does not read"),
+        "{screen}"
+    );
+    // Who reads from it now still gets what is typed.
+    terminal.command("read -r answer; echo \"<$answer>\"");
+    terminal.type_line("typed").wait_for_screen("<typed>");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn a_program_that_git_does_not_find_is_put_on_path() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let path = world.path_without(["git-flux", "claude"]);
+    for (shell, file) in [("bash", ".bashrc"), ("zsh", ".zshrc"), ("sh", ".profile")] {
+        let login = require(shell);
+        let install = home.install([]).env("PATH", &path).env("SHELL", login);
+        let output = install.run();
+        output
+            .success()
+            .stderr_has("warning: 'git-flux' is not on PATH");
+        let line = hints(&output).remove(0);
+        let expected = format!(" >>~/{file}");
+        assert!(line.ends_with(&expected), "{line}");
+        paste(&home, "bash", &line);
+    }
+    for shell in ["bash", "zsh"] {
+        let found = shell_of(&home, shell, &path, "command -v git-flux").unwrap();
+        assert!(found.ends_with("/git-flux\n"), "{found}");
+    }
+    let sh = "set -u; MANPATH=; . ~/.profile; command -v git-flux";
+    assert!(shell_of(&home, "sh", &path, sh).is_some());
+    let install = home.install([]).env("PATH", &path);
+    let output = install.env("SHELL", require("fish")).run();
+    let line = hints(&output).remove(0);
+    assert!(line.starts_with("fish_add_path "), "{output}");
+    paste(&home, "fish", &line);
+    assert!(shell_of(&home, "fish", &path, "command -v git-flux").is_some());
+}
+
+#[test]
+fn another_program_of_that_name_is_noticed() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let other = world.tools().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(require("true"), other.join("git-flux")).unwrap();
+    let mut path = other.clone().into_os_string();
+    path.push(":");
+    path.push(home.path());
+    let output = home.install([]).env("PATH", &path).run();
+    let says = format!(
+        "another program: '{}/git-flux' comes first",
+        other.display()
+    );
+    output.success().stderr_has(&says);
+}
+
+#[test]
+fn man_is_told_where_to_look() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let bash = require("bash");
+    fs::write(home.dir.join(".bashrc"), "_git_flux() { :; }\n").unwrap();
+    // One that leaves no room for the usual places.
+    let install = || {
+        home.install([])
+            .env("MANPATH", "/usr/share/man")
+            .env("SHELL", &bash)
+    };
+    let output = install().run();
+    output
+        .success()
+        .stderr_has("warning: man does not look where '");
+    let lines = hints(&output);
+    assert_eq!(lines.len(), 1, "{output}");
+    paste(&home, "bash", &lines[0]);
+    let page = home.dir.join(".local/share/man/man1/git-flux.1");
+    for manpath in ["/usr/share/man", "", "/usr/share/man:"] {
+        let line = format!("export MANPATH={manpath}; . ~/.bashrc; man -w git-flux; man -w true");
+        let found = shell_of(&home, "bash", &home.path(), &line).expect("both pages");
+        let first = found.lines().next().unwrap();
+        assert_eq!(Path::new(first), page, "{manpath}: {found}");
+    }
+    home.install([]).run().success();
+    let line = format!(
+        "export MANPATH={}:; git flux install",
+        page.ancestors().nth(2).unwrap().display()
+    );
+    // A path with a blank in it.
+    let line = line
+        .replace("new home", "'new home'")
+        .replace("flux world", "'flux world'");
+    let output = shell_of(&home, "bash", &home.path(), &line).unwrap();
+    assert!(output.contains("unchanged"), "{output}");
+}
+
+#[test]
+fn man_that_shows_another_page_is_noticed() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let usr = world.root().join("usr");
+    fs::create_dir_all(usr.join("bin")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_git-flux"), usr.join("bin/git-flux")).unwrap();
+    let mut path = usr.join("bin").into_os_string();
+    path.push(":");
+    path.push(home.path());
+    let output = home
+        .install(["--prefix", usr.to_str().unwrap()])
+        .env("PATH", &path)
+        .run();
+    output.success().stderr_is(ALL_IS_WELL);
+    let output = home.install([]).env("PATH", &path).run();
+    let shown = usr.join("share/man/man1/git-flux.1");
+    let says = format!("warning: man shows '{}' instead of '", shown.display());
+    output.success().stderr_has(&says);
+}
+
+#[test]
+fn a_machine_without_man_gets_to_know_it() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let path = home.path_and(world.path_without(["git-flux", "man", "apt-get", "dnf", "pacman"]));
+    let output = home.install([]).env("PATH", &path).run();
+    output
+        .success()
+        .stderr_has("warning: 'man' is not installed");
+    assert_eq!(hints(&output), ["git flux help"]);
+    world.install("apt-get", "#!/bin/sh\n");
+    let path = home.path_and(world.path_without(["git-flux", "man", "dnf"]));
+    let output = home.install([]).env("PATH", &path).run();
+    let lines = hints(&output);
+    assert!(lines[0].ends_with("apt-get install man-db"), "{output}");
+    assert_eq!(lines[1], "git flux help");
+}
