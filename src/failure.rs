@@ -4,6 +4,7 @@
 //! about an error, a [`Failure`] travels inside it: it survives any number of
 //! contexts, and `main` takes hint and exit code from it.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 /// Could not do it, or refused to.
@@ -88,6 +89,32 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
+/// be the beginning of what is meant, or a part of it; case does not count.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let name = name.to_lowercase();
+    let length = name.chars().count();
+    let likeness = |known: &str| {
+        let known = known.to_lowercase();
+        let beginning: String = known.chars().take(length).collect();
+        let part = length >= PART && known.contains(&name);
+        let likeness = strsim::jaro(&name, &known).max(strsim::jaro(&name, &beginning));
+        // In thousandths, to be put in order.
+        (if part { 1.0 } else { likeness } * 1000.0) as u32
+    };
+    let known = known.into_iter().map(|known| (likeness(known), known));
+    let mut near: Vec<(u32, &str)> = known
+        .filter(|(likeness, _)| length > 0 && *likeness > LIKE)
+        .collect();
+    near.sort_by_key(|(likeness, _)| Reverse(*likeness));
+    near.into_iter().map(|(_, known)| known).take(3).collect()
+}
+
+/// How like two names are that one may be meant with the other, in thousandths: clap's measure for commands.
+const LIKE: u32 = 700;
+/// How long a part of a name is that says which one is meant.
+const PART: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +146,30 @@ mod tests {
             .unwrap_err();
         assert_eq!(code(&error), 3);
         assert_eq!(lines(&error).last(), Some(&("hint", "try".to_owned())));
+    }
+
+    #[test]
+    fn what_is_meant_is_found_by_its_beginning_its_parts_and_its_likeness() {
+        let ids = [
+            "add-oauth-343524",
+            "fix-the-login-5c3c4d",
+            "speed-up-0d23e9",
+        ];
+        #[track_caller]
+        fn case(name: &str, known: &[&str], expected: &[&str]) {
+            assert_eq!(nearest(name, known.iter().copied()), expected, "{name}");
+        }
+        case("fix-teh-login", &ids, &["fix-the-login-5c3c4d"]);
+        case("oauth", &ids, &["add-oauth-343524"]);
+        case("ad-oauth", &ids, &["add-oauth-343524"]);
+        case("0d23e9", &ids, &["speed-up-0d23e9"]);
+        case("nothing", &ids, &[]);
+        case("", &ids, &[]);
+        case("cluade", &["claude", "shell", "codex"], &["claude"]);
+        case(
+            "FF_only",
+            &["merge", "squash", "rebase", "ff-only"],
+            &["ff-only"],
+        );
     }
 }

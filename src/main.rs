@@ -19,13 +19,13 @@ mod ui;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
-
 fn main() -> ExitCode {
     // A shell that asks for candidates gets them, and nothing else happens.
-    clap_complete::CompleteEnv::with_factory(commands::Cli::command).complete();
-    let cli = commands::Cli::parse();
-    let result = interrupt::watch().and_then(|()| cli.run());
+    clap_complete::CompleteEnv::with_factory(commands::help::command).complete();
+    let result = commands::help::parse().and_then(|cli| {
+        interrupt::watch()?;
+        cli.run()
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has seen enough.

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result, anyhow};
 use rand::RngExt as _;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, nearest};
 use crate::git::command::failed;
 use crate::git::{Git, Lock, Repo, Transaction, refs};
 use crate::interrupt;
-use crate::settings::Settings;
+use crate::settings::{Settings, table};
 use crate::task::{Task, TaskId};
 
 const TASKS: &str = "refs/flux/tasks/";
@@ -98,43 +98,70 @@ impl Store {
             .find(|other| below(branch, other) || below(other, branch))
     }
 
+    /// The task with this very id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find(&self, id: &str) -> Result<&Stored> {
+        let found = self.tasks.iter().find(|stored| stored.id.as_str() == id);
+        found.ok_or_else(|| none("task", id).hint("git flux list").into())
+    }
+
     /// The task that `name` means: its id, or the beginning of one and no other.
+    /// `verb` is what is to be done with it.
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub(crate) fn find(&self, name: &str) -> Result<&Stored> {
-        if let Some(exact) = self.tasks.iter().find(|stored| stored.id.as_str() == name) {
-            return Ok(exact);
-        }
-        let list = |tasks: &[&Stored]| {
-            let ids: Vec<&str> = tasks
-                .iter()
-                .take(8)
-                .map(|stored| stored.id.as_str())
-                .collect();
-            ids.join(", ")
-        };
-        let matching: Vec<&Stored> = self
-            .tasks
-            .iter()
-            .filter(|s| !name.is_empty() && s.id.as_str().starts_with(name))
-            .collect();
-        match matching.as_slice() {
-            [one] => Ok(one),
-            [] if self.tasks.is_empty() => Err(Failure::new(format!("there is no task '{name}'"))
+    pub(crate) fn meant(&self, name: &str, verb: &str) -> Result<&Stored> {
+        if self.tasks.is_empty() {
+            return Err(none("task", name)
                 .hint("git flux run \"<what is to be done>\"")
-                .into()),
-            [] => {
-                let all: Vec<&Stored> = self.tasks.iter().collect();
-                Err(Failure::new(format!("there is no task '{name}'"))
-                    .hint(format!("the tasks are: {}", list(&all)))
-                    .into())
-            }
-            many => Err(Failure::new(format!("'{name}' is ambiguous"))
-                .hint(format!("it could be: {}", list(many)))
-                .into()),
+                .into());
+        }
+        let ids: Vec<&str> = self.tasks.iter().map(|stored| stored.id.as_str()).collect();
+        Ok(&self.tasks[meant("task", name, &ids, verb)?])
+    }
+}
+
+/// How many names an error lists.
+const LISTED: usize = 8;
+
+/// Which of `known` a `name` means: all of it, or the beginning of it and of no other; returns its place.
+/// `what` these are, and `verb` what is to be done with the one.
+///
+/// # Errors
+/// When there is none, with those that are like it, or more than one.
+pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Result<usize> {
+    if let Some(exact) = known.iter().position(|known| *known == name) {
+        return Ok(exact);
+    }
+    let begins = |at: &usize| !name.is_empty() && known[*at].starts_with(name);
+    let found: Vec<usize> = (0..known.len()).filter(begins).collect();
+    let list = |names: Vec<&str>| {
+        let more = if names.len() > LISTED { ", …" } else { "" };
+        names[..names.len().min(LISTED)].join(", ") + more
+    };
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => {
+            let near = nearest(name, known.iter().copied());
+            let hints = near.iter().map(|near| format!("git flux {verb} {near}"));
+            let failure = hints.fold(none(what, name), Failure::hint);
+            Err(failure
+                .hint(format!("the {what}s are: {}", list(known.to_vec())))
+                .into())
+        }
+        many => {
+            let names = many.iter().map(|at| known[*at]).collect();
+            Err(Failure::new(format!("'{name}' is ambiguous"))
+                .hint(format!("it could be: {}", list(names)))
+                .into())
         }
     }
+}
+
+fn none(what: &str, name: &str) -> Failure {
+    Failure::new(format!("there is no {what} '{name}'"))
 }
 
 fn read(
@@ -156,14 +183,14 @@ fn read(
     {
         branch.clone_into(&mut task.branch);
     }
-    if let Some(text) = settings.of_branch(&task.branch, "description") {
+    if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION) {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
-    let into = settings.of_branch(&task.branch, "fluxInto");
+    let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
         task.into = Some(into.strip_prefix("refs/heads/").unwrap_or(into).to_owned());
     }
-    if let Some(agent) = settings.of_branch(&task.branch, "fluxAgent") {
+    if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);
     }
     Ok(task)
@@ -227,6 +254,7 @@ pub(crate) fn write_config(
     lock: &Lock,
 ) -> Result<()> {
     let key = |name: &str| format!("branch.{}.{name}", task.branch);
+    let named = |setting: &table::Setting| setting.named(&task.branch);
     let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
     for (at, (name, value)) in kept.iter().enumerate() {
         let again = kept[..at].iter().any(|(other, _)| other == name);
@@ -234,9 +262,9 @@ pub(crate) fn write_config(
         configure(repo, &[how, &key(name), value], lock)?;
     }
     if kept.is_empty() {
-        configure(repo, &[&key("description"), &task.title], lock)?;
+        configure(repo, &[&named(&table::DESCRIPTION), &task.title], lock)?;
     }
-    configure(repo, &[&key("fluxTask"), task.id.as_str()], lock)
+    configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
 }
 
 /// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`.

@@ -133,35 +133,17 @@ fn keys_of_readme() -> BTreeSet<String> {
         .collect()
 }
 
-/// The keys that the sources ask for, in lower case.
-fn keys_of_sources() -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    for source in ["src/settings.rs", "src/store.rs"] {
-        let text = document(source);
-        let text = text.split("#[cfg(test)]").next().unwrap();
-        for literal in text.split('"').skip(1).step_by(2) {
-            let key = literal.to_lowercase().replace("{name}", "<agent>");
-            let words = key.split('.').collect::<Vec<_>>();
-            let own = match words.as_slice() {
-                ["flux", "<agent>", "command"] => true,
-                ["flux", name] => !name.is_empty() && name.chars().all(char::is_alphanumeric),
-                _ => false,
-            };
-            if own {
-                keys.insert(key);
-            } else if matches!(
-                key.as_str(),
-                "description" | "fluxtask" | "fluxinto" | "fluxagent"
-            ) {
-                keys.insert(format!("branch.<name>.{key}"));
-            }
-        }
-    }
-    keys
-}
-
-fn lower<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
-    keys.into_iter().map(str::to_lowercase).collect()
+/// The keys that the program knows, as it spells them.
+fn keys_of_program() -> BTreeSet<String> {
+    let world = World::new();
+    let shown = world.flux(["config", "--json"]).run().success().json();
+    let keys = shown.as_array().unwrap().iter();
+    keys.map(|one| match one["key"].as_str().unwrap() {
+        // Each agent has its own.
+        "flux.claude.command" | "flux.shell.command" => "flux.<agent>.command".to_owned(),
+        key => key.to_owned(),
+    })
+    .collect()
 }
 
 #[test]
@@ -171,18 +153,12 @@ fn the_manual_explains_every_command_and_option_and_no_other() {
     let top = help(&["--help"]);
     let mut program: BTreeMap<String, Options> = BTreeMap::new();
     for command in commands_of_help(&top) {
-        let options = if command == "help" {
-            // clap's own: it takes the name of a command and nothing else.
-            Options::new()
-        } else {
-            let mut options = options_of_help(&help(&[&command, "--help"]));
-            // Every command has it: explained once.
-            assert!(
-                options.remove("--help") && options.remove("-h"),
-                "{command}"
-            );
-            options
-        };
+        let mut options = options_of_help(&help(&[&command, "--help"]));
+        // Every command has it: explained once.
+        assert!(
+            options.remove("--help") && options.remove("-h"),
+            "{command}"
+        );
         program.insert(command, options);
     }
     assert!(program.len() >= 6 && program["run"].contains("--agent"));
@@ -218,26 +194,78 @@ fn the_synopsis_names_every_command_and_option() {
 
 #[test]
 fn manual_and_readme_explain_every_setting_and_no_other() {
-    let sources = keys_of_sources();
+    let program = keys_of_program();
     assert!(
-        sources.contains("flux.agent") && sources.len() >= 8,
-        "{sources:?}"
+        program.contains("flux.agent") && program.len() >= 14,
+        "{program:?}"
     );
     let manual = Manual::read();
-    assert_eq!(
-        lower(manual.entries("CONFIGURATION")),
-        sources,
-        "manual, sources"
-    );
-    let readme = keys_of_readme();
-    assert_eq!(
-        lower(readme.iter().map(String::as_str)),
-        sources,
-        "README, sources"
-    );
-    // In the same spelling.
-    let spelled: BTreeSet<_> = manual.entries("CONFIGURATION").into_iter().collect();
-    assert_eq!(spelled, readme.iter().map(String::as_str).collect());
+    let manual = manual.entries("CONFIGURATION").into_iter();
+    let manual: BTreeSet<String> = manual.map(str::to_owned).collect();
+    assert_eq!(manual, program, "manual, program");
+    assert_eq!(keys_of_readme(), program, "README, program");
+}
+
+#[test]
+fn no_setting_is_asked_for_past_the_table() {
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    let mut asked = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let keys = code.split('"').skip(1).step_by(2).filter(|literal| {
+            let of_branch = literal.starts_with("branch.") || literal.starts_with("flux");
+            of_branch && literal.contains(".flux") || is_key(literal)
+        });
+        let keys: Vec<&str> = keys.collect();
+        if file.ends_with("settings/table.rs") {
+            asked += keys.len();
+        } else {
+            assert_eq!(keys, Vec::<&str>::new(), "{}", file.display());
+        }
+    }
+    assert!(asked >= 12, "{asked} keys in the table");
+}
+
+/// `flux.agent`
+fn is_key(text: &str) -> bool {
+    let name = text.strip_prefix("flux.").unwrap_or_default();
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "<>.".contains(c))
+}
+
+fn collect(dir: &std::path::Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// `-h` and the manual say the same of how a command is used.
+#[test]
+fn the_headings_of_the_manual_are_the_usage_that_help_prints() {
+    let world = World::without_repository("w");
+    let help = |args: &[&str]| world.flux(args).in_dir(world.root()).ok();
+    let manual = Manual::read();
+    let headings = manual.section("COMMANDS").iter();
+    let headings: BTreeSet<String> = headings
+        .filter_map(|line| line.strip_prefix(".SS \""))
+        .map(|line| line.trim_end_matches('"').to_owned())
+        .collect();
+    let usage = |command: &String| {
+        let help = help(&[command, "-h"]);
+        let usage = help.lines().next().unwrap().strip_prefix("usage: ");
+        usage.expect("the usage comes first").to_owned()
+    };
+    let usages = commands_of_help(&help(&["-h"])).iter().map(usage).collect();
+    assert_eq!(headings, usages, "manual, program");
 }
 
 #[test]

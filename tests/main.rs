@@ -26,6 +26,7 @@ mod cleanup_obstacles;
 mod cleanup_places;
 mod cleanup_questions;
 mod cleanup_uncommitted;
+mod config;
 mod corners;
 mod crash;
 mod diff;

@@ -159,7 +159,7 @@ fn a_task_can_be_named_by_its_beginning() {
     output
         .code(1)
         .stderr_has("there is no removed task 'nothing'")
-        .stderr_has("git flux restore --list");
+        .stderr_has("hint: the removed tasks are: ");
     world.flux(["restore", ""]).run().code(1);
     world.assert_unchanged(&before);
     let output = world.flux(["restore", "-q", "alph"]).run();

@@ -9,7 +9,7 @@ use crate::ui::Ui;
 
 /// The removed tasks, with their descriptions; none where they cannot be told.
 pub(super) fn archived() -> Vec<CompletionCandidate> {
-    let Ok(flux) = Flux::open(Ui { quiet: true }) else {
+    let Ok(flux) = Flux::leniently(Ui { quiet: true }) else {
         return Vec::new();
     };
     let Ok(archived) = archive::list(&flux) else {
@@ -23,7 +23,7 @@ pub(super) fn archived() -> Vec<CompletionCandidate> {
 
 /// The tasks, with their descriptions; none where they cannot be told.
 pub(super) fn tasks() -> Vec<CompletionCandidate> {
-    let Ok(flux) = Flux::open(Ui { quiet: true }) else {
+    let Ok(flux) = Flux::leniently(Ui { quiet: true }) else {
         return Vec::new();
     };
     let Ok(store) = Store::load(&flux.repo, &flux.settings) else {

@@ -24,13 +24,13 @@ pub(crate) struct List {
     /// List the tasks of every repository that has a pane on this tmux server
     #[arg(long)]
     everywhere: bool,
-    /// Print an array of task objects
+    /// Machine-readable output: an array of task objects
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
-    /// Print stable lines for programs
+    /// Machine-readable output
     #[arg(long)]
     porcelain: bool,
-    /// End each line of --porcelain with NUL instead of a newline
+    /// Terminate records of --porcelain with a NUL character
     #[arg(short = 'z', requires = "porcelain")]
     nul: bool,
 }
@@ -42,9 +42,15 @@ enum Row {
 }
 
 /// The rows of one repository.
-struct Rows {
+pub(super) struct Rows {
     project: String,
     rows: Vec<Row>,
+}
+
+impl Rows {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
 }
 
 impl List {
@@ -55,6 +61,10 @@ impl List {
         } else {
             vec![rows(&Flux::open(ui.clone())?)?]
         };
+        self.print(&ui, &repositories)
+    }
+
+    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         let all = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
             let objects: Vec<_> = all()
@@ -80,7 +90,7 @@ impl List {
             ui.hint("git flux run \"<what is to be done>\"");
             return Ok(());
         }
-        for repository in &repositories {
+        for repository in repositories {
             if self.everywhere {
                 ui.data(
                     Style::new()
@@ -88,13 +98,13 @@ impl List {
                         .apply_to(sanitize::line(&repository.project)),
                 )?;
             }
-            print_table(&ui, &repository.rows)?;
+            print_table(ui, &repository.rows)?;
         }
         Ok(())
     }
 }
 
-fn rows(flux: &Flux) -> Result<Rows> {
+pub(super) fn rows(flux: &Flux) -> Result<Rows> {
     let _spinner = flux.ui.spinner("looking at the worktrees");
     let store = Store::load(&flux.repo, &flux.settings)?;
     let tasks: Vec<&Task> = store

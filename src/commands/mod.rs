@@ -1,9 +1,12 @@
 //! One file per command: its arguments at the head, then ask, tell the story, print.
 
 mod attach;
+mod begin;
 mod candidates;
 mod cleanup;
+mod config;
 mod diff;
+pub(crate) mod help;
 mod install;
 mod list;
 mod object;
@@ -20,9 +23,8 @@ use clap::{Parser, Subcommand};
 
 use crate::agent::launcher;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::Flux;
 use crate::lifecycle::recover::recover;
-use crate::sanitize;
+use crate::lifecycle::{Flux, observe};
 use crate::store::{Store, Stored};
 use crate::ui::Ui;
 
@@ -48,6 +50,8 @@ enum Command {
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
     Install(install::Install),
+    Config(config::Config),
+    Help(help::Help),
     /// Start the agent of a task in its pane
     #[command(name = "__run", hide = true)]
     Launcher {
@@ -79,7 +83,7 @@ impl Cli {
     /// Whatever it could not do.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            None => list::List::default().run(),
+            None => begin::run(),
             Some(Command::Run(args)) => args.run(),
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
@@ -88,7 +92,9 @@ impl Cli {
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),
-            Some(Command::Expire) => Flux::open(Ui { quiet: true })?.expire(),
+            Some(Command::Config(args)) => args.run(),
+            Some(Command::Help(args)) => args.run(),
+            Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
             Some(Command::Alone { words }) => install::alone(&words),
@@ -110,7 +116,7 @@ fn settled(flux: &Flux) -> Result<Store> {
 /// in, else the one that is picked.
 fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
     if let Some(name) = name {
-        return store.find(name);
+        return store.meant(name, verb);
     }
     let here = flux.repo.current();
     let stands_in = |stored: &&Stored| {
@@ -136,23 +142,25 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
         .code(USAGE)
         .into());
     }
-    let line = |stored: &Stored| match &stored.task {
-        Ok(task) => format!("{}  {}", stored.id, sanitize::line(&task.title)),
-        Err(_) => format!("{}  (its record cannot be read)", stored.id),
+    let states = observe::states(flux, store)?;
+    let row = |(stored, state): (&Stored, &str)| {
+        let title = match &stored.task {
+            Ok(task) => task.title.as_str(),
+            Err(_) => "(its record cannot be read)",
+        };
+        [stored.id.to_string(), state.to_owned(), title.to_owned()]
     };
-    let items: Vec<String> = store.tasks.iter().map(line).collect();
-    Ok(&store.tasks[flux
-        .ui
-        .pick(format_args!("Which task to {verb}?"), &items)?])
+    let states = states.iter().map(String::as_str);
+    let rows: Vec<_> = store.tasks.iter().zip(states).map(row).collect();
+    let question = format!("Which task to {verb}?");
+    Ok(&store.tasks[flux.ui.pick(question, &rows)?])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        super::help::command().debug_assert();
     }
 }

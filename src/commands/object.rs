@@ -64,7 +64,7 @@ impl Lines {
         }
     }
 
-    fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
+    pub(super) fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(key.as_bytes());
         self.bytes.push(b' ');
         if self.end == b'\n' {
@@ -74,6 +74,11 @@ impl Lines {
         } else {
             self.bytes.extend_from_slice(value.as_ref());
         }
+        self.bytes.push(self.end);
+    }
+
+    /// Ends what the lines before it are about.
+    pub(super) fn end(&mut self) {
         self.bytes.push(self.end);
     }
 
@@ -117,7 +122,7 @@ impl Lines {
             );
         }
         self.line("title", &task.title);
-        self.bytes.push(self.end);
+        self.end();
     }
 
     pub(super) fn broken(&mut self, id: &str, error: &str) {

@@ -33,7 +33,7 @@ pub(crate) struct Restore {
     /// List what can be restored: age, size, how it ended
     #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
     list: bool,
-    /// Print the list as an array of objects
+    /// Machine-readable output of --list: an array of objects
     #[arg(long, requires = "list")]
     json: bool,
     /// Delete a removed task for good
@@ -45,7 +45,7 @@ pub(crate) struct Restore {
     /// Agree to the deletion
     #[arg(short, long)]
     yes: bool,
-    /// Print the id alone
+    /// Be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
 }
@@ -85,17 +85,12 @@ impl Restore {
                 .code(USAGE)
                 .into());
         }
-        let line = |one: &Archived| {
-            format!(
-                "{}  {}, {}  {}",
-                one.name,
-                since(one),
-                ended(one),
-                one.task.title
-            )
+        let row = |one: &Archived| {
+            let state = format!("{}, {}", since(one), ended(one));
+            [one.name.clone(), state, one.task.title.clone()]
         };
-        let items: Vec<String> = archived.iter().map(line).collect();
-        Ok(&archived[flux.ui.pick("Which removed task?", &items)?])
+        let rows: Vec<_> = archived.iter().map(row).collect();
+        Ok(&archived[flux.ui.pick("Which removed task?", &rows)?])
     }
 
     /// Deletes removed tasks, once that is agreed to.

@@ -27,7 +27,7 @@ pub(crate) struct StatusOf {
     /// The task: its id, or the beginning of it
     #[arg(add = ArgValueCandidates::new(candidates::tasks))]
     task: Option<String>,
-    /// Print a task object
+    /// Machine-readable output: a task object
     #[arg(long)]
     json: bool,
 }

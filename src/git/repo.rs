@@ -233,9 +233,12 @@ fn allow_extensions() -> Result<()> {
 
 fn explain(error: git2::Error) -> anyhow::Error {
     match error.code() {
-        ErrorCode::NotFound => Failure::new("not in a git repository")
-            .hint("git init && git commit --allow-empty -m 'Initial commit'")
-            .into(),
+        // In git's own words.
+        ErrorCode::NotFound => {
+            Failure::new("not a git repository (or any of the parent directories): .git")
+                .hint("git init && git commit --allow-empty -m 'Initial commit'")
+                .into()
+        }
         ErrorCode::Owner => anyhow::Error::new(error).context(
             Failure::new("the repository belongs to another user")
                 .hint("git config --global --add safe.directory \"$PWD\""),

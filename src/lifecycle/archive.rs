@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Transaction, refs};
-use crate::store::{base_ref, task_ref};
+use crate::store::{self, base_ref, task_ref};
 use crate::task::{Removal, Task, TaskId};
 
 /// Deletes branch, base and record in one transaction. With `always`, or if the
@@ -164,25 +164,13 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
 /// # Errors
 /// When there is none, or more than one.
 pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archived> {
-    if let Some(exact) = archived.iter().find(|one| one.name == name) {
-        return Ok(exact);
-    }
-    let matching: Vec<&Archived> = archived
-        .iter()
-        .filter(|one| !name.is_empty() && one.name.starts_with(name))
-        .collect();
-    match matching.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Failure::new(format!("there is no removed task '{name}'"))
+    if archived.is_empty() {
+        return Err(Failure::new(format!("there is no removed task '{name}'"))
             .hint("git flux restore --list")
-            .into()),
-        many => {
-            let names: Vec<&str> = many.iter().map(|one| one.name.as_str()).collect();
-            Err(Failure::new(format!("'{name}' is ambiguous"))
-                .hint(format!("it could be: {}", names.join(", ")))
-                .into())
-        }
+            .into());
     }
+    let names: Vec<&str> = archived.iter().map(|one| one.name.as_str()).collect();
+    Ok(&archived[store::meant("removed task", name, &names, "restore")?])
 }
 
 /// Deletes a removed task for good: its worktree in the trash, then its refs.

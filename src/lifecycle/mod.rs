@@ -57,8 +57,18 @@ impl Flux {
     /// Opens the repository the user stands in, and its configuration.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or something is configured that git flux does not know.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
+        let flux = Self::leniently(ui)?;
+        flux.settings.ensure_known()?;
+        Ok(flux)
+    }
+
+    /// The same, for what happens unasked: a key that is misspelt is said elsewhere.
+    ///
+    /// # Errors
+    /// When there is no repository.
+    pub(crate) fn leniently(ui: Ui) -> Result<Self> {
         let repo = Repo::open()?;
         let settings = Settings::load(repo.current().unwrap_or(repo.common_dir()))?;
         Ok(Self { repo, settings, ui })

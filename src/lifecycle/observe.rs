@@ -11,7 +11,7 @@ use super::Flux;
 use crate::agent::{self, process};
 use crate::git::changes::count;
 use crate::git::{Lock, Worktree, changes, worktree};
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::task::status::Seen;
 use crate::task::{Changes, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
@@ -121,6 +121,19 @@ fn status(
         behind: counts.map(|c| c.1),
         changes,
     }
+}
+
+/// The state of each task, in a word, in the store's order; without a look into the worktrees.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
+    let worktrees = worktree::list(flux.repo.home())?;
+    let label = |stored: &Stored| match &stored.task {
+        Ok(task) => state(flux, store, task, &worktrees).label(),
+        Err(_) => "broken".to_owned(),
+    };
+    Ok(store.tasks.iter().map(label).collect())
 }
 
 /// What the task's agent is doing, as far as it shows.

@@ -60,22 +60,22 @@ pub(crate) struct Cleanup {
     /// for its agent or you to resolve the conflicts there
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
     update: bool,
-    /// Print files in conflict on standard output, a line each
+    /// Machine-readable output: the files in conflict, a line each
     #[arg(long)]
     porcelain: bool,
-    /// End each line of --porcelain with NUL instead of a newline
+    /// Terminate records of --porcelain with a NUL character
     #[arg(short = 'z', requires = "porcelain")]
     nul: bool,
-    /// Do not run the hooks that can refuse a commit or a merge
+    /// Bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
     /// Agree to the merge and to stopping the agent, never to losing anything
     #[arg(short, long)]
     yes: bool,
-    /// Say what was looked at and what would be done, and do nothing
+    /// Dry run: only say what was looked at and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Say it as JSON; implies --dry-run
+    /// Machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
 }

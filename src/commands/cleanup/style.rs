@@ -10,16 +10,16 @@ use crate::settings::Settings;
 #[derive(Clone, Debug, Args)]
 #[group(multiple = false, conflicts_with = "discard_branch")]
 pub(super) struct Styles {
-    /// Make a merge commit (the default, unless flux.merge says otherwise)
+    /// Create a merge commit (the default, unless flux.merge says otherwise)
     #[arg(long)]
     merge: bool,
-    /// Make one commit of everything the task did
+    /// Create a single commit instead of doing a merge
     #[arg(long)]
     squash: bool,
     /// Put the task's commits on top of the branch, one by one
     #[arg(long)]
     rebase: bool,
-    /// Move the branch forward to the task's, or refuse if it has moved
+    /// Abort if fast-forward is not possible
     #[arg(long)]
     ff_only: bool,
 }

@@ -31,10 +31,10 @@ use crate::ui::{Ui, shown, word};
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Read the task from a file, or from standard input with '-'
-    #[arg(short = 'F', long, value_name = "PATH", conflicts_with = "task")]
+    /// Read the task from a file; '-' is standard input
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "task")]
     file: Option<PathBuf>,
-    /// Write the task, or change it, in git's editor
+    /// Edit the task before it is started, in git's editor
     #[arg(short, long)]
     edit: bool,
     /// The agent that works on it
@@ -64,13 +64,13 @@ pub(crate) struct Run {
     /// Give the agent the text of the task alone
     #[arg(long)]
     no_template: bool,
-    /// Print the task's id alone
+    /// Be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
-    /// Print a task object
+    /// Machine-readable output: a task object
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
-    /// Say what would be done, and do nothing
+    /// Dry run: only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// What is to be done; words are joined by spaces

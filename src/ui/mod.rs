@@ -1,6 +1,8 @@
 //! The only terminal code: data on standard output, talk on standard error,
 //! questions only where both can be answered.
 
+mod pick;
+
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -132,13 +134,13 @@ impl Ui {
         )
     }
 
-    /// Asks which of `items`, found by typing parts of them; returns its place.
+    /// Asks which of `rows` (name, state, description), found by typing parts of them; returns its place.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
-    pub(crate) fn pick(&self, question: impl Display, items: &[String]) -> Result<usize> {
+    pub(crate) fn pick(&self, question: impl Display, rows: &[[String; 3]]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
-        let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
+        let items = pick::lines(rows, usize::from(Term::stderr().size().1));
         answered(
             FuzzySelect::with_theme(&theme())
                 .with_prompt(prompt)

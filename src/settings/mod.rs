@@ -1,4 +1,11 @@
 //! What the user has configured: git config, every level of it, `git -c` included.
+//!
+//! What there is to configure is in [`table`], once.
+
+mod agents;
+mod check;
+mod shown;
+pub(crate) mod table;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -7,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::agent::{self, Agent};
-use crate::failure::Failure;
+pub(crate) use self::shown::Shown;
+use self::table::Setting;
 use crate::git::command::failed;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
@@ -16,21 +23,25 @@ use crate::task::Layout;
 
 /// One line of configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     /// As git prints it: section and variable in lower case, subsection as written.
-    key: String,
-    value: String,
+    pub(crate) key: String,
+    pub(crate) value: String,
     /// The same, also where it is not UTF-8.
-    raw: OsString,
+    pub(crate) raw: OsString,
+    /// `system`, `global`, `local`, `worktree` or `command`
+    pub(crate) scope: String,
     /// `file:.git/config`, `command line:`
-    origin: String,
-    /// It stands in the repository's own configuration.
-    local: bool,
+    pub(crate) origin: String,
 }
 
 /// The configuration that concerns git flux, read in one go.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings(Vec<Entry>);
+pub(crate) struct Settings {
+    /// Where it was read: what git says of files is relative to it.
+    dir: PathBuf,
+    entries: Vec<Entry>,
+}
 
 /// What [`Settings::load`] asks for.
 const KEYS: &str = r"^(flux\..*|branch\..*|core\.hookspath|commit\.gpgsign)$";
@@ -55,84 +66,41 @@ impl Settings {
         )
         .outcome()?;
         match code {
-            0 => Ok(Self(parse(&output.stdout))),
+            0 => Ok(Self {
+                dir: dir.to_owned(),
+                entries: parse(&output.stdout),
+            }),
             // No such key; anything that git has to say beside it is a failure.
             1 if output.stderr.is_empty() => Ok(Self::default()),
             _ => Err(failed("git config", code, &output.stderr)),
         }
     }
 
-    fn entry(&self, key: &str) -> Option<&Entry> {
-        self.0.iter().rev().find(|entry| entry.key == key)
+    /// The entry of a setting that holds, if there is one.
+    fn entry(&self, setting: &Setting) -> Option<&Entry> {
+        self.last(&setting.of(""))
     }
 
-    fn value(&self, key: &str) -> Option<&str> {
-        self.entry(key).map(|entry| entry.value.as_str())
+    /// The last entry of a key, as git prints it.
+    fn last(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.key == key)
     }
 
-    /// The name of the agent to use: `flux.agent`, or `claude`.
-    pub(crate) fn agent(&self) -> &str {
-        self.value("flux.agent").unwrap_or("claude")
+    /// What is configured for a setting, or else holds for everybody.
+    fn value(&self, setting: &'static Setting) -> Option<&str> {
+        let entry = self.entry(setting).map(|entry| entry.value.as_str());
+        entry.or(setting.default)
     }
 
-    /// The agent `name`, its program found on PATH.
+    /// The same, looked at.
     ///
     /// # Errors
-    /// When it is not known, or not installed.
-    pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
-        let key = format!("flux.{name}.command");
-        let words = self.entry(&key).map(|entry| {
-            shell_words::split(&entry.value)
-                .ok()
-                .filter(|words| !words.is_empty())
-                .with_context(|| {
-                    Failure::new(format!(
-                        "bad value '{}' for '{key}' ({})",
-                        entry.value, entry.origin
-                    ))
-                    .hint("a command with its options, quoted as in a shell")
-                })
-        });
-        let Some(agent) = Agent::find(name, words.transpose()?) else {
-            return Err(Failure::new(format!("there is no agent '{name}'"))
-                .hint(format!("installed agents: {}", self.installed().join(", ")))
-                .hint(format!(
-                    "git config flux.{name}.command '<program> <options>'"
-                ))
-                .into());
-        };
-        let Some(program) = agent.program() else {
-            let program = agent.argv[0].to_string_lossy().into_owned();
-            return Err(Failure::new(format!(
-                "the agent '{name}' is not installed: no '{program}' on PATH"
-            ))
-            .hint(format!("installed agents: {}", self.installed().join(", ")))
-            .hint("git flux run --agent shell … needs nothing installed")
-            .into());
-        };
-        Ok((agent, program))
-    }
-
-    /// The names of the agents that could be started now.
-    pub(crate) fn installed(&self) -> Vec<String> {
-        let own = self
-            .0
-            .iter()
-            .filter_map(|e| e.key.strip_prefix("flux.")?.strip_suffix(".command"));
-        let mut names: Vec<&str> = agent::names().chain(own).collect();
-        names.sort_unstable();
-        names.dedup();
-        let usable = |name: &&str| {
-            let words = self
-                .value(&format!("flux.{name}.command"))
-                .map(|v| shell_words::split(v).unwrap_or_default());
-            Agent::find(name, words).is_some_and(|agent| agent.program().is_some())
-        };
-        names
-            .into_iter()
-            .filter(usable)
-            .map(str::to_owned)
-            .collect()
+    /// When it is no value for that.
+    fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
+        if let Some(entry) = self.entry(setting) {
+            self.ensure_allowed(setting, entry)?;
+        }
+        Ok(self.value(setting))
     }
 
     /// `flux.layout`; none means `auto`.
@@ -140,21 +108,9 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let Some(entry) = self.entry("flux.layout") else {
-            return Ok(None);
-        };
-        match entry.value.as_str() {
-            "auto" => Ok(None),
-            "pane" => Ok(Some(Layout::Pane)),
-            "window" => Ok(Some(Layout::Window)),
-            "session" => Ok(Some(Layout::Session)),
-            other => Err(Failure::new(format!(
-                "bad value '{other}' for 'flux.layout' ({})",
-                entry.origin
-            ))
-            .hint("it is one of auto, pane, window, session")
-            .into()),
-        }
+        let layouts = [Layout::Pane, Layout::Window, Layout::Session];
+        let value = self.checked(&table::LAYOUT)?;
+        Ok(layouts.into_iter().find(|l| Some(l.name()) == value))
     }
 
     /// `flux.merge`: how cleanup merges.
@@ -162,47 +118,36 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn style(&self) -> Result<Style> {
-        let Some(entry) = self.entry("flux.merge") else {
-            return Ok(Style::default());
-        };
-        let known = |style: &Style| style.name() == entry.value;
-        Style::ALL.into_iter().find(known).with_context(|| {
-            Failure::new(format!(
-                "bad value '{}' for 'flux.merge' ({})",
-                entry.value, entry.origin
-            ))
-            .hint(format!(
-                "it is one of {}",
-                Style::ALL.map(Style::name).join(", ")
-            ))
-        })
+        let value = self.checked(&table::MERGE)?;
+        let style = Style::ALL.into_iter().find(|s| Some(s.name()) == value);
+        Ok(style.unwrap_or_default())
     }
 
     /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
     pub(crate) fn into(&self) -> Option<&str> {
-        self.value("flux.into").filter(|branch| !branch.is_empty())
+        self.value(&table::INTO).filter(|branch| !branch.is_empty())
     }
 
     /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.
     pub(crate) fn branch_prefix(&self) -> &str {
-        self.value("flux.branchprefix").unwrap_or("feature/")
+        self.value(&table::BRANCH_PREFIX).unwrap_or_default()
     }
 
     /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        let entry = self.entry("flux.worktreedir");
+        let entry = self.entry(&table::WORKTREE_DIR);
         match entry.filter(|entry| !entry.value.is_empty()) {
             Some(entry) => home.join(expanded(&entry.raw)),
             None => beside.to_owned(),
         }
     }
 
-    /// `flux.template`: a file, relative to `home`.
+    /// `flux.template`: a file, relative to `home`, and where it is configured.
     pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
         let entry = self
-            .entry("flux.template")
+            .entry(&table::TEMPLATE)
             .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.raw)), entry.origin.clone()))
+        Some((home.join(expanded(&entry.raw)), self.place(entry)))
     }
 
     /// `commit.gpgSign`
@@ -210,13 +155,14 @@ impl Settings {
     /// # Errors
     /// When it is not a boolean.
     pub(crate) fn sign(&self) -> Result<bool> {
-        let Some(entry) = self.entry("commit.gpgsign") else {
+        let Some(entry) = self.last("commit.gpgsign") else {
             return Ok(false);
         };
         parse_bool(&entry.value).with_context(|| {
             format!(
-                "bad value '{}' for 'commit.gpgSign' ({})",
-                entry.value, entry.origin
+                "bad value '{}' for 'commit.gpgSign' {}",
+                entry.value,
+                self.place(entry)
             )
         })
     }
@@ -226,16 +172,8 @@ impl Settings {
     /// # Errors
     /// When it is not a number.
     pub(crate) fn trash_keep(&self) -> Result<usize> {
-        let Some(entry) = self.entry("flux.trashkeep") else {
-            return Ok(3);
-        };
-        entry.value.parse().ok().with_context(|| {
-            Failure::new(format!(
-                "bad value '{}' for 'flux.trashKeep' ({})",
-                entry.value, entry.origin
-            ))
-            .hint("it is a number of worktrees")
-        })
+        let value = self.checked(&table::TRASH_KEEP)?.unwrap_or_default();
+        value.parse().context("'flux.trashKeep' is not a number")
     }
 
     /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
@@ -244,13 +182,14 @@ impl Settings {
     /// # Errors
     /// When git does not take it for a time.
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
-        let default = "--default=90.days.ago";
+        let setting = &table::ARCHIVE_EXPIRE;
+        let default = format!("--default={}", setting.default.unwrap_or_default());
         let args = [
             "config",
             "--type=expiry-date",
-            default,
+            &default,
             "--get",
-            "flux.archiveexpire",
+            setting.key,
         ];
         let out = String::from_utf8(Git::reading(dir, args).output()?)?;
         out.trim_end()
@@ -260,12 +199,13 @@ impl Settings {
 
     /// `core.hooksPath` as it stands.
     pub(crate) fn hooks_path(&self) -> Option<&str> {
-        self.value("core.hookspath")
+        self.last("core.hookspath").map(|e| e.value.as_str())
     }
 
-    /// `branch.<branch>.<name>`
-    pub(crate) fn of_branch(&self, branch: &str, name: &str) -> Option<&str> {
-        self.value(&format!("branch.{branch}.{}", name.to_ascii_lowercase()))
+    /// A setting of a branch.
+    pub(crate) fn of_branch(&self, branch: &str, setting: &Setting) -> Option<&str> {
+        self.last(&setting.of(branch))
+            .map(|entry| entry.value.as_str())
     }
 
     /// What the repository itself has configured for a branch, in order: name and value.
@@ -273,19 +213,17 @@ impl Settings {
         let prefix = format!("branch.{branch}.");
         let entry = |entry: &Entry| {
             let name = entry.key.strip_prefix(&prefix)?;
-            (entry.local && !name.contains('.')).then(|| (name.to_owned(), entry.value.clone()))
+            (entry.scope == "local" && !name.contains('.'))
+                .then(|| (name.to_owned(), entry.value.clone()))
         };
-        self.0.iter().filter_map(entry).collect()
+        self.entries.iter().filter_map(entry).collect()
     }
 
     /// The branch that says it belongs to task `id`: it may have been renamed by `git branch -m`.
     pub(crate) fn branch_of(&self, id: &str) -> Option<&str> {
-        let entry = self
-            .0
-            .iter()
-            .rev()
-            .find(|entry| entry.value == id && entry.key.ends_with(".fluxtask"))?;
-        entry.key.strip_prefix("branch.")?.strip_suffix(".fluxtask")
+        let belongs = |entry: &&Entry| entry.value == id && table::TASK.is(&entry.key);
+        let entry = self.entries.iter().rev().find(belongs)?;
+        table::TASK.name_in(&entry.key)
     }
 }
 
@@ -306,7 +244,7 @@ fn parse(out: &[u8]) -> Vec<Entry> {
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
-            local: scope == b"local",
+            scope: text(scope),
         });
     }
     entries
@@ -325,13 +263,17 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings(parse(
+        let entries = parse(
             b"global\0file:/g\0flux.agent\ncodex\0local\0file:/l\0flux.agent\nclaude\0\
               command\0command line:\0flux.layout\nmiddle\0\
               local\0file:/l\0commit.gpgsign\0local\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
               global\0file:/g\0branch.feature/a.b.remote\nup\0\
               local\0file:/l\0branch.renamed.fluxtask\nfix-1\0local\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
-        ))
+        );
+        Settings {
+            dir: PathBuf::new(),
+            entries,
+        }
     }
 
     #[test]
@@ -340,11 +282,11 @@ mod tests {
         assert_eq!(settings.agent(), "claude");
         assert_eq!(
             settings.layout().unwrap_err().to_string(),
-            "bad value 'middle' for 'flux.layout' (command line:)"
+            "bad value 'middle' for 'flux.layout' from the command line"
         );
         assert!(settings.sign().unwrap());
         assert_eq!(
-            settings.of_branch("feature/a.b", "description"),
+            settings.of_branch("feature/a.b", &table::DESCRIPTION),
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];

@@ -1,0 +1,126 @@
+//! `git flux config`
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use console::Style;
+use serde_json::{Value, json};
+
+use super::object::Lines;
+use crate::git::Repo;
+use crate::sanitize;
+use crate::settings::table::Kind;
+use crate::settings::{Settings, Shown};
+use crate::ui::{self, Ui};
+
+/// Show every setting: its value, where that comes from, what it means
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// Machine-readable output: an array of objects
+    #[arg(long, conflicts_with = "porcelain")]
+    json: bool,
+    /// Machine-readable output
+    #[arg(long)]
+    porcelain: bool,
+    /// Terminate records of --porcelain with a NUL character
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
+}
+
+impl Config {
+    pub(crate) fn run(self) -> Result<()> {
+        let ui = Ui::default();
+        // Outside of a repository there is configuration too.
+        let repo = Repo::open().ok();
+        let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.common_dir()));
+        let settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
+        let shown = settings.shown();
+        if self.json {
+            ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;
+        } else if self.porcelain {
+            let mut lines = Lines::new(self.nul);
+            for one in &shown {
+                print_lines(&mut lines, one);
+            }
+            ui.bytes(&lines.into_bytes())?;
+        } else {
+            print(&ui, &shown)?;
+        }
+        let mut wrong = settings.wrong()?;
+        let last = wrong.pop();
+        for error in &wrong {
+            ui::show(error);
+        }
+        match last {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A setting as programs read it.
+fn object(shown: &Shown<'_>) -> Value {
+    let values = match shown.setting.kind {
+        Kind::OneOf(values) => Some(values()),
+        _ => None,
+    };
+    json!({
+        "key": shown.key,
+        "value": shown.value(),
+        "default": shown.default,
+        "scope": shown.entry.map(|entry| &entry.scope),
+        "origin": shown.entry.map(|entry| &entry.origin),
+        "meaning": shown.setting.meaning,
+        "values": values,
+    })
+}
+
+fn print_lines(lines: &mut Lines, shown: &Shown<'_>) {
+    lines.line("setting", &shown.key);
+    match shown.entry {
+        Some(entry) => {
+            lines.line("value", entry.raw.as_encoded_bytes());
+            lines.line("scope", &entry.scope);
+            lines.line("origin", &entry.origin);
+        }
+        None => {
+            if let Some(default) = &shown.default {
+                lines.line("value", default);
+            }
+        }
+    }
+    lines.end();
+}
+
+fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {
+    let bold = Style::new().bold();
+    for (at, one) in shown.iter().enumerate() {
+        let origin = match one.entry {
+            Some(entry) => {
+                let origin = entry.origin.trim_end_matches(':');
+                format!("{}, {}", entry.scope, origin.trim_start_matches("file:"))
+            }
+            None if one.default.is_some() => "default".to_owned(),
+            None => "not set".to_owned(),
+        };
+        let value = one.value().map(|value| format!(" = {value}"));
+        let value = sanitize::line(&value.unwrap_or_default());
+        ui.data(format_args!(
+            "{}{value} ({})",
+            bold.apply_to(sanitize::line(&one.key)),
+            sanitize::line(&origin)
+        ))?;
+        let next = shown.get(at + 1).map(|next| next.setting.key);
+        if next != Some(one.setting.key) {
+            let values = match one.setting.kind {
+                Kind::OneOf(values) => format!(" ({})", values().join(", ")),
+                _ => String::new(),
+            };
+            ui.data(format_args!("    {}{values}", one.setting.meaning))?;
+        }
+    }
+    ui.status("");
+    ui.hint("git config <key> <value>, git config --unset <key>");
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What is wrong with the configuration, and where it stands, as precisely as git can be made to say it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::table::{self, Kind, Setting};
+use super::{Entry, Settings};
+use crate::failure::{Failure, nearest};
+use crate::git::Git;
+
+impl Settings {
+    /// Fails where something is configured for git flux that there is not.
+    ///
+    /// # Errors
+    /// With the key, where it stands, and those there are.
+    pub(crate) fn ensure_known(&self) -> Result<()> {
+        match self.unknown().next() {
+            Some(entry) => Err(self.misspelt(entry).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// What is configured for git flux and is no setting.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &Entry> {
+        let ours = |key: &str| {
+            let variable = key.rsplit('.').next().unwrap_or_default();
+            key.starts_with("flux.") || key.starts_with("branch.") && variable.starts_with("flux")
+        };
+        let unknown = move |key: &str| ours(key) && !table::ALL.iter().any(|s| s.is(key));
+        self.entries.iter().filter(move |e| unknown(&e.key))
+    }
+
+    /// The error for a key that is no setting.
+    pub(crate) fn misspelt(&self, entry: &Entry) -> Failure {
+        let key = &entry.key;
+        let mut failure = Failure::new(format!("unknown setting '{key}' {}", self.place(entry)));
+        let (section, rest) = key.split_once('.').unwrap_or_default();
+        let name = rest.rsplit_once('.').map(|(name, _)| name);
+        // What all keys begin with that this one may be meant to be.
+        let common = match name {
+            Some(name) if section == "branch" => format!("branch.{name}."),
+            _ => "flux.".to_owned(),
+        };
+        let known = table::ALL.iter().filter_map(|setting| {
+            let known = setting.named(name.unwrap_or("<agent>"));
+            known.strip_prefix(&common).map(str::to_owned)
+        });
+        let known: Vec<String> = known.collect();
+        let names = known.iter().map(String::as_str);
+        if let Some(near) = nearest(key.strip_prefix(&common).unwrap_or(key), names).first() {
+            failure = failure.hint(format!("did you mean '{common}{near}'?"));
+        }
+        let all: Vec<String> = known.iter().map(|name| format!("{common}{name}")).collect();
+        failure = failure.hint(format!("the settings are {}", all.join(", ")));
+        let scope = match entry.scope.as_str() {
+            // Nothing is stored there.
+            "command" => return failure,
+            "local" => String::new(),
+            scope => format!("--{scope} "),
+        };
+        let key = shell_words::quote(key);
+        failure.hint(format!("git config {scope}--unset-all {key}"))
+    }
+
+    /// Where an entry stands, in words: `in file '.git/config' at line 12`.
+    pub(super) fn place(&self, entry: &Entry) -> String {
+        let same = |other: &&Entry| other.key == entry.key && other.origin == entry.origin;
+        let before = self.entries.iter().take_while(|e| !std::ptr::eq(*e, entry));
+        let nth = before.filter(same).count() + 1;
+        place(&self.dir, &entry.origin, &entry.key, nth)
+    }
+
+    /// Fails where the value of an entry is none for its setting.
+    ///
+    /// # Errors
+    /// With the value, where it stands, and what it may be.
+    pub(crate) fn ensure_allowed(&self, setting: &Setting, entry: &Entry) -> Result<()> {
+        if setting.kind.allows(&entry.value) {
+            return Ok(());
+        }
+        Err(self.bad(setting, entry).into())
+    }
+
+    /// The error for a value that is none for its setting.
+    pub(super) fn bad(&self, setting: &Setting, entry: &Entry) -> Failure {
+        let key = setting.spelled(&entry.key);
+        let (value, place) = (&entry.value, self.place(entry));
+        let mut failure = Failure::new(format!("bad value '{value}' for '{key}' {place}"));
+        if let Kind::OneOf(values) = setting.kind
+            && let Some(near) = nearest(value, values()).first()
+        {
+            failure = failure.hint(format!("did you mean '{near}'?"));
+        }
+        match setting.kind.words() {
+            Some(words) => failure.hint(words),
+            None => failure,
+        }
+    }
+}
+
+/// `in file '.git/config' at line 12`, for the entry that is the `nth` of this key there.
+fn place(dir: &Path, origin: &str, key: &str, nth: usize) -> String {
+    let Some(file) = origin.strip_prefix("file:") else {
+        return match origin.trim_end_matches(':') {
+            "command line" => "from the command line".to_owned(),
+            other => format!("in {other}"),
+        };
+    };
+    match line(&dir.join(file), key, nth) {
+        Some(line) => format!("in file '{file}' at line {line}"),
+        None => format!("in file '{file}'"),
+    }
+}
+
+/// The line in which the `nth` entry of `key` begins. git does not print it, but knows
+/// after which line of the file there is one more: `git config --file - --name-only --list`.
+fn line(file: &Path, key: &str, nth: usize) -> Option<usize> {
+    let text = fs::read(file).ok()?;
+    let variable = key.rsplit('.').next()?.as_bytes().to_ascii_lowercase();
+    let (mut end, mut number) = (0, 0);
+    for line in text.split_inclusive(|&b| b == b'\n') {
+        end += line.len();
+        number += 1;
+        let line = line.to_ascii_lowercase();
+        let named = line.windows(variable.len()).any(|word| word == variable);
+        if named && entries(&text[..end], key)? >= nth {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// How many entries of `key` git finds in a configuration file; one that ends within an
+/// entry is none.
+fn entries(text: &[u8], key: &str) -> Option<usize> {
+    let args = ["config", "--file", "-", "-z", "--name-only", "--list"];
+    let git = Git::reading(Path::new("/"), args).input(text);
+    let (code, output) = git.outcome().ok()?;
+    let keys = output.stdout.split(|&b| b == 0);
+    let found = keys.filter(|found| *found == key.as_bytes()).count();
+    Some(if code == 0 { found } else { 0 })
+}

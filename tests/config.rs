@@ -1,0 +1,318 @@
+//! `git flux config`, and what is said of a configuration that is wrong.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+/// What `git flux config --json` says of one key.
+#[track_caller]
+fn shown(world: &World, key: &str) -> Value {
+    let all = world.flux(["config", "--json"]).run().success().json();
+    let found = all.as_array().unwrap().iter().find(|one| one["key"] == key);
+    found.unwrap_or_else(|| panic!("no {key} in {all}")).clone()
+}
+
+/// The lines that begin with `hint: `.
+fn hints(output: &Output) -> Vec<String> {
+    let hints = output.stderr.lines();
+    let hints = hints.filter_map(|line| line.strip_prefix("hint: "));
+    hints.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_is_shown_with_its_value_its_origin_and_its_meaning() {
+    let world = World::new();
+    world.git(["config", "--global", "flux.agent", "shell"]);
+    world.git(["config", "flux.layout", "window"]);
+    world.git(["config", "flux.My robot.command", "robot  --big"]);
+    world.git(["config", "flux.branchPrefix", "x\u{202e}/"]);
+    let before = world.snapshot();
+    let output = world
+        .flux(["config"])
+        .via_git_with(["-c", "flux.merge=squash"])
+        .in_dir("src")
+        .run();
+    output
+        .success()
+        .stderr_has("hint: git config <key> <value>");
+    let home = world.tools().join("gitconfig");
+    for lines in [
+        format!(
+            "flux.agent = shell (global, {})\n    the agent that",
+            home.display()
+        ),
+        "flux.My robot.command = robot  --big (local, .git/config)\n".to_owned(),
+        "flux.claude.command = claude --dangerously-skip-permissions (default)\n".to_owned(),
+        "flux.layout = window (local, .git/config)\n    where agents run".to_owned(),
+        "flux.merge = squash (command, command line)\n    how cleanup merges".to_owned(),
+        "(merge, squash, rebase, ff-only)\n".to_owned(),
+        "flux.into (not set)\n    the branch".to_owned(),
+        "flux.branchPrefix = x\\u{202e}/ (local, .git/config)\n".to_owned(),
+        "flux.trashKeep = 3 (default)\n    how many".to_owned(),
+        "branch.<name>.fluxInto (not set)\n".to_owned(),
+    ] {
+        output.stdout_has(&lines);
+    }
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn the_settings_of_a_branch_are_shown_with_its_name() {
+    let world = World::new();
+    world.git(["config", "branch.main.description", "nobody's task"]);
+    world.flux(["run", "-q", "--name", "fix", "Fix login"]).ok();
+    world.git(["config", "branch.feature/fix.fluxInto", "develop"]);
+    let output = world.flux(["config"]).run();
+    output
+        .success()
+        .stdout_has("branch.feature/fix.description = Fix login (local, .git/config)\n")
+        .stdout_has("branch.feature/fix.fluxTask = fix (local, .git/config)\n")
+        .stdout_has("branch.feature/fix.fluxInto = develop (local, .git/config)\n")
+        .stdout_has("branch.<name>.fluxAgent (not set)\n")
+        .has_not("nobody's task");
+}
+
+#[test]
+fn programs_read_the_settings_as_json_and_as_lines() {
+    let world = World::new();
+    world.git(["config", "flux.layout", "window"]);
+    world.git(["config", "flux.template", "a\nb"]);
+    let layout = shown(&world, "flux.layout");
+    let values = json!(["auto", "pane", "window", "session"]);
+    assert_eq!(
+        (&layout["value"], &layout["default"], &layout["values"]),
+        (&json!("window"), &json!("auto"), &values)
+    );
+    assert_eq!(
+        (&layout["scope"], &layout["origin"]),
+        (&json!("local"), &json!("file:.git/config"))
+    );
+    let into = shown(&world, "flux.into");
+    for unknown in ["value", "default", "scope", "origin", "values"] {
+        assert_eq!(into[unknown], Value::Null, "{unknown}");
+    }
+    assert!(into["meaning"].as_str().unwrap().contains("merges into"));
+
+    let lines = world.flux(["config", "--porcelain"]).ok();
+    assert!(
+        lines.contains(
+            "\n\nsetting flux.layout\nvalue window\nscope local\norigin file:.git/config\n\n"
+        ),
+        "{lines}"
+    );
+    assert!(lines.contains("\n\nsetting flux.into\n\n"), "{lines}");
+    assert!(lines.contains("\nvalue a\\u{a}b\n"), "{lines}");
+    let exact = world.flux(["config", "--porcelain", "-z"]).ok();
+    let template =
+        "\0\0setting flux.template\0value a\nb\0scope local\0origin file:.git/config\0\0";
+    assert!(exact.contains(template), "{exact:?}");
+}
+
+#[test]
+fn outside_of_a_repository_there_is_the_users_own_configuration() {
+    let world = World::new();
+    world.git(["config", "--global", "flux.layout", "pane"]);
+    world.git(["config", "flux.merge", "squash"]);
+    let output = world.flux(["config"]).in_dir(world.root()).run();
+    output
+        .success()
+        .stdout_has("flux.layout = pane (global, ")
+        .stdout_has("flux.merge = merge (default)");
+}
+
+/// The line of a file in which a text stands, from 1.
+fn line_of(world: &World, file: &str, text: &str) -> usize {
+    let file = world.read(file);
+    1 + file.lines().position(|line| line.contains(text)).unwrap()
+}
+
+#[test]
+fn a_key_that_is_misspelt_is_refused_by_every_command() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.git(["config", "flux.layuot", "pane"]);
+    let line = line_of(&world, ".git/config", "layuot");
+    let before = world.snapshot();
+    for args in [
+        &[][..],
+        &["run", "Another"],
+        &["list"],
+        &["status", &id],
+        &["attach", &id],
+        &["diff", &id],
+        &["cleanup", "-y", &id],
+        &["restore"],
+        &["config"],
+    ] {
+        let output = world.flux(args).run();
+        output.code(1).stderr_has(&format!(
+            "error: unknown setting 'flux.layuot' in file '.git/config' at line {line}\n\
+             hint: did you mean 'flux.layout'?\n\
+             hint: the settings are flux.agent, flux.<agent>.command, flux.layout,"
+        ));
+        world.assert_unchanged(&before);
+    }
+    // A shell that asks what there is gets its answer: it could not show an error.
+    let asked = ["--", "git-flux", "status", ""];
+    let offered = world.flux(asked).env("COMPLETE", "fish").ok();
+    assert!(offered.contains(&id), "{offered}");
+
+    let settled = hints(&world.flux(["list"]).run());
+    let settled = settled.last().unwrap();
+    assert_eq!(settled, "git config --unset-all flux.layuot");
+    let words: Vec<&str> = settled.split(' ').skip(1).collect();
+    world.git(words);
+    world.flux(["list"]).run().success().stdout_has(&id);
+}
+
+#[test]
+fn what_may_be_meant_with_a_key_is_said() {
+    let world = World::new();
+    for (key, near) in [
+        ("flux.branchprefx", "flux.branchPrefix"),
+        ("flux.worktree", "flux.worktreeDir"),
+        ("flux.worktree.dir", "flux.worktreeDir"),
+        ("flux.mine.comand", "flux.mine.command"),
+        ("flux.trash", "flux.trashKeep"),
+        ("branch.feature/a.b.fluxInt", "branch.feature/a.b.fluxInto"),
+        ("branch.main.fluxagnet", "branch.main.fluxAgent"),
+    ] {
+        let option = format!("{key}=x");
+        let output = world.flux(["list"]).via_git_with(["-c", &option]).run();
+        let key = key.to_lowercase();
+        output
+            .code(1)
+            .stderr_has(&format!(
+                "error: unknown setting '{key}' from the command line\n"
+            ))
+            .stderr_has(&format!("hint: did you mean '{near}'?\n"));
+        // There is nothing to unset.
+        output.has_not("--unset");
+    }
+    let output = world
+        .flux(["list"])
+        .via_git_with(["-c", "flux.xyz=1"])
+        .run();
+    output
+        .code(1)
+        .stderr_has("hint: the settings are flux.agent,");
+    output.has_not("did you mean");
+    // What belongs to others is theirs.
+    world
+        .flux(["list"])
+        .via_git_with(["-c", "branch.main.theirs=1", "-c", "fluxx.y=1"])
+        .run()
+        .success();
+}
+
+#[test]
+fn the_line_is_the_one_that_git_reads_the_key_in() {
+    let world = World::new();
+    let config = world.read(".git/config");
+    // Comments, values, other sections and strings of several lines name it too.
+    let lines = "# flux.layuot\n[other]\n\tlayuot = 1 ; layuot\n\ttext = \"layuot \\\n  layuot\"\n\
+                 [flux]\n\tagent = shell \\\n layuot\n\tagent = shell\n\tLayUot = pane\n\tlayuot = \\\npane\n";
+    fs::write(world.repo().join(".git/config"), config + lines).unwrap();
+    let expected = line_of(&world, ".git/config", "LayUot");
+    let error = |world: &World| {
+        let output = world.flux(["list"]).in_dir("src").run();
+        output.code(1);
+        output.stderr.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(
+        error(&world),
+        format!("error: unknown setting 'flux.layuot' in file '.git/config' at line {expected}")
+    );
+    // Of two bad values the one that holds is named.
+    world.git(["config", "--unset-all", "flux.layuot"]);
+    world.git(["config", "flux.layout", "one"]);
+    world.git(["config", "--add", "flux.layout", "two"]);
+    let output = world.flux(["run", "Fix"]).run();
+    let expected = line_of(&world, ".git/config", "layout = two");
+    output.code(1).stderr_has(&format!(
+        "bad value 'two' for 'flux.layout' in file '.git/config' at line {expected}\n"
+    ));
+}
+
+#[test]
+fn files_that_are_included_and_those_of_the_user_are_named() {
+    let world = World::new();
+    let included = world.root().join("more config");
+    fs::write(&included, "\n\n[flux]\n\tlayuot = pane\n").unwrap();
+    world.git(["config", "include.path", included.to_str().unwrap()]);
+    let output = world.flux(["list"]).run();
+    output.code(1).stderr_has(&format!(
+        "unknown setting 'flux.layuot' in file '{}' at line 4\n",
+        included.display()
+    ));
+    world.git(["config", "--unset", "include.path"]);
+    world.git(["config", "--global", "flux.layuot", "pane"]);
+    let output = world.flux(["list"]).run();
+    output.code(1).stderr_has("/gitconfig' at line ");
+    assert_eq!(
+        hints(&output).last().unwrap(),
+        "git config --global --unset-all flux.layuot"
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_listed_below_what_holds() {
+    let world = World::new();
+    for (key, value) in [
+        ("flux.layuot", "pane"),
+        ("flux.agent", "cluade"),
+        ("flux.merge", "sqaush"),
+        ("flux.trashKeep", "many"),
+        ("flux.archiveExpire", "some day"),
+        ("flux.mine.command", "robot 'open"),
+    ] {
+        world.git(["config", key, value]);
+    }
+    let before = world.snapshot();
+    let output = world.flux(["config"]).run();
+    output
+        .code(1)
+        .stdout_has("flux.merge = sqaush (local, .git/config)\n")
+        .stdout_has("branch.<name>.fluxAgent (not set)\n");
+    for error in [
+        "error: unknown setting 'flux.layuot' in file",
+        "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' is set in file '.git/config' at line",
+        "error: bad value 'sqaush' for 'flux.merge' in file",
+        "hint: did you mean 'squash'?\nhint: it is one of merge, squash, rebase, ff-only\n",
+        "error: bad value 'many' for 'flux.trashKeep' in file",
+        "error: bad value 'some day' for 'flux.archiveExpire' in file",
+        "error: bad value 'robot 'open' for 'flux.mine.command' in file",
+    ] {
+        output.stderr_has(error);
+    }
+    assert_eq!(output.stderr.matches("error: ").count(), 6, "{output}");
+    world.assert_unchanged(&before);
+    // So that programs can read what holds.
+    let output = world.flux(["config", "--json"]).run();
+    output.code(1);
+    assert!(output.json().as_array().unwrap().len() >= 14);
+}
+
+#[test]
+fn an_agent_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
+    let world = World::new();
+    world.git(["config", "flux.my-robot.command", "robot"]);
+    let before = world.snapshot();
+    for (agent, near) in [
+        ("cluade", "claude"),
+        ("robot", "my-robot"),
+        ("Shel", "shell"),
+    ] {
+        let output = world.flux(["run", "--agent", agent, "Fix"]).run();
+        output
+            .code(1)
+            .stderr_has(&format!("there is no agent '{agent}'\n"))
+            .stderr_has(&format!("hint: did you mean '{near}'?\n"));
+        output.has_not("'flux.agent' is set");
+    }
+    let output = world.flux(["run", "--agent", "xyz", "Fix"]).run();
+    output.code(1).has_not("did you mean");
+    world.assert_unchanged(&before);
+}
