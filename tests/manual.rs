@@ -189,7 +189,7 @@ fn the_program_understands_every_example_of_the_manual() {
             output.success();
         } else {
             output.code(1);
-            let known = ["not in a git repository", "No such file or directory"];
+            let known = ["not a git repository", "No such file or directory"];
             assert!(
                 known.iter().any(|part| output.stderr.contains(part)),
                 "{output}"
