@@ -306,3 +306,47 @@ fn what_was_changed_in_the_second_of_a_commit_is_committed() {
     world.flux(["cleanup", "--commit", &id]).run().success();
     assert_eq!(world.git(["show", "main:agent.txt"]), "two");
 }
+
+#[test]
+fn a_change_in_the_very_moment_of_its_staging_is_kept() {
+    for from_trash in [true, false] {
+        let world = World::new();
+        // What no test can do in one moment is given the times it would have then.
+        world.git(["config", "core.trustctime", "false"]);
+        let id = done_task(&world);
+        let worktree = world.worktree(&id);
+        let index = world.git_in(&worktree, ["rev-parse", "--git-path", "index"]);
+        let then = |path: &Path| {
+            let mut touch = world.command("touch");
+            let touched = touch.args(["-d", "@1700000000"]).arg(path);
+            assert!(touched.status().unwrap().success());
+        };
+        let file = world.write(worktree.join("README.md"), "one\n");
+        then(&file);
+        world.git_in(&worktree, ["add", "README.md"]);
+        world.write(&file, "two\n");
+        then(&file);
+        then(Path::new(&index));
+        world.flux(["cleanup", "--discard", &id]).run().success();
+        if !from_trash {
+            fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
+        }
+        let dir = restored(&world, &id);
+        let status = world.git_in(&dir, ["status", "--porcelain"]);
+        assert_eq!(status, "MM README.md");
+        assert_eq!(world.git_in(&dir, ["show", ":README.md"]), "one");
+        assert_eq!(world.read(dir.join("README.md")), "two\n");
+    }
+}
+
+#[test]
+fn what_is_staged_and_undone_in_the_files_is_nothing_to_commit() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.git_in(&worktree, ["rm", "-q", "--cached", "README.md"]);
+    let tip = tip(&world, &id);
+    world.flux(["cleanup", "--commit", &id]).run().success();
+    assert_eq!(commit(&world, "main^2"), tip);
+    assert_removed(&world, &id);
+}
