@@ -315,7 +315,7 @@ fn another_process_in_the_worktree_is_asked_about() {
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&there).stderr_has("--yes");
     world.assert_unchanged(&before);
-    for (answer, code) in [("n", 130), ("y", 0)] {
+    for (answer, code) in [("n", 130), ("Escape", 130), ("C-c", 130), ("y", 0)] {
         let terminal = world.terminal(40, 24);
         terminal.command(&format!("git-flux cleanup {id}"));
         terminal.wait_for_screen("remove");

@@ -178,6 +178,17 @@ fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
 }
 
 #[test]
+fn nothing_is_merged_before_that_is_answered() {
+    let world = World::new();
+    let id = conflicting_agent(&world, "wait");
+    let before = world.snapshot();
+    for (cols, key) in [(40, "Escape"), (100, "C-c")] {
+        let terminal = ask(&world, cols, &id, &[(WHERE, &["Enter"]), ("Tell", &[key])]);
+        declined(&world, &terminal, &before);
+    }
+}
+
+#[test]
 fn an_agent_that_shows_something_else_gets_no_answer() {
     let world = World::new();
     let id = conflicting_agent(&world, "raw");

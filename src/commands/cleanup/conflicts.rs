@@ -88,13 +88,14 @@ fn ask(flux: &Flux, plan: &Plan, into: &Into) -> Result<Choice> {
 /// Starts a merge that stops at its conflicts, for somebody to resolve them.
 fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> Result<()> {
     let id = &plan.task.id;
+    let told = place == plan.task.worktree && wants_to_tell(flux, plan)?;
     merge::start(place, theirs, lock)?;
     flux.ui.status(format_args!(
         "merging '{theirs}' in '{}': it stopped at the conflicts",
         shown(place)
     ));
-    if place == plan.task.worktree {
-        offer(flux, plan)?;
+    if told {
+        tell(flux, plan)?;
     }
     let pasted = quoted(place);
     let mut failure = Failure::new(format!(
@@ -117,22 +118,26 @@ fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> R
 const MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
-/// Offers to tell a running agent of the conflicts in its worktree.
-fn offer(flux: &Flux, plan: &Plan) -> Result<()> {
-    if !flux.ui.can_ask() || plan.inside {
-        return Ok(());
+/// Whether a running agent is to be told of the conflicts in its worktree.
+fn wants_to_tell(flux: &Flux, plan: &Plan) -> Result<bool> {
+    if !flux.ui.can_ask() || plan.inside || observe::listener(flux, &plan.task)?.is_none() {
+        return Ok(false);
     }
-    let Some(target) = observe::listener(flux, &plan.task)? else {
-        return Ok(());
-    };
     let id = &plan.task.id;
-    if !flux.ui.confirm(
+    flux.ui.confirm(
         format_args!("The agent of '{id}' is running. Tell it?"),
         true,
-    )? {
-        return Ok(());
-    }
-    if message::tell(target, MESSAGE)? {
+    )
+}
+
+fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
+    let id = &plan.task.id;
+    // It may have ended since.
+    let submitted = match observe::listener(flux, &plan.task)? {
+        Some(target) => message::tell(target, MESSAGE)?,
+        None => false,
+    };
+    if submitted {
         flux.ui.status(format_args!("told the agent of '{id}'"));
     } else {
         flux.ui.warning(format_args!(
