@@ -250,3 +250,24 @@ fn no_session_is_opened_for_a_task_that_was_removed_while_attach_asked() {
     assert_eq!(world.try_tmux(["list-sessions"]), None);
     assert_removed(&world, &id);
 }
+
+#[test]
+fn what_was_staged_while_a_commit_was_refused_stays_staged() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("README.md"), "changed\n");
+    let stage = format!(
+        "cd '{0}'; echo staged >src/login.txt; git add src/login.txt; echo later >src/login.txt; exit 1",
+        worktree.display()
+    );
+    // After git has read the index, as an editor or the agent would.
+    once_in_hook(&world, "pre-commit", "true", &stage);
+    let output = world.flux(["cleanup", "--commit", &id]).run();
+    output.code(1);
+    assert_hooked(&world);
+    assert_eq!(
+        world.git_in(&worktree, ["show", ":src/login.txt"]),
+        "staged"
+    );
+}

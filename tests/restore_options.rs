@@ -312,3 +312,21 @@ fn everything_can_be_deleted_at_once() {
     world.flux(["cleanup", "gamma"]).run().success();
     assert_eq!(archived(&world), ["gamma"]);
 }
+
+#[test]
+fn an_agent_goes_on_with_the_options_it_was_given() {
+    let world = World::new();
+    world.behaviour("raw");
+    let own = ["--agent-arg=--model", "--agent-arg=opus"];
+    let run = ["run", "-q", "--name", "fix", "Fix it"]
+        .into_iter()
+        .chain(own);
+    world.flux(run).ok();
+    end_agent(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().success();
+    world.flux(["restore", "fix"]).run().success();
+    let agent = world.agent("fix");
+    agent.wait_starts(2);
+    let argv = agent.argv();
+    assert!(argv.contains(&b"--model".to_vec()), "{argv:?}");
+}

@@ -19,17 +19,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, Prompt, process};
-use crate::task::{Exit, Task, record};
+use crate::task::{Bytes, Exit, Task, record};
 use crate::tmux::command::plain_path;
 
 /// The longest prompt that is handed over as an argument, in bytes: Linux takes
 /// 131 071 in one, and options, environment and other systems need room.
 const LONGEST_ARGUMENT: usize = 120_000;
-
-/// One argument or environment value, any bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Bytes(#[serde(with = "record::path")] pub(crate) OsString);
 
 /// What the launcher is told.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,14 +224,13 @@ impl Launch {
         task: &Task,
         agent: &Agent,
         program: &Path,
-        extra: &[OsString],
         prompt: &[u8],
         source: &Path,
         run: &RunDir,
     ) -> Self {
         let mut argv = agent.argv.clone();
         argv[0] = program.into();
-        argv.extend(extra.iter().cloned());
+        argv.extend(task.agent_args.iter().map(|arg| arg.0.clone()));
         let by_file = prompt.len() > LONGEST_ARGUMENT || prompt.contains(&0);
         let text = if by_file {
             let mut text = OsString::from("Read the file ");

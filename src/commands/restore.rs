@@ -146,7 +146,6 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         Some((agent, program)) => Work::Agent {
             agent,
             program,
-            args: Vec::new(),
             prompt: description.clone(),
         },
         None => Work::Shell,

@@ -47,7 +47,8 @@ impl Draft<'_> {
 /// `git add --all`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
 ///
 /// # Errors
-/// When git or a hook refuses: then the index is what it was.
+/// When git or a hook refuses: then the index is what it was, unless somebody has
+/// staged something meanwhile.
 pub(crate) fn commit_all(
     repo: &Repo,
     dir: &Path,
@@ -62,10 +63,13 @@ pub(crate) fn commit_all(
     let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
     let verify = if verify { "--verify" } else { "--no-verify" };
     let commit = ["commit", "--quiet", verify, "-m", message];
-    let committed = git(&["add", "--all"])
-        .and_then(Git::run)
-        .and_then(|()| git(&commit)?.loud().run());
-    if let Err(error) = committed {
+    let mut added = None;
+    let mut attempt = || {
+        git(&["add", "--all"])?.run()?;
+        added = Some(tree_of_index(dir)?);
+        git(&commit)?.loud().run()
+    };
+    if let Err(error) = attempt() {
         let (head, changes) = super::changes::Head::and_changes(dir, false)?;
         // What looked changed was none: line ends, or a time.
         let nothing = head.oid == tip && changes.is_empty();
@@ -74,7 +78,11 @@ pub(crate) fn commit_all(
             fs::remove_file(&before).context("could not remove a copy of the index")?;
             return if nothing { Ok(false) } else { Err(error) };
         }
-        fs::rename(&before, &index).context("could not put the index back")?;
+        if added.is_none_or(|added| tree_of_index(dir).is_ok_and(|now| now == added)) {
+            fs::rename(&before, &index).context("could not put the index back")?;
+        } else {
+            fs::remove_file(&before).context("could not remove a copy of the index")?;
+        }
         return Err(error);
     }
     fs::remove_file(&before).context("could not remove a copy of the index")?;
@@ -85,4 +93,9 @@ pub(crate) fn commit_all(
         );
     }
     Ok(true)
+}
+
+/// What is staged, as a tree: `git write-tree`
+fn tree_of_index(dir: &Path) -> Result<Vec<u8>> {
+    Git::reading(dir, ["write-tree"]).output()
 }

@@ -29,7 +29,12 @@ pub(super) fn conclude(
     let dir = flux.repo.common_dir();
     // What did not come back is in the archive still.
     let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.base));
-    let mut name = wanted.unwrap_or_else(|| task.id.to_string());
+    // A worktree that another left in the trash must not pass for this task's.
+    let mut name = match wanted {
+        Some(name) => name,
+        None if tip_kept.is_some() => free_name(flux, &task.id, "")?,
+        None => task.id.to_string(),
+    };
     let mut base = Some(task.base.clone());
     loop {
         let archive = |part| format!("refs/flux/archive/{name}/{part}");

@@ -1,6 +1,6 @@
 //! The one way up.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,7 +51,6 @@ pub(crate) enum Work {
     Agent {
         agent: Agent,
         program: PathBuf,
-        args: Vec<OsString>,
         /// What it is told.
         prompt: Vec<u8>,
     },
@@ -199,11 +198,10 @@ impl Way<'_> {
             Work::Agent {
                 agent,
                 program,
-                args,
                 prompt,
             } => {
                 let source = flux.repo.home();
-                let launch = Launch::new(task, agent, program, args, prompt, source, self.run);
+                let launch = Launch::new(task, agent, program, prompt, source, self.run);
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;

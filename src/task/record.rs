@@ -1,5 +1,6 @@
 //! What was intended: the record of a task, versioned.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -21,6 +22,9 @@ pub(crate) struct Task {
     pub(crate) phase: Phase,
     /// The agent's name.
     pub(crate) agent: String,
+    /// Arguments of its own for the agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agent_args: Vec<Bytes>,
     /// The branch, without `refs/heads/`.
     pub(crate) branch: String,
     /// The commit it started from, in full.
@@ -40,6 +44,11 @@ pub(crate) struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<String>,
 }
+
+/// One argument or environment value, any bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Bytes(#[serde(with = "super::record::path")] pub(crate) OsString);
 
 /// What a removal did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +256,7 @@ mod tests {
             title: "Fix \"it\"\u{9b}".to_owned(),
             phase: Phase::Starting,
             agent: "claude".to_owned(),
+            agent_args: Vec::new(),
             branch: "feature/fix-1".to_owned(),
             base: "0".repeat(64),
             into: None,

@@ -23,7 +23,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
 use crate::store::Store;
 use crate::task::record::VERSION;
-use crate::task::{Layout, Phase, Task, TaskId};
+use crate::task::{Bytes, Layout, Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{self, Place};
 use crate::ui::{Ui, shown, word};
@@ -199,6 +199,7 @@ impl Run {
             title,
             phase: Phase::Starting,
             agent: agent_name,
+            agent_args: self.agent_args.iter().cloned().map(Bytes).collect(),
             branch,
             base,
             into,
@@ -228,7 +229,6 @@ impl Run {
                 work: Work::Agent {
                     agent,
                     program,
-                    args: self.agent_args.clone(),
                     prompt,
                 },
                 place,

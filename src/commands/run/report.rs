@@ -85,12 +85,8 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
     let (command, prompt) = match &start.work {
-        Work::Agent {
-            agent,
-            args,
-            prompt,
-            ..
-        } => {
+        Work::Agent { agent, prompt, .. } => {
+            let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
             let words: Vec<_> = words.map(|arg| arg.to_string_lossy()).collect();
             (shell_words::join(words), prompt.len())
