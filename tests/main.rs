@@ -26,6 +26,8 @@ mod cleanup_obstacles;
 mod cleanup_places;
 mod cleanup_questions;
 mod cleanup_uncommitted;
+mod completion;
+mod completion_silence;
 mod config;
 mod corners;
 mod crash;
