@@ -27,6 +27,7 @@ mod cleanup_places;
 mod cleanup_questions;
 mod cleanup_uncommitted;
 mod completion;
+mod completion_shells;
 mod completion_silence;
 mod config;
 mod corners;
