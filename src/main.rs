@@ -21,7 +21,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A shell that asks for candidates gets them, and nothing else happens.
-    clap_complete::CompleteEnv::with_factory(commands::help::command).complete();
+    if commands::complete() {
+        return ExitCode::SUCCESS;
+    }
     let result = commands::help::parse().and_then(|cli| {
         interrupt::watch()?;
         cli.run()

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose, settled};
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ use crate::ui::{Ui, shown};
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
     /// The task: its id, or the beginning of it
-    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
+    #[arg(add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
 }
 

@@ -1,37 +1,280 @@
-//! What a shell offers where a task is to be named. Says nothing, asks nothing, changes nothing.
+//! What a shell offers where something is to be named. Says nothing, asks nothing, changes nothing, and is
+//! quick: ids come from refs, descriptions from the configuration, and what cannot be told is left out.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::DirEntry;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use clap::Command;
 use clap_complete::CompletionCandidate;
 
-use crate::lifecycle::{Flux, archive};
+use super::{complete, help};
+use crate::agent::launch::RunDir;
+use crate::git::glance::{self, Ref};
 use crate::sanitize;
-use crate::store::Store;
-use crate::ui::Ui;
+use crate::settings::Settings;
+use crate::task::{Task, TaskId};
 
-/// The removed tasks, with their descriptions; none where they cannot be told.
-pub(super) fn archived() -> Vec<CompletionCandidate> {
-    let Ok(flux) = Flux::leniently(Ui { quiet: true }) else {
-        return Vec::new();
-    };
-    let Ok(archived) = archive::list(&flux) else {
-        return Vec::new();
-    };
-    let candidate = |one: &archive::Archived| {
-        CompletionCandidate::new(&one.name).help(Some(sanitize::line(&one.task.title).into()))
-    };
-    archived.iter().map(candidate).collect()
+const TASKS: &str = "refs/flux/tasks/";
+const ARCHIVE: &str = "refs/flux/archive/";
+
+/// What the wrappers in `completions/` take for "a file": no branch and no task is called this.
+const FILES: &str = ":files";
+
+/// How many records are read for their descriptions: one takes a tenth of a millisecond.
+const RECORDS: usize = 100;
+
+/// Whether the shell shows descriptions; bash does not.
+pub(super) static DESCRIBED: AtomicBool = AtomicBool::new(true);
+
+/// The files of the shell's own completion.
+pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
+    vec![CompletionCandidate::new(FILES)]
 }
 
-/// The tasks, with their descriptions; none where they cannot be told.
-pub(super) fn tasks() -> Vec<CompletionCandidate> {
-    let Ok(flux) = Flux::leniently(Ui { quiet: true }) else {
+/// The commands.
+pub(super) fn commands(current: &OsStr) -> Vec<CompletionCandidate> {
+    let all = help::command();
+    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let begun = |c: &&Command| c.get_name().starts_with(&*current.to_string_lossy());
+    let candidate =
+        |c: &Command| CompletionCandidate::new(c.get_name()).help(c.get_about().cloned());
+    known.filter(begun).map(candidate).collect()
+}
+
+/// The tasks.
+pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
         return Vec::new();
     };
-    let Ok(store) = Store::load(&flux.repo, &flux.settings) else {
+    let (tasks, titles) = at_once(|| stored(begun), titles);
+    described(&tasks, &titles)
+}
+
+/// The task before a `--`, the files after it.
+pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
+    if complete::line().before.iter().any(|word| word == "--") {
+        files(current)
+    } else {
+        tasks(current)
+    }
+}
+
+/// The tasks that are not on the command line yet.
+pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
         return Vec::new();
     };
-    let candidate = |stored: &crate::store::Stored| {
-        let title = stored.task.as_ref().map(|task| sanitize::line(&task.title));
-        CompletionCandidate::new(stored.id.as_str()).help(title.ok().map(Into::into))
+    let (mut tasks, titles) = at_once(|| stored(""), titles);
+    let line = complete::line();
+    let words = line.before.iter().chain(&line.after).map(String::as_str);
+    let mut named = Vec::new();
+    let mut previous = "";
+    for word in words {
+        // The branch of --into may be called like a task.
+        if previous != "--into" {
+            named.extend(meant(&tasks, word).map(ToOwned::to_owned));
+        }
+        previous = word;
+    }
+    tasks.retain(|task| task.id.starts_with(begun) && !named.contains(&task.id));
+    described(&tasks, &titles)
+}
+
+/// The task that a word means: the one of this id, or the only one that begins so.
+fn meant<'a>(tasks: &'a [Stored], word: &str) -> Option<&'a str> {
+    let ids = || tasks.iter().map(|task| task.id.as_str());
+    let mut matching = ids().filter(|id| id.starts_with(word));
+    let only = matching.next().filter(|_| matching.next().is_none());
+    ids().find(|id| *id == word).or(only)
+}
+
+/// The tasks whose agent runs; all of them if none does, since any can be attached.
+pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
+        return Vec::new();
     };
-    store.tasks.iter().map(candidate).collect()
+    let questions = || at_once(running_ids, titles);
+    let (mut tasks, (running, titles)) = at_once(|| stored(begun), questions);
+    if tasks.iter().any(|task| running.contains(&task.id)) {
+        tasks.retain(|task| running.contains(&task.id));
+    }
+    described(&tasks, &titles)
+}
+
+/// The ids of all agents that run.
+fn running_ids() -> HashSet<String> {
+    let runs = glance::common_dir().map(|dir| dir.join("flux/run"));
+    let entries = runs.ok().and_then(|dir| dir.read_dir().ok());
+    let alive = |entry: &DirEntry| {
+        let run = RunDir(entry.path());
+        let running = || matches!(run.running(), Ok(Some(running)) if running.alive());
+        matches!(run.exit(), Ok(None)) && running()
+    };
+    let alive = entries.into_iter().flatten().flatten().filter(alive);
+    alive
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// The removed tasks.
+pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
+        return Vec::new();
+    };
+    let task = |found: Ref| {
+        let name = found.name.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
+        Some(Stored {
+            id: name.to_owned(),
+            record: found.object,
+        })
+    };
+    let refs = refs(&[&format!("{ARCHIVE}{begun}*/task")]);
+    let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
+    tasks.sort_by(|one, other| one.id.cmp(&other.id));
+    described(&tasks, &HashMap::new())
+}
+
+/// The agents that could be started.
+pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
+    let settings = Settings::glance().unwrap_or_default();
+    named(settings.installed(), current, None).collect()
+}
+
+/// The branches.
+pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
+    let refs = refs(&["refs/heads/"]);
+    let names = refs
+        .iter()
+        .filter_map(|found| found.name.strip_prefix("refs/heads/"));
+    named(names, current, None).collect()
+}
+
+/// Branches, those of remotes too, and tags.
+pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
+    let kinds = [
+        ("refs/heads/", "branch"),
+        ("refs/remotes/", "remote branch"),
+        ("refs/tags/", "tag"),
+    ];
+    let refs = refs(&kinds.map(|(prefix, _)| prefix));
+    let of_kind = |(prefix, kind): (&'static str, &'static str)| {
+        let names = refs
+            .iter()
+            .filter_map(move |found| found.name.strip_prefix(prefix));
+        // The default branch of a remote has a name of its own.
+        let names = names.filter(move |name| kind == "branch" || !name.ends_with("/HEAD"));
+        named(names, current, Some(kind))
+    };
+    kinds.into_iter().flat_map(of_kind).collect()
+}
+
+/// Names of anyone's. One with something in it that a terminal would obey is not offered:
+/// to show it as something else would be of no use.
+fn named<'a>(
+    names: impl IntoIterator<Item = impl AsRef<str>> + 'a,
+    current: &'a OsStr,
+    help: Option<&'static str>,
+) -> impl Iterator<Item = CompletionCandidate> + 'a {
+    let current = current.to_string_lossy();
+    names.into_iter().filter_map(move |name| {
+        let name = name.as_ref();
+        let good = name.starts_with(&*current) && sanitize::line(name) == name;
+        good.then(|| CompletionCandidate::new(name).help(help.map(Into::into)))
+    })
+}
+
+/// Runs two questions side by side.
+fn at_once<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().expect("no question panics"), other)
+    })
+}
+
+fn refs(patterns: &[&str]) -> Vec<Ref> {
+    glance::refs(patterns).unwrap_or_default()
+}
+
+/// A task, removed or not, and the tree of its record.
+struct Stored {
+    id: String,
+    record: String,
+}
+
+/// The tasks whose ids begin as what is typed.
+fn stored(begun: &str) -> Vec<Stored> {
+    let task = |found: Ref| {
+        let id = found.name.strip_prefix(TASKS)?;
+        let wanted = id.starts_with(begun) && id.parse::<TaskId>().is_ok();
+        wanted.then(|| Stored {
+            id: id.to_owned(),
+            record: found.object,
+        })
+    };
+    refs(&[TASKS]).into_iter().filter_map(task).collect()
+}
+
+/// What is typed, if an id can begin so.
+fn begun(current: &OsStr) -> Option<&str> {
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let text = current.to_str()?;
+    (!text.starts_with('-') && text.chars().all(known)).then_some(text)
+}
+
+/// The descriptions of tasks as they are configured for their branches, which wins over the record.
+fn titles() -> HashMap<String, String> {
+    if !DESCRIBED.load(Ordering::Relaxed) {
+        return HashMap::new();
+    }
+    let config = glance::config().unwrap_or_default();
+    let mut descriptions = HashMap::new();
+    let mut tasks = HashMap::new();
+    for (key, value) in &config {
+        let Some((branch, name)) = key.strip_prefix("branch.").and_then(|k| k.rsplit_once('.'))
+        else {
+            continue;
+        };
+        if name == "description" {
+            descriptions.insert(branch, value);
+        } else if name == "fluxtask" {
+            // A copy that `git branch -c` made says the same of itself.
+            let branches = tasks.entry(value).or_insert(branch);
+            if branch.ends_with(value.as_str()) {
+                *branches = branch;
+            }
+        }
+    }
+    let title = |(id, branch): (&String, &str)| {
+        let line = descriptions.get(branch)?.lines().next()?;
+        Some((id.clone(), line.to_owned()))
+    };
+    tasks.into_iter().filter_map(title).collect()
+}
+
+/// Candidates with their descriptions: what is configured, else what stands in the record, unless there are many.
+fn described(tasks: &[Stored], titles: &HashMap<String, String>) -> Vec<CompletionCandidate> {
+    let unknown = tasks.iter().filter(|task| !titles.contains_key(&task.id));
+    let unknown: Vec<&Stored> = unknown.collect();
+    let mut read = HashMap::new();
+    if DESCRIBED.load(Ordering::Relaxed) && !unknown.is_empty() && unknown.len() <= RECORDS {
+        let files = unknown
+            .iter()
+            .map(|task| format!("{}:task.json", task.record));
+        let records = glance::objects(&files.collect::<Vec<_>>()).unwrap_or_default();
+        for (task, record) in unknown.into_iter().zip(records) {
+            if let Some(record) = record.and_then(|record| Task::from_json(&record).ok()) {
+                read.insert(task.id.as_str(), record.title);
+            }
+        }
+    }
+    let candidate = |task: &Stored| {
+        let title = titles.get(&task.id).or_else(|| read.get(task.id.as_str()));
+        let help = title.map(|title| sanitize::line(title).into());
+        CompletionCandidate::new(&task.id).help(help)
+    };
+    tasks.iter().map(candidate).collect()
 }

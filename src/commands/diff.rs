@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose};
 use crate::failure::Failure;
@@ -21,10 +21,10 @@ use crate::ui::{Ui, shown, word};
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The task: its id, or the beginning of it
-    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
+    #[arg(add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
     /// Arguments for git diff
-    #[arg(last = true, value_name = "GIT DIFF ARGS")]
+    #[arg(last = true, value_name = "GIT DIFF ARGS", add = ArgValueCompleter::new(candidates::files))]
     args: Vec<OsString>,
 }
 

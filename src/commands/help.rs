@@ -3,8 +3,9 @@
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _};
+use clap_complete::ArgValueCompleter;
 
-use super::Cli;
+use super::{Cli, candidates};
 use crate::failure::{Failure, USAGE, nearest};
 use crate::ui::Ui;
 
@@ -12,6 +13,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct Help {
     /// The command
+    #[arg(add = ArgValueCompleter::new(candidates::commands))]
     command: Option<String>,
 }
 

@@ -4,6 +4,8 @@ mod attach;
 mod begin;
 mod candidates;
 mod cleanup;
+mod complete;
+mod completions;
 mod config;
 mod diff;
 pub(crate) mod help;
@@ -14,6 +16,8 @@ mod restore;
 mod run;
 mod status;
 mod table;
+
+pub(crate) use complete::complete;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -51,6 +55,7 @@ enum Command {
     Restore(restore::Restore),
     Install(install::Install),
     Config(config::Config),
+    Completions(completions::Completions),
     Help(help::Help),
     /// Start the agent of a task in its pane
     #[command(name = "__run", hide = true)]
@@ -93,6 +98,7 @@ impl Cli {
             Some(Command::Restore(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
+            Some(Command::Completions(args)) => args.run(),
             Some(Command::Help(args)) => args.run(),
             Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
-use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 use console::Style;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use crate::ui::{Ui, quoted, shown, word};
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The removed task: its name in the archive, or the beginning of it
-    #[arg(add = ArgValueCandidates::new(candidates::archived))]
+    #[arg(add = ArgValueCompleter::new(candidates::archived))]
     task: Option<String>,
     /// List what can be restored: age, size, how it ended
     #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]

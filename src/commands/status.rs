@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 use console::{Style, truncate_str};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ const FILES: usize = 20;
 #[derive(Debug, Args)]
 pub(crate) struct StatusOf {
     /// The task: its id, or the beginning of it
-    #[arg(add = ArgValueCandidates::new(candidates::tasks))]
+    #[arg(add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
     /// Machine-readable output: a task object
     #[arg(long)]

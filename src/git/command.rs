@@ -1,5 +1,6 @@
 //! The only place that starts `git`.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -84,6 +85,17 @@ impl Git {
     /// A command that only looks: it must not take `index.lock` from an agent.
     pub(crate) fn reading<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(dir: &Path, args: I) -> Self {
         Self::new(dir, args).env("GIT_OPTIONAL_LOCKS", "0")
+    }
+
+    /// A command that only looks, at the repository that the caller's directory and environment
+    /// name: what is asked while a line is typed, before anything is opened.
+    pub(crate) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
+        let named = FOREIGN
+            .iter()
+            .filter_map(|name| Some((name, env::var_os(name)?)));
+        named.fold(Self::reading(Path::new("."), args), |git, (name, value)| {
+            git.env(name, value)
+        })
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {

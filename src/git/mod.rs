@@ -11,6 +11,7 @@ pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod commit;
 pub(crate) mod forward;
+pub(crate) mod glance;
 pub(crate) mod integrated;
 pub(crate) mod keep;
 pub(crate) mod lock;

@@ -18,7 +18,7 @@ pub(crate) use self::shown::Shown;
 use self::table::Setting;
 use crate::git::command::failed;
 use crate::git::repo::parse_bool;
-use crate::git::{Git, Style};
+use crate::git::{Git, Style, glance};
 use crate::task::Layout;
 
 /// One line of configuration.
@@ -74,6 +74,25 @@ impl Settings {
             1 if output.stderr.is_empty() => Ok(Self::default()),
             _ => Err(failed("git config", code, &output.stderr)),
         }
+    }
+
+    /// The same for the repository that the caller's directory and environment name: what is
+    /// asked while a line is typed.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn glance() -> Result<Self> {
+        let entry = |(key, value): (String, String)| Entry {
+            key,
+            raw: value.clone().into(),
+            value,
+            scope: String::new(),
+            origin: String::new(),
+        };
+        Ok(Self {
+            dir: PathBuf::new(),
+            entries: glance::config()?.into_iter().map(entry).collect(),
+        })
     }
 
     /// The entry of a setting that holds, if there is one.

@@ -156,6 +156,18 @@ impl<'a> Terminal<'a> {
         })
     }
 
+    /// Waits until what is visible, without what has scrolled off, is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_visible(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let mut last = String::new();
+        let found = try_wait_for(|| {
+            last = self.screen();
+            wanted(&last).then_some(())
+        });
+        assert!(found.is_some(), "no {what} on the screen, which is\n{last}");
+        last
+    }
+
     #[track_caller]
     fn wait_for_what<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let mut last = String::new();

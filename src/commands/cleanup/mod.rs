@@ -11,7 +11,7 @@ pub(super) use words::revert;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 
 use self::style::Styles;
 use self::uncommitted::{Uncommitted, named};
@@ -34,7 +34,7 @@ use crate::ui::{Ui, word};
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Cleanup {
     /// The tasks: each its id, or the beginning of it
-    #[arg(value_name = "TASK", add = ArgValueCandidates::new(candidates::tasks))]
+    #[arg(value_name = "TASK", add = ArgValueCompleter::new(candidates::further_tasks))]
     tasks: Vec<String>,
     /// Remove all tasks
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
@@ -43,7 +43,7 @@ pub(crate) struct Cleanup {
     #[arg(long, conflicts_with = "tasks")]
     merged: bool,
     /// Merge into this branch instead of the one the task started from
-    #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch")]
+    #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
     #[command(flatten)]
     styles: Styles,

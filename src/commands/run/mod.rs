@@ -12,8 +12,9 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
-use super::{object, settled};
+use super::{candidates, object, settled};
 use crate::agent::launch::now;
 use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
@@ -32,19 +33,19 @@ use crate::ui::{Ui, shown, word};
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Read the task from a file; '-' is standard input
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "task")]
+    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "task", add = ArgValueCompleter::new(candidates::files))]
     file: Option<PathBuf>,
     /// Edit the task before it is started, in git's editor
     #[arg(short, long)]
     edit: bool,
     /// The agent that works on it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::agents))]
     agent: Option<String>,
     /// Pass an argument to the agent's program
     #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
     agent_args: Vec<OsString>,
     /// Start from this commit instead of HEAD
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = ArgValueCompleter::new(candidates::commits))]
     base: Option<String>,
     /// The task's id, instead of one made from its description
     #[arg(long, value_name = "ID")]

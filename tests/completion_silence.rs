@@ -1,0 +1,241 @@
+//! A question that a shell asks changes nothing, says nothing but the answer, and costs little.
+
+use std::fs;
+
+use crate::completion::ask;
+use crate::world::*;
+
+/// One question of each kind.
+const KINDS: [&[&str]; 9] = [
+    &[""],
+    &["cleanup", ""],
+    &["attach", ""],
+    &["status", ""],
+    &["restore", ""],
+    &["cleanup", "--into", ""],
+    &["run", "--base", ""],
+    &["run", "--agent", ""],
+    &["cleanup", "--"],
+];
+
+/// Answers each kind of question without a word on standard error.
+#[track_caller]
+fn quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
+    for words in KINDS {
+        let output = question(words).run();
+        output.success().stderr_is("");
+    }
+}
+
+fn run(world: &World, name: &str) {
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", name, "Fix it"]).ok();
+}
+
+#[test]
+fn a_question_changes_nothing() {
+    let world = World::new();
+    run(&world, "fix");
+    run(&world, "old");
+    world.flux(["cleanup", "old", "--yes"]).ok();
+    // A command that looked at the worktree would now write the index anew.
+    world.write("README.md", world.read("README.md"));
+    let index = world.repo().join(".git/index");
+    let seen = || {
+        (
+            fs::read(&index).unwrap(),
+            fs::metadata(&index).unwrap().modified().unwrap(),
+        )
+    };
+    let (before, snapshot) = (seen(), world.snapshot());
+    let flux = world.repo().join(".git/flux");
+    let times = || walk(&flux);
+    let files = times();
+    for shell in ["bash", "zsh", "fish"] {
+        quiet(|words| ask(&world, shell, words));
+        quiet(|words| ask(&world, shell, words).in_dir(world.worktree("fix")));
+    }
+    assert_eq!(seen(), before);
+    assert_eq!(times(), files);
+    world.assert_unchanged(&snapshot);
+}
+
+/// Every file below, with the time of its last change: lock files too.
+fn walk(dir: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.path().symlink_metadata().unwrap();
+        if metadata.is_dir() {
+            found.extend(walk(&entry.path()));
+        }
+        found.push((entry.path(), metadata.modified().unwrap()));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_question_waits_for_no_lock() {
+    let world = World::new();
+    run(&world, "fix");
+    let flux = world.repo().join(".git/flux");
+    let locks = [
+        flux.join("run/fix/lock"),
+        flux.join("lock"),
+        flux.join("merge"),
+    ];
+    let held: Vec<fs::File> = locks
+        .iter()
+        .map(|path| fs::File::create(path).unwrap())
+        .collect();
+    held.iter().for_each(|file| file.lock().unwrap());
+    for name in ["index.lock", "config.lock", "packed-refs.lock"] {
+        fs::write(world.repo().join(".git").join(name), "").unwrap();
+    }
+    quiet(|words| ask(&world, "zsh", words));
+    let output = ask(&world, "fish", &["attach", ""]).run();
+    output.success().stdout_is("fix\tFix it\n");
+}
+
+#[test]
+fn where_nothing_can_be_told_nothing_is_said() {
+    let world = World::new();
+    run(&world, "fix");
+    let nothing = |question: Flux<'_>| {
+        question.run().success().stdout_is("").stderr_is("");
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        for words in [
+            &["cleanup", "f"][..],
+            &["restore", "f"],
+            &["run", "--base", "m"],
+        ] {
+            // No repository.
+            nothing(ask(&world, shell, words).in_dir(world.root()));
+            // No git.
+            nothing(ask(&world, shell, words).env("PATH", world.path_without(["git"])));
+            // Somewhere that is gone, or was never there.
+            let dir = world.repo().join("nowhere");
+            nothing(ask(&world, shell, words).env("GIT_DIR", &dir));
+        }
+        quiet(|words| ask(&world, shell, words).in_dir(world.root()));
+        quiet(|words| ask(&world, shell, words).env("PATH", world.path_without(["git"])));
+        // More words than there are, fewer, and a number that is none.
+        for index in ["0", "1", "7", "999", "-1", "x", ""] {
+            let question = ask(&world, shell, &["cleanup", "f"]);
+            question
+                .env("_CLAP_COMPLETE_INDEX", index)
+                .run()
+                .success()
+                .stderr_is("");
+        }
+        // Words that are not text, and more than a person types.
+        let odd = std::os::unix::ffi::OsStrExt::from_bytes;
+        let odd: &std::ffi::OsStr = odd(b"fix\xff");
+        let long = "x".repeat(100_000);
+        for word in [
+            odd,
+            long.as_ref(),
+            "fix*".as_ref(),
+            "--into=".as_ref(),
+            "--=".as_ref(),
+        ] {
+            let words = ["--".as_ref(), "git-flux".as_ref(), "cleanup".as_ref(), word];
+            let question = world.flux(words).env("COMPLETE", shell);
+            question
+                .env("_CLAP_COMPLETE_INDEX", "2")
+                .run()
+                .success()
+                .stderr_is("");
+        }
+    }
+    // A broken configuration.
+    let config = world.read(".git/config");
+    world.write(".git/config", format!("{config}[branch \"x\n"));
+    nothing(ask(&world, "zsh", &["cleanup", "f"]));
+    quiet(|words| ask(&world, "zsh", words));
+    // One that says what is no value: that is for the command to say.
+    world.write(
+        ".git/config",
+        format!("{config}[flux]\n\tlayout = middle\n[flux \"x\"]\n\tcommand = 'a\n"),
+    );
+    quiet(|words| ask(&world, "zsh", words));
+    let output = ask(&world, "fish", &["cleanup", ""]).run();
+    output.success().stdout_is("fix\tFix it\n");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_offered_by_its_id() {
+    let world = World::new();
+    run(&world, "fix");
+    let nothing = world
+        .command("git")
+        .args(["mktree"])
+        .current_dir(world.repo())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(nothing.stdout).unwrap();
+    for name in ["refs/flux/tasks/empty", "refs/flux/archive/empty/task"] {
+        world.git(["update-ref", name, tree.trim()]);
+    }
+    // And one whose record is no record.
+    world.git(["update-ref", "refs/flux/tasks/commit", "HEAD"]);
+    // What is no id does not come from git flux.
+    world.git(["update-ref", "refs/flux/tasks/A/b", "HEAD"]);
+    // Its section is gone, so its record is read, among those that cannot be.
+    world.git(["config", "--remove-section", "branch.feature/fix"]);
+    let output = ask(&world, "fish", &["cleanup", ""]).run();
+    output
+        .success()
+        .stderr_is("")
+        .stdout_is("commit\nempty\nfix\tFix it\n");
+    let output = ask(&world, "fish", &["restore", ""]).run();
+    output.success().stderr_is("").stdout_is("empty\n");
+}
+
+#[test]
+fn a_question_starts_few_processes_however_many_tasks_there_are() {
+    let world = World::new();
+    world.shim();
+    let count = |shell: &str, words: &[&str]| {
+        world.clear_calls();
+        ask(&world, shell, words).run().success();
+        let calls = world.calls();
+        let git = calls.iter().filter(|call| call.program == "git").count();
+        assert_eq!(git, calls.len(), "only git is asked: {calls:?}");
+        git
+    };
+    for tasks in [1, 4] {
+        for n in 1..=tasks {
+            if !world.worktree(&format!("fix-{n}")).exists() {
+                run(&world, &format!("fix-{n}"));
+            }
+        }
+        // bash shows no descriptions, so none are read.
+        for (shell, descriptions) in [("bash", 0), ("zsh", 1), ("fish", 1)] {
+            assert_eq!(count(shell, &[""]), 0);
+            assert_eq!(count(shell, &["cleanup", "--"]), 0);
+            assert_eq!(count(shell, &["run", ""]), 0);
+            assert_eq!(count(shell, &["cleanup", ""]), 1 + descriptions);
+            assert_eq!(count(shell, &["cleanup", "fix-1", ""]), 1 + descriptions);
+            assert_eq!(count(shell, &["attach", ""]), 2 + descriptions);
+            assert_eq!(count(shell, &["cleanup", "--into", ""]), 1);
+            assert_eq!(count(shell, &["run", "--agent", ""]), 1);
+        }
+    }
+    for n in 1..=3 {
+        world.flux(["cleanup", &format!("fix-{n}"), "--yes"]).ok();
+        assert_eq!(count("bash", &["restore", ""]), 1);
+        assert_eq!(count("zsh", &["restore", ""]), 2);
+    }
+}
+
+#[test]
+fn a_variable_that_is_called_complete_is_no_question() {
+    let world = World::new();
+    for value in ["", "0", "1", "ksh", "yes/no"] {
+        let list = world.flux(["list", "--json"]).env("COMPLETE", value);
+        assert_eq!(list.ok(), "[]", "{value:?}");
+    }
+}
