@@ -40,7 +40,7 @@ fn outside_a_repository_everything_is_refused() {
         refused(
             &world,
             world.flux(args).in_dir(world.root()),
-            "not a git repository (or any of the parent directories): .git",
+            "not a git repository",
             "git ",
         );
     }
