@@ -73,6 +73,7 @@ mod run_layout;
 mod run_options;
 mod run_prompt;
 mod run_report;
+mod screens;
 mod settings;
 mod shapes;
 mod status;
