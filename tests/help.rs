@@ -244,6 +244,11 @@ fn help_is_the_same_by_every_way_and_asks_for_nothing() {
             assert_eq!(other.trim_end(), short.trim_end(), "{args:?}");
         }
     }
+    let asked = world
+        .flux(["--", "git-flux", "help", "cl"])
+        .env("COMPLETE", "fish");
+    let offered = asked.in_dir(world.root()).ok();
+    assert!(offered.starts_with("cleanup\t"), "{offered}");
     let version = |option| world.flux([option]).in_dir(world.root()).ok();
     assert_eq!(version("-v"), version("--version"));
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _};
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
 use super::Cli;
 use crate::failure::{Failure, USAGE, nearest};
@@ -12,6 +13,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct Help {
     /// The command
+    #[arg(add = ArgValueCandidates::new(names))]
     command: Option<String>,
 }
 
@@ -27,6 +29,14 @@ impl Help {
         }
         Err(unknown(&name).into())
     }
+}
+
+/// The commands there are, with what they do.
+fn names() -> Vec<CompletionCandidate> {
+    let all = command();
+    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let name = |c: &Command| CompletionCandidate::new(c.get_name()).help(c.get_about().cloned());
+    known.map(name).collect()
 }
 
 /// The error for a command that there is not.
