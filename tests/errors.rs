@@ -40,7 +40,7 @@ fn outside_a_repository_everything_is_refused() {
         refused(
             &world,
             world.flux(args).in_dir(world.root()),
-            "not a git repository (or any of the parent directories): .git",
+            "not a git repository",
             "git ",
         );
     }
@@ -62,7 +62,7 @@ fn a_repository_without_a_commit_is_refused() {
 }
 
 /// A git of this version: newer options are usage errors, as it says itself.
-fn old_git(world: &World, version: &str) {
+pub(crate) fn old_git(world: &World, version: &str) {
     let real = require("git");
     let script = format!(
         "#!/bin/sh
@@ -121,7 +121,7 @@ fn a_missing_git_is_named() {
 }
 
 /// A tmux that says it is of this version, about itself and its server.
-fn old_tmux(world: &World) {
+pub(crate) fn old_tmux(world: &World) {
     let real = require("tmux");
     let script = format!(
         "#!/bin/sh

@@ -32,7 +32,7 @@ impl Drop for Small {
 }
 
 /// A git that fails as on a full disk, in the calls with this word.
-fn full_disk(world: &World, word: &str) {
+pub(crate) fn full_disk(world: &World, word: &str) {
     let real = require("git");
     let script = format!(
         "#!/bin/sh

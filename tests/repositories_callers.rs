@@ -248,6 +248,6 @@ fn from_below_and_beside() {
         .run();
     outside
         .code(1)
-        .stderr_has("not a git repository (or any of the parent directories): .git")
+        .stderr_has("not a git repository")
         .stderr_has("hint: ");
 }

@@ -231,14 +231,20 @@ fn allow_extensions() -> Result<()> {
     result.context("could not set up libgit2")
 }
 
+/// What git itself says where there is no repository: `git rev-parse`
+fn no_repository() -> String {
+    let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
+    let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
+    let first = said.as_ref().ok().and_then(|said| said.lines().next());
+    let reason = first.and_then(|line| line.strip_prefix("fatal: "));
+    reason.unwrap_or("not a git repository").to_owned()
+}
+
 fn explain(error: git2::Error) -> anyhow::Error {
     match error.code() {
-        // In git's own words.
-        ErrorCode::NotFound => {
-            Failure::new("not a git repository (or any of the parent directories): .git")
-                .hint("git init && git commit --allow-empty -m 'Initial commit'")
-                .into()
-        }
+        ErrorCode::NotFound => Failure::new(no_repository())
+            .hint("git init && git commit --allow-empty -m 'Initial commit'")
+            .into(),
         ErrorCode::Owner => anyhow::Error::new(error).context(
             Failure::new("the repository belongs to another user")
                 .hint("git config --global --add safe.directory \"$PWD\""),

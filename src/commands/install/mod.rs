@@ -29,7 +29,7 @@ pub(crate) struct Install {
     /// Remove what was installed
     #[arg(long)]
     uninstall: bool,
-    /// Say what would be done, and do nothing
+    /// Dry run: only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
 }

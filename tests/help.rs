@@ -1,0 +1,254 @@
+//! Help in the terminal: how to begin, what may be meant, and options as git has them.
+
+use std::collections::BTreeMap;
+
+use crate::world::*;
+
+/// The names of the commands, as `-h` lists them.
+pub(crate) fn commands(world: &World) -> Vec<String> {
+    let help = world.flux(["-h"]).in_dir(world.root()).ok();
+    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
+    let lines = rest.lines().take_while(|line| !line.is_empty());
+    lines
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+/// The options of a command, in the order of its help: names, and what they do.
+fn options(world: &World, command: &str) -> Vec<(String, String)> {
+    let help = world.flux([command, "-h"]).in_dir(world.root()).ok();
+    let (_, options) = help.split_once("\nOptions:\n").expect("options");
+    let heads = options.lines().filter(|line| line.trim().starts_with('-'));
+    let pair = |line: &str| {
+        let (names, text) = line
+            .trim()
+            .split_once("  ")
+            .expect("an option with its text");
+        (names.to_owned(), text.trim().to_owned())
+    };
+    heads.map(pair).collect()
+}
+
+#[test]
+fn git_flux_alone_shows_the_tasks_or_how_to_begin() {
+    let world = World::new();
+    let before = world.snapshot();
+    let output = world.flux::<&str>([]).via_git().run();
+    output.success().stderr_is("");
+    for command in [
+        "run \"<what is to be done>\"",
+        "attach <task>",
+        "cleanup <task>",
+    ] {
+        output.stdout_has(&format!("    git flux {command}"));
+    }
+    world.assert_unchanged(&before);
+    let id = world.start("Fix");
+    let output = world.flux::<&str>([]).via_git().run();
+    output.success().stdout_has("TASK ").stdout_has(&id);
+    output.has_not("what is to be done");
+    // With what git itself says, outside of a repository.
+    let said = world
+        .command("git")
+        .arg("status")
+        .current_dir(world.root())
+        .output();
+    let said = String::from_utf8(said.unwrap().stderr).unwrap();
+    let said = said.lines().next().unwrap().replace("fatal: ", "error: ");
+    let output = world.flux::<&str>([]).in_dir(world.root()).run();
+    output.code(1).stdout_is("").stderr_has(&said);
+}
+
+#[test]
+fn a_command_or_an_option_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
+    let world = World::new();
+    let before = world.snapshot();
+    for (args, error, hint) in [
+        (
+            &["stauts"][..],
+            "'stauts' is not a git flux command",
+            "git flux status",
+        ),
+        (
+            &["clean"],
+            "'clean' is not a git flux command",
+            "git flux cleanup",
+        ),
+        (
+            &["help", "lst"],
+            "'lst' is not a git flux command",
+            "git flux list",
+        ),
+        (
+            &["list", "--jsno"],
+            "unexpected argument '--jsno' found",
+            "a similar argument exists: '--json'",
+        ),
+        (
+            &["run", "--quite", "x"],
+            "unexpected argument '--quite' found",
+            "git flux run -h",
+        ),
+        (
+            &["list", "-z"],
+            "the following required arguments were not provided: --porcelain",
+            "git flux list -h",
+        ),
+    ] {
+        let output = world.flux(args).run();
+        let first = format!("error: {error}\n");
+        assert!(output.stderr.starts_with(&first), "{output}");
+        output
+            .code(2)
+            .stdout_is("")
+            .stderr_has(&format!("hint: {hint}\n"));
+    }
+    let output = world.flux(["xyz"]).run();
+    output
+        .code(2)
+        .stderr_is("error: 'xyz' is not a git flux command\nhint: git flux -h\n");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
+    let world = World::new();
+    for name in [
+        "fix-the-login-5c3c4d",
+        "add-oauth-343524",
+        "speed-up-0d23e9",
+    ] {
+        world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+        world.agent(name).wait_started();
+    }
+    let before = world.snapshot();
+    for (name, near) in [
+        ("fix-teh-login", "fix-the-login-5c3c4d"),
+        ("ad-oauth", "add-oauth-343524"),
+        ("login", "fix-the-login-5c3c4d"),
+        ("0d23e9", "speed-up-0d23e9"),
+        ("add-oauth-344524", "add-oauth-343524"),
+    ] {
+        for command in ["status", "attach", "diff", "cleanup"] {
+            let output = world.flux([command, name]).run();
+            output.code(1).stderr_has(&format!(
+                "error: there is no task '{name}'\nhint: git flux {command} {near}\n"
+            ));
+            world.assert_unchanged(&before);
+        }
+    }
+    let output = world.flux(["status", "xyz"]).run();
+    output.code(1).stderr_is(
+        "error: there is no task 'xyz'\n\
+         hint: the tasks are: add-oauth-343524, fix-the-login-5c3c4d, speed-up-0d23e9\n",
+    );
+    // It does what it says.
+    let hint = world.flux(["status", "fix-teh-login"]).run().stderr;
+    let hint = hint.lines().find_map(|l| l.strip_prefix("hint: git flux "));
+    world.flux(hint.unwrap().split(' ')).run().success();
+}
+
+#[test]
+fn a_removed_task_that_is_misspelt_is_answered_so_too() {
+    let world = World::new();
+    crate::restore_options::done(&world, "fix-the-login");
+    world.flux(["cleanup", "fix-the-login"]).run().success();
+    let before = world.snapshot();
+    let output = world.flux(["restore", "fix-teh-login"]).run();
+    output.code(1).stderr_is(
+        "error: there is no removed task 'fix-teh-login'\n\
+         hint: git flux restore fix-the-login\n\
+         hint: the removed tasks are: fix-the-login\n",
+    );
+    world.assert_unchanged(&before);
+}
+
+/// The name of a task that is gone is never taken for the beginning of another's.
+#[test]
+fn a_task_that_goes_away_is_not_mistaken_for_one_that_begins_so() {
+    let world = World::new();
+    for name in ["fix", "fix-2"] {
+        crate::restore_options::done(&world, name);
+    }
+    let terminal = world.terminal(100, 30);
+    terminal.command("git flux cleanup fix");
+    terminal.wait_for_screen("and remove 'fix'?");
+    // Somebody else is faster.
+    let tip = world.git(["rev-parse", "feature/fix-2"]);
+    let removed = world.git(["rev-parse", "refs/flux/tasks/fix"]);
+    world.git(["update-ref", "-d", "refs/flux/tasks/fix", &removed]);
+    terminal.keys(["y"]);
+    assert_ne!(terminal.exit_code(), 0);
+    assert_eq!(world.git(["rev-parse", "feature/fix-2"]), tip);
+    assert!(world.worktree("fix-2").exists());
+}
+
+#[test]
+fn options_are_in_the_same_order_and_words_everywhere() {
+    let world = World::without_repository("w");
+    // As git has them: what is said, what is done, then the options of the command, then forms for programs.
+    let order = |names: &str| match names {
+        "-q, --quiet" => 0,
+        "-n, --dry-run" => 1,
+        "-y, --yes" => 2,
+        "--json" => 4,
+        "--porcelain" => 5,
+        "-z" => 6,
+        "-h, --help" => 7,
+        _ => 3,
+    };
+    let mut words: BTreeMap<String, String> = BTreeMap::new();
+    let mut seen = 0;
+    for command in commands(&world) {
+        let options = options(&world, &command);
+        let places: Vec<i32> = options.iter().map(|(names, _)| order(names)).collect();
+        assert!(places.is_sorted(), "{command}: {options:?}");
+        for (names, text) in options {
+            let first = text.chars().next().unwrap();
+            assert!(
+                !first.is_uppercase() && !text.ends_with('.'),
+                "{command} {names}: {text}"
+            );
+            // What it is comes first, and is the same; what it prints is the command's own.
+            let common = text.split(':').next().unwrap().to_owned();
+            if [0, 1, 5, 6, 7].contains(&order(&names)) {
+                let known = words.entry(names.clone()).or_insert_with(|| common.clone());
+                assert_eq!(*known, common, "{command} {names}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10 && words.len() == 5, "{words:?}");
+}
+
+#[test]
+fn help_is_the_same_by_every_way_and_asks_for_nothing() {
+    let world = World::without_repository("w");
+    let path = world.path_without(["git", "tmux"]);
+    for command in commands(&world) {
+        let short = world
+            .flux([&command, "-h"])
+            .in_dir(world.root())
+            .env("PATH", &path)
+            .ok();
+        assert!(
+            short.starts_with(&format!("usage: git flux {command}")),
+            "{short}"
+        );
+        assert!(
+            short.lines().all(|line| line.chars().count() <= 100),
+            "{short}"
+        );
+        for args in [["help", &command], [&command, "--help"]] {
+            let other = world.flux(args).in_dir(world.root()).ok();
+            assert_eq!(other.trim_end(), short.trim_end(), "{args:?}");
+        }
+    }
+    let asked = world
+        .flux(["--", "git-flux", "help", "cl"])
+        .env("COMPLETE", "fish");
+    let offered = asked.in_dir(world.root()).ok();
+    assert!(offered.starts_with("cleanup\t"), "{offered}");
+    let version = |option| world.flux([option]).in_dir(world.root()).ok();
+    assert_eq!(version("-v"), version("--version"));
+}

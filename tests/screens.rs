@@ -1,0 +1,285 @@
+//! What the program prints, word for word: the help of every command, the errors that a user meets first, and
+//! the screens of README. `UPDATE=1 cargo test --test integration screens::` writes the files of `tests/screens`
+//! anew; README is changed by hand.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::documents::document;
+use crate::errors::{old_git, old_tmux};
+use crate::errors_disk::full_disk;
+use crate::help::commands;
+use crate::restore_options::done;
+use crate::world::*;
+
+/// Compares a text with `tests/screens/<name>.txt`, or writes it there.
+#[track_caller]
+fn assert_screen(name: &str, text: &str) {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/screens");
+    let file = dir.join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let known = fs::read_to_string(&file).unwrap_or_default();
+    if let Some((at, (new, old))) = first_difference(text, &known) {
+        panic!(
+            "tests/screens/{name}.txt, line {at}, is not what is printed (UPDATE=1 rewrites it):\n\
+             -{old}\n+{new}\n\n{text}"
+        );
+    }
+}
+
+/// The first line that is different, from 1.
+fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, &'a str))> {
+    let number = new.lines().count().max(old.lines().count());
+    let line = |text: &'a str, at| text.lines().nth(at).unwrap_or("(the end)");
+    let mut lines = (0..number).map(|at| (at + 1, (line(new, at), line(old, at))));
+    lines.find(|(_, (new, old))| new != old)
+}
+
+/// The text without what is different each time: where the world is, the random part of ids, and
+/// lines of a configuration that git has begun.
+fn steady(world: &World, text: &str) -> String {
+    let text = text.replace(&world.root().display().to_string(), "/home/alice");
+    let text = replaced(&text, "-", "123456", |after| {
+        let digits = after.chars().take_while(char::is_ascii_hexdigit).count();
+        let ends = !after[digits..].starts_with(|c: char| c.is_alphanumeric() || c == '-');
+        if digits == 6 && ends { 6 } else { 0 }
+    });
+    replaced(&text, "at line ", "12", |after| {
+        after.bytes().take_while(u8::is_ascii_digit).count()
+    })
+}
+
+/// The text with as much as `length` says after each `mark` replaced.
+fn replaced(text: &str, mark: &str, by: &str, length: impl Fn(&str) -> usize) -> String {
+    let mut parts = text.split_inclusive(mark);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let length = length(part);
+        out += if length > 0 { by } else { "" };
+        out += &part[length..];
+    }
+    out
+}
+
+#[test]
+fn the_help_of_every_command_is_known() {
+    let world = World::without_repository("w");
+    let mut screens = String::new();
+    let mut print = |args: &[&str]| {
+        let output = world.flux(args).in_dir(world.root()).run();
+        output.success().stderr_is("");
+        let command = args.join(" ");
+        screens += &format!("$ git flux {command}\n{}\n", output.stdout);
+    };
+    print(&["-h"]);
+    print(&["--help"]);
+    for command in commands(&world) {
+        // `--help` is the same, see `help`.
+        print(&[&command, "-h"]);
+    }
+    assert_screen("help", &screens);
+}
+
+/// What failing commands print, one after the other.
+struct Errors<'a> {
+    world: &'a World,
+    screens: String,
+}
+
+impl<'a> Errors<'a> {
+    fn of(world: &'a World) -> Self {
+        Self {
+            world,
+            screens: String::new(),
+        }
+    }
+
+    /// Runs a command that fails and changes nothing.
+    #[track_caller]
+    fn run(&mut self, what: &str, args: &[&str]) {
+        self.run_as(what, args, |flux| flux);
+    }
+
+    #[track_caller]
+    fn run_as(&mut self, what: &str, args: &[&str], change: impl FnOnce(Flux<'a>) -> Flux<'a>) {
+        let before = self.world.snapshot();
+        let output = change(self.world.flux(args)).run();
+        self.world.assert_unchanged(&before);
+        assert_ne!(output.code, Some(0), "{output}");
+        let words = args.join(" ");
+        let said = steady(self.world, &(output.stdout.clone() + &output.stderr));
+        let code = output.code.unwrap();
+        self.screens += &format!("# {what}\n$ git flux {words}\n{said}[exit code {code}]\n\n");
+    }
+}
+
+#[test]
+fn the_errors_that_a_user_meets_first_are_known() {
+    let world = World::new();
+    let mut errors = Errors::of(&world);
+    let path = |without: &str| world.path_without([without]);
+    errors.run_as("no git", &["list"], |flux| flux.env("PATH", path("git")));
+    errors.run_as("no tmux", &["run", "Fix"], |flux| {
+        flux.env("PATH", path("tmux"))
+    });
+    errors.run_as("no agent", &["run", "Fix"], |flux| {
+        flux.env("PATH", path("claude"))
+    });
+    errors.run(
+        "an agent nobody knows",
+        &["run", "--agent", "cluade", "Fix"],
+    );
+    errors.run("no description", &["run"]);
+    errors.run("no base", &["run", "--base", "nowhere", "Fix"]);
+    errors.run("no id", &["run", "--name", "No Id", "Fix"]);
+    errors.run("no task at all", &["attach"]);
+    errors.run("nor one of this name", &["attach", "fix"]);
+    errors.run("nothing to restore", &["restore"]);
+
+    world.git(["branch", "feature/fix"]);
+    errors.run("a branch", &["run", "--name", "fix", "Fix"]);
+    world.git(["branch", "-m", "feature/fix", "feature"]);
+    errors.run("a branch in the way", &["run", "--name", "fix", "Fix"]);
+    world.git(["branch", "-D", "feature"]);
+    world.write("../myapp-fix/file", "theirs");
+    errors.run("a directory", &["run", "--name", "fix", "Fix"]);
+    fs::remove_dir_all(world.worktree("fix")).unwrap();
+    world.tmux(["new-session", "-d", "-s", "flux-myapp-fix", "sleep 1000"]);
+    errors.run("a session", &["run", "--name", "fix", "Fix"]);
+
+    for name in ["fix-login", "fix-logout"] {
+        done(&world, name);
+    }
+    errors.run("a task of the id", &["run", "--name", "fix-login", "Fix"]);
+    errors.run("no task of this name", &["status", "fix-lgoin"]);
+    errors.run("several tasks", &["status", "fix"]);
+    errors.run("no task named, nobody to ask", &["status"]);
+    world.write(world.worktree("fix-login").join("loose"), "x");
+    errors.run("uncommitted files", &["cleanup", "fix-login"]);
+    world.commit_in(world.repo(), "fix-logout.txt", "mine\n");
+    errors.run("a conflict", &["cleanup", "fix-logout"]);
+    let running = world.flux(["run", "-q", "--name", "at-work", "Fix"]).ok();
+    world.agent(&running).tell("commit One");
+    errors.run("an agent at work", &["cleanup", "at-work"]);
+    world.git(["config", "flux.layuot", "pane"]);
+    errors.run("a setting that there is not", &["list"]);
+    world.git(["config", "--rename-section", "flux", "other"]);
+    world.git(["config", "flux.merge", "sqaush"]);
+    errors.run("a bad value", &["cleanup", "fix-logout"]);
+    assert_screen("errors", &errors.screens);
+}
+
+#[test]
+fn the_errors_of_places_and_programs_are_known() {
+    let world = World::without_repository("flux world");
+    fs::create_dir(world.repo()).unwrap();
+    world.git(["init", "-q"]);
+    let mut errors = Errors::of(&world);
+    errors.run("no commit yet", &["run", "Fix"]);
+    world.git(["commit", "-q", "--allow-empty", "-m", "Initial commit"]);
+    // In the words of git, which depend on whether a file system ends there.
+    errors.run_as("no repository", &["list"], |flux| flux.in_dir(world.root()));
+    let git = "error: not a git repository (or any ";
+    let said = errors.screens.split_once(git).expect("git's words").1;
+    let said = said.lines().next().unwrap().to_owned();
+    errors.screens = errors
+        .screens
+        .replace(&said, "of the parent directories): .git");
+
+    old_tmux(&world);
+    errors.run("an old tmux", &["run", "Fix"]);
+    world.uninstall("tmux");
+    full_disk(&world, "reset");
+    errors.run("no space", &["run", "--name", "fix", "Fix"]);
+    old_git(&world, "2.34.1");
+    errors.run("an old git", &["run", "Fix"]);
+    assert_screen("errors_around", &errors.screens);
+}
+
+/// The screens of README: what is typed, and what comes then.
+fn screens_of_readme() -> Vec<(String, String)> {
+    let readme = document("README.md");
+    let blocks = readme.split("\n```console\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split_once("\n```").unwrap().0);
+    let commands = blocks.flat_map(|block| block.split("$ ").skip(1));
+    let screen = |text: &str| {
+        let (command, output) = text.split_once('\n').unwrap_or((text, ""));
+        (command.to_owned(), output.trim_end().to_owned())
+    };
+    commands.map(screen).collect()
+}
+
+/// The lines of a screen with one gap between columns, and without what differs from day to day.
+fn lines(world: &World, screen: &str) -> Vec<String> {
+    let is_age = |word: &str| {
+        let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
+        digits.len() + 1 == word.len() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    let line = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        let cells = line
+            .split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty());
+        let cells = cells.map(|cell| if is_age(cell) { "AGE" } else { cell });
+        " ".repeat(indent) + &cells.collect::<Vec<_>>().join("  ")
+    };
+    steady(world, screen).trim_end().lines().map(line).collect()
+}
+
+/// Brings about what README's list shows: two tasks more, and what their agents have done.
+fn a_morning_later(world: &World) {
+    let id = |title: &str| {
+        let list = world.flux(["list", "--json"]).run().json();
+        let task = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|t| t["title"] == title);
+        task.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let first = id("Add OAuth authentication");
+    for n in ["One", "Two", "Three"] {
+        world.agent(&first).tell(&format!("commit {n}"));
+    }
+    for file in ["login.html", "oauth.rs"] {
+        world.write(world.worktree(&first).join(file), "work");
+    }
+    let second = world.start("Fix the login redirect");
+    world.agent(&second).tell("commit Fix");
+    world.agent(&second).tell("exit 0");
+    wait_until("the end of the agent to be recorded", || {
+        world.flux(["status", "--json", &second]).run().json()["state"] == "exited"
+    });
+    let third = world.start("Speed up the parser");
+    world.agent(&third).wait_started();
+    for file in ["parser.rs", "bench.rs"] {
+        world.write(world.worktree(&third).join(file), "work");
+    }
+}
+
+#[test]
+fn readme_shows_what_the_program_prints() {
+    let world = World::at("alice");
+    let screens = screens_of_readme();
+    assert!(screens.len() >= 2, "{screens:?}");
+    let terminal = world.terminal(120, 60);
+    for (command, expected) in screens {
+        if command == "git flux list" {
+            a_morning_later(&world);
+        }
+        terminal.command(&command);
+        assert_eq!(terminal.exit_code(), 0, "{command}");
+        let screen = terminal.screen();
+        let (_, printed) = screen.split_once('\n').unwrap();
+        let (printed, _) = printed.rsplit_once("[exit 0 of ").unwrap();
+        let (new, old) = (lines(&world, printed), lines(&world, &expected));
+        assert_eq!(
+            new, old,
+            "README shows something else for '{command}' than\n{printed}"
+        );
+    }
+}
