@@ -45,6 +45,7 @@ fn a_picker_shows_id_state_and_description_in_any_width() {
     for columns in [40, 60, 120] {
         let terminal = world.terminal(columns, 20);
         terminal.text("# before").keys(["Enter"]);
+        terminal.wait_for_screen("# before\n$");
         terminal.type_line("git flux status; echo \"[$?]\"");
         terminal.wait_for_screen(question);
         let lines = wait_for_lines(&terminal, question, 3);
