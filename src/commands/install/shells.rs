@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
 use super::check::{Finding, package};
+use super::place::directory;
 use crate::agent::{shell, which};
 use crate::interrupt;
 use crate::ui::{quoted, shown, word};
@@ -50,16 +51,17 @@ printf '\ngit-flux: %s\n' "$answer"
 const ASK_ZSH: &str = r#"
 unset HISTFILE
 print
-print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]}"
+print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]} ${ZDOTDIR:-$HOME}"
 "#;
 
 /// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
 pub(super) fn is_used(name: &str) -> bool {
     let login = shell();
-    let home = env::var_os("HOME").unwrap_or_default();
+    let dirs = [directory("HOME"), directory("ZDOTDIR")];
+    let mut dirs = dirs.into_iter().flatten();
     which(Path::new(name)).is_some()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
-            || Path::new(&home).join(format!(".{name}rc")).exists())
+            || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
 /// Whether bash finds its completion at `file`.
@@ -99,32 +101,44 @@ pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
 pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     let args = [OsStr::new("-ic"), OsStr::new(ASK_ZSH), OsStr::new("zsh")];
     let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat())?;
-    // Read before any other file, and so before whatever it is that starts completion.
-    let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
-    let look = format!("echo {line} >>~/.zshenv");
-    let start = "echo 'autoload -Uz compinit && compinit' >>~/.zshrc".to_owned();
+    let words = answer.as_deref().map(|answer| answer.splitn(4, ' '));
+    let words: Option<Vec<&str>> = words.map(Iterator::collect);
+    let look = look_in(dir);
+    let Some(&[completes, started, looks, own]) = words.as_deref() else {
+        return Ok(Some(silent("zsh", vec![look])));
+    };
+    let file = |name| quoted(&Path::new(own).join(name));
+    let start = format!(
+        "echo 'autoload -Uz compinit && compinit' >>{}",
+        file(".zshrc")
+    );
     let there = format!("zsh does not look in '{}'", shown(dir));
-    let answer: Option<Vec<&str>> = answer.as_deref().map(|a| a.split(' ').collect());
-    Ok(Some(match answer.as_deref() {
-        Some(["1", ..]) => return Ok(None),
-        Some([_, "1", "0"]) => Finding {
-            problem: there,
-            mend: vec![look],
-        },
-        Some([_, "0", "0"]) => Finding {
-            problem: format!("{there}, and its completion is not started"),
-            mend: vec![look, start],
-        },
-        Some([_, "0", _]) => Finding {
-            problem: "zsh's completion is not started".into(),
-            mend: vec![start],
-        },
-        Some(_) => Finding {
-            problem: "zsh completes from an old list of commands".into(),
-            mend: vec!["rm -f ~/.zcompdump*".into()],
-        },
-        None => silent("zsh", vec![look]),
-    }))
+    let (problem, mend) = match (completes, started, looks) {
+        ("1", _, _) => return Ok(None),
+        (_, "1", "0") => (there, vec![look]),
+        (_, _, "0") => (
+            format!("{there}, and its completion is not started"),
+            vec![look, start],
+        ),
+        (_, "0", _) => ("zsh's completion is not started".into(), vec![start]),
+        _ => (
+            "zsh completes from an old list of commands".into(),
+            vec![format!("rm -f {}*", file(".zcompdump"))],
+        ),
+    };
+    Ok(Some(Finding { problem, mend }))
+}
+
+/// The command that makes zsh look in a directory: in the file that is read before any other, and so before
+/// whatever it is that starts completion.
+fn look_in(dir: &Path) -> String {
+    let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
+    let usual = directory("HOME").is_some_and(|home| home.join(".zshenv").exists());
+    let file = match directory("ZDOTDIR").filter(|_| !usual) {
+        Some(own) => quoted(&own.join(".zshenv")),
+        None => "~/.zshenv".to_owned(),
+    };
+    format!("echo {line} >>{file}")
 }
 
 fn silent(name: &str, mend: Vec<String>) -> Finding {
