@@ -170,5 +170,10 @@ pub(super) fn package(name: &str) -> Option<String> {
         _ if Uid::effective().is_root() => "",
         _ => "sudo ",
     };
+    let name = match (install, name) {
+        // The other one is for bash 3, which comes with macOS.
+        ("brew install", "bash-completion") => "bash-completion@2",
+        _ => name,
+    };
     Some(format!("{sudo}{install} {name}"))
 }

@@ -23,7 +23,7 @@ use crate::ui::{Ui, quoted, shown};
 /// replaced that git flux did not put there, and no dot file is edited.
 #[derive(Debug, Args)]
 pub(crate) struct Install {
-    /// Install below this directory, such as /usr/local, instead of your home directory
+    /// Install below this directory instead of your home directory
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
     /// Remove what was installed

@@ -68,33 +68,41 @@ pub(super) fn is_used(name: &str) -> bool {
 pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
     let args = ["-ic", ASK_BASH].map(OsStr::new);
     let answer = answer_of("bash", &args)?;
+    let there = BASH_COMPLETION.into_iter().map(Path::new);
+    let there = there.into_iter().find(|file| file.is_file());
+    let install = package("bash-completion");
+    Ok(judge_bash(answer.as_deref(), file, there, install))
+}
+
+/// `there` is bash-completion, if it is on this machine; `install` would bring it.
+fn judge_bash(
+    answer: Option<&str>,
+    file: &Path,
+    there: Option<&Path>,
+    install: Option<String>,
+) -> Option<Finding> {
     let source = |file: &Path| {
         let line = word(&format!(". {}", quoted(file)));
         format!("echo {line} >>~/.bashrc")
     };
-    Ok(Some(match answer.as_deref() {
-        Some("works") => return Ok(None),
-        Some("none") => {
-            let there = BASH_COMPLETION.into_iter().map(Path::new);
-            let there = there.into_iter().find(|file| file.is_file());
-            let mend = match (there, package("bash-completion")) {
-                (Some(there), _) => vec![source(there)],
-                (None, Some(install)) => vec![install],
-                // git's own completion finds what was read before.
-                (None, None) => vec![source(file)],
-            };
-            let problem = match there {
-                Some(_) => "bash does not read bash-completion".into(),
-                None => "bash-completion is not installed".into(),
-            };
-            Finding { problem, mend }
-        }
-        Some(_) => Finding {
-            problem: format!("bash does not look where '{}' is", shown(file)),
-            mend: vec![source(file)],
-        },
-        None => silent("bash", vec![source(file)]),
-    }))
+    let (problem, mend) = match (answer, there) {
+        (Some("works"), _) => return None,
+        (Some("none"), Some(there)) => (
+            "bash does not read bash-completion".into(),
+            vec![source(there)],
+        ),
+        // Without it our file can be read at once; git's own completion finds what was.
+        (Some("none"), None) => (
+            "bash-completion is not installed".into(),
+            vec![install.unwrap_or_else(|| source(file))],
+        ),
+        (Some(_), _) => (
+            format!("bash does not look where '{}' is", shown(file)),
+            vec![source(file)],
+        ),
+        (None, _) => return Some(silent("bash", vec![source(file)])),
+    };
+    Some(Finding { problem, mend })
 }
 
 /// Whether zsh finds its completion in `dir`.
@@ -210,4 +218,36 @@ pub(crate) fn alone(words: &[OsString]) -> Result<()> {
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
         .with_context(|| format!("could not start '{}'", program.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bash_is_mended_with_what_the_machine_has() {
+        #[track_caller]
+        fn case(answer: Option<&str>, machine: (Option<&str>, Option<&str>), expected: [&str; 2]) {
+            let (there, install) = machine;
+            let (there, install) = (there.map(Path::new), install.map(str::to_owned));
+            let finding = judge_bash(answer, Path::new("/a b/git-flux"), there, install);
+            let finding = finding.expect("a finding");
+            assert!(finding.problem.contains(expected[0]), "{finding:?}");
+            assert_eq!(finding.mend, [expected[1]]);
+        }
+        let own = r"echo '. '\''/a b/git-flux'\''' >>~/.bashrc";
+        let there = Some("/usr/share/bash_completion");
+        let read = "echo '. /usr/share/bash_completion' >>~/.bashrc";
+        let install = Some("apt-get install it");
+        let none = Some("none");
+        case(none, (there, install), ["does not read", read]);
+        let missing = "not installed";
+        case(none, (None, install), [missing, "apt-get install it"]);
+        case(none, (None, None), [missing, own]);
+        let elsewhere = "does not look where '/a b/git-flux' is";
+        case(Some("elsewhere"), (there, install), [elsewhere, own]);
+        case(None, (there, install), ["did not say", own]);
+        let works = judge_bash(Some("works"), Path::new("/f"), None, None);
+        assert_eq!(works, None);
+    }
 }
