@@ -110,11 +110,12 @@ fn uninstall(ui: &Ui, places: &Places, dry_run: bool) -> Result<()> {
         return Ok(());
     }
     if !dry_run {
-        put::remove(&own)?;
+        return put::remove(&own, |path| {
+            ui.data(format_args!("removed '{}'", shown(path)))
+        });
     }
-    let done = if dry_run { "would remove" } else { "removed" };
     for (path, _) in &own {
-        ui.data(format_args!("{done} '{}'", shown(path)))?;
+        ui.data(format_args!("would remove '{}'", shown(path)))?;
     }
     Ok(())
 }

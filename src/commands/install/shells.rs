@@ -115,7 +115,10 @@ pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     let Some(&[completes, started, looks, own]) = words.as_deref() else {
         return Ok(Some(silent("zsh", vec![look])));
     };
-    let file = |name| quoted(&Path::new(own).join(name));
+    let file = |name| match directory("HOME") {
+        Some(home) if home == Path::new(own) => format!("~/{name}"),
+        _ => quoted(&Path::new(own).join(name)),
+    };
     let start = format!(
         "echo 'autoload -Uz compinit && compinit' >>{}",
         file(".zshrc")
