@@ -63,10 +63,12 @@ fn visit(terminal: &Terminal, line: &str, title: &str, file: &str) {
     assert_eq!(terminal.exit_code(), 0);
 }
 
-/// The uses of git flux in a text, which are written as `git flux …`.
+/// The uses of git flux in a text, which are written as `git flux …`, without those in which something is to be filled in.
 fn uses(text: &str) -> Vec<&str> {
     let spans = text.split('`').skip(1).step_by(2);
-    spans.filter(|span| span.starts_with("git flux")).collect()
+    spans
+        .filter(|span| span.starts_with("git flux") && !span.contains('<'))
+        .collect()
 }
 
 #[track_caller]

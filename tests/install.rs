@@ -150,8 +150,16 @@ fn everything_is_put_where_it_is_found_and_taken_away_again() {
         .stderr_is("nothing is installed\n");
     world.assert_unchanged(&before);
 
-    let output = home.install([]).run();
-    all_done(&home, &output, "installed");
+    // Also for those whose files a group can write.
+    let script = "umask 002; exec git-flux install";
+    let output = world
+        .command("sh")
+        .args(["-c", script])
+        .env("HOME", &home.dir)
+        .env("PATH", home.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
     let mut expected: Vec<String> = ALL.map(str::to_owned).to_vec();
     expected.sort();
     assert_eq!(home.files(), expected);
@@ -560,4 +568,47 @@ fn a_full_disk_changes_nothing() {
         drop(small);
     }
     home.install([]).run().success();
+}
+
+#[test]
+fn an_uninstall_that_fails_says_what_is_removed_and_goes_on_the_next_time() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let config = home.dir.join(".config");
+    let small = Small::mount(&config, "size=64k");
+    home.install([]).run().success();
+    let fish = config.join("fish/completions");
+    let frozen = |frozen: bool| {
+        if small.is_some() {
+            let option = if frozen { "remount,ro" } else { "remount,rw" };
+            let mount = world
+                .command("mount")
+                .args(["-o", option])
+                .arg(&config)
+                .status();
+            assert!(mount.unwrap().success());
+        } else {
+            let mode = if frozen { 0o555 } else { 0o755 };
+            fs::set_permissions(&fish, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    frozen(true);
+    let output = home.install(["--uninstall"]).run();
+    output.code(1);
+    let error = format!(
+        "error: could not remove '{}'",
+        home.dir.join(FISH).display()
+    );
+    output.stderr_has(&error);
+    let removed = |names: &[&str]| -> Vec<(String, String)> {
+        let names = names.iter().map(|name| ("removed".into(), (*name).into()));
+        names.collect()
+    };
+    assert_eq!(done(&home, &output), removed(&ALL[..4]));
+    assert_eq!(home.files(), [FISH, FISH_BELOW_GIT]);
+    frozen(false);
+    let output = home.install(["--uninstall"]).run();
+    output.success();
+    assert_eq!(done(&home, &output), removed(&ALL[4..]));
+    assert!(!config.join("fish").exists());
 }

@@ -125,7 +125,7 @@ fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
     let pasted = mend(&home, "zsh", 2);
     assert_eq!(pasted.len(), 2, "{pasted:?}");
     assert!(
-        pasted[0].contains("fpath") && pasted[1] == "rm -f ~/.zcompdump*",
+        pasted[0].contains("fpath") && pasted[1].starts_with("rm -f "),
         "{pasted:?}"
     );
     assert!(
@@ -150,7 +150,7 @@ fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
     let world = World::new();
     let home = Home::new(&world);
     fs::write(home.dir.join(".bashrc"), "exec true\n").unwrap();
-    let zshrc = "print $$ >~/pid; sleep 1000 & sleep 1000\n";
+    let zshrc = "sh -c 'echo $$ >~/pid; exec sleep 1000'\n";
     fs::write(home.dir.join(".zshrc"), zshrc).unwrap();
     let output = home.install([]).run();
     output.success();
@@ -163,15 +163,18 @@ fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
         "{output}"
     );
     let pid: i32 = world.read(home.dir.join("pid")).trim().parse().unwrap();
-    wait_until("the shell to be gone", || Process::find(pid).is_none());
+    wait_until("what the shell was doing to be gone", || {
+        Process::find(pid).is_none()
+    });
 }
 
 #[test]
 fn the_terminal_is_left_as_it_was() {
     let world = World::new();
     let home = Home::new(&world);
+    let rude = "echo noise; echo noise >/dev/tty; read -r answer </dev/tty\n";
     for rc in [".bashrc", ".zshrc"] {
-        fs::write(home.dir.join(rc), "echo noise; read -r answer\n").unwrap();
+        fs::write(home.dir.join(rc), rude).unwrap();
     }
     let terminal = world.terminal(100, 30);
     let path = home.path().into_string().unwrap();
@@ -179,10 +182,10 @@ fn the_terminal_is_left_as_it_was() {
     terminal.command(&format!("HOME='{dir}' PATH='{path}' git flux install"));
     assert_eq!(terminal.exit_code(), 0);
     let screen = terminal.screen();
-    assert!(
-        !screen.contains("noise") && screen.contains("bash does not read"),
-        "{screen}"
-    );
+    for said in ["bash does not read", "zsh does not look"] {
+        assert!(screen.contains(said), "{screen}");
+    }
+    assert!(!screen.contains("noise"), "{screen}");
     // Who reads from it now still gets what is typed.
     terminal.command("read -r answer; echo \"<$answer>\"");
     terminal.type_line("typed").wait_for_screen("<typed>");
@@ -314,4 +317,68 @@ fn a_machine_without_man_gets_to_know_it() {
     let lines = hints(&output);
     assert!(lines[0].ends_with("apt-get install man-db"), "{output}");
     assert_eq!(lines[1], "git flux help");
+}
+
+#[test]
+fn zsh_that_has_its_files_elsewhere_is_mended_there() {
+    let world = World::new();
+    let home = Home::new(&world);
+    // Not exported: only zsh itself can tell.
+    fs::write(home.dir.join(".zshenv"), "ZDOTDIR=~/'my zsh'\n").unwrap();
+    fs::create_dir(home.dir.join("my zsh")).unwrap();
+    let pasted = mend(&home, "zsh", 1);
+    assert!(pasted[0].ends_with(" >>~/.zshenv"), "{pasted:?}");
+    if let Some(start) = pasted.get(1) {
+        assert!(start.ends_with("/my zsh/.zshrc'"), "{pasted:?}");
+    }
+    // Set from outside, it is where zsh looks for all of them.
+    let world = World::new();
+    let home = Home::new(&world);
+    let own = home.dir.join("own");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join(".zshrc"), "").unwrap();
+    let output = home.install([]).env("ZDOTDIR", &own).run();
+    let lines = hints(&output);
+    assert!(lines[0].ends_with("/own/.zshenv'"), "{output}");
+}
+
+#[test]
+fn a_check_can_be_interrupted_and_what_was_installed_stays() {
+    let world = World::new();
+    let home = Home::new(&world);
+    let zshrc = "sh -c 'echo $$ >~/pid; exec sleep 1000'\n";
+    fs::write(home.dir.join(".zshrc"), zshrc).unwrap();
+    let terminal = world.terminal(100, 30);
+    let (dir, path) = (home.dir.display(), home.path().into_string().unwrap());
+    terminal.command(&format!("HOME='{dir}' PATH='{path}' git-flux install"));
+    let pid = wait_for("zsh to start", || {
+        let pid = fs::read_to_string(home.dir.join("pid")).ok()?;
+        pid.trim().parse::<i32>().ok()
+    });
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+    wait_until("what zsh was doing to be gone", || {
+        Process::find(pid).is_none()
+    });
+    home.install(["-n"])
+        .run()
+        .success()
+        .has_not("would install");
+}
+
+#[test]
+fn git_that_wants_html_is_noticed() {
+    let world = World::new();
+    let home = Home::new(&world);
+    for format in ["html", "web", "man", "info"] {
+        fs::write(
+            home.dir.join(".gitconfig"),
+            format!("[help]\nformat = {format}\n"),
+        )
+        .unwrap();
+        let output = home.install([]).run();
+        output.success();
+        let noticed = output.stderr.contains("looks for a page in HTML");
+        assert_eq!(noticed, format == "html" || format == "web", "{output}");
+    }
 }

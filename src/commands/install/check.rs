@@ -33,6 +33,7 @@ pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
     let mut findings: Vec<Finding> = program().into_iter().collect();
     if let Some(page) = path(Reader::Man) {
         findings.extend(manual(page)?);
+        findings.extend(format());
     }
     if let Some(file) = path(Reader::Bash).filter(|_| shells::is_used("bash")) {
         findings.extend(shells::bash(file)?);
@@ -109,6 +110,20 @@ fn manual(page: &Path) -> Result<Option<Finding>> {
     }))
 }
 
+/// Whether git asks man for it.
+fn format() -> Option<Finding> {
+    let asked = Git::reading(Path::new("/"), ["config", "--get", "help.format"]).output();
+    // That there is no such key is as good as any other answer.
+    let format = String::from_utf8(asked.ok()?).ok()?;
+    let format = format.trim_end();
+    matches!(format, "html" | "web").then(|| Finding {
+        problem: format!(
+            "'git help flux' looks for a page in HTML, for 'help.format' is '{format}'"
+        ),
+        mend: vec!["git help --man flux".into()],
+    })
+}
+
 /// What git sets MANPATH to when it starts man: its own pages, then the old value. An empty end means the usual places.
 fn manpath_of_git() -> OsString {
     let own = Git::reading(Path::new("/"), ["--man-path"]).output();
@@ -154,6 +169,11 @@ pub(super) fn package(name: &str) -> Option<String> {
         "brew install" => "",
         _ if Uid::effective().is_root() => "",
         _ => "sudo ",
+    };
+    let name = match (install, name) {
+        // The other one is for bash 3, which comes with macOS.
+        ("brew install", "bash-completion") => "bash-completion@2",
+        _ => name,
     };
     Some(format!("{sudo}{install} {name}"))
 }

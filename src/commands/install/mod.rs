@@ -23,7 +23,7 @@ use crate::ui::{Ui, quoted, shown};
 /// replaced that git flux did not put there, and no dot file is edited.
 #[derive(Debug, Args)]
 pub(crate) struct Install {
-    /// Install below this directory, such as /usr/local, instead of your home directory
+    /// Install below this directory instead of your home directory
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
     /// Remove what was installed
@@ -110,11 +110,12 @@ fn uninstall(ui: &Ui, places: &Places, dry_run: bool) -> Result<()> {
         return Ok(());
     }
     if !dry_run {
-        put::remove(&own)?;
+        return put::remove(&own, |path| {
+            ui.data(format_args!("removed '{}'", shown(path)))
+        });
     }
-    let done = if dry_run { "would remove" } else { "removed" };
     for (path, _) in &own {
-        ui.data(format_args!("{done} '{}'", shown(path)))?;
+        ui.data(format_args!("would remove '{}'", shown(path)))?;
     }
     Ok(())
 }

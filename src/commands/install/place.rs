@@ -150,7 +150,7 @@ fn manual(dir: &Path) -> Place {
 }
 
 /// The directory that an environment variable names; the first of several. Relative ones mean nothing.
-fn directory(name: &str) -> Option<PathBuf> {
+pub(super) fn directory(name: &str) -> Option<PathBuf> {
     let value = env::var_os(name)?;
     let first = env::split_paths(&value).next()?;
     first.is_absolute().then_some(first)

@@ -102,19 +102,28 @@ fn make_dirs(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes files, and the directories that were made for them and are empty now.
+/// Removes files, and the directories that were made for them and are empty now; tells `removed` of each file.
 ///
 /// # Errors
-/// When a file cannot be removed.
-pub(super) fn remove(own: &[(PathBuf, usize)]) -> Result<()> {
+/// When a file cannot be removed: it and those after it are left.
+pub(super) fn remove(
+    own: &[(PathBuf, usize)],
+    mut removed: impl FnMut(&Path) -> Result<()>,
+) -> Result<()> {
     let mut dirs = BTreeSet::new();
+    let mut result = Ok(());
     for (path, made) in own {
-        fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
+        result =
+            fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()));
+        if result.is_err() {
+            break;
+        }
         dirs.extend(path.ancestors().skip(1).take(*made));
+        removed(path)?;
     }
     // The deepest first: a path sorts after those above it. What is not empty is somebody's.
     for dir in dirs.into_iter().rev() {
         drop(fs::remove_dir(dir));
     }
-    Ok(())
+    result
 }

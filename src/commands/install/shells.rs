@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
 use super::check::{Finding, package};
+use super::place::directory;
 use crate::agent::{shell, which};
 use crate::interrupt;
 use crate::ui::{quoted, shown, word};
@@ -50,81 +51,105 @@ printf '\ngit-flux: %s\n' "$answer"
 const ASK_ZSH: &str = r#"
 unset HISTFILE
 print
-print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]}"
+print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]} ${ZDOTDIR:-$HOME}"
 "#;
 
 /// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
 pub(super) fn is_used(name: &str) -> bool {
     let login = shell();
-    let home = env::var_os("HOME").unwrap_or_default();
+    let dirs = [directory("HOME"), directory("ZDOTDIR")];
+    let mut dirs = dirs.into_iter().flatten();
     which(Path::new(name)).is_some()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
-            || Path::new(&home).join(format!(".{name}rc")).exists())
+            || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
 /// Whether bash finds its completion at `file`.
 pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
     let args = ["-ic", ASK_BASH].map(OsStr::new);
     let answer = answer_of("bash", &args)?;
+    let there = BASH_COMPLETION.into_iter().map(Path::new);
+    let there = there.into_iter().find(|file| file.is_file());
+    let install = package("bash-completion");
+    Ok(judge_bash(answer.as_deref(), file, there, install))
+}
+
+/// `there` is bash-completion, if it is on this machine; `install` would bring it.
+fn judge_bash(
+    answer: Option<&str>,
+    file: &Path,
+    there: Option<&Path>,
+    install: Option<String>,
+) -> Option<Finding> {
     let source = |file: &Path| {
         let line = word(&format!(". {}", quoted(file)));
         format!("echo {line} >>~/.bashrc")
     };
-    Ok(Some(match answer.as_deref() {
-        Some("works") => return Ok(None),
-        Some("none") => {
-            let there = BASH_COMPLETION.into_iter().map(Path::new);
-            let there = there.into_iter().find(|file| file.is_file());
-            let mend = match (there, package("bash-completion")) {
-                (Some(there), _) => vec![source(there)],
-                (None, Some(install)) => vec![install],
-                // git's own completion finds what was read before.
-                (None, None) => vec![source(file)],
-            };
-            let problem = match there {
-                Some(_) => "bash does not read bash-completion".into(),
-                None => "bash-completion is not installed".into(),
-            };
-            Finding { problem, mend }
-        }
-        Some(_) => Finding {
-            problem: format!("bash does not look where '{}' is", shown(file)),
-            mend: vec![source(file)],
-        },
-        None => silent("bash", vec![source(file)]),
-    }))
+    let (problem, mend) = match (answer, there) {
+        (Some("works"), _) => return None,
+        (Some("none"), Some(there)) => (
+            "bash does not read bash-completion".into(),
+            vec![source(there)],
+        ),
+        // Without it our file can be read at once; git's own completion finds what was.
+        (Some("none"), None) => (
+            "bash-completion is not installed".into(),
+            vec![install.unwrap_or_else(|| source(file))],
+        ),
+        (Some(_), _) => (
+            format!("bash does not look where '{}' is", shown(file)),
+            vec![source(file)],
+        ),
+        (None, _) => return Some(silent("bash", vec![source(file)])),
+    };
+    Some(Finding { problem, mend })
 }
 
 /// Whether zsh finds its completion in `dir`.
 pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     let args = [OsStr::new("-ic"), OsStr::new(ASK_ZSH), OsStr::new("zsh")];
     let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat())?;
-    // Read before any other file, and so before whatever it is that starts completion.
-    let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
-    let look = format!("echo {line} >>~/.zshenv");
-    let start = "echo 'autoload -Uz compinit && compinit' >>~/.zshrc".to_owned();
+    let words = answer.as_deref().map(|answer| answer.splitn(4, ' '));
+    let words: Option<Vec<&str>> = words.map(Iterator::collect);
+    let look = look_in(dir);
+    let Some(&[completes, started, looks, own]) = words.as_deref() else {
+        return Ok(Some(silent("zsh", vec![look])));
+    };
+    let file = |name| match directory("HOME") {
+        Some(home) if home == Path::new(own) => format!("~/{name}"),
+        _ => quoted(&Path::new(own).join(name)),
+    };
+    let start = format!(
+        "echo 'autoload -Uz compinit && compinit' >>{}",
+        file(".zshrc")
+    );
     let there = format!("zsh does not look in '{}'", shown(dir));
-    let answer: Option<Vec<&str>> = answer.as_deref().map(|a| a.split(' ').collect());
-    Ok(Some(match answer.as_deref() {
-        Some(["1", ..]) => return Ok(None),
-        Some([_, "1", "0"]) => Finding {
-            problem: there,
-            mend: vec![look],
-        },
-        Some([_, "0", "0"]) => Finding {
-            problem: format!("{there}, and its completion is not started"),
-            mend: vec![look, start],
-        },
-        Some([_, "0", _]) => Finding {
-            problem: "zsh's completion is not started".into(),
-            mend: vec![start],
-        },
-        Some(_) => Finding {
-            problem: "zsh completes from an old list of commands".into(),
-            mend: vec!["rm -f ~/.zcompdump*".into()],
-        },
-        None => silent("zsh", vec![look]),
-    }))
+    let (problem, mend) = match (completes, started, looks) {
+        ("1", _, _) => return Ok(None),
+        (_, "1", "0") => (there, vec![look]),
+        (_, _, "0") => (
+            format!("{there}, and its completion is not started"),
+            vec![look, start],
+        ),
+        (_, "0", _) => ("zsh's completion is not started".into(), vec![start]),
+        _ => (
+            "zsh completes from an old list of commands".into(),
+            vec![format!("rm -f {}*", file(".zcompdump"))],
+        ),
+    };
+    Ok(Some(Finding { problem, mend }))
+}
+
+/// The command that makes zsh look in a directory: in the file that is read before any other, and so before
+/// whatever it is that starts completion.
+fn look_in(dir: &Path) -> String {
+    let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
+    let usual = directory("HOME").is_some_and(|home| home.join(".zshenv").exists());
+    let file = match directory("ZDOTDIR").filter(|_| !usual) {
+        Some(own) => quoted(&own.join(".zshenv")),
+        None => "~/.zshenv".to_owned(),
+    };
+    format!("echo {line} >>{file}")
 }
 
 fn silent(name: &str, mend: Vec<String>) -> Finding {
@@ -196,4 +221,36 @@ pub(crate) fn alone(words: &[OsString]) -> Result<()> {
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
         .with_context(|| format!("could not start '{}'", program.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bash_is_mended_with_what_the_machine_has() {
+        #[track_caller]
+        fn case(answer: Option<&str>, machine: (Option<&str>, Option<&str>), expected: [&str; 2]) {
+            let (there, install) = machine;
+            let (there, install) = (there.map(Path::new), install.map(str::to_owned));
+            let finding = judge_bash(answer, Path::new("/a b/git-flux"), there, install);
+            let finding = finding.expect("a finding");
+            assert!(finding.problem.contains(expected[0]), "{finding:?}");
+            assert_eq!(finding.mend, [expected[1]]);
+        }
+        let own = r"echo '. '\''/a b/git-flux'\''' >>~/.bashrc";
+        let there = Some("/usr/share/bash_completion");
+        let read = "echo '. /usr/share/bash_completion' >>~/.bashrc";
+        let install = Some("apt-get install it");
+        let none = Some("none");
+        case(none, (there, install), ["does not read", read]);
+        let missing = "not installed";
+        case(none, (None, install), [missing, "apt-get install it"]);
+        case(none, (None, None), [missing, own]);
+        let elsewhere = "does not look where '/a b/git-flux' is";
+        case(Some("elsewhere"), (there, install), [elsewhere, own]);
+        case(None, (there, install), ["did not say", own]);
+        let works = judge_bash(Some("works"), Path::new("/f"), None, None);
+        assert_eq!(works, None);
+    }
 }
