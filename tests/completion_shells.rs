@@ -18,6 +18,21 @@ const ZSH: &str = "PS1='$ '; unsetopt prompt_cr prompt_sp beep list_ambiguous; L
 const FISH: &str = "set -g fish_greeting; set -g fish_autosuggestion_enabled 0\n\
     function fish_prompt; echo -n '$ '; end\n";
 
+/// How git's own completion for zsh calls that of a command: in the emulation of another shell, with the words after
+/// git's own options, and with what it has made of these.
+const GIT_FOR_ZSH: &str = r#"#compdef git
+_git () {
+    local _ret=1 cur=$words[CURRENT] cword=$(( CURRENT - 1 )) __git_cmd_idx=1 __git_dir state line
+    typeset -A opt_args
+    _arguments -C '--git-dir=-[the repository]: :_directories' '(-): :->command' '(-)*:: :->arg' && return
+    __git_dir=$opt_args[--git-dir]
+    words=( git $words )
+    (( $+functions[_git_$words[2]] )) && emulate ksh -c _git_$words[2]
+    return _ret
+}
+_git
+"#;
+
 /// A home without a blank in its name, which bash-completion before 2.12 could not cope with.
 fn home(world: &World) -> PathBuf {
     world.root().join("home")
@@ -91,6 +106,20 @@ impl<'a> Shell<'a> {
     fn zsh(world: &'a World) -> Self {
         let fpath = "fpath=(~/.zfunc $fpath); compinit -u\n";
         configure(world, ".zshrc", &format!("{ZSH}{fpath}"));
+        for name in ["_git-flux", "_git_flux"] {
+            place(
+                &format!("zsh/{name}"),
+                &home(world).join(".zfunc").join(name),
+            );
+        }
+        Self::open(world, "zsh")
+    }
+
+    /// zsh as with the completion that comes with git, which few packages have: what of it calls ours.
+    fn zsh_of_git(world: &'a World) -> Self {
+        let fpath = "fpath=(~/.zsh ~/.zfunc $fpath); compinit -u\n";
+        configure(world, ".zshrc", &format!("{ZSH}{fpath}"));
+        configure(world, ".zsh/_git", GIT_FOR_ZSH);
         for name in ["_git-flux", "_git_flux"] {
             place(
                 &format!("zsh/{name}"),
@@ -289,6 +318,22 @@ fn zsh_completes_everything_and_shows_descriptions() {
     );
     let archived = ["gone-1  -- Go away", "left-2  -- Leave"];
     shell.offers("git flux restore ", &archived, &["fix-"]);
+}
+
+#[test]
+fn zsh_with_the_completion_that_comes_with_git_completes_tasks() {
+    let world = scene();
+    let shell = Shell::zsh_of_git(&world);
+    // What is read below another emulation is used without it.
+    shell.completes("git flux cle", "git flux cleanup ");
+    shell.completes("git-flux attach fix-2", "git-flux attach fix-2-run ");
+    shell.completes(
+        "git flux cleanup --into=st",
+        "git flux cleanup --into=stable ",
+    );
+    shell.completes("git flux run -F READ", "git flux run -F README.md ");
+    let other = "git --git-dir='../other one/.git' flux diff ";
+    shell.completes(other, &format!("{other}elsewhere-1 "));
 }
 
 #[test]
