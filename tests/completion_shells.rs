@@ -211,7 +211,7 @@ fn scene() -> World {
         ("fix-1-end", "Fix the parser"),
         ("fix-2-run", "Fix the login"),
         ("gone-1", "Go away"),
-        ("left-2", "Leave"),
+        ("left-2", "Leave =:files"),
     ] {
         world.flux(["run", "-q", "--name", name, title]).ok();
     }
@@ -316,7 +316,7 @@ fn zsh_completes_everything_and_shows_descriptions() {
         ],
         &[],
     );
-    let archived = ["gone-1  -- Go away", "left-2  -- Leave"];
+    let archived = ["gone-1  -- Go away", "left-2  -- Leave =:files"];
     shell.offers("git flux restore ", &archived, &["fix-"]);
 }
 
@@ -352,6 +352,11 @@ fn fish_completes_everything_and_shows_descriptions() {
         &["fix-1-end  (Fix the parser)", "fix-2-run  (Fix the login)"],
         &[],
     );
+    // It is no sign, whatever it looks like.
+    let archived = ["gone-1  (Go away)", "left-2  (Leave =:files)"];
+    for flux in ["git flux", "git-flux"] {
+        shell.offers(&format!("{flux} restore "), &archived, &["README"]);
+    }
 }
 
 #[test]
