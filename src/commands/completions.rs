@@ -9,8 +9,8 @@ use crate::ui::Ui;
 /// Print what makes a shell complete git flux, to be sourced by it
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell
-    #[arg(value_enum)]
+    /// The shell: bash, zsh or fish
+    #[arg(value_enum, hide_possible_values = true)]
     shell: Shell,
 }
 

@@ -134,7 +134,8 @@ fn like_git(command: Command) -> Command {
             };
             let text = arg.get_help().map(|help| lower(&help.to_string()));
             let name = name_of(&arg);
-            let name = match arg.is_positional() {
+            // clap itself has a required one in such brackets.
+            let name = match arg.is_positional() && !arg.is_required_set() {
                 true => format!("<{name}>"),
                 false => name,
             };
