@@ -229,6 +229,26 @@ fn a_question_starts_few_processes_however_many_tasks_there_are() {
         assert_eq!(count("bash", &["restore", ""]), 1);
         assert_eq!(count("zsh", &["restore", ""]), 2);
     }
+    // Many records are read by two at once, and so many that it would take its time by none.
+    let record = world.git(["rev-parse", "refs/flux/archive/fix-1/task"]);
+    let more = |numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            world.git([
+                "update-ref",
+                &format!("refs/flux/archive/x-{n}/task"),
+                &record,
+            ]);
+        }
+        let output = ask(&world, "fish", &["restore", "x"]).run();
+        let (all, described) = (
+            output.stdout.lines().count(),
+            output.stdout.matches("\tFix it\n").count(),
+        );
+        (all, described, count("zsh", &["restore", "x"]))
+    };
+    assert_eq!(more(0..16), (16, 16, 2));
+    assert_eq!(more(16..100), (100, 100, 3));
+    assert_eq!(more(100..101), (101, 0, 1));
 }
 
 #[test]
