@@ -134,7 +134,8 @@ fn like_git(command: Command) -> Command {
             };
             let text = arg.get_help().map(|help| lower(&help.to_string()));
             let name = name_of(&arg);
-            let name = match arg.is_positional() {
+            // clap has `<shell>` for what must be there, but `[task]` for what may be.
+            let name = match arg.is_positional() && !arg.is_required_set() {
                 true => format!("<{name}>"),
                 false => name,
             };
