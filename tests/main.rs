@@ -57,6 +57,7 @@ mod merged_already;
 mod merges;
 mod parallel;
 mod pickers;
+mod picture;
 mod processes;
 mod readme;
 mod repositories;

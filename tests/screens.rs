@@ -230,35 +230,41 @@ fn lines(world: &World, screen: &str) -> Vec<String> {
     steady(world, screen).trim_end().lines().map(line).collect()
 }
 
-/// Brings about what README's list shows: two tasks more, and what their agents have done.
-fn a_morning_later(world: &World) {
-    let id = |title: &str| {
-        let list = world.flux(["list", "--json"]).run().json();
-        let task = list
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|t| t["title"] == title);
-        task.unwrap()["id"].as_str().unwrap().to_owned()
-    };
-    let first = id("Add OAuth authentication");
-    for n in ["One", "Two", "Three"] {
-        world.agent(&first).tell(&format!("commit {n}"));
-    }
-    for file in ["login.html", "oauth.rs"] {
-        world.write(world.worktree(&first).join(file), "work");
-    }
-    let second = world.start("Fix the login redirect");
-    world.agent(&second).tell("commit Fix");
-    world.agent(&second).tell("exit 0");
-    wait_until("the end of the agent to be recorded", || {
-        world.flux(["status", "--json", &second]).run().json()["state"] == "exited"
+/// Brings about what README's list shows: these tasks, and what their agents have done.
+pub(crate) fn a_morning_later(world: &World) -> [String; 3] {
+    let titles = [
+        "Add OAuth authentication",
+        "Fix the login redirect",
+        "Speed up the parser",
+    ];
+    let tasks = world.flux(["list", "--json"]).run().json();
+    let ids = titles.map(|title| {
+        let mut tasks = tasks.as_array().unwrap().iter();
+        match tasks.find(|task| task["title"] == title) {
+            Some(task) => task["id"].as_str().unwrap().to_owned(),
+            None => world.start(title),
+        }
     });
-    let third = world.start("Speed up the parser");
-    world.agent(&third).wait_started();
-    for file in ["parser.rs", "bench.rs"] {
-        world.write(world.worktree(&third).join(file), "work");
+    let [oauth, login, parser] = &ids;
+    for n in ["One", "Two", "Three"] {
+        world.agent(oauth).tell(&format!("commit {n}"));
     }
+    world.agent(login).tell("commit Fix");
+    world.agent(login).tell("exit 0");
+    wait_until("the end of the agent to be recorded", || {
+        world.flux(["status", "--json", login]).run().json()["state"] == "exited"
+    });
+    world.agent(parser).wait_started();
+    let changes = [
+        (oauth, ["login.html", "oauth.rs"]),
+        (parser, ["parser.rs", "bench.rs"]),
+    ];
+    for (id, files) in changes {
+        for file in files {
+            world.write(world.worktree(id).join(file), "work");
+        }
+    }
+    ids
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl<'a> Terminal<'a> {
     fn wait_for_what<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let mut last = String::new();
         let found = try_wait_for(|| {
-            last = self.capture(true);
+            last = self.capture(&["-S", "-"]);
             find(&last)
         });
         found.unwrap_or_else(|| panic!("no {what} on the screen, which is\n{last}"))
@@ -180,16 +180,19 @@ impl<'a> Terminal<'a> {
 
     /// What is visible, lines that the terminal wrapped joined again, blanks at their ends removed.
     pub(crate) fn screen(&self) -> String {
-        self.capture(false)
+        self.capture(&[])
     }
 
-    fn capture(&self, history: bool) -> String {
+    /// As `screen`, with its colours as escape codes.
+    pub(crate) fn colours(&self) -> String {
+        self.capture(&["-e"])
+    }
+
+    fn capture(&self, options: &[&str]) -> String {
         let mut args = ["capture-pane", "-p", "-J", "-t", &self.pane]
             .map(OsString::from)
             .to_vec();
-        if history {
-            args.extend(["-S", "-"].map(OsString::from));
-        }
+        args.extend(options.iter().map(OsString::from));
         let text = self.tmux(&args);
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         // The prompt's own blank is one that tests look for.

@@ -1,0 +1,130 @@
+//! The picture at the head of README: a real screen, drawn for light and for dark pages.
+//! `UPDATE=1 cargo test --test integration picture::` draws it anew.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anstyle::RgbColor as Rgb;
+use anstyle_svg::{Palette, Term};
+
+use crate::documents::document;
+use crate::screens::a_morning_later;
+use crate::world::*;
+
+/// The eight colours in the order of their codes, the last one that of text and the first one that of the ground.
+const LIGHT: [Rgb; 8] = [
+    Rgb(0xF6, 0xF8, 0xFA),
+    Rgb(0xCF, 0x22, 0x2E),
+    Rgb(0x11, 0x63, 0x29),
+    Rgb(0x7D, 0x4E, 0x00),
+    Rgb(0x09, 0x69, 0xDA),
+    Rgb(0x82, 0x50, 0xDF),
+    Rgb(0x1B, 0x7C, 0x83),
+    Rgb(0x1F, 0x23, 0x28),
+];
+const DARK: [Rgb; 8] = [
+    Rgb(0x15, 0x1B, 0x23),
+    Rgb(0xFF, 0x7B, 0x72),
+    Rgb(0x3F, 0xB9, 0x50),
+    Rgb(0xD2, 0x99, 0x22),
+    Rgb(0x58, 0xA6, 0xFF),
+    Rgb(0xBC, 0x8C, 0xFF),
+    Rgb(0x39, 0xC5, 0xCF),
+    Rgb(0xE6, 0xED, 0xF3),
+];
+
+/// The screen as an SVG.
+fn drawn(screen: &str, colours: [Rgb; 8]) -> String {
+    let [.., text] = colours;
+    let palette = Palette(std::array::from_fn(|at| colours[at % 8]));
+    Term::new()
+        .palette(palette)
+        .fg_color(text.into())
+        .bg_color(colours[0].into())
+        .render_svg(screen)
+}
+
+/// Types a command and waits until the shell asks for the next one.
+#[track_caller]
+fn typed(terminal: &Terminal, line: &str) {
+    let prompts = |screen: &str| screen.lines().filter(|l| l.starts_with("$ ")).count();
+    let before = prompts(&terminal.screen());
+    terminal.type_line(line);
+    terminal.wait_for_visible("next prompt", |screen| prompts(screen) > before);
+}
+
+/// The screen with another age in the row of this task. An age is no wider than its heading.
+fn aged(screen: &str, id: &str, age: &str) -> String {
+    let head = |line: &str| {
+        line.starts_with("TASK ")
+            .then(|| line.find("AGE"))
+            .flatten()
+    };
+    let column = screen.lines().find_map(head).expect("a list");
+    let line = |line: &str| {
+        // The colour of the state takes no column.
+        let colour = |rest: &str| {
+            rest.split('\u{1b}')
+                .skip(1)
+                .map(|code| code.find('m').unwrap() + 2)
+                .sum::<usize>()
+        };
+        if !line.starts_with(id) || line == id {
+            return line.to_owned();
+        }
+        let (before, rest) = line.split_at(column + colour(line));
+        let (old, after) = rest.split_at("AGE".len());
+        assert!(old.trim_end().ends_with(['s', 'm']), "{line:?}");
+        format!("{before}{age:<3}{after}")
+    };
+    screen.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_picture_of_readme_is_what_a_terminal_shows() {
+    let world = World::at("alice");
+    let terminal = world.terminal(100, 30);
+    for task in [
+        "Add OAuth authentication",
+        "Fix the login redirect",
+        "Speed up the parser",
+    ] {
+        typed(&terminal, &format!("git flux run -q \"{task}\""));
+    }
+    let ids = a_morning_later(&world);
+    typed(&terminal, "git flux list");
+    let mut screen = terminal.colours();
+    for (id, (random, age)) in
+        ids.iter()
+            .zip([("343524", "3m"), ("5c3c4d", "2m"), ("0d23e9", "30s")])
+    {
+        screen = aged(&screen, id, age);
+        let steady = format!("{}{random}", &id[..id.len() - random.len()]);
+        screen = screen.replace(id, &steady);
+    }
+    let screen = screen.trim_end_matches(['$', ' ', '\n']);
+    assert!(
+        screen.contains("\u{1b}[32mrunning\u{1b}[39m    3m   2"),
+        "{screen:?}"
+    );
+
+    let readme = document("README.md");
+    for (name, colours) in [("light", LIGHT), ("dark", DARK)] {
+        let path = format!("docs/list-{name}.svg");
+        assert!(
+            readme.contains(&format!("\"{path}\"")),
+            "README shows no {path}"
+        );
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(&path);
+        let picture = drawn(screen, colours);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, &picture).unwrap();
+        }
+        let known = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            picture == known,
+            "{path} is not what is printed (UPDATE=1 draws it anew):\n{screen}"
+        );
+    }
+}
