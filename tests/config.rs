@@ -159,11 +159,7 @@ fn a_key_that_is_misspelt_is_refused_by_every_command() {
     let offered = world.flux(asked).env("COMPLETE", "fish").ok();
     assert!(offered.contains(&id), "{offered}");
 
-    let settled = hints(&world.flux(["list"]).run());
-    let settled = settled.last().unwrap();
-    assert_eq!(settled, "git config --unset-all flux.layuot");
-    let words: Vec<&str> = settled.split(' ').skip(1).collect();
-    world.git(words);
+    follow_last_hint(&world, &world.flux(["list"]).run());
     world.flux(["list"]).run().success().stdout_has(&id);
 }
 
@@ -236,6 +232,20 @@ fn the_line_is_the_one_that_git_reads_the_key_in() {
     ));
 }
 
+/// Pastes the last hint of an error into a shell; after that the error is gone.
+#[track_caller]
+fn follow_last_hint(world: &World, output: &Output) {
+    let hints = hints(output);
+    let hint = hints.last().expect("a hint");
+    let shell = world
+        .command("sh")
+        .args(["-c", hint])
+        .current_dir(world.repo())
+        .status();
+    assert!(shell.unwrap().success(), "{hint}");
+    world.flux(["list"]).run().success();
+}
+
 #[test]
 fn files_that_are_included_and_those_of_the_user_are_named() {
     let world = World::new();
@@ -247,14 +257,13 @@ fn files_that_are_included_and_those_of_the_user_are_named() {
         "unknown setting 'flux.layuot' in file '{}' at line 4\n",
         included.display()
     ));
-    world.git(["config", "--unset", "include.path"]);
+    follow_last_hint(&world, &output);
+    let left = fs::read_to_string(&included).unwrap();
+    assert!(!left.contains("layuot"), "{left}");
     world.git(["config", "--global", "flux.layuot", "pane"]);
     let output = world.flux(["list"]).run();
     output.code(1).stderr_has("/gitconfig' at line ");
-    assert_eq!(
-        hints(&output).last().unwrap(),
-        "git config --global --unset-all flux.layuot"
-    );
+    follow_last_hint(&world, &output);
 }
 
 #[test]
@@ -315,4 +324,40 @@ fn an_agent_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
     let output = world.flux(["run", "--agent", "xyz", "Fix"]).run();
     output.code(1).has_not("did you mean");
     world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_name_that_means_nothing_is_said_to_come_from_where_it_is_configured() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.git(["config", "flux.branchPrefix", "a..b/"]);
+    world.git(["config", "flux.into", "gone"]);
+    let line = |key: &str| line_of(&world, ".git/config", key);
+    let before = world.snapshot();
+    world
+        .flux(["run", "Another"])
+        .run()
+        .code(1)
+        .stderr_has("is not a name for a branch\n")
+        .stderr_has(&format!(
+            "hint: 'flux.branchPrefix' is set in file '.git/config' at line {}\n",
+            line("branchPrefix")
+        ));
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output
+        .code(1)
+        .stderr_has("no branch 'gone'")
+        .stderr_has(&format!(
+            "hint: 'flux.into' is set in file '.git/config' at line {}\n",
+            line("into = gone")
+        ));
+    let output = world.flux(["cleanup", "-y", "--into=gone", &id]).run();
+    output.code(1).has_not("is set in file");
+    world.assert_unchanged(&before);
+    world.git(["config", &format!("branch.feature/{id}.fluxInto"), "gone"]);
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has(&format!(
+        "hint: 'branch.feature/{id}.fluxInto' is set in file '.git/config' at line {}\n",
+        line("fluxInto")
+    ));
 }

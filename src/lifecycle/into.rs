@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use crate::failure::Failure;
 use crate::git::{MergePlan, Repo, Style, Worktree};
+use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
@@ -65,11 +66,18 @@ impl Into {
                 .hint(format!("git flux cleanup {id} --into <branch>"))
         })?;
         let target = store.tip(branch).with_context(|| {
-            Failure::new(format!(
+            let failure = Failure::new(format!(
                 "there is no branch '{branch}' to merge '{id}' into"
-            ))
-            .hint(format!("git flux cleanup {id} --into <branch>"))
-            .hint(format!("git flux cleanup {id} --discard-branch"))
+            ));
+            let settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
+            let whence = settings
+                .filter_map(|s| flux.settings.whence(s, &task.branch, branch))
+                .next()
+                .filter(|_| typed.is_none());
+            let failure = whence.into_iter().fold(failure, Failure::hint);
+            failure
+                .hint(format!("git flux cleanup {id} --into <branch>"))
+                .hint(format!("git flux cleanup {id} --discard-branch"))
         })?;
         if branch == task.branch {
             return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());

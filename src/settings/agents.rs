@@ -57,12 +57,10 @@ impl Settings {
         if let Some(near) = nearest(name, self.known()).first() {
             failure = failure.hint(format!("did you mean '{near}'?"));
         }
-        let configured = self.entry(&table::AGENT).filter(|e| e.value == name);
-        if let Some(entry) = configured {
-            let place = self.place(entry);
-            failure = failure.hint(format!("'flux.agent' is set {place}"));
-        }
-        failure
+        let whence = self.whence(&table::AGENT, "", name);
+        whence
+            .into_iter()
+            .fold(failure, Failure::hint)
             .hint(format!("installed agents: {}", self.installed().join(", ")))
             .hint(format!(
                 "git config {} '<program> <options>'",

@@ -54,14 +54,27 @@ impl Settings {
         }
         let all: Vec<String> = known.iter().map(|name| format!("{common}{name}")).collect();
         failure = failure.hint(format!("the settings are {}", all.join(", ")));
-        let scope = match entry.scope.as_str() {
-            // Nothing is stored there.
-            "command" => return failure,
-            "local" => String::new(),
-            scope => format!("--{scope} "),
-        };
         let key = shell_words::quote(key);
-        failure.hint(format!("git config {scope}--unset-all {key}"))
+        match entry.origin.strip_prefix("file:") {
+            // The repository's own, where git looks first.
+            Some(".git/config") => failure.hint(format!("git config --unset-all {key}")),
+            Some(file) => {
+                let file = self.dir.join(file).to_string_lossy().into_owned();
+                let file = shell_words::quote(&file);
+                failure.hint(format!("git config --file {file} --unset-all {key}"))
+            }
+            // Nothing is stored on a command line.
+            None => failure,
+        }
+    }
+
+    /// Where the value of a setting was configured, for a hint; none if it is not what is configured.
+    pub(crate) fn whence(&self, setting: &Setting, branch: &str, value: &str) -> Option<String> {
+        let entry = self
+            .last(&setting.of(branch))
+            .filter(|e| e.value == value)?;
+        let key = setting.spelled(&entry.key);
+        Some(format!("'{key}' is set {}", self.place(entry)))
     }
 
     /// Where an entry stands, in words: `in file '.git/config' at line 12`.

@@ -22,6 +22,7 @@ use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
+use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Layout, Phase, Task, TaskId};
@@ -169,6 +170,7 @@ impl Run {
             }
         };
         let branch = format!("{}{id}", flux.settings.branch_prefix());
+        ensure_name(flux, &branch)?;
         ensure_free(&store, &id, &branch)?;
         let project = flux.repo.project();
         let mut name = project.clone();
@@ -302,16 +304,20 @@ impl Run {
     }
 }
 
+fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+    if Repo::is_branch_name(branch) {
+        return Ok(());
+    }
+    let prefix = flux.settings.branch_prefix();
+    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
+    let failure = whence.into_iter().fold(failure, Failure::hint);
+    Err(failure.hint("git config flux.branchPrefix feature/").into())
+}
+
 fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
     if store.tasks.iter().any(|stored| stored.id == *id) {
         return Err(exists(id.as_str()).into());
-    }
-    if !Repo::is_branch_name(branch) {
-        return Err(
-            Failure::new(format!("'{branch}' is not a name for a branch"))
-                .hint("git config flux.branchPrefix feature/")
-                .into(),
-        );
     }
     if store.tip(branch).is_some() {
         return Err(branch_exists(branch).into());
