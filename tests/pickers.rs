@@ -44,8 +44,8 @@ fn a_picker_shows_id_state_and_description_in_any_width() {
     let question = "Which task to status?";
     for columns in [40, 60, 120] {
         let terminal = world.terminal(columns, 20);
-        terminal.text("# before").keys(["Enter"]);
-        terminal.wait_for_screen("# before\n$");
+        terminal.type_line("echo before");
+        terminal.wait_for_screen("\nbefore\n$ ");
         terminal.type_line("git flux status; echo \"[$?]\"");
         terminal.wait_for_screen(question);
         let lines = wait_for_lines(&terminal, question, 3);
@@ -77,7 +77,7 @@ fn a_picker_shows_id_state_and_description_in_any_width() {
         wait_for_lines(&terminal, question, 1);
         let screen = terminal.screen();
         assert!(
-            screen.starts_with("$ # before\n$ git flux status"),
+            screen.starts_with("$ echo before\nbefore\n$ git flux status"),
             "{screen}"
         );
         assert_eq!(screen.matches(question).count(), 1, "{screen}");
