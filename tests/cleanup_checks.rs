@@ -144,6 +144,13 @@ fn each_check_says_what_it_found() {
     case(nested, &["--discard"], ("repositories", "ok", "inner"));
     let why = "'inner/' is a repository of its own";
     case(nested, &["--commit"], ("repositories", "refuses", why));
+    // The same repository, which `git add` has made a link to.
+    let linked = |world: &World, id: &str, worktree: &Path| {
+        nested(world, id, worktree);
+        world.git_in(worktree, ["add", "inner"]);
+        world.git_in(worktree, ["commit", "-q", "-m", "Add a link"]);
+    };
+    case(linked, &[], ("submodules", "ok", "none was checked out"));
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };

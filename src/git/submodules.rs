@@ -57,7 +57,8 @@ fn checked_out(
         let name = at.join(link);
         let dir = top.join(&name);
         let what = || format!("could not look at the submodule '{}'", name.display());
-        if !dir.join(".git").try_exists().with_context(what)? {
+        // One that has its repository in it is kept whole with the worktree, like any other.
+        if !dir.join(".git").is_file() {
             continue;
         }
         let (head, changes) = Head::and_changes(&dir, false).with_context(what)?;
