@@ -221,3 +221,20 @@ fn a_shell_is_told_nothing() {
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
     assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
 }
+
+#[test]
+fn what_an_agent_never_read_is_no_command_of_the_shell_after_it() {
+    let world = World::new();
+    let waits = "sh while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done; exit 0";
+    let id = conflicting_agent(&world, waits);
+    let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &["y"])]);
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
+    let pane = world.pane(&id);
+    let screen = || world.tmux(["capture-pane", "-p", "-J", "-t", &pane]);
+    assert!(screen().contains(MESSAGE), "{}", screen());
+    world.write(world.tools().join("home/go"), "");
+    world.agent(&id).wait_gone();
+    world.tmux(["send-keys", "-t", &pane, "echo shell-$((1 + 1))", "Enter"]);
+    wait_until("the shell to answer", || screen().contains("shell-2"));
+    assert!(!screen().contains("'flux:'"), "{}", screen());
+}

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, SigSet, Signal};
-use nix::sys::termios::{self, SetArg, Termios};
+use nix::sys::termios::{self, FlushArg, SetArg, Termios};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
 use signal_hook::consts::{
@@ -290,6 +290,8 @@ impl Job {
     /// Restores the terminal, says how the agent ended, and becomes the user's shell.
     fn hand_over(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
+        // What was typed or pasted to the agent, and never read, is no command.
+        termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         let agent = self
             .launch
             .argv

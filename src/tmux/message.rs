@@ -14,14 +14,19 @@ use crate::task::Target;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pastes `text` to the program on the pane, and presses Enter once it shows there:
-/// a program that shows something else, like a dialog, must not take it for an answer.
+/// a program that shows something else, like a dialog, must not take it for an answer,
+/// nor must a shell that shows it once the program has ended and nobody `listens`.
 /// Returns whether it was submitted. `tmux set-buffer`, `tmux paste-buffer -p -r`
 ///
 /// `text` is one line; whether the program has taken it is not known even then.
 ///
 /// # Errors
 /// When the pane is gone.
-pub(crate) fn tell(target: &Target, text: &str) -> Result<bool> {
+pub(crate) fn tell(
+    target: &Target,
+    text: &str,
+    listens: impl Fn() -> Result<bool>,
+) -> Result<bool> {
     let before = times(target, text)?;
     paste(target, text, &["-p"])?;
     let begun = Instant::now();
@@ -38,6 +43,9 @@ pub(crate) fn tell(target: &Target, text: &str) -> Result<bool> {
             return Ok(false);
         }
         seen = now;
+    }
+    if !listens()? {
+        return Ok(false);
     }
     // As a paste it gets there also while the pane is in copy mode, where a key would not.
     paste(target, "\r", &[])?;

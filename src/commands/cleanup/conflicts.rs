@@ -132,9 +132,10 @@ fn wants_to_tell(flux: &Flux, plan: &Plan) -> Result<bool> {
 
 fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
     let id = &plan.task.id;
-    // It may have ended since.
-    let submitted = match observe::listener(flux, &plan.task)? {
-        Some(target) => message::tell(target, MESSAGE)?,
+    // It may have ended since, or do so at any time.
+    let listener = || observe::listener(flux, &plan.task);
+    let submitted = match listener()? {
+        Some(target) => message::tell(target, MESSAGE, || Ok(listener()?.is_some()))?,
         None => false,
     };
     if submitted {
