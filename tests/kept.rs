@@ -350,3 +350,28 @@ fn what_is_staged_and_undone_in_the_files_is_nothing_to_commit() {
     assert_eq!(commit(&world, "main^2"), tip);
     assert_removed(&world, &id);
 }
+
+#[test]
+fn the_trash_of_an_earlier_task_is_not_taken_for_that_of_the_next() {
+    let world = World::new();
+    let start = || {
+        world.behaviour("commit one");
+        let run = ["run", "-q", "--name", "login", "Fix login"];
+        world.flux(run).run().success();
+        end_agent(&world, "login");
+        world.worktree("login")
+    };
+    world.write(start().join(".env"), "of the first\n");
+    let args = ["cleanup", "-y", "--discard", "--discard-branch", "login"];
+    world.flux(args).run().success();
+    fs::remove_dir_all(start()).unwrap();
+    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.flux(args).run().killed();
+    world.clear_fault();
+    world
+        .flux(["cleanup", "--all"])
+        .run()
+        .stderr_has("it is complete now");
+    let path = restored(&world, "login");
+    assert_eq!(world.read(path.join(".env")), "of the first\n");
+}

@@ -80,9 +80,16 @@ impl Flux {
     /// # Errors
     /// When it cannot be told.
     pub(crate) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+        // A place that the archive names is that of a task that was removed before.
+        let removed = archive::list(self)?;
+        let is_taken = |place: &Path| {
+            let name = archive::name_of(place);
+            removed.iter().any(|one| Some(&one.name) == name.as_ref())
+        };
         let mut found = None;
         for place in self.places(&task.id).take_while(|place| place.exists()) {
-            if admin::was_moved_to(self.repo.common_dir(), &task.worktree, &place)? {
+            let common = self.repo.common_dir();
+            if !is_taken(&place) && admin::was_moved_to(common, &task.worktree, &place)? {
                 found = Some(place);
             }
         }
