@@ -14,7 +14,7 @@ use crate::world::*;
 
 /// A directory on another file system than the world.
 #[track_caller]
-fn elsewhere(world: &World) -> TempDir {
+pub(crate) fn elsewhere(world: &World) -> TempDir {
     let device = |dir: &Path| fs::metadata(dir).map(|found| found.dev()).ok();
     let here = device(world.root());
     let dir = ["/dev/shm", "/tmp", "/var/tmp", env!("CARGO_TARGET_TMPDIR")]

@@ -1,7 +1,7 @@
 //! What is looked at before a task is removed: each check, with its reason, as a table and as data.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -345,84 +345,4 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
         .success()
         .stderr_has("warning: 1 other process stands");
     assert_removed(&world, &id);
-}
-
-/// A task in a repository with two submodules, both checked out: its id, the
-/// repository, its worktree.
-fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
-    let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
-    world.make_repository(&top);
-    world.git(["clone", "-q", "--bare", ".", lib.to_str().unwrap()]);
-    let allow = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
-    for name in ["one", "deep/two"] {
-        let add = ["add", lib.to_str().unwrap(), name];
-        world.git_in(&top, allow.iter().chain(&add));
-    }
-    world.git_in(&top, ["commit", "-q", "-m", "Add submodules"]);
-    world.behaviour("exit 0");
-    let id = world.flux(["run", "-q", "Fix login"]).in_dir(&top).run();
-    let id = id.stdout.trim().to_owned();
-    world.agent(&id).wait_gone();
-    let worktree = world.agent(&id).cwd();
-    world.git_in(&worktree, allow.iter().chain(&["update", "--init"]));
-    (id, top, worktree)
-}
-
-#[test]
-fn submodules_are_looked_at_one_by_one() {
-    let world = World::new();
-    let (id, top, worktree) = with_submodules(&world);
-    let two = worktree.join("deep/two");
-    let refused = |what: &str| {
-        let before = world.snapshot_of(&top);
-        for options in [&["-y"][..], &["-y", "--discard"], &["-n"]] {
-            let args = ["cleanup", &id];
-            let output = world.flux(args.iter().chain(options)).in_dir(&top).run();
-            output.code(1).stderr_has(what).has_not("'one'");
-        }
-        assert_eq!(
-            before.changes(&world.snapshot_of(&top)),
-            Vec::<String>::new()
-        );
-    };
-    world.write(two.join("new.txt"), "new\n");
-    refused("uncommitted changes in 'deep/two'");
-    world.git_in(&two, ["add", "."]);
-    world.git_in(&two, ["stash", "-q"]);
-    refused("commits that no remote has in 'deep/two'");
-    world.git_in(&two, ["stash", "drop", "-q"]);
-    world.git_in(&two, ["switch", "-q", "-c", "aside"]);
-    let only = world.commit_in(&two, "only.txt", "here\n");
-    world.git_in(&two, ["checkout", "-q", "main"]);
-    refused("commits that no remote has in 'deep/two'");
-    // Put away, it is still there, and nowhere else.
-    world.git_in(&worktree, ["submodule", "--quiet", "deinit", "deep/two"]);
-    refused("commits that no remote has in 'deep/two'");
-    world.git_in(&worktree, ["submodule", "--quiet", "update", "--init"]);
-    world.git_in(&two, ["push", "-q", "origin", "aside"]);
-    let output = world.flux(["cleanup", "-n", &id]).in_dir(&top).run();
-    output
-        .success()
-        .stdout_has("everything in 'deep/two', 'one' is on remotes");
-    // They go with the worktree, and come back with it.
-    let head = world.git_in(&two, ["rev-parse", "HEAD"]);
-    world
-        .flux(["cleanup", "-y", &id])
-        .in_dir(&top)
-        .run()
-        .success();
-    assert!(!worktree.exists());
-    world
-        .flux(["restore", "-q", &id])
-        .in_dir(&top)
-        .run()
-        .success();
-    assert_eq!(world.git_in(&two, ["rev-parse", "HEAD"]), head);
-    assert_eq!(world.git_in(&two, ["rev-parse", "aside"]), only);
-    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
-    world
-        .flux(["cleanup", "-y", &id])
-        .in_dir(&top)
-        .run()
-        .success();
 }

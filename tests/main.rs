@@ -83,4 +83,5 @@ mod shapes;
 mod status;
 mod strangers;
 mod strangers_branches;
+mod submodules;
 mod unreaped;

@@ -40,6 +40,8 @@ pub(crate) fn take(
                         path.display()
                     );
                 }
+                // git removes no worktree with submodules; none of them is checked out.
+                submodules::keep(common_dir, path, trash)?;
                 let args = ["worktree", "remove"].map(OsStr::new);
                 let args = args.into_iter().chain([path.as_os_str()]);
                 return Git::new(common_dir, args)

@@ -18,6 +18,7 @@ pub(crate) struct Submodule {
     pub(crate) name: PathBuf,
     /// Where it is.
     pub(crate) dir: PathBuf,
+    pub(crate) checked_out: bool,
     /// What is in it and nowhere else.
     pub(crate) holds: Holds,
 }
@@ -30,16 +31,21 @@ pub(crate) enum Holds {
     Commits,
     /// Uncommitted files.
     Files,
+    /// What other worktrees of it need.
+    Worktrees,
 }
 
 /// The submodules of the worktree at `dir`, where `commit` is: those that are checked
-/// out, those in them, and those that were and whose repositories git still keeps.
+/// out, those in them, and those that were and whose repositories git still keeps, also
+/// of a worktree that is gone.
 ///
 /// # Errors
 /// When it cannot be told what one of them holds.
 pub(crate) fn list(common_dir: &Path, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-    checked_out(dir, Path::new(""), commit, &mut found, &mut seen)?;
+    if fs::exists(dir).context("could not look for submodules")? {
+        checked_out(dir, Path::new(""), commit, &mut found, &mut seen)?;
+    }
     if let Some(modules) = admin::modules(common_dir, dir)? {
         put_away(&modules, &modules, &mut found, &seen)?;
     }
@@ -62,14 +68,16 @@ fn checked_out(
             continue;
         }
         let (head, changes) = Head::and_changes(&dir, false).with_context(what)?;
+        let repository = Repo::git_dir(&dir)?.canonicalize().with_context(what)?;
         let holds = match changes.is_empty() {
-            true => holds(&dir).with_context(what)?,
+            true => holds(&repository).with_context(what)?,
             false => Holds::Files,
         };
-        seen.insert(Repo::git_dir(&dir)?.canonicalize().with_context(what)?);
+        seen.insert(repository);
         found.push(Submodule {
             name: name.clone(),
             dir,
+            checked_out: true,
             holds,
         });
         // A repository without commits links to nothing.
@@ -101,8 +109,9 @@ fn put_away(
         if !seen.contains(&dir.canonicalize().with_context(what)?) {
             found.push(Submodule {
                 name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
-                holds: holds(&dir)?,
                 dir: dir.clone(),
+                checked_out: false,
+                holds: holds(&dir).with_context(what)?,
             });
         }
         let inner = dir.join("modules");
@@ -113,9 +122,17 @@ fn put_away(
     Ok(())
 }
 
-/// Whether a repository has commits that none of its remotes is known to have:
+/// Whether the repository at `dir` has other worktrees, which it cannot be moved away
+/// from, or commits that none of its remotes is known to have:
 /// `git rev-list --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn holds(dir: &Path) -> Result<Holds> {
+    let worktrees = dir.join("worktrees");
+    let what = "could not look for other worktrees";
+    if fs::exists(&worktrees).context(what)?
+        && fs::read_dir(worktrees).context(what)?.next().is_some()
+    {
+        return Ok(Holds::Worktrees);
+    }
     let args = [
         "rev-list",
         "--max-count=1",
@@ -126,7 +143,10 @@ fn holds(dir: &Path) -> Result<Holds> {
         "--not",
         "--remotes",
     ];
-    Ok(match Git::reading(dir, args).output()?.is_empty() {
+    // The directory that it is configured for may be gone.
+    let git = Git::reading(dir, args).env("GIT_DIR", dir);
+    let git = git.env("GIT_WORK_TREE", dir);
+    Ok(match git.output()?.is_empty() {
         true => Holds::Nothing,
         false => Holds::Commits,
     })

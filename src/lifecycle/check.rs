@@ -118,14 +118,16 @@ fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 
 /// Looks into each submodule: its commits and files are in no
 /// archive, so they must be somewhere else already.
-pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, missing: bool, loss: &mut Loss) {
-    let found = match missing {
-        true => Ok(Vec::new()),
-        false => submodules::list(flux.repo.common_dir(), &task.worktree, tip),
-    };
-    let held = |found: Vec<Submodule>| match found.iter().find(|s| s.holds != Holds::Nothing) {
-        None => Ok(found),
-        Some(submodule) => Err(refusal(task, submodule, &found).into()),
+pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, abroad: bool, loss: &mut Loss) {
+    let found = submodules::list(flux.repo.common_dir(), &task.worktree, tip);
+    let held = |found: Vec<Submodule>| {
+        if let Some(submodule) = found.iter().find(|s| s.holds != Holds::Nothing) {
+            return Err(refusal(task, submodule, &found).into());
+        }
+        match abroad && found.iter().any(|submodule| submodule.checked_out) {
+            true => Err(stuck(task).into()),
+            false => Ok(found),
+        }
     };
     loss.note("submodules", found.and_then(held), |found| {
         Verdict::Passes(match found.as_slice() {
@@ -135,30 +137,60 @@ pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, missing: bool, los
     });
 }
 
+/// The refusal of what git does not remove in place: `git worktree remove`.
+fn stuck(task: &Task) -> Failure {
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    Failure::new(format!(
+        "'{path}' is on another file system than the repository: its submodules cannot be moved to the trash"
+    ))
+    .hint(format!("git -C {pasted} submodule deinit --all"))
+    .hint(format!("then: git flux cleanup {}", task.id))
+}
+
 fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let inside = |wanted: fn(Holds) -> bool| {
         let with = all.iter().filter(|submodule| wanted(submodule.holds));
         names(with)
     };
-    let commits = inside(|holds| holds == Holds::Commits);
-    let files = inside(|holds| holds == Holds::Files);
-    let mut what = Vec::new();
-    if !files.is_empty() {
-        what.push(format!("uncommitted changes in {files}"));
-    }
-    if !commits.is_empty() {
-        what.push(format!("commits that no remote has in {commits}"));
-    }
+    let parts = [
+        (
+            "uncommitted changes in",
+            inside(|holds| holds == Holds::Files),
+        ),
+        (
+            "commits that no remote has in",
+            inside(|holds| holds == Holds::Commits),
+        ),
+        (
+            "other worktrees of",
+            inside(|holds| holds == Holds::Worktrees),
+        ),
+    ];
+    let what: Vec<String> = parts
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {names}"))
+        .collect();
     let place = quoted(&first.dir);
-    let message = format!(
+    // What is not checked out may be configured for a directory that is gone.
+    let git = match first.checked_out {
+        true => format!("git -C {place}"),
+        false => format!("git --git-dir={place} --work-tree=."),
+    };
+    let failure = Failure::new(format!(
         "the submodules of '{}' hold what is nowhere else: {}",
         task.id,
         what.join(", ")
-    );
-    let failure = Failure::new(message).hint(format!("git -C {place} status"));
-    match first.holds {
-        Holds::Commits => failure.hint(format!("git -C {place} push <remote> HEAD:<branch>")),
-        Holds::Files | Holds::Nothing => failure,
+    ));
+    match (first.holds, first.checked_out) {
+        (Holds::Worktrees, _) => failure.hint(format!("{git} worktree list")),
+        (Holds::Commits, true) => failure
+            .hint(format!("{git} status"))
+            .hint(format!("{git} push <remote> HEAD:<branch>")),
+        (Holds::Commits, false) => failure
+            .hint(format!("{git} log --all --not --remotes"))
+            .hint(format!("{git} push <remote> <commit>:refs/heads/<branch>")),
+        (Holds::Files | Holds::Nothing, _) => failure.hint(format!("{git} status")),
     }
 }
 

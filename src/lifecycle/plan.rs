@@ -90,8 +90,13 @@ impl Plan {
                 Verdict::Passes(format!("'{}' is at {}", task.branch, &tip[..9]))
             });
             check::worktree(flux, task, &worktrees, missing, &mut loss);
+            let abroad = match missing {
+                true => Ok(false),
+                false => flux.is_abroad(&task.worktree),
+            };
+            let abroad = loss.must("file system", abroad);
             if let Some(tip) = tip {
-                check::submodules(flux, task, tip, missing, &mut loss);
+                check::submodules(flux, task, tip, abroad == Some(true), &mut loss);
             }
             let files = files.join().expect("looking at files does not panic");
             let found = loss.must("uncommitted", files);
@@ -103,11 +108,6 @@ impl Plan {
                 }
                 _ => Some(None),
             };
-            let abroad = match missing {
-                true => Ok(false),
-                false => flux.is_abroad(&task.worktree),
-            };
-            let abroad = loss.must("file system", abroad);
             let runs = loss.must("agent", Runs::find(flux, task));
             let plan = || {
                 let (all, runs) = (found?, runs?);
