@@ -27,6 +27,7 @@ _git () {
     _arguments -C '--git-dir=-[the repository]: :_directories' '(-): :->command' '(-)*:: :->arg' && return
     __git_dir=$opt_args[--git-dir]
     words=( git $words )
+    compset -P '*[=:]'
     (( $+functions[_git_$words[2]] )) && emulate ksh -c _git_$words[2]
     return _ret
 }
@@ -270,6 +271,7 @@ fn in_every_shell(shell: &Shell<'_>) {
         completes("run -F READ", "run -F README.md ");
         completes("run --file=READ", "run --file=README.md ");
         completes("completions z", "completions zsh ");
+        completes("cleanup 'fix-2", "cleanup 'fix-2-run' ");
         // Nothing to offer, so nothing happens: no file is taken for a task.
         completes("cleanup nothing", "cleanup nothing");
         completes("attach READ", "attach READ");
