@@ -223,6 +223,7 @@ fn scene() -> World {
         world.flux(["cleanup", name, "--yes"]).ok();
     }
     world.git(["branch", "stable"]);
+    world.git(["config", "alias.fx", "flux"]);
     world.git(["config", "flux.mine.command", "cat"]);
     let other = world.root().join("other one");
     world.make_repository(&other);
@@ -296,7 +297,9 @@ fn in_every_shell(shell: &Shell<'_>) {
 #[test]
 fn bash_with_bash_completion_completes_everything() {
     let world = scene();
-    in_every_shell(&Shell::bash(&world));
+    let shell = Shell::bash(&world);
+    in_every_shell(&shell);
+    shell.completes("git fx cle", "git fx cleanup ");
 }
 
 #[test]
@@ -310,6 +313,7 @@ fn zsh_completes_everything_and_shows_descriptions() {
     let world = scene();
     let shell = Shell::zsh(&world);
     in_every_shell(&shell);
+    shell.completes("git fx cle", "git fx cleanup ");
     shell.offers(
         "git flux cleanup ",
         &[
