@@ -246,7 +246,7 @@ impl Cleanup {
             }
             self.consent(flux, id, &others, "Remove it all the same?")?;
         }
-        // The last question, so that a no to another one has not ended it.
+        // The last of the questions.
         if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {
             let running = format!("{} is still running", plan.stopped());
             self.consent(flux, id, &running, "Stop it?")?;
