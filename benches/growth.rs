@@ -6,12 +6,18 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::measure::{Side, in_turns};
-use crate::repository::with_tasks;
+use crate::repository::{packed, with_tasks};
 use crate::table::{self, Bar, growth};
 use crate::world::World;
 
-/// How many tasks there are.
-const STEPS: [usize; 4] = [1, 50, 100, 1000];
+/// How many tasks there are: as they are stored one by one, and at last as `git gc` leaves them.
+const STEPS: [(&str, usize); 5] = [
+    ("1 task", 1),
+    ("50 tasks", 50),
+    ("100 tasks", 100),
+    ("1000 tasks", 1000),
+    ("1000, gc", 1000),
+];
 
 /// What follows the program where a shell asks what may come after `git flux cleanup `.
 const QUESTION: [&str; 4] = ["--", "git-flux", "cleanup", ""];
@@ -31,15 +37,17 @@ pub(crate) fn asking(mut program: Command, repo: &Path) -> Command {
 
 /// The repositories with so many tasks.
 pub(crate) fn repositories(world: &World) -> Result<Vec<PathBuf>> {
-    STEPS
-        .iter()
-        .map(|count| with_tasks(world, *count))
-        .collect()
+    let [loose @ .., _] = STEPS;
+    let made = loose.map(|(_, count)| with_tasks(world, count));
+    let mut all: Vec<PathBuf> = made.into_iter().collect::<Result<_>>()?;
+    let largest = all.last().expect("there is one");
+    all.push(packed(world, largest)?);
+    Ok(all)
 }
 
 /// The list of tasks that have no worktree, completion, and start-up.
 pub(crate) fn measure(world: &World, repetitions: usize, repos: &[PathBuf]) -> Result<()> {
-    for (repo, count) in repos.iter().zip(STEPS) {
+    for (repo, (_, count)) in repos.iter().zip(STEPS) {
         let offered = world.output(asking(world.git(["flux"]), repo))?;
         let offered = offered
             .split('\u{b}')
@@ -57,22 +65,22 @@ pub(crate) fn measure(world: &World, repetitions: usize, repos: &[PathBuf]) -> R
         (
             "list",
             Box::new(|repo| within("git-flux", &["list"], repo)),
-            [None, None, None, Some(50.0)],
+            [None, None, None, Some(50.0), Some(50.0)],
         ),
         (
             "completion",
             Box::new(|repo| asking(world.git(["flux"]), repo)),
-            [None, Some(10.0), None, Some(30.0)],
+            [None, Some(10.0), None, Some(30.0), Some(30.0)],
         ),
         (
             "git-flux --version",
             Box::new(|repo| within("git-flux", &["--version"], repo)),
-            [None; 4],
+            [None; STEPS.len()],
         ),
         (
             "git --version",
             Box::new(|repo| within("git", &["--version"], repo)),
-            [None; 4],
+            [None; STEPS.len()],
         ),
     ];
     let sides: Vec<Side<'_>> = kinds
@@ -80,11 +88,8 @@ pub(crate) fn measure(world: &World, repetitions: usize, repos: &[PathBuf]) -> R
         .flat_map(|(_, make, _)| repos.iter().map(move |repo| (make, repo)))
         .map(|(make, repo)| -> Side<'_> { Box::new(move |_| world.time([make(repo)])) })
         .collect();
-    let tasks = STEPS.map(|count| format!("{count} tasks"));
-    let mut head = vec![""];
-    head.extend(tasks.iter().map(String::as_str));
-    head.push("bar");
-    table::head(&head);
+    let [a, b, c, d, e] = STEPS.map(|(words, _)| words);
+    table::head(&["", a, b, c, d, e, "bar"]);
     // These are short.
     let mut times = in_turns(repetitions * 3, |_| Ok(()), sides)?.into_iter();
     for (what, _, bars) in &kinds {

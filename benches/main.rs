@@ -115,7 +115,7 @@ fn measure(args: &Args) -> Result<()> {
         if wanted(Part::Growth) {
             growth::measure(&world, repetitions, &repositories)?;
         }
-        if let (true, [.., largest]) = (wanted(Part::Weight), &repositories[..]) {
+        if let (true, [.., largest, _]) = (wanted(Part::Weight), &repositories[..]) {
             progress("processes and memory");
             weight::measure(&world, largest)?;
         }

@@ -114,6 +114,17 @@ pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
     Ok(copy)
 }
 
+/// The same, as `git gc` leaves it.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn packed(world: &World, repo: &Path) -> Result<PathBuf> {
+    let copy = world.at("app-packed");
+    world.run(world.command("cp", ["-R"]).arg(repo).arg(&copy))?;
+    world.run(world.git(["gc", "-q"]).current_dir(&copy))?;
+    Ok(copy)
+}
+
 /// An id such as the program makes.
 pub(crate) fn id(task: usize) -> String {
     format!("change-the-parts-of-{task:04}-{:06x}", task * 7919)

@@ -27,6 +27,7 @@ _git () {
     _arguments -C '--git-dir=-[the repository]: :_directories' '(-): :->command' '(-)*:: :->arg' && return
     __git_dir=$opt_args[--git-dir]
     words=( git $words )
+    compset -P '*[=:]'
     (( $+functions[_git_$words[2]] )) && emulate ksh -c _git_$words[2]
     return _ret
 }
@@ -222,6 +223,7 @@ fn scene() -> World {
         world.flux(["cleanup", name, "--yes"]).ok();
     }
     world.git(["branch", "stable"]);
+    world.git(["config", "alias.fx", "flux"]);
     world.git(["config", "flux.mine.command", "cat"]);
     let other = world.root().join("other one");
     world.make_repository(&other);
@@ -270,6 +272,7 @@ fn in_every_shell(shell: &Shell<'_>) {
         completes("run -F READ", "run -F README.md ");
         completes("run --file=READ", "run --file=README.md ");
         completes("completions z", "completions zsh ");
+        completes("cleanup 'fix-2", "cleanup 'fix-2-run' ");
         // Nothing to offer, so nothing happens: no file is taken for a task.
         completes("cleanup nothing", "cleanup nothing");
         completes("attach READ", "attach READ");
@@ -294,7 +297,9 @@ fn in_every_shell(shell: &Shell<'_>) {
 #[test]
 fn bash_with_bash_completion_completes_everything() {
     let world = scene();
-    in_every_shell(&Shell::bash(&world));
+    let shell = Shell::bash(&world);
+    in_every_shell(&shell);
+    shell.completes("git fx cle", "git fx cleanup ");
 }
 
 #[test]
@@ -308,6 +313,7 @@ fn zsh_completes_everything_and_shows_descriptions() {
     let world = scene();
     let shell = Shell::zsh(&world);
     in_every_shell(&shell);
+    shell.completes("git fx cle", "git fx cleanup ");
     shell.offers(
         "git flux cleanup ",
         &[

@@ -279,6 +279,36 @@ fn the_manual_is_as_man_wants_it() {
     assert!(output.status.success() && found.is_empty(), "{found}");
 }
 
+/// What git and man say when git flux is not there to say anything.
+const OF_OTHERS: [&str; 2] = [
+    "git: 'flux' is not a git command",
+    "No manual entry for git-flux",
+];
+
+#[test]
+fn what_readme_helps_with_is_what_the_program_says() {
+    let readme = document("README.md");
+    let (_, section) = readme.split_once("\n## When something is wrong\n").unwrap();
+    let rows = section.lines().skip_while(|line| *line != "|---|---|");
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    let seen = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
+    let mut said = document("tests/screens/errors.txt");
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    for file in files {
+        said += &fs::read_to_string(file).unwrap();
+    }
+    let messages: Vec<&str> = seen.filter(|text| !text.starts_with("git flux")).collect();
+    assert!(messages.len() >= 8, "{messages:?}");
+    for message in messages {
+        // What differs from time to time: `…`, and the number of `exited(1)`.
+        let fixed = |part: &&str| !said.contains(part.trim_end_matches("1)").trim());
+        let unsaid = message.split('…').find(fixed);
+        let known = unsaid.is_none() || OF_OTHERS.contains(&message);
+        assert!(known, "the program does not say '{message}'");
+    }
+}
+
 #[test]
 fn ci_runs_the_test_command_of_the_readme() {
     let command = block(&document("README.md"), "## Tests");

@@ -3,6 +3,7 @@
 mod objects;
 
 use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -52,9 +53,15 @@ impl Repo {
         let common_dir = real(git2.commondir())?;
         let current = git2.workdir().map(real).transpose()?;
         if let Some(worktree) = &current {
-            let found = Repository::open(worktree).ok();
-            let found = found.and_then(|repo| repo.commondir().canonicalize().ok());
-            if found.as_ref() != Some(&common_dir) {
+            // Opening it would read the whole configuration again, with each branch of each task.
+            let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
+            let own = real(git2.path())?;
+            let same = found.is_ok_and(|found| real(&found).is_ok_and(|found| found == own));
+            let common_dir_of = |worktree: &Path| {
+                let repo = Repository::open(worktree).ok()?;
+                repo.commondir().canonicalize().ok()
+            };
+            if !same && common_dir_of(worktree).as_ref() != Some(&common_dir) {
                 return Err(Failure::new(format!(
                     "the worktree '{}' does not lead to the repository '{}' by itself",
                     worktree.display(),

@@ -73,13 +73,33 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 /// # Errors
 /// When git fails. A worktree whose changes cannot be told has none to show.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
-    let worktrees = worktree::list(flux.repo.home())?;
-    let changes = changes_of(tasks);
-    let mut statuses = Vec::new();
-    for (task, changes) in tasks.iter().zip(changes) {
-        statuses.push(status(flux, store, task, &worktrees, changes));
-    }
-    Ok(statuses)
+    let home = flux.repo.home();
+    let (worktrees, changes, commits) = thread::scope(|scope| {
+        let worktrees = scope.spawn(|| worktree::list(home));
+        let changes = scope.spawn(|| changes_of(tasks));
+        let commits = tasks.iter().map(|task| commits(flux, store, task));
+        let commits: Vec<_> = commits.collect();
+        (worktrees.join(), changes.join(), commits)
+    });
+    let worktrees = worktrees.expect("no worker panics")?;
+    let changes = changes.expect("no worker panics");
+    let seen = tasks.iter().zip(changes).zip(commits);
+    let status = |((task, changes), commits): ((&&Task, _), Option<(usize, usize)>)| Status {
+        task: Task::clone(task),
+        state: state(flux, store, task, &worktrees),
+        ahead: commits.map(|c| c.0),
+        behind: commits.map(|c| c.1),
+        changes,
+    };
+    Ok(seen.map(status).collect())
+}
+
+/// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
+fn commits(flux: &Flux, store: &Store, task: &Task) -> Option<(usize, usize)> {
+    let into = task.into.as_deref().and_then(|into| store.tip(into));
+    let against = into.unwrap_or(&task.base);
+    let tip = store.tip(&task.branch)?;
+    flux.repo.ahead_behind(tip, against).ok()
 }
 
 fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
@@ -97,30 +117,6 @@ fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
         done.flat_map(|counts: thread::Result<Vec<_>>| counts.expect("no worker panics"))
             .collect()
     })
-}
-
-fn status(
-    flux: &Flux,
-    store: &Store,
-    task: &Task,
-    worktrees: &[Worktree],
-    changes: Option<Changes>,
-) -> Status {
-    let state = state(flux, store, task, worktrees);
-    let tip = store.tip(&task.branch);
-    let against = task
-        .into
-        .as_deref()
-        .and_then(|into| store.tip(into))
-        .unwrap_or(&task.base);
-    let counts = tip.and_then(|tip| flux.repo.ahead_behind(tip, against).ok());
-    Status {
-        task: task.clone(),
-        state,
-        ahead: counts.map(|c| c.0),
-        behind: counts.map(|c| c.1),
-        changes,
-    }
 }
 
 /// The state of each task, in a word, in the store's order; without a look into the worktrees.

@@ -7,10 +7,12 @@ mod check;
 mod shown;
 pub(crate) mod table;
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     /// Where it was read: what git says of files is relative to it.
     dir: PathBuf,
     entries: Vec<Entry>,
+    /// Where the last entry of each key is, once somebody has asked: there may be thousands of branches.
+    latest: OnceLock<HashMap<String, usize>>,
 }
 
 /// What [`Settings::load`] asks for.
@@ -69,6 +73,7 @@ impl Settings {
             0 => Ok(Self {
                 dir: dir.to_owned(),
                 entries: parse(&output.stdout),
+                ..Self::default()
             }),
             // No such key; anything that git has to say beside it is a failure.
             1 if output.stderr.is_empty() => Ok(Self::default()),
@@ -92,6 +97,7 @@ impl Settings {
         Ok(Self {
             dir: PathBuf::new(),
             entries: glance::config()?.into_iter().map(entry).collect(),
+            ..Self::default()
         })
     }
 
@@ -102,7 +108,11 @@ impl Settings {
 
     /// The last entry of a key, as git prints it.
     fn last(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().rev().find(|entry| entry.key == key)
+        let latest = self.latest.get_or_init(|| {
+            let keys = self.entries.iter().map(|entry| entry.key.clone());
+            keys.zip(0..).collect()
+        });
+        latest.get(key).map(|at| &self.entries[*at])
     }
 
     /// What is configured for a setting, or else holds for everybody.
@@ -290,8 +300,8 @@ mod tests {
               local\0file:/l\0branch.renamed.fluxtask\nfix-1\0local\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
         );
         Settings {
-            dir: PathBuf::new(),
             entries,
+            ..Settings::default()
         }
     }
 

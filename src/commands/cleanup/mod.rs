@@ -240,15 +240,16 @@ impl Cleanup {
                 return Err(declined().into());
             }
         }
-        if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {
-            let running = format!("{} is still running", plan.stopped());
-            self.consent(flux, id, &running, "Stop it?")?;
-        }
         if let Some(others) = plan.others() {
             if self.yes {
                 flux.ui.warning(&others);
             }
             self.consent(flux, id, &others, "Remove it all the same?")?;
+        }
+        // The last of the questions.
+        if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {
+            let running = format!("{} is still running", plan.stopped());
+            self.consent(flux, id, &running, "Stop it?")?;
         }
         Ok(())
     }
