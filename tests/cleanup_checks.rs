@@ -346,3 +346,22 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
         .stderr_has("warning: 1 other process stands");
     assert_removed(&world, &id);
 }
+
+#[test]
+fn a_dry_run_settles_nothing() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.flux(["cleanup", "-y", &id]).run().killed();
+    world.clear_fault();
+    let before = world.snapshot();
+    for option in ["--dry-run", "--json"] {
+        let output = world.flux(["cleanup", option, &id]).run();
+        output.code(1).stderr_has(&format!("'{id}' is interrupted"));
+        world.assert_unchanged(&before);
+        assert!(!world.worktree(&id).exists());
+    }
+    let output = world.flux(["cleanup", "--merged"]).run();
+    output.success().stderr_has("it is complete now");
+    assert_removed(&world, &id);
+}

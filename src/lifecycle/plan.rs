@@ -231,9 +231,12 @@ impl Runs {
 }
 
 /// # Errors
-/// When a command is at work on the task, or nobody knows what it is.
+/// When a command is at work on the task or died at it, or nobody knows what it is.
 fn ensure_settled(id: &TaskId, state: &State) -> Result<()> {
-    if !matches!(state, State::Unknown | State::Starting | State::Removing) {
+    if !matches!(
+        state,
+        State::Unknown | State::Starting | State::Removing | State::Interrupted
+    ) {
         return Ok(());
     }
     Err(Failure::new(format!("'{id}' is {}", state.name()))
