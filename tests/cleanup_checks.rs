@@ -365,3 +365,24 @@ fn a_dry_run_settles_nothing() {
     output.success().stderr_has("it is complete now");
     assert_removed(&world, &id);
 }
+
+#[test]
+fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
+    let world = World::new();
+    let id = done_task(&world);
+    let pane = world.pane(&id);
+    let screen = || world.tmux(["capture-pane", "-p", "-J", "-t", &pane]);
+    world.tmux(["send-keys", "-t", &pane, "set -m; sleep 1000", "Enter"]);
+    let running = || world.tmux(["display", "-p", "-t", &pane, "#{pane_current_command}"]);
+    wait_until("the program to start", || running() == "sleep");
+    world.tmux(["send-keys", "-t", &pane, "C-z"]);
+    wait_until("it to be suspended", || screen().contains("Stopped"));
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has("1 other process stands in the worktree: sleep");
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}

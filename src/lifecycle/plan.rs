@@ -219,13 +219,17 @@ impl Runs {
             .hint(format!("kill {orphan}"))
             .into());
         }
-        // What runs in its pane ends with it.
-        let leader = running.map(|running| running.launcher);
-        let leader = leader.or(task.target.as_ref().map(|target| target.pane_pid));
+        // What runs in its pane ends with it, but for what its shell has put aside.
+        let shell = match &task.target {
+            Some(target) if panes.has(task) => Some(target.pane_pid),
+            _ => None,
+        };
+        let jobs = shell.is_some() && !alive;
+        let leader = shell.or(running.map(|running| running.launcher));
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, leader).ok(),
+            others: process::standing_in(&task.worktree, leader, jobs).ok(),
         })
     }
 }
