@@ -98,8 +98,6 @@ impl Plan {
             if let Some(tip) = tip {
                 check::submodules(flux, task, tip, abroad == Some(true), &mut loss);
             }
-            let files = files.join().expect("looking at files does not panic");
-            let found = loss.must("uncommitted", files);
             let into = match (wanted, tip) {
                 (Wanted::Merge { into, style }, Some(tip)) => {
                     let into = Into::find(flux, store, task, tip, (into, style), &worktrees);
@@ -108,7 +106,10 @@ impl Plan {
                 }
                 _ => Some(None),
             };
+            // An agent that still runs now is looked at once more when it has ended.
             let runs = loss.must("agent", Runs::find(flux, task));
+            let files = files.join().expect("looking at files does not panic");
+            let found = loss.must("uncommitted", files);
             let plan = || {
                 let (all, runs) = (found?, runs?);
                 let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
