@@ -79,11 +79,11 @@ pub(crate) struct Process {
 }
 
 /// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, and those of the session that `leader` leads, which end with its terminal.
+/// who called us, and those of the sessions that `leaders` lead, which end with their terminals.
 ///
 /// # Errors
 /// When the system does not tell.
-pub(crate) fn standing_in(dir: &Path, leader: Option<i32>) -> Result<Vec<Process>> {
+pub(crate) fn standing_in(dir: &Path, leaders: &[i32]) -> Result<Vec<Process>> {
     let entries = match fs::read_dir("/proc") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             bail!("this system does not tell which processes use a directory")
@@ -101,7 +101,7 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>) -> Result<Vec<Process
             continue;
         }
         let Some(stat) = stat(pid) else { continue };
-        if leader != Some(stat.session) {
+        if !leaders.contains(&stat.session) {
             found.push(Process {
                 pid,
                 name: stat.name,

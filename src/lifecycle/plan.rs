@@ -220,13 +220,14 @@ impl Runs {
             .hint(format!("kill {orphan}"))
             .into());
         }
-        // What runs in its pane ends with it.
-        let leader = running.map(|running| running.launcher);
-        let leader = leader.or(task.target.as_ref().map(|target| target.pane_pid));
+        // What runs in its pane ends with it; `attach` may have opened another one.
+        let launcher = running.map(|running| running.launcher);
+        let pane = task.target.as_ref().map(|target| target.pane_pid);
+        let leaders: Vec<i32> = launcher.into_iter().chain(pane).collect();
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, leader).ok(),
+            others: process::standing_in(&task.worktree, &leaders).ok(),
         })
     }
 }
