@@ -46,7 +46,7 @@ fn a_removal_that_was_killed_does_not_go_on_under_a_moved_worktree() {
     let id = done_task(&world);
     let (path, moved) = (world.worktree(&id), world.root().join("moved"));
     let (from, to) = (path.to_str().unwrap(), moved.to_str().unwrap());
-    world.fault(&Fault::every("tmux", "kill-pane", Mode::KillBefore));
+    world.fault(&Fault::every("tmux", "if-shell", Mode::KillBefore));
     world.flux(["cleanup", &id]).run().killed();
     world.wait_fault_over();
     world.clear_fault();

@@ -239,10 +239,8 @@ pub(crate) fn hang_up(run: &RunDir) -> Result<()> {
 /// # Errors
 /// When it is not known what runs, or the agent does not end.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
-    let panes = pane::list(Some(&target.socket))?;
-    if panes.iter().any(|pane| pane.is(target))
-        && let Err(error) = pane::kill(target)
-        // It may have closed in this very moment.
+    if let Err(error) = pane::close(target)
+        // It may be closed already.
         && pane::list(Some(&target.socket))?.iter().any(|pane| pane.is(target))
     {
         return Err(error);
@@ -266,7 +264,7 @@ fn await_end(run: &RunDir) -> Result<()> {
                 running.agent.unwrap_or(running.launcher)
             );
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }

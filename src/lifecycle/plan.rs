@@ -98,8 +98,6 @@ impl Plan {
             if let Some(tip) = tip {
                 check::submodules(flux, task, tip, abroad == Some(true), &mut loss);
             }
-            let files = files.join().expect("looking at files does not panic");
-            let found = loss.must("uncommitted", files);
             let into = match (wanted, tip) {
                 (Wanted::Merge { into, style }, Some(tip)) => {
                     let into = Into::find(flux, store, task, tip, (into, style), &worktrees);
@@ -108,7 +106,10 @@ impl Plan {
                 }
                 _ => Some(None),
             };
+            // An agent that still runs now is looked at once more when it has ended.
             let runs = loss.must("agent", Runs::find(flux, task));
+            let files = files.join().expect("looking at files does not panic");
+            let found = loss.must("uncommitted", files);
             let plan = || {
                 let (all, runs) = (found?, runs?);
                 let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
@@ -219,17 +220,16 @@ impl Runs {
             .hint(format!("kill {orphan}"))
             .into());
         }
-        // What runs in its pane ends with it, but for what its shell has put aside.
-        let shell = match &task.target {
-            Some(target) if panes.has(task) => Some(target.pane_pid),
-            _ => None,
-        };
-        let jobs = shell.is_some() && !alive;
-        let leader = shell.or(running.map(|running| running.launcher));
+        // What runs in its pane ends with it; `attach` may have opened another one.
+        let launcher = running.map(|running| running.launcher);
+        let pane = task.target.as_ref().map(|target| target.pane_pid);
+        let leaders: Vec<i32> = launcher.into_iter().chain(pane).collect();
+        // But for what the shell after the agent has put aside.
+        let shell = pane.filter(|_| !alive && panes.has(task));
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, leader, jobs).ok(),
+            others: process::standing_in(&task.worktree, &leaders, shell).ok(),
         })
     }
 }

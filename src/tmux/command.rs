@@ -133,7 +133,7 @@ impl Tmux {
                     .into());
             }
             thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(5));
+            pause = (pause * 2).min(Duration::from_millis(1));
         }
     }
 

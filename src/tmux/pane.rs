@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
 use super::command::{answers, own_socket};
@@ -137,6 +137,27 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
 pub(crate) fn kill(target: &Target) -> Result<()> {
     Tmux::on(&target.socket, "kill-pane")
         .args(["-t", &target.pane])
+        .run()
+}
+
+/// Closes the pane if it is still the one that `target` means, by one process:
+/// `tmux if-shell -F <it is> 'kill-pane -t <pane>'`
+///
+/// # Errors
+/// When tmux refuses, for one since there is no such pane.
+pub(crate) fn close(target: &Target) -> Result<()> {
+    let number = target.pane.strip_prefix('%').unwrap_or_default();
+    let number: u32 = number.parse().context("a pane has a number")?;
+    let is = |field: &str, value: String| format!("#{{==:#{{{field}}},{value}}}");
+    let [server, start, pane] = [
+        is("pid", target.server_pid.to_string()),
+        is("start_time", target.server_start.to_string()),
+        is("pane_pid", target.pane_pid.to_string()),
+    ];
+    Tmux::on(&target.socket, "if-shell")
+        .args(["-F", "-t", &target.pane])
+        .arg(format!("#{{&&:{server},#{{&&:{start},{pane}}}}}"))
+        .arg(format!("kill-pane -t %{number}"))
         .run()
 }
 
