@@ -78,8 +78,9 @@ pub(crate) struct Process {
     pub(crate) name: String,
 }
 
-/// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, and those of the sessions that `leaders` lead, which end with their terminals.
+/// The processes that stand in `dir` or below it and can be seen, but for ourselves, what
+/// we started, those who called us, and those of the sessions that `leaders` lead, which
+/// end with their terminals.
 /// What a `shell` among them has in the background or suspended counts.
 ///
 /// # Errors
@@ -91,7 +92,8 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Re
         }
         entries => entries.context("could not look for processes")?,
     };
-    let callers = callers();
+    let us = Pid::this().as_raw();
+    let callers = ancestors(us);
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.context("could not look for processes")?.file_name();
@@ -103,7 +105,9 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Re
         }
         let Some(stat) = stat(pid) else { continue };
         let aside = ![stat.session, stat.in_front].contains(&stat.group);
-        if !leaders.contains(&stat.session) || (shell == Some(stat.session) && aside) {
+        let counts = !leaders.contains(&stat.session) || (shell == Some(stat.session) && aside);
+        // A git of our own may be at work there just now.
+        if counts && !ancestors(stat.parent).contains(&us) {
             found.push(Process {
                 pid,
                 name: stat.name,
@@ -113,15 +117,14 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Re
     Ok(found)
 }
 
-/// Ourselves, our parent, its parent …
-fn callers() -> BTreeSet<i32> {
-    let mut callers = BTreeSet::new();
-    let mut pid = Pid::this().as_raw();
-    while callers.insert(pid) {
+/// A process, its parent, its parent …
+fn ancestors(mut pid: i32) -> BTreeSet<i32> {
+    let mut ancestors = BTreeSet::new();
+    while ancestors.insert(pid) {
         let Some(stat) = stat(pid) else { break };
         pid = stat.parent;
     }
-    callers
+    ancestors
 }
 
 #[cfg(test)]
@@ -133,7 +136,7 @@ mod tests {
         let pid = Pid::this().as_raw();
         assert!(is_alive(pid, born(pid)));
         assert!(!is_alive(pid, Some(1)));
-        assert!(callers().contains(&pid) && callers().len() > 1);
+        assert!(ancestors(pid).contains(&pid) && ancestors(pid).len() > 1);
         assert_eq!(directory(pid), std::env::current_dir().ok());
     }
 }
