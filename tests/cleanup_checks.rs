@@ -346,3 +346,43 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
         .stderr_has("warning: 1 other process stands");
     assert_removed(&world, &id);
 }
+
+#[test]
+fn a_dry_run_settles_nothing() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.flux(["cleanup", "-y", &id]).run().killed();
+    world.clear_fault();
+    let before = world.snapshot();
+    for option in ["--dry-run", "--json"] {
+        let output = world.flux(["cleanup", option, &id]).run();
+        output.code(1).stderr_has(&format!("'{id}' is interrupted"));
+        world.assert_unchanged(&before);
+        assert!(!world.worktree(&id).exists());
+    }
+    let output = world.flux(["cleanup", "--merged"]).run();
+    output.success().stderr_has("it is complete now");
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
+    let world = World::new();
+    let id = done_task(&world);
+    let pane = world.pane(&id);
+    let screen = || world.tmux(["capture-pane", "-p", "-J", "-t", &pane]);
+    world.tmux(["send-keys", "-t", &pane, "set -m; sleep 1000", "Enter"]);
+    let running = || world.tmux(["display", "-p", "-t", &pane, "#{pane_current_command}"]);
+    wait_until("the program to start", || running() == "sleep");
+    world.tmux(["send-keys", "-t", &pane, "C-z"]);
+    wait_until("it to be suspended", || screen().contains("Stopped"));
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has("1 other process stands in the worktree: sleep");
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}

@@ -191,3 +191,34 @@ fn submodules_on_another_file_system_are_put_away_first() {
     assert!(!worktree.exists());
     assert_eq!(world.read(top.join("agent.txt")), "one\n");
 }
+
+/// Between two renames nothing calls git: this does by hand what the command has done by then.
+#[test]
+fn submodules_survive_a_restore_that_dies_before_its_last_rename() {
+    let world = World::new();
+    let (id, top, worktree) = with_submodules(&world);
+    let two = worktree.join("deep/two");
+    world.git_in(&two, ["branch", "-q", "aside", "origin/main"]);
+    let git_dir = world.git_in(&worktree, ["rev-parse", "--absolute-git-dir"]);
+    let state = || {
+        let status = world.git_in(&worktree, ["submodule", "status", "--recursive"]);
+        (status, world.git_in(&two, ["branch", "--verbose"]))
+    };
+    let before = state();
+    let flux = |args: &[&str]| world.flux(args).in_dir(&top).run();
+    flux(&["cleanup", "-y", &id]).success();
+    let fault = Fault::nth("git", 1, Mode::KillAfter);
+    let words = "worktree add";
+    world.fault(&Fault { words, ..fault });
+    flux(&["restore", &id]).killed();
+    world.wait_fault_over();
+    world.clear_fault();
+    let kept = top.join(".git/flux/trash").join(&id).join("modules");
+    fs::rename(kept, Path::new(&git_dir).join("modules")).unwrap();
+    fs::remove_dir_all(&worktree).unwrap();
+    flux(&["cleanup", "no-such-task"])
+        .code(1)
+        .stderr_has("it can be restored still");
+    flux(&["restore", &id]).success();
+    assert_eq!(state(), before);
+}

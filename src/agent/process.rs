@@ -79,11 +79,12 @@ pub(crate) struct Process {
 }
 
 /// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, and those of the sessions that `leaders` lead, which end with their terminals.
+/// who called us, and those of the session that `leader` leads, which end with its terminal.
+/// With `jobs` it is a shell, and what it has in the background or suspended counts.
 ///
 /// # Errors
 /// When the system does not tell.
-pub(crate) fn standing_in(dir: &Path, leaders: &[i32]) -> Result<Vec<Process>> {
+pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
     let entries = match fs::read_dir("/proc") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             bail!("this system does not tell which processes use a directory")
@@ -101,7 +102,8 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32]) -> Result<Vec<Process>> {
             continue;
         }
         let Some(stat) = stat(pid) else { continue };
-        if !leaders.contains(&stat.session) {
+        let aside = ![stat.session, stat.in_front].contains(&stat.group);
+        if leader != Some(stat.session) || (jobs && aside) {
             found.push(Process {
                 pid,
                 name: stat.name,

@@ -57,12 +57,16 @@ impl Worktree {
         }
         let place = flux.trash().join(name);
         let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
+        let common = flux.repo.common_dir();
+        let waits = exists(&place.join("worktree"))?;
+        if waits {
+            // They come back before the files do, and git would delete them.
+            submodules::keep(common, &task.worktree, &place)?;
+        }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
         }
-        let common = flux.repo.common_dir();
-        if exists(&place.join("worktree"))? {
-            submodules::keep(common, &task.worktree, &place)?;
+        if waits {
             // git does not remove one that has lost its `.git`, as it may have by now.
             if fs::remove_dir(&task.worktree).is_ok() {
                 return Ok(Self::Discard);

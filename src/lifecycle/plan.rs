@@ -220,22 +220,28 @@ impl Runs {
             .hint(format!("kill {orphan}"))
             .into());
         }
-        // What runs in its pane ends with it; `attach` may have opened another one.
-        let launcher = running.map(|running| running.launcher);
-        let pane = task.target.as_ref().map(|target| target.pane_pid);
-        let leaders: Vec<i32> = launcher.into_iter().chain(pane).collect();
+        // What runs in its pane ends with it, but for what its shell has put aside.
+        let shell = match &task.target {
+            Some(target) if panes.has(task) => Some(target.pane_pid),
+            _ => None,
+        };
+        let jobs = shell.is_some() && !alive;
+        let leader = shell.or(running.map(|running| running.launcher));
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, &leaders).ok(),
+            others: process::standing_in(&task.worktree, leader, jobs).ok(),
         })
     }
 }
 
 /// # Errors
-/// When a command is at work on the task, or nobody knows what it is.
+/// When a command is at work on the task or died at it, or nobody knows what it is.
 fn ensure_settled(id: &TaskId, state: &State) -> Result<()> {
-    if !matches!(state, State::Unknown | State::Starting | State::Removing) {
+    if !matches!(
+        state,
+        State::Unknown | State::Starting | State::Removing | State::Interrupted
+    ) {
         return Ok(());
     }
     Err(Failure::new(format!("'{id}' is {}", state.name()))

@@ -86,13 +86,17 @@ const ATTEMPTS: usize = 5;
 impl Cleanup {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let store = settled(&flux)?;
+        let dry = self.dry_run || self.json;
+        let store = match dry {
+            true => Store::load(&flux.repo, &flux.settings)?,
+            false => settled(&flux)?,
+        };
         if let Some(tasks) = self.several(&flux, &store)? {
             return self.bulk(&flux, tasks);
         }
         let name = self.tasks.first().map(String::as_str);
         let id = choose(&flux, &store, name, "cleanup")?.id.clone();
-        if self.dry_run || self.json {
+        if dry {
             return self.foretell(&flux, &store, &[id]);
         }
         self.one(&flux, store, &id, false)
