@@ -79,7 +79,7 @@ pub(crate) struct Process {
 }
 
 /// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, and those of the session that `leader` leads, which end with its terminal.
+/// who called us, what we have started, and those of the session that `leader` leads, which end with its terminal.
 /// With `jobs` it is a shell, and what it has in the background or suspended counts.
 ///
 /// # Errors
@@ -91,7 +91,8 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
         }
         entries => entries.context("could not look for processes")?,
     };
-    let callers = callers();
+    let us = Pid::this().as_raw();
+    let callers = ancestors(us);
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.context("could not look for processes")?.file_name();
@@ -99,6 +100,10 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
             continue;
         };
         if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
+            continue;
+        }
+        // A git of ours may be looking at the files just now.
+        if ancestors(pid).contains(&us) {
             continue;
         }
         let Some(stat) = stat(pid) else { continue };
@@ -113,15 +118,14 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
     Ok(found)
 }
 
-/// Ourselves, our parent, its parent …
-fn callers() -> BTreeSet<i32> {
-    let mut callers = BTreeSet::new();
-    let mut pid = Pid::this().as_raw();
-    while callers.insert(pid) {
+/// A process, its parent, its parent's …
+fn ancestors(mut pid: i32) -> BTreeSet<i32> {
+    let mut found = BTreeSet::new();
+    while found.insert(pid) {
         let Some(stat) = stat(pid) else { break };
         pid = stat.parent;
     }
-    callers
+    found
 }
 
 #[cfg(test)]
@@ -133,7 +137,7 @@ mod tests {
         let pid = Pid::this().as_raw();
         assert!(is_alive(pid, born(pid)));
         assert!(!is_alive(pid, Some(1)));
-        assert!(callers().contains(&pid) && callers().len() > 1);
+        assert!(ancestors(pid).contains(&pid) && ancestors(pid).len() > 1);
         assert_eq!(directory(pid), std::env::current_dir().ok());
     }
 }
