@@ -244,9 +244,14 @@ pub(crate) fn cleanup(world: &World, repetitions: usize, others: &[Other]) -> Re
     let mut sides = vec![hand, ended, running];
     sides.extend(others.iter().map(|other| other.removes(world)));
     let times = in_turns(repetitions, prepare, sides)?;
-    let bar = Some(Bar(0.3));
-    ratio("cleanup, the agent has ended", &times[1], &times[0], bar);
-    ratio("cleanup, the agent runs", &times[2], &times[0], bar);
+    ratio(
+        "cleanup, the agent has ended",
+        &times[1],
+        &times[0],
+        Some(Bar(0.3)),
+    );
+    // It is stopped, and what it left is looked at again, as nobody does by hand.
+    ratio("cleanup, the agent runs", &times[2], &times[0], None);
     beside("remove", others, &times[3..], &times[0]);
     Ok(())
 }

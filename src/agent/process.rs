@@ -78,14 +78,13 @@ pub(crate) struct Process {
     pub(crate) name: String,
 }
 
-/// The processes that stand in `dir` or below it and can be seen, but for ourselves, what
-/// we started, those who called us, and those of the sessions that `leaders` lead, which
-/// end with their terminals.
-/// What a `shell` among them has in the background or suspended counts.
+/// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
+/// who called us, what we have started, and those of the session that `leader` leads, which end with its terminal.
+/// With `jobs` it is a shell, and what it has in the background or suspended counts.
 ///
 /// # Errors
 /// When the system does not tell.
-pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Result<Vec<Process>> {
+pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
     let entries = match fs::read_dir("/proc") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             bail!("this system does not tell which processes use a directory")
@@ -103,11 +102,13 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Re
         if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
             continue;
         }
+        // A git of ours may be looking at the files just now.
+        if ancestors(pid).contains(&us) {
+            continue;
+        }
         let Some(stat) = stat(pid) else { continue };
         let aside = ![stat.session, stat.in_front].contains(&stat.group);
-        let counts = !leaders.contains(&stat.session) || (shell == Some(stat.session) && aside);
-        // A git of our own may be at work there just now.
-        if counts && !ancestors(stat.parent).contains(&us) {
+        if leader != Some(stat.session) || (jobs && aside) {
             found.push(Process {
                 pid,
                 name: stat.name,
@@ -117,14 +118,14 @@ pub(crate) fn standing_in(dir: &Path, leaders: &[i32], shell: Option<i32>) -> Re
     Ok(found)
 }
 
-/// A process, its parent, its parent …
+/// A process, its parent, its parent's …
 fn ancestors(mut pid: i32) -> BTreeSet<i32> {
-    let mut ancestors = BTreeSet::new();
-    while ancestors.insert(pid) {
+    let mut found = BTreeSet::new();
+    while found.insert(pid) {
         let Some(stat) = stat(pid) else { break };
         pid = stat.parent;
     }
-    ancestors
+    found
 }
 
 #[cfg(test)]

@@ -220,16 +220,17 @@ impl Runs {
             .hint(format!("kill {orphan}"))
             .into());
         }
-        // What runs in its pane ends with it; `attach` may have opened another one.
-        let launcher = running.map(|running| running.launcher);
-        let pane = task.target.as_ref().map(|target| target.pane_pid);
-        let leaders: Vec<i32> = launcher.into_iter().chain(pane).collect();
-        // But for what the shell after the agent has put aside.
-        let shell = pane.filter(|_| !alive && panes.has(task));
+        // What runs in its pane ends with it, but for what its shell has put aside.
+        let shell = match &task.target {
+            Some(target) if panes.has(task) => Some(target.pane_pid),
+            _ => None,
+        };
+        let jobs = shell.is_some() && !alive;
+        let leader = shell.or(running.map(|running| running.launcher));
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, &leaders, shell).ok(),
+            others: process::standing_in(&task.worktree, leader, jobs).ok(),
         })
     }
 }
