@@ -150,7 +150,15 @@ fn each_check_says_what_it_found() {
         world.git_in(worktree, ["add", "inner"]);
         world.git_in(worktree, ["commit", "-q", "-m", "Add a link"]);
     };
-    case(linked, &[], ("submodules", "ok", "none was checked out"));
+    case(
+        linked,
+        &[],
+        (
+            "submodules",
+            "ok",
+            "kept in the trash, for what no remote has: 'inner'",
+        ),
+    );
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };

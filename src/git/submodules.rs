@@ -33,6 +33,8 @@ pub(crate) enum Holds {
     Files,
     /// What other worktrees of it need.
     Worktrees,
+    /// Its own repository, which goes with the worktree like any nested one.
+    Itself,
 }
 
 /// The submodules of the worktree at `dir`, where `commit` is: those that are checked
@@ -63,8 +65,17 @@ fn checked_out(
         let name = at.join(link);
         let dir = top.join(&name);
         let what = || format!("could not look at the submodule '{}'", name.display());
-        // One that has its repository in it is kept whole with the worktree, like any other.
-        if !dir.join(".git").is_file() {
+        let link = dir.join(".git");
+        if !link.try_exists().with_context(what)? {
+            continue;
+        }
+        if link.is_dir() {
+            found.push(Submodule {
+                name,
+                dir,
+                checked_out: true,
+                holds: Holds::Itself,
+            });
             continue;
         }
         let (head, changes) = Head::and_changes(&dir, false).with_context(what)?;

@@ -121,7 +121,8 @@ fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, abroad: bool, loss: &mut Loss) {
     let found = submodules::list(flux.repo.common_dir(), &task.worktree, tip);
     let held = |found: Vec<Submodule>| {
-        if let Some(submodule) = found.iter().find(|s| s.holds != Holds::Nothing) {
+        let whole = |holds| matches!(holds, Holds::Nothing | Holds::Itself);
+        if let Some(submodule) = found.iter().find(|found| !whole(found.holds)) {
             return Err(refusal(task, submodule, &found).into());
         }
         match abroad && found.iter().any(|submodule| submodule.checked_out) {
@@ -130,9 +131,13 @@ pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, abroad: bool, loss
         }
     };
     loss.note("submodules", found.and_then(held), |found| {
-        Verdict::Passes(match found.as_slice() {
-            [] => "none was checked out".to_owned(),
-            found => format!("everything in {} is on remotes", names(found.iter())),
+        let that = |holds| names(found.iter().filter(|found| found.holds == holds));
+        Verdict::Passes(match (that(Holds::Nothing), that(Holds::Itself)) {
+            (pushed, own) if pushed.is_empty() && own.is_empty() => {
+                "none was checked out".to_owned()
+            }
+            (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
+            (_, own) => format!("kept in the trash, for what no remote has: {own}"),
         })
     });
 }
@@ -190,7 +195,7 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
         (Holds::Commits, false) => failure
             .hint(format!("{git} log --all --not --remotes"))
             .hint(format!("{git} push <remote> <commit>:refs/heads/<branch>")),
-        (Holds::Files | Holds::Nothing, _) => failure.hint(format!("{git} status")),
+        (Holds::Files | Holds::Nothing | Holds::Itself, _) => failure.hint(format!("{git} status")),
     }
 }
 

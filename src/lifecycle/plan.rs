@@ -74,6 +74,8 @@ impl Plan {
         let task = stored.readable()?;
         let missing = !fs::exists(&task.worktree)
             .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
+        // Before its files are: one that ends meanwhile may have written some more.
+        let began = is_alive(flux, task);
         thread::scope(|scope| {
             // It takes longer than everything else together, which is looked at meanwhile.
             let files = scope.spawn(|| match missing {
@@ -106,8 +108,8 @@ impl Plan {
                 }
                 _ => Some(None),
             };
-            // An agent that still runs now is looked at once more when it has ended.
-            let runs = loss.must("agent", Runs::find(flux, task));
+            let runs = began.and_then(|began| Runs::find(flux, task, began));
+            let runs = loss.must("agent", runs);
             let files = files.join().expect("looking at files does not panic");
             let found = loss.must("uncommitted", files);
             let plan = || {
@@ -186,6 +188,13 @@ impl Plan {
     }
 }
 
+/// Whether the agent of a task runs.
+fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
+    let run = flux.run_dir(&task.id);
+    let alive = run.running()?.as_ref().is_some_and(Running::alive);
+    Ok(alive && run.exit()?.is_none())
+}
+
 /// What runs for a task.
 struct Runs {
     alive: bool,
@@ -196,18 +205,19 @@ struct Runs {
 impl Runs {
     /// # Errors
     /// When it cannot be told, or is out of reach.
-    fn find(flux: &Flux, task: &Task) -> Result<Self> {
+    fn find(flux: &Flux, task: &Task, began: bool) -> Result<Self> {
         // Whether tmux answers is settled before anything is stopped.
         let panes = observe::Panes::of(std::iter::once(task))?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
         let ended = run.exit()?.is_some();
-        let alive = running.as_ref().is_some_and(Running::alive) && !ended;
+        let still = is_alive(flux, task)?;
+        let alive = began || still;
         let busy = match &task.target {
             Some(target) if !alive && panes.has(task) => process::in_front(target.pane_pid),
             _ => None,
         };
-        if !alive
+        if !still
             && !ended
             && let Some(orphan) = running
                 .as_ref()
