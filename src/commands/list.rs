@@ -174,9 +174,8 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
         1 => style(&rows[row]),
         _ => Style::new(),
     };
-    for line in table::lines(HEAD, &cells, ui.width(), style) {
-        ui.data(line)?;
-    }
+    // At once: there may be thousands.
+    ui.data(table::lines(HEAD, &cells, ui.width(), style).join("\n"))?;
     ui.status("");
     ui.hint("git flux attach <task>, git flux status <task>, git flux cleanup <task>");
     Ok(())

@@ -1,5 +1,6 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
+mod history;
 mod objects;
 
 use std::ffi::{OsStr, OsString};
@@ -7,9 +8,10 @@ use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use git2::{ErrorCode, Repository, RepositoryState};
+use anyhow::{Context as _, Result, bail};
+use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
+pub(crate) use self::history::History;
 use super::command::failed;
 use super::{Git, worktree};
 use crate::failure::Failure;
@@ -174,6 +176,19 @@ impl Repo {
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
         worktree::branch(self.current.as_deref().unwrap_or(&self.common_dir))
+    }
+
+    fn oid(&self, hex: &str) -> Result<Oid> {
+        let format = self.git2.object_format();
+        let digits = if format == ObjectFormat::Sha256 {
+            64
+        } else {
+            40
+        };
+        if hex.len() != digits {
+            bail!("'{hex}' is not an object name of this repository");
+        }
+        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
     }
 
     fn at(path: &Path) -> Result<Repository> {

@@ -10,6 +10,7 @@ use anyhow::Result;
 use super::Flux;
 use crate::agent::{self, process};
 use crate::git::changes::count;
+use crate::git::repo::History;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::status::Seen;
@@ -77,7 +78,8 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     let (worktrees, changes, commits) = thread::scope(|scope| {
         let worktrees = scope.spawn(|| worktree::list(home));
         let changes = scope.spawn(|| changes_of(tasks));
-        let commits = tasks.iter().map(|task| commits(flux, store, task));
+        let mut history = flux.repo.history();
+        let commits = tasks.iter().map(|task| commits(&mut history, store, task));
         let commits: Vec<_> = commits.collect();
         (worktrees.join(), changes.join(), commits)
     });
@@ -95,11 +97,11 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 }
 
 /// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
-fn commits(flux: &Flux, store: &Store, task: &Task) -> Option<(usize, usize)> {
+fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, usize)> {
     let into = task.into.as_deref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
-    flux.repo.ahead_behind(tip, against).ok()
+    history.ahead_behind(tip, against).ok()
 }
 
 fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {

@@ -5,25 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use git2::{Commit, ErrorCode, ObjectFormat, ObjectType, Oid, Repository, Signature, Time, Tree};
+use anyhow::{Context as _, Result};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
 
-use super::Repo;
+use super::{History, Repo};
 
 impl Repo {
-    fn oid(&self, hex: &str) -> Result<Oid> {
-        let format = self.git2.object_format();
-        let digits = if format == ObjectFormat::Sha256 {
-            64
-        } else {
-            40
-        };
-        if hex.len() != digits {
-            bail!("'{hex}' is not an object name of this repository");
-        }
-        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
-    }
-
     /// Writes a tree of two blobs and returns its name.
     ///
     /// # Errors
@@ -55,14 +42,17 @@ impl Repo {
         Ok(self.git2.find_blob(entry.id())?.content().to_vec())
     }
 
+    /// The history, to be asked about many commits.
+    pub(crate) fn history(&self) -> History<'_> {
+        History::new(self)
+    }
+
     /// How many commits `ours` has that `theirs` has not, and the reverse.
     ///
     /// # Errors
     /// When one of them is missing.
     pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
-        Ok(self
-            .git2
-            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
+        self.history().ahead_behind(ours, theirs)
     }
 
     /// The parents of a commit.

@@ -1,0 +1,274 @@
+//! How far branches have gone apart.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+
+use anyhow::Result;
+use git2::Oid;
+
+use super::Repo;
+
+/// The sides from which a commit is seen, as bits.
+const OURS: u8 = 1;
+const THEIRS: u8 = 2;
+const BOTH: u8 = OURS | THEIRS;
+
+/// As many commits git looks back further than their times demand.
+const PATIENCE: usize = 5;
+
+/// A repository's history as far as it has been read, so that of many pairs of
+/// commits each commit is read once. Commits go by the place they have here.
+pub(crate) struct History<'repo> {
+    repo: &'repo Repo,
+    /// No HashMap: git2 hashes bytes of a name beyond its end.
+    places: BTreeMap<Oid, usize>,
+    commits: Vec<Commit>,
+    answers: BTreeMap<(usize, usize), (usize, usize)>,
+}
+
+struct Commit {
+    /// When it was committed, in seconds since 1970.
+    time: i64,
+    named: Vec<Oid>,
+    /// The places of its parents, once they have been read.
+    parents: Option<Rc<[usize]>>,
+    /// From where the walk that is under way has seen it.
+    sides: u8,
+    /// Whether it waits in that walk's queue.
+    queued: bool,
+}
+
+/// A walk from two commits, the newest first.
+#[derive(Default)]
+struct Walk {
+    /// Time and place.
+    queue: BinaryHeap<(i64, usize)>,
+    /// How many in the queue are seen from one side only.
+    open: usize,
+    /// The time of the oldest that left the queue so.
+    oldest: Option<i64>,
+    /// How many more commits to look at where nothing speaks for it.
+    patience: usize,
+    seen: Vec<usize>,
+}
+
+impl Walk {
+    /// Whether what is seen from one side only may still prove to be seen from both: also while
+    /// the queue has commits that are no older, as those of one second, and a few commits longer,
+    /// as git does, for clocks that were wrong.
+    fn goes_on(&mut self) -> bool {
+        let newest = self.queue.peek().map(|(time, _)| *time);
+        if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {
+            self.patience = PATIENCE;
+            return true;
+        }
+        self.patience = self.patience.saturating_sub(1);
+        self.patience > 0
+    }
+
+    /// Sees a commit from `sides`; if that is new, so its parents have to be.
+    fn see(&mut self, commit: &mut Commit, at: usize, sides: u8) {
+        let (before, now) = (commit.sides, commit.sides | sides);
+        if before == now {
+            return;
+        }
+        if before == 0 {
+            self.seen.push(at);
+        }
+        commit.sides = now;
+        if commit.queued {
+            // It was seen from one side, and is from both.
+            self.open -= 1;
+        } else {
+            commit.queued = true;
+            self.queue.push((commit.time, at));
+            self.open += usize::from(now != BOTH);
+        }
+    }
+}
+
+impl<'repo> History<'repo> {
+    pub(super) fn new(repo: &'repo Repo) -> Self {
+        Self {
+            repo,
+            places: BTreeMap::new(),
+            commits: Vec::new(),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// How many commits `ours` has that `theirs` has not, and the reverse:
+    /// `git rev-list --left-right --count <ours>...<theirs>`.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub(crate) fn ahead_behind(&mut self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
+        let pair = (
+            self.place(self.repo.oid(ours)?)?,
+            self.place(self.repo.oid(theirs)?)?,
+        );
+        if let Some(answer) = self.answers.get(&pair) {
+            return Ok(*answer);
+        }
+        let mut walk = Walk::default();
+        let walked = self.walk(&mut walk, pair);
+        let mut only = [0; BOTH as usize + 1];
+        for at in walk.seen {
+            let commit = &mut self.commits[at];
+            only[usize::from(commit.sides)] += 1;
+            (commit.sides, commit.queued) = (0, false);
+        }
+        walked?;
+        let answer = (only[usize::from(OURS)], only[usize::from(THEIRS)]);
+        self.answers.insert(pair, answer);
+        Ok(answer)
+    }
+
+    fn walk(&mut self, walk: &mut Walk, (ours, theirs): (usize, usize)) -> Result<()> {
+        walk.see(&mut self.commits[ours], ours, OURS);
+        walk.see(&mut self.commits[theirs], theirs, THEIRS);
+        while walk.goes_on()
+            && let Some((time, at)) = walk.queue.pop()
+        {
+            let commit = &mut self.commits[at];
+            commit.queued = false;
+            let sides = commit.sides;
+            if sides != BOTH {
+                walk.open -= 1;
+                walk.oldest = Some(walk.oldest.map_or(time, |oldest| oldest.min(time)));
+            }
+            for &parent in self.parents(at)?.iter() {
+                walk.see(&mut self.commits[parent], parent, sides);
+            }
+        }
+        Ok(())
+    }
+
+    /// The place of a commit, which is read if it was not yet.
+    fn place(&mut self, oid: Oid) -> Result<usize> {
+        if let Some(place) = self.places.get(&oid) {
+            return Ok(*place);
+        }
+        let commit = self.repo.git2.find_commit(oid)?;
+        self.places.insert(oid, self.commits.len());
+        self.commits.push(Commit {
+            time: commit.time().seconds(),
+            named: commit.parent_ids().collect(),
+            parents: None,
+            sides: 0,
+            queued: false,
+        });
+        Ok(self.commits.len() - 1)
+    }
+
+    fn parents(&mut self, at: usize) -> Result<Rc<[usize]>> {
+        if let Some(parents) = &self.commits[at].parents {
+            return Ok(Rc::clone(parents));
+        }
+        let named = self.commits[at].named.clone();
+        let places = named.into_iter().map(|oid| self.place(oid));
+        let parents: Rc<[usize]> = places.collect::<Result<_>>()?;
+        self.commits[at].parents = Some(Rc::clone(&parents));
+        Ok(parents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use git2::{Repository, Signature, Time};
+    use rand::rngs::StdRng;
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+    use crate::git::Git;
+
+    /// Commits that each name parents among those before them, and their times.
+    fn made(dir: &Path, commits: &[(i64, Vec<usize>)]) -> Vec<String> {
+        let repo = Repository::init_bare(dir).unwrap();
+        let tree = repo.treebuilder(None).unwrap().write().unwrap();
+        let tree = repo.find_tree(tree).unwrap();
+        let mut made: Vec<Oid> = Vec::new();
+        for (at, (time, parents)) in commits.iter().enumerate() {
+            let who = Signature::new("a", "a@b", &Time::new(*time, 0)).unwrap();
+            let parents = parents
+                .iter()
+                .map(|at| repo.find_commit(made[*at]).unwrap());
+            let parents: Vec<_> = parents.collect();
+            let parents: Vec<_> = parents.iter().collect();
+            let commit = repo.commit(None, &who, &who, &at.to_string(), &tree, &parents);
+            made.push(commit.unwrap());
+        }
+        made.iter().map(Oid::to_string).collect()
+    }
+
+    fn counted_by_git(dir: &Path, ours: &str, theirs: &str) -> (usize, usize) {
+        let range = format!("{ours}...{theirs}");
+        let args = ["rev-list", "--left-right", "--count", &range];
+        let out = String::from_utf8(Git::reading(dir, args).output().unwrap()).unwrap();
+        let (ahead, behind) = out.trim_end().split_once('\t').unwrap();
+        (ahead.parse().unwrap(), behind.parse().unwrap())
+    }
+
+    #[test]
+    fn commits_are_counted_as_git_counts_them_in_any_history() {
+        for seed in 0..12 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut commits: Vec<(i64, Vec<usize>)> = vec![(1_000_000_000, Vec::new())];
+            for at in 1..40_usize {
+                // Roots, merges of many and criss-cross; many commits of the same second.
+                let count = [0, 1, 1, 1, 1, 2, 2, 3][random.random_range(0..8)].min(at);
+                let mut parents: Vec<usize> = Vec::new();
+                for _ in 0..count {
+                    let parent = random.random_range(at.saturating_sub(8)..at);
+                    if !parents.contains(&parent) {
+                        parents.push(parent);
+                    }
+                }
+                let newest = parents.iter().map(|parent| commits[*parent].0).max();
+                let time = newest.unwrap_or(1_000_000_000) + random.random_range(0..3);
+                commits.push((time, parents));
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let names = made(dir.path(), &commits);
+            let repo = Repo::open_at(dir.path()).unwrap();
+            let mut history = repo.history();
+            for _ in 0..12 {
+                let [ours, theirs] = [(); 2].map(|()| names[random.random_range(0..40)].as_str());
+                let expected = counted_by_git(dir.path(), ours, theirs);
+                let found = history.ahead_behind(ours, theirs).unwrap();
+                assert_eq!(found, expected, "seed {seed}: {ours}...{theirs}");
+                let again = history.ahead_behind(theirs, ours).unwrap();
+                assert_eq!(again, (expected.1, expected.0), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_whose_clock_was_slow_hides_nothing_behind_it() {
+        // 0 is the parent of 1 and 2; 1, from a slow clock, that of both tips.
+        let commits = [
+            (2000, vec![]),
+            (1000, vec![0]),
+            (3000, vec![1, 0]),
+            (2500, vec![1]),
+        ];
+        let dir = tempfile::tempdir().unwrap();
+        let names = made(dir.path(), &commits);
+        let repo = Repo::open_at(dir.path()).unwrap();
+        let mut history = repo.history();
+        assert_eq!(history.ahead_behind(&names[2], &names[3]).unwrap(), (1, 1));
+    }
+
+    #[test]
+    fn a_missing_commit_is_an_error_and_spoils_no_other_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = made(dir.path(), &[(1, vec![]), (2, vec![0])]);
+        let repo = Repo::open_at(dir.path()).unwrap();
+        let mut history = repo.history();
+        let missing = "1".repeat(40);
+        assert!(history.ahead_behind(&names[1], &missing).is_err());
+        assert_eq!(history.ahead_behind(&names[1], &names[0]).unwrap(), (1, 0));
+    }
+}
