@@ -137,13 +137,19 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 /// What the task's agent is doing, as far as it shows.
 pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
     let run = flux.run_dir(&task.id);
-    let (running, exit) = (run.running(), run.exit());
+    // Where nothing is left of a run, one look does for three.
+    let left = !matches!(run.0.try_exists(), Ok(false));
+    let (running, exit) = if left {
+        (run.running(), run.exit())
+    } else {
+        (Ok(None), Ok(None))
+    };
     if running.is_err() || exit.is_err() {
         return State::Unknown;
     }
     let running = running.unwrap_or_default();
     let seen = Seen {
-        locked: Lock::is_held(&run.lock()),
+        locked: left && Lock::is_held(&run.lock()),
         worktree: worktrees.iter().any(|entry| entry.path == task.worktree)
             && task.worktree.join(".git").exists(),
         branch: store.tip(&task.branch).is_some(),
