@@ -47,12 +47,14 @@ impl Repo {
         History::new(self)
     }
 
-    /// How many commits `ours` has that `theirs` has not, and the reverse.
+    /// How many commits `ours` has that `theirs` has not, and the reverse, whatever the clocks said.
     ///
     /// # Errors
     /// When one of them is missing.
     pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
-        self.history().ahead_behind(ours, theirs)
+        Ok(self
+            .git2
+            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
     }
 
     /// The parents of a commit.
