@@ -4,6 +4,7 @@
 //! in the section of the task's branch, and wins over the record.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,19 @@ impl Store {
     /// # Errors
     /// When git fails. A record that cannot be read spoils itself alone.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
-        let refs = refs::list(repo.common_dir(), &[TASKS, BASES, "refs/heads/"])?;
+        Ok(Self::of(repo, settings, Self::refs(repo.common_dir())?))
+    }
+
+    /// The refs that it is made of, in the repository of `dir`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn refs(dir: &Path) -> Result<BTreeMap<String, String>> {
+        refs::list(dir, &[TASKS, BASES, "refs/heads/"])
+    }
+
+    /// The tasks that these refs are.
+    pub(crate) fn of(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
         let mut tasks = Vec::new();
         for (name, oid) in &refs {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
@@ -77,7 +90,7 @@ impl Store {
             let oid = oid.clone();
             tasks.push(Stored { id, oid, task });
         }
-        Ok(Self { refs, tasks })
+        Self { refs, tasks }
     }
 
     /// The tip of a branch.

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use super::list::{self, List};
-use crate::lifecycle::Flux;
 use crate::ui::Ui;
 
 const HOW_TO_BEGIN: &str = "\
@@ -23,10 +22,10 @@ Then:
 /// # Errors
 /// When the tasks cannot be listed.
 pub(super) fn run() -> Result<()> {
-    let flux = Flux::open(Ui::default())?;
-    let rows = list::rows(&flux)?;
+    let ui = Ui::default();
+    let rows = list::here(&ui)?;
     if rows.is_empty() {
-        return flux.ui.data(HOW_TO_BEGIN);
+        return ui.data(HOW_TO_BEGIN);
     }
-    List::default().print(&flux.ui, &[rows])
+    List::default().print(&ui, &[rows])
 }

@@ -1,6 +1,8 @@
 //! `git flux list`
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -9,7 +11,7 @@ use console::Style;
 use super::object::{self, Lines};
 use super::table;
 use crate::agent::launch::now;
-use crate::git::Repo;
+use crate::git::{Git, Repo};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::settings::Settings;
@@ -59,7 +61,7 @@ impl List {
         let repositories = if self.everywhere {
             everywhere(&ui)?
         } else {
-            vec![rows(&Flux::open(ui.clone())?)?]
+            vec![here(&ui)?]
         };
         self.print(&ui, &repositories)
     }
@@ -104,9 +106,27 @@ impl List {
     }
 }
 
-pub(super) fn rows(flux: &Flux) -> Result<Rows> {
+/// The tasks of the repository that the caller stands in. Nothing is changed here, so the
+/// refs may be as they were while it was opened.
+pub(super) fn here(ui: &Ui) -> Result<Rows> {
+    let (flux, refs) = thread::scope(|scope| {
+        let here = || Store::refs(Path::new("."));
+        let refs = (!Git::is_directed()).then(|| scope.spawn(here));
+        (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
+    });
+    let flux = flux?;
+    let store = match refs {
+        Some(refs) => {
+            let refs = refs.expect("reading refs does not panic")?;
+            Store::of(&flux.repo, &flux.settings, refs)
+        }
+        None => Store::load(&flux.repo, &flux.settings)?,
+    };
+    rows(&flux, &store)
+}
+
+fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let _spinner = flux.ui.spinner("looking at the worktrees");
-    let store = Store::load(&flux.repo, &flux.settings)?;
     let tasks: Vec<&Task> = store
         .tasks
         .iter()
@@ -115,7 +135,7 @@ pub(super) fn rows(flux: &Flux) -> Result<Rows> {
     let mut statuses = if tasks.is_empty() {
         Vec::new()
     } else {
-        observe::statuses(flux, &store, &tasks)?
+        observe::statuses(flux, store, &tasks)?
     }
     .into_iter();
     let mut rows = Vec::new();
@@ -149,11 +169,9 @@ fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
         // A pane may outlive its repository, and its option may have been tampered with.
         match Repo::open_at(&common_dir).and_then(|repo| {
             let settings = Settings::load(repo.common_dir())?;
-            rows(&Flux {
-                repo,
-                settings,
-                ui: ui.clone(),
-            })
+            let store = Store::load(&repo, &settings)?;
+            let ui = ui.clone();
+            rows(&Flux { repo, settings, ui }, &store)
         }) {
             Ok(rows) => repositories.push(rows),
             Err(error) => ui.warning(format_args!(

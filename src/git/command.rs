@@ -87,6 +87,11 @@ impl Git {
         Self::new(dir, args).env("GIT_OPTIONAL_LOCKS", "0")
     }
 
+    /// Whether the caller's environment names another repository than its directory does.
+    pub(crate) fn is_directed() -> bool {
+        FOREIGN.iter().any(|name| env::var_os(name).is_some())
+    }
+
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
     pub(crate) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {

@@ -23,7 +23,7 @@ pub(crate) mod start;
 mod trash;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::launch::RunDir;
-use crate::git::{Lock, Repo, keep, worktree};
+use crate::git::{Git, Lock, Repo, keep, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
@@ -69,8 +69,19 @@ impl Flux {
     /// # Errors
     /// When there is no repository.
     pub(crate) fn leniently(ui: Ui) -> Result<Self> {
-        let repo = Repo::open()?;
-        let settings = Settings::load(repo.current().unwrap_or(repo.common_dir()))?;
+        let (repo, settings) = thread::scope(|scope| {
+            // Where we stand is where the repository is found, unless the environment names
+            // another: git reads its configuration meanwhile.
+            let here = || Settings::load(Path::new("."));
+            let settings = (!Git::is_directed()).then(|| scope.spawn(here));
+            (Repo::open(), settings.map(|settings| settings.join()))
+        });
+        let repo = repo?;
+        let dir = repo.current().unwrap_or(repo.common_dir());
+        let settings = match settings {
+            Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
+            None => Settings::load(dir)?,
+        };
         Ok(Self { repo, settings, ui })
     }
 

@@ -81,6 +81,14 @@ impl Settings {
         }
     }
 
+    /// The same, which were read below `dir`.
+    pub(crate) fn of(self, dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            ..self
+        }
+    }
+
     /// The same for the repository that the caller's directory and environment name: what is
     /// asked while a line is typed.
     ///
