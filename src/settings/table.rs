@@ -198,7 +198,7 @@ impl Setting {
     pub(crate) fn is(&self, key: &str) -> bool {
         match self.ends() {
             Some(_) => self.name_in(key).is_some(),
-            None => key == self.of(""),
+            None => key.eq_ignore_ascii_case(self.key),
         }
     }
 
