@@ -271,7 +271,7 @@ fn the_headings_of_the_manual_are_the_usage_that_help_prints() {
 #[test]
 fn the_manual_is_as_man_wants_it() {
     let output = std::process::Command::new(require("mandoc"))
-        .args(["-Tlint", "-W", "warning"])
+        .args(["-Tlint", "-W", "style"])
         .arg(root().join("man/git-flux.1"))
         .output()
         .unwrap();
