@@ -234,3 +234,17 @@ fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
     world.uninstall("tmux");
     assert_removed(&world, &id);
 }
+
+#[test]
+fn our_own_git_in_the_worktree_is_nobody_elses() {
+    let world = World::new();
+    let id = done_task(&world);
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' status '*) sleep 1 ;; esac\nexec '{}' \"$@\"\n",
+        require("git").display()
+    );
+    world.install("git", &script);
+    world.flux(["cleanup", &id]).run().success();
+    world.uninstall("git");
+    assert_removed(&world, &id);
+}
