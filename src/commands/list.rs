@@ -1,6 +1,7 @@
 //! `git flux list`
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::path::Path;
 use std::thread;
 
@@ -122,7 +123,10 @@ pub(super) fn here(ui: &Ui) -> Result<Rows> {
         }
         None => Store::load(&flux.repo, &flux.settings)?,
     };
-    rows(&flux, &store)
+    let rows = rows(&flux, &store);
+    // The program ends with the list: to take a thousand tasks apart takes longer than to print them.
+    mem::forget((flux, store));
+    rows
 }
 
 fn rows(flux: &Flux, store: &Store) -> Result<Rows> {

@@ -33,7 +33,7 @@ impl Repo {
     /// # Errors
     /// When there is none, or one that libgit2 cannot read.
     pub(crate) fn open() -> Result<Self> {
-        allow_extensions()?;
+        set_up()?;
         let git2 = Repository::open_from_env().map_err(explain)?;
         Self::from(git2)
     }
@@ -43,7 +43,7 @@ impl Repo {
     /// # Errors
     /// As [`Repo::open`].
     pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
-        allow_extensions()?;
+        set_up()?;
         Self::from(Repository::open(common_dir).map_err(explain)?)
     }
 
@@ -238,13 +238,16 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }
 
-/// Lets git2 open what git 3 makes by default. Safe only because no ref ever
+/// Sets libgit2 up, and lets it open what git 3 makes by default. Safe only because no ref ever
 /// goes through git2: it would silently misplace refs of a reftable repository.
 #[allow(unsafe_code)]
-fn allow_extensions() -> Result<()> {
+fn set_up() -> Result<()> {
     static ONCE: std::sync::Once = std::sync::Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
+        // Each object is read once, and believed as git itself believes it.
+        git2::opts::enable_caching(false);
+        git2::opts::strict_hash_verification(false);
         // SAFETY: libgit2's options are global; this runs once, before any other
         // thread of this program uses libgit2.
         result =

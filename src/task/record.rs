@@ -167,11 +167,18 @@ impl Task {
         struct Versioned {
             version: u32,
         }
+        let read = serde_json::from_slice(bytes);
+        if let Ok(Self {
+            version: VERSION, ..
+        }) = read
+        {
+            return Ok(read?);
+        }
         let Versioned { version } = serde_json::from_slice(bytes).context("not a task record")?;
         if version != VERSION {
             bail!("a task record of version {version}, this git flux reads version {VERSION}");
         }
-        serde_json::from_slice(bytes).context("not a task record")
+        read.context("not a task record")
     }
 
     /// Writes `task.json`, for people to read as well.
