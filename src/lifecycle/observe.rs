@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::Result;
@@ -75,9 +75,10 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 /// When git fails. A worktree whose changes cannot be told has none to show.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let home = flux.repo.home();
+    let there: Vec<bool> = tasks.iter().map(|task| has_worktree(task)).collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
-        let worktrees = scope.spawn(|| worktree::list(home));
-        let changes = scope.spawn(|| changes_of(tasks));
+        let worktrees = scope.spawn(|| registered(home, &there));
+        let changes = scope.spawn(|| changes_of(tasks, &there));
         let mut history = flux.repo.history();
         let commits = tasks.iter().map(|task| commits(&mut history, store, task));
         let commits: Vec<_> = commits.collect();
@@ -96,6 +97,19 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     Ok(seen.map(status).collect())
 }
 
+fn has_worktree(task: &Task) -> bool {
+    task.worktree.join(".git").exists()
+}
+
+/// The worktrees that git knows, if that of any task is `there`.
+fn registered(home: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
+    if there.contains(&true) {
+        worktree::list(home)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
 /// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
 fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, usize)> {
     let into = task.into.as_deref().and_then(|into| store.tip(into));
@@ -104,15 +118,16 @@ fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, 
     history.ahead_behind(tip, against).ok()
 }
 
-fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
+fn changes_of(tasks: &[&Task], there: &[bool]) -> Vec<Option<Changes>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let of = |task: &&Task| {
-        let there = task.worktree.join(".git").exists();
+    let tasks: Vec<(&Task, bool)> =
+        iter::zip(tasks.iter().copied(), there.iter().copied()).collect();
+    let of = |(task, there): &(&Task, bool)| {
         let seen = there.then(|| changes(&task.worktree, false));
         seen.and_then(Result::ok).map(|changes| count(&changes))
     };
     thread::scope(|scope| {
-        let share = |share| scope.spawn(move || <[&Task]>::iter(share).map(of).collect());
+        let share = |share| scope.spawn(move || <[_]>::iter(share).map(of).collect());
         let shares = tasks.chunks(tasks.len().div_ceil(workers).max(1));
         let workers: Vec<_> = shares.map(share).collect();
         let done = workers.into_iter().map(|worker| worker.join());
@@ -126,7 +141,9 @@ fn changes_of(tasks: &[&Task]) -> Vec<Option<Changes>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
-    let worktrees = worktree::list(flux.repo.home())?;
+    let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
+    let there: Vec<bool> = tasks.map(has_worktree).collect();
+    let worktrees = registered(flux.repo.home(), &there)?;
     let label = |stored: &Stored| match &stored.task {
         Ok(task) => state(flux, store, task, &worktrees).label(),
         Err(_) => "broken".to_owned(),
@@ -150,8 +167,7 @@ pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktr
     let running = running.unwrap_or_default();
     let seen = Seen {
         locked: left && Lock::is_held(&run.lock()),
-        worktree: worktrees.iter().any(|entry| entry.path == task.worktree)
-            && task.worktree.join(".git").exists(),
+        worktree: worktrees.iter().any(|entry| entry.path == task.worktree) && has_worktree(task),
         branch: store.tip(&task.branch).is_some(),
         alive: running.as_ref().map(crate::agent::launch::Running::alive),
         started: running.map(|running| running.since),
