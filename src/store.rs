@@ -20,6 +20,7 @@ use crate::task::{Task, TaskId};
 
 const TASKS: &str = "refs/flux/tasks/";
 const BASES: &str = "refs/flux/base/";
+const HEADS: &str = "refs/heads/";
 
 /// `refs/flux/tasks/<id>`
 pub(crate) fn task_ref(id: &TaskId) -> String {
@@ -77,7 +78,7 @@ impl Store {
     /// # Errors
     /// When git fails.
     pub(crate) fn refs(dir: &Path) -> Result<BTreeMap<String, String>> {
-        refs::list(dir, &[TASKS, BASES, "refs/heads/"])
+        refs::list(dir, &[TASKS, BASES, HEADS])
     }
 
     /// The tasks that these refs are.
@@ -95,16 +96,13 @@ impl Store {
 
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
-        let name = format!("refs/heads/{branch}");
+        let name = [HEADS, branch].concat();
         self.refs.get(&name).map(String::as_str)
     }
 
     /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
     pub(crate) fn in_the_way(&self, branch: &str) -> Option<&str> {
-        let heads = self
-            .refs
-            .keys()
-            .filter_map(|name| name.strip_prefix("refs/heads/"));
+        let heads = self.refs.keys().filter_map(|name| name.strip_prefix(HEADS));
         let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
         heads
             .into_iter()
@@ -188,7 +186,7 @@ fn read(
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
     }
-    let exists = |branch: &str| refs.contains_key(&format!("refs/heads/{branch}"));
+    let exists = |branch: &str| refs.contains_key(&[HEADS, branch].concat());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of(id.as_str())
@@ -201,7 +199,7 @@ fn read(
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
-        task.into = Some(into.strip_prefix("refs/heads/").unwrap_or(into).to_owned());
+        task.into = Some(into.strip_prefix(HEADS).unwrap_or(into).to_owned());
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);

@@ -205,7 +205,7 @@ impl Setting {
     /// The key with `name` for the part that is anybody's, as git prints it: the variable in lower case.
     pub(crate) fn of(&self, name: &str) -> String {
         match self.ends() {
-            Some((before, after)) => format!("{before}{name}{}", after.to_ascii_lowercase()),
+            Some((before, after)) => [before, name, &after.to_ascii_lowercase()].concat(),
             None => self.key.to_ascii_lowercase(),
         }
     }
