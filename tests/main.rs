@@ -30,6 +30,7 @@ mod completion;
 mod completion_shells;
 mod completion_silence;
 mod config;
+mod copies;
 mod corners;
 mod crash;
 mod diff;

@@ -8,6 +8,7 @@
 
 pub(crate) mod archive;
 mod check;
+mod copies;
 mod disk;
 pub(crate) mod expire;
 mod fate;
@@ -21,6 +22,7 @@ pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod start;
 mod trash;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};

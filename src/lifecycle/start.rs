@@ -2,18 +2,16 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
 
 use super::archive::{Archived, tidy_up};
+use super::copies::Copies;
 use super::disk::disk_full;
 use super::recover::settle;
-use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up};
+use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
-use crate::agent::process::is_alive;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -86,6 +84,7 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
         run: &run,
         lock: &lock,
         opened: None,
+        copies: Copies::default(),
     };
     match way.up() {
         Ok(()) => {}
@@ -118,7 +117,7 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
         let exit = None;
         return Ok(Started { task, opened, exit });
     }
-    let exit = early_exit(&run, &opened.tty)?;
+    let exit = watch::early_exit(&run, &opened.tty)?;
     Ok(Started { task, opened, exit })
 }
 
@@ -169,6 +168,7 @@ struct Way<'a> {
     run: &'a RunDir,
     lock: &'a Lock,
     opened: Option<Opened>,
+    copies: Copies,
 }
 
 impl Way<'_> {
@@ -185,6 +185,9 @@ impl Way<'_> {
         interrupt::check()?;
         self.fill()?;
         interrupt::check()?;
+        if !self.comes_back_whole() {
+            self.copies.make(flux, task)?;
+        }
         match &self.start.work {
             Work::Shell => {
                 // No agent has ended here, but none runs.
@@ -205,9 +208,15 @@ impl Way<'_> {
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;
-                self.await_launcher()
+                watch::until_started(flux, self.run, self.opened.as_ref())
             }
         }
+    }
+
+    /// Whether the worktree was kept as it was, ignored files too.
+    fn comes_back_whole(&self) -> bool {
+        let from = self.start.from.as_ref();
+        from.is_some_and(|from| from.trash.is_some())
     }
 
     /// The files of the worktree: a checkout, or what was there before.
@@ -259,37 +268,6 @@ impl Way<'_> {
             self.lock,
         )?);
         Ok(())
-    }
-
-    /// Waits until the launcher has started the agent, or has said why not.
-    fn await_launcher(&self) -> Result<()> {
-        let _spinner = self.flux.ui.spinner("starting the agent");
-        let begun = Instant::now();
-        loop {
-            let running = self.run.running()?;
-            if running
-                .as_ref()
-                .is_some_and(|running| running.agent.is_some())
-                || self.run.exit()?.is_some()
-            {
-                return Ok(());
-            }
-            interrupt::check()?;
-            // Its process has gone without a mark: it could not write one.
-            let gone = self
-                .opened
-                .as_ref()
-                .is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
-            if gone && begun.elapsed() > Duration::from_secs(2) {
-                return Err(Failure::new("the pane closed before the agent was started").into());
-            }
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err(
-                    Failure::new("the pane did not start its program within 30 seconds").into(),
-                );
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
     }
 
     /// The way back after `cause`, and the error to show for it.
@@ -348,6 +326,7 @@ impl Way<'_> {
         if let Some(target) = &opened {
             close(target, self.run)?;
         }
+        self.copies.take_back(&task.worktree);
         let how = match &self.start.from {
             Some(from) => Worktree::unrestored(self.flux, task, &from.name, Some(from))?,
             None => Worktree::unstarted(self.flux, task)?,
@@ -356,29 +335,4 @@ impl Way<'_> {
         let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
         Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)
     }
-}
-
-/// How the agent ended, if it did within its first second. An agent that has
-/// taken over its terminal (raw mode) is up; it is not waited for any longer.
-fn early_exit(run: &RunDir, tty: &str) -> Result<Option<Exit>> {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) && !interrupt::requested() {
-        if let Some(exit) = run.exit()? {
-            return Ok(Some(exit));
-        }
-        if is_raw(tty) {
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(None)
-}
-
-fn is_raw(tty: &str) -> bool {
-    use nix::fcntl::{OFlag, open};
-    use nix::sys::stat::Mode;
-    use nix::sys::termios::{LocalFlags, tcgetattr};
-    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let terminal = open(tty, flags, Mode::empty()).and_then(tcgetattr);
-    terminal.is_ok_and(|mode| !mode.local_flags.contains(LocalFlags::ICANON))
 }

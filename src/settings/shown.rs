@@ -36,6 +36,19 @@ impl Settings {
     }
 
     fn shown_of(&self, setting: &'static Setting) -> Vec<Shown<'_>> {
+        if matches!(setting.kind, Kind::Many) {
+            let row = |entry| Shown {
+                setting,
+                key: setting.key.to_owned(),
+                default: None,
+                entry,
+            };
+            let every = self.every(setting);
+            return match every.is_empty() {
+                true => vec![row(None)],
+                false => every.into_iter().map(|entry| row(Some(entry))).collect(),
+            };
+        }
         // A branch of anybody's may have a description.
         let wanted = |key: &str| {
             let of_task = |name| self.of_branch(name, &table::TASK).is_some();

@@ -32,13 +32,15 @@ pub(crate) enum Kind {
     Number,
     /// A time, as `gc.reflogExpire` has it.
     Time,
+    /// Any text, several times; an empty one takes back those before it.
+    Many,
 }
 
 impl Kind {
     /// What a value may be, in words.
     pub(crate) fn words(self) -> Option<String> {
         Some(match self {
-            Self::Text | Self::Agent => return None,
+            Self::Text | Self::Agent | Self::Many => return None,
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Number => "it is a number of worktrees".to_owned(),
@@ -49,7 +51,7 @@ impl Kind {
     /// Whether `value` is one, as far as it can be told without git.
     pub(crate) fn allows(self, value: &str) -> bool {
         match self {
-            Self::Text | Self::Agent | Self::Time => true,
+            Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::OneOf(values) => values().contains(&value),
             Self::Command => words(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
@@ -124,6 +126,12 @@ pub(crate) const TEMPLATE: Setting = Setting {
     default: None,
     kind: Kind::Text,
 };
+pub(crate) const COPY: Setting = Setting {
+    key: "flux.copy",
+    meaning: "files that git does not track, to copy into a new worktree; as in .gitignore",
+    default: None,
+    kind: Kind::Many,
+};
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
     meaning: "how many removed worktrees are kept whole",
@@ -162,7 +170,7 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 14] = [
+pub(crate) const ALL: [Setting; 15] = [
     AGENT,
     COMMAND,
     LAYOUT,
@@ -171,6 +179,7 @@ pub(crate) const ALL: [Setting; 14] = [
     BRANCH_PREFIX,
     WORKTREE_DIR,
     TEMPLATE,
+    COPY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,
