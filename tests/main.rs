@@ -59,6 +59,7 @@ mod merges;
 mod parallel;
 mod pickers;
 mod picture;
+mod ports;
 mod processes;
 mod readme;
 mod repositories;

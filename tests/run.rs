@@ -244,11 +244,13 @@ fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
     names.retain(|line| !line.starts_with("TMUX=") && !line.starts_with("TMUX_PANE="));
     names.sort();
     let worktree = world.worktree(&id);
+    let port = &world.flux(["status", "--json", &id]).run().json()["port"];
     assert_eq!(
         names,
         [
             format!("FLUX_BASE={}", world.git(["rev-parse", "HEAD"])),
             format!("FLUX_BRANCH=feature/{id}"),
+            format!("FLUX_PORT={port}"),
             format!("FLUX_SOURCE={}", world.repo().display()),
             format!("FLUX_TASK={id}"),
             format!("FLUX_WORKTREE={}", worktree.display()),

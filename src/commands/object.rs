@@ -31,6 +31,7 @@ pub(super) fn json(status: &Status) -> Value {
         "into": task.into,
         "worktree": task.worktree.to_string_lossy(),
         "created": task.created,
+        "port": task.port,
         "target": target,
         "ahead": status.ahead,
         "behind": status.behind,
@@ -43,7 +44,7 @@ pub(super) fn json(status: &Status) -> Value {
 pub(super) fn broken(id: &str, error: &str) -> Value {
     json!({
         "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record", "agent": null, "branch": null,
-        "base": null, "into": null, "worktree": null, "created": null, "target": null, "ahead": null, "behind": null,
+        "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
         "changes": null, "exit": null, "error": error,
     })
 }

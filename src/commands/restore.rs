@@ -152,14 +152,14 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
     };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;
-    let start_of = Start {
+    let mut start_of = Start {
         task,
         description,
         work,
         place,
         from: Some(one.clone()),
     };
-    start(flux, &start_of)
+    start(flux, &mut start_of)
 }
 
 /// Fails where restoring would need a place that is taken: nothing is overwritten.

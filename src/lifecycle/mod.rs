@@ -18,6 +18,7 @@ pub(crate) mod merge;
 pub(crate) mod observe;
 mod obstacle;
 pub(crate) mod plan;
+mod ports;
 pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod start;
@@ -189,7 +190,9 @@ pub(crate) fn descend(
         fs::rename(place, &renamed).context("could not name a worktree in the trash")?;
         kept = Some(renamed);
     }
-    flux.run_dir(&task.id).remove()?;
+    let run = flux.run_dir(&task.id);
+    run.remove()?;
+    ports::release(task, &run);
     Ok(Kept {
         archive: name,
         worktree: kept,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
+use super::ports::{self, Claim};
 use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
@@ -68,16 +69,23 @@ pub(crate) struct Started {
 ///
 /// # Errors
 /// When a step fails or the user interrupts. Then nothing is left behind, or the error says what is.
-pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
+pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
+    let claim = ports::claim(flux, &run, start.task.port);
+    start.task.port = claim.as_ref().map(Claim::port);
+    let start = &*start;
     let tip = start
         .from
         .as_ref()
         .map_or(&start.task.base, |from| &from.tip);
     let created = store::create(&flux.repo, &start.task, &start.description, tip, &lock);
-    let oid = created.or_else(|error| Err(taken(flux, &start.task, &lock, error)?))?;
+    let oid = created.or_else(|error| {
+        // The claim may be on another task of this id.
+        claim.inspect(|claim| claim.give_back(&run));
+        Err(taken(flux, &start.task, &lock, error)?)
+    })?;
     let mut way = Way {
         flux,
         start,
@@ -204,7 +212,8 @@ impl Way<'_> {
                 prompt,
             } => {
                 let source = flux.repo.home();
-                let launch = Launch::new(task, agent, program, prompt, source, self.run);
+                let mut launch = Launch::new(task, agent, program, prompt, source, self.run);
+                ports::tell(task, &flux.repo.project(), &mut launch.env);
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;

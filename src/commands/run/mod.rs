@@ -89,12 +89,12 @@ impl Run {
                 .and_then(|dir| changes(&dir, false).ok())
                 .map(|c| count(&c))
         });
-        let (start_of, others) = self.settle(&flux)?;
+        let (mut start_of, others) = self.settle(&flux)?;
         if self.dry_run {
             return report::plan(&flux, &start_of);
         }
         let short = report::short(&others, &start_of.task.id);
-        let started = start(&flux, &start_of)?;
+        let started = start(&flux, &mut start_of)?;
         report::own_changes(&flux, own.join().ok().flatten());
         // Asked for a pane, or for what fits.
         let window_wanted = matches!(start_of.place, Place::Window { cramped: false, .. });
@@ -208,6 +208,7 @@ impl Run {
             into,
             worktree: path,
             created: now(),
+            port: None,
             target: None,
             removal: None,
             restored: None,
