@@ -201,7 +201,7 @@ impl Way<'_> {
                 prompt,
             } => {
                 let source = flux.repo.home();
-                let launch = Launch::new(task, agent, program, prompt, source, self.run);
+                let launch = Launch::new(task, agent, program, prompt, source, self.run)?;
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;
