@@ -59,11 +59,7 @@ fn no_two_tasks_have_the_same_ports_in_whatever_repository() {
         let run = |n: usize| {
             let (world, other) = (&world, &other);
             move || {
-                let dir = if n < 3 {
-                    world.repo()
-                } else {
-                    other.clone()
-                };
+                let dir = if n < 3 { world.repo() } else { other.clone() };
                 let name = format!("task-{n}");
                 let run = ["run", "--json", "--name", &name, "Fix it"];
                 let task = world.flux(run).in_dir(dir).run().success().json();

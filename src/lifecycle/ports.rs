@@ -180,6 +180,6 @@ mod tests {
     #[test]
     fn blocks_do_not_overlap_and_end_below_the_ports_of_the_system() {
         const { assert!(SIZE <= STEP) };
-        assert!(FIRST + (BLOCKS - 1) * STEP + SIZE <= 32_768);
+        const { assert!(FIRST + (BLOCKS - 1) * STEP + SIZE <= 32_768) };
     }
 }

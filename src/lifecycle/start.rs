@@ -212,7 +212,7 @@ impl Way<'_> {
                 prompt,
             } => {
                 let source = flux.repo.home();
-                let mut launch = Launch::new(task, agent, program, prompt, source, self.run);
+                let mut launch = Launch::new(task, agent, program, prompt, source, self.run)?;
                 ports::tell(task, &flux.repo.project(), &mut launch.env);
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;

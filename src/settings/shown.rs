@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
-use crate::agent::{self, Agent};
+use crate::agent::{self, Agent, Own, Yolo};
 
 /// A setting, or one of several with the same meaning, and what holds.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ impl Settings {
         if setting.key == table::COMMAND.key {
             rows.extend(agent::names().map(|name| (setting.of(name), (default_of(name), None))));
         }
+        if setting.key == table::YOLO.key {
+            let known = agent::names().filter(|name| agent::has_yolo(name));
+            let default = |name| Some(agent::is_bold(name).to_string());
+            rows.extend(known.map(|name| (setting.of(name), (default(name), None))));
+        }
         let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
         for entry in entries.filter(|entry| wanted(&entry.key)) {
             let row = rows.entry(entry.key.clone()).or_default();
@@ -102,7 +107,11 @@ impl Settings {
 
 /// What starts an agent that is known.
 fn default_of(name: &str) -> Option<String> {
-    let argv = Agent::find(name, None)?.argv;
+    let own = Own {
+        yolo: Some(Yolo::Is(false)),
+        ..Own::default()
+    };
+    let argv = Agent::find(name, own)?.argv;
     let words = argv.iter().map(|word| word.to_string_lossy());
     Some(shell_words::join(words))
 }

@@ -266,10 +266,12 @@ pub(crate) fn open(
     Ok(opened)
 }
 
-/// Completes `set-option` to write `@flux_task` and `@flux_repo` on the pane.
+/// Completes `set-option` to write `@flux_task`, `@flux_state` and `@flux_repo` on the pane.
 fn tag(tmux: Tmux, pane: &str, id: &TaskId, repo: &Path) -> Tmux {
     let tmux = tmux.args(["-p", "-t", pane, "@flux_task", id.as_str()]);
     tmux.then("set-option")
+        .args(["-p", "-t", pane, "@flux_state", "starting"])
+        .then("set-option")
         .args(["-p", "-t", pane, "@flux_repo", &super::pane::encode(repo)])
 }
 

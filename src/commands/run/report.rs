@@ -12,7 +12,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Started, Work};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Exit, Layout, State, Status, TaskId};
+use crate::task::{Changes, Exit, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::pane;
 use crate::ui::shown;
@@ -29,6 +29,11 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
 
 /// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
+    let since = started.exit.as_ref().map_or(started.task.created, |e| e.at);
+    let source = match started.exit {
+        Some(_) => Source::Exit,
+        None => Source::Process,
+    };
     let state = started
         .exit
         .clone()
@@ -36,6 +41,11 @@ pub(super) fn status(started: &Started) -> Status {
     Status {
         task: started.task.clone(),
         state,
+        found: Found {
+            source,
+            since: Some(since),
+            guess: false,
+        },
         ahead: Some(0),
         behind: Some(0),
         changes: Some(Changes::default()),
