@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::task::{Heard, Said, Why};
+use crate::task::{Heard, Said, Source, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
 const LONGEST: usize = 1_500;
@@ -81,6 +81,7 @@ impl Event {
             said: self.state,
             why: self.why,
             at: self.at,
+            source: Source::Hook,
         }
     }
 }
@@ -125,10 +126,9 @@ pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read.
-#[cfg_attr(not(test), expect(dead_code, reason = "for who shows them all"))]
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(events(&bytes).collect()),
+        Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
     }
@@ -150,6 +150,11 @@ pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).with_context(what)?;
     Ok(events(&bytes).last())
+}
+
+/// The events that these lines are.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<Event> {
+    events(bytes).collect()
 }
 
 fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {

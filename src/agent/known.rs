@@ -59,8 +59,9 @@ const PLAIN: Known = Known {
 
 /// All of them, in the order in which they are shown.
 pub(super) const KNOWN: &[Known] = &[
-    // Seen with 2.1.197: hooks of --settings run beside the user's, it runs those for the end
+    // Seen with 2.1.330: hooks of --settings run beside the user's, it runs those for the end
     // of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes arrives.
+    // Esc runs no hook; where it broke off an answer or a tool, the transcript says so.
     Known {
         name: "claude",
         program: "claude",
@@ -166,18 +167,20 @@ pub(crate) fn title(name: &str, title: &str, project: &str) -> Option<Title> {
     known(name)?.title?(title, project)
 }
 
+/// Whether the agent of this name keeps painting as long as it is at work.
+pub(crate) fn paints(name: &str) -> bool {
+    matches!(voice(name), Voice::Claude | Voice::Codex)
+}
+
 /// Whether anything can be learned of the agent of this name from its pane.
 pub(crate) fn shows(name: &str) -> bool {
     known(name).is_some_and(|known| known.title.is_some() || known.voice != Voice::None)
 }
 
-/// `⠐ Claude Code` at work, `✳ Claude Code` otherwise; then what it works on.
+/// `⠐ Claude Code` at work. `✳ Claude Code` says nothing: 2.1.330 has it all the time.
 fn claude(title: &str, _: &str) -> Option<Title> {
-    match title.chars().next()? {
-        '\u{2800}'..='\u{28ff}' => Some(Title::Working),
-        '✳' => Some(Title::Idle),
-        _ => None,
-    }
+    let first = title.chars().next()?;
+    matches!(first, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
 /// `⠏ project` at work, `project` otherwise, shortened if it is long.
@@ -213,7 +216,7 @@ mod tests {
             assert_eq!(title(agent, text, "repo-one"), expected, "{agent}: {text}");
         }
         case("claude", "⠐ Claude Code", Some(Title::Working));
-        case("claude", "✳ Claude Code", Some(Title::Idle));
+        case("claude", "✳ Claude Code", None);
         case("claude", "host", None);
         case("claude", "", None);
         case("codex", "⠏ repo", Some(Title::Working));

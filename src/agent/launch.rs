@@ -105,6 +105,31 @@ impl RunDir {
         self.0.join("merge")
     }
 
+    /// Held by the launcher as long as it lives.
+    pub(crate) fn alive(&self) -> PathBuf {
+        self.0.join("alive")
+    }
+
+    /// What the pane showed when the agent ended, as far as it is known.
+    pub(crate) fn screen(&self) -> PathBuf {
+        self.0.join("screen")
+    }
+
+    /// What happened, and what was shown at last, as far as that was written down.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn story(&self) -> Result<[(PathBuf, Option<Vec<u8>>); 2]> {
+        let read = |path: PathBuf| match fs::read(&path) {
+            Ok(bytes) => Ok((path, Some(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
+            Err(error) => {
+                Err(error).with_context(|| format!("could not read '{}'", path.display()))
+            }
+        };
+        Ok([read(self.events())?, read(self.screen())?])
+    }
+
     /// What has happened, in lines.
     pub(crate) fn events(&self) -> PathBuf {
         self.0.join("events")
@@ -138,6 +163,22 @@ impl RunDir {
         write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
+    /// Puts back what happened in earlier runs.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_events(&self, events: &[u8]) -> Result<()> {
+        write(&self.events(), events)
+    }
+
+    /// Keeps what the pane shows.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_screen(&self, screen: &str) -> Result<()> {
+        write(&self.screen(), screen.trim_end().as_bytes())
+    }
+
     /// Writes the request and, for an agent that reads it from there, the prompt.
     ///
     /// # Errors
@@ -152,7 +193,7 @@ impl RunDir {
     /// # Errors
     /// When they cannot be removed.
     pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch"] {
+        for name in ["running", "exit", "launch", "screen"] {
             match fs::remove_file(self.0.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).context("could not begin another run");

@@ -29,6 +29,7 @@ use signal_hook::iterator::Signals;
 use super::events::{self, Event, START};
 use super::launch::{Launch, RunDir, Running, now};
 use super::process::{boot, born};
+use crate::git::Lock;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
@@ -69,6 +70,8 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     run.write_running(&running)?;
     fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
     note(&run, &Event::new(Said::Starting, START));
+    // Whoever waits for our end waits for this lock. The shell that we become has it no more.
+    let _alive = Lock::attempt(&run.alive());
 
     let job = Job {
         launch,
@@ -93,8 +96,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     );
     if !hung_up {
         pane::mark_own(pid, Said::Exited.name());
-    }
-    if !hung_up {
+        if let Some(screen) = pane::capture_own() {
+            drop(job.run.write_screen(&screen));
+        }
         job.hand_over(&exit)?;
     }
     Ok(())

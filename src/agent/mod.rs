@@ -9,6 +9,8 @@ pub(crate) mod launcher;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
+pub(crate) mod transcript;
+pub(crate) mod watch;
 
 use std::borrow::Cow;
 use std::env;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
-pub(crate) use self::known::{Voice, shows, title, voice};
+pub(crate) use self::known::{Voice, paints, shows, title, voice};
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

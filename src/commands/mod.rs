@@ -11,11 +11,15 @@ mod diff;
 pub(crate) mod help;
 mod install;
 mod list;
+mod log;
 mod object;
 mod restore;
 mod run;
+mod send;
 mod status;
 mod table;
+mod text;
+mod wait;
 
 pub(crate) use complete::complete;
 
@@ -50,6 +54,9 @@ enum Command {
     List(list::List),
     Status(status::StatusOf),
     Attach(attach::Attach),
+    Send(send::Send),
+    Wait(wait::Wait),
+    Log(log::Log),
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
@@ -93,6 +100,9 @@ impl Cli {
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
             Some(Command::Attach(args)) => args.run(),
+            Some(Command::Send(args)) => args.run(),
+            Some(Command::Wait(args)) => args.run(),
+            Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),

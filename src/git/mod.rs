@@ -15,6 +15,7 @@ pub(crate) mod glance;
 pub(crate) mod integrated;
 pub(crate) mod keep;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod merge;
 pub(crate) mod others;
 pub(crate) mod rebase;

@@ -5,18 +5,19 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::Flux;
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
+use crate::agent::transcript;
 use crate::agent::{self, Voice, process};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, State, Status, Target, Task};
+use crate::task::{Changes, Found, Said, Source, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -163,6 +164,29 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
         .collect())
 }
 
+/// The state of one task, and how it was found; without a look into its worktree.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let mut concluded = concluded(flux, store, &[task], &worktrees);
+    concluded.pop().context("the task was not looked at")
+}
+
+/// Whether the agent of a task has begun to work on something since `at`, in milliseconds
+/// since 1970: by its own word, or by its title.
+///
+/// # Errors
+/// When that cannot be told.
+pub(crate) fn has_begun(flux: &Flux, store: &Store, task: &Task, at: u64) -> Result<bool> {
+    let last = events::last(&flux.run_dir(&task.id).events())?;
+    let said = last.is_some_and(|event| event.at >= at && event.state == Said::Working);
+    let by_title =
+        |(state, found): (State, Found)| state == State::Working && found.source == Source::Title;
+    Ok(said || one(flux, store, task).map(by_title)?)
+}
+
 /// What the task's agent is doing, as far as its files tell.
 pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
     State::of(task.phase, &seen(flux, store, task, worktrees)).0
@@ -203,6 +227,7 @@ fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     // Others paint also while they do nothing.
     let quiet = matches!(agent::voice(&task.agent), Voice::Quiet | Voice::Opencode);
     seen.stirred = pane.stirred.filter(|_| quiet && pane.alone);
+    seen.painted = pane.stirred.filter(|_| agent::paints(&task.agent));
 }
 
 /// What the files of a task tell.
@@ -236,7 +261,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         exit,
         heard: last
             .filter(|event| event.event != START)
-            .map(|event| event.heard()),
+            .map(|event| transcript::corrected(&event)),
         now: events::now(),
         ..Seen::default()
     }

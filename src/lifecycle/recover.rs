@@ -94,7 +94,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         flux.run_dir(&seen.id).remove()?;
         return Ok(None);
     };
-    let task = Task::from_json(&repo.read_file(&oid, "task.json")?)?;
+    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
     let tip = found.remove(&task.branch_ref());
     let id = &task.id;
     match task.phase {

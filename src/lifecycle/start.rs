@@ -134,7 +134,7 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.common_dir(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
-        let found = Task::from_json(&flux.repo.read_file(oid, "task.json")?)?;
+        let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
             return Ok(exists(task.id.as_str()).into());
         }
@@ -184,6 +184,11 @@ impl Way<'_> {
         let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
         interrupt::check()?;
         self.run.begin_again()?;
+        if let Some(from) = &self.start.from
+            && let Some(events) = flux.repo.find_file(&from.record, store::EVENTS)?
+        {
+            self.run.write_events(&events)?;
+        }
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;

@@ -10,6 +10,9 @@ const LAG: u64 = 2_000;
 /// How long after its last output an agent counts as being at work, in seconds.
 const STIR: u64 = 3;
 
+/// How long an agent may paint nothing and still count as being at work, in seconds.
+const STILL: u64 = 10;
+
 /// How long an agent may take to start up, in seconds: meanwhile it is idle.
 const START: u64 = 5;
 
@@ -54,7 +57,7 @@ impl State {
     fn alive(seen: &Seen) -> (Self, Found) {
         if let Some(heard) = &seen.heard {
             let hook = Found {
-                source: Source::Hook,
+                source: heard.source,
                 since: Some(heard.at / 1000),
                 guess: false,
             };
@@ -63,6 +66,14 @@ impl State {
             let title = seen.title.filter(|_| !fresh);
             return match corrected(heard, title) {
                 Some(state) => (state, by_title()),
+                None if heard.said == Said::Working && title.is_none() && seen.is_still() => {
+                    let found = Found {
+                        source: Source::Activity,
+                        since: seen.painted,
+                        guess: true,
+                    };
+                    (Self::Stopped, found)
+                }
                 None => (said(heard, seen), hook),
             };
         }
@@ -93,6 +104,16 @@ impl State {
 }
 
 impl Seen {
+    /// Whether an agent that would paint if it were at work has not done so for long.
+    fn is_still(&self) -> bool {
+        let now = self.now / 1000;
+        let since = |at: u64| now.saturating_sub(at);
+        let heard = self.heard.map_or(0, |heard| since(heard.at / 1000));
+        // Where the panes were not looked at, nothing follows from what is not known.
+        let painted = self.painted.map_or(0, since);
+        heard > STILL && painted > STILL
+    }
+
     /// Whether the agent has had the time to start up.
     fn is_up(&self) -> bool {
         let started = self.started.unwrap_or_default();

@@ -53,12 +53,14 @@ impl Why {
     }
 }
 
-/// The last that an agent has said, and when: milliseconds since 1970.
+/// The last that is known of what an agent does, and when: milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) said: Said,
     pub(crate) why: Option<Why>,
     pub(crate) at: u64,
+    /// A hook, or what the agent itself has written down.
+    pub(crate) source: Source,
 }
 
 /// What the title that an agent gives its terminal says.
@@ -83,6 +85,8 @@ pub(crate) enum Source {
     Process,
     /// The agent's own word.
     Hook,
+    /// What the agent has written down of its conversation.
+    Transcript,
     Title,
     /// When something was last shown.
     Activity,
@@ -101,6 +105,7 @@ impl Source {
             Self::Exit => "exit",
             Self::Process => "process",
             Self::Hook => "hook",
+            Self::Transcript => "transcript",
             Self::Title => "title",
             Self::Activity => "activity",
             Self::None => "none",
@@ -138,6 +143,9 @@ pub(crate) struct Seen {
     /// When its window last showed something, in seconds since 1970, for an agent that is
     /// quiet when it has nothing to do, alone in its window.
     pub(crate) stirred: Option<u64>,
+    /// When its window last showed something, in seconds since 1970, for an agent that keeps
+    /// painting as long as it is at work.
+    pub(crate) painted: Option<u64>,
     /// The time of looking, in milliseconds since 1970.
     pub(crate) now: u64,
 }

@@ -1,6 +1,5 @@
 //! `git flux run`
 
-mod description;
 mod report;
 
 use std::ffi::OsString;
@@ -14,7 +13,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, object, settled};
+use super::{candidates, object, settled, text};
 use crate::agent::launch::now;
 use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
@@ -29,6 +28,17 @@ use crate::task::{Bytes, Layout, Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{self, Place};
 use crate::ui::{Ui, shown, word};
+
+const TASK: text::Kind = text::Kind {
+    name: "task",
+    help: "Write the task. Lines like these are left out;\nan empty task starts nothing.\n",
+    done: "started",
+    hints: [
+        "git flux run \"<what is to be done>\"",
+        "git flux run --edit",
+    ],
+    unattended: "git flux run -F <file>",
+};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
@@ -155,7 +165,7 @@ impl Run {
             .find_map(|(given, layout)| given.then_some(layout));
         let layout = forced.or(flux.settings.layout()?);
 
-        let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
+        let description = text::read(flux, self.file.as_deref(), &self.task, self.edit, &TASK)?;
         let title = prompt::title(&description);
         if title.is_empty() {
             return Err(Failure::new("there is no task: the description is empty")

@@ -41,6 +41,7 @@ fn heard(said: Said, why: Option<Why>, ago: u64) -> Option<Heard> {
         said,
         why,
         at: NOW - ago,
+        source: Source::Hook,
     })
 }
 
@@ -246,6 +247,30 @@ fn an_agent_that_says_nothing_is_judged_by_its_title_and_then_by_its_window() {
 }
 
 #[test]
+fn an_agent_that_stopped_painting_may_have_been_interrupted() {
+    let long_ago = |said: Said, painted: u64| {
+        move |s: &mut Seen| {
+            s.heard = heard(said, None, 60_000);
+            s.painted = Some(NOW / 1000 - painted);
+        }
+    };
+    case(
+        Phase::Active,
+        long_ago(Said::Working, 11),
+        "interrupted by activity?",
+    );
+    case(Phase::Active, long_ago(Said::Working, 9), "working by hook");
+    case(Phase::Active, long_ago(Said::Done, 11), "done by hook");
+    let just_now = |s: &mut Seen| {
+        s.heard = heard(Said::Working, None, 5_000);
+        s.painted = Some(NOW / 1000 - 60);
+    };
+    case(Phase::Active, just_now, "working by hook");
+    let unknown = |s: &mut Seen| s.heard = heard(Said::Working, None, 60_000);
+    case(Phase::Active, unknown, "working by hook");
+}
+
+#[test]
 fn a_clock_that_jumps_changes_no_state() {
     let said = |at: u64| {
         move |s: &mut Seen| {
@@ -253,6 +278,7 @@ fn a_clock_that_jumps_changes_no_state() {
                 said: Said::Working,
                 why: None,
                 at,
+                source: Source::Hook,
             });
             s.title = Some(Title::Working);
         }
