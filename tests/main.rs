@@ -81,6 +81,7 @@ mod run_prompt;
 mod run_report;
 mod screens;
 mod settings;
+mod setup;
 mod shapes;
 mod status;
 mod strangers;

@@ -13,6 +13,7 @@ use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::setup::Ready;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -30,6 +31,8 @@ pub(crate) struct Start {
     /// What is to run in its pane.
     pub(crate) work: Work,
     pub(crate) place: Place,
+    /// What makes its worktree ready, and starts its agent.
+    pub(crate) ready: Ready,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
 }
@@ -213,11 +216,12 @@ impl Way<'_> {
             } => {
                 let source = flux.repo.home();
                 let mut launch = Launch::new(task, agent, program, prompt, source, self.run)?;
+                launch.ready = self.start.ready.clone();
                 ports::tell(task, &flux.repo.project(), &mut launch.env);
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;
-                watch::until_started(flux, self.run, self.opened.as_ref())
+                watch::until_started(flux, &task.id, self.run, self.opened.as_ref())
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use console::{Style, Term, measure_text_width};
+use console::{Style, Term, measure_text_width, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -168,7 +168,11 @@ impl Ui {
         if self.quiet || !io::stderr().is_terminal() {
             return None;
         }
-        let bar = ProgressBar::new_spinner().with_message(sanitize::line(&message.to_string()));
+        // A line that is full cannot be taken back once ^C has been echoed after it.
+        let room = usize::from(Term::stderr().size().1).saturating_sub(8);
+        let message = sanitize::line(&message.to_string());
+        let message = truncate_str(&message, room, "…").into_owned();
+        let bar = ProgressBar::new_spinner().with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         Some(Spinner::after(Duration::from_millis(500), bar))
     }

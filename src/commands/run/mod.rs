@@ -20,8 +20,8 @@ use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
+use crate::lifecycle::{Flux, ready};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
@@ -236,6 +236,7 @@ impl Run {
                     prompt,
                 },
                 place,
+                ready: ready::configured(flux)?,
                 from: None,
             },
             store,
