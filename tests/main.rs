@@ -87,4 +87,5 @@ mod status;
 mod strangers;
 mod strangers_branches;
 mod submodules;
+mod trust;
 mod unreaped;

@@ -17,6 +17,7 @@ use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
 use crate::lifecycle::archive::{self, Archived, size};
 use crate::lifecycle::start::{Start, Started, Work, start};
+use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
@@ -151,9 +152,9 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         None => Work::Shell,
     };
     // One that comes back with its ignored files is as ready as it was.
-    let ready = match &one.trash {
-        Some(_) => ready::wrapped(flux)?,
-        None => ready::configured(flux)?,
+    let (ready, init) = match (&one.trash, &work) {
+        (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
+        _ => (ready::wrapped(flux)?, None),
     };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;
@@ -163,6 +164,7 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         work,
         place,
         ready,
+        init,
         from: Some(one.clone()),
     };
     start(flux, &mut start_of)

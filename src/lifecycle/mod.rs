@@ -24,6 +24,7 @@ pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod start;
 mod trash;
+pub(crate) mod trust;
 pub(crate) mod watch;
 
 use std::fs;

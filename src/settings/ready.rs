@@ -52,4 +52,10 @@ impl Settings {
     pub(crate) fn wrapper_as_written(&self) -> &str {
         self.value(&table::WRAPPER).unwrap_or_default()
     }
+
+    /// Whether `flux.trust` names this tree.
+    pub(crate) fn trusts(&self, tree: &str) -> bool {
+        let entries = self.every(&table::TRUST);
+        entries.iter().any(|entry| entry.value == tree)
+    }
 }

@@ -208,6 +208,12 @@ pub(crate) const WRAPPER: Setting = Setting {
     default: None,
     kind: Kind::Arguments,
 };
+pub(crate) const TRUST: Setting = Setting {
+    key: "flux.trust",
+    meaning: "a .worktree-init that may run: the object name of its tree",
+    default: None,
+    kind: Kind::Many,
+};
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
     meaning: "how many removed worktrees are kept whole",
@@ -246,7 +252,7 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 21] = [
+pub(crate) const ALL: [Setting; 22] = [
     AGENT,
     COMMAND,
     PROMPT_ARG,
@@ -262,6 +268,7 @@ pub(crate) const ALL: [Setting; 21] = [
     SETUP,
     SETUP_REQUIRED,
     WRAPPER,
+    TRUST,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,

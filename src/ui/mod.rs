@@ -88,6 +88,12 @@ impl Ui {
         say(&format!("  {}", sanitize::line(&line.to_string())));
     }
 
+    /// Whether a text is too long for the terminal, and standard output is one for a pager.
+    pub(crate) fn pages(&self, text: &str) -> bool {
+        let rows = usize::from(Term::stderr().size().0);
+        io::stdout().is_terminal() && text.lines().count() + 4 > rows
+    }
+
     /// Says what to do next.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {

@@ -21,6 +21,7 @@ use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
+use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ready};
 use crate::settings::table;
 use crate::store::Store;
@@ -93,6 +94,7 @@ impl Run {
         if self.dry_run {
             return report::plan(&flux, &start_of);
         }
+        start_of.init = Init::agreed(&flux, &start_of.task.base)?;
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, &mut start_of)?;
         report::own_changes(&flux, own.join().ok().flatten());
@@ -237,6 +239,7 @@ impl Run {
                 },
                 place,
                 ready: ready::configured(flux)?,
+                init: None,
                 from: None,
             },
             store,

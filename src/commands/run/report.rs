@@ -6,6 +6,7 @@ use crate::agent::Prompt;
 use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::lifecycle::start::{Start, Started, Work};
+use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, watch};
 use crate::sanitize;
 use crate::store::Store;
@@ -96,6 +97,15 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
     ] {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
+    }
+    if let Some(init) = Init::find(flux, &task.base)? {
+        let if_agreed = match init.is_trusted(flux) {
+            true => "",
+            false => " (once you agree)",
+        };
+        for name in init.names() {
+            flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
+        }
     }
     for step in &start.ready.steps {
         flux.ui
