@@ -357,7 +357,7 @@ fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
     world
         .flux(["cleanup", "--merged"])
         .run()
-        .stderr_has("the task is whole now");
+        .stderr_has("was interrupted while it was set up; the task is whole now");
     assert!(world.started_agents().is_empty());
     fs::write(note(&world, "go"), "").unwrap();
     world.agent("fix").wait_started();
