@@ -209,9 +209,9 @@ pub(super) fn dismiss(left: &[Pid]) {
     }
 }
 
-/// A line of our own in the pane.
+/// A line of our own in the pane, in no colour that another has left.
 fn say(line: &str) -> Result<(), Failed> {
     let mut out = io::stdout().lock();
-    let written = write!(out, "{}\r\n", sanitize::line(line)).and_then(|()| out.flush());
+    let written = write!(out, "\x1b[0m{}\r\n", sanitize::line(line)).and_then(|()| out.flush());
     Ok(written.context("could not write to the pane")?)
 }

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Flux;
+use super::start::Start;
 use crate::agent::launch::RunDir;
 use crate::agent::setup::Step;
 use crate::failure::Failure;
@@ -192,6 +193,27 @@ impl Init {
         }
         Ok(steps)
     }
+}
+
+/// Asks about the scripts for tasks that are about to start, once for each commit they start from.
+///
+/// # Errors
+/// As [`Init::agreed`].
+pub(crate) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
+    let mut asked: Vec<(String, Option<Init>)> = Vec::new();
+    for start in starts {
+        let commit = &start.task.base;
+        let known = asked.iter().find(|(known, _)| known == commit);
+        start.init = match known {
+            Some((_, init)) => init.clone(),
+            None => {
+                let init = Init::agreed(flux, commit)?;
+                asked.push((commit.clone(), init.clone()));
+                init
+            }
+        };
+    }
+    Ok(())
 }
 
 /// Whether an entry is run: what lies deeper is for the scripts to use.

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::slice;
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -21,8 +22,7 @@ use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
-use crate::lifecycle::trust::Init;
-use crate::lifecycle::{Flux, ready};
+use crate::lifecycle::{Flux, ready, trust};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
@@ -94,7 +94,7 @@ impl Run {
         if self.dry_run {
             return report::plan(&flux, &start_of);
         }
-        start_of.init = Init::agreed(&flux, &start_of.task.base)?;
+        trust::agree(&flux, slice::from_mut(&mut start_of))?;
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, &mut start_of)?;
         report::own_changes(&flux, own.join().ok().flatten());
