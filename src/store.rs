@@ -330,6 +330,14 @@ pub(crate) fn remove_config(repo: &Repo, branch: &str, lock: &Lock) -> Result<()
     }
 }
 
+/// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
+    configure(repo, &["--add", table::TRUST.key, tree], lock)
+}
+
 /// git's exit code when another program holds `config.lock`.
 const LOCKED: i32 = 255;
 

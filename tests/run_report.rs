@@ -181,6 +181,7 @@ fn json_is_the_task_object() {
         "into": "main",
         "worktree": world.worktree("fix"),
         "created": created,
+        "port": task["port"],
         "target": {"kind": "session", "session": "flux-myapp-fix", "window": window, "pane": pane},
         "ahead": 0,
         "behind": 0,
@@ -188,7 +189,7 @@ fn json_is_the_task_object() {
         "exit": null,
     });
     assert_eq!(task, expected);
-    assert!(task["stateSource"].is_string());
+    assert!(task["stateSource"].is_string() && task["port"].is_u64());
     // The same object everywhere.
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list, serde_json::json!([expected]));

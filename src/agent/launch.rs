@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
 use crate::task::{Bytes, Exit, Task, record};
 use crate::tmux::command::plain_path;
@@ -41,6 +42,8 @@ pub(crate) struct Launch {
     /// A file that is the agent's standard input.
     #[serde(default)]
     pub(crate) input: Option<Bytes>,
+    #[serde(default)]
+    pub(crate) ready: Ready,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -56,6 +59,8 @@ pub(crate) struct Running {
     pub(crate) agent: Option<i32>,
     /// Seconds since 1970.
     pub(crate) since: u64,
+    #[serde(default)]
+    pub(crate) setup: Progress,
 }
 
 impl Running {
@@ -333,6 +338,7 @@ impl Launch {
                 .collect(),
             worktree: task.worktree.clone(),
             shell: super::shell(),
+            ready: Ready::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })

@@ -9,6 +9,7 @@ pub(crate) mod launcher;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
+pub(crate) mod setup;
 pub(crate) mod transcript;
 pub(crate) mod watch;
 

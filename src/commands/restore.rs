@@ -15,9 +15,10 @@ use super::{candidates, settled, table};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
-use crate::lifecycle::Flux;
 use crate::lifecycle::archive::{self, Archived, size};
 use crate::lifecycle::start::{Start, Started, Work, start};
+use crate::lifecycle::trust::Init;
+use crate::lifecycle::{Flux, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Task};
@@ -150,6 +151,11 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         },
         None => Work::Shell,
     };
+    // One that comes back with its ignored files is as ready as it was.
+    let (ready, init) = match (&one.trash, &work) {
+        (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
+        _ => (ready::wrapped(flux)?, None),
+    };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;
     let mut start_of = Start {
@@ -157,6 +163,8 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         description,
         work,
         place,
+        ready,
+        init,
         from: Some(one.clone()),
     };
     start(flux, &mut start_of)

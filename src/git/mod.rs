@@ -10,6 +10,7 @@ pub(crate) mod admin;
 pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod commit;
+pub(crate) mod directory;
 pub(crate) mod forward;
 pub(crate) mod glance;
 pub(crate) mod integrated;

@@ -10,9 +10,11 @@ use super::copies::Copies;
 use super::disk::disk_full;
 use super::ports::{self, Claim};
 use super::recover::settle;
+use super::trust::Init;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::setup::Ready;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -30,6 +32,10 @@ pub(crate) struct Start {
     /// What is to run in its pane.
     pub(crate) work: Work,
     pub(crate) place: Place,
+    /// What makes its worktree ready, and starts its agent.
+    pub(crate) ready: Ready,
+    /// What of the repository's own runs before that.
+    pub(crate) init: Option<Init>,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
 }
@@ -218,11 +224,15 @@ impl Way<'_> {
             } => {
                 let source = flux.repo.home();
                 let mut launch = Launch::new(task, agent, program, prompt, source, self.run)?;
+                launch.ready = self.start.ready.clone();
+                if let Some(init) = &self.start.init {
+                    launch.ready.steps.splice(0..0, init.put(self.run)?);
+                }
                 ports::tell(task, &flux.repo.project(), &mut launch.env);
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;
-                watch::until_started(flux, self.run, self.opened.as_ref())
+                watch::until_started(flux, &task.id, self.run, self.opened.as_ref())
             }
         }
     }

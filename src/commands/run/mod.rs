@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::slice;
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -19,8 +20,8 @@ use crate::agent::{Prompt, prompt};
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Git, Repo, changes, worktree};
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, branch_exists, exists, start};
+use crate::lifecycle::{Flux, ready, trust};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
@@ -103,6 +104,7 @@ impl Run {
         if self.dry_run {
             return report::plan(&flux, &start_of);
         }
+        trust::agree(&flux, slice::from_mut(&mut start_of))?;
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, &mut start_of)?;
         report::own_changes(&flux, own.join().ok().flatten());
@@ -246,6 +248,8 @@ impl Run {
                     prompt,
                 },
                 place,
+                ready: ready::configured(flux)?,
+                init: None,
                 from: None,
             },
             store,

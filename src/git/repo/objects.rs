@@ -52,6 +52,15 @@ impl Repo {
         Ok(blob.map(|blob| blob.content().to_vec()))
     }
 
+    /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
+    /// be told without git, which would fetch what is missing.
+    pub(crate) fn may_have(&self, commit: &str, name: &str) -> bool {
+        let commit = self.oid(commit).ok();
+        let commit = commit.and_then(|oid| self.git2.find_commit(oid).ok());
+        let tree = commit.and_then(|commit| commit.tree().ok());
+        tree.is_none_or(|tree| tree.get_name(name).is_some())
+    }
+
     /// The history, to be asked about many commits.
     pub(crate) fn history(&self) -> History<'_> {
         History::new(self)
