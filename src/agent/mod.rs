@@ -9,6 +9,7 @@ pub(crate) mod launcher;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
+pub(crate) mod transcript;
 
 use std::borrow::Cow;
 use std::env;

@@ -63,6 +63,8 @@ pub(crate) struct Started {
     pub(crate) opened: Opened,
     /// How the agent ended, if it did at once.
     pub(crate) exit: Option<Exit>,
+    /// When its launcher began, in seconds since 1970.
+    pub(crate) since: Option<u64>,
 }
 
 /// Starts a task.
@@ -101,7 +103,9 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let mut opened = way.opened.take().context("the pane was not opened")?;
     // tmux may have made a pane and said that it failed, and we another one: the
     // pane that counts is the one whose launcher took the task.
-    let launcher = run.running()?.map(|running| running.launcher);
+    let running = run.running()?;
+    let since = running.as_ref().map(|running| running.since);
+    let launcher = running.map(|running| running.launcher);
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
     }
@@ -123,10 +127,20 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     drop(lock);
     if matches!(start.work, Work::Shell) {
         let exit = None;
-        return Ok(Started { task, opened, exit });
+        return Ok(Started {
+            task,
+            opened,
+            exit,
+            since,
+        });
     }
     let exit = watch::early_exit(&run, &opened.tty)?;
-    Ok(Started { task, opened, exit })
+    Ok(Started {
+        task,
+        opened,
+        exit,
+        since,
+    })
 }
 
 /// Why the id could not be claimed. What another task of that id has stays untouched.
