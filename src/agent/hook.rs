@@ -15,8 +15,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::events::{self, Event, START};
+use super::events::{Event, Log, START};
 use super::launch::RunDir;
+use super::notify;
 use super::report::{self, Kind, Report};
 use super::transcript;
 use crate::task::Said;
@@ -51,14 +52,20 @@ fn heed(args: &[OsString]) -> Result<()> {
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
     let report = report::read(agent, event, &value).context("an event of no meaning")?;
-    let before = events::last(&run.events())?;
+    // Two hooks at once would both see the same state before theirs.
+    let path = run.events();
+    let log = Log::open(&path)?;
+    let before = log.last()?;
     let Some(report) = placed(before.as_ref(), report) else {
         return Ok(());
     };
     let Some(event) = news(before.as_ref(), report) else {
         return Ok(());
     };
-    events::append(&run.events(), &event)?;
+    log.append(&event)?;
+    drop(log);
+    // To be told is not worth a state that is not shown.
+    drop(notify::begin(&run, before.as_ref(), &event, &[]));
     let told = before.is_some_and(|before| before.state == event.state);
     if !told && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.name());

@@ -28,6 +28,7 @@ use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
 use super::launch::{Launch, RunDir, Running, now};
+use super::notify;
 use super::process::{boot, born};
 use crate::sanitize;
 use crate::task::{Exit, Said};
@@ -87,11 +88,10 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             (exit, false)
         }
     };
-    note(
-        &job.run,
-        &Event::new(Said::Exited, "exit").saying(&exit.to_string()),
-    );
+    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
+    note(&job.run, &end);
     if !hung_up {
+        drop(notify::begin(&job.run, None, &end, &job.launch.env));
         pane::mark_own(pid, Said::Exited.name());
     }
     if !hung_up {

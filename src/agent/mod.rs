@@ -6,6 +6,7 @@ mod hooks;
 mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+pub(crate) mod notify;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;

@@ -13,6 +13,7 @@ use super::recover::settle;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::notify::Notices;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -228,6 +229,7 @@ impl Way<'_> {
                 let source = flux.repo.home();
                 let mut launch = Launch::new(task, agent, program, prompt, source, self.run)?;
                 ports::tell(task, &flux.repo.project(), &mut launch.env);
+                Notices::arrange(task, flux.settings.notify(), self.run)?;
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;

@@ -186,6 +186,12 @@ pub(crate) const COPY: Setting = Setting {
     default: None,
     kind: Kind::Many,
 };
+pub(crate) const NOTIFY: Setting = Setting {
+    key: "flux.notify",
+    meaning: "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command",
+    default: None,
+    kind: Kind::Many,
+};
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
     meaning: "how many removed worktrees are kept whole",
@@ -224,7 +230,7 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 18] = [
+pub(crate) const ALL: [Setting; 19] = [
     AGENT,
     COMMAND,
     PROMPT_ARG,
@@ -237,6 +243,7 @@ pub(crate) const ALL: [Setting; 18] = [
     WORKTREE_DIR,
     TEMPLATE,
     COPY,
+    NOTIFY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,
