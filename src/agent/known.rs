@@ -59,9 +59,9 @@ const PLAIN: Known = Known {
 
 /// All of them, in the order in which they are shown.
 pub(super) const KNOWN: &[Known] = &[
-    // Seen with 2.1.330: hooks of --settings run beside the user's, it runs those for the end
-    // of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes arrives.
-    // Esc runs no hook; where it broke off an answer or a tool, the transcript says so.
+    // Seen with 2.1.197 and 2.1.330: hooks of --settings run beside the user's, it runs those for
+    // the end of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes
+    // arrives; Esc fires no hook, and mostly leaves a line in the transcript.
     Known {
         name: "claude",
         program: "claude",
@@ -73,8 +73,9 @@ pub(super) const KNOWN: &[Known] = &[
         title: Some(claude),
         ..PLAIN
     },
-    // Seen with 0.169.0: a notify given on the command line replaces the user's, and is told
-    // twice of each turn; a prompt of 17 000 bytes after -- arrives.
+    // Seen with 0.169.0: a notify given on the command line replaces the user's, is told twice
+    // of each turn, and of a thread beside it that has no rollout file and finds a title; a
+    // prompt of 17 000 bytes after -- arrives.
     Known {
         name: "codex",
         program: "codex",
@@ -167,23 +168,19 @@ pub(crate) fn title(name: &str, title: &str, project: &str) -> Option<Title> {
     known(name)?.title?(title, project)
 }
 
-/// Whether the agent of this name keeps painting as long as it is at work.
-pub(crate) fn paints(name: &str) -> bool {
-    matches!(voice(name), Voice::Claude | Voice::Codex)
-}
-
 /// Whether anything can be learned of the agent of this name from its pane.
 pub(crate) fn shows(name: &str) -> bool {
     known(name).is_some_and(|known| known.title.is_some() || known.voice != Voice::None)
 }
 
-/// `⠐ Claude Code` at work. `✳ Claude Code` says nothing: 2.1.330 has it all the time.
+/// `⠐ Claude Code` at work, with 2.1.197. `✳ Claude Code` otherwise, and with 2.1.330 always:
+/// that says nothing.
 fn claude(title: &str, _: &str) -> Option<Title> {
-    let first = title.chars().next()?;
-    matches!(first, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
+    matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
-/// `⠏ project` at work, `project` otherwise, shortened if it is long.
+/// `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project` otherwise,
+/// shortened if it is long.
 fn codex(title: &str, project: &str) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);

@@ -28,6 +28,7 @@ use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
 use super::launch::{Launch, RunDir, Running, now};
+use super::notify;
 use super::process::{boot, born};
 use super::setup::{Failed, Progress, dismiss};
 use crate::git::Lock;
@@ -98,11 +99,10 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         }
     };
     dismiss(&left);
-    note(
-        &job.run,
-        &Event::new(Said::Exited, "exit").saying(&exit.to_string()),
-    );
+    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
+    note(&job.run, &end);
     if !hung_up {
+        drop(notify::begin(&job.run, None, &end, &job.launch.env));
         pane::mark_own(pid, Said::Exited.name());
         if let Some(screen) = pane::capture_own() {
             drop(job.run.write_screen(&screen));

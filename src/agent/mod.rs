@@ -6,6 +6,8 @@ mod hooks;
 mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+pub(crate) mod messages;
+pub(crate) mod notify;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
-pub(crate) use self::known::{Voice, paints, shows, title, voice};
+pub(crate) use self::known::{Voice, shows, title, voice};
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,260 +1,136 @@
-//! What an agent and its user have said to each other, as the agent has written it down.
-//!
-//! Two forms are known, one JSON object per line in both. Seen with: claude 2.1.330, whose
-//! lines are messages (`type` is `user` or `assistant`), and codex 0.169.0 (`response_item`).
+//! What an agent writes down of its conversation, in files of its own: there stands what it
+//! tells by no hook, that it was interrupted.
 
-use std::fs::File;
+use std::env;
+use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::events::Event;
-use crate::task::{Heard, Said, Source};
+use super::{Voice, voice};
+use crate::task::{Heard, Said};
 
-/// How far back is read, in bytes: what tools printed is in it too.
-const TAIL: u64 = 2 * 1024 * 1024;
+/// How much of the end is looked at, in bytes.
+const TAIL: u64 = 64 * 1024;
 
-/// Who said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    User,
-    Agent,
-    /// The agent used a tool.
-    Tool,
-}
-
-impl Who {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Agent => "agent",
-            Self::Tool => "tool",
-        }
-    }
-}
-
-/// Something that was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    /// As the agent has it: RFC 3339.
-    pub(crate) time: Option<String>,
-    pub(crate) who: Who,
-    pub(crate) text: String,
-}
-
-/// The last `count` messages, the oldest first. What is none of the known forms is left out.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
-    let mut messages = read(&tail(path, TAIL)?);
-    messages.drain(..messages.len().saturating_sub(count));
-    Ok(messages)
-}
-
-/// The last `length` bytes.
-fn tail(path: &Path, length: u64) -> Result<Vec<u8>> {
-    let what = || format!("could not read the transcript '{}'", path.display());
-    let mut file = File::open(path).with_context(what)?;
-    let whole = file.metadata().with_context(what)?.len();
-    file.seek(SeekFrom::Start(whole.saturating_sub(length)))
-        .with_context(what)?;
+/// The last that the conversation at `path` of the agent of this name says of its state. It
+/// is the agent's own file, so what cannot be read says nothing.
+pub(crate) fn last(agent: &str, path: &Path) -> Option<Heard> {
+    let read = match voice(agent) {
+        Voice::Claude => claude,
+        Voice::Codex => codex,
+        _ => return None,
+    };
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .ok()?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(what)?;
-    Ok(bytes)
+    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let lines = bytes.rsplit(|&b| b == b'\n');
+    let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let last = entries.find_map(|entry| {
+        let said = read(&entry)?;
+        let at: Timestamp = entry["timestamp"].as_str()?.parse().ok()?;
+        let at = u64::try_from(at.as_millisecond()).ok()?;
+        let why = None;
+        Some(Heard { said, why, at })
+    });
+    let all = voice(agent) == Voice::Codex;
+    last.filter(|last| all || last.said == Said::Interrupted)
 }
 
-fn read(bytes: &[u8]) -> Vec<Message> {
-    let lines = bytes.split(|&b| b == b'\n');
-    let values = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    values.flat_map(|value| said(&value)).collect()
-}
-
-fn said(line: &Value) -> Vec<Message> {
-    let time = line["timestamp"].as_str().map(ToOwned::to_owned);
-    let message = match line["type"].as_str() {
-        Some("user" | "assistant") if line["isMeta"] != true => &line["message"],
-        Some("response_item") => &line["payload"],
-        _ => return Vec::new(),
-    };
-    let who = match message["role"].as_str() {
-        Some("user") => Who::User,
-        Some("assistant") => Who::Agent,
-        // A tool of codex is called by an item of its own.
-        None if message["type"] == "function_call" => Who::Tool,
-        _ => return Vec::new(),
-    };
-    let parts = match &message["content"] {
-        _ if who == Who::Tool => vec![message],
-        Value::String(text) => {
-            return vec![Message {
-                time,
-                who,
-                text: text.clone(),
-            }];
-        }
-        parts => parts.as_array().into_iter().flatten().collect(),
-    };
-    let message = |part: &Value| {
-        let (who, text) = match part["type"].as_str()? {
-            "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),
-            "tool_use" => (Who::Tool, call(part["name"].as_str()?, &part["input"])),
-            "function_call" => {
-                let input = serde_json::from_str(part["arguments"].as_str()?).ok()?;
-                (Who::Tool, call(part["name"].as_str()?, &input))
-            }
-            _ => return None,
-        };
-        // What the program tells its model, under the user's name, is not the user's.
-        let added = who == Who::User && text.trim_start().starts_with('<');
-        (!added && !text.trim().is_empty()).then(|| Message {
-            time: time.clone(),
-            who,
-            text,
-        })
-    };
-    parts.into_iter().filter_map(message).collect()
-}
-
-/// The call of a tool in a line: its name, and what is most telling of its input.
-fn call(name: &str, input: &Value) -> String {
-    let telling = [
-        "command",
-        "cmd",
-        "file_path",
-        "path",
-        "pattern",
-        "query",
-        "url",
-    ];
-    let found = telling.iter().find_map(|key| input[key].as_str());
-    match found {
-        Some(text) => format!("{name}: {text}"),
-        None => name.to_owned(),
+/// Whether the last that its user did was to press Esc. All else is told by hooks, and better.
+fn claude(entry: &Value) -> Option<Said> {
+    if entry["type"] != "user" || entry["isSidechain"] == true {
+        return None;
     }
-}
-
-/// How far back the end of a turn is looked for, in bytes.
-const END: u64 = 64 * 1024;
-
-/// What the agent does since `event`, by what it has written down after that: Esc runs no hook.
-pub(crate) fn corrected(event: &Event) -> Heard {
-    let heard = event.heard();
-    let transcript = event.transcript.as_deref().map(Path::new);
-    // A transcript that cannot be read says nothing.
-    let bytes = transcript.and_then(|path| newer(path, heard.at).ok().flatten());
-    let lines = bytes
-        .as_deref()
-        .unwrap_or_default()
-        .split(|&b| b == b'\n')
-        .rev();
-    let turns = lines.filter_map(|line| turn(&serde_json::from_slice(line).ok()?));
-    // The hook of the same event comes a moment later or sooner.
-    let found = turns.into_iter().next().filter(|(at, _)| *at > heard.at);
-    found.map_or(heard, |(at, said)| Heard {
-        said,
-        why: None,
-        at,
-        source: Source::Transcript,
+    let content = &entry["message"]["content"];
+    let mut parts = content.as_array().into_iter().flatten();
+    let text = content.as_str();
+    let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
+    let interrupted = text.is_some_and(|text| text.starts_with("[Request interrupted by user"));
+    Some(if interrupted {
+        Said::Interrupted
+    } else {
+        Said::Working
     })
 }
 
-/// The end of the file, if it was written to after `at`.
-fn newer(path: &Path, at: u64) -> Result<Option<Vec<u8>>> {
-    let modified = path.metadata()?.modified()?.duration_since(UNIX_EPOCH)?;
-    if modified.as_millis() < u128::from(at) {
-        return Ok(None);
+fn codex(entry: &Value) -> Option<Said> {
+    if entry["type"] != "event_msg" {
+        return None;
     }
-    tail(path, END).map(Some)
+    match entry["payload"]["type"].as_str()? {
+        "task_started" => Some(Said::Working),
+        "task_complete" => Some(Said::Done),
+        "turn_aborted" => Some(Said::Interrupted),
+        _ => None,
+    }
 }
 
-/// What a line says of the turn that is under way, and when: milliseconds since 1970.
-fn turn(line: &Value) -> Option<(u64, Said)> {
-    let said = match (line["type"].as_str()?, line["payload"]["type"].as_str()) {
-        ("event_msg", Some("task_started")) => Said::Working,
-        ("event_msg", Some("task_complete")) => Said::Done,
-        ("event_msg", Some("turn_aborted")) => Said::Interrupted,
-        ("user", _) => {
-            let parts = line["message"]["content"].as_array()?;
-            let text = |part: &Value| {
-                let text = part["text"].as_str();
-                text.is_some_and(|text| text.starts_with("[Request interrupted by user"))
-            };
-            parts.iter().any(text).then_some(Said::Interrupted)?
-        }
-        _ => return None,
+/// The file in which Codex keeps the conversation of this thread. One that it holds with
+/// itself, to find a title for one, has none.
+pub(super) fn rollout(thread: &str) -> Option<PathBuf> {
+    let end = format!("-{thread}.jsonl");
+    let newest = |dir: &Path| {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort_unstable_by(|a, b| b.cmp(a));
+        paths
     };
-    let at: Timestamp = line["timestamp"].as_str()?.parse().ok()?;
-    Some((at.as_millisecond().try_into().ok()?, said))
+    let years = newest(&codex_home()?.join("sessions"));
+    let months = years.iter().flat_map(|year| newest(year));
+    let days = months.flat_map(|month| newest(&month));
+    let mut files = days.flat_map(|day| newest(&day));
+    files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
+}
+
+/// Where Codex has what it keeps.
+pub(super) fn codex_home() -> Option<PathBuf> {
+    let home = env::var_os("CODEX_HOME").filter(|home| !home.is_empty());
+    let home = home.map(PathBuf::from);
+    home.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".codex")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn case(lines: &str, expected: &[(Who, &str)]) {
-        let found = read(lines.as_bytes());
-        let found: Vec<_> = found.iter().map(|m| (m.who, m.text.as_str())).collect();
-        assert_eq!(found, expected);
-    }
+    use serde_json::json;
 
     #[test]
-    fn a_turn_that_was_broken_off_is_known_by_what_was_written_last() {
-        #[track_caller]
-        fn case(line: &str, expected: Option<(u64, Said)>) {
-            assert_eq!(
-                turn(&serde_json::from_str(line).unwrap()),
-                expected,
-                "{line}"
-            );
-        }
+    fn the_last_word_of_a_conversation_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.jsonl");
+        let mut text = String::new();
+        let mut case = |agent: &str, mut line: Value, expected: Option<Said>| {
+            line["timestamp"] = "2026-11-23T20:34:20.500Z".into();
+            text.push_str(&format!("{line}\n"));
+            fs::write(&path, format!("{text}{{\"torn")).unwrap();
+            let last = last(agent, &path);
+            assert_eq!(last.map(|last| last.said), expected, "{agent}: {line}");
+        };
+        let user = |text: &str| {
+            let content = json!([{ "type": "text", "text": text }]);
+            json!({ "type": "user", "message": { "content": content } })
+        };
+        let esc = user("[Request interrupted by user for tool use]");
+        case("claude", json!({ "type": "summary" }), None);
+        case("claude", user("Fix"), None);
+        case("claude", esc, Some(Said::Interrupted));
         case(
-            r#"{"type":"user","timestamp":"1970-01-01T00:00:01.500Z","message":{"content":[{"type":"text","text":"[Request interrupted by user for tool use]"}]}}"#,
-            Some((1500, Said::Interrupted)),
+            "claude",
+            json!({ "type": "system" }),
+            Some(Said::Interrupted),
         );
-        case(
-            r#"{"type":"event_msg","timestamp":"1970-01-01T00:00:02Z","payload":{"type":"turn_aborted"}}"#,
-            Some((2000, Said::Interrupted)),
-        );
-        case(
-            r#"{"type":"user","timestamp":"1970-01-01T00:00:01Z","message":{"content":"[Request"}}"#,
-            None,
-        );
-        case(r#"{"type":"mode"}"#, None);
-    }
-
-    #[test]
-    fn both_forms_are_read_and_what_is_neither_is_left_out() {
-        case(
-            r#"{"type":"user","message":{"role":"user","content":"Do it"}}
-{"type":"user","isMeta":true,"message":{"role":"user","content":"caveat"}}
-{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"Yes."},{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]}}
-{"type":"user","message":{"role":"user","content":[{"type":"tool_result","content":"x"},{"type":"text","text":"<system-reminder>"}]}}
-{"type":"mode"}
-no JSON"#,
-            &[
-                (Who::User, "Do it"),
-                (Who::Agent, "Yes."),
-                (Who::Tool, "Bash: ls"),
-            ],
-        );
-        case(
-            r#"{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment>"}]}}
-{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"Do it"}]}}
-{"type":"response_item","payload":{"type":"function_call","name":"exec_command","arguments":"{\"cmd\":\"ls\"}"}}
-{"type":"response_item","payload":{"type":"message","role":"developer","content":[{"type":"input_text","text":"x"}]}}
-{"type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Done."}]}}"#,
-            &[
-                (Who::User, "Do it"),
-                (Who::Tool, "exec_command: ls"),
-                (Who::Agent, "Done."),
-            ],
-        );
+        case("claude", user("Go on"), None);
+        let event = |name: &str| json!({ "type": "event_msg", "payload": { "type": name } });
+        case("codex", event("task_started"), Some(Said::Working));
+        case("codex", event("token_count"), Some(Said::Working));
+        case("codex", event("turn_aborted"), Some(Said::Interrupted));
+        case("codex", event("task_complete"), Some(Said::Done));
+        case("gemini", event("task_complete"), None);
     }
 }

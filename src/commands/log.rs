@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{candidates, choose};
 use crate::agent::events::{self, Event};
-use crate::agent::transcript::{self, Message};
+use crate::agent::messages::{self, Message};
 use crate::git::command;
 use crate::git::log::{self, Commit};
 use crate::lifecycle::{Flux, archive};
@@ -54,7 +54,7 @@ impl Log {
         let transcript = story.events.iter().rev().find_map(|e| e.transcript.clone());
         let messages = match &transcript {
             Some(path) if Path::new(path).exists() => {
-                transcript::last(Path::new(path), self.max_count)?
+                messages::last(Path::new(path), self.max_count)?
             }
             _ => Vec::new(),
         };

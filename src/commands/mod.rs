@@ -8,6 +8,7 @@ mod complete;
 mod completions;
 mod config;
 mod diff;
+mod explain;
 pub(crate) mod help;
 mod install;
 mod list;

@@ -10,14 +10,13 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
-use crate::agent::transcript;
-use crate::agent::{self, Voice, process};
+use crate::agent::{self, Voice, process, transcript};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, Said, Source, State, Status, Target, Task};
+use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -200,8 +199,31 @@ fn concluded(
     tasks: &[&Task],
     worktrees: &[Worktree],
 ) -> Vec<(State, Found)> {
+    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
+    looks(flux, store, tasks, worktrees)
+        .into_iter()
+        .map(conclude)
+        .collect()
+}
+
+/// What is seen of a task, from near.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
+    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let seen = looks(flux, store, &[task], &worktrees).pop();
+    Ok(seen.map(|(_, seen)| seen).unwrap_or_default())
+}
+
+fn looks<'a>(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&'a Task],
+    worktrees: &[Worktree],
+) -> Vec<(&'a Task, Seen)> {
     let of = |task| (task, seen(flux, store, task, worktrees));
-    let mut seen: Vec<(&Task, Seen)> = tasks.iter().copied().map(of).collect();
+    let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
@@ -216,18 +238,20 @@ fn concluded(
             look(task, pane, seen);
         }
     }
-    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
-    seen.into_iter().map(conclude).collect()
+    seen
 }
 
 /// Adds what the pane of a task shows.
 fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = agent::title(&task.agent, &pane.title, &project.to_string_lossy());
-    // Others paint also while they do nothing.
-    let quiet = matches!(agent::voice(&task.agent), Voice::Quiet | Voice::Opencode);
-    seen.stirred = pane.stirred.filter(|_| quiet && pane.alone);
-    seen.painted = pane.stirred.filter(|_| agent::paints(&task.agent));
+    seen.shown = Some(pane.title.clone());
+    seen.stirred = pane.stirred;
+    seen.habit = match agent::voice(&task.agent) {
+        Voice::Claude => Habit::Busy,
+        Voice::Quiet | Voice::Opencode if pane.alone => Habit::Quiet,
+        _ => Habit::Unknown,
+    };
 }
 
 /// What the files of a task tell.
@@ -251,6 +275,8 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
         _ => None,
     };
+    let path = last.as_ref().and_then(|event| event.transcript.as_ref());
+    let written = path.and_then(|path| transcript::last(&task.agent, Path::new(path)));
     Seen {
         locked: Lock::is_held(&run.lock()),
         worktree: is_there(task, worktrees),
@@ -261,7 +287,8 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         exit,
         heard: last
             .filter(|event| event.event != START)
-            .map(|event| transcript::corrected(&event)),
+            .map(|event| event.heard()),
+        written,
         now: events::now(),
         ..Seen::default()
     }

@@ -14,6 +14,7 @@ use super::trust::Init;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::notify::Notices;
 use crate::agent::setup::Ready;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
@@ -69,6 +70,8 @@ pub(crate) struct Started {
     pub(crate) opened: Opened,
     /// How the agent ended, if it did at once.
     pub(crate) exit: Option<Exit>,
+    /// When its launcher began, in seconds since 1970.
+    pub(crate) since: Option<u64>,
 }
 
 /// Starts a task.
@@ -107,7 +110,9 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let mut opened = way.opened.take().context("the pane was not opened")?;
     // tmux may have made a pane and said that it failed, and we another one: the
     // pane that counts is the one whose launcher took the task.
-    let launcher = run.running()?.map(|running| running.launcher);
+    let running = run.running()?;
+    let since = running.as_ref().map(|running| running.since);
+    let launcher = running.map(|running| running.launcher);
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
     }
@@ -129,10 +134,20 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     drop(lock);
     if matches!(start.work, Work::Shell) {
         let exit = None;
-        return Ok(Started { task, opened, exit });
+        return Ok(Started {
+            task,
+            opened,
+            exit,
+            since,
+        });
     }
     let exit = watch::early_exit(&run, &opened.tty)?;
-    Ok(Started { task, opened, exit })
+    Ok(Started {
+        task,
+        opened,
+        exit,
+        since,
+    })
 }
 
 /// Why the id could not be claimed. What another task of that id has stays untouched.
@@ -229,6 +244,7 @@ impl Way<'_> {
                     launch.ready.steps.splice(0..0, init.put(self.run)?);
                 }
                 ports::tell(task, &flux.repo.project(), &mut launch.env);
+                Notices::arrange(task, flux.settings.notify(), self.run)?;
                 self.run.write_launch(&launch, prompt)?;
                 interrupt::check()?;
                 self.open("__run", &self.run.launch())?;

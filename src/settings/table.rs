@@ -214,6 +214,12 @@ pub(crate) const TRUST: Setting = Setting {
     default: None,
     kind: Kind::Many,
 };
+pub(crate) const NOTIFY: Setting = Setting {
+    key: "flux.notify",
+    meaning: "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command",
+    default: None,
+    kind: Kind::Many,
+};
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
     meaning: "how many removed worktrees are kept whole",
@@ -252,7 +258,7 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 22] = [
+pub(crate) const ALL: [Setting; 23] = [
     AGENT,
     COMMAND,
     PROMPT_ARG,
@@ -269,6 +275,7 @@ pub(crate) const ALL: [Setting; 22] = [
     SETUP_REQUIRED,
     WRAPPER,
     TRUST,
+    NOTIFY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,

@@ -53,14 +53,12 @@ impl Why {
     }
 }
 
-/// The last that is known of what an agent does, and when: milliseconds since 1970.
+/// The last that an agent has said, and when: milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) said: Said,
     pub(crate) why: Option<Why>,
     pub(crate) at: u64,
-    /// A hook, or what the agent itself has written down.
-    pub(crate) source: Source,
 }
 
 /// What the title that an agent gives its terminal says.
@@ -70,6 +68,17 @@ pub(crate) enum Title {
     Idle,
     /// Idle, and it asks for something.
     Asking,
+}
+
+/// How what an agent shows goes with what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// It paints all the time while it is at work.
+    Busy,
+    /// It paints nothing while it has nothing to do, and has its window for itself.
+    Quiet,
+    #[default]
+    Unknown,
 }
 
 /// Where a state was found.
@@ -85,9 +94,9 @@ pub(crate) enum Source {
     Process,
     /// The agent's own word.
     Hook,
-    /// What the agent has written down of its conversation.
-    Transcript,
     Title,
+    /// The conversation that the agent keeps in a file.
+    Transcript,
     /// When something was last shown.
     Activity,
     #[default]
@@ -105,8 +114,8 @@ impl Source {
             Self::Exit => "exit",
             Self::Process => "process",
             Self::Hook => "hook",
-            Self::Transcript => "transcript",
             Self::Title => "title",
+            Self::Transcript => "transcript",
             Self::Activity => "activity",
             Self::None => "none",
         }
@@ -139,13 +148,15 @@ pub(crate) struct Seen {
     pub(crate) exit: Option<Exit>,
     /// What the agent of this run has said last.
     pub(crate) heard: Option<Heard>,
+    /// The last that stands in the conversation that it keeps.
+    pub(crate) written: Option<Heard>,
     pub(crate) title: Option<Title>,
-    /// When its window last showed something, in seconds since 1970, for an agent that is
-    /// quiet when it has nothing to do, alone in its window.
+    /// The title itself, in the agent's own words.
+    pub(crate) shown: Option<String>,
+    /// When its window last showed something, in seconds since 1970.
     pub(crate) stirred: Option<u64>,
-    /// When its window last showed something, in seconds since 1970, for an agent that keeps
-    /// painting as long as it is at work.
-    pub(crate) painted: Option<u64>,
+    /// What can be concluded from that.
+    pub(crate) habit: Habit,
     /// The time of looking, in milliseconds since 1970.
     pub(crate) now: u64,
 }

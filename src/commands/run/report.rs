@@ -26,7 +26,7 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
 
 /// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
-    let since = started.exit.as_ref().map_or(started.task.created, |e| e.at);
+    let ended = started.exit.as_ref().map(|exit| exit.at);
     let source = match started.exit {
         Some(_) => Source::Exit,
         None => Source::Process,
@@ -34,13 +34,13 @@ pub(super) fn status(started: &Started) -> Status {
     let state = started
         .exit
         .clone()
-        .map_or(State::Running(Some(started.task.created)), State::Ended);
+        .map_or(State::Running(started.since), State::Ended);
     Status {
         task: started.task.clone(),
         state,
         found: Found {
             source,
-            since: Some(since),
+            since: ended.or(started.since),
             guess: false,
         },
         ahead: Some(0),
