@@ -158,6 +158,7 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         work,
         place,
         from: Some(one.clone()),
+        carried: None,
     };
     start(flux, &start_of)
 }

@@ -35,8 +35,14 @@ impl Worktree {
             return Ok(Self::Foreign);
         }
         let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        let untouched =
-            !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
+        let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        let untouched = !there
+            || worktree::is_untouched(path, &task.base).unwrap_or(false)
+            // What went along is the user's, who has it still.
+            || task
+                .carried
+                .as_ref()
+                .is_some_and(|carried| snapshot::holds(common, path, carried).unwrap_or(false));
         Ok(if untouched { Self::Discard } else { Self::Keep })
     }
 

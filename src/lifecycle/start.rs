@@ -15,6 +15,7 @@ use crate::agent::Agent;
 use crate::agent::launch::{Launch, RunDir, now};
 use crate::agent::process::is_alive;
 use crate::failure::Failure;
+use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, task_ref};
@@ -33,6 +34,8 @@ pub(crate) struct Start {
     pub(crate) place: Place,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
+    /// What of the user's own goes along.
+    pub(crate) carried: Option<Carried>,
 }
 
 impl Start {
@@ -229,6 +232,10 @@ impl Way<'_> {
         // Before the hook, whose files would be in the way.
         if let Some(snapshot) = self.start.from.as_ref().and_then(Archived::snapshot) {
             worktree::apply(&task.worktree, snapshot, lock)?;
+            interrupt::check()?;
+        }
+        if let Some(carried) = &self.start.carried {
+            carried.put(&task.worktree, lock)?;
             interrupt::check()?;
         }
         let head = self

@@ -43,6 +43,9 @@ pub(crate) struct Task {
     /// The name in the archive that it comes back from, while it is being restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<String>,
+    /// The snapshot of the user's changes that goes into its worktree, while it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<String>,
 }
 
 /// One argument or environment value, any bytes.
@@ -138,6 +141,7 @@ impl Task {
             phase,
             removal: None,
             restored: None,
+            carried: None,
             ..self.clone()
         }
     }
@@ -272,6 +276,7 @@ mod tests {
             target: None,
             removal: None,
             restored: None,
+            carried: None,
         }
     }
 

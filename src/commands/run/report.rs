@@ -17,13 +17,17 @@ use crate::tmux::Place;
 use crate::tmux::pane;
 use crate::ui::shown;
 
-pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
+pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
     let Some(own) = own.filter(|own| !own.none()) else {
         return;
     };
+    let files = count(own.files, "file");
+    let and = match carried {
+        true => "are in its worktree too, uncommitted",
+        false => "are not part of the task",
+    };
     flux.ui.status(format_args!(
-        "Your own uncommitted changes ({}) are not part of the task.",
-        count(own.files, "file")
+        "Your own uncommitted changes ({files}) {and}."
     ));
 }
 

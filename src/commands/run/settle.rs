@@ -1,0 +1,354 @@
+//! Everything that can fail, settled before anything exists.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::Run;
+use super::description;
+use crate::agent::launch::now;
+use crate::agent::{Agent, Prompt, prompt};
+use crate::commands::settled;
+use crate::failure::{Failure, USAGE};
+use crate::git::carry::Carried;
+use crate::git::{Git, Repo, Worktree, worktree};
+use crate::lifecycle::Flux;
+use crate::lifecycle::start::{Start, Work, branch_exists, exists};
+use crate::settings::table;
+use crate::store::Store;
+use crate::task::record::VERSION;
+use crate::task::{Bytes, Layout, Phase, Task, TaskId};
+use crate::tmux::target;
+use crate::ui::{shown, word};
+
+/// What all tasks of one command have in common.
+struct Common<'a> {
+    flux: &'a Flux,
+    store: Store,
+    worktrees: Vec<Worktree>,
+    description: Vec<u8>,
+    title: String,
+    base: String,
+    into: Option<String>,
+    /// Where worktrees are made.
+    dir: PathBuf,
+    carried: Option<Carried>,
+}
+
+/// An agent, as it was asked for.
+type Named = (String, Agent, PathBuf);
+
+impl Run {
+    /// Settles everything that can fail before anything exists.
+    pub(super) fn settle(&self, flux: &Flux) -> Result<(Start, Store)> {
+        let store = settled(flux)?;
+        let worktrees = worktree::list(flux.repo.home())?;
+        let here = worktrees
+            .iter()
+            .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
+        // Of a bare repository and of a submodule git does not list it.
+        let head = match here {
+            Some(entry) => entry.branch.clone(),
+            None => flux.repo.head()?,
+        };
+        let (base, into) = self.base(flux, &store, head)?;
+        let agent_name = self
+            .agent
+            .clone()
+            .unwrap_or_else(|| flux.settings.agent().to_owned());
+        let (agent, program) = flux.settings.find_agent(&agent_name)?;
+        let template = self.template(flux)?;
+        self.layout(flux)?;
+        let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
+        let title = prompt::title(&description);
+        if title.is_empty() {
+            return Err(Failure::new("there is no task: the description is empty")
+                .hint("git flux run \"<what is to be done>\"")
+                .code(USAGE)
+                .into());
+        }
+        let id = match &self.name {
+            Some(name) => name.parse::<TaskId>()?,
+            None => {
+                TaskId::from_description(&String::from_utf8_lossy(&description), &mut rand::rng())
+            }
+        };
+        let dir = flux
+            .settings
+            .worktree_dir(flux.repo.home(), flux.repo.beside());
+        let common = Common {
+            flux,
+            store,
+            worktrees,
+            description,
+            title,
+            base,
+            into,
+            dir: absolute(&dir)?,
+            carried: None,
+        };
+        let mut start = self.one(
+            &common,
+            id,
+            (agent_name, agent, program),
+            template.as_deref(),
+        )?;
+        // The last, for it writes objects.
+        if self.with_changes {
+            start.carried = super::carry::changes(flux, &common.base, self.base.as_deref())?;
+            start.task.carried = start
+                .carried
+                .as_ref()
+                .map(|carried| carried.snapshot.clone());
+        }
+        Ok((start, common.store))
+    }
+
+    /// Settles one task.
+    fn one(
+        &self,
+        common: &Common<'_>,
+        id: TaskId,
+        (name, agent, program): Named,
+        template: Option<&[u8]>,
+    ) -> Result<Start> {
+        let flux = common.flux;
+        let branch = format!("{}{id}", flux.settings.branch_prefix());
+        ensure_name(flux, &branch)?;
+        ensure_free(&common.store, &id, &branch)?;
+        let project = flux.repo.project();
+        let mut directory = project.clone();
+        directory.push(format!("-{id}"));
+        let path = common.dir.join(directory);
+        let registered = common.worktrees.iter().any(|entry| entry.path == path);
+        let (layout, forced) = self.layout(flux)?;
+        let session = target::session_name(&project, &id);
+        let free = ensure_no_files(&path, registered);
+        let place = match free.and_then(|()| target::choose(layout, forced, session)) {
+            Ok(place) => place,
+            Err(error) => {
+                // Another run of the same name may have made it a moment ago.
+                let now = Store::load(&flux.repo, &flux.settings)?;
+                let taken = now.tasks.iter().any(|stored| stored.id == id);
+                return Err(if taken {
+                    exists(id.as_str()).into()
+                } else {
+                    error
+                });
+            }
+        };
+        let task = Task {
+            version: VERSION,
+            id,
+            title: common.title.clone(),
+            phase: Phase::Starting,
+            agent: name,
+            agent_args: self.agent_args.iter().cloned().map(Bytes).collect(),
+            branch,
+            base: common.base.clone(),
+            into: common.into.clone(),
+            worktree: path,
+            created: now(),
+            target: None,
+            removal: None,
+            restored: None,
+            carried: None,
+        };
+        let template = template.filter(|_| agent.prompt != Prompt::Shown);
+        let prompt = filled(flux, &task, &common.description, template);
+        Ok(Start {
+            task,
+            description: common.description.clone(),
+            work: Work::Agent {
+                agent,
+                program,
+                prompt,
+            },
+            place,
+            from: None,
+            carried: common.carried.clone(),
+        })
+    }
+
+    /// The layout, and whether an option names it.
+    pub(super) fn layout(&self, flux: &Flux) -> Result<(Option<Layout>, bool)> {
+        let forced = [
+            (self.pane, Layout::Pane),
+            (self.window, Layout::Window),
+            (self.session, Layout::Session),
+        ];
+        let forced = forced
+            .into_iter()
+            .find_map(|(given, layout)| given.then_some(layout));
+        let configured = flux.settings.layout()?;
+        Ok((forced.or(configured), forced.is_some()))
+    }
+
+    /// The commit to start from, and the branch it is on: where the work goes back to.
+    fn base(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        head: Option<String>,
+    ) -> Result<(String, Option<String>)> {
+        let rev = self.base.as_deref().unwrap_or("HEAD");
+        let Some(base) = flux.repo.resolve(rev)? else {
+            return Err(match &self.base {
+                Some(rev) => Failure::new(format!("'{rev}' does not name a commit"))
+                    .hint("git log --oneline --all"),
+                None => Failure::new("there is no commit yet")
+                    .hint("git commit --allow-empty -m 'Initial commit'"),
+            }
+            .into());
+        };
+        let name = match &self.base {
+            None => head,
+            // A tag of that name would come first; at the same commit it makes no difference.
+            Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
+            Some(rev) => {
+                let args = [
+                    "rev-parse",
+                    "--verify",
+                    "--quiet",
+                    "--symbolic-full-name",
+                    "--end-of-options",
+                    rev,
+                ];
+                let (code, output) =
+                    Git::reading(flux.repo.current().unwrap_or(flux.repo.common_dir()), args)
+                        .outcome()?;
+                (code == 0).then(|| {
+                    String::from_utf8_lossy(&output.stdout)
+                        .trim_end()
+                        .to_owned()
+                })
+            }
+        };
+        Ok((
+            base,
+            name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)),
+        ))
+    }
+
+    fn template(&self, flux: &Flux) -> Result<Option<Vec<u8>>> {
+        if self.no_template {
+            return Ok(None);
+        }
+        match flux.settings.template(flux.repo.home()) {
+            None => Ok(Some(prompt::TEMPLATE.as_bytes().to_vec())),
+            Some((path, origin)) => fs::read(&path).map(Some).with_context(|| {
+                Failure::new(format!(
+                    "could not read the template '{}' ('flux.template', {origin})",
+                    shown(&path)
+                ))
+                .hint("git config --unset flux.template")
+            }),
+        }
+    }
+}
+
+/// What an agent is told about a task.
+pub(super) fn filled(
+    flux: &Flux,
+    task: &Task,
+    description: &[u8],
+    template: Option<&[u8]>,
+) -> Vec<u8> {
+    let Some(template) = template else {
+        return description.to_vec();
+    };
+    prompt::fill(
+        template,
+        &[
+            ("task", description.trim_ascii_end()),
+            ("worktree", task.worktree.as_os_str().as_bytes()),
+            ("branch", task.branch.as_bytes()),
+            ("base", task.base.as_bytes()),
+            ("project", flux.repo.project().as_bytes()),
+        ],
+    )
+}
+
+fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+    if Repo::is_branch_name(branch) {
+        return Ok(());
+    }
+    let prefix = flux.settings.branch_prefix();
+    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
+    let failure = whence.into_iter().fold(failure, Failure::hint);
+    Err(failure.hint("git config flux.branchPrefix feature/").into())
+}
+
+fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
+    if store.tasks.iter().any(|stored| stored.id == *id) {
+        return Err(exists(id.as_str()).into());
+    }
+    if store.tip(branch).is_some() {
+        return Err(branch_exists(branch).into());
+    }
+    if let Some(other) = store.in_the_way(branch) {
+        return Err(Failure::new(format!(
+            "the branch '{branch}' cannot be made beside the branch '{other}'"
+        ))
+        .hint(format!("git branch -m {} <another name>", word(other)))
+        .hint("git config flux.branchPrefix <another prefix>")
+        .into());
+    }
+    Ok(())
+}
+
+/// An existing directory is left alone unless it is empty; anything else is never touched.
+fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
+    if registered {
+        return Err(Failure::new(format!(
+            "'{}' is registered as a worktree already",
+            shown(path)
+        ))
+        .hint("git worktree list")
+        .into());
+    }
+    let taken = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            return Err(error).with_context(|| format!("could not look at '{}'", shown(path)));
+        }
+        Ok(found) if found.is_dir() => fs::read_dir(path)
+            .with_context(|| format!("could not look into '{}'", shown(path)))?
+            .next()
+            .is_some(),
+        Ok(_) => true,
+    };
+    if taken {
+        return Err(Failure::new(format!("'{}' exists already", shown(path)))
+            .hint("choose another id with --name, or another place with: git config flux.worktreeDir <directory>")
+            .into());
+    }
+    Ok(())
+}
+
+/// The directory without `..` and links, also if only its beginning exists.
+fn absolute(dir: &Path) -> Result<PathBuf> {
+    let mut missing = Vec::new();
+    let mut at = dir;
+    loop {
+        if let Ok(real) = at.canonicalize() {
+            return Ok(missing
+                .iter()
+                .rev()
+                .fold(real, |path, name| path.join(name)));
+        }
+        let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
+            return Err(
+                Failure::new(format!("there is no directory '{}'", shown(dir)))
+                    .hint("git config flux.worktreeDir <directory>")
+                    .into(),
+            );
+        };
+        missing.push(name.to_owned());
+        at = parent;
+    }
+}
