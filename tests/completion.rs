@@ -226,6 +226,7 @@ fn branches_and_agents_are_offered_as_values() {
         &["run", "--agent", ""],
         &["claude", "mine", "shell"],
     );
+    offers(&world, &["run", "--agent", "claude,m"], &["claude,mine"]);
     let question = ask(&world, "fish", &["run", "--agent", "y"]);
     let question = question.via_git_with(["-c", "flux.yours.command=cat"]);
     assert_eq!(offered(question), ["yours"]);

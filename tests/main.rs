@@ -78,6 +78,7 @@ mod run_layout;
 mod run_options;
 mod run_prompt;
 mod run_report;
+mod run_several;
 mod screens;
 mod settings;
 mod shapes;

@@ -140,7 +140,12 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
 /// The agents that could be started.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let settings = Settings::glance().unwrap_or_default();
-    named(settings.installed(), current, None).collect()
+    // Several, with commas between.
+    let text = current.to_string_lossy();
+    let (before, _) = text.split_at(text.rfind(',').map_or(0, |at| at + 1));
+    let names = settings.installed();
+    let names = names.into_iter().map(|name| format!("{before}{name}"));
+    named(names, current, None).collect()
 }
 
 /// The branches.

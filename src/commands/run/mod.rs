@@ -4,6 +4,7 @@ mod carry;
 mod description;
 mod report;
 mod settle;
+mod several;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,8 +19,6 @@ use crate::git::changes;
 use crate::git::changes::count;
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::start;
-use crate::task::Layout;
-use crate::tmux::Place;
 use crate::tmux::pane;
 use crate::ui::Ui;
 
@@ -32,9 +31,12 @@ pub(crate) struct Run {
     /// Edit the task before it is started, in git's editor
     #[arg(short, long)]
     edit: bool,
-    /// The agent that works on it
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::agents))]
-    agent: Option<String>,
+    /// The agent that works on it; several, with commas between, for a task each
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCompleter::new(candidates::agents))]
+    agent: Vec<String>,
+    /// Start so many tasks on one description, of each agent
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=99))]
+    count: u8,
     /// Pass an argument to the agent's program
     #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
     agent_args: Vec<OsString>,
@@ -69,7 +71,7 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
     /// Dry run: only say what would be done
-    #[arg(short = 'n', long)]
+    #[arg(long)]
     dry_run: bool,
     /// What is to be done; words are joined by spaces
     task: Vec<OsString>,
@@ -85,20 +87,18 @@ impl Run {
                 .and_then(|dir| changes(&dir, false).ok())
                 .map(|c| count(&c))
         });
-        let (start_of, others) = self.settle(&flux)?;
+        let (mut starts, others) = self.settle(&flux)?;
         if self.dry_run {
-            return report::plan(&flux, &start_of);
+            return report::plans(&flux, &starts);
         }
+        let own = || own.join().ok().flatten();
+        let [start_of] = starts.as_slice() else {
+            return self.several(&flux, &mut starts, own);
+        };
         let short = report::short(&others, &start_of.task.id);
-        let started = start(&flux, &start_of)?;
-        report::own_changes(&flux, own.join().ok().flatten(), start_of.carried.is_some());
-        // Asked for a pane, or for what fits.
-        let window_wanted = matches!(start_of.place, Place::Window { cramped: false, .. });
-        if started.opened.target.kind == Layout::Window && !window_wanted {
-            flux.ui.status(
-                "There is no room for another pane here: the task has a window of its own.",
-            );
-        }
+        let started = start(&flux, start_of)?;
+        report::own_changes(&flux, own(), start_of.carried.is_some());
+        report::cramped(&flux, start_of, &started);
         if self.json {
             flux.ui.json(&object::json(&report::status(&started)))?;
         } else if self.quiet {
@@ -109,7 +109,7 @@ impl Run {
         }
         if !self.json && !self.quiet {
             flux.ui
-                .bytes(report::started(&flux, &start_of, &started, &short).as_bytes())?;
+                .bytes(report::started(&flux, start_of, &started, &short).as_bytes())?;
         }
         if self.attach {
             return pane::attach(&started.opened.target);

@@ -76,8 +76,30 @@ fn last_lines(started: &Started) -> Vec<String> {
     }
 }
 
+/// Says that a window was made where a pane was asked for, or what fits.
+pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
+    let wanted = matches!(plan.place, Place::Window { cramped: false, .. });
+    let cramped = started.opened.target.kind == Layout::Window && !wanted;
+    if cramped {
+        flux.ui
+            .status("There is no room for another pane here: the task has a window of its own.");
+    }
+    cramped
+}
+
 /// What `--dry-run` says.
-pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
+pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
+    for (at, start) in starts.iter().enumerate() {
+        if at > 0 {
+            flux.ui.data("")?;
+        }
+        plan(flux, start)?;
+    }
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+fn plan(flux: &Flux, start: &Start) -> Result<()> {
     let task = &start.task;
     let place = match &start.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
@@ -110,7 +132,6 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
     }
-    flux.ui.status("Nothing was done.");
     Ok(())
 }
 

@@ -13,7 +13,6 @@ use crate::agent::launch::now;
 use crate::agent::{Agent, Prompt, prompt};
 use crate::commands::settled;
 use crate::failure::{Failure, USAGE};
-use crate::git::carry::Carried;
 use crate::git::{Git, Repo, Worktree, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, branch_exists, exists};
@@ -21,7 +20,7 @@ use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Layout, Phase, Task, TaskId};
-use crate::tmux::target;
+use crate::tmux::target::{self, Place};
 use crate::ui::{shown, word};
 
 /// What all tasks of one command have in common.
@@ -35,7 +34,6 @@ struct Common<'a> {
     into: Option<String>,
     /// Where worktrees are made.
     dir: PathBuf,
-    carried: Option<Carried>,
 }
 
 /// An agent, as it was asked for.
@@ -43,7 +41,7 @@ type Named = (String, Agent, PathBuf);
 
 impl Run {
     /// Settles everything that can fail before anything exists.
-    pub(super) fn settle(&self, flux: &Flux) -> Result<(Start, Store)> {
+    pub(super) fn settle(&self, flux: &Flux) -> Result<(Vec<Start>, Store)> {
         let store = settled(flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         let here = worktrees
@@ -55,12 +53,14 @@ impl Run {
             None => flux.repo.head()?,
         };
         let (base, into) = self.base(flux, &store, head)?;
-        let agent_name = self
-            .agent
-            .clone()
-            .unwrap_or_else(|| flux.settings.agent().to_owned());
-        let (agent, program) = flux.settings.find_agent(&agent_name)?;
-        let template = self.template(flux)?;
+        let agents = self.agents(flux)?;
+        let template = match agents
+            .iter()
+            .all(|(_, agent, _)| agent.prompt == Prompt::Shown)
+        {
+            true => None,
+            false => self.template(flux)?,
+        };
         self.layout(flux)?;
         let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
         let title = prompt::title(&description);
@@ -70,12 +70,7 @@ impl Run {
                 .code(USAGE)
                 .into());
         }
-        let id = match &self.name {
-            Some(name) => name.parse::<TaskId>()?,
-            None => {
-                TaskId::from_description(&String::from_utf8_lossy(&description), &mut rand::rng())
-            }
-        };
+        let ids = self.ids(&description, agents.len())?;
         let dir = flux
             .settings
             .worktree_dir(flux.repo.home(), flux.repo.beside());
@@ -88,23 +83,62 @@ impl Run {
             base,
             into,
             dir: absolute(&dir)?,
-            carried: None,
         };
-        let mut start = self.one(
-            &common,
-            id,
-            (agent_name, agent, program),
-            template.as_deref(),
-        )?;
+        let mut starts = Vec::new();
+        for (id, agent) in ids.into_iter().zip(agents) {
+            starts.push(self.one(&common, id, agent, template.as_deref())?);
+        }
         // The last, for it writes objects.
         if self.with_changes {
-            start.carried = super::carry::changes(flux, &common.base, self.base.as_deref())?;
-            start.task.carried = start
-                .carried
-                .as_ref()
-                .map(|carried| carried.snapshot.clone());
+            let carried = super::carry::changes(flux, &common.base, self.base.as_deref())?;
+            for start in &mut starts {
+                start.task.carried = carried.as_ref().map(|carried| carried.snapshot.clone());
+                start.carried.clone_from(&carried);
+            }
         }
-        Ok((start, common.store))
+        Ok((starts, common.store))
+    }
+
+    /// The agents that are to be started, one for each task.
+    fn agents(&self, flux: &Flux) -> Result<Vec<Named>> {
+        let named: Vec<&str> = match self.agent.as_slice() {
+            [] => vec![flux.settings.agent()],
+            named => named.iter().map(String::as_str).collect(),
+        };
+        let times = usize::from(self.count);
+        if self.attach && named.len() * times > 1 {
+            return Err(
+                Failure::new("--attach goes to one task, and several are asked for")
+                    .hint("git flux attach <task>")
+                    .code(USAGE)
+                    .into(),
+            );
+        }
+        let mut agents = Vec::new();
+        for name in named {
+            let (agent, program) = flux.settings.find_agent(name)?;
+            let one = (name.to_owned(), agent, program);
+            agents.extend(std::iter::repeat_n(one, times));
+        }
+        Ok(agents)
+    }
+
+    /// The ids of so many tasks: one as it is, of several each with its number.
+    fn ids(&self, description: &[u8], many: usize) -> Result<Vec<TaskId>> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => {
+                let text = String::from_utf8_lossy(description);
+                TaskId::from_description(&text, &mut rand::rng()).to_string()
+            }
+        };
+        if many == 1 {
+            return Ok(vec![name.parse()?]);
+        }
+        (1..=many)
+            .map(|n| format!("{name}-{n}").parse())
+            .collect::<Result<_, _>>()
+            .map_err(Into::into)
     }
 
     /// Settles one task.
@@ -124,10 +158,8 @@ impl Run {
         directory.push(format!("-{id}"));
         let path = common.dir.join(directory);
         let registered = common.worktrees.iter().any(|entry| entry.path == path);
-        let (layout, forced) = self.layout(flux)?;
-        let session = target::session_name(&project, &id);
         let free = ensure_no_files(&path, registered);
-        let place = match free.and_then(|()| target::choose(layout, forced, session)) {
+        let place = match free.and_then(|()| self.place(flux, &id)) {
             Ok(place) => place,
             Err(error) => {
                 // Another run of the same name may have made it a moment ago.
@@ -169,12 +201,19 @@ impl Run {
             },
             place,
             from: None,
-            carried: common.carried.clone(),
+            carried: None,
         })
     }
 
+    /// Where a task is to run, as things are now.
+    pub(super) fn place(&self, flux: &Flux, id: &TaskId) -> Result<Place> {
+        let (layout, forced) = self.layout(flux)?;
+        let session = target::session_name(&flux.repo.project(), id);
+        target::choose(layout, forced, session)
+    }
+
     /// The layout, and whether an option names it.
-    pub(super) fn layout(&self, flux: &Flux) -> Result<(Option<Layout>, bool)> {
+    fn layout(&self, flux: &Flux) -> Result<(Option<Layout>, bool)> {
         let forced = [
             (self.pane, Layout::Pane),
             (self.window, Layout::Window),
