@@ -220,6 +220,7 @@ fn branches_and_agents_are_offered_as_values() {
     ];
     offers(&world, &["run", "--base", ""], &commits);
     offers(&world, &["run", "--base", "v"], &commits[5..]);
+    offers(&world, &["run", "--branch", ""], &commits[..5]);
     // Those that could be started, from `git -c` too.
     offers(
         &world,

@@ -73,6 +73,7 @@ mod restore_property;
 mod restore_refusals;
 mod run;
 mod run_base;
+mod run_branch;
 mod run_changes;
 mod run_layout;
 mod run_options;

@@ -157,15 +157,26 @@ pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     named(names, current, None).collect()
 }
 
+/// Branches, and those of remotes.
+pub(super) fn all_branches(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_kinds(&KINDS[..2], current)
+}
+
 /// Branches, those of remotes too, and tags.
 pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
-    let kinds = [
-        ("refs/heads/", "branch"),
-        ("refs/remotes/", "remote branch"),
-        ("refs/tags/", "tag"),
-    ];
-    let refs = refs(&kinds.map(|(prefix, _)| prefix));
-    let of_kind = |(prefix, kind): (&'static str, &'static str)| {
+    of_kinds(&KINDS, current)
+}
+
+const KINDS: [(&str, &str); 3] = [
+    ("refs/heads/", "branch"),
+    ("refs/remotes/", "remote branch"),
+    ("refs/tags/", "tag"),
+];
+
+fn of_kinds(kinds: &[(&'static str, &'static str)], current: &OsStr) -> Vec<CompletionCandidate> {
+    let patterns: Vec<&str> = kinds.iter().map(|(prefix, _)| *prefix).collect();
+    let refs = refs(&patterns);
+    let of_kind = |&(prefix, kind): &(&'static str, &'static str)| {
         let names = refs
             .iter()
             .filter_map(move |found| found.name.strip_prefix(prefix));
@@ -173,7 +184,7 @@ pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
         let names = names.filter(move |name| kind == "branch" || !name.ends_with("/HEAD"));
         named(names, current, Some(kind))
     };
-    kinds.into_iter().flat_map(of_kind).collect()
+    kinds.iter().flat_map(of_kind).collect()
 }
 
 /// Names of anyone's. One with something in it that a terminal would obey is not offered:

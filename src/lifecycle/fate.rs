@@ -31,13 +31,14 @@ impl Worktree {
     /// # Errors
     /// When it cannot be told whose it is.
     pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
-        if !is_registered(flux, task)? {
+        let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
+        if adopted || !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
         let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let untouched = !there
-            || worktree::is_untouched(path, &task.base).unwrap_or(false)
+            || worktree::is_untouched(path, task.start()).unwrap_or(false)
             // What went along is the user's, who has it still.
             || task
                 .carried
@@ -107,7 +108,9 @@ impl Worktree {
 /// When the branch is checked out at another place: it must not be deleted then.
 pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
-    ensure_not_elsewhere(&entries, task)?;
+    if !task.keeps_branch() {
+        ensure_not_elsewhere(&entries, task)?;
+    }
     let ours =
         |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
     Ok(entries.iter().any(ours))

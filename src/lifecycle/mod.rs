@@ -175,7 +175,7 @@ pub(crate) fn descend(
             }
         }
         clear_scratch(flux, &task.id, &guard)?;
-        store::remove_config(repo, &task.branch, &guard)?;
+        store::remove_config(repo, task, &guard)?;
     }
     let wanted = kept.as_deref().and_then(archive::name_of);
     let always = !matches!(how, Worktree::Discard | Worktree::Foreign);

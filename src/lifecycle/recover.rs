@@ -149,7 +149,7 @@ fn settle_start(
             .find(|one| one.name == *name),
         None => None,
     };
-    let start = from.as_ref().map_or(&task.base, |from| &from.tip);
+    let start = from.as_ref().map_or(task.start(), |from| &from.tip);
     if !never_ran || tip.is_some_and(|tip| tip != start) {
         // The agent had started, and may have worked for hours since: go forward.
         let target = match find_target(flux, task)? {

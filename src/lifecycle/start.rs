@@ -36,6 +36,8 @@ pub(crate) struct Start {
     pub(crate) from: Option<Archived>,
     /// What of the user's own goes along.
     pub(crate) carried: Option<Carried>,
+    /// The branch of a remote that its branch is to follow.
+    pub(crate) upstream: Option<String>,
 }
 
 impl Start {
@@ -77,10 +79,10 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
-    let tip = start
-        .from
-        .as_ref()
-        .map_or(&start.task.base, |from| &from.tip);
+    let tip = match &start.from {
+        Some(from) => &from.tip,
+        None => start.task.start(),
+    };
     let created = store::create(&flux.repo, &start.task, &start.description, tip, &lock);
     let oid = created.or_else(|error| Err(taken(flux, &start.task, &lock, error)?))?;
     let mut way = Way {
@@ -139,7 +141,7 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
         settle(flux, &found, lock)?;
     } else {
         flux.run_dir(&task.id).remove()?;
-        if existing.contains_key(&branch) {
+        if existing.contains_key(&branch) && !task.keeps_branch() {
             return Ok(branch_exists(&task.branch).into());
         }
     }
@@ -182,7 +184,11 @@ impl Way<'_> {
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-            let kept = self.start.from.as_ref().map_or(&[][..], Archived::config);
+            if let Some(upstream) = &self.start.upstream {
+                worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
+            }
+            let from = self.start.from.as_ref().filter(|_| !task.keeps_branch());
+            let kept = from.map_or(&[][..], Archived::config);
             store::write_config(&flux.repo, task, kept, lock)?;
         }
         interrupt::check()?;
@@ -238,11 +244,10 @@ impl Way<'_> {
             carried.put(&task.worktree, lock)?;
             interrupt::check()?;
         }
-        let head = self
-            .start
-            .from
-            .as_ref()
-            .map_or(&task.base, |from| &from.tip);
+        let head = match &self.start.from {
+            Some(from) => &from.tip,
+            None => task.start(),
+        };
         if let Err(error) = worktree::post_checkout(&task.worktree, head, lock) {
             interrupt::check()?;
             flux.ui

@@ -5,5 +5,5 @@ pub(crate) mod record;
 pub(crate) mod status;
 
 pub(crate) use id::TaskId;
-pub(crate) use record::{Bytes, Layout, Merged, Phase, Removal, Target, Task};
+pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Target, Task};
 pub(crate) use status::{Changes, Exit, State, Status};

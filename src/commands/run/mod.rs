@@ -1,7 +1,9 @@
 //! `git flux run`
 
+pub(super) mod branch;
 mod carry;
 mod description;
+mod free;
 mod report;
 mod settle;
 mod several;
@@ -43,6 +45,9 @@ pub(crate) struct Run {
     /// Start from this commit instead of HEAD
     #[arg(long, value_name = "REV", add = ArgValueCompleter::new(candidates::commits))]
     base: Option<String>,
+    /// Work on a branch that is there, here or on a remote; it stays when the task goes
+    #[arg(long, value_name = "BRANCH", conflicts_with = "base", add = ArgValueCompleter::new(candidates::all_branches))]
+    branch: Option<String>,
     /// The task's id, instead of one made from its description
     #[arg(long, value_name = "ID")]
     name: Option<String>,

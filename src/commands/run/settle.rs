@@ -1,27 +1,27 @@
 //! Everything that can fail, settled before anything exists.
 
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
 use super::Run;
+use super::branch::{self, Chosen};
 use super::description;
+use super::free::{absolute, ensure_free, ensure_name, ensure_no_files};
 use crate::agent::launch::now;
 use crate::agent::{Agent, Prompt, prompt};
 use crate::commands::settled;
 use crate::failure::{Failure, USAGE};
-use crate::git::{Git, Repo, Worktree, worktree};
+use crate::git::{Git, Worktree, worktree};
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, Work, branch_exists, exists};
-use crate::settings::table;
+use crate::lifecycle::start::{Start, Work, exists};
 use crate::store::Store;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Layout, Phase, Task, TaskId};
 use crate::tmux::target::{self, Place};
-use crate::ui::{shown, word};
+use crate::ui::shown;
 
 /// What all tasks of one command have in common.
 struct Common<'a> {
@@ -32,6 +32,8 @@ struct Common<'a> {
     title: String,
     base: String,
     into: Option<String>,
+    /// The branch they work on, if it is there already.
+    chosen: Option<Chosen>,
     /// Where worktrees are made.
     dir: PathBuf,
 }
@@ -52,7 +54,13 @@ impl Run {
             Some(entry) => entry.branch.clone(),
             None => flux.repo.head()?,
         };
-        let (base, into) = self.base(flux, &store, head)?;
+        let chosen = self.branch.as_deref();
+        let chosen = chosen.map(|name| branch::choose(flux, &store, &worktrees, name));
+        let chosen = chosen.transpose()?;
+        let (base, into) = match &chosen {
+            Some(chosen) => branch::origin(flux, &store, chosen, head.as_deref())?,
+            None => self.base(flux, &store, head)?,
+        };
         let agents = self.agents(flux)?;
         let template = match agents
             .iter()
@@ -82,6 +90,7 @@ impl Run {
             title,
             base,
             into,
+            chosen,
             dir: absolute(&dir)?,
         };
         let mut starts = Vec::new();
@@ -90,7 +99,11 @@ impl Run {
         }
         // The last, for it writes objects.
         if self.with_changes {
-            let carried = super::carry::changes(flux, &common.base, self.base.as_deref())?;
+            let named = self.base.as_deref().or(self.branch.as_deref());
+            let onto = starts
+                .first()
+                .map_or(&*common.base, |start| start.task.start());
+            let carried = super::carry::changes(flux, onto, named)?;
             for start in &mut starts {
                 start.task.carried = carried.as_ref().map(|carried| carried.snapshot.clone());
                 start.carried.clone_from(&carried);
@@ -106,6 +119,14 @@ impl Run {
             named => named.iter().map(String::as_str).collect(),
         };
         let times = usize::from(self.count);
+        if self.branch.is_some() && named.len() * times > 1 {
+            return Err(Failure::new(
+                "a branch can be checked out once, and several tasks are asked for",
+            )
+            .hint("leave out --branch, or start one")
+            .code(USAGE)
+            .into());
+        }
         if self.attach && named.len() * times > 1 {
             return Err(
                 Failure::new("--attach goes to one task, and several are asked for")
@@ -150,9 +171,19 @@ impl Run {
         template: Option<&[u8]>,
     ) -> Result<Start> {
         let flux = common.flux;
-        let branch = format!("{}{id}", flux.settings.branch_prefix());
-        ensure_name(flux, &branch)?;
-        ensure_free(&common.store, &id, &branch)?;
+        let chosen = common.chosen.as_ref();
+        if common.store.tasks.iter().any(|stored| stored.id == id) {
+            return Err(exists(id.as_str()).into());
+        }
+        let branch = match chosen {
+            Some(chosen) => chosen.name.clone(),
+            None => {
+                let branch = format!("{}{id}", flux.settings.branch_prefix());
+                ensure_name(flux, &branch)?;
+                ensure_free(&common.store, &branch)?;
+                branch
+            }
+        };
         let project = flux.repo.project();
         let mut directory = project.clone();
         directory.push(format!("-{id}"));
@@ -187,6 +218,7 @@ impl Run {
             target: None,
             removal: None,
             restored: None,
+            existing: chosen.map(|chosen| chosen.existing.clone()),
             carried: None,
         };
         let template = template.filter(|_| agent.prompt != Prompt::Shown);
@@ -202,6 +234,7 @@ impl Run {
             place,
             from: None,
             carried: None,
+            upstream: chosen.and_then(|chosen| chosen.upstream.clone()),
         })
     }
 
@@ -309,85 +342,4 @@ pub(super) fn filled(
             ("project", flux.repo.project().as_bytes()),
         ],
     )
-}
-
-fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
-    if Repo::is_branch_name(branch) {
-        return Ok(());
-    }
-    let prefix = flux.settings.branch_prefix();
-    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
-    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
-    let failure = whence.into_iter().fold(failure, Failure::hint);
-    Err(failure.hint("git config flux.branchPrefix feature/").into())
-}
-
-fn ensure_free(store: &Store, id: &TaskId, branch: &str) -> Result<()> {
-    if store.tasks.iter().any(|stored| stored.id == *id) {
-        return Err(exists(id.as_str()).into());
-    }
-    if store.tip(branch).is_some() {
-        return Err(branch_exists(branch).into());
-    }
-    if let Some(other) = store.in_the_way(branch) {
-        return Err(Failure::new(format!(
-            "the branch '{branch}' cannot be made beside the branch '{other}'"
-        ))
-        .hint(format!("git branch -m {} <another name>", word(other)))
-        .hint("git config flux.branchPrefix <another prefix>")
-        .into());
-    }
-    Ok(())
-}
-
-/// An existing directory is left alone unless it is empty; anything else is never touched.
-fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
-    if registered {
-        return Err(Failure::new(format!(
-            "'{}' is registered as a worktree already",
-            shown(path)
-        ))
-        .hint("git worktree list")
-        .into());
-    }
-    let taken = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => {
-            return Err(error).with_context(|| format!("could not look at '{}'", shown(path)));
-        }
-        Ok(found) if found.is_dir() => fs::read_dir(path)
-            .with_context(|| format!("could not look into '{}'", shown(path)))?
-            .next()
-            .is_some(),
-        Ok(_) => true,
-    };
-    if taken {
-        return Err(Failure::new(format!("'{}' exists already", shown(path)))
-            .hint("choose another id with --name, or another place with: git config flux.worktreeDir <directory>")
-            .into());
-    }
-    Ok(())
-}
-
-/// The directory without `..` and links, also if only its beginning exists.
-fn absolute(dir: &Path) -> Result<PathBuf> {
-    let mut missing = Vec::new();
-    let mut at = dir;
-    loop {
-        if let Ok(real) = at.canonicalize() {
-            return Ok(missing
-                .iter()
-                .rev()
-                .fold(real, |path, name| path.join(name)));
-        }
-        let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
-            return Err(
-                Failure::new(format!("there is no directory '{}'", shown(dir)))
-                    .hint("git config flux.worktreeDir <directory>")
-                    .into(),
-            );
-        };
-        missing.push(name.to_owned());
-        at = parent;
-    }
 }
