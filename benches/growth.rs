@@ -10,7 +10,9 @@ use crate::repository::{packed, with_tasks};
 use crate::table::{self, Bar, growth};
 use crate::world::World;
 
-/// How many tasks there are: as they are stored one by one, and at last as `git gc` leaves them.
+/// How many tasks there are: as they are stored one by one, and at last as `git gc` leaves them, which
+/// git does by itself long before there are a thousand. One by one, reading the refs alone takes git
+/// half of the time that a list of so many may take.
 const STEPS: [(&str, usize); 5] = [
     ("1 task", 1),
     ("50 tasks", 50),
@@ -65,7 +67,7 @@ pub(crate) fn measure(world: &World, repetitions: usize, repos: &[PathBuf]) -> R
         (
             "list",
             Box::new(|repo| within("git-flux", &["list"], repo)),
-            [None, None, None, Some(50.0), Some(50.0)],
+            [None, None, None, None, Some(50.0)],
         ),
         (
             "completion",

@@ -16,10 +16,16 @@ mod task;
 mod tmux;
 mod ui;
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    if args.next().is_some_and(|arg| arg == "__hook") {
+        agent::hook::run(args);
+        return ExitCode::SUCCESS;
+    }
     // A shell that asks for candidates gets them, and nothing else happens.
     if commands::complete() {
         return ExitCode::SUCCESS;

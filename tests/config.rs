@@ -44,7 +44,10 @@ fn every_setting_is_shown_with_its_value_its_origin_and_its_meaning() {
             home.display()
         ),
         "flux.My robot.command = robot  --big (local, .git/config)\n".to_owned(),
-        "flux.claude.command = claude --dangerously-skip-permissions (default)\n".to_owned(),
+        "flux.claude.command = claude (default)\n".to_owned(),
+        "flux.claude.yolo = true (default)\n".to_owned(),
+        "flux.codex.yolo = false (default)\n".to_owned(),
+        "flux.<agent>.promptArg (not set)\n".to_owned(),
         "flux.layout = window (local, .git/config)\n    where agents run".to_owned(),
         "flux.merge = squash (command, command line)\n    how cleanup merges".to_owned(),
         "(merge, squash, rebase, ff-only)\n".to_owned(),
@@ -150,7 +153,7 @@ fn a_key_that_is_misspelt_is_refused_by_every_command() {
         output.code(1).stderr_has(&format!(
             "error: unknown setting 'flux.layuot' in file '.git/config' at line {line}\n\
              hint: did you mean 'flux.layout'?\n\
-             hint: the settings are flux.agent, flux.<agent>.command, flux.layout,"
+             hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg,"
         ));
         world.assert_unchanged(&before);
     }

@@ -140,7 +140,9 @@ fn keys_of_program() -> BTreeSet<String> {
     let keys = shown.as_array().unwrap().iter();
     keys.map(|one| match one["key"].as_str().unwrap() {
         // Each agent has its own.
-        "flux.claude.command" | "flux.shell.command" => "flux.<agent>.command".to_owned(),
+        key if key.starts_with("flux.") && key.split('.').count() == 3 => {
+            format!("flux.<agent>.{}", key.rsplit('.').next().unwrap())
+        }
         key => key.to_owned(),
     })
     .collect()

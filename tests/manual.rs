@@ -215,7 +215,8 @@ fn the_manual_names_no_setting_that_there_is_not() {
         if !word.starts_with("flux.") && !word.starts_with("branch.<") {
             continue;
         }
-        let agent = word.split('.').count() == 3 && word.ends_with(".command");
+        let parts: Vec<&str> = word.split('.').collect();
+        let agent = parts.len() == 3 && known.contains(&format!("flux.<agent>.{}", parts[2]));
         let section = word == "branch.<name>";
         assert!(
             agent || section || known.contains(&word),

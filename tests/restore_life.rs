@@ -19,7 +19,7 @@ fn an_agent_that_can_goes_on_where_it_was() {
     let agent = world.agent(&id);
     agent.wait_starts(2);
     assert_eq!(
-        agent.argv(),
+        agent.arguments(),
         [&b"--dangerously-skip-permissions"[..], b"--continue"]
     );
     assert_eq!(agent.cwd(), world.worktree(&id));

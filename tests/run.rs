@@ -55,7 +55,7 @@ fn a_task_gets_an_id_a_branch_a_worktree_a_session_and_an_agent() {
 
     let agent = world.agent(&id);
     assert_eq!(agent.cwd(), worktree);
-    let argv = agent.argv();
+    let argv = agent.arguments();
     assert_eq!(argv.len(), 3);
     assert_eq!(argv[..2], [&b"--dangerously-skip-permissions"[..], b"--"]);
     let prompt = String::from_utf8(agent.prompt()).unwrap();
@@ -244,11 +244,14 @@ fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
     names.retain(|line| !line.starts_with("TMUX=") && !line.starts_with("TMUX_PANE="));
     names.sort();
     let worktree = world.worktree(&id);
+    let port = &world.flux(["status", "--json", &id]).run().json()["port"];
     assert_eq!(
         names,
         [
             format!("FLUX_BASE={}", world.git(["rev-parse", "HEAD"])),
             format!("FLUX_BRANCH=feature/{id}"),
+            format!("FLUX_PORT={port}"),
+            format!("FLUX_RUN={}/.git/flux/run/{id}", world.repo().display()),
             format!("FLUX_SOURCE={}", world.repo().display()),
             format!("FLUX_TASK={id}"),
             format!("FLUX_WORKTREE={}", worktree.display()),

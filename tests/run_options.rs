@@ -219,7 +219,7 @@ fn arguments_for_the_agent_come_before_the_prompt() {
         b"--",
         b"Fix",
     ];
-    assert_eq!(world.agent(&id).argv(), expected);
+    assert_eq!(world.agent(&id).arguments(), expected);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn the_command_of_a_known_agent_can_be_replaced() {
     world.uninstall("claude");
     let id = world.flux(["run", "-q", "--no-template", "Fix"]).ok();
     let expected: [&[u8]; 4] = [b"--model", b"big", b"--", b"Fix"];
-    assert_eq!(world.agent(&id).argv(), expected);
+    assert_eq!(world.agent(&id).arguments(), expected);
 }
 
 #[test]

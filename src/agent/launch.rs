@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Prompt, process};
+use super::{Agent, Prompt, hooks, process};
 use crate::task::{Bytes, Exit, Task, record};
 use crate::tmux::command::plain_path;
 
@@ -38,6 +38,9 @@ pub(crate) struct Launch {
     pub(crate) shell: OsString,
     /// A file to print before the agent starts, for a person.
     pub(crate) shown: Option<Bytes>,
+    /// A file that is the agent's standard input.
+    #[serde(default)]
+    pub(crate) input: Option<Bytes>,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -46,6 +49,9 @@ pub(crate) struct Running {
     pub(crate) launcher: i32,
     /// The launcher's start time in the kernel's own unit, where it can be read.
     pub(crate) born: Option<u64>,
+    /// The name of the boot that time counts from, where it can be read.
+    #[serde(default)]
+    pub(crate) boot: Option<String>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
     /// Seconds since 1970.
@@ -55,14 +61,21 @@ pub(crate) struct Running {
 impl Running {
     /// The agent, if it is still alive in `worktree`, where that can be seen.
     pub(crate) fn orphan(&self, worktree: &Path) -> Option<i32> {
-        let agent = self.agent?;
+        let agent = self.agent.filter(|_| self.of_this_boot())?;
         let there = process::directory(agent)?;
         (there.starts_with(worktree) && process::leads_group(agent)).then_some(agent)
     }
 
     /// Whether the launcher is still alive, and not another process with its number.
     pub(crate) fn alive(&self) -> bool {
-        process::is_alive(self.launcher, self.born)
+        self.of_this_boot() && process::is_alive(self.launcher, self.born)
+    }
+
+    /// Whether the system has not been started anew since: numbers and times of processes
+    /// are given out again then.
+    fn of_this_boot(&self) -> bool {
+        let Some(then) = &self.boot else { return true };
+        process::boot().is_none_or(|now| now == *then)
     }
 }
 
@@ -92,7 +105,12 @@ impl RunDir {
         self.0.join("merge")
     }
 
-    fn prompt(&self) -> PathBuf {
+    /// What has happened, in lines.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.0.join("events")
+    }
+
+    pub(super) fn prompt(&self) -> PathBuf {
         self.0.join("prompt")
     }
 
@@ -198,7 +216,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 }
 
 /// Writes a file that is either whole or not there, readable to its owner alone.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let what = || format!("could not write '{}'", path.display());
     let part = path.with_extension("part");
     let mut file = OpenOptions::new()
@@ -219,7 +237,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 impl Launch {
-    /// What starts `agent` on `prompt` in the worktree of `task`.
+    /// What starts `agent` on `prompt` in the worktree of `task`. Writes the files that its
+    /// hooks are in.
+    ///
+    /// # Errors
+    /// When those cannot be written.
     pub(crate) fn new(
         task: &Task,
         agent: &Agent,
@@ -227,9 +249,11 @@ impl Launch {
         prompt: &[u8],
         source: &Path,
         run: &RunDir,
-    ) -> Self {
+    ) -> Result<Self> {
+        let hooks = hooks::arrange(agent, run)?;
         let mut argv = agent.argv.clone();
         argv[0] = program.into();
+        argv.extend(hooks.args);
         argv.extend(task.agent_args.iter().map(|arg| arg.0.clone()));
         let by_file = prompt.len() > LONGEST_ARGUMENT || prompt.contains(&0);
         let text = if by_file {
@@ -240,25 +264,43 @@ impl Launch {
         } else {
             OsStr::from_bytes(prompt).to_owned()
         };
-        match agent.prompt {
+        let joined = |option: &str, value: &OsStr| {
+            let mut argument = OsString::from(option);
+            argument.push(value);
+            argument
+        };
+        let file = run.prompt().into_os_string();
+        match &agent.prompt {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), text]),
             Prompt::Last => argv.push(text),
-            Prompt::Shown | Prompt::Resumed => {}
+            Prompt::Joined(option) => argv.push(joined(option, &text)),
+            Prompt::File => argv.push(file.clone()),
+            Prompt::FileJoined(option) => argv.push(joined(option, &file)),
+            Prompt::Resumed => argv.extend(agent.resume.iter().cloned()),
+            Prompt::Input | Prompt::Shown => {}
         }
-        Self {
+        let mut env = environment(task, source);
+        env.push(("FLUX_RUN".into(), run.0.clone().into()));
+        env.extend(hooks.env);
+        let file = |wanted: Prompt| (agent.prompt == wanted).then(|| Bytes(file.clone()));
+        Ok(Self {
             id: task.id.to_string(),
             argv: argv.into_iter().map(Bytes).collect(),
-            env: environment(task, source),
+            env: env
+                .into_iter()
+                .map(|(name, value)| (Bytes(name), Bytes(value)))
+                .collect(),
             worktree: task.worktree.clone(),
             shell: super::shell(),
-            shown: (agent.prompt == Prompt::Shown).then(|| Bytes(run.prompt().into())),
-        }
+            shown: file(Prompt::Shown),
+            input: file(Prompt::Input),
+        })
     }
 }
 
 /// The caller's environment without what belongs to its git, its tmux pane and
 /// its directory, and with the task's own facts.
-fn environment(task: &Task, source: &Path) -> Vec<(Bytes, Bytes)> {
+fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
     const OF_THE_PANE: [&str; 9] = [
         "TERM",
         "TERM_PROGRAM",
@@ -288,7 +330,5 @@ fn environment(task: &Task, source: &Path) -> Vec<(Bytes, Bytes)> {
     env.push(("FLUX_BASE".into(), task.base.clone().into()));
     env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
     env.push(("FLUX_SOURCE".into(), source.into()));
-    env.into_iter()
-        .map(|(name, value)| (Bytes(name), Bytes(value)))
-        .collect()
+    env
 }

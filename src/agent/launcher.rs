@@ -26,10 +26,12 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
+use super::events::{self, Event, START};
 use super::launch::{Launch, RunDir, Running, now};
-use super::process::born;
+use super::process::{boot, born};
 use crate::sanitize;
-use crate::task::Exit;
+use crate::task::{Exit, Said};
+use crate::tmux::pane;
 
 /// How long an agent that was terminated may take until it is hung up.
 const TERM_PATIENCE: Duration = Duration::from_secs(3);
@@ -58,6 +60,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let running = Running {
         launcher: pid,
         born: born(pid),
+        boot: boot(),
         agent: None,
         since: now(),
     };
@@ -65,6 +68,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // finds it gone finds the mark.
     run.write_running(&running)?;
     fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
+    note(&run, &Event::new(Said::Starting, START));
 
     let job = Job {
         launch,
@@ -83,10 +87,23 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             (exit, false)
         }
     };
+    note(
+        &job.run,
+        &Event::new(Said::Exited, "exit").saying(&exit.to_string()),
+    );
+    if !hung_up {
+        pane::mark_own(pid, Said::Exited.name());
+    }
     if !hung_up {
         job.hand_over(&exit)?;
     }
     Ok(())
+}
+
+/// Adds to what has happened. What counts is in files of its own: a full disk is no reason
+/// to start nothing.
+fn note(run: &RunDir, event: &Event) {
+    drop(events::append(&run.events(), event));
 }
 
 /// Becomes the user's shell in `worktree`: for a task whose agent has ended.
@@ -163,6 +180,9 @@ impl Job {
             .split_first()
             .context("there is no program to start")?;
         let mut command = self.command(&program.0);
+        if let Some(file) = &self.launch.input {
+            command.stdin(fs::File::open(&file.0).context("could not read the task")?);
+        }
         let child = command
             .args(args.iter().map(|arg| &arg.0))
             .process_group(0)

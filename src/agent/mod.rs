@@ -1,10 +1,16 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
+pub(crate) mod events;
+pub(crate) mod hook;
+mod hooks;
+mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;
 pub(crate) mod process;
 pub(crate) mod prompt;
+mod report;
 
+use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,85 +18,99 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
+use self::known::{KNOWN, known};
+pub(crate) use self::known::{Voice, shows, title, voice};
+
 /// How an agent is given its prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prompt {
     /// As the last argument, after `--`, so that it may begin with a dash.
     AfterDashes,
     /// As the last argument.
     Last,
+    /// As the last argument, behind this, which ends in `=`: so it may begin with a dash.
+    Joined(Cow<'static, str>),
+    /// The path of a file with it, as the last argument.
+    File,
+    /// The path of a file with it, as the last argument behind this, which ends in `=`.
+    FileJoined(Cow<'static, str>),
+    /// On standard input.
+    Input,
     /// Printed for the person who works in the pane.
     Shown,
     /// Not at all: it goes on with what it has.
     Resumed,
 }
 
-/// A known agent.
-struct Known {
-    name: &'static str,
-    /// The program and its options.
-    argv: &'static [&'static str],
-    prompt: Prompt,
-    /// What makes it go on with its last conversation in this directory.
-    resume: Option<&'static str>,
-    /// The signal on which it closes its session and ends.
-    end: Signal,
-}
-
-/// The agents known from the start. Seen with: claude 2.1.197, which runs its hooks for
-/// the end of a session and exits with 143 when it is terminated.
-const KNOWN: &[Known] = &[
-    Known {
-        name: "claude",
-        argv: &["claude", "--dangerously-skip-permissions"],
-        prompt: Prompt::AfterDashes,
-        resume: Some("--continue"),
-        end: Signal::SIGTERM,
-    },
-    // The user's shell: its argv is empty here, since it is not the same for everybody.
-    Known {
-        name: "shell",
-        argv: &[],
-        prompt: Prompt::Shown,
-        resume: None,
-        // What a shell takes for its end; the other one it does not heed.
-        end: Signal::SIGHUP,
-    },
-];
-
 /// An agent, ready to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agent {
+    pub(crate) name: String,
+    /// The program and its options.
     pub(crate) argv: Vec<OsString>,
     pub(crate) prompt: Prompt,
-    resume: Option<&'static str>,
+    /// What makes it go on with its last conversation; none if it cannot.
+    pub(crate) resume: Vec<OsString>,
+}
+
+/// What is configured for an agent, instead of what is known of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    /// `flux.<name>.command`
+    pub(crate) command: Option<Vec<String>>,
+    /// `flux.<name>.promptArg`
+    pub(crate) prompt: Option<Prompt>,
+    /// `flux.<name>.resume`
+    pub(crate) resume: Option<Vec<String>>,
+    /// `flux.<name>.yolo`
+    pub(crate) yolo: Option<Yolo>,
+}
+
+/// Whether an agent does everything without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Yolo {
+    /// By the option it is known to have for that.
+    Is(bool),
+    /// By these.
+    Words(Vec<String>),
 }
 
 impl Agent {
-    /// The agent of this name; `command` is what `flux.<name>.command` says.
-    pub(crate) fn find(name: &str, command: Option<Vec<String>>) -> Option<Self> {
-        let known = KNOWN.iter().find(|known| known.name == name);
-        let argv: Vec<OsString> = match (command, known) {
-            (Some(words), _) => words.into_iter().map(OsString::from).collect(),
-            (None, Some(known)) if known.argv.is_empty() => vec![shell()],
-            (None, Some(known)) => known.argv.iter().map(OsString::from).collect(),
+    /// The agent of this name, as it is configured; none if nothing is known of it.
+    pub(crate) fn find(name: &str, own: Own) -> Option<Self> {
+        let known = known(name);
+        let words = |words: Vec<String>| words.into_iter().map(OsString::from).collect::<Vec<_>>();
+        let is_own = own.command.is_some();
+        let mut argv: Vec<OsString> = match (own.command, known) {
+            (Some(command), _) => words(command),
+            (None, Some(known)) if known.program.is_empty() => vec![shell()],
+            (None, Some(known)) => vec![known.program.into()],
             (None, None) => return None,
         };
+        let options = known.map_or(&[][..], |known| known.yolo);
+        let bold = known.is_some_and(|known| known.bold && !is_own);
+        match own.yolo.unwrap_or(Yolo::Is(bold)) {
+            Yolo::Is(true) => argv.extend(options.iter().map(OsString::from)),
+            Yolo::Is(false) => {}
+            Yolo::Words(options) => argv.extend(words(options)),
+        }
+        let resume = known.map_or(&[][..], |known| known.resume);
+        let resume = resume.iter().map(OsString::from).collect();
         Some(Self {
+            name: name.to_owned(),
             argv,
-            prompt: known.map_or(Prompt::Last, |known| known.prompt),
-            resume: known.and_then(|known| known.resume),
+            prompt: own
+                .prompt
+                .unwrap_or_else(|| known.map_or(Prompt::Last, |known| known.prompt.clone())),
+            resume: own.resume.map_or(resume, words),
         })
     }
 
     /// The same agent, to go on where it was; none if it cannot.
     pub(crate) fn resumed(&self) -> Option<Self> {
-        let mut argv = self.argv.clone();
-        argv.push(self.resume?.into());
-        Some(Self {
-            argv,
+        (!self.resume.is_empty()).then(|| Self {
             prompt: Prompt::Resumed,
-            resume: None,
+            ..self.clone()
         })
     }
 
@@ -100,18 +120,26 @@ impl Agent {
     }
 }
 
+/// Whether the agent of this name is known to have an option that skips permissions.
+pub(crate) fn has_yolo(name: &str) -> bool {
+    known(name).is_some_and(|known| !known.yolo.is_empty())
+}
+
+/// Whether the agent of this name does everything without asking unless it is configured otherwise.
+pub(crate) fn is_bold(name: &str) -> bool {
+    known(name).is_some_and(|known| known.bold)
+}
+
 /// The signal that asks the agent of this name to end. One that is not known is hung
 /// up, as if its terminal were closed.
 pub(crate) fn farewell(name: &str) -> Signal {
-    let known = KNOWN.iter().find(|known| known.name == name);
-    known.map_or(Signal::SIGHUP, |known| known.end)
+    known(name).map_or(Signal::SIGHUP, |known| known.end)
 }
 
 /// Whether the agent of this name takes what is typed for a message: a shell would
 /// take it for a command.
 pub(crate) fn converses(name: &str) -> bool {
-    let known = KNOWN.iter().find(|known| known.name == name);
-    known.is_none_or(|known| known.prompt != Prompt::Shown)
+    known(name).is_none_or(|known| known.prompt != Prompt::Shown)
 }
 
 /// The names of all known agents.

@@ -43,6 +43,12 @@ pub(super) fn born(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
+/// The name of this boot of the system, where that can be read.
+pub(super) fn boot() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(name.trim_end().to_owned())
+}
+
 /// The directory that a process stands in, where that can be read.
 pub(super) fn directory(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/cwd")).ok()

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -102,6 +103,29 @@ pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
         tasks.retain(|task| running.contains(&task.id));
     }
     described(&tasks, &titles)
+}
+
+/// The tasks whose agent does not run.
+pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
+        return Vec::new();
+    };
+    let questions = || at_once(running_ids, titles);
+    let (mut tasks, (running, titles)) = at_once(|| stored(begun), questions);
+    tasks.retain(|task| !running.contains(&task.id));
+    described(&tasks, &titles)
+}
+
+/// The linked worktrees that are no tasks.
+pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
+    let found = glance::worktrees().unwrap_or_default();
+    let tasks = stored("");
+    let tasks: Vec<&Stored> = tasks.iter().collect();
+    let records = records(&tasks);
+    let taken = |path: &PathBuf| records.iter().any(|(_, task)| task.worktree == *path);
+    let free = found.into_iter().skip(1).filter(|path| !taken(path));
+    let names = free.filter_map(|path| path.into_os_string().into_string().ok());
+    named(names, current, None).collect()
 }
 
 /// The ids of all agents that run.
@@ -273,6 +297,12 @@ fn titles() -> HashMap<String, String> {
 
 /// The descriptions in the records of tasks, as far as they can be read.
 fn recorded<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, String)> {
+    let records = records(tasks).into_iter();
+    records.map(|(id, task)| (id, task.title)).collect()
+}
+
+/// The records of tasks, as far as they can be read.
+fn records<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, Task)> {
     if tasks.is_empty() {
         return Vec::new();
     }
@@ -280,10 +310,10 @@ fn recorded<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, String)> {
         .iter()
         .map(|task| format!("{}:task.json", task.record));
     let records = glance::objects(&files.collect::<Vec<_>>()).unwrap_or_default();
-    let title = |(task, record): (&&'a Stored, Option<Vec<u8>>)| {
-        Some((task.id.as_str(), Task::from_json(&record?).ok()?.title))
+    let read = |(task, record): (&&'a Stored, Option<Vec<u8>>)| {
+        Some((task.id.as_str(), Task::from_json(&record?).ok()?))
     };
-    tasks.iter().zip(records).filter_map(title).collect()
+    tasks.iter().zip(records).filter_map(read).collect()
 }
 
 /// Candidates with their descriptions: what is configured, else what stands in the record, unless there are many.

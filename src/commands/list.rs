@@ -208,10 +208,14 @@ fn style(row: &Row) -> Style {
     match row {
         Row::Broken { .. } => plain.red().bold(),
         Row::Task(status) => match &status.state {
-            State::Running(_) => plain.green(),
-            State::Starting | State::Removing => plain.cyan(),
+            State::Running(_) | State::Working => plain.green(),
+            State::Waiting(_) => plain.yellow().bold(),
+            State::Done => plain.blue(),
+            State::Starting | State::Opening | State::Removing => plain.cyan(),
             State::Ended(exit) if exit.status == Some(0) => plain.blue(),
-            State::Ended(_) | State::Lost | State::Unknown => plain.yellow(),
+            State::Ended(_) | State::Failed | State::Stopped | State::Lost | State::Unknown => {
+                plain.yellow()
+            }
             State::Interrupted | State::NoWorktree | State::NoBranch => plain.red().bold(),
         },
     }
@@ -241,7 +245,7 @@ fn cells(row: &Row, now: u64) -> [String; 6] {
             let age = age(now.saturating_sub(status.task.created));
             [
                 status.task.id.to_string(),
-                status.state.label(),
+                label(status),
                 age,
                 files,
                 commits,
@@ -249,6 +253,12 @@ fn cells(row: &Row, now: u64) -> [String; 6] {
             ]
         }
     }
+}
+
+/// The state in a word, with a mark where it is a guess.
+fn label(status: &Status) -> String {
+    let guess = if status.found.guess { "?" } else { "" };
+    format!("{}{guess}", status.state.label())
 }
 
 /// A time span in one unit: `5s`, `3m`, `2h`, `9d`.

@@ -1,5 +1,6 @@
 //! One file per command: its arguments at the head, then ask, tell the story, print.
 
+mod adopt;
 mod attach;
 mod begin;
 mod candidates;
@@ -10,9 +11,11 @@ mod config;
 mod diff;
 pub(crate) mod help;
 mod install;
+mod layout;
 mod list;
 mod object;
 mod restore;
+mod resume;
 mod run;
 mod status;
 mod table;
@@ -53,6 +56,8 @@ enum Command {
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
+    Resume(resume::Resume),
+    Adopt(adopt::Adopt),
     Install(install::Install),
     Config(config::Config),
     Completions(completions::Completions),
@@ -96,6 +101,8 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
+            Some(Command::Resume(args)) => args.run(),
+            Some(Command::Adopt(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(),

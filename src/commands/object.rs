@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::sanitize;
-use crate::task::{State, Status};
+use crate::task::{State, Status, Why};
 
 /// The task object. Field names are stable; what is not known is `null`.
 pub(super) fn json(status: &Status) -> Value {
@@ -24,7 +24,10 @@ pub(super) fn json(status: &Status) -> Value {
         "title": task.title,
         "phase": task.phase.name(),
         "state": status.state.name(),
-        "stateSource": status.state.source(),
+        "stateSource": status.found.source.name(),
+        "stateReason": status.state.reason().map(Why::name),
+        "stateSince": status.found.since,
+        "stateGuess": status.found.guess,
         "agent": task.agent,
         "branch": task.branch,
         "branchKept": task.existing.is_some(),
@@ -32,6 +35,7 @@ pub(super) fn json(status: &Status) -> Value {
         "into": task.into,
         "worktree": task.worktree.to_string_lossy(),
         "created": task.created,
+        "port": task.port,
         "target": target,
         "ahead": status.ahead,
         "behind": status.behind,
@@ -43,8 +47,9 @@ pub(super) fn json(status: &Status) -> Value {
 /// The object of a task whose record cannot be read.
 pub(super) fn broken(id: &str, error: &str) -> Value {
     json!({
-        "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record", "agent": null, "branch": null,
-        "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "target": null, "ahead": null, "behind": null,
+        "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record",
+        "stateReason": null, "stateSince": null, "stateGuess": false, "agent": null, "branch": null,
+        "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
         "changes": null, "exit": null, "error": error,
     })
 }
@@ -93,6 +98,9 @@ impl Lines {
         let task = &status.task;
         self.line("task", task.id.as_str());
         self.line("state", status.state.name());
+        if let Some(why) = status.state.reason() {
+            self.line("reason", why.name());
+        }
         if let State::Ended(exit) = &status.state {
             if let Some(code) = exit.status {
                 self.line("status", code.to_string());

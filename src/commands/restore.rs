@@ -16,6 +16,7 @@ use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
 use crate::lifecycle::archive::{self, Archived, size};
+use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
 use crate::lifecycle::{Flux, ensure_not_elsewhere};
 use crate::sanitize;
@@ -141,19 +142,10 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
     ensure_free(flux, store, &task)?;
     let task = existing(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
-    let agent = flux.settings.find_agent(&task.agent).ok();
-    let resumed = agent.and_then(|(agent, program)| Some((agent.resumed()?, program)));
-    let work = match resumed {
-        Some((agent, program)) => Work::Agent {
-            agent,
-            program,
-            prompt: description.clone(),
-        },
-        None => Work::Shell,
-    };
+    let work = going_on(flux, &task, &description).unwrap_or(Work::Shell);
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;
-    let start_of = Start {
+    let mut start_of = Start {
         task,
         description,
         work,
@@ -162,7 +154,7 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         carried: None,
         upstream: None,
     };
-    start(flux, &start_of)
+    start(flux, &mut start_of)
 }
 
 /// Fails where restoring would need a place that is taken: nothing is overwritten.

@@ -12,7 +12,7 @@ use crate::git::{Change, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Layout, State, Status};
+use crate::task::{Layout, State, Status, Why};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
 
@@ -172,6 +172,21 @@ fn health(status: &Status) -> String {
     match &status.state {
         State::Running(Some(since)) => format!("running for {}", ago(*since)),
         State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
+        State::Waiting(why) => {
+            let what = match why {
+                Some(Why::Permission) => "waiting for permission",
+                Some(Why::Question) => "waiting for an answer",
+                None => "waiting for you",
+            };
+            since(status, what, ago)
+        }
+        State::Working if status.found.guess => {
+            "working, by the look of it: its window has just changed".to_owned()
+        }
+        State::Working => since(status, "working", ago),
+        State::Done => since(status, "done with its turn", ago),
+        State::Failed => since(status, "failed: it gave up its turn", ago),
+        State::Stopped => "interrupted in its turn: it waits for what it is told".to_owned(),
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
         State::Interrupted => format!(
             "interrupted while {}: the next command that changes anything settles it",
@@ -184,14 +199,27 @@ fn health(status: &Status) -> String {
     }
 }
 
+/// What a task does, and since when if that is known.
+fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
+    match status.found.since {
+        Some(since) => format!("{what}, since {}", ago(since)),
+        None => what.to_owned(),
+    }
+}
+
 fn next(status: &Status) -> Vec<(String, &'static str)> {
     let id = &status.task.id;
     let mut next = Vec::new();
-    match status.state {
+    match &status.state {
+        State::Waiting(_) | State::Stopped => {
+            next.push((format!("git flux attach {id}"), "answer it"));
+        }
+        state if state.is_alive() => {
+            next.push((format!("git flux attach {id}"), "watch it, talk to it"));
+        }
         State::NoWorktree | State::NoBranch => {
             next.push(("git worktree list".to_owned(), "where it may have gone"));
         }
-        State::Running(_) => next.push((format!("git flux attach {id}"), "watch it, talk to it")),
         _ => next.push((format!("git flux attach {id}"), "a shell in its worktree")),
     }
     next.push((format!("git flux diff {id}"), "what it has changed"));

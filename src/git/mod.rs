@@ -17,6 +17,7 @@ pub(crate) mod integrated;
 pub(crate) mod keep;
 pub(crate) mod lock;
 pub(crate) mod merge;
+pub(crate) mod others;
 pub(crate) mod rebase;
 pub(crate) mod refs;
 pub(crate) mod repo;

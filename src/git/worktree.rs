@@ -44,7 +44,7 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
     Ok(parse(&patiently(git)?))
 }
 
-fn parse(out: &[u8]) -> Vec<Worktree> {
+pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in out.split(|&b| b == 0) {
         let (key, value) = match line.iter().position(|&b| b == b' ') {

@@ -8,19 +8,24 @@
 
 pub(crate) mod archive;
 mod check;
+mod copies;
 mod disk;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
+mod launch;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
 mod obstacle;
 pub(crate) mod plan;
+mod ports;
 pub(crate) mod recover;
 pub(crate) mod remove;
+pub(crate) mod resume;
 pub(crate) mod start;
 mod trash;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -187,7 +192,9 @@ pub(crate) fn descend(
         fs::rename(place, &renamed).context("could not name a worktree in the trash")?;
         kept = Some(renamed);
     }
-    flux.run_dir(&task.id).remove()?;
+    let run = flux.run_dir(&task.id);
+    run.remove()?;
+    ports::release(task, &run);
     Ok(Kept {
         archive: name,
         worktree: kept,

@@ -8,13 +8,15 @@ use std::thread;
 use anyhow::Result;
 
 use super::Flux;
-use crate::agent::{self, process};
+use crate::agent::events::{self, START};
+use crate::agent::launch::Running;
+use crate::agent::{self, Voice, process};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
-use crate::task::status::Seen;
-use crate::task::{Changes, State, Status, Target, Task};
+use crate::task::seen::Seen;
+use crate::task::{Changes, Found, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -86,10 +88,15 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     });
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
-    let seen = tasks.iter().zip(changes).zip(commits);
-    let status = |((task, changes), commits): ((&&Task, _), Option<(usize, usize)>)| Status {
+    let states = concluded(flux, store, tasks, &worktrees);
+    let seen = tasks.iter().zip(states).zip(changes).zip(commits);
+    let status = |(((task, (state, found)), changes), commits): (
+        ((&&Task, _), _),
+        Option<(usize, usize)>,
+    )| Status {
         task: Task::clone(task),
-        state: state(flux, store, task, &worktrees),
+        state,
+        found,
         ahead: commits.map(|c| c.0),
         behind: commits.map(|c| c.1),
         changes,
@@ -142,36 +149,100 @@ fn changes_of(tasks: &[&Task], there: &[bool]) -> Vec<Option<Changes>> {
 /// When git fails.
 pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
-    let there: Vec<bool> = tasks.map(has_worktree).collect();
+    let tasks: Vec<&Task> = tasks.collect();
+    let there: Vec<bool> = tasks.iter().map(|task| has_worktree(task)).collect();
     let worktrees = registered(flux.repo.home(), &there)?;
+    let mut states = concluded(flux, store, &tasks, &worktrees).into_iter();
     let label = |stored: &Stored| match &stored.task {
-        Ok(task) => state(flux, store, task, &worktrees).label(),
-        Err(_) => "broken".to_owned(),
+        Ok(_) => states.next().map(|(state, _)| state.label()),
+        Err(_) => None,
     };
-    Ok(store.tasks.iter().map(label).collect())
+    let labels = store.tasks.iter().map(label);
+    Ok(labels
+        .map(|label| label.unwrap_or_else(|| "broken".to_owned()))
+        .collect())
 }
 
-/// What the task's agent is doing, as far as it shows.
+/// What the task's agent is doing, as far as its files tell.
 pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
-    let run = flux.run_dir(&task.id);
-    // Where nothing is left of a run, one look does for three.
-    let left = !matches!(run.0.try_exists(), Ok(false));
-    let (running, exit) = if left {
-        (run.running(), run.exit())
-    } else {
-        (Ok(None), Ok(None))
-    };
-    if running.is_err() || exit.is_err() {
-        return State::Unknown;
+    State::of(task.phase, &seen(flux, store, task, worktrees)).0
+}
+
+/// The state of each task, and how it was found. There is a look at the panes of those
+/// alone that run, and whose agents show something there.
+fn concluded(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&Task],
+    worktrees: &[Worktree],
+) -> Vec<(State, Found)> {
+    let of = |task| (task, seen(flux, store, task, worktrees));
+    let mut seen: Vec<(&Task, Seen)> = tasks.iter().copied().map(of).collect();
+    let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
+    for (task, seen) in &mut seen {
+        let Some(target) = &task.target else { continue };
+        if seen.exit.is_some() || seen.alive != Some(true) || !agent::shows(&task.agent) {
+            continue;
+        }
+        // What a server does not tell is not known; the files are.
+        let panes = servers
+            .entry(&target.socket)
+            .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
+        if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
+            look(task, pane, seen);
+        }
     }
-    let running = running.unwrap_or_default();
-    let seen = Seen {
-        locked: left && Lock::is_held(&run.lock()),
-        worktree: worktrees.iter().any(|entry| entry.path == task.worktree) && has_worktree(task),
-        branch: store.tip(&task.branch).is_some(),
-        alive: running.as_ref().map(crate::agent::launch::Running::alive),
-        started: running.map(|running| running.since),
-        exit: exit.unwrap_or_default(),
+    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
+    seen.into_iter().map(conclude).collect()
+}
+
+/// Adds what the pane of a task shows.
+fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
+    let project = task.worktree.file_name().unwrap_or_default();
+    seen.title = agent::title(&task.agent, &pane.title, &project.to_string_lossy());
+    // Others paint also while they do nothing.
+    let quiet = matches!(agent::voice(&task.agent), Voice::Quiet | Voice::Opencode);
+    seen.stirred = pane.stirred.filter(|_| quiet && pane.alone);
+}
+
+/// What the files of a task tell.
+fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+    let run = flux.run_dir(&task.id);
+    // Where nothing is left of a run, one look does for all.
+    let left = !matches!(run.0.try_exists(), Ok(false));
+    if !left {
+        return Seen {
+            worktree: is_there(task, worktrees),
+            branch: store.tip(&task.branch).is_some(),
+            ..Seen::default()
+        };
+    }
+    let (running, exit) = (run.running(), run.exit());
+    let unreadable = running.is_err() || exit.is_err();
+    let (running, exit) = (running.unwrap_or_default(), exit.unwrap_or_default());
+    let alive = running.as_ref().map(Running::alive);
+    // An event file that cannot be read says nothing.
+    let last = match (&exit, alive) {
+        (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
+        _ => None,
     };
-    State::of(task.phase, &seen)
+    Seen {
+        locked: Lock::is_held(&run.lock()),
+        worktree: is_there(task, worktrees),
+        branch: store.tip(&task.branch).is_some(),
+        unreadable,
+        alive,
+        started: running.map(|running| running.since),
+        exit,
+        heard: last
+            .filter(|event| event.event != START)
+            .map(|event| event.heard()),
+        now: events::now(),
+        ..Seen::default()
+    }
+}
+
+/// Whether the worktree of a task is where the record says, for git too.
+fn is_there(task: &Task, worktrees: &[Worktree]) -> bool {
+    worktrees.iter().any(|entry| entry.path == task.worktree) && has_worktree(task)
 }

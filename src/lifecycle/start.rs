@@ -1,19 +1,18 @@
 //! The one way up.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
 use super::archive::{Archived, tidy_up};
+use super::copies::Copies;
 use super::disk::disk_full;
+use super::launch::launch;
+use super::ports::{self, Claim};
 use super::recover::settle;
-use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up};
+use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
-use crate::agent::launch::{Launch, RunDir, now};
-use crate::agent::process::is_alive;
+use crate::agent::launch::RunDir;
 use crate::failure::Failure;
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
@@ -21,7 +20,7 @@ use crate::interrupt;
 use crate::store::{self, task_ref};
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
-use crate::tmux::target::{self, Opened};
+use crate::tmux::target::Opened;
 use crate::ui::word;
 
 /// A task about to start: everything that can be settled is.
@@ -75,22 +74,30 @@ pub(crate) struct Started {
 ///
 /// # Errors
 /// When a step fails or the user interrupts. Then nothing is left behind, or the error says what is.
-pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
+pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
+    let claim = ports::claim(flux, &run, start.task.port);
+    start.task.port = claim.as_ref().map(Claim::port);
+    let start = &*start;
     let tip = match &start.from {
         Some(from) => &from.tip,
         None => start.task.start(),
     };
     let created = store::create(&flux.repo, &start.task, &start.description, tip, &lock);
-    let oid = created.or_else(|error| Err(taken(flux, &start.task, &lock, error)?))?;
+    let oid = created.or_else(|error| {
+        // The claim may be on another task of this id.
+        claim.inspect(|claim| claim.give_back(&run));
+        Err(taken(flux, &start.task, &lock, error)?)
+    })?;
     let mut way = Way {
         flux,
         start,
         run: &run,
         lock: &lock,
         opened: None,
+        copies: Copies::default(),
     };
     match way.up() {
         Ok(()) => {}
@@ -123,7 +130,7 @@ pub(crate) fn start(flux: &Flux, start: &Start) -> Result<Started> {
         let exit = None;
         return Ok(Started { task, opened, exit });
     }
-    let exit = early_exit(&run, &opened.tty)?;
+    let exit = watch::early_exit(&run, &opened.tty)?;
     Ok(Started { task, opened, exit })
 }
 
@@ -174,6 +181,7 @@ struct Way<'a> {
     run: &'a RunDir,
     lock: &'a Lock,
     opened: Option<Opened>,
+    copies: Copies,
 }
 
 impl Way<'_> {
@@ -194,29 +202,25 @@ impl Way<'_> {
         interrupt::check()?;
         self.fill()?;
         interrupt::check()?;
-        match &self.start.work {
-            Work::Shell => {
-                // No agent has ended here, but none runs.
-                let exit = Exit {
-                    at: now(),
-                    ..Exit::default()
-                };
-                self.run.write_exit(&exit)?;
-                self.open("__shell", &task.worktree)
-            }
-            Work::Agent {
-                agent,
-                program,
-                prompt,
-            } => {
-                let source = flux.repo.home();
-                let launch = Launch::new(task, agent, program, prompt, source, self.run);
-                self.run.write_launch(&launch, prompt)?;
-                interrupt::check()?;
-                self.open("__run", &self.run.launch())?;
-                self.await_launcher()
-            }
+        if !self.comes_back_whole() {
+            self.copies.make(flux, task)?;
         }
+        let start = self.start;
+        let held = (self.run, lock);
+        launch(
+            flux,
+            task,
+            &start.work,
+            &start.place,
+            held,
+            &mut self.opened,
+        )
+    }
+
+    /// Whether the worktree was kept as it was, ignored files too.
+    fn comes_back_whole(&self) -> bool {
+        let from = self.start.from.as_ref();
+        from.is_some_and(|from| from.trash.is_some())
     }
 
     /// The files of the worktree: a checkout, or what was there before.
@@ -254,54 +258,6 @@ impl Way<'_> {
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));
         }
         Ok(())
-    }
-
-    fn open(&mut self, verb: &str, about: &Path) -> Result<()> {
-        let task = &self.start.task;
-        let launcher =
-            std::env::current_exe().context("could not tell where git flux itself is")?;
-        let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
-        let common = self.flux.repo.common_dir();
-        self.opened = Some(target::open(
-            &self.start.place,
-            &task.id,
-            common,
-            &task.worktree,
-            &program,
-            self.lock,
-        )?);
-        Ok(())
-    }
-
-    /// Waits until the launcher has started the agent, or has said why not.
-    fn await_launcher(&self) -> Result<()> {
-        let _spinner = self.flux.ui.spinner("starting the agent");
-        let begun = Instant::now();
-        loop {
-            let running = self.run.running()?;
-            if running
-                .as_ref()
-                .is_some_and(|running| running.agent.is_some())
-                || self.run.exit()?.is_some()
-            {
-                return Ok(());
-            }
-            interrupt::check()?;
-            // Its process has gone without a mark: it could not write one.
-            let gone = self
-                .opened
-                .as_ref()
-                .is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
-            if gone && begun.elapsed() > Duration::from_secs(2) {
-                return Err(Failure::new("the pane closed before the agent was started").into());
-            }
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err(
-                    Failure::new("the pane did not start its program within 30 seconds").into(),
-                );
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
     }
 
     /// The way back after `cause`, and the error to show for it.
@@ -360,6 +316,7 @@ impl Way<'_> {
         if let Some(target) = &opened {
             close(target, self.run)?;
         }
+        self.copies.take_back(&task.worktree);
         let how = match &self.start.from {
             Some(from) => Worktree::unrestored(self.flux, task, &from.name, Some(from))?,
             None => Worktree::unstarted(self.flux, task)?,
@@ -368,29 +325,4 @@ impl Way<'_> {
         let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
         Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)
     }
-}
-
-/// How the agent ended, if it did within its first second. An agent that has
-/// taken over its terminal (raw mode) is up; it is not waited for any longer.
-fn early_exit(run: &RunDir, tty: &str) -> Result<Option<Exit>> {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) && !interrupt::requested() {
-        if let Some(exit) = run.exit()? {
-            return Ok(Some(exit));
-        }
-        if is_raw(tty) {
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(None)
-}
-
-fn is_raw(tty: &str) -> bool {
-    use nix::fcntl::{OFlag, open};
-    use nix::sys::stat::Mode;
-    use nix::sys::termios::{LocalFlags, tcgetattr};
-    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let terminal = open(tty, flags, Mode::empty()).and_then(tcgetattr);
-    terminal.is_ok_and(|mode| !mode.local_flags.contains(LocalFlags::ICANON))
 }

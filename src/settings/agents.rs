@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::table::Setting;
 use super::{Settings, table};
-use crate::agent::{self, Agent};
+use crate::agent::{self, Agent, Own, Yolo};
 use crate::failure::{Failure, nearest};
 
 impl Settings {
@@ -19,12 +20,28 @@ impl Settings {
     /// # Errors
     /// When it is not known, or not installed.
     pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
-        let entry = self.last(&table::COMMAND.of(name));
-        if let Some(entry) = entry {
-            self.ensure_allowed(&table::COMMAND, entry)?;
+        for setting in [
+            &table::COMMAND,
+            &table::PROMPT_ARG,
+            &table::RESUME,
+            &table::YOLO,
+        ] {
+            if let Some(entry) = self.last(&setting.of(name)) {
+                self.ensure_allowed(setting, entry)?;
+            }
         }
-        let words = entry.and_then(|entry| table::words(&entry.value));
-        let Some(agent) = Agent::find(name, words) else {
+        let own = self.own(name);
+        if own.yolo == Some(Yolo::Is(true)) && !agent::has_yolo(name) {
+            return Err(Failure::new(format!(
+                "'{name}' has no option that is known to skip permissions"
+            ))
+            .hint(format!(
+                "git config {} '<options>'",
+                shell_words::quote(&table::YOLO.named(name))
+            ))
+            .into());
+        }
+        let Some(agent) = Agent::find(name, own) else {
             return Err(self.no_agent(name).into());
         };
         let Some(program) = agent.program() else {
@@ -37,6 +54,20 @@ impl Settings {
             .into());
         };
         Ok((agent, program))
+    }
+
+    /// What is configured for the agent `name`, as far as it means something.
+    fn own(&self, name: &str) -> Own {
+        let value = |setting: &Setting| {
+            let entry = self.last(&setting.of(name));
+            entry.map(|entry| entry.value.as_str())
+        };
+        Own {
+            command: value(&table::COMMAND).map(|it| table::words(it).unwrap_or_default()),
+            prompt: value(&table::PROMPT_ARG).and_then(table::prompt),
+            resume: value(&table::RESUME).and_then(|it| shell_words::split(it).ok()),
+            yolo: value(&table::YOLO).and_then(table::yolo),
+        }
     }
 
     /// Fails where nobody knows an agent.
@@ -81,9 +112,8 @@ impl Settings {
     /// The names of the agents that could be started now.
     pub(crate) fn installed(&self) -> Vec<String> {
         let usable = |name: &&str| {
-            let entry = self.last(&table::COMMAND.of(name));
-            let words = entry.map(|entry| table::words(&entry.value).unwrap_or_default());
-            Agent::find(name, words).is_some_and(|agent| agent.program().is_some())
+            let agent = Agent::find(name, self.own(name));
+            agent.is_some_and(|agent| agent.program().is_some())
         };
         self.known()
             .into_iter()

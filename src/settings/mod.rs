@@ -4,6 +4,7 @@
 
 mod agents;
 mod check;
+mod ready;
 mod shown;
 pub(crate) mod table;
 

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
-use crate::agent::{self, Agent};
+use crate::agent::{self, Agent, Own, Yolo};
 
 /// A setting, or one of several with the same meaning, and what holds.
 #[derive(Debug)]
@@ -36,6 +36,19 @@ impl Settings {
     }
 
     fn shown_of(&self, setting: &'static Setting) -> Vec<Shown<'_>> {
+        if matches!(setting.kind, Kind::Many) {
+            let row = |entry| Shown {
+                setting,
+                key: setting.key.to_owned(),
+                default: None,
+                entry,
+            };
+            let every = self.every(setting);
+            return match every.is_empty() {
+                true => vec![row(None)],
+                false => every.into_iter().map(|entry| row(Some(entry))).collect(),
+            };
+        }
         // A branch of anybody's may have a description.
         let wanted = |key: &str| {
             let of_task = |name| self.of_branch(name, &table::TASK).is_some();
@@ -44,6 +57,11 @@ impl Settings {
         let mut rows = BTreeMap::new();
         if setting.key == table::COMMAND.key {
             rows.extend(agent::names().map(|name| (setting.of(name), (default_of(name), None))));
+        }
+        if setting.key == table::YOLO.key {
+            let known = agent::names().filter(|name| agent::has_yolo(name));
+            let default = |name| Some(agent::is_bold(name).to_string());
+            rows.extend(known.map(|name| (setting.of(name), (default(name), None))));
         }
         let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
         for entry in entries.filter(|entry| wanted(&entry.key)) {
@@ -89,7 +107,11 @@ impl Settings {
 
 /// What starts an agent that is known.
 fn default_of(name: &str) -> Option<String> {
-    let argv = Agent::find(name, None)?.argv;
+    let own = Own {
+        yolo: Some(Yolo::Is(false)),
+        ..Own::default()
+    };
+    let argv = Agent::find(name, own)?.argv;
     let words = argv.iter().map(|word| word.to_string_lossy());
     Some(shell_words::join(words))
 }

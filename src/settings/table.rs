@@ -2,7 +2,9 @@
 
 use std::iter;
 
+use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
+use crate::git::repo::parse_bool;
 use crate::task::Layout;
 
 /// Something that can be configured.
@@ -28,19 +30,33 @@ pub(crate) enum Kind {
     OneOf(fn() -> Vec<&'static str>),
     /// A program with its options, quoted as in a shell.
     Command,
+    /// Arguments, quoted as in a shell; there may be none.
+    Arguments,
+    /// How a prompt is handed over.
+    Prompt,
+    /// A boolean, or arguments.
+    Yolo,
     /// A whole number.
     Number,
     /// A time, as `gc.reflogExpire` has it.
     Time,
+    /// Any text, several times; an empty one takes back those before it.
+    Many,
 }
 
 impl Kind {
     /// What a value may be, in words.
     pub(crate) fn words(self) -> Option<String> {
         Some(match self {
-            Self::Text | Self::Agent => return None,
+            Self::Text | Self::Agent | Self::Many => return None,
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
+            Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
+            Self::Prompt => {
+                "it is positional, file, stdin, or an option with its '=', such as --prompt="
+                    .to_owned()
+            }
+            Self::Yolo => "it is true, false, or arguments, quoted as in a shell".to_owned(),
             Self::Number => "it is a number of worktrees".to_owned(),
             Self::Time => "it is a time, such as 90.days, or never".to_owned(),
         })
@@ -49,9 +65,12 @@ impl Kind {
     /// Whether `value` is one, as far as it can be told without git.
     pub(crate) fn allows(self, value: &str) -> bool {
         match self {
-            Self::Text | Self::Agent | Self::Time => true,
+            Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::OneOf(values) => values().contains(&value),
             Self::Command => words(value).is_some(),
+            Self::Arguments => shell_words::split(value).is_ok(),
+            Self::Prompt => prompt(value).is_some(),
+            Self::Yolo => yolo(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
         }
     }
@@ -61,6 +80,25 @@ impl Kind {
 pub(crate) fn words(command: &str) -> Option<Vec<String>> {
     let words = shell_words::split(command).ok();
     words.filter(|words| !words.is_empty())
+}
+
+/// What `flux.<agent>.promptArg` says.
+pub(super) fn prompt(value: &str) -> Option<Prompt> {
+    match value {
+        "positional" => Some(Prompt::Last),
+        "file" => Some(Prompt::File),
+        "stdin" => Some(Prompt::Input),
+        option if option.starts_with('-') && option.ends_with('=') => {
+            Some(Prompt::Joined(option.to_owned().into()))
+        }
+        _ => None,
+    }
+}
+
+/// What `flux.<agent>.yolo` says.
+pub(super) fn yolo(value: &str) -> Option<Yolo> {
+    let is = parse_bool(value).map(Yolo::Is);
+    is.or_else(|| words(value).map(Yolo::Words))
 }
 
 /// The values of `flux.layout`.
@@ -87,6 +125,24 @@ pub(crate) const COMMAND: Setting = Setting {
     meaning: "an agent's program and options; the prompt is added at the end",
     default: None,
     kind: Kind::Command,
+};
+pub(crate) const PROMPT_ARG: Setting = Setting {
+    key: "flux.<agent>.promptArg",
+    meaning: "how an agent takes its prompt: positional, file, stdin, or behind an option such as --prompt=",
+    default: None,
+    kind: Kind::Prompt,
+};
+pub(crate) const RESUME: Setting = Setting {
+    key: "flux.<agent>.resume",
+    meaning: "the arguments that make an agent go on with its last conversation",
+    default: None,
+    kind: Kind::Arguments,
+};
+pub(crate) const YOLO: Setting = Setting {
+    key: "flux.<agent>.yolo",
+    meaning: "whether an agent does everything without asking, or the arguments that make it",
+    default: None,
+    kind: Kind::Yolo,
 };
 pub(crate) const LAYOUT: Setting = Setting {
     key: "flux.layout",
@@ -123,6 +179,12 @@ pub(crate) const TEMPLATE: Setting = Setting {
     meaning: "a file with the prompt, instead of the one that is built in",
     default: None,
     kind: Kind::Text,
+};
+pub(crate) const COPY: Setting = Setting {
+    key: "flux.copy",
+    meaning: "files that git does not track, to copy into a new worktree; as in .gitignore",
+    default: None,
+    kind: Kind::Many,
 };
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
@@ -162,15 +224,19 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 14] = [
+pub(crate) const ALL: [Setting; 18] = [
     AGENT,
     COMMAND,
+    PROMPT_ARG,
+    RESUME,
+    YOLO,
     LAYOUT,
     MERGE,
     INTO,
     BRANCH_PREFIX,
     WORKTREE_DIR,
     TEMPLATE,
+    COPY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,
@@ -238,6 +304,7 @@ mod tests {
         case("flux.branchprefix", &["flux.branchPrefix"]);
         case("flux.agent", &["flux.agent"]);
         case("flux.My.robot.command", &["flux.<agent>.command"]);
+        case("flux.x.promptarg", &["flux.<agent>.promptArg"]);
         case("flux.command", &[]);
         case("flux.agent.x", &[]);
         case("branch.feature/a.b.fluxinto", &["branch.<name>.fluxInto"]);

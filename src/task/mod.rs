@@ -1,9 +1,12 @@
 //! Words: what a task is, on paper. Pure, no input or output.
 
+mod finding;
 pub(crate) mod id;
 pub(crate) mod record;
+pub(crate) mod seen;
 pub(crate) mod status;
 
 pub(crate) use id::TaskId;
 pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Target, Task};
+pub(crate) use seen::{Found, Heard, Said, Source, Title, Why};
 pub(crate) use status::{Changes, Exit, State, Status};

@@ -35,6 +35,9 @@ pub(crate) struct Task {
     pub(crate) worktree: PathBuf,
     /// Seconds since 1970.
     pub(crate) created: u64,
+    /// The first of the ports that are set aside for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
     /// Where its agent runs, once it does.
     pub(crate) target: Option<Target>,
     /// How it goes, while it is being removed and ever after.
@@ -302,6 +305,7 @@ mod tests {
             into: None,
             worktree: worktree.into(),
             created: 1,
+            port: None,
             target: None,
             removal: None,
             restored: None,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Task};
+use super::{Found, Task, Why};
 
 /// How the agent's program ended, as its launcher saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,21 @@ pub(crate) enum State {
     Starting,
     /// A command is removing it right now.
     Removing,
-    /// The agent's process is alive, since this time if that is known.
+    /// The agent starts up, and has not got its task yet.
+    Opening,
+    /// The agent's process is alive, and nothing more can be told of it; since this time if
+    /// that is known.
     Running(Option<u64>),
+    /// The agent is at work.
+    Working,
+    /// The agent goes on when it gets an answer, if it is known to what.
+    Waiting(Option<Why>),
+    /// The agent has come to the end of its turn.
+    Done,
+    /// The agent has given up its turn: its service did not answer, for one.
+    Failed,
+    /// The agent was stopped in its turn (Esc), and waits for what it is told.
+    Stopped,
     /// The agent ended by itself or was ended.
     Ended(Exit),
     /// Its process is gone and nobody saw how: a reboot, a crash, `kill -9`.
@@ -75,14 +88,18 @@ impl State {
     /// One word, stable, for tables and programs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Starting => "starting",
+            Self::Starting | Self::Opening => "starting",
             Self::Removing => "removing",
             Self::Running(_) => "running",
+            Self::Working => "working",
+            Self::Waiting(_) => "waiting",
+            Self::Done => "done",
+            Self::Failed => "failed",
             Self::Ended(exit) if exit.error.is_some() => "failed",
             Self::Ended(exit) if exit.signal.is_some() => "killed",
             Self::Ended(_) => "exited",
             Self::Lost => "lost",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted | Self::Stopped => "interrupted",
             Self::NoWorktree | Self::NoBranch => "broken",
             Self::Unknown => "unknown",
         }
@@ -101,56 +118,37 @@ impl State {
                 status: Some(status),
                 ..
             }) => format!("exited({status})"),
+            Self::Waiting(Some(why)) => format!("waiting({})", why.name()),
             other => other.name().to_owned(),
         }
     }
 
-    /// What the state was concluded from.
-    pub(crate) fn source(&self) -> &'static str {
+    /// Whether the agent's process is alive.
+    pub(crate) fn is_alive(&self) -> bool {
         match self {
-            Self::Starting | Self::Removing => "lock",
-            Self::Interrupted => "record",
-            Self::Running(_) | Self::Lost => "process",
-            Self::Ended(_) => "exit",
-            Self::NoWorktree => "worktree",
-            Self::NoBranch => "branch",
-            Self::Unknown => "none",
+            Self::Opening
+            | Self::Running(_)
+            | Self::Working
+            | Self::Waiting(_)
+            | Self::Done
+            | Self::Failed
+            | Self::Stopped => true,
+            Self::Starting
+            | Self::Removing
+            | Self::Ended(_)
+            | Self::Lost
+            | Self::Interrupted
+            | Self::NoWorktree
+            | Self::NoBranch
+            | Self::Unknown => false,
         }
     }
-}
 
-/// What was seen of one task from outside.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// A live command holds the task's lock.
-    pub(crate) locked: bool,
-    pub(crate) worktree: bool,
-    pub(crate) branch: bool,
-    /// The launcher left its mark, and is alive.
-    pub(crate) alive: Option<bool>,
-    pub(crate) started: Option<u64>,
-    pub(crate) exit: Option<Exit>,
-}
-
-impl State {
-    /// Concludes the state of `task` from what was seen.
-    pub(crate) fn of(phase: Phase, seen: &Seen) -> Self {
-        match (phase, seen.locked) {
-            (Phase::Starting, true) => return Self::Starting,
-            (Phase::Removing, true) => return Self::Removing,
-            (Phase::Starting | Phase::Removing, false) => return Self::Interrupted,
-            (Phase::Active, _) => {}
-        }
-        if !seen.worktree {
-            return Self::NoWorktree;
-        }
-        if !seen.branch {
-            return Self::NoBranch;
-        }
-        match (&seen.exit, seen.alive) {
-            (Some(exit), _) => Self::Ended(exit.clone()),
-            (None, Some(true)) => Self::Running(seen.started),
-            (None, _) => Self::Lost,
+    /// What the agent waits for, if it does.
+    pub(crate) fn reason(&self) -> Option<Why> {
+        match self {
+            Self::Waiting(why) => *why,
+            _ => None,
         }
     }
 }
@@ -160,72 +158,10 @@ impl State {
 pub(crate) struct Status {
     pub(crate) task: Task,
     pub(crate) state: State,
+    /// How that was found.
+    pub(crate) found: Found,
     /// Commits on the branch that are not in `into` (or its base), and the reverse.
     pub(crate) ahead: Option<usize>,
     pub(crate) behind: Option<usize>,
     pub(crate) changes: Option<Changes>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn case(phase: Phase, change: impl FnOnce(&mut Seen), expected: &str) {
-        let mut seen = Seen {
-            worktree: true,
-            branch: true,
-            alive: Some(true),
-            ..Seen::default()
-        };
-        change(&mut seen);
-        assert_eq!(State::of(phase, &seen).label(), expected);
-    }
-
-    #[test]
-    fn states_follow_from_what_is_seen() {
-        case(Phase::Active, |_| {}, "running");
-        case(Phase::Active, |s| s.alive = Some(false), "lost");
-        case(Phase::Active, |s| s.alive = None, "lost");
-        case(Phase::Active, |s| s.worktree = false, "broken");
-        case(Phase::Active, |s| s.branch = false, "broken");
-        case(
-            Phase::Active,
-            |s| {
-                s.exit = Some(Exit {
-                    status: Some(3),
-                    ..Exit::default()
-                });
-            },
-            "exited(3)",
-        );
-        case(
-            Phase::Active,
-            |s| {
-                s.exit = Some(Exit {
-                    signal: Some(9),
-                    ..Exit::default()
-                });
-            },
-            "killed(9)",
-        );
-        case(
-            Phase::Active,
-            |s| {
-                s.exit = Some(Exit {
-                    error: Some(String::new()),
-                    ..Exit::default()
-                });
-            },
-            "failed",
-        );
-        case(Phase::Starting, |s| s.locked = true, "starting");
-        case(Phase::Starting, |_| {}, "interrupted");
-        case(Phase::Removing, |s| s.locked = true, "removing");
-        case(
-            Phase::Removing,
-            |s| s.exit = Some(Exit::default()),
-            "interrupted",
-        );
-    }
 }

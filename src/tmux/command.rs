@@ -18,7 +18,7 @@ use crate::git::Lock;
 use crate::interrupt;
 
 /// A client of another version can hang for ever on a server it does not understand.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The oldest tmux with pane options and argument vectors everywhere.
 const OLDEST: (u32, u32) = (3, 0);
@@ -28,6 +28,7 @@ const OLDEST: (u32, u32) = (3, 0);
 pub(crate) struct Tmux {
     command: Command,
     name: String,
+    patience: Duration,
 }
 
 impl Tmux {
@@ -63,7 +64,13 @@ impl Tmux {
         Self {
             command,
             name: name.to_owned(),
+            patience: TIMEOUT,
         }
+    }
+
+    /// The same, and it may take no longer.
+    pub(crate) fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Adds an argument, byte for byte.
@@ -125,10 +132,10 @@ impl Tmux {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
-            if begun.elapsed() > TIMEOUT {
+            if begun.elapsed() > self.patience {
                 child.kill()?;
                 child.wait()?;
-                return Err(Failure::new(format!("`tmux {}` did not answer in {} seconds", self.name, TIMEOUT.as_secs()))
+                return Err(Failure::new(format!("`tmux {}` did not answer in {} seconds", self.name, self.patience.as_secs()))
                     .hint("is the server's tmux of another version than the one on PATH? tmux -V; tmux display-message -p '#{version}'")
                     .into());
             }

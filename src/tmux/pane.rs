@@ -4,11 +4,12 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
-use super::command::{answers, own_socket};
+use super::command::{TIMEOUT, answers, own_socket};
 use crate::task::{Layout, Target};
 
 /// One pane of a server.
@@ -23,6 +24,12 @@ pub(crate) struct Pane {
     session_name: String,
     /// The repository that git flux wrote on it.
     pub(crate) repo: Option<PathBuf>,
+    /// What the program in it calls itself.
+    pub(crate) title: String,
+    /// When its window last showed something, in seconds since 1970.
+    pub(crate) stirred: Option<u64>,
+    /// Whether it has its window for itself.
+    pub(crate) alone: bool,
 }
 
 impl Pane {
@@ -64,7 +71,7 @@ impl Pane {
     }
 }
 
-const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{socket_path}\t#{session_name}\t#{@flux_repo}";
+const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{socket_path}\t#{session_name}\t#{window_activity}\t#{window_panes}\t#{pane_title}\t#{@flux_repo}";
 
 /// All panes of the server with this socket, or of the user's own; none if
 /// there is no server. `tmux list-panes -a -F …`
@@ -72,11 +79,23 @@ const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pi
 /// # Errors
 /// When tmux is missing or does not answer: then it is not known what runs.
 pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
+    listed(socket, TIMEOUT)
+}
+
+/// The same for who has no more than a look, and can do without.
+///
+/// # Errors
+/// When tmux is missing or does not answer soon.
+pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
+    listed(Some(socket), Duration::from_secs(2))
+}
+
+fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
     let tmux = match socket {
         Some(socket) => Tmux::on(socket, "list-panes"),
         None => Tmux::new("list-panes"),
     };
-    let out = match tmux.args(["-a", "-F", FIELDS]).outcome()? {
+    let out = match tmux.args(["-a", "-F", FIELDS]).within(patience).outcome()? {
         Ok(out) => out,
         // No server has no panes; what a server does not tell is not known.
         Err(error) if answers(&socket.map_or_else(own_socket, ToOwned::to_owned)) => {
@@ -99,8 +118,21 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
 
 fn read(line: &str) -> Option<Pane> {
     // The last one may hold anything: everybody can set it.
-    let fields: Vec<&str> = line.splitn(8, '\t').collect();
-    let &[server, start, window, id, pid, socket, session_name, repo] = fields.as_slice() else {
+    let fields: Vec<&str> = line.splitn(11, '\t').collect();
+    let &[
+        server,
+        start,
+        window,
+        id,
+        pid,
+        socket,
+        session_name,
+        stirred,
+        panes,
+        title,
+        repo,
+    ] = fields.as_slice()
+    else {
         return None;
     };
     Some(Pane {
@@ -112,6 +144,9 @@ fn read(line: &str) -> Option<Pane> {
         repo: decode(repo),
         socket: socket.into(),
         session_name: session_name.to_owned(),
+        title: title.to_owned(),
+        stirred: stirred.parse().ok(),
+        alone: panes == "1",
     })
 }
 
@@ -168,6 +203,27 @@ pub(crate) fn notice(target: &Target, message: &str) {
         .args(["-t", &target.pane, message])
         .run();
     drop(told);
+}
+
+/// Writes `state`, a word of ours, as `@flux_state` on the pane that the environment names, if
+/// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
+/// For status lines, so it is no error if that fails.
+pub(crate) fn mark_own(launcher: i32, state: &str) {
+    let (Some(tmux), Ok(pane)) = (env::var_os("TMUX"), env::var("TMUX_PANE")) else {
+        return;
+    };
+    let mut parts = tmux.as_bytes().splitn(2, |&byte| byte == b',');
+    let socket = parts.next().map(|path| OsString::from_vec(path.to_vec()));
+    let number = pane.strip_prefix('%').and_then(|n| n.parse::<u32>().ok());
+    if let (Some(socket), Some(number)) = (socket, number) {
+        let marked = Tmux::on(Path::new(&socket), "if-shell")
+            .args(["-F", "-t", &pane])
+            .arg(format!("#{{==:#{{pane_pid}},{launcher}}}"))
+            .arg(format!("set-option -p -t %{number} @flux_state {state}"))
+            .within(Duration::from_secs(1))
+            .run();
+        drop(marked);
+    }
 }
 
 /// Whether we were started in this pane: by its user, or by the agent itself.

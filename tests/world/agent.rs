@@ -77,6 +77,17 @@ impl Agent {
         split_nul(&self.record("argv"))
     }
 
+    /// The same without the settings that make it tell what it does.
+    #[track_caller]
+    pub(crate) fn arguments(&self) -> Vec<Vec<u8>> {
+        let mut argv = self.argv();
+        let at = argv.iter().position(|arg| arg == b"--settings");
+        let at = at.expect("claude was given settings");
+        assert!(argv[at + 1].ends_with(b"/claude.json"), "{argv:?}");
+        argv.drain(at..at + 2);
+        argv
+    }
+
     /// Its last argument.
     #[track_caller]
     pub(crate) fn prompt(&self) -> Vec<u8> {

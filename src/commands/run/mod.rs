@@ -5,7 +5,7 @@ mod carry;
 mod description;
 mod free;
 mod report;
-mod settle;
+pub(super) mod settle;
 mod several;
 
 use std::ffi::OsString;
@@ -16,6 +16,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use super::layout::Layouts;
 use super::{candidates, object};
 use crate::git::changes;
 use crate::git::changes::count;
@@ -51,15 +52,8 @@ pub(crate) struct Run {
     /// The task's id, instead of one made from its description
     #[arg(long, value_name = "ID")]
     name: Option<String>,
-    /// Run in a new pane of this window
-    #[arg(long, group = "layout")]
-    pane: bool,
-    /// Run in a new window of this session
-    #[arg(long, group = "layout")]
-    window: bool,
-    /// Run in a session of its own
-    #[arg(long, group = "layout")]
-    session: bool,
+    #[command(flatten)]
+    layouts: Layouts,
     /// Go there at once
     #[arg(long, conflicts_with_all = ["json", "dry_run"])]
     attach: bool,
@@ -97,7 +91,7 @@ impl Run {
             return report::plans(&flux, &starts);
         }
         let own = || own.join().ok().flatten();
-        let [start_of] = starts.as_slice() else {
+        let [start_of] = starts.as_mut_slice() else {
             return self.several(&flux, &mut starts, own);
         };
         let short = report::short(&others, &start_of.task.id);

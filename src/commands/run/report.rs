@@ -12,7 +12,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Started, Work};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Exit, Layout, State, Status, TaskId};
+use crate::task::{Changes, Exit, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::pane;
 use crate::ui::shown;
@@ -33,6 +33,11 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
 
 /// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
+    let since = started.exit.as_ref().map_or(started.task.created, |e| e.at);
+    let source = match started.exit {
+        Some(_) => Source::Exit,
+        None => Source::Process,
+    };
     let state = started
         .exit
         .clone()
@@ -40,6 +45,11 @@ pub(super) fn status(started: &Started) -> Status {
     Status {
         task: started.task.clone(),
         state,
+        found: Found {
+            source,
+            since: Some(since),
+            guess: false,
+        },
         ahead: Some(0),
         behind: Some(0),
         changes: Some(Changes::default()),
@@ -105,6 +115,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         Place::Pane { .. } => "a pane of this window".to_owned(),
         Place::Window { .. } => "a window of this session".to_owned(),
         Place::Session { name } => format!("session {name}"),
+        Place::Again(target) => format!("pane {}", target.pane),
     };
     let into = task
         .into

@@ -19,8 +19,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, exists};
 use crate::store::Store;
 use crate::task::record::VERSION;
-use crate::task::{Bytes, Layout, Phase, Task, TaskId};
-use crate::tmux::target::{self, Place};
+use crate::task::{Bytes, Phase, Task, TaskId};
 use crate::ui::shown;
 
 /// What all tasks of one command have in common.
@@ -62,14 +61,11 @@ impl Run {
             None => self.base(flux, &store, head)?,
         };
         let agents = self.agents(flux)?;
-        let template = match agents
-            .iter()
-            .all(|(_, agent, _)| agent.prompt == Prompt::Shown)
-        {
-            true => None,
-            false => self.template(flux)?,
+        let wanted = |(_, agent, _): &Named| agent.prompt != Prompt::Shown;
+        let template = match !self.no_template && agents.iter().any(wanted) {
+            true => Some(template(flux)?),
+            false => None,
         };
-        self.layout(flux)?;
         let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
         let title = prompt::title(&description);
         if title.is_empty() {
@@ -190,7 +186,7 @@ impl Run {
         let path = common.dir.join(directory);
         let registered = common.worktrees.iter().any(|entry| entry.path == path);
         let free = ensure_no_files(&path, registered);
-        let place = match free.and_then(|()| self.place(flux, &id)) {
+        let place = match free.and_then(|()| self.layouts.place(flux, &id)) {
             Ok(place) => place,
             Err(error) => {
                 // Another run of the same name may have made it a moment ago.
@@ -215,6 +211,7 @@ impl Run {
             into: common.into.clone(),
             worktree: path,
             created: now(),
+            port: None,
             target: None,
             removal: None,
             restored: None,
@@ -236,27 +233,6 @@ impl Run {
             carried: None,
             upstream: chosen.and_then(|chosen| chosen.upstream.clone()),
         })
-    }
-
-    /// Where a task is to run, as things are now.
-    pub(super) fn place(&self, flux: &Flux, id: &TaskId) -> Result<Place> {
-        let (layout, forced) = self.layout(flux)?;
-        let session = target::session_name(&flux.repo.project(), id);
-        target::choose(layout, forced, session)
-    }
-
-    /// The layout, and whether an option names it.
-    fn layout(&self, flux: &Flux) -> Result<(Option<Layout>, bool)> {
-        let forced = [
-            (self.pane, Layout::Pane),
-            (self.window, Layout::Window),
-            (self.session, Layout::Session),
-        ];
-        let forced = forced
-            .into_iter()
-            .find_map(|(given, layout)| given.then_some(layout));
-        let configured = flux.settings.layout()?;
-        Ok((forced.or(configured), forced.is_some()))
     }
 
     /// The commit to start from, and the branch it is on: where the work goes back to.
@@ -304,26 +280,24 @@ impl Run {
             name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)),
         ))
     }
+}
 
-    fn template(&self, flux: &Flux) -> Result<Option<Vec<u8>>> {
-        if self.no_template {
-            return Ok(None);
-        }
-        match flux.settings.template(flux.repo.home()) {
-            None => Ok(Some(prompt::TEMPLATE.as_bytes().to_vec())),
-            Some((path, origin)) => fs::read(&path).map(Some).with_context(|| {
-                Failure::new(format!(
-                    "could not read the template '{}' ('flux.template', {origin})",
-                    shown(&path)
-                ))
-                .hint("git config --unset flux.template")
-            }),
-        }
+/// What is put around the text of a task.
+pub(in crate::commands) fn template(flux: &Flux) -> Result<Vec<u8>> {
+    match flux.settings.template(flux.repo.home()) {
+        None => Ok(prompt::TEMPLATE.as_bytes().to_vec()),
+        Some((path, origin)) => fs::read(&path).with_context(|| {
+            Failure::new(format!(
+                "could not read the template '{}' ('flux.template', {origin})",
+                shown(&path)
+            ))
+            .hint("git config --unset flux.template")
+        }),
     }
 }
 
 /// What an agent is told about a task.
-pub(super) fn filled(
+pub(in crate::commands) fn filled(
     flux: &Flux,
     task: &Task,
     description: &[u8],

@@ -73,7 +73,7 @@ impl Run {
     fn next(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
         // Those before it have taken room.
         if at > 0 {
-            start_of.place = self.place(flux, &start_of.task.id)?;
+            start_of.place = self.layouts.place(flux, &start_of.task.id)?;
         }
         start(flux, start_of)
     }

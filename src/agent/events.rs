@@ -1,0 +1,197 @@
+//! What happened in a run, as its agent's hooks and its launcher have written it down: one
+//! JSON object per line in `<run>/events`, added by one write each, never changed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::task::{Heard, Said, Why};
+
+/// How much of what an agent has said is kept, in bytes: a line stays below a page.
+const LONGEST: usize = 1_500;
+
+/// How far back the last event is looked for, in bytes.
+const TAIL: u64 = 64 * 1024;
+
+/// The name of the event with which the launcher begins a run.
+pub(crate) const START: &str = "start";
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    /// Milliseconds since 1970.
+    pub(crate) at: u64,
+    /// What the agent does from here on.
+    pub(crate) state: Said,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<Why>,
+    /// What the agent calls it; of the launcher, `start` and `exit`.
+    pub(crate) event: String,
+    /// The agent's own conversation; the first one of a run is the one that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) session: Option<String>,
+    /// Where the agent keeps that conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transcript: Option<String>,
+    /// What the agent said or asked, or how it ended, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    /// Which turn, or which question, it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
+}
+
+impl Event {
+    pub(crate) fn new(state: Said, event: &str) -> Self {
+        Self {
+            at: now(),
+            state,
+            why: None,
+            event: event.to_owned(),
+            session: None,
+            transcript: None,
+            message: None,
+            about: None,
+        }
+    }
+
+    /// The same with what was said, shortened.
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        let message = message.trim();
+        let mut end = message.len().min(LONGEST);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.message = match (&message[..end], end < message.len()) {
+            ("", _) => None,
+            (whole, false) => Some(whole.to_owned()),
+            (part, true) => Some(format!("{part}…")),
+        };
+        self
+    }
+
+    /// As far as it says what the agent does.
+    pub(crate) fn heard(&self) -> Heard {
+        Heard {
+            said: self.state,
+            why: self.why,
+            at: self.at,
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Adds a line, by one write at the end of the file. Where a full disk has cut the one
+/// before it short, it is ended first.
+///
+/// # Errors
+/// When there is no such directory, or no room.
+pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
+    let what = || format!("could not write '{}'", path.display());
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(what)?;
+    let mut line = Vec::new();
+    let length = file.metadata().with_context(what)?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)
+            .with_context(what)?;
+    }
+    if last != [b'\n'] {
+        line.push(b'\n');
+    }
+    serde_json::to_writer(&mut line, event)?;
+    line.push(b'\n');
+    file.write_all(&line).with_context(what)
+}
+
+/// All events, the first one first; none if there is no file. What is no event, such as a
+/// line that was cut short, is left out.
+///
+/// # Errors
+/// When the file cannot be read.
+#[cfg_attr(not(test), expect(dead_code, reason = "for who shows them all"))]
+pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(events(&bytes).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
+    }
+}
+
+/// The last event, without a look at all of them; none if there is no file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
+    let what = || format!("could not read '{}'", path.display());
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.with_context(what)?,
+    };
+    let length = file.metadata().with_context(what)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .with_context(what)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(what)?;
+    Ok(events(&bytes).last())
+}
+
+fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {
+    // What was cut short has no newline, or that of the line that was written after it.
+    bytes
+        .split(|&b| b == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        assert_eq!(read(&path).unwrap(), []);
+        assert_eq!(last(&path).unwrap(), None);
+        let one = Event::new(Said::Working, "One").saying("a\nb");
+        append(&path, &one).unwrap();
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
+        assert_eq!(last(&path).unwrap(), Some(one.clone()));
+        let two = Event::new(Said::Done, "Two");
+        append(&path, &two).unwrap();
+        assert_eq!(read(&path).unwrap(), [one, two.clone()]);
+        assert_eq!(last(&path).unwrap(), Some(two));
+    }
+
+    #[test]
+    fn the_last_of_many_events_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        for number in 0..100 {
+            let event = Event::new(Said::Done, &number.to_string()).saying(&"ä".repeat(2000));
+            append(&path, &event).unwrap();
+        }
+        assert!(fs::metadata(&path).unwrap().len() > TAIL);
+        let found = last(&path).unwrap().unwrap();
+        assert_eq!(found.event, "99");
+        let message = found.message.unwrap();
+        assert!(message.len() < LONGEST + 4 && message.ends_with("ä…"));
+    }
+}

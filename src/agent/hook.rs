@@ -1,0 +1,120 @@
+//! What an agent's hook runs: it writes down what the agent says of itself, and is gone.
+//!
+//! It stands in the agent's way, so it is quick, prints nothing and never fails; it opens no
+//! repository, since all it has to know is in its environment and in the run's directory.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::panic;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::events::{self, Event, START};
+use super::launch::RunDir;
+use super::report::{self, Kind, Report};
+use crate::task::Said;
+use crate::tmux::pane;
+
+/// The longest input that is read, in bytes.
+const LONGEST: u64 = 1024 * 1024;
+
+/// How long the agent may take to hand over its input.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Writes down what an agent's event says: `__hook <agent> <event> [<JSON>]`, which stands on
+/// standard input where it is no argument. Nothing of what may go wrong concerns the agent.
+pub(crate) fn run(args: impl Iterator<Item = OsString>) {
+    panic::set_hook(Box::new(|_| {}));
+    let args: Vec<OsString> = args.collect();
+    let done = panic::catch_unwind(|| heed(&args).ok());
+    drop(done);
+}
+
+fn heed(args: &[OsString]) -> Result<()> {
+    let word = |at: usize| args.get(at).and_then(|arg| arg.to_str());
+    let (agent, event) = word(0).zip(word(1)).context("no agent, or no event")?;
+    let dir = env::var_os("FLUX_RUN").context("this is no task's agent")?;
+    let run = RunDir(PathBuf::from(dir));
+    let task = env::var_os("FLUX_TASK").filter(|task| Some(task.as_os_str()) == run.0.file_name());
+    task.context("this is no task's agent")?;
+    let value = match args.get(2) {
+        Some(json) => serde_json::from_slice(json.as_encoded_bytes()),
+        None => serde_json::from_slice(&input()),
+    };
+    // That something happened counts, also where it cannot be read what.
+    let value = value.unwrap_or(Value::Null);
+    let report = report::read(agent, event, &value).context("an event of no meaning")?;
+    let before = events::last(&run.events())?;
+    let Some(event) = news(before.as_ref(), report) else {
+        return Ok(());
+    };
+    events::append(&run.events(), &event)?;
+    let told = before.is_some_and(|before| before.state == event.state);
+    if !told && let Some(running) = run.running()? {
+        pane::mark_own(running.launcher, event.state.name());
+    }
+    Ok(())
+}
+
+/// What stands on standard input, if somebody hands it over in time.
+fn input() -> Vec<u8> {
+    if io::stdin().is_terminal() {
+        return Vec::new();
+    }
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came until it broke off is as good as nothing: it is no JSON then.
+        io::stdin().take(LONGEST).read_to_end(&mut bytes).ok();
+        sender.send(bytes).ok();
+    });
+    receiver.recv_timeout(PATIENCE).unwrap_or_default()
+}
+
+/// What of a report is to be written down after `before`: a change of state, or of what is
+/// known of the conversation. None if it says nothing new, or is that of another agent:
+/// one that this one has started has its environment.
+fn news(before: Option<&Event>, report: Report) -> Option<Event> {
+    let Report { mut event, kind } = report;
+    let Some(before) = before else {
+        return Some(event);
+    };
+    let bound = before.session.as_deref();
+    let own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
+    // It is known which question is not answered yet.
+    let open = |before: &Event| before.state == Said::Waiting && before.about.is_some();
+    let at_work = matches!(before.state, Said::Working | Said::Waiting);
+    match kind {
+        // An agent that was started by this one is, while this one is at work.
+        Kind::Begins { anew } if own || anew || !at_work => {}
+        _ if !own => return None,
+        _ if before.state == Said::Exited => return None,
+        Kind::Step if open(before) && before.about != event.about => return None,
+        // The call was what told a question from others; what follows is no question.
+        Kind::Step => event.about = None,
+        Kind::Reminder if before.state != Said::Working => return None,
+        Kind::Begins { .. } | Kind::Reminder | Kind::Plain => {}
+    }
+    event.session = event.session.or_else(|| before.session.clone());
+    event.transcript = event.transcript.or_else(|| before.transcript.clone());
+    let known = |event: &Event| {
+        let Event {
+            state,
+            why,
+            session,
+            transcript,
+            message,
+            about,
+            ..
+        } = event.clone();
+        (state, why, session, transcript, message, about)
+    };
+    let first = before.event == START;
+    (first || known(&event) != known(before)).then_some(event)
+}

@@ -1,0 +1,154 @@
+//! How an agent is made to tell what it does: for this one run, by files in the run's
+//! directory, and beside what its user has configured.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::launch::{RunDir, write};
+use super::{Agent, Voice, voice};
+
+const GEMINI: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
+const OPENCODE: &str = "OPENCODE_CONFIG_CONTENT";
+
+/// What is added to an agent's command line and environment.
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    pub(super) args: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+}
+
+/// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an
+/// agent that cannot be made to, or whose user has other plans for that place.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn arrange(agent: &Agent, run: &RunDir) -> Result<Hooks> {
+    let program = env::current_exe().context("could not tell where git flux itself is")?;
+    // Their files and options are text; a path that is none has no place in them.
+    let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
+        return Ok(Hooks::default());
+    };
+    let put = |name: &str, text: &str| {
+        write(&run.0.join(name), text.as_bytes()).map(|()| format!("{dir}/{name}"))
+    };
+    let mut hooks = Hooks::default();
+    match voice(&agent.name) {
+        Voice::Claude => {
+            let file = put("claude.json", &claude(program).to_string())?;
+            hooks.args = vec!["--settings".into(), file.into()];
+        }
+        Voice::Codex if !notifies() => {
+            let notify = json!([program, "__hook", "codex", "notify"]);
+            hooks.args = vec!["-c".into(), format!("notify={notify}").into()];
+        }
+        Voice::Gemini if env::var_os(GEMINI).is_none() && is_private(&run.0) => {
+            let file = put("gemini.json", &gemini(program).to_string())?;
+            hooks.env = vec![(GEMINI.into(), file.into())];
+        }
+        Voice::Opencode if env::var_os(OPENCODE).is_none() => {
+            let text = include_str!("opencode.js");
+            let text = text.replace("PROGRAM", &Value::from(program).to_string());
+            let url = format!("file://{}", encoded(&put("opencode.js", &text)?));
+            let config = json!({ "plugin": [url] });
+            hooks.env = vec![(OPENCODE.into(), config.to_string().into())];
+        }
+        _ => {}
+    }
+    Ok(hooks)
+}
+
+/// A shell's command for a hook: it does no harm where the program is gone.
+fn command(program: &str, agent: &str, event: &str) -> String {
+    let program = shell_words::quote(program);
+    format!("test -x {program} && {program} __hook {agent} {event}; exit 0")
+}
+
+fn claude(program: &str) -> Value {
+    let hook = |event: &str, matcher: Option<&str>| {
+        let command = json!({
+            "type": "command", "command": command(program, "claude", event), "timeout": 15,
+        });
+        match matcher {
+            Some(matcher) => json!([{ "matcher": matcher, "hooks": [command] }]),
+            None => json!([{ "hooks": [command] }]),
+        }
+    };
+    json!({ "hooks": {
+        "SessionStart": hook("SessionStart", None),
+        "UserPromptSubmit": hook("UserPromptSubmit", None),
+        "PreToolUse": hook("PreToolUse", Some("AskUserQuestion")),
+        "PermissionRequest": hook("PermissionRequest", Some("*")),
+        "PostToolUse": hook("PostToolUse", Some("*")),
+        "PostToolUseFailure": hook("PostToolUseFailure", Some("*")),
+        "Notification": hook("Notification", None),
+        "Stop": hook("Stop", None),
+        "StopFailure": hook("StopFailure", None),
+    } })
+}
+
+fn gemini(program: &str) -> Value {
+    let hook = |event: &str| {
+        let command = command(program, "gemini", event);
+        json!([{ "hooks": [{
+            "type": "command", "command": command, "name": "git-flux", "timeout": 15_000,
+        }] }])
+    };
+    let events = [
+        "SessionStart",
+        "BeforeAgent",
+        "AfterTool",
+        "AfterAgent",
+        "Notification",
+    ];
+    let hooks: serde_json::Map<String, Value> = events
+        .map(|event| (event.to_owned(), hook(event)))
+        .into_iter()
+        .collect();
+    json!({ "hooks": hooks })
+}
+
+/// Whether Codex's user has a program of their own for its notices: what is given on the
+/// command line would replace it.
+fn notifies() -> bool {
+    let home = env::var_os("CODEX_HOME").filter(|home| !home.is_empty());
+    let home = home.map(Into::into);
+    let home = home.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".codex")));
+    let text =
+        home.and_then(|home: std::path::PathBuf| fs::read_to_string(home.join("config.toml")).ok());
+    text.is_some_and(|text| {
+        text.lines().any(|line| {
+            let name = line.split('=').next().unwrap_or_default().trim();
+            line.contains('=') && name.trim_matches(['"', '\'']) == "notify"
+        })
+    })
+}
+
+/// Whether nobody else may write to `dir` or what leads there: Gemini believes no other file.
+fn is_private(dir: &Path) -> bool {
+    let private = |dir: &Path| {
+        dir.metadata()
+            .is_ok_and(|of| of.permissions().mode() & 0o022 == 0)
+    };
+    dir.canonicalize()
+        .is_ok_and(|dir| dir.ancestors().all(private))
+}
+
+/// A path in a URL.
+fn encoded(path: &str) -> String {
+    let mut out = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

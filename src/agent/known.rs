@@ -1,0 +1,230 @@
+//! The agents known from the start: one table, and for each the version it was seen with.
+//!
+//! What is true of an agent is true of a version. So it stands here, and nowhere in the code.
+
+use std::borrow::Cow;
+
+use nix::sys::signal::Signal;
+
+use super::Prompt;
+use crate::task::Title;
+
+/// What an agent tells of itself while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Hooks of a settings file that `--settings` names, beside those of the user.
+    Claude,
+    /// A program that `-c notify=…` names, after each turn.
+    Codex,
+    /// Hooks of a file that `GEMINI_CLI_SYSTEM_DEFAULTS_PATH` names, beside those of the user.
+    Gemini,
+    /// A plugin that `OPENCODE_CONFIG_CONTENT` names, beside those of the user.
+    Opencode,
+    /// Nothing, but it is quiet when it has nothing to do.
+    Quiet,
+    /// Nothing that anybody knows of.
+    None,
+}
+
+/// A known agent.
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) program: &'static str,
+    pub(super) prompt: Prompt,
+    /// What makes it do everything without asking; none if it has no option for that.
+    pub(super) yolo: &'static [&'static str],
+    /// Whether it does so unless it is configured otherwise.
+    pub(super) bold: bool,
+    /// What makes it go on with its last conversation in this directory; none if it cannot.
+    pub(super) resume: &'static [&'static str],
+    /// The signal on which it closes its session and ends.
+    pub(super) end: Signal,
+    pub(super) voice: Voice,
+    /// What the title that it gives its terminal says.
+    pub(super) title: Option<fn(&str, &str) -> Option<Title>>,
+}
+
+/// An agent of which nothing more is known.
+const PLAIN: Known = Known {
+    name: "",
+    program: "",
+    prompt: Prompt::AfterDashes,
+    yolo: &[],
+    bold: false,
+    resume: &[],
+    end: Signal::SIGHUP,
+    voice: Voice::Quiet,
+    title: None,
+};
+
+/// All of them, in the order in which they are shown.
+pub(super) const KNOWN: &[Known] = &[
+    // Seen with 2.1.197: hooks of --settings run beside the user's, it runs those for the end
+    // of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes arrives.
+    Known {
+        name: "claude",
+        program: "claude",
+        yolo: &["--dangerously-skip-permissions"],
+        bold: true,
+        resume: &["--continue"],
+        end: Signal::SIGTERM,
+        voice: Voice::Claude,
+        title: Some(claude),
+        ..PLAIN
+    },
+    // Seen with 0.169.0: a notify given on the command line replaces the user's, and is told
+    // twice of each turn; a prompt of 17 000 bytes after -- arrives.
+    Known {
+        name: "codex",
+        program: "codex",
+        yolo: &["--dangerously-bypass-approvals-and-sandbox"],
+        resume: &["resume", "--last"],
+        voice: Voice::Codex,
+        title: Some(codex),
+        ..PLAIN
+    },
+    // Seen with 0.61.0: it takes a value that begins with a dash only behind '='; hooks of the
+    // defaults run beside the user's, unless others may write where the file is.
+    Known {
+        name: "gemini",
+        program: "gemini",
+        prompt: Prompt::Joined(Cow::Borrowed("--prompt-interactive=")),
+        yolo: &["--yolo"],
+        resume: &["--resume"],
+        voice: Voice::Gemini,
+        title: Some(gemini),
+        ..PLAIN
+    },
+    // Seen with 1.18.33: the prompt is sent at once; it has no option that skips permissions,
+    // and asks for few.
+    Known {
+        name: "opencode",
+        program: "opencode",
+        prompt: Prompt::Joined(Cow::Borrowed("--prompt=")),
+        resume: &["--continue"],
+        voice: Voice::Opencode,
+        ..PLAIN
+    },
+    // Parsed by 1.0.102, and no more was seen: a value that begins with a dash only behind '='.
+    Known {
+        name: "copilot",
+        program: "copilot",
+        prompt: Prompt::Joined(Cow::Borrowed("--interactive=")),
+        yolo: &["--allow-all"],
+        resume: &["--continue"],
+        ..PLAIN
+    },
+    // Not seen, as its manual of 2026 has it: what stands on its input is the first message.
+    Known {
+        name: "amp",
+        program: "amp",
+        prompt: Prompt::Input,
+        yolo: &["--dangerously-allow-all"],
+        resume: &["threads", "continue"],
+        ..PLAIN
+    },
+    // Not seen, as the manual of 0.86 has it: it works off the file and ends, since what
+    // --load reads may only be commands; to go on with it is a conversation.
+    Known {
+        name: "aider",
+        program: "aider",
+        prompt: Prompt::FileJoined(Cow::Borrowed("--message-file=")),
+        yolo: &["--yes-always"],
+        resume: &["--restore-chat-history"],
+        ..PLAIN
+    },
+    // Not seen, as its manual of 2026 has it.
+    Known {
+        name: "cursor-agent",
+        program: "cursor-agent",
+        yolo: &["--force"],
+        resume: &["resume"],
+        ..PLAIN
+    },
+    // The user's shell: it has no program here, since it is not the same for everybody.
+    Known {
+        name: "shell",
+        prompt: Prompt::Shown,
+        voice: Voice::None,
+        ..PLAIN
+    },
+];
+
+/// The known agent of this name.
+pub(super) fn known(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+/// What the agent of this name tells of itself.
+pub(crate) fn voice(name: &str) -> Voice {
+    known(name).map_or(Voice::None, |known| known.voice)
+}
+
+/// What `title`, which the agent of this name has given its terminal, says; `project` is
+/// the name of the directory that it works in.
+pub(crate) fn title(name: &str, title: &str, project: &str) -> Option<Title> {
+    known(name)?.title?(title, project)
+}
+
+/// Whether anything can be learned of the agent of this name from its pane.
+pub(crate) fn shows(name: &str) -> bool {
+    known(name).is_some_and(|known| known.title.is_some() || known.voice != Voice::None)
+}
+
+/// `⠐ Claude Code` at work, `✳ Claude Code` otherwise; then what it works on.
+fn claude(title: &str, _: &str) -> Option<Title> {
+    match title.chars().next()? {
+        '\u{2800}'..='\u{28ff}' => Some(Title::Working),
+        '✳' => Some(Title::Idle),
+        _ => None,
+    }
+}
+
+/// `⠏ project` at work, `project` otherwise, shortened if it is long.
+fn codex(title: &str, project: &str) -> Option<Title> {
+    if title.contains("Action Required") {
+        return Some(Title::Asking);
+    }
+    if matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}') {
+        return Some(Title::Working);
+    }
+    let name = title.trim_end_matches(['.', '…']);
+    (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
+}
+
+/// `✦  Working… (project)`, `◇  Ready (project)`, `✋  Action Required (project)`
+fn gemini(title: &str, _: &str) -> Option<Title> {
+    match title.chars().next()? {
+        '✦' | '⏲' => Some(Title::Working),
+        '✋' => Some(Title::Asking),
+        '◇' => Some(Title::Idle),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_say_what_an_agent_does() {
+        #[track_caller]
+        fn case(agent: &str, text: &str, expected: Option<Title>) {
+            assert_eq!(title(agent, text, "repo-one"), expected, "{agent}: {text}");
+        }
+        case("claude", "⠐ Claude Code", Some(Title::Working));
+        case("claude", "✳ Claude Code", Some(Title::Idle));
+        case("claude", "host", None);
+        case("claude", "", None);
+        case("codex", "⠏ repo", Some(Title::Working));
+        case("codex", "repo...", Some(Title::Idle));
+        case("codex", "host", None);
+        case("codex", "[ ! ] Action Required | repo", Some(Title::Asking));
+        case("gemini", "✦  Working… (repo)", Some(Title::Working));
+        case("gemini", "◇  Ready (repo)", Some(Title::Idle));
+        case("gemini", "✋  Action Required (repo)", Some(Title::Asking));
+        case("opencode", "OC | ✳", None);
+        case("shell", "✳", None);
+        case("mine", "✳", None);
+    }
+}

@@ -1,0 +1,46 @@
+// Tells git flux what this session does. Written for one run, and removed with it.
+import { spawn } from "node:child_process"
+
+const program = PROGRAM
+
+export const Flux = async () => {
+  let session
+  let said = ""
+  const roles = new Map()
+  const tell = (event, sessionID, message) => {
+    try {
+      const hook = spawn(program, ["__hook", "opencode", event], { stdio: ["pipe", "ignore", "ignore"] })
+      hook.on("error", () => {})
+      hook.stdin.on("error", () => {})
+      hook.stdin.end(JSON.stringify({ session_id: sessionID, message }))
+    } catch {}
+  }
+  return {
+    event: async ({ event }) => {
+      const p = event.properties ?? {}
+      const id = p.sessionID ?? p.info?.sessionID ?? p.part?.sessionID
+      const type = event.type.replace(".v2.", ".")
+      if (type === "session.created" || type === "session.updated") {
+        // One that has a parent is that of an agent within.
+        if (type === "session.created" && !p.info?.parentID) tell(type, (session = p.info?.id))
+        return
+      }
+      if (type === "message.updated") return void roles.set(p.info?.id, p.info?.role)
+      if (type === "message.part.updated") {
+        if (p.part?.type === "text" && roles.get(p.part.messageID) === "assistant" && id === session) said = p.part.text
+        return
+      }
+      if (type === "session.status") {
+        if (p.status?.type === "busy") tell("session.busy", id)
+        return
+      }
+      if (type === "session.idle") return tell(type, id, said.slice(0, 2000))
+      if (type === "session.error") return tell(type, id, String(p.error?.data?.message ?? p.error?.name ?? ""))
+      if (type === "permission.asked" || type === "permission.updated")
+        return tell("permission.asked", id, String(p.title ?? p.permission ?? p.type ?? ""))
+      if (type === "question.asked") return tell(type, id, String(p.questions?.[0]?.question ?? ""))
+      if (type === "permission.replied" || type === "question.replied" || type === "question.rejected")
+        return tell(type.replace("rejected", "replied"), id)
+    },
+  }
+}

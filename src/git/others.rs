@@ -1,0 +1,54 @@
+//! Files that git does not track.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Git;
+
+/// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
+/// of the patterns in `file`, names as `.gitignore` would: `git ls-files --others --ignored`.
+/// What is in a repository or a worktree of its own is not among them.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn named(
+    dir: &Path,
+    patterns: &[OsString],
+    file: Option<&Path>,
+) -> Result<Vec<PathBuf>> {
+    let mut args = ["ls-files", "-z", "--others", "--ignored"]
+        .map(OsString::from)
+        .to_vec();
+    // A file's come first: git lets what is given alone have the last word.
+    if let Some(file) = file {
+        args.extend([OsString::from("--exclude-from"), file.into()]);
+    }
+    for pattern in patterns {
+        args.extend([OsString::from("--exclude"), pattern.clone()]);
+    }
+    let mut files = paths(&Git::reading(dir, args).output()?);
+    // A repository, which git does not look into, ends with a slash.
+    files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
+    Ok(files)
+}
+
+/// The files that the index of the worktree at `dir` has, also those that a sparse checkout
+/// has left out: `git ls-files`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn tracked(dir: &Path) -> Result<HashSet<PathBuf>> {
+    let out = Git::reading(dir, ["ls-files", "-z"].map(OsStr::new)).output()?;
+    Ok(paths(&out).into_iter().collect())
+}
+
+fn paths(out: &[u8]) -> Vec<PathBuf> {
+    let records = out.split(|&b| b == 0).filter(|record| !record.is_empty());
+    records
+        .map(|record| OsString::from_vec(record.to_vec()).into())
+        .collect()
+}

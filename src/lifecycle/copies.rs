@@ -1,0 +1,261 @@
+//! What git does not carry into a new worktree: the files that `flux.copy` and
+//! `.worktreeinclude` name are copied from the main worktree.
+//!
+//! git says which they are. Nothing that is there is overwritten, and no link is
+//! followed, neither to a file nor to a directory.
+
+use std::collections::HashSet;
+use std::fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink,
+};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::libc::O_NOFOLLOW;
+
+use super::Flux;
+use crate::git::others;
+use crate::interrupt;
+use crate::task::Task;
+use crate::ui::shown;
+
+/// The repository's own list of files to copy, in gitignore form.
+const INCLUDE: &str = ".worktreeinclude";
+
+/// How much is copied between two looks at whether the user has had enough.
+const CHUNK: u64 = 64 << 20;
+
+/// How many files that could not be copied are named.
+const NAMED: usize = 3;
+
+/// What was copied, so that it can be taken back.
+#[derive(Default)]
+pub(crate) struct Copies {
+    files: Vec<(PathBuf, Mark)>,
+    dirs: Vec<PathBuf>,
+}
+
+/// What a file is known by that nobody has touched since.
+#[derive(PartialEq, Eq)]
+struct Mark(u64, u64, i64, i64);
+
+impl Mark {
+    fn of(file: &Metadata) -> Self {
+        Self(file.ino(), file.size(), file.ctime(), file.ctime_nsec())
+    }
+}
+
+impl Copies {
+    /// Copies what is to be copied into the worktree of `task`.
+    ///
+    /// # Errors
+    /// When git fails, the disk is full, or the user interrupts. A file that cannot be copied
+    /// for another reason is a warning.
+    pub(super) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
+        let Some(main) = source(flux) else {
+            return Ok(());
+        };
+        let patterns = flux.settings.copy();
+        let include = main.join(INCLUDE);
+        let include = include
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_file())
+            .then_some(include);
+        if patterns.is_empty() && include.is_none() {
+            return Ok(());
+        }
+        let _spinner = flux.ui.spinner("copying files");
+        let mut files = others::named(main, &patterns, include.as_deref())?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let tracked = others::tracked(&task.worktree)?;
+        files.retain(|file| !tracked.contains(file));
+        let mut failed = Vec::new();
+        let mut way = Way {
+            main,
+            worktree: &task.worktree,
+            known: HashSet::new(),
+            copies: self,
+        };
+        for file in &files {
+            interrupt::check()?;
+            match way.copy(file) {
+                Ok(()) => {}
+                Err(error) if ends_all(&error) => {
+                    interrupt::check()?;
+                    return Err(error).with_context(|| format!("could not copy '{}'", shown(file)));
+                }
+                Err(error) => failed.push((file, error)),
+            }
+        }
+        self.set_times(main, &task.worktree);
+        match self.files.len() {
+            0 => {}
+            1 => flux.ui.status("Copied 1 file into the new worktree."),
+            n => flux
+                .ui
+                .status(format_args!("Copied {n} files into the new worktree.")),
+        }
+        for (file, error) in failed.iter().take(NAMED) {
+            let file = shown(file);
+            flux.ui
+                .warning(format_args!("could not copy '{file}': {error}"));
+        }
+        if failed.len() > NAMED {
+            let more = failed.len() - NAMED;
+            flux.ui
+                .warning(format_args!("{more} more files could not be copied"));
+        }
+        Ok(())
+    }
+
+    /// Directories that were made get the times of those they stand for, now that they are full.
+    fn set_times(&self, main: &Path, worktree: &Path) {
+        for dir in self.dirs.iter().rev() {
+            // It is of no use to anybody whether that works.
+            drop(keep_times(&main.join(dir), &worktree.join(dir)));
+        }
+    }
+
+    /// Removes from `worktree` what was copied and nobody has touched since.
+    pub(super) fn take_back(&self, worktree: &Path) {
+        for (file, mark) in &self.files {
+            let file = worktree.join(file);
+            if file.symlink_metadata().is_ok_and(|f| Mark::of(&f) == *mark) {
+                // What stays is found there, and kept as somebody's.
+                drop(fs::remove_file(&file));
+            }
+        }
+        for dir in self.dirs.iter().rev() {
+            drop(fs::remove_dir(worktree.join(dir)));
+        }
+    }
+}
+
+/// The worktree to copy from: the main one, or where the user stands if there is none.
+fn source(flux: &Flux) -> Option<&Path> {
+    let repo = &flux.repo;
+    match repo.home() == repo.common_dir() {
+        true => repo.current(),
+        false => Some(repo.home()),
+    }
+}
+
+/// Whether the next file would fail as well.
+fn ends_all(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::Interrupted
+    )
+}
+
+/// From one worktree to the other.
+struct Way<'a> {
+    main: &'a Path,
+    worktree: &'a Path,
+    /// Directories of the worktree that are none of somebody else's.
+    known: HashSet<PathBuf>,
+    copies: &'a mut Copies,
+}
+
+impl Way<'_> {
+    /// Copies a file, or a link as the link it is, unless something is there.
+    fn copy(&mut self, file: &Path) -> io::Result<()> {
+        if let Some(dir) = file.parent() {
+            self.enter(dir)?;
+        }
+        let (from, to) = (self.main.join(file), self.worktree.join(file));
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let found = from.symlink_metadata()?;
+        if found.is_symlink() {
+            symlink(fs::read_link(&from)?, &to)?;
+        } else if let Err(error) = copy_file(&from, &to) {
+            if error.kind() != ErrorKind::AlreadyExists {
+                drop(fs::remove_file(&to));
+            }
+            return Err(error);
+        }
+        let mark = Mark::of(&to.symlink_metadata()?);
+        self.copies.files.push((file.to_owned(), mark));
+        Ok(())
+    }
+
+    /// Makes a directory of the worktree, if it is not there. A link leads out of it.
+    fn enter(&mut self, dir: &Path) -> io::Result<()> {
+        if dir.as_os_str().is_empty() || self.known.contains(dir) {
+            return Ok(());
+        }
+        if let Some(parent) = dir.parent() {
+            self.enter(parent)?;
+        }
+        let (from, to) = (self.main.join(dir), self.worktree.join(dir));
+        match to.symlink_metadata() {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                let message = format!("'{}' is no directory in the new worktree", shown(dir));
+                return Err(io::Error::new(ErrorKind::NotADirectory, message));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mode = from.symlink_metadata()?.permissions().mode();
+                // Whatever it is there, files have to be put into it here.
+                fs::DirBuilder::new().mode(0o700).create(&to)?;
+                fs::set_permissions(&to, Permissions::from_mode(mode | 0o700))?;
+                self.copies.dirs.push(dir.to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+        self.known.insert(dir.to_owned());
+        Ok(())
+    }
+}
+
+/// Copies one file with mode and times into a new one. The kernel does it, and where the file
+/// system can, both share their blocks from then on.
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let source = OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(from)?;
+    let found = source.metadata()?;
+    let mut target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)?;
+    if cfg!(target_os = "macos") {
+        // There it is one call for the whole file, to a name that is free.
+        drop(target);
+        fs::remove_file(to)?;
+        fs::copy(from, to)?;
+        return keep_times(from, to);
+    }
+    // One that grows, like a log, is copied as far as it went.
+    let mut left = found.len();
+    while left > 0 {
+        let copied = io::copy(&mut (&source).take(left.min(CHUNK)), &mut target)?;
+        if copied == 0 {
+            break;
+        }
+        left -= copied;
+        if interrupt::requested() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+    }
+    target.set_permissions(found.permissions())?;
+    target.set_times(times(&found)?)
+}
+
+fn keep_times(from: &Path, to: &Path) -> io::Result<()> {
+    File::open(to)?.set_times(times(&from.symlink_metadata()?)?)
+}
+
+fn times(file: &Metadata) -> io::Result<FileTimes> {
+    Ok(FileTimes::new()
+        .set_accessed(file.accessed()?)
+        .set_modified(file.modified()?))
+}

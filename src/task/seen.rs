@@ -1,0 +1,143 @@
+//! What can be seen of a task from outside, and heard of its agent.
+
+use serde::{Deserialize, Serialize};
+
+use super::Exit;
+
+/// What an agent has said of itself, by a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Said {
+    Starting,
+    Working,
+    Waiting,
+    Done,
+    Failed,
+    Interrupted,
+    /// Its program has ended: the launcher says so.
+    Exited,
+}
+
+impl Said {
+    /// One word, stable.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Exited => "exited",
+        }
+    }
+}
+
+/// What an agent waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Why {
+    /// A yes or no to what it is about to do.
+    Permission,
+    /// An answer to what it has asked.
+    Question,
+}
+
+impl Why {
+    /// One word, stable.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Permission => "permission",
+            Self::Question => "question",
+        }
+    }
+}
+
+/// The last that an agent has said, and when: milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) said: Said,
+    pub(crate) why: Option<Why>,
+    pub(crate) at: u64,
+}
+
+/// What the title that an agent gives its terminal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Title {
+    Working,
+    Idle,
+    /// Idle, and it asks for something.
+    Asking,
+}
+
+/// Where a state was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    Lock,
+    Record,
+    Worktree,
+    Branch,
+    /// The launcher saw its agent end.
+    Exit,
+    /// The launcher's process.
+    Process,
+    /// The agent's own word.
+    Hook,
+    Title,
+    /// When something was last shown.
+    Activity,
+    #[default]
+    None,
+}
+
+impl Source {
+    /// One word, stable.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Record => "record",
+            Self::Worktree => "worktree",
+            Self::Branch => "branch",
+            Self::Exit => "exit",
+            Self::Process => "process",
+            Self::Hook => "hook",
+            Self::Title => "title",
+            Self::Activity => "activity",
+            Self::None => "none",
+        }
+    }
+}
+
+/// How a state was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) source: Source,
+    /// Since when it is so, in seconds since 1970, where that is known.
+    pub(crate) since: Option<u64>,
+    /// Whether it may as well be otherwise.
+    pub(crate) guess: bool,
+}
+
+/// What was seen of one task from outside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// A live command holds the task's lock.
+    pub(crate) locked: bool,
+    pub(crate) worktree: bool,
+    pub(crate) branch: bool,
+    /// What the launcher left behind cannot be read.
+    pub(crate) unreadable: bool,
+    /// The launcher left its mark, and is alive.
+    pub(crate) alive: Option<bool>,
+    /// When it started, in seconds since 1970.
+    pub(crate) started: Option<u64>,
+    pub(crate) exit: Option<Exit>,
+    /// What the agent of this run has said last.
+    pub(crate) heard: Option<Heard>,
+    pub(crate) title: Option<Title>,
+    /// When its window last showed something, in seconds since 1970, for an agent that is
+    /// quiet when it has nothing to do, alone in its window.
+    pub(crate) stirred: Option<u64>,
+    /// The time of looking, in milliseconds since 1970.
+    pub(crate) now: u64,
+}
