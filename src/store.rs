@@ -202,7 +202,10 @@ fn read(
     {
         branch.clone_into(&mut task.branch);
     }
-    if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION) {
+    // That of a branch which is there for more than the task says nothing of the task.
+    if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION)
+        && task.existing.is_none()
+    {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
@@ -223,7 +226,8 @@ pub(crate) fn prompt(repo: &Repo, oid: &str) -> Result<Vec<u8>> {
     repo.read_file(oid, PROMPT)
 }
 
-/// Claims the id: record, base and branch, at `tip`, come to be in one transaction, or none.
+/// Claims the id: record, base and branch, at `tip`, come to be in one transaction, or none;
+/// a branch that is to stay must be there already.
 ///
 /// # Errors
 /// When one of them exists.
@@ -237,11 +241,14 @@ pub(crate) fn create(
     let json = task.to_json();
     let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
     let oid = repo.write_record(None, &files)?;
-    Transaction::default()
+    let refs = Transaction::default()
         .create(&task_ref(&task.id), &oid)
-        .create(&base_ref(&task.id), &task.base)
-        .create(&task.branch_ref(), tip)
-        .commit(repo.common_dir(), &format!("flux run: {}", task.id), lock)?;
+        .create(&base_ref(&task.id), &task.base);
+    let refs = match task.keeps_branch() {
+        true => refs.verify(&task.branch_ref(), tip),
+        false => refs.create(&task.branch_ref(), tip),
+    };
+    refs.commit(repo.common_dir(), &format!("flux run: {}", task.id), lock)?;
     Ok(oid)
 }
 
@@ -300,18 +307,31 @@ pub(crate) fn write_config(
         let how = if again { "--add" } else { "--replace-all" };
         configure(repo, &[how, &key(name), value], lock)?;
     }
-    if kept.is_empty() {
+    if kept.is_empty() && task.existing.is_none() {
         configure(repo, &[&named(&table::DESCRIPTION), &task.title], lock)?;
     }
     configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
 }
 
-/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`.
-/// That there is none is no error. The caller holds the repository's lock.
+/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`;
+/// of one that stays only what was written for the task. That there is none is no error.
+/// The caller holds the repository's lock.
 ///
 /// # Errors
 /// When git cannot write its configuration.
-pub(crate) fn remove_config(repo: &Repo, branch: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
+    let branch = &task.branch;
+    if task.keeps_branch() {
+        let key = table::TASK.named(branch);
+        // Another task may have the branch by now.
+        let ours = Settings::load(repo.common_dir())?.of_branch(branch, &table::TASK)
+            == Some(task.id.as_str());
+        let value = format!("^{}$", task.id);
+        return match ours {
+            true => configure(repo, &["--unset-all", &key, &value], lock),
+            false => Ok(()),
+        };
+    }
     let Err(error) = configure(
         repo,
         &["--remove-section", &format!("branch.{branch}")],

@@ -220,12 +220,14 @@ fn branches_and_agents_are_offered_as_values() {
     ];
     offers(&world, &["run", "--base", ""], &commits);
     offers(&world, &["run", "--base", "v"], &commits[5..]);
+    offers(&world, &["run", "--branch", ""], &commits[..5]);
     // Those that could be started, from `git -c` too.
     offers(
         &world,
         &["run", "--agent", ""],
         &["claude", "mine", "shell"],
     );
+    offers(&world, &["run", "--agent", "claude,m"], &["claude,mine"]);
     let question = ask(&world, "fish", &["run", "--agent", "y"]);
     let question = question.via_git_with(["-c", "flux.yours.command=cat"]);
     assert_eq!(offered(question), ["yours"]);

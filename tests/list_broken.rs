@@ -176,7 +176,7 @@ fn hostile_titles_and_branches_are_shown_harmless() {
         .run();
     run.success().stdout_has("Branch: x\\u{202e}y/fix");
     let dry = world
-        .flux(["run", "-n", "-F", "-"])
+        .flux(["run", "--dry-run", "-F", "-"])
         .stdin(title)
         .via_git_with(["-c", prefix])
         .run();

@@ -8,6 +8,7 @@
 mod world;
 
 mod abroad;
+mod adopt;
 mod attach;
 mod busy;
 mod cases;
@@ -77,12 +78,16 @@ mod restore_life;
 mod restore_options;
 mod restore_property;
 mod restore_refusals;
+mod resume;
 mod run;
 mod run_base;
+mod run_branch;
+mod run_changes;
 mod run_layout;
 mod run_options;
 mod run_prompt;
 mod run_report;
+mod run_several;
 mod screens;
 mod settings;
 mod setup;

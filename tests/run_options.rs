@@ -228,7 +228,7 @@ fn a_dry_run_changes_nothing() {
     let before = world.snapshot();
     let objects = || world.git(["count-objects", "-v"]);
     let objects_before = objects();
-    for flag in ["-n", "--dry-run"] {
+    for flag in ["--dry-run"] {
         let output = world
             .flux(["run", flag, "--name", "fix", "--base", "main", "Fix login"])
             .run();
@@ -250,11 +250,11 @@ fn a_dry_run_changes_nothing() {
     assert!(world.try_tmux(["list-sessions"]).is_none());
     // What would be refused is refused.
     world
-        .flux(["run", "-n", "--base", "nowhere", "Fix"])
+        .flux(["run", "--dry-run", "--base", "nowhere", "Fix"])
         .run()
         .code(1);
     world
-        .flux(["run", "-n", "--agent", "nobody", "Fix"])
+        .flux(["run", "--dry-run", "--agent", "nobody", "Fix"])
         .run()
         .code(1);
 }

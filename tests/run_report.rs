@@ -178,6 +178,7 @@ fn json_is_the_task_object() {
         "port": task["port"],
         "agent": "claude",
         "branch": "feature/fix",
+        "branchKept": false,
         "base": head,
         "into": "main",
         "worktree": world.worktree("fix"),

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -122,6 +123,29 @@ pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     all
 }
 
+/// The tasks whose agent does not run.
+pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = begun(current) else {
+        return Vec::new();
+    };
+    let questions = || at_once(running_ids, titles);
+    let (mut tasks, (running, titles)) = at_once(|| stored(begun), questions);
+    tasks.retain(|task| !running.contains(&task.id));
+    described(&tasks, &titles)
+}
+
+/// The linked worktrees that are no tasks.
+pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
+    let found = glance::worktrees().unwrap_or_default();
+    let tasks = stored("");
+    let tasks: Vec<&Stored> = tasks.iter().collect();
+    let records = records(&tasks);
+    let taken = |path: &PathBuf| records.iter().any(|(_, task)| task.worktree == *path);
+    let free = found.into_iter().skip(1).filter(|path| !taken(path));
+    let names = free.filter_map(|path| path.into_os_string().into_string().ok());
+    named(names, current, None).collect()
+}
+
 /// The ids of all agents that run.
 fn running_ids() -> HashSet<String> {
     let runs = glance::common_dir().map(|dir| dir.join("flux/run"));
@@ -158,7 +182,12 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
 /// The agents that could be started.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let settings = Settings::glance().unwrap_or_default();
-    named(settings.installed(), current, None).collect()
+    // Several, with commas between.
+    let text = current.to_string_lossy();
+    let (before, _) = text.split_at(text.rfind(',').map_or(0, |at| at + 1));
+    let names = settings.installed();
+    let names = names.into_iter().map(|name| format!("{before}{name}"));
+    named(names, current, None).collect()
 }
 
 /// The branches.
@@ -170,15 +199,26 @@ pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     named(names, current, None).collect()
 }
 
+/// Branches, and those of remotes.
+pub(super) fn all_branches(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_kinds(&KINDS[..2], current)
+}
+
 /// Branches, those of remotes too, and tags.
 pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
-    let kinds = [
-        ("refs/heads/", "branch"),
-        ("refs/remotes/", "remote branch"),
-        ("refs/tags/", "tag"),
-    ];
-    let refs = refs(&kinds.map(|(prefix, _)| prefix));
-    let of_kind = |(prefix, kind): (&'static str, &'static str)| {
+    of_kinds(&KINDS, current)
+}
+
+const KINDS: [(&str, &str); 3] = [
+    ("refs/heads/", "branch"),
+    ("refs/remotes/", "remote branch"),
+    ("refs/tags/", "tag"),
+];
+
+fn of_kinds(kinds: &[(&'static str, &'static str)], current: &OsStr) -> Vec<CompletionCandidate> {
+    let patterns: Vec<&str> = kinds.iter().map(|(prefix, _)| *prefix).collect();
+    let refs = refs(&patterns);
+    let of_kind = |&(prefix, kind): &(&'static str, &'static str)| {
         let names = refs
             .iter()
             .filter_map(move |found| found.name.strip_prefix(prefix));
@@ -186,7 +226,7 @@ pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
         let names = names.filter(move |name| kind == "branch" || !name.ends_with("/HEAD"));
         named(names, current, Some(kind))
     };
-    kinds.into_iter().flat_map(of_kind).collect()
+    kinds.iter().flat_map(of_kind).collect()
 }
 
 /// Names of anyone's. One with something in it that a terminal would obey is not offered:
@@ -275,6 +315,12 @@ fn titles() -> HashMap<String, String> {
 
 /// The descriptions in the records of tasks, as far as they can be read.
 fn recorded<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, String)> {
+    let records = records(tasks).into_iter();
+    records.map(|(id, task)| (id, task.title)).collect()
+}
+
+/// The records of tasks, as far as they can be read.
+fn records<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, Task)> {
     if tasks.is_empty() {
         return Vec::new();
     }
@@ -282,10 +328,10 @@ fn recorded<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, String)> {
         .iter()
         .map(|task| format!("{}:task.json", task.record));
     let records = glance::objects(&files.collect::<Vec<_>>()).unwrap_or_default();
-    let title = |(task, record): (&&'a Stored, Option<Vec<u8>>)| {
-        Some((task.id.as_str(), Task::from_json(&record?).ok()?.title))
+    let read = |(task, record): (&&'a Stored, Option<Vec<u8>>)| {
+        Some((task.id.as_str(), Task::from_json(&record?).ok()?))
     };
-    tasks.iter().zip(records).filter_map(title).collect()
+    tasks.iter().zip(records).filter_map(read).collect()
 }
 
 /// Candidates with their descriptions: what is configured, else what stands in the record, unless there are many.

@@ -1,5 +1,6 @@
 //! One file per command: its arguments at the head, then ask, tell the story, print.
 
+mod adopt;
 mod attach;
 mod begin;
 mod candidates;
@@ -11,10 +12,12 @@ mod diff;
 mod explain;
 pub(crate) mod help;
 mod install;
+mod layout;
 mod list;
 mod log;
 mod object;
 mod restore;
+mod resume;
 mod run;
 mod send;
 mod status;
@@ -61,6 +64,8 @@ enum Command {
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
+    Resume(resume::Resume),
+    Adopt(adopt::Adopt),
     Install(install::Install),
     Config(config::Config),
     Completions(completions::Completions),
@@ -107,6 +112,8 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
+            Some(Command::Resume(args)) => args.run(),
+            Some(Command::Adopt(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(),

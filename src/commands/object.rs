@@ -30,6 +30,7 @@ pub(super) fn json(status: &Status) -> Value {
         "stateGuess": status.found.guess,
         "agent": task.agent,
         "branch": task.branch,
+        "branchKept": task.existing.is_some(),
         "base": task.base,
         "into": task.into,
         "worktree": task.worktree.to_string_lossy(),
@@ -48,7 +49,7 @@ pub(super) fn broken(id: &str, error: &str) -> Value {
     json!({
         "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record",
         "stateReason": null, "stateSince": null, "stateGuess": false, "agent": null, "branch": null,
-        "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
+        "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
         "changes": null, "exit": null, "error": error,
     })
 }
@@ -82,6 +83,12 @@ impl Lines {
         self.bytes.push(self.end);
     }
 
+    /// What is so.
+    fn label(&mut self, key: &str) {
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes.push(self.end);
+    }
+
     /// Ends what the lines before it are about.
     pub(super) fn end(&mut self) {
         self.bytes.push(self.end);
@@ -105,6 +112,9 @@ impl Lines {
         self.line("phase", task.phase.name());
         self.line("agent", &task.agent);
         self.line("branch", &task.branch);
+        if task.existing.is_some() {
+            self.label("branch-kept");
+        }
         self.line("base", &task.base);
         if let Some(into) = &task.into {
             self.line("into", into);

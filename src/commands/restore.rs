@@ -16,12 +16,13 @@ use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
 use crate::lifecycle::archive::{self, Archived, size};
+use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
 use crate::lifecycle::trust::Init;
-use crate::lifecycle::{Flux, ready};
+use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
-use crate::task::{Layout, Phase, Task};
+use crate::task::{Existing, Layout, Phase, Task};
 use crate::tmux::target;
 use crate::ui::{Ui, quoted, shown, word};
 
@@ -140,17 +141,9 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         ..one.task.in_phase(Phase::Starting)
     };
     ensure_free(flux, store, &task)?;
+    let task = existing(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
-    let agent = flux.settings.find_agent(&task.agent).ok();
-    let resumed = agent.and_then(|(agent, program)| Some((agent.resumed()?, program)));
-    let work = match resumed {
-        Some((agent, program)) => Work::Agent {
-            agent,
-            program,
-            prompt: description.clone(),
-        },
-        None => Work::Shell,
-    };
+    let work = going_on(flux, &task, &description).unwrap_or(Work::Shell);
     // One that comes back with its ignored files is as ready as it was.
     let (ready, init) = match (&one.trash, &work) {
         (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
@@ -166,6 +159,8 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         ready,
         init,
         from: Some(one.clone()),
+        carried: None,
+        upstream: None,
     };
     start(flux, &mut start_of)
 }
@@ -178,7 +173,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         let failure = Failure::new(format!("there is a task '{id}' already"));
         return Err(again(failure.hint(format!("git flux cleanup {id}"))).into());
     }
-    if store.tip(&task.branch).is_some() {
+    if store.tip(&task.branch).is_some() && task.existing.is_none() {
         return Err(again(
             Failure::new(format!("the branch '{}' exists already", task.branch)).hint(format!(
                 "git branch -m {} <another name>",
@@ -186,6 +181,9 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
             )),
         )
         .into());
+    }
+    if task.existing.is_some() {
+        ensure_not_elsewhere(&worktree::list(flux.repo.home())?, task)?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
         return Err(again(Failure::new(format!(
@@ -204,6 +202,36 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         .into());
     }
     Ok(())
+}
+
+/// The task with what its branch is by now, if that was not its own.
+///
+/// # Errors
+/// When it has moved since: what was uncommitted belongs on top of where it stood.
+fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
+    if task.existing.is_none() {
+        return Ok(task);
+    }
+    let stands = store.tip(&task.branch);
+    if let Some(tip) = stands.filter(|tip| *tip != one.tip) {
+        let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
+        return Err(Failure::new(format!(
+            "the branch '{}' has moved since '{}' was removed, from {old} to {now}",
+            task.branch, task.id
+        ))
+        .hint(format!("git log {old}...{now}"))
+        .hint(format!("git flux run --branch {}", word(&task.branch)))
+        .into());
+    }
+    let existing = Existing {
+        tip: one.tip.clone(),
+        made: stands.is_none(),
+        adopted: false,
+    };
+    Ok(Task {
+        existing: Some(existing),
+        ..task
+    })
 }
 
 fn registered(flux: &Flux, path: &Path) -> Result<bool> {

@@ -111,7 +111,11 @@ fn show(flux: &Flux, status: &Status, files: &[Change], screen: Option<&[String]
         )?;
     }
     field("Worktree", &shown(&task.worktree))?;
-    field("Branch", &task.branch)?;
+    let stays = match task.existing {
+        Some(_) => " (stays when the task goes)",
+        None => "",
+    };
+    field("Branch", &format!("{}{stays}", task.branch))?;
     field("Base", &task.base[..task.base.len().min(12)])?;
     let against = task.into.as_deref().unwrap_or("its base");
     if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {

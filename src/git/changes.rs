@@ -15,6 +15,8 @@ pub(crate) struct Change {
     /// The two letters of `git status --short`.
     pub(crate) code: [u8; 2],
     pub(crate) path: PathBuf,
+    /// It is a submodule, and there is something in it that no commit here can name.
+    pub(crate) submodule: bool,
 }
 
 impl Change {
@@ -31,7 +33,12 @@ impl Change {
         self.code == *b"!!"
     }
 
-    fn conflicted(&self) -> bool {
+    /// Whether only the name of the file is staged: `git add --intent-to-add`.
+    pub(crate) fn intended(&self) -> bool {
+        self.code == *b".A"
+    }
+
+    pub(crate) fn conflicted(&self) -> bool {
         matches!(&self.code, b"DD" | b"AA" | [b'U', _] | [_, b'U'])
     }
 }
@@ -105,8 +112,10 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
             .splitn(fields + 1, |&b| b == b' ')
             .nth(fields)
             .context("`git status` printed a short record")?;
+        let submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
+            submodule,
             path: OsString::from_vec(path.to_vec()).into(),
         });
     }

@@ -60,6 +60,16 @@ pub(crate) fn common_dir() -> Result<PathBuf> {
     Ok(OsString::from_vec(out).into())
 }
 
+/// The worktrees, the main one first: `git worktree list --porcelain -z`
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
+    let out = Git::glancing(["worktree", "list", "--porcelain", "-z"]).output()?;
+    let entries = super::worktree::parse(&out).into_iter();
+    Ok(entries.map(|entry| entry.path).collect())
+}
+
 /// The contents of the objects of these names, in order, as far as they are there:
 /// `git cat-file --batch --buffer`. For names that are short, and not too many for a pipe.
 ///

@@ -7,6 +7,7 @@
 //! stays private to `repo.rs`.
 
 pub(crate) mod admin;
+pub(crate) mod carry;
 pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod commit;

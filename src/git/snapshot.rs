@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use super::{Git, admin};
+use super::{Git, Repo, admin};
 
 /// What the commands here must not do: run hooks, split an index of ours, or
 /// hand files to LFS, whose prune does not know our refs and deletes what it was given.
@@ -124,8 +124,12 @@ struct Scratch {
 impl Scratch {
     fn of(common_dir: &Path, path: &Path) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
-        admin::copy(&admin::index(common_dir, path)?, &dir.path().join("index"))
-            .context("could not read the index")?;
+        let index = match admin::dir_of(common_dir, path)? {
+            Some(admin) => admin.join("index"),
+            // The main worktree.
+            None => Repo::git_dir(path)?.join("index"),
+        };
+        admin::copy(&index, &dir.path().join("index")).context("could not read the index")?;
         let path = path.to_owned();
         Ok(Self { dir, path })
     }

@@ -44,7 +44,7 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
     Ok(parse(&patiently(git)?))
 }
 
-fn parse(out: &[u8]) -> Vec<Worktree> {
+pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in out.split(|&b| b == 0) {
         let (key, value) = match line.iter().position(|&b| b == b' ') {
@@ -103,6 +103,18 @@ pub(crate) fn register(common_dir: &Path, path: &Path, branch: &str, lock: &Lock
         OsStr::new(branch),
     ];
     Git::new(common_dir, args).holding(lock)?.run()
+}
+
+/// Lets a branch follow that of a remote: `git branch --set-upstream-to=<upstream> <branch>`.
+/// The caller holds the repository's lock.
+///
+/// # Errors
+/// When git refuses.
+pub(crate) fn follow(common_dir: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
+    let upstream = format!("--set-upstream-to={upstream}");
+    Git::new(common_dir, ["branch", "--quiet", &upstream, branch])
+        .holding(lock)?
+        .run()
 }
 
 /// Writes the files of a registered worktree: `git reset --hard --no-recurse-submodules`.

@@ -28,7 +28,7 @@ pub(super) fn conclude(
 ) -> Result<Option<String>> {
     let dir = flux.repo.common_dir();
     // What did not come back is in the archive still.
-    let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.base));
+    let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.start()));
     // A worktree that another left in the trash must not pass for this task's.
     let mut name = match wanted {
         Some(name) => name,
@@ -48,7 +48,7 @@ pub(super) fn conclude(
                 refs = refs.create(&archive("snapshot"), snapshot);
             }
         }
-        if let Some(tip) = tip {
+        if let Some(tip) = tip.filter(|_| !task.keeps_branch()) {
             refs = refs.delete(&task.branch_ref(), tip);
         }
         if let Some(base) = &base {

@@ -31,12 +31,19 @@ impl Worktree {
     /// # Errors
     /// When it cannot be told whose it is.
     pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
-        if !is_registered(flux, task)? {
+        let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
+        if adopted || !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
         let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        let untouched =
-            !there || worktree::is_untouched(&task.worktree, &task.base).unwrap_or(false);
+        let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        let untouched = !there
+            || worktree::is_untouched(path, task.start()).unwrap_or(false)
+            // What went along is the user's, who has it still.
+            || task
+                .carried
+                .as_ref()
+                .is_some_and(|carried| snapshot::holds(common, path, carried).unwrap_or(false));
         Ok(if untouched { Self::Discard } else { Self::Keep })
     }
 
@@ -101,7 +108,9 @@ impl Worktree {
 /// When the branch is checked out at another place: it must not be deleted then.
 pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
-    ensure_not_elsewhere(&entries, task)?;
+    if !task.keeps_branch() {
+        ensure_not_elsewhere(&entries, task)?;
+    }
     let ours =
         |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
     Ok(entries.iter().any(ours))

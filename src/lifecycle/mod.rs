@@ -13,6 +13,7 @@ mod disk;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
+mod launch;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
@@ -22,6 +23,7 @@ mod ports;
 pub(crate) mod ready;
 pub(crate) mod recover;
 pub(crate) mod remove;
+pub(crate) mod resume;
 pub(crate) mod start;
 mod trash;
 pub(crate) mod trust;
@@ -180,7 +182,7 @@ pub(crate) fn descend(
             }
         }
         clear_scratch(flux, &task.id, &guard)?;
-        store::remove_config(repo, &task.branch, &guard)?;
+        store::remove_config(repo, task, &guard)?;
     }
     let wanted = kept.as_deref().and_then(archive::name_of);
     let always = !matches!(how, Worktree::Discard | Worktree::Foreign);

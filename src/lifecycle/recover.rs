@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use super::archive;
+use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
 };
@@ -24,7 +25,7 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     for Stored { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
         let scratch = flux.run_dir(id).scratch().exists();
-        if task.phase == Phase::Active && !scratch {
+        if task.phase == Phase::Active && !scratch && !is_unnoted(flux, task) {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
@@ -101,6 +102,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         Phase::Active => {
             let _guard = flux.lock_repo()?;
             clear_scratch(flux, id, lock)?;
+            note_pane(flux, &task, &oid, lock)?;
             Ok(None)
         }
         Phase::Starting => settle_start(flux, &task, &oid, tip.as_deref(), lock),
@@ -149,7 +151,7 @@ fn settle_start(
             .find(|one| one.name == *name),
         None => None,
     };
-    let start = from.as_ref().map_or(&task.base, |from| &from.tip);
+    let start = from.as_ref().map_or(task.start(), |from| &from.tip);
     if !never_ran || tip.is_some_and(|tip| tip != start) {
         // The agent had started, and may have worked for hours since: go forward.
         let target = match find_target(flux, task)? {

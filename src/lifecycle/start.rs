@@ -1,28 +1,28 @@
 //! The one way up.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
 use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
+use super::launch::launch;
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
-use crate::agent::launch::{Launch, RunDir, now};
-use crate::agent::notify::Notices;
+use crate::agent::launch::RunDir;
 use crate::agent::setup::Ready;
 use crate::failure::Failure;
+use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, task_ref};
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
-use crate::tmux::target::{self, Opened};
+use crate::tmux::target::Opened;
 use crate::ui::word;
 
 /// A task about to start: everything that can be settled is.
@@ -39,6 +39,10 @@ pub(crate) struct Start {
     pub(crate) init: Option<Init>,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
+    /// What of the user's own goes along.
+    pub(crate) carried: Option<Carried>,
+    /// The branch of a remote that its branch is to follow.
+    pub(crate) upstream: Option<String>,
 }
 
 impl Start {
@@ -85,10 +89,10 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let claim = ports::claim(flux, &run, start.task.port);
     start.task.port = claim.as_ref().map(Claim::port);
     let start = &*start;
-    let tip = start
-        .from
-        .as_ref()
-        .map_or(&start.task.base, |from| &from.tip);
+    let tip = match &start.from {
+        Some(from) => &from.tip,
+        None => start.task.start(),
+    };
     let created = store::create(&flux.repo, &start.task, &start.description, tip, &lock);
     let oid = created.or_else(|error| {
         // The claim may be on another task of this id.
@@ -164,7 +168,7 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
         settle(flux, &found, lock)?;
     } else {
         flux.run_dir(&task.id).remove()?;
-        if existing.contains_key(&branch) {
+        if existing.contains_key(&branch) && !task.keeps_branch() {
             return Ok(branch_exists(&task.branch).into());
         }
     }
@@ -213,7 +217,11 @@ impl Way<'_> {
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-            let kept = self.start.from.as_ref().map_or(&[][..], Archived::config);
+            if let Some(upstream) = &self.start.upstream {
+                worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
+            }
+            let from = self.start.from.as_ref().filter(|_| !task.keeps_branch());
+            let kept = from.map_or(&[][..], Archived::config);
             store::write_config(&flux.repo, task, kept, lock)?;
         }
         interrupt::check()?;
@@ -222,35 +230,17 @@ impl Way<'_> {
         if !self.comes_back_whole() {
             self.copies.make(flux, task)?;
         }
-        match &self.start.work {
-            Work::Shell => {
-                // No agent has ended here, but none runs.
-                let exit = Exit {
-                    at: now(),
-                    ..Exit::default()
-                };
-                self.run.write_exit(&exit)?;
-                self.open("__shell", &task.worktree)
-            }
-            Work::Agent {
-                agent,
-                program,
-                prompt,
-            } => {
-                let source = flux.repo.home();
-                let mut launch = Launch::new(task, agent, program, prompt, source, self.run)?;
-                launch.ready = self.start.ready.clone();
-                if let Some(init) = &self.start.init {
-                    launch.ready.steps.splice(0..0, init.put(self.run)?);
-                }
-                ports::tell(task, &flux.repo.project(), &mut launch.env);
-                Notices::arrange(task, flux.settings.notify(), self.run)?;
-                self.run.write_launch(&launch, prompt)?;
-                interrupt::check()?;
-                self.open("__run", &self.run.launch())?;
-                watch::until_started(flux, &task.id, self.run, self.opened.as_ref())
-            }
-        }
+        let start = self.start;
+        let held = (self.run, lock);
+        launch(
+            flux,
+            task,
+            &start.work,
+            (&start.ready, start.init.as_ref()),
+            &start.place,
+            held,
+            &mut self.opened,
+        )
     }
 
     /// Whether the worktree was kept as it was, ignored files too.
@@ -280,33 +270,19 @@ impl Way<'_> {
             worktree::apply(&task.worktree, snapshot, lock)?;
             interrupt::check()?;
         }
-        let head = self
-            .start
-            .from
-            .as_ref()
-            .map_or(&task.base, |from| &from.tip);
+        if let Some(carried) = &self.start.carried {
+            carried.put(&task.worktree, lock)?;
+            interrupt::check()?;
+        }
+        let head = match &self.start.from {
+            Some(from) => &from.tip,
+            None => task.start(),
+        };
         if let Err(error) = worktree::post_checkout(&task.worktree, head, lock) {
             interrupt::check()?;
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));
         }
-        Ok(())
-    }
-
-    fn open(&mut self, verb: &str, about: &Path) -> Result<()> {
-        let task = &self.start.task;
-        let launcher =
-            std::env::current_exe().context("could not tell where git flux itself is")?;
-        let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
-        let common = self.flux.repo.common_dir();
-        self.opened = Some(target::open(
-            &self.start.place,
-            &task.id,
-            common,
-            &task.worktree,
-            &program,
-            self.lock,
-        )?);
         Ok(())
     }
 

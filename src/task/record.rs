@@ -46,6 +46,25 @@ pub(crate) struct Task {
     /// The name in the archive that it comes back from, while it is being restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<String>,
+    /// What its branch was, if it was there before it: it stays when the task goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) existing: Option<Existing>,
+    /// The snapshot of the user's changes that goes into its worktree, while it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<String>,
+}
+
+/// A branch that was not made for its task alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Existing {
+    /// The commit that it stood at when the task came.
+    pub(crate) tip: String,
+    /// The start has made it, after that of a remote, say: if the start fails, it goes again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) made: bool,
+    /// The worktree was there before the task as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) adopted: bool,
 }
 
 /// One argument or environment value, any bytes.
@@ -141,6 +160,7 @@ impl Task {
             phase,
             removal: None,
             restored: None,
+            carried: None,
             ..self.clone()
         }
     }
@@ -190,6 +210,19 @@ impl Task {
             .expect("a record has only text, numbers and byte strings");
         json.push(b'\n');
         json
+    }
+
+    /// The commit that its branch stands at before any work is done.
+    pub(crate) fn start(&self) -> &str {
+        let existing = self.existing.as_ref();
+        existing.map_or(&self.base, |existing| &existing.tip)
+    }
+
+    /// Whether its branch stays when the task goes.
+    pub(crate) fn keeps_branch(&self) -> bool {
+        let unstarted = self.phase == Phase::Starting;
+        let existing = self.existing.as_ref();
+        existing.is_some_and(|existing| !(existing.made && unstarted))
     }
 
     /// `refs/heads/<branch>`
@@ -276,6 +309,8 @@ mod tests {
             target: None,
             removal: None,
             restored: None,
+            existing: None,
+            carried: None,
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Place {
     Window { after: String, cramped: bool },
     /// A detached session of its own.
     Session { name: String },
+    /// The pane it had, in which nothing runs any more.
+    Again(Target),
 }
 
 /// What a made target looks like to its user.
@@ -241,6 +243,14 @@ pub(crate) fn open(
             }
         }
         Place::Window { after, .. } => new_window(after)?,
+        Place::Again(old) => {
+            let again = Tmux::on(&old.socket, "respawn-pane").args(["-k", "-t", &old.pane, "-c"]);
+            let again = again.arg(&dir).arg("--").args(program);
+            again.holding(lock)?.run()?;
+            let about = Tmux::on(&old.socket, "display-message");
+            let about = about.args(["-p", "-t", &old.pane, FIELDS]);
+            (about.output()?, old.kind)
+        }
         Place::Session { name } => {
             let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
             let size = [width.to_string(), height.to_string()];

@@ -8,7 +8,7 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
 use crate::lifecycle::{Flux, Into, Kept};
 use crate::sanitize;
-use crate::task::Merged;
+use crate::task::{Merged, Task};
 use crate::ui::{quoted, shown};
 
 /// What would be done, step by step.
@@ -25,6 +25,9 @@ pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
         deeds.push(format!("stop {}", plan.stopped()));
     }
     deeds.push(match &plan.into {
+        None if plan.task.keeps_branch() => {
+            format!("leave '{}' as it is, without merging it", plan.task.branch)
+        }
         None => format!("drop '{}' without merging it", plan.task.branch),
         Some(into) => match nothing(plan, into) {
             Some(why) => format!("merge nothing: {why}"),
@@ -35,16 +38,21 @@ pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
             }
         },
     });
-    deeds.push(format!(
-        "remove the worktree '{}', the branch '{}' and the {}",
-        shown(&plan.task.worktree),
-        plan.task.branch,
-        plan.task
-            .target
-            .as_ref()
-            .map_or("record", |target| target.kind.name())
-    ));
+    let (worktree, branch) = (shown(&plan.task.worktree), &plan.task.branch);
+    let target = place(&plan.task);
+    deeds.push(match plan.task.keeps_branch() {
+        true => format!("remove the worktree '{worktree}' and the {target}; '{branch}' stays"),
+        false => {
+            format!("remove the worktree '{worktree}', the branch '{branch}' and the {target}")
+        }
+    });
     deeds
+}
+
+/// What else goes with a task.
+fn place(task: &Task) -> &'static str {
+    let target = task.target.as_ref();
+    target.map_or("record", |target| target.kind.name())
 }
 
 /// Whether a task has no commits of its own.
@@ -56,6 +64,9 @@ pub(super) fn nothing_yet(plan: &Plan) -> bool {
 pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
     let (id, branch) = (&plan.task.id, &plan.task.branch);
     match &plan.into {
+        None if plan.task.keeps_branch() => {
+            format!("Remove '{id}', and leave '{branch}' as it is, without merging it?")
+        }
         None => format!("Drop '{branch}' without merging it, and remove '{id}'?"),
         Some(into) => {
             if let Some(why) = nothing(plan, into) {
@@ -163,15 +174,22 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             "nothing was merged: {}",
             nothing(plan, into).unwrap_or_default()
         )),
+        (None, _) if task.keeps_branch() => flux.ui.status(format_args!(
+            "'{}' is left as it is, without merging it",
+            task.branch
+        )),
         (None, _) => flux
             .ui
             .status(format_args!("dropped '{}' without merging it", task.branch)),
     }
-    flux.ui.status(format_args!(
-        "removed '{}': worktree, branch and {}",
-        task.id,
-        task.target.as_ref().map_or("record", |t| t.kind.name())
-    ));
+    let target = place(task);
+    flux.ui.status(match task.keeps_branch() {
+        true => format!(
+            "removed '{}': worktree and {target}; the branch '{}' stays",
+            task.id, task.branch
+        ),
+        false => format!("removed '{}': worktree, branch and {target}", task.id),
+    });
     if let (Some(name), true) = (&kept.archive, plan.tip != task.base) {
         flux.ui.status(format_args!(
             "its commits stay in refs/flux/archive/{name}/tip"

@@ -14,13 +14,17 @@ use crate::task::{Changes, Exit, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::ui::shown;
 
-pub(super) fn own_changes(flux: &Flux, own: Option<Changes>) {
+pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
     let Some(own) = own.filter(|own| !own.none()) else {
         return;
     };
+    let files = count(own.files, "file");
+    let and = match carried {
+        true => "are in its worktree too, uncommitted",
+        false => "are not part of the task",
+    };
     flux.ui.status(format_args!(
-        "Your own uncommitted changes ({}) are not part of the task.",
-        count(own.files, "file")
+        "Your own uncommitted changes ({files}) {and}."
     ));
 }
 
@@ -63,13 +67,36 @@ pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
         .into()
 }
 
+/// Says that a window was made where a pane was asked for, or what fits.
+pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
+    let wanted = matches!(plan.place, Place::Window { cramped: false, .. });
+    let cramped = started.opened.target.kind == Layout::Window && !wanted;
+    if cramped {
+        flux.ui
+            .status("There is no room for another pane here: the task has a window of its own.");
+    }
+    cramped
+}
+
 /// What `--dry-run` says.
-pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
+pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
+    for (at, start) in starts.iter().enumerate() {
+        if at > 0 {
+            flux.ui.data("")?;
+        }
+        plan(flux, start)?;
+    }
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+fn plan(flux: &Flux, start: &Start) -> Result<()> {
     let task = &start.task;
     let place = match &start.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
         Place::Window { .. } => "a window of this session".to_owned(),
         Place::Session { name } => format!("session {name}"),
+        Place::Again(target) => format!("pane {}", target.pane),
     };
     let into = task
         .into
@@ -111,7 +138,6 @@ pub(super) fn plan(flux: &Flux, start: &Start) -> Result<()> {
         flux.ui
             .data(format_args!("  Setup: {}", sanitize::line(&step.name)))?;
     }
-    flux.ui.status("Nothing was done.");
     Ok(())
 }
 

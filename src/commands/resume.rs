@@ -1,0 +1,184 @@
+//! `git flux resume`
+
+use anyhow::Result;
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::layout::Layouts;
+use super::run::settle::{filled, template};
+use super::{candidates, choose, settled};
+use crate::agent::Prompt;
+use crate::failure::{self, DECLINED, Failure};
+use crate::lifecycle::Flux;
+use crate::lifecycle::resume::{ensure_stopped, going_on, resume};
+use crate::lifecycle::start::{Started, Work};
+use crate::store::{self, Store, Stored};
+use crate::task::{Layout, Phase, Task};
+use crate::ui::{self, Ui};
+
+/// Start the agent of a task again, where it was
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The task: its id, or the beginning of it
+    #[arg(add = ArgValueCompleter::new(candidates::stopped))]
+    task: Option<String>,
+    /// Resume all tasks whose agent does not run
+    #[arg(long, conflicts_with = "task")]
+    all: bool,
+    /// Start over with the prompt, also where the agent could go on
+    #[arg(long)]
+    over: bool,
+    #[command(flatten)]
+    layouts: Layouts,
+    /// Agree to start over where the agent cannot go on
+    #[arg(short, long)]
+    yes: bool,
+    /// Be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Resume {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui { quiet: self.quiet })?;
+        let store = settled(&flux)?;
+        if self.all {
+            return self.every(&flux, &store);
+        }
+        let stored = choose(&flux, &store, self.task.as_deref(), "resume")?;
+        self.one(&flux, stored)
+    }
+
+    /// Resumes all that do not run. One that fails leaves the others.
+    fn every(&self, flux: &Flux, store: &Store) -> Result<()> {
+        let stands = |stored: &&Stored| match &stored.task {
+            Ok(task) => task.phase == Phase::Active && !is_running(flux, task),
+            Err(_) => true,
+        };
+        let all: Vec<&Stored> = store.tasks.iter().filter(stands).collect();
+        if all.is_empty() {
+            flux.ui.status("there is nothing to resume");
+            return Ok(());
+        }
+        let mut failed = 0;
+        for stored in &all {
+            match self.one(flux, stored) {
+                Ok(()) => {}
+                Err(error) if failure::code(&error) == DECLINED => return Err(error),
+                Err(error) => {
+                    ui::show(&error);
+                    failed += 1;
+                }
+            }
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        let all = all.len();
+        Err(Failure::new(format!("{failed} of {all} tasks were not resumed")).into())
+    }
+
+    fn one(&self, flux: &Flux, stored: &Stored) -> Result<()> {
+        let task = stored.readable()?;
+        ensure_stopped(flux, task)?;
+        let description = store::prompt(&flux.repo, &stored.oid)?;
+        let on = match self.over {
+            true => None,
+            false => going_on(flux, task, &description),
+        };
+        let (work, verb) = match on {
+            Some(work) => (work, "resumed"),
+            None => (self.anew(flux, task, &description)?, "started over"),
+        };
+        let started = resume(flux, &task.id, &work, || self.layouts.place(flux, &task.id))?;
+        tell(flux, &started, verb)
+    }
+
+    /// The work from its beginning, once that is agreed to.
+    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<Work> {
+        let id = &task.id;
+        let work = over(flux, task, description)?;
+        if self.over || self.yes {
+            return Ok(work);
+        }
+        let cannot = format!(
+            "the agent of '{id}', {}, cannot go on where it was",
+            task.agent
+        );
+        if !flux.ui.can_ask() {
+            return Err(Failure::new(cannot)
+                .hint(format!(
+                    "to start over with its prompt: git flux resume {id} --yes"
+                ))
+                .into());
+        }
+        match flux.ui.confirm(
+            format!("{}. Start over with its prompt?", capital(&cannot)),
+            false,
+        )? {
+            true => Ok(work),
+            false => Err(Failure::declined("nothing was changed").into()),
+        }
+    }
+}
+
+/// The work of a task from its beginning.
+///
+/// # Errors
+/// When it has no description, or its agent is not there.
+pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work> {
+    let id = &task.id;
+    if description.is_empty() {
+        return Err(Failure::new(format!(
+            "'{id}' has no description that its agent could be given"
+        ))
+        .hint(format!("git flux attach {id}"))
+        .into());
+    }
+    let (agent, program) = flux.settings.find_agent(&task.agent)?;
+    let template = match agent.prompt == Prompt::Shown {
+        true => None,
+        false => Some(template(flux)?),
+    };
+    Ok(Work::Agent {
+        prompt: filled(flux, task, description, template.as_deref()),
+        agent,
+        program,
+    })
+}
+
+fn is_running(flux: &Flux, task: &Task) -> bool {
+    let run = flux.run_dir(&task.id);
+    let alive = matches!(run.running(), Ok(Some(running)) if running.alive());
+    alive && matches!(run.exit(), Ok(None))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars).collect()
+}
+
+/// Says where the agent runs; one that ended at once is a failure.
+pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
+    let (task, target) = (&started.task, &started.opened.target);
+    let id = &task.id;
+    if let Some(exit) = &started.exit {
+        return Err(Failure::new(format!("the agent of '{id}' {exit} at once"))
+            .hint(format!("git flux attach {id}"))
+            .hint(format!("git flux resume {id} --over"))
+            .into());
+    }
+    if flux.ui.quiet {
+        return flux.ui.data(id);
+    }
+    let place = match target.kind {
+        Layout::Pane => format!("pane {}", target.pane),
+        Layout::Window => format!("window {}", target.window),
+        Layout::Session => format!("session '{}'", target.session),
+    };
+    flux.ui
+        .status(format_args!("{verb} '{id}' ({}): {place}", task.agent));
+    flux.ui.hint(format_args!("git flux attach {id}"));
+    Ok(())
+}

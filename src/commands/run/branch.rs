@@ -1,0 +1,190 @@
+//! `git flux run --branch`: a branch that is there already.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::failure::Failure;
+use crate::git::{Git, Worktree, refs};
+use crate::lifecycle::Flux;
+use crate::settings::table;
+use crate::store::Store;
+use crate::task::Existing;
+use crate::ui::{quoted, shown, word};
+
+/// The branch that a task works on, if it was there before.
+pub(in crate::commands) struct Chosen {
+    /// Without `refs/heads/`.
+    pub(in crate::commands) name: String,
+    pub(in crate::commands) existing: Existing,
+    /// The branch of a remote that it is made after, `origin/x`.
+    pub(in crate::commands) upstream: Option<String>,
+}
+
+/// The branch that `name` means: a local one, that of a remote as `origin/x`, or, as
+/// `git switch` does it, as `x` if one remote alone has it.
+///
+/// # Errors
+/// When there is none, or more than one, or it is checked out somewhere.
+pub(super) fn choose(
+    flux: &Flux,
+    store: &Store,
+    worktrees: &[Worktree],
+    name: &str,
+) -> Result<Chosen> {
+    let local = name.strip_prefix("refs/heads/").unwrap_or(name);
+    if let Some(tip) = store.tip(local) {
+        ensure_free(store, worktrees, local)?;
+        let existing = Existing {
+            tip: tip.to_owned(),
+            made: false,
+            adopted: false,
+        };
+        return Ok(Chosen {
+            name: local.to_owned(),
+            existing,
+            upstream: None,
+        });
+    }
+    let (upstream, local, tip) = remote(flux, name)?;
+    if store.tip(&local).is_some() {
+        return Err(Failure::new(format!(
+            "the branch '{local}' exists already, beside '{upstream}'"
+        ))
+        .hint(format!("git flux run --branch {}", word(&local)))
+        .into());
+    }
+    if let Some(other) = store.in_the_way(&local) {
+        return Err(Failure::new(format!(
+            "the branch '{local}' cannot be made beside the branch '{other}'"
+        ))
+        .hint(format!("git branch -m {} <another name>", word(other)))
+        .into());
+    }
+    let existing = Existing {
+        tip,
+        made: true,
+        adopted: false,
+    };
+    Ok(Chosen {
+        name: local,
+        existing,
+        upstream: Some(upstream),
+    })
+}
+
+/// A branch of a remote: its name with that of the remote, the name alone, and its tip.
+fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
+    let dir = flux.repo.common_dir();
+    let found = refs::list(dir, &["refs/remotes/"])?;
+    let remotes = String::from_utf8(Git::reading(dir, ["remote"]).output()?)?;
+    let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
+    let at = |remote: &str, branch: &str| {
+        let tip = found.get(&format!("refs/remotes/{remote}/{branch}"))?;
+        let upstream = format!("{remote}/{branch}");
+        Some((upstream, branch.to_owned(), tip.clone()))
+    };
+    let named = remotes.lines().find_map(|remote| {
+        let branch = plain.strip_prefix(remote)?.strip_prefix('/')?;
+        at(remote, branch).filter(|_| branch != "HEAD")
+    });
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
+    if of_all.len() > 1 {
+        let args = ["config", "--get", "checkout.defaultRemote"];
+        let (_, output) = Git::reading(dir, args).outcome()?;
+        let preferred = String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned();
+        if let Some(one) = at(&preferred, plain) {
+            return Ok(one);
+        }
+        let names: Vec<&str> = of_all.iter().map(|(name, ..)| name.as_str()).collect();
+        let failure = Failure::new(format!(
+            "more than one remote has a branch '{plain}': {}",
+            names.join(", ")
+        ));
+        let hint = format!("git flux run --branch {}", word(names[0]));
+        return Err(failure.hint(hint).into());
+    }
+    let one = of_all.pop().with_context(|| {
+        Failure::new(format!("there is no branch '{name}'"))
+            .hint("git branch --all")
+            .hint("leave out --branch for a branch of the task's own")
+    })?;
+    Ok(one)
+}
+
+/// # Errors
+/// When the branch is checked out somewhere: then it can be nowhere else.
+fn ensure_free(store: &Store, worktrees: &[Worktree], branch: &str) -> Result<()> {
+    let name = format!("refs/heads/{branch}");
+    let Some(entry) = worktrees
+        .iter()
+        .find(|entry| entry.branch.as_ref() == Some(&name))
+    else {
+        return Ok(());
+    };
+    let place = quoted(&entry.path);
+    let failure = Failure::new(format!(
+        "the branch '{branch}' is checked out in '{}'",
+        shown(&entry.path)
+    ));
+    let task = store.tasks.iter().find(|stored| {
+        let task = stored.task.as_ref();
+        task.is_ok_and(|task| task.worktree == entry.path)
+    });
+    Err(match task {
+        Some(stored) => failure.hint(format!("git flux attach {}", stored.id)),
+        None if is_main(worktrees, &entry.path) => {
+            failure.hint(format!("git -C {place} switch <another branch>"))
+        }
+        None => failure
+            .hint(format!("git flux adopt {place}"))
+            .hint(format!("git -C {place} switch <another branch>")),
+    }
+    .into())
+}
+
+/// git lists the main worktree first.
+fn is_main(worktrees: &[Worktree], path: &Path) -> bool {
+    worktrees.first().is_some_and(|entry| entry.path == path)
+}
+
+/// Where the work on a branch goes, and the last commit that both have in common. `head` is
+/// the branch the user stands on, which counts unless it is that branch itself.
+///
+/// # Errors
+/// When they have none in common.
+pub(in crate::commands) fn origin(
+    flux: &Flux,
+    store: &Store,
+    chosen: &Chosen,
+    head: Option<&str>,
+) -> Result<(String, Option<String>)> {
+    let branch = &chosen.name;
+    let plain = |name: &str| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned();
+    let settings = &flux.settings;
+    let configured = settings.of_branch(branch, &table::BRANCH_INTO);
+    let configured = configured.or_else(|| settings.into()).map(plain);
+    let candidates = [configured, head.map(plain)].into_iter().flatten();
+    let into = candidates.into_iter().find(|into| into != branch);
+    let tip = &chosen.existing.tip;
+    let against = match &into {
+        Some(into) => store.tip(into).map(ToOwned::to_owned),
+        None => flux.repo.resolve("HEAD")?,
+    };
+    let Some(against) = against else {
+        return Ok((tip.clone(), into));
+    };
+    let base = flux.repo.merge_base(tip, &against)?.with_context(|| {
+        let other = into.as_deref().unwrap_or("HEAD");
+        Failure::new(format!("'{branch}' has no commit in common with '{other}'")).hint(format!(
+            "git config branch.{}.fluxInto <branch>",
+            word(branch)
+        ))
+    })?;
+    Ok((base, into))
+}

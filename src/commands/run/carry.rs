@@ -1,0 +1,96 @@
+//! `git flux run --with-changes`
+
+use anyhow::Result;
+
+use crate::failure::Failure;
+use crate::git::carry::{self, Carried, Fit};
+use crate::git::changes::Head;
+use crate::git::{Change, Repo};
+use crate::lifecycle::Flux;
+use crate::ui::{quoted, shown};
+
+/// How many files a message lists.
+const LISTED: usize = 8;
+
+/// What is uncommitted where the user stands, as it would be on top of `onto`; none if
+/// there is nothing. `base` is what the user called that commit.
+///
+/// # Errors
+/// When it cannot be carried there: then nothing exists yet.
+pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
+    let Some(here) = flux.repo.current() else {
+        return Err(
+            Failure::new("there is no worktree here whose changes could be taken along")
+                .hint("leave out --with-changes")
+                .into(),
+        );
+    };
+    if let Some(operation) = Repo::operation(here)?.filter(|operation| *operation != "bisect") {
+        return Err(Failure::new(format!(
+            "a {operation} is in progress in '{}': its changes cannot be taken along",
+            shown(here)
+        ))
+        .hint(format!(
+            "finish or abort it: git -C {} status",
+            quoted(here)
+        ))
+        .hint("leave out --with-changes")
+        .into());
+    }
+    let _spinner = flux.ui.spinner("looking at your changes");
+    let (head, changes) = Head::and_changes(here, false)?;
+    let unmerged = changes.iter().filter(|change| change.conflicted());
+    let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
+    if !unmerged.is_empty() {
+        return Err(Failure::new(format!(
+            "there are conflicts in the index, which cannot be taken along: {}",
+            list(&unmerged)
+        ))
+        .hint(format!("git -C {} status", quoted(here)))
+        .hint("leave out --with-changes")
+        .into());
+    }
+    warn(flux, &changes);
+    if changes.iter().all(stays) {
+        flux.ui
+            .status("There are no uncommitted changes to take along.");
+        return Ok(None);
+    }
+    match carry::fit(&flux.repo, here, &head.oid, onto, &changes)? {
+        Fit::Fits(carried) => Ok(Some(carried)),
+        Fit::Conflicts(files) => {
+            let files: Vec<_> = files.iter().map(|file| shown(file)).collect();
+            let what = base.unwrap_or("the commit that the task starts from");
+            Err(Failure::new(format!(
+                "your changes do not apply to '{what}': {}",
+                list(&files)
+            ))
+            .hint("leave out --base, or --with-changes")
+            .hint(format!("git diff HEAD {}", &onto[..onto.len().min(9)]))
+            .into())
+        }
+    }
+}
+
+/// Whether it is nothing but what is inside of another repository.
+fn stays(change: &Change) -> bool {
+    change.is_repository() || (change.submodule && change.code[0] == b'.')
+}
+
+/// What is inside of other repositories is not this one's to take along.
+fn warn(flux: &Flux, changes: &[Change]) {
+    let inside = |change: &&Change| change.is_repository() || change.submodule;
+    let inside: Vec<_> = changes.iter().filter(inside).collect();
+    if !inside.is_empty() {
+        let names: Vec<_> = inside.iter().map(|change| shown(&change.path)).collect();
+        flux.ui.warning(format_args!(
+            "what has changed inside of other repositories is not taken along: {}",
+            list(&names)
+        ));
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    names[..names.len().min(LISTED)].join(", ") + more
+}

@@ -1,0 +1,93 @@
+//! Whether the names and places that a task needs are free.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::failure::Failure;
+use crate::git::Repo;
+use crate::lifecycle::Flux;
+use crate::lifecycle::start::branch_exists;
+use crate::settings::table;
+use crate::store::Store;
+use crate::ui::{shown, word};
+
+pub(super) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+    if Repo::is_branch_name(branch) {
+        return Ok(());
+    }
+    let prefix = flux.settings.branch_prefix();
+    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
+    let failure = whence.into_iter().fold(failure, Failure::hint);
+    Err(failure.hint("git config flux.branchPrefix feature/").into())
+}
+
+pub(super) fn ensure_free(store: &Store, branch: &str) -> Result<()> {
+    if store.tip(branch).is_some() {
+        return Err(branch_exists(branch).into());
+    }
+    if let Some(other) = store.in_the_way(branch) {
+        return Err(Failure::new(format!(
+            "the branch '{branch}' cannot be made beside the branch '{other}'"
+        ))
+        .hint(format!("git branch -m {} <another name>", word(other)))
+        .hint("git config flux.branchPrefix <another prefix>")
+        .into());
+    }
+    Ok(())
+}
+
+/// An existing directory is left alone unless it is empty; anything else is never touched.
+pub(super) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
+    if registered {
+        return Err(Failure::new(format!(
+            "'{}' is registered as a worktree already",
+            shown(path)
+        ))
+        .hint("git worktree list")
+        .into());
+    }
+    let taken = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            return Err(error).with_context(|| format!("could not look at '{}'", shown(path)));
+        }
+        Ok(found) if found.is_dir() => fs::read_dir(path)
+            .with_context(|| format!("could not look into '{}'", shown(path)))?
+            .next()
+            .is_some(),
+        Ok(_) => true,
+    };
+    if taken {
+        return Err(Failure::new(format!("'{}' exists already", shown(path)))
+            .hint("choose another id with --name, or another place with: git config flux.worktreeDir <directory>")
+            .into());
+    }
+    Ok(())
+}
+
+/// The directory without `..` and links, also if only its beginning exists.
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf> {
+    let mut missing = Vec::new();
+    let mut at = dir;
+    loop {
+        if let Ok(real) = at.canonicalize() {
+            return Ok(missing
+                .iter()
+                .rev()
+                .fold(real, |path, name| path.join(name)));
+        }
+        let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
+            return Err(
+                Failure::new(format!("there is no directory '{}'", shown(dir)))
+                    .hint("git config flux.worktreeDir <directory>")
+                    .into(),
+            );
+        };
+        missing.push(name.to_owned());
+        at = parent;
+    }
+}

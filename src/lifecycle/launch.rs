@@ -1,0 +1,73 @@
+//! What is to run in the pane of a task: put there, and seen to run.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::start::Work;
+use super::trust::Init;
+use super::{Flux, ports, watch};
+use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::notify::Notices;
+use crate::agent::setup::Ready;
+use crate::git::Lock;
+use crate::interrupt;
+use crate::task::{Exit, Task};
+use crate::tmux::target::{self, Opened, Place};
+
+/// Opens the place, makes the worktree `ready` and waits until the work has begun in it; what is open then is in
+/// `opened`, also where it fails.
+///
+/// # Errors
+/// When something of it fails, or the user interrupts.
+pub(super) fn launch(
+    flux: &Flux,
+    task: &Task,
+    work: &Work,
+    (ready, init): (&Ready, Option<&Init>),
+    place: &Place,
+    (run, lock): (&RunDir, &Lock),
+    opened: &mut Option<Opened>,
+) -> Result<()> {
+    let mut open = |verb: &str, about: &Path| {
+        let launcher =
+            std::env::current_exe().context("could not tell where git flux itself is")?;
+        let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
+        let (common, dir) = (flux.repo.common_dir(), &task.worktree);
+        *opened = Some(target::open(place, &task.id, common, dir, &program, lock)?);
+        anyhow::Ok(())
+    };
+    match work {
+        Work::Shell => {
+            run.write_exit(&none_runs())?;
+            open("__shell", &task.worktree)
+        }
+        Work::Agent {
+            agent,
+            program,
+            prompt,
+        } => {
+            let source = flux.repo.home();
+            let mut launch = Launch::new(task, agent, program, prompt, source, run)?;
+            launch.ready = ready.clone();
+            if let Some(init) = init {
+                launch.ready.steps.splice(0..0, init.put(run)?);
+            }
+            ports::tell(task, &flux.repo.project(), &mut launch.env);
+            Notices::arrange(task, flux.settings.notify(), run)?;
+            run.write_launch(&launch, prompt)?;
+            interrupt::check()?;
+            open("__run", &run.launch())?;
+            watch::until_started(flux, &task.id, run, opened.as_ref())
+        }
+    }
+}
+
+/// No agent has ended here, but none runs.
+pub(super) fn none_runs() -> Exit {
+    Exit {
+        at: now(),
+        ..Exit::default()
+    }
+}

@@ -1,0 +1,250 @@
+//! The agent of a task that is there, started again; and a task made of a worktree that is.
+
+use std::fs;
+
+use anyhow::{Context as _, Error, Result};
+
+use super::launch::{launch, none_runs};
+use super::observe::Panes;
+use super::start::{Started, Work, exists};
+use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
+use crate::agent::launch::{RunDir, Running};
+use crate::agent::process;
+use crate::failure::Failure;
+use crate::git::{Lock, Transaction};
+use crate::interrupt;
+use crate::store::{self, Store};
+use crate::task::{Exit, Phase, Task, TaskId};
+use crate::tmux::pane;
+use crate::tmux::target::{Opened, Place};
+use crate::ui::shown;
+
+/// What makes the agent of a task go on where it was; none if it is not there, or cannot.
+pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<Work> {
+    let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
+    let agent = agent.resumed()?;
+    Some(Work::Agent {
+        agent,
+        program,
+        prompt: description.to_vec(),
+    })
+}
+
+/// Whether nothing runs for a task that could be started again.
+///
+/// # Errors
+/// When its agent runs, or it is not whole.
+pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
+    let id = &task.id;
+    let run = flux.run_dir(id);
+    if task.phase != Phase::Active {
+        return Err(Failure::new(format!("'{id}' is {}", task.phase.name()))
+            .hint(format!("git flux status {id}"))
+            .into());
+    }
+    if !fs::exists(task.worktree.join(".git")).context("could not look at the worktree")? {
+        return Err(Failure::new(format!(
+            "the worktree of '{id}' is gone: '{}'",
+            shown(&task.worktree)
+        ))
+        .hint("git worktree list")
+        .hint(format!("git flux status {id}"))
+        .into());
+    }
+    let Some(running) = run.running()?.filter(|_| matches!(run.exit(), Ok(None))) else {
+        return Ok(());
+    };
+    if running.alive() {
+        return Err(Failure::new(format!("'{id}' is running"))
+            .hint(format!("git flux attach {id}"))
+            .into());
+    }
+    match running.orphan(&task.worktree) {
+        Some(orphan) => Err(Failure::new(format!(
+            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
+        ))
+        .hint(format!("kill {orphan}"))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Starts the agent of a task again: in its pane if that is there, else in the place
+/// that `choose` finds.
+///
+/// # Errors
+/// When it runs, or a step fails; then the task is as it was.
+pub(crate) fn resume(
+    flux: &Flux,
+    id: &TaskId,
+    work: &Work,
+    choose: impl FnOnce() -> Result<Place>,
+) -> Result<Started> {
+    let run = flux.run_dir(id);
+    let lock = flux.lock_task(id)?;
+    // A question may have been open for long.
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let stored = store.find(id.as_str())?;
+    let task = stored.readable()?;
+    ensure_stopped(flux, task)?;
+    let place = match own_pane(task)? {
+        Some(place) => place,
+        None => choose()?,
+    };
+    let before = (run.running()?, run.exit()?);
+    let mut opened = None;
+    // The worktree is as ready as it was.
+    let ready = ready::wrapped(flux)?;
+    let begun = interrupt::check()
+        .and_then(|()| run.begin_again())
+        .and_then(|()| {
+            launch(
+                flux,
+                task,
+                work,
+                (&ready, None),
+                &place,
+                (&run, &lock),
+                &mut opened,
+            )
+        });
+    if let Err(cause) = begun {
+        return Err(back(&run, id, &before, opened.as_ref(), cause));
+    }
+    let mut opened = opened.context("the pane was not opened")?;
+    let running = run.running()?;
+    let since = running.as_ref().map(|running| running.since);
+    let launcher = running.map(|running| running.launcher);
+    if launcher != Some(opened.target.pane_pid) {
+        opened.target = find_target(flux, task)?.unwrap_or(opened.target);
+    }
+    let task = task.running_in(Some(opened.target.clone()));
+    let none = Transaction::default();
+    store::advance(&flux.repo, &stored.oid, &task, none, &lock).with_context(|| {
+        Failure::new(format!("'{id}' runs, but its record is not complete"))
+            .hint(format!("git flux attach {id}"))
+    })?;
+    drop(lock);
+    let exit = watch::early_exit(&run, &opened.tty)?;
+    Ok(Started {
+        task,
+        opened,
+        since,
+        exit,
+    })
+}
+
+/// The pane of a task, if it is there with nothing but a shell in it. The one that we
+/// stand in is not taken away from under our feet.
+fn own_pane(task: &Task) -> Result<Option<Place>> {
+    let Some(target) = &task.target else {
+        return Ok(None);
+    };
+    if !Panes::of([task].into_iter())?.has(task) || pane::is_ours(target) {
+        return Ok(None);
+    }
+    match process::in_front(target.pane_pid) {
+        Some(pid) => Err(Failure::new(format!(
+            "a program runs in the pane of '{}' (process {pid})",
+            task.id
+        ))
+        .hint(format!("git flux attach {}", task.id))
+        .into()),
+        None => Ok(Some(Place::Again(target.clone()))),
+    }
+}
+
+/// The way back after `cause`, and the error to show for it.
+fn back(
+    run: &RunDir,
+    id: &TaskId,
+    (running, exit): &(Option<Running>, Option<Exit>),
+    opened: Option<&Opened>,
+    cause: Error,
+) -> Error {
+    let interrupted = interrupt::requested();
+    interrupt::clear();
+    let undo = || {
+        if !run.withdraw()? {
+            hang_up(run)?;
+        }
+        if let Some(opened) = opened {
+            close(&opened.target, run)?;
+        }
+        run.begin_again()?;
+        if let Some(running) = running {
+            run.write_running(running)?;
+        }
+        exit.as_ref().map_or(Ok(()), |exit| run.write_exit(exit))
+    };
+    match undo() {
+        Ok(()) if interrupted => {
+            Failure::declined(format!("interrupted; '{id}' is not running")).into()
+        }
+        Ok(()) => cause.context(Failure::new(format!("could not resume '{id}'"))),
+        Err(undo) => cause.context(Failure::new(format!(
+            "could not resume '{id}', nor undo it: {undo:#}"
+        ))),
+    }
+}
+
+/// Notes a pane that a killed command has opened for a task. The lock is the task's.
+///
+/// # Errors
+/// When the record cannot be changed.
+pub(super) fn note_pane(flux: &Flux, task: &Task, oid: &str, lock: &Lock) -> Result<()> {
+    if is_unnoted(flux, task)
+        && let Some(target) = find_target(flux, task)?
+    {
+        let task = task.running_in(Some(target));
+        store::advance(&flux.repo, oid, &task, Transaction::default(), lock)?;
+    }
+    Ok(())
+}
+
+/// Whether a launcher runs for a task that is not the one its record names.
+pub(super) fn is_unnoted(flux: &Flux, task: &Task) -> bool {
+    let noted = task.target.as_ref().map(|target| target.pane_pid);
+    let running = flux.run_dir(&task.id).running();
+    let running = running.ok().flatten();
+    running.is_some_and(|running| noted != Some(running.launcher) && running.alive())
+}
+
+/// Makes a task of a worktree that is there, on the branch it has. Nothing is started.
+///
+/// # Errors
+/// When the id is taken or a step fails: then there is no task, and nothing has changed.
+pub(crate) fn adopt(flux: &Flux, task: &Task, description: &[u8]) -> Result<()> {
+    let run = flux.run_dir(&task.id);
+    let lock = flux.lock_task(&task.id)?;
+    let created = store::create(&flux.repo, task, description, task.start(), &lock);
+    let oid = match created {
+        Ok(oid) => oid,
+        Err(error) => {
+            let store = Store::load(&flux.repo, &flux.settings)?;
+            if store.tasks.iter().any(|stored| stored.id == task.id) {
+                return Err(exists(task.id.as_str()).into());
+            }
+            run.remove()?;
+            return Err(error.context(Failure::new("nothing was changed")));
+        }
+    };
+    let up = || {
+        {
+            let _guard = flux.lock_repo()?;
+            store::write_config(&flux.repo, task, &[], &lock)?;
+        }
+        interrupt::check()?;
+        run.write_exit(&none_runs())?;
+        let whole = task.running_in(None);
+        store::advance(&flux.repo, &oid, &whole, Transaction::default(), &lock)
+    };
+    up().map(drop).map_err(|cause| {
+        interrupt::clear();
+        let tip = Some(task.start());
+        match descend(flux, task, &oid, tip, &Worktree::Foreign, &lock) {
+            Ok(_) => cause.context(Failure::new("nothing was changed")),
+            Err(undo) => cause.context(Failure::new(format!("nor could it be undone: {undo:#}"))),
+        }
+    })
+}

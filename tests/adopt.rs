@@ -1,0 +1,190 @@
+//! `git flux adopt`: a task of a worktree that is there already.
+
+use std::path::PathBuf;
+
+use crate::world::*;
+
+/// A worktree of the user's on the branch `topic`, with a commit and a change.
+fn made(world: &World) -> PathBuf {
+    let path = world.root().join("topic");
+    world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
+    world.commit_in(&path, "topic.txt", "1\n");
+    world.write(path.join("left.txt"), "left\n");
+    path
+}
+
+#[test]
+fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
+    let world = World::new();
+    let path = made(&world);
+    let base = world.git(["rev-parse", "main"]);
+    world.commit_in(world.repo(), "main.txt", "1\n");
+    world
+        .flux(["adopt", "../topic", "--name", "mine"])
+        .run()
+        .success()
+        .stderr_has("as 'mine'; its branch 'topic' stays when the task goes");
+    let task = world.flux(["status", "--json", "mine"]).run().json();
+    assert_eq!(
+        (&task["branch"], &task["title"]),
+        (&"topic".into(), &"topic".into())
+    );
+    assert_eq!(
+        (&task["into"], &task["base"]),
+        (&"main".into(), &(*base).into())
+    );
+    assert_eq!(
+        (&task["state"], &task["branchKept"]),
+        (&"exited".into(), &true.into())
+    );
+    assert_eq!(task["worktree"], *path.to_str().unwrap());
+    assert_eq!(world.read(path.join("left.txt")), "left\n");
+    let diff = world.flux(["diff", "mine", "--", "--name-only"]).run();
+    diff.success()
+        .stdout_has("topic.txt")
+        .stdout_has("left.txt");
+    let cleanup = ["cleanup", "-y", "--commit=The rest", "mine"];
+    world
+        .flux(cleanup)
+        .run()
+        .success()
+        .stderr_has("the branch 'topic' stays");
+    assert!(!path.exists());
+    assert_eq!(world.read("left.txt"), "left\n");
+    world.git(["rev-parse", "--verify", "refs/heads/topic"]);
+    assert!(
+        world
+            .try_git(["config", "--get-regexp", "^branch.topic"])
+            .is_err()
+    );
+    // And back again.
+    world.flux(["restore", "mine"]).run().success();
+    assert!(path.join("left.txt").exists());
+}
+
+#[test]
+fn with_a_description_the_agent_is_started_there() {
+    let world = World::new();
+    let path = made(&world);
+    let adopt = ["adopt", "-q", "../topic", "--name", "mine", "Go", "on"];
+    world.flux(adopt).run().success().stdout_is("mine\n");
+    let agent = world.agent("mine");
+    agent.wait_started();
+    assert_eq!(agent.cwd(), path);
+    assert!(String::from_utf8_lossy(&agent.prompt()).contains("Go on"));
+    let task = world.flux(["status", "--json", "mine"]).run().json();
+    assert_eq!(
+        (&task["state"], &task["title"]),
+        (&"running".into(), &"Go on".into())
+    );
+}
+
+#[test]
+fn an_agent_that_does_not_start_leaves_the_task() {
+    let world = World::new();
+    let path = made(&world);
+    world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+    let adopt = ["adopt", "../topic", "--name", "mine", "Go on"];
+    world
+        .flux(adopt)
+        .run()
+        .code(1)
+        .stderr_has("'mine' is a task now, but its agent was not started")
+        .stderr_has("git flux resume mine --over");
+    world.clear_fault();
+    assert_eq!(world.read(path.join("left.txt")), "left\n");
+    world.flux(["resume", "mine", "--over"]).run().success();
+    world.agent("mine").wait_started();
+}
+
+#[test]
+fn the_branch_it_goes_to_is_the_one_that_is_named_or_stood_on() {
+    let world = World::new();
+    let path = made(&world);
+    world.git(["branch", "release"]);
+    let into = |args: &[&str]| {
+        let adopt = world.flux(["adopt", "-q", "--name", "mine"].iter().chain(args));
+        adopt.in_dir(&path).ok();
+        let task = world.flux(["status", "--json", "mine"]).run().json();
+        let cleanup = ["cleanup", "-y", "--discard", "--discard-branch", "mine"];
+        world.flux(cleanup).run().success();
+        world.git(["worktree", "add", "-q", "../topic", "topic"]);
+        task["into"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(into(&["--into", "release", "."]), "release");
+    assert_eq!(into(&["."]), "main");
+}
+
+#[test]
+fn what_cannot_be_adopted_is_refused() {
+    let world = World::new();
+    let path = made(&world);
+    let refused = |args: &[&str], why: &str| {
+        let before = world.snapshot();
+        let adopt = world.flux(["adopt"].iter().chain(args)).run();
+        adopt.code(1).stderr_has(why).stderr_has("hint: ");
+        world.assert_unchanged(&before);
+    };
+    refused(&["../nowhere"], "there is nothing at '../nowhere'");
+    refused(&["src"], "'src' is not a worktree of this repository");
+    refused(&["."], "'.' is the main worktree");
+    world.git(["config", "flux.into", "main"]);
+    world.git(["branch", "release"]);
+    let configured = "'topic' is configured to go to 'main'";
+    refused(&["../topic", "--into", "release"], configured);
+    refused(&["../topic", "--into", "none"], "there is no branch 'none'");
+    refused(&["../topic", "--agent", "nobody"], "'nobody'");
+    world.git(["worktree", "lock", "--reason", "on a stick", "../topic"]);
+    refused(
+        &["../topic"],
+        "the worktree '../topic' is locked: on a stick",
+    );
+    world.git(["worktree", "unlock", "../topic"]);
+    world.git_in(&path, ["checkout", "-q", "--detach"]);
+    refused(&["../topic"], "has no branch checked out");
+    world.git_in(&path, ["checkout", "-q", "topic"]);
+    let id = world.start("Another");
+    let task = world.worktree(&id);
+    let task = task.to_str().unwrap();
+    refused(&[task], &format!("is the worktree of the task '{id}'"));
+    refused(
+        &["../topic", "--name", &id],
+        &format!("the task '{id}' exists already"),
+    );
+    std::fs::remove_dir_all(&path).unwrap();
+    refused(
+        &["../topic"],
+        "the worktree '../topic' is not there any more",
+    );
+}
+
+#[test]
+fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
+    for words in ["update-ref", "config"] {
+        for mode in Mode::KILLS {
+            let world = World::new();
+            let path = made(&world);
+            let tip = world.git(["rev-parse", "topic"]);
+            let fault = Fault::nth("git", 1, mode);
+            world.fault(&Fault { words, ..fault });
+            let adopt = world.flux(["adopt", "../topic", "--name", "mine"]);
+            let adopt = adopt.run();
+            world.wait_fault_over();
+            world.clear_fault();
+            assert!(adopt.signal.is_some() || words == "config", "{adopt}");
+            world.flux(["cleanup", "no-such-task"]).run().code(1);
+            assert_eq!(world.git(["rev-parse", "topic"]), tip);
+            assert_eq!(world.read(path.join("left.txt")), "left\n");
+            if world
+                .try_git(["rev-parse", "--verify", "refs/flux/tasks/mine"])
+                .is_err()
+            {
+                world
+                    .flux(["adopt", "../topic", "--name", "mine"])
+                    .run()
+                    .success();
+            }
+            world.flux(["status", "mine"]).run().success();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `git flux resume`: the agent again, where it was.
+
+use crate::world::*;
+
+/// A task whose agent has ended by itself.
+fn ended(world: &World, id: &str, agent: &str) {
+    world.behaviour("raw");
+    let run = ["run", "-q", "--agent", agent, "--name", id, "Fix it"];
+    world.flux(run).ok();
+    world.agent(id).tell("exit 3");
+    let exit = world.repo().join(".git/flux/run").join(id).join("exit");
+    wait_until("the agent's end to be noted", || exit.exists());
+}
+
+fn task(world: &World, id: &str) -> serde_json::Value {
+    world.flux(["status", "--json", id]).run().success().json()
+}
+
+#[test]
+fn an_agent_that_has_ended_goes_on_in_its_pane() {
+    let world = World::new();
+    ended(&world, "fix", "claude");
+    let before = task(&world, "fix");
+    world
+        .flux(["resume", "fix"])
+        .run()
+        .success()
+        .stderr_has("resumed 'fix' (claude): session 'flux-myapp-fix'");
+    world.agent("fix").wait_starts(2);
+    let argv = world.agent("fix").argv();
+    assert!(argv.iter().any(|arg| arg == b"--continue"), "{argv:?}");
+    assert_eq!(world.agent("fix").cwd(), world.worktree("fix"));
+    let after = task(&world, "fix");
+    assert_ne!(after["state"], "exited");
+    assert_eq!(after["target"], before["target"]);
+    assert_eq!(world.tmux(["list-panes", "-a"]).lines().count(), 1);
+    // It runs: once is enough.
+    let before = world.snapshot();
+    let again = world.flux(["resume", "fix"]).run();
+    again
+        .code(1)
+        .stderr_has("error: 'fix' is running")
+        .stderr_has("hint: git flux attach fix");
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", "-y", "fix"]).run().success();
+}
+
+#[test]
+fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "one", "Fix it"]).ok();
+    world.flux(["run", "-q", "--name", "two", "Fix it"]).ok();
+    let agents = [world.agent("one"), world.agent("two")];
+    world.kill_tmux();
+    agents.iter().for_each(Agent::wait_gone);
+    world.flux(["run", "-q", "--name", "new", "Fix it"]).ok();
+    let resumed = world.flux(["resume", "--all", "-q"]).run();
+    resumed.success().stdout_is("one\ntwo\n");
+    for id in ["one", "two"] {
+        world.agent(id).wait_starts(2);
+        let target = &task(&world, id)["target"];
+        assert_eq!(target["session"], format!("flux-myapp-{id}"));
+    }
+    assert_eq!(world.agent("new").starts(), 1);
+    world
+        .flux(["resume", "--all"])
+        .run()
+        .success()
+        .stderr_has("there is nothing to resume");
+}
+
+#[test]
+fn an_agent_that_cannot_go_on_starts_over_if_that_is_agreed() {
+    let world = World::new();
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    ended(&world, "fix", "helper");
+    let before = world.snapshot();
+    world
+        .flux(["resume", "fix"])
+        .run()
+        .code(1)
+        .stderr_has("the agent of 'fix', helper, cannot go on where it was")
+        .stderr_has("git flux resume fix --yes");
+    world.assert_unchanged(&before);
+    let first = world.agent("fix").prompt();
+    world
+        .flux(["resume", "-y", "fix"])
+        .run()
+        .success()
+        .stderr_has("started over 'fix' (helper)");
+    world.agent("fix").wait_starts(2);
+    assert_eq!(world.agent("fix").prompt(), first);
+}
+
+#[test]
+fn a_question_is_asked_on_a_terminal() {
+    let world = World::new();
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    ended(&world, "fix", "helper");
+    let terminal = world.terminal(120, 40);
+    terminal.type_line("git flux resume fix");
+    terminal.wait_for_screen("Start over with its prompt?");
+    terminal.text("n");
+    terminal.wait_for_screen("error: nothing was changed");
+    assert_eq!(world.agent("fix").starts(), 1);
+}
+
+#[test]
+fn one_that_fails_leaves_the_others() {
+    let world = World::new();
+    for id in ["one", "two", "three"] {
+        ended(&world, id, "claude");
+    }
+    std::fs::remove_dir_all(world.worktree("one")).unwrap();
+    world
+        .flux(["resume", "--all"])
+        .run()
+        .code(1)
+        .stderr_has("the worktree of 'one' is gone")
+        .stderr_has("error: 1 of 3 tasks were not resumed");
+    for id in ["two", "three"] {
+        world.agent(id).wait_starts(2);
+    }
+}
+
+#[test]
+fn a_program_in_the_pane_is_not_taken_away() {
+    let world = World::new();
+    ended(&world, "fix", "claude");
+    let pane = task(&world, "fix")["target"]["pane"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world.tmux(["send-keys", "-t", &pane, "sleep 1000", "Enter"]);
+    wait_until("the program to run", || {
+        let format = "#{pane_current_command}";
+        world.tmux(["display-message", "-p", "-t", &pane, format]) == "sleep"
+    });
+    let before = world.snapshot();
+    world
+        .flux(["resume", "fix"])
+        .run()
+        .code(1)
+        .stderr_has("a program runs in the pane of 'fix' (process ");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_resume_that_fails_leaves_the_task_as_it_was() {
+    let world = World::new();
+    ended(&world, "fix", "claude");
+    world.kill_tmux();
+    let before = world.snapshot();
+    world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+    let output = world.flux(["resume", "fix"]).run();
+    output.code(1).stderr_has("could not resume 'fix'");
+    world.clear_fault();
+    assert_eq!(task(&world, "fix")["exit"]["status"], 3);
+    world.assert_unchanged(&before);
+    world.flux(["resume", "fix"]).run().success();
+}
+
+#[test]
+fn a_resume_that_is_killed_is_settled_whatever_it_had_done() {
+    let cases = [
+        ("tmux", "list-sessions"),
+        ("tmux", "new-session"),
+        ("git", "update-ref"),
+    ];
+    for (program, words) in cases {
+        for mode in Mode::KILLS {
+            let world = World::new();
+            ended(&world, "fix", "claude");
+            world.kill_tmux();
+            let commit = world.git(["rev-parse", "feature/fix"]);
+            let fault = Fault::nth(program, 1, mode);
+            world.fault(&Fault { words, ..fault });
+            world.flux(["resume", "fix"]).run().killed();
+            world.wait_fault_over();
+            world.clear_fault();
+            if world.try_tmux(["list-sessions"]).is_some() {
+                world.agent("fix").wait_starts(2);
+            }
+            world.flux(["cleanup", "no-such-task"]).run().code(1);
+            assert_eq!(world.git(["rev-parse", "feature/fix"]), commit);
+            if task(&world, "fix")["state"] == "running" {
+                // It runs, and is found.
+                let pane = task(&world, "fix")["target"]["pane"].clone();
+                let panes = world.tmux(["list-panes", "-a", "-F", "#{pane_id}"]);
+                assert_eq!(pane, *panes, "{words} {mode:?}");
+            } else {
+                world.flux(["resume", "fix"]).run().success();
+            }
+            world.flux(["cleanup", "-y", "fix"]).run().success();
+        }
+    }
+}

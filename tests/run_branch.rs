@@ -1,0 +1,285 @@
+//! `git flux run --branch`: a branch that is there already, and stays.
+
+use crate::world::*;
+
+const RUN: [&str; 5] = ["run", "-q", "--name", "go", "--branch"];
+
+/// A branch of the user's with a commit and a section of its own, and main two commits on.
+fn topic(world: &World) -> (String, String) {
+    let base = world.git(["rev-parse", "HEAD"]);
+    world.git(["switch", "-q", "-c", "topic"]);
+    let tip = world.commit_in(world.repo(), "topic.txt", "1\n");
+    world.git(["config", "branch.topic.description", "The user's own words"]);
+    world.git(["config", "branch.topic.remote", "."]);
+    world.git(["switch", "-q", "main"]);
+    world.commit_in(world.repo(), "main.txt", "1\n");
+    (base, tip)
+}
+
+/// A repository `origin` that has the branches `main` and `far`.
+fn origin(world: &World) -> String {
+    let origin = world.root().join("origin");
+    world.git(["branch", "far"]);
+    world.git_in(world.root(), ["clone", "-q", "--bare", "myapp", "origin"]);
+    world.git(["branch", "-D", "far"]);
+    world.git(["remote", "add", "origin", origin.to_str().unwrap()]);
+    world.git(["fetch", "-q", "origin"]);
+    world.git(["rev-parse", "origin/far"])
+}
+
+fn tip(world: &World, branch: &str) -> Option<String> {
+    let name = format!("refs/heads/{branch}");
+    world.try_git(["rev-parse", "--verify", &name]).ok()
+}
+
+#[test]
+fn a_branch_that_is_there_is_worked_on_merged_and_kept() {
+    let world = World::new();
+    let (base, before) = topic(&world);
+    let section = world.git(["config", "--get-regexp", "^branch.topic"]);
+    world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();
+    let worktree = world.worktree("go");
+    let head = world.git_in(&worktree, ["symbolic-ref", "HEAD"]);
+    assert_eq!(head, "refs/heads/topic");
+    let task = world.flux(["status", "--json", "go"]).run().json();
+    assert_eq!(task["base"], *base);
+    assert_eq!(
+        (&task["into"], &task["title"]),
+        (&"main".into(), &"Go on".into())
+    );
+    assert_eq!(
+        (&task["branchKept"], &task["ahead"]),
+        (&true.into(), &1.into())
+    );
+    let status = world.flux(["status", "go"]).run();
+    status
+        .success()
+        .stdout_has("topic (stays when the task goes)");
+    let lines = world.flux(["list", "--porcelain"]).run();
+    lines.success().stdout_has("branch topic\nbranch-kept\n");
+    assert!(tip(&world, "feature/go").is_none());
+    let after = world.commit_in(&worktree, "more.txt", "2\n");
+    assert_ne!(before, after);
+    world
+        .flux(["cleanup", "-y", "go"])
+        .run()
+        .success()
+        .stderr_has("merged 2 commits of 'topic' into 'main'")
+        .stderr_has("removed 'go': worktree and session; the branch 'topic' stays");
+    assert_eq!(tip(&world, "topic"), Some(after.clone()));
+    assert!(
+        world
+            .try_git(["merge-base", "--is-ancestor", &after, "main"])
+            .is_ok()
+    );
+    assert!(!worktree.exists());
+    assert_eq!(
+        world.git(["config", "--get-regexp", "^branch.topic"]),
+        section
+    );
+    assert_eq!(
+        world.git(["for-each-ref", "refs/flux/tasks", "refs/flux/base"]),
+        ""
+    );
+}
+
+#[test]
+fn a_branch_that_is_there_is_left_alone_where_nothing_is_merged() {
+    let world = World::new();
+    let (_, before) = topic(&world);
+    world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();
+    let merged = world.git(["rev-parse", "main"]);
+    world
+        .flux(["cleanup", "-n", "--discard-branch", "go"])
+        .run()
+        .success()
+        .stdout_has("leave 'topic' as it is, without merging it");
+    world
+        .flux(["cleanup", "-y", "--discard-branch", "go"])
+        .run()
+        .success()
+        .stderr_has("'topic' is left as it is, without merging it")
+        .stderr_has("the branch 'topic' stays");
+    assert_eq!(tip(&world, "topic"), Some(before));
+    assert_eq!(world.git(["rev-parse", "main"]), merged);
+}
+
+#[test]
+fn a_branch_of_a_remote_is_followed_and_kept() {
+    for name in ["origin/far", "far"] {
+        let world = World::new();
+        let commit = origin(&world);
+        world.flux(RUN.into_iter().chain([name, "Go on"])).ok();
+        let head = world.git_in(world.worktree("go"), ["symbolic-ref", "HEAD"]);
+        assert_eq!(head, "refs/heads/far");
+        assert_eq!(tip(&world, "far"), Some(commit.clone()));
+        let upstream = world.git(["rev-parse", "--abbrev-ref", "far@{upstream}"]);
+        assert_eq!(upstream, "origin/far");
+        world.flux(["cleanup", "-y", "go"]).run().success();
+        assert_eq!(tip(&world, "far"), Some(commit));
+        let upstream = world.git(["rev-parse", "--abbrev-ref", "far@{upstream}"]);
+        assert_eq!(upstream, "origin/far");
+    }
+}
+
+#[test]
+fn what_cannot_be_worked_on_is_refused_before_anything_exists() {
+    let world = World::new();
+    topic(&world);
+    origin(&world);
+    world.git(["branch", "far"]);
+    world.git(["worktree", "add", "-q", "../elsewhere", "topic"]);
+    let orphan = world.git(["commit-tree", "-m", "Alone", "HEAD^{tree}"]);
+    world.git(["branch", "alone", &orphan]);
+    world.git(["remote", "add", "other", "../origin"]);
+    world.git(["fetch", "-q", "other"]);
+    let third = world.git(["rev-parse", "HEAD"]);
+    for remote in ["origin", "other"] {
+        world.git(["update-ref", &format!("refs/remotes/{remote}/both"), &third]);
+    }
+    let refused = |args: &[&str], code: i32, why: &str, hint: &str| {
+        let before = world.snapshot();
+        let run = world.flux(RUN.iter().chain(args).chain(&["Go on"]));
+        run.run().code(code).stderr_has(why).stderr_has(hint);
+        world.assert_unchanged(&before);
+    };
+    refused(
+        &["main"],
+        1,
+        "the branch 'main' is checked out in '",
+        "switch <another branch>",
+    );
+    refused(
+        &["topic"],
+        1,
+        "the branch 'topic' is checked out in '",
+        "git flux adopt ",
+    );
+    refused(
+        &["nowhere"],
+        1,
+        "there is no branch 'nowhere'",
+        "git branch --all",
+    );
+    refused(&["v1"], 1, "there is no branch 'v1'", "git branch --all");
+    refused(
+        &["alone"],
+        1,
+        "'alone' has no commit in common with 'main'",
+        "fluxInto",
+    );
+    let beside = "the branch 'far' exists already, beside 'origin/far'";
+    refused(&["origin/far"], 1, beside, "git flux run --branch far");
+    let both = "more than one remote has a branch 'both': origin/both, other/both";
+    refused(&["both"], 1, both, "git flux run --branch origin/both");
+    refused(
+        &["far", "-n2"],
+        2,
+        "several tasks are asked for",
+        "leave out --branch",
+    );
+    refused(&["far", "--base", "main"], 2, "--base", "");
+    let id = world.start("Another");
+    let branch = format!("feature/{id}");
+    refused(
+        &[&branch],
+        1,
+        "is checked out in '",
+        &format!("git flux attach {id}"),
+    );
+}
+
+#[test]
+fn a_start_that_fails_neither_deletes_nor_moves_the_branch() {
+    let world = World::new();
+    topic(&world);
+    origin(&world);
+    for name in ["topic", "origin/far"] {
+        let before = world.snapshot();
+        world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+        let run = world.flux(RUN.into_iter().chain([name, "Go on"])).run();
+        run.code(1).stderr_has("nothing was left behind");
+        world.clear_fault();
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_start_that_is_killed_neither_deletes_nor_moves_the_branch() {
+    for words in [
+        "update-ref",
+        "worktree add",
+        "config",
+        "reset",
+        "new-session",
+    ] {
+        for mode in [Mode::KillDuring, Mode::KillAfter] {
+            let world = World::new();
+            let (_, commit) = topic(&world);
+            let section = world.git(["config", "--get-regexp", "^branch.topic"]);
+            let program = if words == "new-session" {
+                "tmux"
+            } else {
+                "git"
+            };
+            let fault = Fault::nth(program, 1, mode);
+            world.fault(&Fault { words, ..fault });
+            world
+                .flux(RUN.into_iter().chain(["topic", "Go on"]))
+                .run()
+                .killed();
+            world.wait_fault_over();
+            world.clear_fault();
+            world.flux(["cleanup", "no-such-task"]).run().code(1);
+            assert_eq!(tip(&world, "topic"), Some(commit), "{words} {mode:?}");
+            // Whole or gone: whichever, it can be removed, and nothing of the user's is lost.
+            if tip(&world, "topic").is_some() && world.worktree("go").exists() {
+                world
+                    .flux(["cleanup", "-y", "--discard-branch", "go"])
+                    .run()
+                    .success();
+            }
+            let now = world.git(["config", "--get-regexp", "^branch.topic"]);
+            assert_eq!(now, section, "{words} {mode:?}");
+            assert_eq!(world.git(["for-each-ref", "refs/flux/tasks"]), "");
+        }
+    }
+}
+
+#[test]
+fn a_task_on_a_branch_that_is_there_comes_back_unless_the_branch_has_moved() {
+    let world = World::new();
+    let (_, commit) = topic(&world);
+    world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();
+    world.write(world.worktree("go").join("left.txt"), "left\n");
+    let cleanup = ["cleanup", "-y", "--discard", "--discard-branch", "go"];
+    world.flux(cleanup).run().success();
+    world.git(["update-ref", "refs/heads/topic", "main"]);
+    let before = world.snapshot();
+    world
+        .flux(["restore", "go"])
+        .run()
+        .code(1)
+        .stderr_has("the branch 'topic' has moved since 'go' was removed")
+        .stderr_has("git flux run --branch topic");
+    world.assert_unchanged(&before);
+    world.git(["update-ref", "refs/heads/topic", &commit]);
+    world.git(["switch", "-q", "topic"]);
+    let before = world.snapshot();
+    let elsewhere = world.flux(["restore", "go"]).run();
+    elsewhere
+        .code(1)
+        .stderr_has("the branch 'topic' is checked out in '");
+    world.assert_unchanged(&before);
+    world.git(["switch", "-q", "main"]);
+    world.flux(["restore", "go"]).run().success();
+    assert_eq!(world.read(world.worktree("go").join("left.txt")), "left\n");
+    world.flux(cleanup).run().success();
+    assert_eq!(tip(&world, "topic"), Some(commit.clone()));
+    // Deleted meanwhile, it is made again, and stays then.
+    world.git(["branch", "-D", "topic"]);
+    world.flux(["restore", "go"]).run().success();
+    assert_eq!(tip(&world, "topic"), Some(commit.clone()));
+    world.flux(cleanup).run().success();
+    assert_eq!(tip(&world, "topic"), Some(commit));
+}

@@ -1,0 +1,162 @@
+//! `git flux run -n` and `--agent one,two`: several tasks on one description.
+
+use crate::world::*;
+
+fn ids(world: &World) -> Vec<String> {
+    let list = world.flux(["list", "--json"]).run().json();
+    let id = |task: &serde_json::Value| task["id"].as_str().unwrap().to_owned();
+    let mut ids: Vec<String> = list.as_array().unwrap().iter().map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn several_tasks_have_everything_of_their_own() {
+    let world = World::new();
+    let run = ["run", "-q", "-n", "3", "--name", "fix", "Fix it"];
+    world
+        .flux(run)
+        .run()
+        .success()
+        .stdout_is("fix-1\nfix-2\nfix-3\n");
+    assert_eq!(ids(&world), ["fix-1", "fix-2", "fix-3"]);
+    let mut panes = std::collections::BTreeSet::new();
+    for id in ids(&world) {
+        let task = world.flux(["status", "--json", &id]).run().json();
+        assert_eq!(task["state"], "running");
+        assert_eq!(task["branch"], *format!("feature/{id}"));
+        let worktree = world.worktree(&id);
+        assert_eq!(task["worktree"], *worktree.to_str().unwrap());
+        let head = world.git_in(&worktree, ["symbolic-ref", "HEAD"]);
+        assert_eq!(head, format!("refs/heads/feature/{id}"));
+        let prompt = String::from_utf8(world.agent(&id).prompt()).unwrap();
+        assert!(prompt.contains("Fix it") && prompt.contains(&*worktree.to_string_lossy()));
+        panes.insert(task["target"]["pane"].to_string());
+        world.flux(["cleanup", "-y", &id]).run().success();
+    }
+    assert_eq!(panes.len(), 3);
+    assert!(ids(&world).is_empty());
+}
+
+#[test]
+fn each_of_several_agents_gets_as_many() {
+    let world = World::new();
+    world.install_agent("codex");
+    world.git(["config", "flux.codex.command", "codex"]);
+    let run = [
+        "run",
+        "--json",
+        "--agent",
+        "claude,codex",
+        "-n",
+        "2",
+        "Fix the login",
+    ];
+    let tasks = world.flux(run).run().success().json();
+    let tasks = tasks.as_array().unwrap();
+    let agents: Vec<_> = tasks.iter().map(|task| &task["agent"]).collect();
+    assert_eq!(agents, ["claude", "claude", "codex", "codex"]);
+    let first = tasks[0]["id"].as_str().unwrap();
+    let name = first.strip_suffix("-1").unwrap();
+    assert!(name.starts_with("fix-the-login-"), "{name}");
+    for (at, task) in tasks.iter().enumerate() {
+        assert_eq!(task["id"], *format!("{name}-{}", at + 1));
+        let prompt = world.agent(task["id"].as_str().unwrap()).prompt();
+        assert!(String::from_utf8_lossy(&prompt).contains("Fix the login"));
+    }
+}
+
+#[test]
+fn one_that_fails_leaves_the_others() {
+    let world = World::new();
+    let fault = Fault::nth("tmux", 2, Mode::Fail);
+    let words = "new-session";
+    world.fault(&Fault { words, ..fault });
+    let run = ["run", "--json", "-n", "3", "--name", "fix", "Fix it"];
+    let output = world.flux(run).run();
+    output
+        .code(1)
+        .stderr_has("could not start 'fix-2'; nothing was left behind")
+        .stderr_has("error: 1 of 3 tasks were not started as they should");
+    let started = output.json();
+    let started: Vec<_> = started
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| &t["id"])
+        .collect();
+    assert_eq!(started, ["fix-1", "fix-3"]);
+    assert_eq!(ids(&world), ["fix-1", "fix-3"]);
+    assert!(!world.worktree("fix-2").exists());
+    assert!(
+        world
+            .try_git(["rev-parse", "--verify", "feature/fix-2"])
+            .is_err()
+    );
+}
+
+#[test]
+fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
+    let world = World::new();
+    world.behaviour("exit 3");
+    let run = ["run", "-n", "2", "--name", "fix", "Fix it"];
+    world
+        .flux(run)
+        .run()
+        .code(1)
+        .stderr_has("the agent of 'fix-1' exited with status 3 at once")
+        .stderr_has("error: 2 of 2 tasks were not started as they should")
+        .stdout_has("fix-2");
+    assert_eq!(ids(&world), ["fix-1", "fix-2"]);
+}
+
+#[test]
+fn what_any_of_them_lacks_is_found_before_anything_exists() {
+    let world = World::new();
+    world.git(["branch", "feature/fix-2"]);
+    let refused = |args: &[&str], code: i32, why: &str| {
+        let before = world.snapshot();
+        let run = world.flux(["run", "--name", "fix"].iter().chain(args));
+        run.run().code(code).stderr_has(why);
+        world.assert_unchanged(&before);
+    };
+    refused(
+        &["-n2", "Fix"],
+        1,
+        "the branch 'feature/fix-2' exists already",
+    );
+    refused(&["--agent", "claude,nobody", "Fix"], 1, "'nobody'");
+    refused(&["-n0", "Fix"], 2, "0");
+    refused(&["-n", "many", "Fix"], 2, "many");
+    let attach = "--attach goes to one task, and several are asked for";
+    refused(&["-n2", "--attach", "Fix"], 2, attach);
+    // What is only to be said is said of each.
+    let before = world.snapshot();
+    let dry = ["run", "--dry-run", "--name", "new", "-n2", "Fix"];
+    let said = world.flux(dry).run();
+    said.success()
+        .stdout_has("Task ID: new-1")
+        .stdout_has("Task ID: new-2");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn several_take_panes_until_there_is_no_room() {
+    let world = World::new();
+    let terminal = world.terminal_inside();
+    let command = "git flux run -n 4 --name fix Fix it";
+    assert_eq!(terminal.command(command).exit_code(), 0);
+    let panes = world.tmux(["list-panes", "-a", "-F", "#{@flux_task} #{window_panes}"]);
+    let of = |id: &str| panes.lines().find(|line| line.starts_with(id)).unwrap();
+    for id in ["fix-1", "fix-2"] {
+        assert_ne!(of(id), format!("{id} 1"), "{panes}");
+    }
+    for id in ["fix-3", "fix-4"] {
+        assert_eq!(of(id), format!("{id} 1"), "{panes}");
+    }
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("There is no room for another pane here"),
+        "{screen}"
+    );
+}
