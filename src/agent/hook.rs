@@ -16,9 +16,9 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::events::{Event, Log, START};
-use super::launch::RunDir;
 use super::notify;
 use super::report::{self, Kind, Report};
+use super::run::RunDir;
 use super::transcript;
 use crate::task::Said;
 use crate::tmux::pane;

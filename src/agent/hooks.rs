@@ -10,7 +10,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::launch::{RunDir, write};
+use super::run::RunDir;
+use super::run::write;
 use super::{Agent, Voice, transcript, voice};
 
 const GEMINI: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";

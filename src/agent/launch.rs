@@ -7,21 +7,17 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
-use serde::de::DeserializeOwned;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::notify::Notices;
+use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
-use crate::task::{Bytes, Exit, Task, record};
+use crate::task::{Bytes, Task, record};
 use crate::tmux::command::plain_path;
 
 /// The longest prompt that is handed over as an argument, in bytes: Linux takes
@@ -90,221 +86,6 @@ pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
-}
-
-/// The files of one run.
-#[derive(Clone, Debug)]
-pub(crate) struct RunDir(pub(crate) PathBuf);
-
-impl RunDir {
-    /// Held by the command that starts or removes the task.
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    pub(crate) fn launch(&self) -> PathBuf {
-        self.0.join("launch")
-    }
-
-    /// Where a merge with hooks is made.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        self.0.join("merge")
-    }
-
-    /// Held by the launcher as long as it lives.
-    pub(crate) fn alive(&self) -> PathBuf {
-        self.0.join("alive")
-    }
-
-    /// What the pane showed when the agent ended, as far as it is known.
-    pub(crate) fn screen(&self) -> PathBuf {
-        self.0.join("screen")
-    }
-
-    /// What happened, and what was shown at last, as far as that was written down.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn story(&self) -> Result<[(PathBuf, Option<Vec<u8>>); 2]> {
-        let read = |path: PathBuf| match fs::read(&path) {
-            Ok(bytes) => Ok((path, Some(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
-            Err(error) => {
-                Err(error).with_context(|| format!("could not read '{}'", path.display()))
-            }
-        };
-        Ok([read(self.events())?, read(self.screen())?])
-    }
-
-    /// What has happened, in lines.
-    pub(crate) fn events(&self) -> PathBuf {
-        self.0.join("events")
-    }
-
-    pub(super) fn prompt(&self) -> PathBuf {
-        self.0.join("prompt")
-    }
-
-    /// The launcher's mark, if it left one.
-    ///
-    /// # Errors
-    /// When there is one that cannot be read.
-    pub(crate) fn running(&self) -> Result<Option<Running>> {
-        read(&self.0.join("running"))
-    }
-
-    /// How the agent ended, if it did.
-    ///
-    /// # Errors
-    /// When that cannot be read.
-    pub(crate) fn exit(&self) -> Result<Option<Exit>> {
-        read(&self.0.join("exit"))
-    }
-
-    pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
-        write(&self.0.join("running"), &serde_json::to_vec(running)?)
-    }
-
-    pub(crate) fn write_exit(&self, exit: &Exit) -> Result<()> {
-        write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
-    }
-
-    /// Puts back what happened in earlier runs.
-    ///
-    /// # Errors
-    /// When the disk is full, for one.
-    pub(crate) fn write_events(&self, events: &[u8]) -> Result<()> {
-        write(&self.events(), events)
-    }
-
-    /// Keeps what the pane shows.
-    ///
-    /// # Errors
-    /// When the disk is full, for one.
-    pub(crate) fn write_screen(&self, screen: &str) -> Result<()> {
-        write(&self.screen(), screen.trim_end().as_bytes())
-    }
-
-    /// Writes the request and, for an agent that reads it from there, the prompt.
-    ///
-    /// # Errors
-    /// When the disk is full, for one.
-    pub(crate) fn write_launch(&self, launch: &Launch, prompt: &[u8]) -> Result<()> {
-        write(&self.prompt(), prompt)?;
-        write(&self.launch(), &serde_json::to_vec(launch)?)
-    }
-
-    /// How the user is to be told of it, if they are.
-    ///
-    /// # Errors
-    /// When that cannot be read.
-    pub(super) fn notices(&self) -> Result<Option<Notices>> {
-        read(&self.0.join("notify"))
-    }
-
-    pub(super) fn has_notices(&self) -> bool {
-        self.0.join("notify").exists()
-    }
-
-    pub(super) fn write_notices(&self, notices: &Notices) -> Result<()> {
-        write(&self.0.join("notify"), &serde_json::to_vec(notices)?)
-    }
-
-    pub(super) fn forget_notices(&self) -> Result<()> {
-        self.forget("notify")
-    }
-
-    fn forget(&self, name: &str) -> Result<()> {
-        match fs::remove_file(self.0.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).context("could not begin another run")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Forgets an earlier run, so that the next one can leave its marks.
-    ///
-    /// # Errors
-    /// When they cannot be removed.
-    pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch", "screen"] {
-            self.forget(name)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the request back. `false` if the launcher has taken it: then its
-    /// mark is there, since it is written first.
-    ///
-    /// # Errors
-    /// When the file cannot be removed.
-    pub(crate) fn withdraw(&self) -> Result<bool> {
-        match fs::remove_file(self.launch()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(self.running()?.is_none() && self.exit()?.is_none())
-            }
-            Err(error) => Err(error).context("could not take back the launch file"),
-        }
-    }
-
-    /// Removes all of it. Renamed first, so that whoever tries the lock meanwhile
-    /// makes a directory of its own instead of putting a file into this one.
-    ///
-    /// # Errors
-    /// When something cannot be removed.
-    pub(crate) fn remove(&self) -> Result<()> {
-        let what = || format!("could not remove '{}'", self.0.display());
-        let mut name = OsString::from(".");
-        name.push(self.0.file_name().with_context(what)?);
-        name.push(format!(".{}", std::process::id()));
-        let aside = self.0.with_file_name(name);
-        match fs::rename(&self.0, &aside) {
-            Ok(()) => match fs::remove_dir_all(&aside) {
-                // Another command may be clearing it away as well.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(error).with_context(what)
-                }
-                _ => Ok(()),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).with_context(what),
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
-                format!("'{}' is damaged", path.display())
-            })?))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
-    }
-}
-
-/// Writes a file that is either whole or not there, readable to its owner alone.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let what = || format!("could not write '{}'", path.display());
-    let part = path.with_extension("part");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .with_context(what)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(what)?;
-    fs::rename(&part, path).with_context(what)?;
-    // The rename itself must survive a power cut.
-    path.parent()
-        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-        .with_context(what)
 }
 
 impl Launch {

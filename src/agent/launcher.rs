@@ -27,9 +27,10 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
-use super::launch::{Launch, RunDir, Running, now};
+use super::launch::{Launch, Running, now};
 use super::notify;
 use super::process::{boot, born};
+use super::run::RunDir;
 use super::setup::{Failed, Progress, dismiss};
 use crate::git::Lock;
 use crate::sanitize;

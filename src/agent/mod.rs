@@ -11,6 +11,7 @@ pub(crate) mod notify;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
+pub(crate) mod run;
 pub(crate) mod setup;
 pub(crate) mod transcript;
 pub(crate) mod watch;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::events::Event;
-use super::launch::RunDir;
+use super::run::RunDir;
 use super::which;
 use crate::sanitize;
 use crate::task::{Bytes, Said, Task, record};

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use nix::fcntl::{Flock, FlockArg};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::launch::RunDir;
+use super::run::RunDir;
 
 /// Ends the watch when it is dropped.
 pub(crate) struct Watch {

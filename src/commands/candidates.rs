@@ -12,7 +12,7 @@ use clap::Command;
 use clap_complete::CompletionCandidate;
 
 use super::{complete, help};
-use crate::agent::launch::RunDir;
+use crate::agent::run::RunDir;
 use crate::git::glance::{self, Ref};
 use crate::sanitize;
 use crate::settings::Settings;

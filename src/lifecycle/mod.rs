@@ -41,7 +41,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::agent::launch::RunDir;
+use crate::agent::run::RunDir;
 use crate::git::{Git, Lock, Repo, keep, worktree};
 use crate::settings::Settings;
 use crate::store;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use rand::RngExt as _;
 
 use super::Flux;
-use crate::agent::launch::RunDir;
+use crate::agent::run::RunDir;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::task::{Bytes, Task};

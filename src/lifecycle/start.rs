@@ -13,7 +13,7 @@ use super::recover::settle;
 use super::trust::Init;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
-use crate::agent::launch::RunDir;
+use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::failure::Failure;
 use crate::git::carry::Carried;

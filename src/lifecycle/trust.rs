@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use super::start::Start;
-use crate::agent::launch::RunDir;
+use crate::agent::run::RunDir;
 use crate::agent::setup::Step;
 use crate::failure::Failure;
 use crate::git::command;

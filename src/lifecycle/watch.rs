@@ -9,8 +9,9 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::Flux;
-use crate::agent::launch::{RunDir, Running};
+use crate::agent::launch::Running;
 use crate::agent::process::is_alive;
+use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::task::{Exit, Target, TaskId};
