@@ -358,6 +358,8 @@ fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
         .flux(["cleanup", "--merged"])
         .run()
         .stderr_has("was interrupted while it was set up; the task is whole now");
+    let list = world.flux(["list", "--json"]).run().json();
+    assert_eq!(list[0]["state"], "starting");
     assert!(world.started_agents().is_empty());
     fs::write(note(&world, "go"), "").unwrap();
     world.agent("fix").wait_started();

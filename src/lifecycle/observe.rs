@@ -283,6 +283,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         branch: store.tip(&task.branch).is_some(),
         unreadable,
         alive,
+        in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
         started: running.map(|running| running.since),
         exit,
         heard: last

@@ -51,6 +51,13 @@ impl State {
 
     /// The state of an agent whose process is alive.
     fn alive(seen: &Seen) -> (Self, Found) {
+        if seen.in_setup {
+            let found = Found {
+                since: seen.started,
+                ..from(Source::Process)
+            };
+            return (Self::Opening, found);
+        }
         let heard = seen.heard.map(|heard| (heard, Source::Hook));
         let written = seen.written.map(|written| (written, Source::Transcript));
         // What is written down later is later; of one moment the hook has more to say.

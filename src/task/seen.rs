@@ -143,6 +143,8 @@ pub(crate) struct Seen {
     pub(crate) unreadable: bool,
     /// The launcher left its mark, and is alive.
     pub(crate) alive: Option<bool>,
+    /// What runs before its agent does still.
+    pub(crate) in_setup: bool,
     /// When it started, in seconds since 1970.
     pub(crate) started: Option<u64>,
     pub(crate) exit: Option<Exit>,
