@@ -202,13 +202,13 @@ impl Init {
 pub(crate) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     let mut asked: Vec<(String, Option<Init>)> = Vec::new();
     for start in starts {
-        let commit = &start.task.base;
+        let commit = start.task.start();
         let known = asked.iter().find(|(known, _)| known == commit);
         start.init = match known {
             Some((_, init)) => init.clone(),
             None => {
                 let init = Init::agreed(flux, commit)?;
-                asked.push((commit.clone(), init.clone()));
+                asked.push((commit.to_owned(), init.clone()));
                 init
             }
         };

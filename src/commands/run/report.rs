@@ -125,7 +125,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
     }
-    if let Some(init) = Init::find(flux, &task.base)? {
+    if let Some(init) = Init::find(flux, task.start())? {
         let if_agreed = match init.is_trusted(flux) {
             true => "",
             false => " (once you agree)",
