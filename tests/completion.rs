@@ -189,6 +189,20 @@ fn a_task_that_is_named_already_is_not_offered_again() {
 }
 
 #[test]
+fn tasks_that_do_not_run_and_worktrees_that_are_no_tasks_are_offered() {
+    let world = World::new();
+    run(&world, "up", "It runs");
+    run(&world, "down", "It has ended");
+    world.agent("down").tell("exit 0");
+    let exit = world.repo().join(".git/flux/run/down/exit");
+    wait_until("the agent's end to be noted", || exit.exists());
+    offers(&world, &["resume", ""], &["down\tIt has ended"]);
+    world.git(["worktree", "add", "-q", "-b", "side", "../side"]);
+    let side = world.root().join("side");
+    offers(&world, &["adopt", ""], &[side.to_str().unwrap()]);
+}
+
+#[test]
 fn branches_and_agents_are_offered_as_values() {
     let world = World::new();
     run(&world, "fix", "It");

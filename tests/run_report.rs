@@ -182,6 +182,7 @@ fn json_is_the_task_object() {
         "into": "main",
         "worktree": world.worktree("fix"),
         "created": created,
+        "port": task["port"],
         "target": {"kind": "session", "session": "flux-myapp-fix", "window": window, "pane": pane},
         "ahead": 0,
         "behind": 0,

@@ -220,6 +220,13 @@ fn next(status: &Status) -> Vec<(String, &'static str)> {
         State::NoWorktree | State::NoBranch => {
             next.push(("git worktree list".to_owned(), "where it may have gone"));
         }
+        State::Ended(_) | State::Lost => {
+            next.push((
+                format!("git flux resume {id}"),
+                "its agent again, where it was",
+            ));
+            next.push((format!("git flux attach {id}"), "a shell in its worktree"));
+        }
         _ => next.push((format!("git flux attach {id}"), "a shell in its worktree")),
     }
     next.push((format!("git flux diff {id}"), "what it has changed"));

@@ -23,7 +23,7 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
     };
     let files = count(own.files, "file");
     let and = match carried {
-        true => "are in its worktree too, uncommitted",
+        true => "go along, uncommitted",
         false => "are not part of the task",
     };
     flux.ui.status(format_args!(
