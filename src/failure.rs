@@ -13,6 +13,8 @@ pub(crate) const REFUSED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// Stopped at merge conflicts; nothing was touched.
 pub(crate) const CONFLICTS: u8 = 3;
+/// Waited as long as it was told to, as `timeout` has it.
+pub(crate) const TIMED_OUT: u8 = 124;
 /// The user declined, or interrupted.
 pub(crate) const DECLINED: u8 = 130;
 

@@ -22,9 +22,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
-    if args.next().is_some_and(|arg| arg == "__hook") {
-        agent::hook::run(args);
-        return ExitCode::SUCCESS;
+    match args.next() {
+        Some(arg) if arg == "__hook" => {
+            agent::hook::run(args);
+            return ExitCode::SUCCESS;
+        }
+        Some(arg) if arg == "__tell" => {
+            agent::notify::run(args);
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     // A shell that asks for candidates gets them, and nothing else happens.
     if commands::complete() {

@@ -4,6 +4,7 @@
 //! in the section of the task's branch, and wins over the record.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,13 @@ use crate::task::{Task, TaskId};
 const TASKS: &str = "refs/flux/tasks/";
 const BASES: &str = "refs/flux/base/";
 const HEADS: &str = "refs/heads/";
+
+/// The files of a record.
+pub(crate) const RECORD: &str = "task.json";
+const PROMPT: &str = "prompt.md";
+/// What is put beside it when the task is removed: what happened, and what the pane showed at last.
+pub(crate) const EVENTS: &str = "events";
+pub(crate) const SCREEN: &str = "screen";
 
 /// `refs/flux/tasks/<id>`
 pub(crate) fn task_ref(id: &TaskId) -> String {
@@ -182,7 +190,7 @@ fn read(
     id: &TaskId,
     oid: &str,
 ) -> Result<Task> {
-    let mut task = Task::from_json(&repo.read_file(oid, "task.json")?)?;
+    let mut task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
     }
@@ -215,7 +223,7 @@ fn read(
 /// # Errors
 /// When the record is damaged.
 pub(crate) fn prompt(repo: &Repo, oid: &str) -> Result<Vec<u8>> {
-    repo.read_file(oid, "prompt.md")
+    repo.read_file(oid, PROMPT)
 }
 
 /// Claims the id: record, base and branch, at `tip`, come to be in one transaction, or none;
@@ -230,7 +238,9 @@ pub(crate) fn create(
     tip: &str,
     lock: &Lock,
 ) -> Result<String> {
-    let oid = repo.write_record(&task.to_json(), prompt)?;
+    let json = task.to_json();
+    let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
+    let oid = repo.write_record(None, &files)?;
     let refs = Transaction::default()
         .create(&task_ref(&task.id), &oid)
         .create(&base_ref(&task.id), &task.base);
@@ -253,7 +263,25 @@ pub(crate) fn advance(
     also: Transaction,
     lock: &Lock,
 ) -> Result<String> {
-    let new = repo.write_record(&task.to_json(), &prompt(repo, old)?)?;
+    advance_with(repo, old, task, &[], also, lock)
+}
+
+/// The same, and puts `files` beside the record.
+///
+/// # Errors
+/// As [`advance`].
+pub(crate) fn advance_with(
+    repo: &Repo,
+    old: &str,
+    task: &Task,
+    files: &[(&str, Vec<u8>)],
+    also: Transaction,
+    lock: &Lock,
+) -> Result<String> {
+    let json = task.to_json();
+    let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
+    let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
+    let new = repo.write_record(Some(old), &files)?;
     let message = format!("flux: {} is {}", task.id, task.phase.name());
     also.update(&task_ref(&task.id), &new, old)
         .commit(repo.common_dir(), &message, lock)?;
@@ -320,6 +348,14 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
     } else {
         Ok(())
     }
+}
+
+/// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
+    configure(repo, &["--add", table::TRUST.key, tree], lock)
 }
 
 /// git's exit code when another program holds `config.lock`.

@@ -159,6 +159,13 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
                 visit(terminal, line, title, "login");
                 continue;
             }
+            "send" => {
+                // It would be a command to the shell that is the agent here.
+                terminal.command(line);
+                assert_eq!(terminal.exit_code(), 1);
+                terminal.wait_for_screen("does not read what is typed");
+                continue;
+            }
             "cleanup" if what.contains("--merged") => "",
             "cleanup" => "\nmerged 1 commit of ",
             "restore" => "fix-the-login-redirect-",

@@ -238,6 +238,8 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "tmux/command.rs" => Some(r#"Command::new("tmux")"#),
             // Agents, and git flux itself.
             "agent/launcher.rs" | "lifecycle/expire.rs" => None,
+            // Whoever tells the user, in their way.
+            "agent/notify.rs" => None,
             // man and the user's shells.
             "commands/install/shells.rs" => None,
             _ => {

@@ -8,8 +8,10 @@ fn ended(world: &World, id: &str, agent: &str) {
     let run = ["run", "-q", "--agent", agent, "--name", id, "Fix it"];
     world.flux(run).ok();
     world.agent(id).tell("exit 3");
-    let exit = world.repo().join(".git/flux/run").join(id).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    let run = world.repo().join(".git/flux/run").join(id);
+    wait_until("the agent's end to be noted", || {
+        run.join("exit").exists() && run.join("screen").exists()
+    });
 }
 
 fn task(world: &World, id: &str) -> serde_json::Value {

@@ -173,8 +173,9 @@ fn json_is_the_task_object() {
         "state": "running",
         "stateSource": "process",
         "stateReason": null,
-        "stateSince": task["created"],
+        "stateSince": task["stateSince"],
         "stateGuess": false,
+        "port": task["port"],
         "agent": "claude",
         "branch": "feature/fix",
         "branchKept": false,
@@ -190,7 +191,8 @@ fn json_is_the_task_object() {
         "exit": null,
     });
     assert_eq!(task, expected);
-    assert!(task["stateSource"].is_string());
+    assert!(task["stateSince"].as_u64().unwrap() >= created);
+    assert!(task["port"].is_u64());
     // The same object everywhere.
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list, serde_json::json!([expected]));

@@ -91,33 +91,65 @@ pub(crate) fn now() -> u64 {
     now.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Adds a line, by one write at the end of the file. Where a full disk has cut the one
-/// before it short, it is ended first.
+/// The events of a run, for nobody else who writes as long as this is kept, as far as their
+/// file system can lock: what is decided by the last one holds while the next is added.
+pub(super) struct Log<'a> {
+    file: File,
+    path: &'a Path,
+}
+
+impl<'a> Log<'a> {
+    /// # Errors
+    /// When there is no such directory, or no room.
+    pub(super) fn open(path: &'a Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("could not write '{}'", path.display()))?;
+        // A line that is written twice is better than none.
+        drop(file.lock());
+        Ok(Self { file, path })
+    }
+
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn last(&self) -> Result<Option<Event>> {
+        last_of(&self.file).with_context(|| format!("could not read '{}'", self.path.display()))
+    }
+
+    /// Adds a line, by one write at the end of the file. Where a full disk has cut the one
+    /// before it short, it is ended first.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub(super) fn append(&self, event: &Event) -> Result<()> {
+        let what = || format!("could not write '{}'", self.path.display());
+        let mut line = Vec::new();
+        let length = self.file.metadata().with_context(what)?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            self.file
+                .read_exact_at(&mut last, length - 1)
+                .with_context(what)?;
+        }
+        if last != [b'\n'] {
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, event)?;
+        line.push(b'\n');
+        (&self.file).write_all(&line).with_context(what)
+    }
+}
+
+/// Adds a line.
 ///
 /// # Errors
 /// When there is no such directory, or no room.
 pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
-    let what = || format!("could not write '{}'", path.display());
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(what)?;
-    let mut line = Vec::new();
-    let length = file.metadata().with_context(what)?.len();
-    let mut last = [b'\n'];
-    if length > 0 {
-        file.read_exact_at(&mut last, length - 1)
-            .with_context(what)?;
-    }
-    if last != [b'\n'] {
-        line.push(b'\n');
-    }
-    serde_json::to_writer(&mut line, event)?;
-    line.push(b'\n');
-    file.write_all(&line).with_context(what)
+    Log::open(path)?.append(event)
 }
 
 /// All events, the first one first; none if there is no file. What is no event, such as a
@@ -125,10 +157,9 @@ pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read.
-#[cfg_attr(not(test), expect(dead_code, reason = "for who shows them all"))]
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(events(&bytes).collect()),
+        Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
     }
@@ -139,17 +170,26 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
-    let what = || format!("could not read '{}'", path.display());
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.with_context(what)?,
+        file => file,
     };
-    let length = file.metadata().with_context(what)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .with_context(what)?;
+    let last = file.and_then(|file| last_of(&file));
+    last.with_context(|| format!("could not read '{}'", path.display()))
+}
+
+fn last_of(mut file: &File) -> io::Result<Option<Event>> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(what)?;
+    // Not to its end: it may be no file that has one.
+    file.take(2 * TAIL).read_to_end(&mut bytes)?;
     Ok(events(&bytes).last())
+}
+
+/// The events that these lines are.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<Event> {
+    events(bytes).collect()
 }
 
 fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {
@@ -162,6 +202,9 @@ fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::env;
+    use std::process::{Command, Stdio};
 
     #[test]
     fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {
@@ -178,6 +221,39 @@ mod tests {
         append(&path, &two).unwrap();
         assert_eq!(read(&path).unwrap(), [one, two.clone()]);
         assert_eq!(last(&path).unwrap(), Some(two));
+    }
+
+    #[test]
+    fn no_line_of_many_writers_is_lost_or_torn() {
+        const PROCESSES: usize = 8;
+        const EVENTS: usize = 500;
+        if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
+            for number in 0..EVENTS {
+                let event = Event::new(Said::Done, &format!("{name} {number}"));
+                append(Path::new(&path), &event.saying(&"x".repeat(300))).unwrap();
+            }
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let this = "agent::events::tests::no_line_of_many_writers_is_lost_or_torn";
+        let writer = |name: usize| {
+            Command::new(env::current_exe().unwrap())
+                .args(["--exact", this])
+                .env("WRITER_PATH", &path)
+                .env("WRITER_NAME", name.to_string())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let writers: Vec<_> = (0..PROCESSES).map(writer).collect();
+        for mut writer in writers {
+            assert!(writer.wait().unwrap().success());
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), PROCESSES * EVENTS);
+        let names = read(&path).unwrap().into_iter().map(|event| event.event);
+        assert_eq!(names.collect::<BTreeSet<_>>().len(), PROCESSES * EVENTS);
     }
 
     #[test]

@@ -15,9 +15,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::events::{self, Event, START};
+use super::events::{Event, Log, START};
 use super::launch::RunDir;
+use super::notify;
 use super::report::{self, Kind, Report};
+use super::transcript;
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -50,16 +52,40 @@ fn heed(args: &[OsString]) -> Result<()> {
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
     let report = report::read(agent, event, &value).context("an event of no meaning")?;
-    let before = events::last(&run.events())?;
+    // Two hooks at once would both see the same state before theirs.
+    let path = run.events();
+    let log = Log::open(&path)?;
+    let before = log.last()?;
+    let Some(report) = placed(before.as_ref(), report) else {
+        return Ok(());
+    };
     let Some(event) = news(before.as_ref(), report) else {
         return Ok(());
     };
-    events::append(&run.events(), &event)?;
+    log.append(&event)?;
+    drop(log);
+    // To be told is not worth a state that is not shown.
+    drop(notify::begin(&run, before.as_ref(), &event, &[]));
     let told = before.is_some_and(|before| before.state == event.state);
     if !told && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.name());
     }
     Ok(())
+}
+
+/// A report with the file that its conversation is kept in; none of a conversation that the
+/// agent holds with itself.
+fn placed(before: Option<&Event>, mut report: Report) -> Option<Report> {
+    if report.kind != Kind::Turn {
+        return Some(report);
+    }
+    let thread = report.event.session.as_deref()?;
+    if before.and_then(|before| before.session.as_deref()) == Some(thread) {
+        return Some(report);
+    }
+    let file = transcript::rollout(thread)?;
+    report.event.transcript = file.into_os_string().into_string().ok();
+    Some(report)
 }
 
 /// What stands on standard input, if somebody hands it over in time.
@@ -93,8 +119,9 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
     match kind {
         // An agent that was started by this one is, while this one is at work.
         Kind::Begins { anew } if own || anew || !at_work => {}
-        _ if !own => return None,
         _ if before.state == Said::Exited => return None,
+        Kind::Turn => {}
+        _ if !own => return None,
         Kind::Step if open(before) && before.about != event.about => return None,
         // The call was what told a question from others; what follows is no question.
         Kind::Step => event.about = None,

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::launch::{RunDir, write};
-use super::{Agent, Voice, voice};
+use super::{Agent, Voice, transcript, voice};
 
 const GEMINI: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 const OPENCODE: &str = "OPENCODE_CONFIG_CONTENT";
@@ -86,6 +86,7 @@ fn claude(program: &str) -> Value {
         "PermissionRequest": hook("PermissionRequest", Some("*")),
         "PostToolUse": hook("PostToolUse", Some("*")),
         "PostToolUseFailure": hook("PostToolUseFailure", Some("*")),
+        "PermissionDenied": hook("PermissionDenied", Some("*")),
         "Notification": hook("Notification", None),
         "Stop": hook("Stop", None),
         "StopFailure": hook("StopFailure", None),
@@ -116,11 +117,8 @@ fn gemini(program: &str) -> Value {
 /// Whether Codex's user has a program of their own for its notices: what is given on the
 /// command line would replace it.
 fn notifies() -> bool {
-    let home = env::var_os("CODEX_HOME").filter(|home| !home.is_empty());
-    let home = home.map(Into::into);
-    let home = home.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".codex")));
-    let text =
-        home.and_then(|home: std::path::PathBuf| fs::read_to_string(home.join("config.toml")).ok());
+    let file = transcript::codex_home().map(|home| home.join("config.toml"));
+    let text = file.and_then(|file| fs::read_to_string(file).ok());
     text.is_some_and(|text| {
         text.lines().any(|line| {
             let name = line.split('=').next().unwrap_or_default().trim();

@@ -59,8 +59,9 @@ const PLAIN: Known = Known {
 
 /// All of them, in the order in which they are shown.
 pub(super) const KNOWN: &[Known] = &[
-    // Seen with 2.1.197: hooks of --settings run beside the user's, it runs those for the end
-    // of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes arrives.
+    // Seen with 2.1.197 and 2.1.330: hooks of --settings run beside the user's, it runs those for
+    // the end of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes
+    // arrives; Esc fires no hook, and mostly leaves a line in the transcript.
     Known {
         name: "claude",
         program: "claude",
@@ -72,8 +73,9 @@ pub(super) const KNOWN: &[Known] = &[
         title: Some(claude),
         ..PLAIN
     },
-    // Seen with 0.169.0: a notify given on the command line replaces the user's, and is told
-    // twice of each turn; a prompt of 17 000 bytes after -- arrives.
+    // Seen with 0.169.0: a notify given on the command line replaces the user's, is told twice
+    // of each turn, and of a thread beside it that has no rollout file and finds a title; a
+    // prompt of 17 000 bytes after -- arrives.
     Known {
         name: "codex",
         program: "codex",
@@ -171,16 +173,14 @@ pub(crate) fn shows(name: &str) -> bool {
     known(name).is_some_and(|known| known.title.is_some() || known.voice != Voice::None)
 }
 
-/// `⠐ Claude Code` at work, `✳ Claude Code` otherwise; then what it works on.
+/// `⠐ Claude Code` at work, with 2.1.197. `✳ Claude Code` otherwise, and with 2.1.330 always:
+/// that says nothing.
 fn claude(title: &str, _: &str) -> Option<Title> {
-    match title.chars().next()? {
-        '\u{2800}'..='\u{28ff}' => Some(Title::Working),
-        '✳' => Some(Title::Idle),
-        _ => None,
-    }
+    matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
-/// `⠏ project` at work, `project` otherwise, shortened if it is long.
+/// `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project` otherwise,
+/// shortened if it is long.
 fn codex(title: &str, project: &str) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
@@ -213,7 +213,7 @@ mod tests {
             assert_eq!(title(agent, text, "repo-one"), expected, "{agent}: {text}");
         }
         case("claude", "⠐ Claude Code", Some(Title::Working));
-        case("claude", "✳ Claude Code", Some(Title::Idle));
+        case("claude", "✳ Claude Code", None);
         case("claude", "host", None);
         case("claude", "", None);
         case("codex", "⠏ repo", Some(Title::Working));

@@ -18,6 +18,8 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::notify::Notices;
+use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
 use crate::task::{Bytes, Exit, Task, record};
 use crate::tmux::command::plain_path;
@@ -41,6 +43,8 @@ pub(crate) struct Launch {
     /// A file that is the agent's standard input.
     #[serde(default)]
     pub(crate) input: Option<Bytes>,
+    #[serde(default)]
+    pub(crate) ready: Ready,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -56,6 +60,8 @@ pub(crate) struct Running {
     pub(crate) agent: Option<i32>,
     /// Seconds since 1970.
     pub(crate) since: u64,
+    #[serde(default)]
+    pub(crate) setup: Progress,
 }
 
 impl Running {
@@ -105,6 +111,31 @@ impl RunDir {
         self.0.join("merge")
     }
 
+    /// Held by the launcher as long as it lives.
+    pub(crate) fn alive(&self) -> PathBuf {
+        self.0.join("alive")
+    }
+
+    /// What the pane showed when the agent ended, as far as it is known.
+    pub(crate) fn screen(&self) -> PathBuf {
+        self.0.join("screen")
+    }
+
+    /// What happened, and what was shown at last, as far as that was written down.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn story(&self) -> Result<[(PathBuf, Option<Vec<u8>>); 2]> {
+        let read = |path: PathBuf| match fs::read(&path) {
+            Ok(bytes) => Ok((path, Some(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
+            Err(error) => {
+                Err(error).with_context(|| format!("could not read '{}'", path.display()))
+            }
+        };
+        Ok([read(self.events())?, read(self.screen())?])
+    }
+
     /// What has happened, in lines.
     pub(crate) fn events(&self) -> PathBuf {
         self.0.join("events")
@@ -138,6 +169,22 @@ impl RunDir {
         write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
+    /// Puts back what happened in earlier runs.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_events(&self, events: &[u8]) -> Result<()> {
+        write(&self.events(), events)
+    }
+
+    /// Keeps what the pane shows.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_screen(&self, screen: &str) -> Result<()> {
+        write(&self.screen(), screen.trim_end().as_bytes())
+    }
+
     /// Writes the request and, for an agent that reads it from there, the prompt.
     ///
     /// # Errors
@@ -147,18 +194,42 @@ impl RunDir {
         write(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
+    /// How the user is to be told of it, if they are.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(super) fn notices(&self) -> Result<Option<Notices>> {
+        read(&self.0.join("notify"))
+    }
+
+    pub(super) fn has_notices(&self) -> bool {
+        self.0.join("notify").exists()
+    }
+
+    pub(super) fn write_notices(&self, notices: &Notices) -> Result<()> {
+        write(&self.0.join("notify"), &serde_json::to_vec(notices)?)
+    }
+
+    pub(super) fn forget_notices(&self) -> Result<()> {
+        self.forget("notify")
+    }
+
+    fn forget(&self, name: &str) -> Result<()> {
+        match fs::remove_file(self.0.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).context("could not begin another run")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets an earlier run, so that the next one can leave its marks.
     ///
     /// # Errors
     /// When they cannot be removed.
     pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch"] {
-            match fs::remove_file(self.0.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).context("could not begin another run");
-                }
-                _ => {}
-            }
+        for name in ["running", "exit", "launch", "screen"] {
+            self.forget(name)?;
         }
         Ok(())
     }
@@ -292,6 +363,7 @@ impl Launch {
                 .collect(),
             worktree: task.worktree.clone(),
             shell: super::shell(),
+            ready: Ready::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })

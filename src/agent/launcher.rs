@@ -28,7 +28,10 @@ use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
 use super::launch::{Launch, RunDir, Running, now};
+use super::notify;
 use super::process::{boot, born};
+use super::setup::{Failed, Progress, dismiss};
+use crate::git::Lock;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
@@ -51,50 +54,59 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let run = RunDir(path.parent().context("no launch file")?.to_owned());
     // Installed first: from here on nothing ends the launcher unseen. What tmux left
     // ignored (SIGTTIN, SIGTTOU) is caught as well, and so as usual for the agent.
-    let signals = Signals::new([
+    let mut signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
     let bytes = fs::read(path).context("there is nothing to start: the task was taken back")?;
     let launch: Launch = serde_json::from_slice(&bytes).context("the launch file is damaged")?;
     let pid = unistd::getpid().as_raw();
-    let running = Running {
+    let mut running = Running {
         launcher: pid,
         born: born(pid),
         boot: boot(),
         agent: None,
         since: now(),
+        setup: Progress::default(),
     };
     // The mark comes before the request goes: who takes a request back and
     // finds it gone finds the mark.
     run.write_running(&running)?;
     fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
     note(&run, &Event::new(Said::Starting, START));
+    // Whoever waits for our end waits for this lock. The shell that we become has it no more.
+    let _alive = Lock::attempt(&run.alive());
 
     let job = Job {
         launch,
         run,
         terminal: termios::tcgetattr(io::stdin()).ok(),
     };
-    let (exit, hung_up) = match job.enter().and_then(|()| job.start(&running)) {
+    let mut left = Vec::new();
+    let ready = job
+        .enter()
+        .map_err(Failed::from)
+        .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
+    let (exit, hung_up) = match ready.and_then(|()| Ok(job.start(&running)?)) {
         Ok(agent) => job.attend(agent, signals)?,
-        Err(error) => {
+        Err(Failed { error, hung_up }) => {
             let exit = Exit {
                 error: Some(format!("{error:#}")),
                 at: now(),
                 ..Exit::default()
             };
             job.run.write_exit(&exit)?;
-            (exit, false)
+            (exit, hung_up)
         }
     };
-    note(
-        &job.run,
-        &Event::new(Said::Exited, "exit").saying(&exit.to_string()),
-    );
+    dismiss(&left);
+    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
+    note(&job.run, &end);
     if !hung_up {
+        drop(notify::begin(&job.run, None, &end, &job.launch.env));
         pane::mark_own(pid, Said::Exited.name());
-    }
-    if !hung_up {
+        if let Some(screen) = pane::capture_own() {
+            drop(job.run.write_screen(&screen));
+        }
         job.hand_over(&exit)?;
     }
     Ok(())
@@ -119,9 +131,9 @@ pub(crate) fn shell(worktree: &Path) -> Result<()> {
 }
 
 /// The agent as a job of this terminal.
-struct Job {
-    launch: Launch,
-    run: RunDir,
+pub(super) struct Job {
+    pub(super) launch: Launch,
+    pub(super) run: RunDir,
     /// How the terminal was before the agent, if there is one.
     terminal: Option<Termios>,
 }
@@ -140,7 +152,7 @@ impl Job {
         Ok(())
     }
 
-    fn command(&self, program: &std::ffi::OsStr) -> Command {
+    pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
         // What belongs to the pane stays as tmux made it.
@@ -174,9 +186,9 @@ impl Job {
                 sanitize::text(&String::from_utf8_lossy(&text)).trim_end()
             )?;
         }
-        let (program, args) = self
-            .launch
-            .argv
+        let wrapper = self.launch.ready.wrapper.iter();
+        let words: Vec<_> = wrapper.chain(&self.launch.argv).collect();
+        let (program, args) = words
             .split_first()
             .context("there is no program to start")?;
         let mut command = self.command(&program.0);
@@ -300,7 +312,7 @@ impl Job {
         signal::killpg(agent, Signal::SIGCONT).ok();
     }
 
-    fn take_terminal(&self) {
+    pub(super) fn take_terminal(&self) {
         give_terminal(unistd::getpgrp());
         if let Some(terminal) = &self.terminal {
             termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
@@ -341,7 +353,7 @@ impl Job {
 }
 
 /// What has become of a child since the last time, without waiting.
-fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
+pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
         Ok(WaitStatus::StillAlive) => Ok(None),
         Ok(status) => Ok(Some(status)),
@@ -351,7 +363,7 @@ fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
 }
 
 /// Asks a job to end as we were asked to; then with a hang-up; then it does not ask.
-fn end(job: Pid, received: i32) {
+pub(super) fn end(job: Pid, received: i32) {
     let ask = move |signal| {
         signal::killpg(job, signal).ok();
         signal::killpg(job, Signal::SIGCONT).ok();
@@ -372,7 +384,7 @@ fn end(job: Pid, received: i32) {
 }
 
 /// Makes `group` the terminal's foreground group. There may be no terminal any more.
-fn give_terminal(group: Pid) {
+pub(super) fn give_terminal(group: Pid) {
     // From the background this would stop us; blocked, it is allowed. The mask
     // is put back at once, since children inherit it.
     let mut mask = SigSet::empty();

@@ -6,9 +6,14 @@ mod hooks;
 mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+pub(crate) mod messages;
+pub(crate) mod notify;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
+pub(crate) mod setup;
+pub(crate) mod transcript;
+pub(crate) mod watch;
 
 use std::borrow::Cow;
 use std::env;

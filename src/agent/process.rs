@@ -77,6 +77,17 @@ pub(crate) fn in_front(shell: i32) -> Option<i32> {
     (stat.in_front > 0 && stat.in_front != stat.group).then_some(stat.in_front)
 }
 
+/// Whether somebody is in the process group `group` of the session that `leader` leads,
+/// where that can be seen.
+pub(super) fn has_group(leader: i32, group: i32) -> bool {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return false;
+    };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(stat)
+        .any(|stat| stat.session == leader && stat.group == group && stat.state != 'Z')
+}
+
 /// A process, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {

@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Begins { anew: bool },
     /// A tool has done its work: what was asked about another one is still open.
     Step,
+    /// A turn is done, of whatever conversation: that it is the user's shows where it is kept.
+    Turn,
     /// Said once more, later: only news to whom nothing of it was said.
     Reminder,
 }
@@ -90,7 +92,7 @@ fn claude(event: &str, value: &Value) -> Option<Report> {
         "PermissionRequest" => waiting(event, Why::Permission)
             .about(call(value))
             .saying(&wanted(value), &["text"]),
-        "PostToolUse" | "PostToolUseFailure" => plain(event, Said::Working)
+        "PostToolUse" | "PostToolUseFailure" | "PermissionDenied" => plain(event, Said::Working)
             .about(call(value))
             .of(Kind::Step),
         "Notification" => match value["notification_type"].as_str()? {
@@ -119,6 +121,7 @@ fn codex(value: &Value) -> Option<Report> {
     let kind = value["type"].as_str()?;
     (kind == "agent-turn-complete").then(|| {
         plain(kind, Said::Done)
+            .of(Kind::Turn)
             .about(text(value, &["turn-id"]))
             .saying(value, &["last-assistant-message"])
     })

@@ -10,9 +10,9 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose, settled};
 use crate::failure::Failure;
 use crate::git::Transaction;
-use crate::lifecycle::{Flux, observe::Panes};
+use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
-use crate::task::{Layout, Target, Task};
+use crate::task::{Layout, Phase, Target, Task};
 use crate::tmux::{pane, target};
 use crate::ui::{Ui, shown};
 
@@ -34,6 +34,12 @@ impl Attach {
             return Err(Failure::new("attach needs a terminal")
                 .hint(format!("git flux status {}", task.id))
                 .into());
+        }
+        // Its setup runs, and can be watched.
+        if task.phase == Phase::Starting
+            && let Some(target) = find_target(&flux, task)?
+        {
+            return pane::attach(&target);
         }
         let panes = Panes::of([task].into_iter())?;
         match &task.target {

@@ -128,6 +128,24 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     named(names, current, None).collect()
 }
 
+/// The task whose agent is to be told something, and nothing for what.
+pub(super) fn running_first(current: &OsStr) -> Vec<CompletionCandidate> {
+    let before = &complete::line().before;
+    let words = before.iter().filter(|word| !word.starts_with('-')).count();
+    // `git-flux send`
+    if words > 2 || before.iter().any(|word| word == "--all") {
+        return Vec::new();
+    }
+    running(current)
+}
+
+/// The tasks, and those that were removed.
+pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = tasks(current);
+    all.extend(archived(current));
+    all
+}
+
 /// The ids of all agents that run.
 fn running_ids() -> HashSet<String> {
     let runs = glance::common_dir().map(|dir| dir.join("flux/run"));

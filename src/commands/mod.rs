@@ -9,16 +9,21 @@ mod complete;
 mod completions;
 mod config;
 mod diff;
+mod explain;
 pub(crate) mod help;
 mod install;
 mod layout;
 mod list;
+mod log;
 mod object;
 mod restore;
 mod resume;
 mod run;
+mod send;
 mod status;
 mod table;
+mod text;
+mod wait;
 
 pub(crate) use complete::complete;
 
@@ -53,6 +58,9 @@ enum Command {
     List(list::List),
     Status(status::StatusOf),
     Attach(attach::Attach),
+    Send(send::Send),
+    Wait(wait::Wait),
+    Log(log::Log),
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
@@ -98,6 +106,9 @@ impl Cli {
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
             Some(Command::Attach(args)) => args.run(),
+            Some(Command::Send(args)) => args.run(),
+            Some(Command::Wait(args)) => args.run(),
+            Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),

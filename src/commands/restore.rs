@@ -18,7 +18,8 @@ use crate::git::worktree;
 use crate::lifecycle::archive::{self, Archived, size};
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
-use crate::lifecycle::{Flux, ensure_not_elsewhere};
+use crate::lifecycle::trust::Init;
+use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
 use crate::task::{Existing, Layout, Phase, Task};
@@ -143,6 +144,11 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
     let task = existing(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
     let work = going_on(flux, &task, &description).unwrap_or(Work::Shell);
+    // One that comes back with its ignored files is as ready as it was.
+    let (ready, init) = match (&one.trash, &work) {
+        (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
+        _ => (ready::wrapped(flux)?, None),
+    };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;
     let mut start_of = Start {
@@ -150,6 +156,8 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         description,
         work,
         place,
+        ready,
+        init,
         from: Some(one.clone()),
         carried: None,
         upstream: None,

@@ -6,7 +6,7 @@ use clap_complete::ArgValueCompleter;
 use console::{Style, truncate_str};
 use serde_json::json;
 
-use super::{candidates, choose, list::age, object};
+use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::git::{Change, changes};
 use crate::lifecycle::{Flux, observe};
@@ -30,6 +30,9 @@ pub(crate) struct StatusOf {
     /// Machine-readable output: a task object
     #[arg(long)]
     json: bool,
+    /// Say how the state was found: what each source says, and which counts
+    #[arg(long)]
+    explain: bool,
 }
 
 impl StatusOf {
@@ -38,6 +41,9 @@ impl StatusOf {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "status")?;
         let task = stored.readable()?;
+        if self.explain {
+            return explain::show(&flux, &store, task, self.json);
+        }
         let status = observe::statuses(&flux, &store, &[task])?
             .pop()
             .context("the task was not looked at")?;

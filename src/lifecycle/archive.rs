@@ -145,7 +145,7 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
                 .map(|(_, oid)| *oid)
         };
         let record = at("task")?;
-        let task = flux.repo.read_file(record, "task.json").ok()?;
+        let task = flux.repo.read_file(record, store::RECORD).ok()?;
         let trash = flux.trash().join(name);
         Some(Archived {
             name: name.to_owned(),

@@ -6,8 +6,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::start::Work;
+use super::trust::Init;
 use super::{Flux, ports, watch};
 use crate::agent::launch::{Launch, RunDir, now};
+use crate::agent::notify::Notices;
+use crate::agent::setup::Ready;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::task::{Exit, Task};
@@ -22,6 +25,7 @@ pub(super) fn launch(
     flux: &Flux,
     task: &Task,
     work: &Work,
+    (ready, init): (&Ready, Option<&Init>),
     place: &Place,
     (run, lock): (&RunDir, &Lock),
     opened: &mut Option<Opened>,
@@ -46,11 +50,16 @@ pub(super) fn launch(
         } => {
             let source = flux.repo.home();
             let mut launch = Launch::new(task, agent, program, prompt, source, run)?;
+            launch.ready = ready.clone();
+            if let Some(init) = init {
+                launch.ready.steps.splice(0..0, init.put(run)?);
+            }
             ports::tell(task, &flux.repo.project(), &mut launch.env);
+            Notices::arrange(task, flux.settings.notify(), run)?;
             run.write_launch(&launch, prompt)?;
             interrupt::check()?;
             open("__run", &run.launch())?;
-            watch::until_started(flux, run, opened.as_ref())
+            watch::until_started(flux, &task.id, run, opened.as_ref())
         }
     }
 }

@@ -20,12 +20,14 @@ pub(crate) mod observe;
 mod obstacle;
 pub(crate) mod plan;
 mod ports;
+pub(crate) mod ready;
 pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod start;
 mod trash;
-mod watch;
+pub(crate) mod trust;
+pub(crate) mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};

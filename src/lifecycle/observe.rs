@@ -5,18 +5,18 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::Flux;
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
-use crate::agent::{self, Voice, process};
+use crate::agent::{self, Voice, process, transcript};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, State, Status, Target, Task};
+use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -163,6 +163,29 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
         .collect())
 }
 
+/// The state of one task, and how it was found; without a look into its worktree.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let mut concluded = concluded(flux, store, &[task], &worktrees);
+    concluded.pop().context("the task was not looked at")
+}
+
+/// Whether the agent of a task has begun to work on something since `at`, in milliseconds
+/// since 1970: by its own word, or by its title.
+///
+/// # Errors
+/// When that cannot be told.
+pub(crate) fn has_begun(flux: &Flux, store: &Store, task: &Task, at: u64) -> Result<bool> {
+    let last = events::last(&flux.run_dir(&task.id).events())?;
+    let said = last.is_some_and(|event| event.at >= at && event.state == Said::Working);
+    let by_title =
+        |(state, found): (State, Found)| state == State::Working && found.source == Source::Title;
+    Ok(said || one(flux, store, task).map(by_title)?)
+}
+
 /// What the task's agent is doing, as far as its files tell.
 pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
     State::of(task.phase, &seen(flux, store, task, worktrees)).0
@@ -176,8 +199,31 @@ fn concluded(
     tasks: &[&Task],
     worktrees: &[Worktree],
 ) -> Vec<(State, Found)> {
+    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
+    looks(flux, store, tasks, worktrees)
+        .into_iter()
+        .map(conclude)
+        .collect()
+}
+
+/// What is seen of a task, from near.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
+    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let seen = looks(flux, store, &[task], &worktrees).pop();
+    Ok(seen.map(|(_, seen)| seen).unwrap_or_default())
+}
+
+fn looks<'a>(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&'a Task],
+    worktrees: &[Worktree],
+) -> Vec<(&'a Task, Seen)> {
     let of = |task| (task, seen(flux, store, task, worktrees));
-    let mut seen: Vec<(&Task, Seen)> = tasks.iter().copied().map(of).collect();
+    let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
@@ -192,17 +238,20 @@ fn concluded(
             look(task, pane, seen);
         }
     }
-    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
-    seen.into_iter().map(conclude).collect()
+    seen
 }
 
 /// Adds what the pane of a task shows.
 fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = agent::title(&task.agent, &pane.title, &project.to_string_lossy());
-    // Others paint also while they do nothing.
-    let quiet = matches!(agent::voice(&task.agent), Voice::Quiet | Voice::Opencode);
-    seen.stirred = pane.stirred.filter(|_| quiet && pane.alone);
+    seen.shown = Some(pane.title.clone());
+    seen.stirred = pane.stirred;
+    seen.habit = match agent::voice(&task.agent) {
+        Voice::Claude => Habit::Busy,
+        Voice::Quiet | Voice::Opencode if pane.alone => Habit::Quiet,
+        _ => Habit::Unknown,
+    };
 }
 
 /// What the files of a task tell.
@@ -226,6 +275,8 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
         _ => None,
     };
+    let path = last.as_ref().and_then(|event| event.transcript.as_ref());
+    let written = path.and_then(|path| transcript::last(&task.agent, Path::new(path)));
     Seen {
         locked: Lock::is_held(&run.lock()),
         worktree: is_there(task, worktrees),
@@ -237,6 +288,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         heard: last
             .filter(|event| event.event != START)
             .map(|event| event.heard()),
+        written,
         now: events::now(),
         ..Seen::default()
     }

@@ -95,7 +95,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         flux.run_dir(&seen.id).remove()?;
         return Ok(None);
     };
-    let task = Task::from_json(&repo.read_file(&oid, "task.json")?)?;
+    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
     let tip = found.remove(&task.branch_ref());
     let id = &task.id;
     match task.phase {
@@ -165,8 +165,13 @@ fn settle_start(
             archive::tidy_up(flux, name);
         }
         store::advance(repo, oid, &whole, also, lock)?;
+        let in_setup = run.running()?.is_some_and(|r| r.setup.step.is_some());
+        let when = match in_setup {
+            true => "while it was set up",
+            false => "after its agent had started",
+        };
         return Ok(Some(format!(
-            "the start of '{id}' was interrupted after its agent had started; the task is whole now"
+            "the start of '{id}' was interrupted {when}; the task is whole now"
         )));
     }
     let how = match &task.restored {

@@ -110,7 +110,14 @@ pub(crate) fn remove(
     if let (Some(into), Some(merge)) = (&plan.into, &merge) {
         verify = verify.verify(&into.branch_ref(), merge);
     }
-    let oid = match store::advance(&flux.repo, &plan.oid, &removing, verify, lock) {
+    let [(_, events), (_, screen)] = flux.run_dir(&task.id).story()?;
+    let story = [(store::EVENTS, events), (store::SCREEN, screen)];
+    let story = story
+        .into_iter()
+        .filter_map(|(name, bytes)| Some((name, bytes?)));
+    let story: Vec<_> = story.collect();
+    let advanced = store::advance_with(&flux.repo, &plan.oid, &removing, &story, verify, lock);
+    let oid = match advanced {
         Ok(oid) => oid,
         Err(error) => return moved_on(flux, plan, merge.as_deref(), error),
     };
@@ -200,6 +207,11 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     }
     let _spinner = flux.ui.spinner("stopping the agent");
     if running.alive() {
+        if let Some(target) = &plan.task.target
+            && let Ok(screen) = pane::capture(target, usize::MAX)
+        {
+            run.write_screen(&screen.join("\n"))?;
+        }
         // The launcher passes it on, and sees to it that the agent ends.
         let farewell = agent::farewell(&plan.task.agent);
         signal::kill(Pid::from_raw(running.launcher), farewell).ok();

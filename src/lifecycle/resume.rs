@@ -7,7 +7,7 @@ use anyhow::{Context as _, Error, Result};
 use super::launch::{launch, none_runs};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, close, descend, find_target, hang_up, watch};
+use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
 use crate::agent::launch::{RunDir, Running};
 use crate::agent::process;
 use crate::failure::Failure;
@@ -92,15 +92,29 @@ pub(crate) fn resume(
         None => choose()?,
     };
     let before = (run.running()?, run.exit()?);
+    // It is ready since it was made.
+    let ready = ready::wrapped(flux)?;
     let mut opened = None;
     let begun = interrupt::check()
         .and_then(|()| run.begin_again())
-        .and_then(|()| launch(flux, task, work, &place, (&run, &lock), &mut opened));
+        .and_then(|()| {
+            launch(
+                flux,
+                task,
+                work,
+                (&ready, None),
+                &place,
+                (&run, &lock),
+                &mut opened,
+            )
+        });
     if let Err(cause) = begun {
         return Err(back(&run, id, &before, opened.as_ref(), cause));
     }
     let mut opened = opened.context("the pane was not opened")?;
-    let launcher = run.running()?.map(|running| running.launcher);
+    let running = run.running()?;
+    let since = running.as_ref().map(|running| running.since);
+    let launcher = running.map(|running| running.launcher);
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, task)?.unwrap_or(opened.target);
     }
@@ -112,7 +126,12 @@ pub(crate) fn resume(
     })?;
     drop(lock);
     let exit = watch::early_exit(&run, &opened.tty)?;
-    Ok(Started { task, opened, exit })
+    Ok(Started {
+        task,
+        opened,
+        exit,
+        since,
+    })
 }
 
 /// The pane of a task, if it is there with nothing but a shell in it. The one that we

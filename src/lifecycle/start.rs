@@ -10,9 +10,11 @@ use super::disk::disk_full;
 use super::launch::launch;
 use super::ports::{self, Claim};
 use super::recover::settle;
+use super::trust::Init;
 use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::launch::RunDir;
+use crate::agent::setup::Ready;
 use crate::failure::Failure;
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
@@ -31,6 +33,10 @@ pub(crate) struct Start {
     /// What is to run in its pane.
     pub(crate) work: Work,
     pub(crate) place: Place,
+    /// What makes its worktree ready, and starts its agent.
+    pub(crate) ready: Ready,
+    /// What of the repository's own runs before that.
+    pub(crate) init: Option<Init>,
     /// Where it comes back from, if it was there before.
     pub(crate) from: Option<Archived>,
     /// What of the user's own goes along.
@@ -68,6 +74,8 @@ pub(crate) struct Started {
     pub(crate) opened: Opened,
     /// How the agent ended, if it did at once.
     pub(crate) exit: Option<Exit>,
+    /// When its launcher began, in seconds since 1970.
+    pub(crate) since: Option<u64>,
 }
 
 /// Starts a task.
@@ -106,7 +114,9 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let mut opened = way.opened.take().context("the pane was not opened")?;
     // tmux may have made a pane and said that it failed, and we another one: the
     // pane that counts is the one whose launcher took the task.
-    let launcher = run.running()?.map(|running| running.launcher);
+    let running = run.running()?;
+    let since = running.as_ref().map(|running| running.since);
+    let launcher = running.map(|running| running.launcher);
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
     }
@@ -128,10 +138,20 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     drop(lock);
     if matches!(start.work, Work::Shell) {
         let exit = None;
-        return Ok(Started { task, opened, exit });
+        return Ok(Started {
+            task,
+            opened,
+            exit,
+            since,
+        });
     }
     let exit = watch::early_exit(&run, &opened.tty)?;
-    Ok(Started { task, opened, exit })
+    Ok(Started {
+        task,
+        opened,
+        exit,
+        since,
+    })
 }
 
 /// Why the id could not be claimed. What another task of that id has stays untouched.
@@ -139,7 +159,7 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.common_dir(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
-        let found = Task::from_json(&flux.repo.read_file(oid, "task.json")?)?;
+        let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
             return Ok(exists(task.id.as_str()).into());
         }
@@ -189,6 +209,11 @@ impl Way<'_> {
         let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
         interrupt::check()?;
         self.run.begin_again()?;
+        if let Some(from) = &self.start.from
+            && let Some(events) = flux.repo.find_file(&from.record, store::EVENTS)?
+        {
+            self.run.write_events(&events)?;
+        }
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
@@ -211,6 +236,7 @@ impl Way<'_> {
             flux,
             task,
             &start.work,
+            (&start.ready, start.init.as_ref()),
             &start.place,
             held,
             &mut self.opened,

@@ -3,44 +3,119 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::Flux;
-use crate::agent::launch::RunDir;
+use crate::agent::launch::{RunDir, Running};
 use crate::agent::process::is_alive;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::task::Exit;
+use crate::task::{Exit, Target, TaskId};
+use crate::tmux::pane;
 use crate::tmux::target::Opened;
 
-/// Waits until the launcher has started the agent, or has said why not.
+/// How many lines of the pane are shown where the setup failed.
+const LINES: usize = 20;
+
+/// Waits until the launcher has started the agent, or has said why not. It has half a minute
+/// to take the task; what runs before the agent then may take as long as it likes.
 ///
 /// # Errors
-/// When it does neither, or the user interrupts.
-pub(super) fn until_started(flux: &Flux, run: &RunDir, opened: Option<&Opened>) -> Result<()> {
-    let _spinner = flux.ui.spinner("starting the agent");
+/// When it does neither, what runs before the agent fails, or the user interrupts.
+pub(super) fn until_started(
+    flux: &Flux,
+    id: &TaskId,
+    run: &RunDir,
+    opened: Option<&Opened>,
+) -> Result<()> {
+    let mut spinner = flux.ui.spinner("starting the agent");
+    let mut step = None;
     let begun = Instant::now();
     loop {
+        // In this order: the launcher writes how it ended last.
+        let exit = run.exit()?;
         let running = run.running()?;
-        let started = running.is_some_and(|running| running.agent.is_some());
-        if started || run.exit()?.is_some() {
+        if let Some(Running { setup, agent, .. }) = &running {
+            if agent.is_some() {
+                for missed in &setup.missed {
+                    flux.ui.warning(missed);
+                }
+                return Ok(());
+            }
+            if let (Some(exit), Some(_)) = (&exit, &setup.step) {
+                return Err(failed(flux, id, exit, opened));
+            }
+            if step != setup.step {
+                drop(spinner.take());
+                spinner = match &setup.step {
+                    Some(step) => flux.ui.spinner(format_args!(
+                        "setting up (git flux attach {id} shows it): {step}"
+                    )),
+                    None => flux.ui.spinner("starting the agent"),
+                };
+                step.clone_from(&setup.step);
+            }
+        }
+        if exit.is_some() {
             return Ok(());
         }
         interrupt::check()?;
         // Its process has gone without a mark: it could not write one.
         let gone = opened.is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
-        if gone && begun.elapsed() > Duration::from_secs(2) {
+        if gone && begun.elapsed() > Duration::from_secs(2) && run.exit()?.is_none() {
             return Err(Failure::new("the pane closed before the agent was started").into());
         }
-        if begun.elapsed() > Duration::from_secs(30) {
+        if begun.elapsed() > Duration::from_secs(30) && running.is_none() {
             return Err(
                 Failure::new("the pane did not start its program within 30 seconds").into(),
             );
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(match step {
+            None => Duration::from_millis(2),
+            // It may take minutes.
+            Some(_) => Duration::from_millis(20),
+        });
+    }
+}
+
+/// The error for what ran before the agent and failed; what it said is shown.
+fn failed(flux: &Flux, id: &TaskId, exit: &Exit, opened: Option<&Opened>) -> Error {
+    let said = exit.error.clone().unwrap_or_else(|| exit.to_string());
+    let failure = Failure::new(said);
+    let lines = opened.and_then(|opened| last_lines(&opened.target, id, LINES));
+    let Some(lines) = lines else {
+        // The pane was closed: that is why.
+        return failure.into();
+    };
+    let end = lines.iter().rposition(|line| line.contains(&end_of(id)));
+    for line in &lines[..end.unwrap_or(lines.len())] {
+        flux.ui.quote(line);
+    }
+    failure
+        .hint("to start it all the same: git config flux.setupRequired false")
+        .into()
+}
+
+/// What the launcher says last names this command.
+fn end_of(id: &TaskId) -> String {
+    format!("git flux cleanup {id}")
+}
+
+/// The end of what is on a pane whose agent has ended or was not started. The launcher's own
+/// line comes last: once that is there, everything is. None if the pane has gone.
+pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<Vec<String>> {
+    let end = end_of(id);
+    let begun = Instant::now();
+    loop {
+        let lines = pane::capture(target, count).ok()?;
+        if begun.elapsed() > Duration::from_secs(2) || lines.iter().any(|line| line.contains(&end))
+        {
+            return Some(lines);
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

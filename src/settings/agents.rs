@@ -56,6 +56,13 @@ impl Settings {
         Ok((agent, program))
     }
 
+    /// `flux.notify`: the ways in which the user is told of an agent.
+    pub(crate) fn notify(&self) -> Vec<String> {
+        let every = self.every(&table::NOTIFY).into_iter();
+        let ways = every.map(|entry| entry.value.trim().to_owned());
+        ways.filter(|way| !way.is_empty()).collect()
+    }
+
     /// What is configured for the agent `name`, as far as it means something.
     fn own(&self, name: &str) -> Own {
         let value = |setting: &Setting| {

@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 
+use anyhow::Result;
+
 use super::table::{self, Setting};
 use super::{Entry, Settings};
+use crate::git::repo::parse_bool;
 
 impl Settings {
     /// The entries of a setting that may be given several times. An empty value takes
@@ -19,5 +22,40 @@ impl Settings {
     pub(crate) fn copy(&self) -> Vec<OsString> {
         let patterns = self.every(&table::COPY).into_iter();
         patterns.map(|entry| entry.raw.clone()).collect()
+    }
+
+    /// `flux.setup`: commands for a shell.
+    pub(crate) fn setup(&self) -> Vec<OsString> {
+        let commands = self.every(&table::SETUP).into_iter();
+        commands.map(|entry| entry.raw.clone()).collect()
+    }
+
+    /// `flux.setupRequired`
+    ///
+    /// # Errors
+    /// When it is not a boolean.
+    pub(crate) fn setup_required(&self) -> Result<bool> {
+        let value = self.checked(&table::SETUP_REQUIRED)?;
+        Ok(value.and_then(parse_bool).unwrap_or(true))
+    }
+
+    /// `flux.wrapper`: its words; none if there is none.
+    ///
+    /// # Errors
+    /// When its quotes do not match.
+    pub(crate) fn wrapper(&self) -> Result<Vec<String>> {
+        let value = self.checked(&table::WRAPPER)?;
+        Ok(value.and_then(table::words).unwrap_or_default())
+    }
+
+    /// `flux.wrapper` in one piece.
+    pub(crate) fn wrapper_as_written(&self) -> &str {
+        self.value(&table::WRAPPER).unwrap_or_default()
+    }
+
+    /// Whether `flux.trust` names this tree.
+    pub(crate) fn trusts(&self, tree: &str) -> bool {
+        let entries = self.every(&table::TRUST);
+        entries.iter().any(|entry| entry.value == tree)
     }
 }

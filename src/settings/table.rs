@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Number,
     /// A time, as `gc.reflogExpire` has it.
     Time,
+    /// Yes or no, as git writes it.
+    Bool,
     /// Any text, several times; an empty one takes back those before it.
     Many,
 }
@@ -49,6 +51,7 @@ impl Kind {
     pub(crate) fn words(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,
+            Self::Bool => "it is true or false".to_owned(),
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
@@ -66,6 +69,7 @@ impl Kind {
     pub(crate) fn allows(self, value: &str) -> bool {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
+            Self::Bool => parse_bool(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
             Self::Command => words(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
@@ -186,6 +190,36 @@ pub(crate) const COPY: Setting = Setting {
     default: None,
     kind: Kind::Many,
 };
+pub(crate) const SETUP: Setting = Setting {
+    key: "flux.setup",
+    meaning: "a shell command to run in a new worktree before its agent",
+    default: None,
+    kind: Kind::Many,
+};
+pub(crate) const SETUP_REQUIRED: Setting = Setting {
+    key: "flux.setupRequired",
+    meaning: "whether a setup command that fails stops the start",
+    default: Some("true"),
+    kind: Kind::Bool,
+};
+pub(crate) const WRAPPER: Setting = Setting {
+    key: "flux.wrapper",
+    meaning: "a command that the agent is started by",
+    default: None,
+    kind: Kind::Arguments,
+};
+pub(crate) const TRUST: Setting = Setting {
+    key: "flux.trust",
+    meaning: "a .worktree-init that may run: the object name of its tree",
+    default: None,
+    kind: Kind::Many,
+};
+pub(crate) const NOTIFY: Setting = Setting {
+    key: "flux.notify",
+    meaning: "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command",
+    default: None,
+    kind: Kind::Many,
+};
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
     meaning: "how many removed worktrees are kept whole",
@@ -224,7 +258,7 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
 };
 
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 18] = [
+pub(crate) const ALL: [Setting; 23] = [
     AGENT,
     COMMAND,
     PROMPT_ARG,
@@ -237,6 +271,11 @@ pub(crate) const ALL: [Setting; 18] = [
     WORKTREE_DIR,
     TEMPLATE,
     COPY,
+    SETUP,
+    SETUP_REQUIRED,
+    WRAPPER,
+    TRUST,
+    NOTIFY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
     DESCRIPTION,

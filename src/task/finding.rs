@@ -1,7 +1,7 @@
 //! From what was seen of a task to its state: which source counts when they disagree.
 
 use super::seen::Seen;
-use super::{Found, Heard, Phase, Said, Source, State, Title, Why};
+use super::{Found, Habit, Heard, Phase, Said, Source, State, Title, Why};
 
 /// How old what an agent has said must be, in milliseconds, before its title may contradict
 /// it: the title follows with the next picture it paints.
@@ -10,16 +10,15 @@ const LAG: u64 = 2_000;
 /// How long after its last output an agent counts as being at work, in seconds.
 const STIR: u64 = 3;
 
+/// How long an agent that paints while it is at work shows nothing once it is not, in seconds.
+const PAUSE: u64 = 10;
+
 /// How long an agent may take to start up, in seconds: meanwhile it is idle.
 const START: u64 = 5;
 
 impl State {
     /// Concludes the state of a task from what was seen, and says from what.
     pub(crate) fn of(phase: Phase, seen: &Seen) -> (Self, Found) {
-        let from = |source| Found {
-            source,
-            ..Found::default()
-        };
         if seen.unreadable {
             return (Self::Unknown, Found::default());
         }
@@ -52,43 +51,71 @@ impl State {
 
     /// The state of an agent whose process is alive.
     fn alive(seen: &Seen) -> (Self, Found) {
-        if let Some(heard) = &seen.heard {
-            let hook = Found {
-                source: Source::Hook,
-                since: Some(heard.at / 1000),
-                guess: false,
-            };
-            // The clock may have been set back since; then nothing is fresh.
-            let fresh = heard.at <= seen.now && seen.now - heard.at < LAG;
-            let title = seen.title.filter(|_| !fresh);
-            return match corrected(heard, title) {
-                Some(state) => (state, by_title()),
-                None => (said(heard, seen), hook),
-            };
+        let heard = seen.heard.map(|heard| (heard, Source::Hook));
+        let written = seen.written.map(|written| (written, Source::Transcript));
+        // What is written down later is later; of one moment the hook has more to say.
+        let newest = match (heard, written) {
+            (Some(heard), Some(written)) if written.0.at > heard.0.at => Some(written),
+            (heard, written) => heard.or(written),
+        };
+        let Some((last, source)) = newest else {
+            return Self::silent(seen);
+        };
+        // The clock may have been set back since; then nothing is fresh.
+        let fresh = last.at <= seen.now && seen.now - last.at < LAG;
+        if let Some(state) = corrected(&last, seen.title.filter(|_| !fresh)) {
+            return (state, from(Source::Title));
         }
-        match (seen.title, seen.stirred) {
-            (Some(Title::Working), _) => (Self::Working, by_title()),
-            (Some(Title::Asking), _) => (Self::Waiting(Some(Why::Permission)), by_title()),
+        let still = last.at / 1000 + PAUSE < seen.now / 1000
+            && seen.stirred.is_some_and(|at| at + PAUSE < seen.now / 1000);
+        if last.said == Said::Working && seen.title.is_none() && seen.habit == Habit::Busy && still
+        {
+            return (Self::Stopped, guess());
+        }
+        let found = Found {
+            since: Some(last.at / 1000),
+            ..from(source)
+        };
+        (said(&last, seen), found)
+    }
+
+    /// The state of an agent that is alive, and has said nothing.
+    fn silent(seen: &Seen) -> (Self, Found) {
+        let stirs = seen.habit == Habit::Quiet
+            && seen
+                .stirred
+                .is_some_and(|at| (seen.now / 1000).saturating_sub(at) <= STIR);
+        let by_title = from(Source::Title);
+        match seen.title {
+            Some(Title::Working) => (Self::Working, by_title),
+            Some(Title::Asking) => (Self::Waiting(Some(Why::Permission)), by_title),
             // It may have done its turn, or be at a dialog of its own: it needs its user.
-            (Some(Title::Idle), _) if seen.is_up() => (Self::Waiting(None), by_title()),
-            (Some(Title::Idle), _) => (Self::Opening, by_title()),
-            (None, Some(at)) if (seen.now / 1000).saturating_sub(at) <= STIR => {
+            Some(Title::Idle) if seen.is_up() => (Self::Waiting(None), by_title),
+            Some(Title::Idle) => (Self::Opening, by_title),
+            None if stirs => (Self::Working, guess()),
+            None => {
                 let found = Found {
-                    source: Source::Activity,
-                    since: None,
-                    guess: true,
-                };
-                (Self::Working, found)
-            }
-            (None, _) => {
-                let found = Found {
-                    source: Source::Process,
                     since: seen.started,
-                    guess: false,
+                    ..from(Source::Process)
                 };
                 (Self::Running(seen.started), found)
             }
         }
+    }
+}
+
+/// Found there, and it is not known since when.
+fn from(source: Source) -> Found {
+    Found {
+        source,
+        ..Found::default()
+    }
+}
+
+fn guess() -> Found {
+    Found {
+        guess: true,
+        ..from(Source::Activity)
     }
 }
 
@@ -97,14 +124,6 @@ impl Seen {
     fn is_up(&self) -> bool {
         let started = self.started.unwrap_or_default();
         !(started..started + START).contains(&(self.now / 1000))
-    }
-}
-
-/// A title has no time.
-fn by_title() -> Found {
-    Found {
-        source: Source::Title,
-        ..Found::default()
     }
 }
 

@@ -8,5 +8,5 @@ pub(crate) mod status;
 
 pub(crate) use id::TaskId;
 pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Target, Task};
-pub(crate) use seen::{Found, Heard, Said, Source, Title, Why};
+pub(crate) use seen::{Found, Habit, Heard, Said, Source, Title, Why};
 pub(crate) use status::{Changes, Exit, State, Status};

@@ -70,6 +70,17 @@ pub(crate) enum Title {
     Asking,
 }
 
+/// How what an agent shows goes with what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// It paints all the time while it is at work.
+    Busy,
+    /// It paints nothing while it has nothing to do, and has its window for itself.
+    Quiet,
+    #[default]
+    Unknown,
+}
+
 /// Where a state was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -84,6 +95,8 @@ pub(crate) enum Source {
     /// The agent's own word.
     Hook,
     Title,
+    /// The conversation that the agent keeps in a file.
+    Transcript,
     /// When something was last shown.
     Activity,
     #[default]
@@ -102,6 +115,7 @@ impl Source {
             Self::Process => "process",
             Self::Hook => "hook",
             Self::Title => "title",
+            Self::Transcript => "transcript",
             Self::Activity => "activity",
             Self::None => "none",
         }
@@ -134,10 +148,15 @@ pub(crate) struct Seen {
     pub(crate) exit: Option<Exit>,
     /// What the agent of this run has said last.
     pub(crate) heard: Option<Heard>,
+    /// The last that stands in the conversation that it keeps.
+    pub(crate) written: Option<Heard>,
     pub(crate) title: Option<Title>,
-    /// When its window last showed something, in seconds since 1970, for an agent that is
-    /// quiet when it has nothing to do, alone in its window.
+    /// The title itself, in the agent's own words.
+    pub(crate) shown: Option<String>,
+    /// When its window last showed something, in seconds since 1970.
     pub(crate) stirred: Option<u64>,
+    /// What can be concluded from that.
+    pub(crate) habit: Habit,
     /// The time of looking, in milliseconds since 1970.
     pub(crate) now: u64,
 }

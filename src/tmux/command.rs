@@ -98,6 +98,12 @@ impl Tmux {
         Ok(self)
     }
 
+    /// Lets it read `file`.
+    pub(crate) fn input(mut self, file: File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
     /// Runs it; `None` if it said no, with its words.
     ///
     /// # Errors

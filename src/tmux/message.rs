@@ -1,10 +1,11 @@
 //! A message to the program on a pane.
 
+use std::io::{Seek as _, Write as _};
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::{Tmux, pane};
 use crate::interrupt;
@@ -13,12 +14,32 @@ use crate::task::Target;
 /// How long a program may take to show what was pasted.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take to say that it has got the message.
+const ANSWER: Duration = Duration::from_secs(3);
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many bytes of one line a program shows as they are; of more it may show only that there is something.
+const SHORT: usize = 400;
+
+/// What has become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The pane does not show it: it was not submitted, and may stand where it was pasted.
+    Unseen,
+    /// It was submitted.
+    Submitted,
+    /// It was, and the program says that it has got it.
+    Confirmed,
+}
+
 /// Pastes `text` to the program on the pane, and presses Enter once it shows there:
 /// a program that shows something else, like a dialog, must not take it for an answer,
 /// nor must a shell that shows it once the program has ended and nobody `listens`.
-/// Returns whether it was submitted. `tmux set-buffer`, `tmux paste-buffer -p -r`
+/// `tmux load-buffer -`, `tmux paste-buffer -p -r`
 ///
-/// `text` is one line; whether the program has taken it is not known even then.
+/// What a terminal would obey arrives as text. Where nobody can say that it `arrived`, it
+/// is submitted at best.
 ///
 /// # Errors
 /// When the pane is gone.
@@ -26,48 +47,111 @@ pub(crate) fn tell(
     target: &Target,
     text: &str,
     listens: impl Fn() -> Result<bool>,
-) -> Result<bool> {
-    let before = times(target, text)?;
-    paste(target, text, &["-p"])?;
-    let begun = Instant::now();
-    let mut seen = Vec::new();
-    loop {
-        thread::sleep(Duration::from_millis(50));
-        interrupt::check()?;
-        let now = pane::capture(target, usize::MAX)?;
-        // A program that is still painting may swallow the key.
-        if now == seen && count(&now, text) > before {
-            break;
-        }
-        if begun.elapsed() > PATIENCE {
-            return Ok(false);
-        }
-        seen = now;
-    }
-    if !listens()? {
-        return Ok(false);
+    arrived: Option<impl Fn() -> Result<bool>>,
+) -> Result<Told> {
+    let text = harmless(text);
+    if !shows(target, &text)? || !listens()? {
+        return Ok(Told::Unseen);
     }
     // As a paste it gets there also while the pane is in copy mode, where a key would not.
     paste(target, "\r", &[])?;
-    Ok(true)
+    let Some(arrived) = arrived else {
+        return Ok(Told::Submitted);
+    };
+    if within(ANSWER, &arrived)? {
+        return Ok(Told::Confirmed);
+    }
+    // A program that was still painting may have swallowed the key; where there is nothing
+    // left to submit, another does no harm.
+    if !listens()? {
+        return Ok(Told::Submitted);
+    }
+    paste(target, "\r", &[])?;
+    Ok(match within(ANSWER, &arrived)? {
+        true => Told::Confirmed,
+        false => Told::Submitted,
+    })
+}
+
+/// Pastes, and waits until that shows.
+fn shows(target: &Target, text: &str) -> Result<bool> {
+    let before = pane::capture(target, usize::MAX)?;
+    paste(target, text, &["-p"])?;
+    let long = text.contains('\n') || text.len() > SHORT;
+    let mut seen = Vec::new();
+    let shown = |now: &[String]| {
+        count(now, text) > count(&before, text) || (long && now != before.as_slice())
+    };
+    // Twice: a program that is still painting may swallow the key.
+    let mut times = 0;
+    within(PATIENCE, || {
+        let now = pane::capture(target, usize::MAX)?;
+        times = if shown(&now) { times + 1 } else { 0 };
+        let still = now == seen || times > 3;
+        seen = now;
+        Ok(times > 1 && still)
+    })
+}
+
+/// Asks `holds` until it does, or patience ends.
+fn within(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let begun = Instant::now();
+    loop {
+        thread::sleep(PAUSE);
+        interrupt::check()?;
+        if holds()? {
+            return Ok(true);
+        }
+        if begun.elapsed() > patience {
+            return Ok(false);
+        }
+    }
+}
+
+/// Without anything that would end a paste, or be a key: newlines and tabs are text.
+fn harmless(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end().chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
     let buffer = format!("flux-{}", process::id());
-    Tmux::on(&target.socket, "set-buffer")
-        .args(["-b", &buffer, "--", text])
+    let mut file = tempfile::tempfile().context("could not make a temporary file")?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Tmux::on(&target.socket, "load-buffer")
+        .input(file)
+        .args(["-b", &buffer, "-"])
         .then("paste-buffer")
         .args(options)
         .args(["-r", "-d", "-b", &buffer, "-t", &target.pane])
         .run()
 }
 
-fn times(target: &Target, text: &str) -> Result<usize> {
-    Ok(count(&pane::capture(target, usize::MAX)?, text))
-}
-
 /// How often the beginning of `text` shows; the rest may be wrapped.
 fn count(lines: &[String], text: &str) -> usize {
-    let end = text.char_indices().nth(20).map_or(text.len(), |(at, _)| at);
-    lines.join("\n").matches(&text[..end]).count()
+    let line = text.lines().next().unwrap_or_default().trim();
+    let end = line.char_indices().nth(20).map_or(line.len(), |(at, _)| at);
+    lines.join("\n").matches(&line[..end]).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_text_whatever_is_in_it() {
+        assert_eq!(harmless("a\r\n\tb\n"), "a\n\tb");
+        assert_eq!(harmless("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
+        assert_eq!(harmless("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");
+        assert_eq!(harmless("👨\u{200d}👩"), "👨\u{200d}👩");
+    }
 }

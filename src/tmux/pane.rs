@@ -165,6 +165,14 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
         .collect())
 }
 
+/// What the pane that this process was started in shows: `tmux capture-pane -p -J`. None if
+/// there is no such pane, or tmux does not tell.
+pub(crate) fn capture_own() -> Option<String> {
+    let pane = env::var("TMUX_PANE").ok()?;
+    let tmux = Tmux::new("capture-pane").args(["-p", "-J", "-t", &pane]);
+    tmux.output().ok()
+}
+
 /// `tmux kill-pane -t <pane>`: a session or window of its own goes with its last pane.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use console::{Style, Term, measure_text_width};
+use console::{Style, Term, measure_text_width, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -86,6 +86,12 @@ impl Ui {
     /// Shows what another program has said, also when quiet: it explains a failure.
     pub(crate) fn quote(&self, line: impl Display) {
         say(&format!("  {}", sanitize::line(&line.to_string())));
+    }
+
+    /// Whether a text is too long for the terminal, and standard output is one for a pager.
+    pub(crate) fn pages(&self, text: &str) -> bool {
+        let rows = usize::from(Term::stderr().size().0);
+        io::stdout().is_terminal() && text.lines().count() + 4 > rows
     }
 
     /// Says what to do next.
@@ -168,7 +174,11 @@ impl Ui {
         if self.quiet || !io::stderr().is_terminal() {
             return None;
         }
-        let bar = ProgressBar::new_spinner().with_message(sanitize::line(&message.to_string()));
+        // A line that is full cannot be taken back once ^C has been echoed after it.
+        let room = usize::from(Term::stderr().size().1).saturating_sub(8);
+        let message = sanitize::line(&message.to_string());
+        let message = truncate_str(&message, room, "…").into_owned();
+        let bar = ProgressBar::new_spinner().with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         Some(Spinner::after(Duration::from_millis(500), bar))
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::wait::try_wait_for;
-use super::{World, wait_until};
+use super::{World, quote, wait_until};
 
 const PROMPT: &str = "$ ";
 
@@ -92,6 +92,12 @@ impl<'a> Terminal<'a> {
             self.ask("#{session_attached}") != "0"
         });
         client
+    }
+
+    /// Writes what comes to this terminal from now on into a file, byte for byte.
+    pub(crate) fn record(&self, file: &Path) {
+        let command = format!("exec cat >{}", quote(file));
+        self.tmux(&["pipe-pane", "-O", "-t", &self.pane, &command].map(OsString::from));
     }
 
     /// The pane's id, `%1`.

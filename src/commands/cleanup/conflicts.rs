@@ -10,7 +10,7 @@ use crate::git::{Lock, MergePlan, Style, merge};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::{Flux, Into, observe};
 use crate::sanitize;
-use crate::tmux::message;
+use crate::tmux::message::{self, Told};
 use crate::ui::{quoted, shown};
 
 impl Cleanup {
@@ -134,11 +134,14 @@ fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
     let id = &plan.task.id;
     // It may have ended since, or do so at any time.
     let listener = || observe::listener(flux, &plan.task);
-    let submitted = match listener()? {
-        Some(target) => message::tell(target, MESSAGE, || Ok(listener()?.is_some()))?,
-        None => false,
+    let told = match listener()? {
+        Some(target) => {
+            let listens = || Ok(listener()?.is_some());
+            message::tell(target, MESSAGE, listens, None::<fn() -> _>)?
+        }
+        None => Told::Unseen,
     };
-    if submitted {
+    if told != Told::Unseen {
         flux.ui.status(format_args!("told the agent of '{id}'"));
     } else {
         flux.ui.warning(format_args!(

@@ -2,7 +2,6 @@
 
 pub(super) mod branch;
 mod carry;
-mod description;
 mod free;
 mod report;
 pub(super) mod settle;
@@ -17,13 +16,24 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
-use super::{candidates, object};
+use super::{candidates, object, text};
 use crate::git::changes;
 use crate::git::changes::count;
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::start;
+use crate::lifecycle::{Flux, trust};
 use crate::tmux::pane;
 use crate::ui::Ui;
+
+pub(in crate::commands) const TASK: text::Kind = text::Kind {
+    name: "task",
+    help: "Write the task. Lines like these are left out;\nan empty task starts nothing.\n",
+    done: "started",
+    hints: [
+        "git flux run \"<what is to be done>\"",
+        "git flux run --edit",
+    ],
+    unattended: "git flux run -F <file>",
+};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
@@ -90,6 +100,7 @@ impl Run {
         if self.dry_run {
             return report::plans(&flux, &starts);
         }
+        trust::agree(&flux, &mut starts)?;
         let own = || own.join().ok().flatten();
         let [start_of] = starts.as_mut_slice() else {
             return self.several(&flux, &mut starts, own);

@@ -1,20 +1,17 @@
 //! What `git flux run` says: what it would do, what it did, what went wrong at once.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use anyhow::{Error, Result};
 
 use crate::agent::Prompt;
 use crate::commands::status::count;
 use crate::failure::Failure;
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Started, Work};
+use crate::lifecycle::trust::Init;
+use crate::lifecycle::{Flux, watch};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Exit, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
-use crate::tmux::pane;
 use crate::ui::shown;
 
 pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
@@ -33,7 +30,7 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
 
 /// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
-    let since = started.exit.as_ref().map_or(started.task.created, |e| e.at);
+    let ended = started.exit.as_ref().map(|exit| exit.at);
     let source = match started.exit {
         Some(_) => Source::Exit,
         None => Source::Process,
@@ -41,13 +38,13 @@ pub(super) fn status(started: &Started) -> Status {
     let state = started
         .exit
         .clone()
-        .map_or(State::Running(Some(started.task.created)), State::Ended);
+        .map_or(State::Running(started.since), State::Ended);
     Status {
         task: started.task.clone(),
         state,
         found: Found {
             source,
-            since: Some(since),
+            since: ended.or(started.since),
             guess: false,
         },
         ahead: Some(0),
@@ -59,31 +56,15 @@ pub(super) fn status(started: &Started) -> Status {
 /// The agent ended within its first second: that is no success.
 pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
     let id = &started.task.id;
-    for line in last_lines(started) {
+    // The pane may have gone with its shell.
+    let lines = watch::last_lines(&started.opened.target, id, 15);
+    for line in lines.unwrap_or_default() {
         flux.ui.quote(line);
     }
     Failure::new(format!("the agent of '{id}' {exit} at once"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
         .into()
-}
-
-/// What the agent left on its screen. The launcher's own line comes after it:
-/// once that is there, everything is.
-fn last_lines(started: &Started) -> Vec<String> {
-    let end = format!("git flux cleanup {}", started.task.id);
-    let begun = Instant::now();
-    loop {
-        // The pane may have gone with its shell.
-        let Ok(lines) = pane::capture(&started.opened.target, 15) else {
-            return Vec::new();
-        };
-        if begun.elapsed() > Duration::from_secs(2) || lines.iter().any(|line| line.contains(&end))
-        {
-            return lines;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Says that a window was made where a pane was asked for, or what fits.
@@ -125,7 +106,8 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         Work::Agent { agent, prompt, .. } => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
-            let words: Vec<_> = words.map(|arg| arg.to_string_lossy()).collect();
+            let words = words.map(|arg| arg.to_string_lossy().into_owned());
+            let words = flux.settings.wrapper()?.into_iter().chain(words);
             (shell_words::join(words), prompt.len())
         }
         Work::Shell => ("none".to_owned(), 0),
@@ -142,6 +124,19 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
     ] {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
+    }
+    if let Some(init) = Init::find(flux, task.start())? {
+        let if_agreed = match init.is_trusted(flux) {
+            true => "",
+            false => " (once you agree)",
+        };
+        for name in init.names() {
+            flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
+        }
+    }
+    for step in &start.ready.steps {
+        flux.ui
+            .data(format_args!("  Setup: {}", sanitize::line(&step.name)))?;
     }
     Ok(())
 }

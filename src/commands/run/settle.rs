@@ -8,15 +8,14 @@ use anyhow::{Context as _, Result};
 
 use super::Run;
 use super::branch::{self, Chosen};
-use super::description;
 use super::free::{absolute, ensure_free, ensure_name, ensure_no_files};
 use crate::agent::launch::now;
 use crate::agent::{Agent, Prompt, prompt};
-use crate::commands::settled;
+use crate::commands::{settled, text};
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, Worktree, worktree};
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Work, exists};
+use crate::lifecycle::{Flux, ready};
 use crate::store::Store;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Phase, Task, TaskId};
@@ -66,7 +65,13 @@ impl Run {
             true => Some(template(flux)?),
             false => None,
         };
-        let description = description::read(flux, self.file.as_deref(), &self.task, self.edit)?;
+        let description = text::read(
+            flux,
+            self.file.as_deref(),
+            &self.task,
+            self.edit,
+            &super::TASK,
+        )?;
         let title = prompt::title(&description);
         if title.is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
@@ -229,6 +234,8 @@ impl Run {
                 prompt,
             },
             place,
+            ready: ready::configured(flux)?,
+            init: None,
             from: None,
             carried: None,
             upstream: chosen.and_then(|chosen| chosen.upstream.clone()),

@@ -6,28 +6,30 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
 
 use super::{History, Repo};
 
 impl Repo {
-    /// Writes a tree of two blobs and returns its name.
+    /// Writes a tree of these files, in place of those in the tree `old` or beside them, and
+    /// returns its name.
     ///
     /// # Errors
-    /// When the object database cannot be written.
-    pub(crate) fn write_record(&self, json: &[u8], prompt: &[u8]) -> Result<String> {
-        let blob = |bytes| {
-            self.git2
-                .blob(bytes)
-                .context("could not write the task's record")
-        };
-        let mut tree = self.git2.treebuilder(None)?;
-        tree.insert("task.json", blob(json)?, 0o100_644)?;
-        tree.insert("prompt.md", blob(prompt)?, 0o100_644)?;
-        Ok(tree
-            .write()
-            .context("could not write the task's record")?
-            .to_string())
+    /// When the object database cannot be written, or there is no such tree.
+    pub(crate) fn write_record(
+        &self,
+        old: Option<&str>,
+        files: &[(&str, &[u8])],
+    ) -> Result<String> {
+        let what = || "could not write the task's record";
+        let old = old.map(|old| anyhow::Ok(self.git2.find_tree(self.oid(old)?)?));
+        let old = old.transpose().with_context(what)?;
+        let mut tree = self.git2.treebuilder(old.as_ref())?;
+        for (name, bytes) in files {
+            let blob = self.git2.blob(bytes).with_context(what)?;
+            tree.insert(*name, blob, 0o100_644)?;
+        }
+        Ok(tree.write().with_context(what)?.to_string())
     }
 
     /// A file in the top level of a tree.
@@ -35,11 +37,28 @@ impl Repo {
     /// # Errors
     /// When there is no such tree or file.
     pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
+        let found = self.find_file(tree, name)?;
+        found.with_context(|| format!("the record has no '{name}'"))
+    }
+
+    /// The same, if it is there.
+    ///
+    /// # Errors
+    /// When there is no such tree.
+    pub(crate) fn find_file(&self, tree: &str, name: &str) -> Result<Option<Vec<u8>>> {
         let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let entry = tree
-            .get_name(name)
-            .with_context(|| format!("the record has no '{name}'"))?;
-        Ok(self.git2.find_blob(entry.id())?.content().to_vec())
+        let blob = |entry: TreeEntry| self.git2.find_blob(entry.id());
+        let blob = tree.get_name(name).map(blob).transpose()?;
+        Ok(blob.map(|blob| blob.content().to_vec()))
+    }
+
+    /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
+    /// be told without git, which would fetch what is missing.
+    pub(crate) fn may_have(&self, commit: &str, name: &str) -> bool {
+        let commit = self.oid(commit).ok();
+        let commit = commit.and_then(|oid| self.git2.find_commit(oid).ok());
+        let tree = commit.and_then(|commit| commit.tree().ok());
+        tree.is_none_or(|tree| tree.get_name(name).is_some())
     }
 
     /// The history, to be asked about many commits.

@@ -228,21 +228,70 @@ fn an_agent_that_says_nothing_is_judged_by_its_title_and_then_by_its_window() {
         s.started = Some(NOW / 1000 - START + 1);
     };
     case(active, fresh, "starting by title");
-    case(
-        active,
-        |s| s.stirred = Some(NOW / 1000 - STIR),
-        "working? by activity",
-    );
-    case(
-        active,
-        |s| s.stirred = Some(NOW / 1000 - STIR - 1),
-        "running by process",
-    );
-    let both = |s: &mut Seen| {
-        s.title = Some(Title::Idle);
-        s.stirred = Some(NOW / 1000);
-    };
-    case(active, both, "waiting by title");
+    for (habit, ago, title, expected) in [
+        (Habit::Quiet, STIR, None, "working? by activity"),
+        (Habit::Quiet, STIR + 1, None, "running by process"),
+        (Habit::Busy, STIR, None, "running by process"),
+        (Habit::Unknown, STIR, None, "running by process"),
+        (Habit::Quiet, 0, Some(Title::Idle), "waiting by title"),
+    ] {
+        let stir = |s: &mut Seen| {
+            s.habit = habit;
+            s.stirred = Some(NOW / 1000 - ago);
+            s.title = title;
+        };
+        case(active, stir, expected);
+    }
+}
+
+#[test]
+fn an_agent_at_work_that_has_stopped_painting_is_taken_for_interrupted() {
+    use Said::{Waiting, Working};
+    let working = Some(Title::Working);
+    for (said, said_ago, painted_ago, habit, title, expected) in [
+        (
+            Working,
+            60,
+            PAUSE + 1,
+            Habit::Busy,
+            None,
+            "interrupted? by activity",
+        ),
+        (Working, 60, PAUSE, Habit::Busy, None, "working by hook"),
+        (Working, PAUSE, 60, Habit::Busy, None, "working by hook"),
+        (Working, 60, 60, Habit::Quiet, None, "working by hook"),
+        (Working, 60, 60, Habit::Unknown, None, "working by hook"),
+        (Working, 60, 60, Habit::Busy, working, "working by hook"),
+        (Waiting, 60, 60, Habit::Busy, None, "waiting by hook"),
+    ] {
+        let tell = |s: &mut Seen| {
+            s.heard = heard(said, None, said_ago * 1000);
+            s.stirred = Some(NOW / 1000 - painted_ago);
+            s.habit = habit;
+            s.title = title;
+        };
+        case(Phase::Active, tell, expected);
+    }
+}
+
+#[test]
+fn what_an_agent_has_written_down_counts_if_it_is_later_than_what_it_said() {
+    use Said::{Done, Interrupted, Waiting, Working};
+    for (said, said_ago, written, written_ago, expected) in [
+        (Working, 60, Interrupted, 30, "interrupted by transcript"),
+        (Waiting, 60, Interrupted, 30, "interrupted by transcript"),
+        (Working, 30, Interrupted, 60, "working by hook"),
+        (Done, 30, Working, 30, "done by hook"),
+        (Done, 30, Working, 20, "working by transcript"),
+    ] {
+        let tell = |s: &mut Seen| {
+            s.heard = heard(said, None, said_ago * 1000);
+            s.written = heard(written, None, written_ago * 1000);
+        };
+        case(Phase::Active, tell, expected);
+    }
+    let alone = |s: &mut Seen| s.written = heard(Interrupted, None, 9000);
+    case(Phase::Active, alone, "interrupted by transcript");
 }
 
 #[test]
@@ -255,6 +304,8 @@ fn a_clock_that_jumps_changes_no_state() {
                 at,
             });
             s.title = Some(Title::Working);
+            s.stirred = Some(at / 1000);
+            s.habit = Habit::Busy;
         }
     };
     for at in [0, NOW - 86_400_000, NOW, NOW + 86_400_000] {
@@ -266,9 +317,4 @@ fn a_clock_that_jumps_changes_no_state() {
         s.title = Some(Title::Idle);
     };
     case(Phase::Active, back, "interrupted by title");
-    case(
-        Phase::Active,
-        |s| s.stirred = Some(NOW),
-        "working? by activity",
-    );
 }

@@ -1,4 +1,4 @@
-//! Where the text of a task comes from: the command line, a file, standard input, the editor.
+//! Where a text of the user's comes from: the command line, a file, standard input, the editor.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,21 @@ use crate::git::{Git, command};
 use crate::lifecycle::Flux;
 use crate::ui::shown;
 
-/// What the user wants done, byte for byte.
+/// What kind of text it is.
+pub(super) struct Kind {
+    /// `there is no …`
+    pub(super) name: &'static str,
+    /// What stands below it in the editor.
+    pub(super) help: &'static str,
+    /// What becomes of it when the editor fails: `nothing was …`
+    pub(super) done: &'static str,
+    /// How to give one.
+    pub(super) hints: [&'static str; 2],
+    /// How to give one where there is no terminal.
+    pub(super) unattended: &'static str,
+}
+
+/// The text, byte for byte.
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
@@ -22,6 +36,7 @@ pub(super) fn read(
     file: Option<&Path>,
     words: &[OsString],
     in_editor: bool,
+    kind: &Kind,
 ) -> Result<Vec<u8>> {
     let text = match file {
         Some(path) if path.as_os_str() == "-" => {
@@ -42,12 +57,13 @@ pub(super) fn read(
             .join(&b' '),
     };
     if in_editor {
-        return edit(flux, &text);
+        return edit(flux, &text, kind);
     }
     if file.is_none() && words.is_empty() {
-        return Err(Failure::new("there is no task")
-            .hint("git flux run \"<what is to be done>\"")
-            .hint("git flux run --edit")
+        let [one, other] = kind.hints;
+        return Err(Failure::new(format!("there is no {}", kind.name))
+            .hint(one)
+            .hint(other)
             .code(USAGE)
             .into());
     }
@@ -55,7 +71,7 @@ pub(super) fn read(
 }
 
 /// Lets the user write in git's editor; lines that begin with `#` are left out.
-fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
+fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     let mut file = tempfile::Builder::new()
         .prefix("FLUX_TASK_")
         .suffix(".md")
@@ -68,24 +84,24 @@ fn edit(flux: &Flux, text: &[u8]) -> Result<Vec<u8>> {
             .input(text)
             .output()
     };
-    let help = "Write the task. Lines like these are left out;\nan empty task starts nothing.\n";
     file.write_all(b"\n")?;
-    file.write_all(&stripspace("--comment-lines", help.into())?)?;
+    file.write_all(&stripspace("--comment-lines", kind.help.into())?)?;
     file.flush()?;
     // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
     let editor = Git::reading(flux.repo.common_dir(), ["var", "GIT_EDITOR"]).output()?;
     let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
     if !io::stdin().is_terminal() && editor == "vi" {
         return Err(Failure::new("there is no terminal for an editor")
-            .hint("git flux run -F <file>")
+            .hint(kind.unattended)
             .into());
     }
     if command::edit(&editor, file.path())? != 0 {
-        return Err(
-            Failure::new("there was a problem with the editor; nothing was started")
-                .hint("git config core.editor")
-                .into(),
-        );
+        return Err(Failure::new(format!(
+            "there was a problem with the editor; nothing was {}",
+            kind.done
+        ))
+        .hint("git config core.editor")
+        .into());
     }
     let text = fs::read(file.path()).context("could not read what was written")?;
     let text = stripspace("--strip-comments", text)?;

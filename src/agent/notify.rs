@@ -1,0 +1,180 @@
+//! Telling the user, at the moment when an agent waits, is done or has ended.
+//!
+//! Whoever notes that, the hook or the launcher, starts a process of its own for it, and does
+//! not wait. Nobody's text passes a shell: a command of the user's has it in its environment.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::events::Event;
+use super::launch::RunDir;
+use super::which;
+use crate::sanitize;
+use crate::task::{Bytes, Said, Task, record};
+use crate::tmux::client;
+
+/// What the run's directory holds of it: whoever tells opens no repository.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Notices {
+    task: String,
+    title: String,
+    branch: String,
+    #[serde(with = "record::path")]
+    worktree: PathBuf,
+    ways: Vec<String>,
+}
+
+/// What a way to tell is called; anything else is a command.
+const BELL: &str = "bell";
+const OSC9: &str = "osc9";
+const OSC777: &str = "osc777";
+const DESKTOP: &str = "desktop";
+
+impl Notices {
+    /// Writes down how the user of `task` is to be told; nothing where in no way.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn arrange(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
+        if ways.is_empty() {
+            return run.forget_notices();
+        }
+        run.write_notices(&Self {
+            task: task.id.to_string(),
+            title: task.title.clone(),
+            branch: task.branch.clone(),
+            worktree: task.worktree.clone(),
+            ways,
+        })
+    }
+}
+
+/// Starts a process that tells of `event`, if it is one to tell of and comes after another
+/// state or is about something else. It gets our environment, and `env`.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn begin(
+    run: &RunDir,
+    before: Option<&Event>,
+    event: &Event,
+    env: &[(Bytes, Bytes)],
+) -> Result<()> {
+    let worth = matches!(
+        event.state,
+        Said::Waiting | Said::Done | Said::Failed | Said::Exited
+    );
+    let key = |event: &Event| (event.state, event.why, event.about.clone());
+    if !worth || before.is_some_and(|before| key(before) == key(event)) || !run.has_notices() {
+        return Ok(());
+    }
+    let program = env::current_exe().context("could not tell where git flux itself is")?;
+    let mut command = Command::new(program);
+    command.arg("__tell").arg(&run.0);
+    command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
+    command.env("FLUX_STATE", event.state.name());
+    command.env("FLUX_REASON", event.why.map_or("", |why| why.name()));
+    command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
+    start(command)
+}
+
+/// Starts a program that nobody waits for, and that outlives us.
+fn start(mut command: Command) -> Result<()> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map(drop)
+        .context("could not start a program")
+}
+
+/// Tells in every way that is configured: `__tell <run>`, what it is about in the environment.
+pub(crate) fn run(mut args: impl Iterator<Item = OsString>) {
+    // Nobody is there to hear of an error.
+    let told = args.next().map(|dir| tell(&RunDir(dir.into())));
+    drop(told);
+}
+
+fn tell(run: &RunDir) -> Result<()> {
+    let notices = run.notices()?.context("nobody wants to know")?;
+    let text = |name: &str| env::var(name).unwrap_or_default();
+    let (state, reason) = (text("FLUX_STATE"), text("FLUX_REASON"));
+    let head = match (state.as_str(), reason.as_str()) {
+        (state, "") => format!("{}: {state}", notices.task),
+        (state, reason) => format!("{}: {state} ({reason})", notices.task),
+    };
+    let message = text("FLUX_MESSAGE");
+    let line = message.lines().find(|line| !line.trim().is_empty());
+    let body = plain(line.unwrap_or(&notices.title));
+    for way in &notices.ways {
+        let told = match way.as_str() {
+            BELL => client::write("\x07"),
+            OSC9 => client::write(&format!("\x1b]9;{head}: {body}\x07")),
+            // Its fields end at a semicolon.
+            OSC777 => {
+                let body = body.replace(';', ",");
+                client::write(&format!("\x1b]777;notify;{head};{body}\x07"))
+            }
+            DESKTOP => desktop(&head, &body),
+            command => own(command, &notices),
+        };
+        // One that fails is no reason to leave out the next.
+        drop(told);
+    }
+    Ok(())
+}
+
+/// Foreign text in a line that does no harm in a terminal, and is no longer than one.
+fn plain(text: &str) -> String {
+    sanitize::line(text).chars().take(200).collect()
+}
+
+/// `notify-send`, or on macOS `osascript`.
+fn desktop(head: &str, body: &str) -> Result<()> {
+    let installed = |name: &str| which(Path::new(name));
+    if let Some(program) = installed("notify-send") {
+        let mut command = Command::new(program);
+        // What it shows may have tags.
+        let body = body.replace('&', "&amp;").replace('<', "&lt;");
+        command.args(["--app-name=git flux", "--", head, &body]);
+        return start(command);
+    }
+    let program = installed("osascript").context("there is no notify-send")?;
+    let mut command = Command::new(program);
+    for line in [
+        "on run argv",
+        "display notification (item 2 of argv) with title (item 1 of argv)",
+        "end run",
+    ] {
+        command.args(["-e", line]);
+    }
+    command.args(["--", head, body]);
+    start(command)
+}
+
+/// A command of the user's.
+fn own(text: &str, notices: &Notices) -> Result<()> {
+    let mut command = Command::new("sh");
+    command.args(["-c", text]);
+    command.env("FLUX_TASK", &notices.task);
+    command.env("FLUX_TITLE", &notices.title);
+    command.env("FLUX_BRANCH", &notices.branch);
+    command.env("FLUX_WORKTREE", &notices.worktree);
+    // The worktree may be gone by now.
+    let there = notices.worktree.is_dir();
+    let root: &OsStr = "/".as_ref();
+    command.current_dir(if there {
+        notices.worktree.as_os_str()
+    } else {
+        root
+    });
+    start(command)
+}

@@ -1,0 +1,241 @@
+//! `git flux log`
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+use console::Style;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::{candidates, choose};
+use crate::agent::events::{self, Event};
+use crate::agent::messages::{self, Message};
+use crate::git::command;
+use crate::git::log::{self, Commit};
+use crate::lifecycle::{Flux, archive};
+use crate::sanitize;
+use crate::store::{self, Store};
+use crate::task::Task;
+use crate::ui::Ui;
+
+/// Show what a task was told, what happened, and what was said
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The task: its id, or the beginning of it; also a removed one
+    #[arg(add = ArgValueCompleter::new(candidates::all_tasks))]
+    task: Option<String>,
+    /// How many messages of the agent's transcript are shown
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 10)]
+    max_count: usize,
+    /// Machine-readable output: an object
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that is known of what happened.
+struct Story {
+    task: Task,
+    /// The name in the archive, if it is there.
+    removed: Option<String>,
+    prompt: String,
+    events: Vec<Event>,
+    commits: Vec<Commit>,
+    /// What the pane showed at last.
+    screen: Option<String>,
+}
+
+impl Log {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui::default())?;
+        let story = self.story(&flux)?;
+        let transcript = story.events.iter().rev().find_map(|e| e.transcript.clone());
+        let messages = match &transcript {
+            Some(path) if Path::new(path).exists() => {
+                messages::last(Path::new(path), self.max_count)?
+            }
+            _ => Vec::new(),
+        };
+        if self.json {
+            return flux.ui.json(&story.json(transcript.as_deref(), &messages));
+        }
+        let text = story.text(transcript.as_deref(), &messages);
+        match console::user_attended() {
+            true => command::page(flux.repo.common_dir(), &text),
+            false => flux.ui.bytes(text.as_bytes()),
+        }
+    }
+
+    /// The task that is meant: one that is there, or else one that was removed.
+    fn story(&self, flux: &Flux) -> Result<Story> {
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let name = self.task.as_deref();
+        let found = match name {
+            Some(name) => store.meant(name, "log"),
+            None => choose(flux, &store, None, "log"),
+        };
+        let live = match (found, name) {
+            (Ok(stored), _) => stored,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(name)) => {
+                let archived = archive::list(flux)?;
+                // What is there comes first, and so does its error.
+                let Ok(one) = archive::find(&archived, name) else {
+                    return Err(error);
+                };
+                return Story::of_removed(flux, one);
+            }
+        };
+        let task = live.readable()?;
+        let tip = store.tip(&task.branch);
+        Ok(Story {
+            task: task.clone(),
+            removed: None,
+            prompt: text_of(&store::prompt(&flux.repo, &live.oid)?),
+            events: events::read(&flux.run_dir(&task.id).events())?,
+            commits: match tip {
+                Some(tip) => log::between(flux.repo.common_dir(), &task.base, tip)?,
+                None => Vec::new(),
+            },
+            screen: None,
+        })
+    }
+}
+
+impl Story {
+    fn of_removed(flux: &Flux, one: &archive::Archived) -> Result<Self> {
+        let file = |name| flux.repo.find_file(&one.record, name);
+        Ok(Self {
+            task: one.task.clone(),
+            removed: Some(one.name.clone()),
+            prompt: text_of(&store::prompt(&flux.repo, &one.record)?),
+            events: file("events")?.map_or_else(Vec::new, |bytes| events::parse(&bytes)),
+            commits: log::between(flux.repo.common_dir(), &one.task.base, &one.tip)?,
+            screen: file("screen")?.map(|bytes| text_of(&bytes)),
+        })
+    }
+
+    fn json(&self, transcript: Option<&str>, messages: &[Message]) -> serde_json::Value {
+        let commits = self.commits.iter();
+        let said = messages.iter();
+        json!({
+            "id": self.task.id.as_str(),
+            "title": self.task.title,
+            "removed": self.removed,
+            "prompt": self.prompt,
+            "events": self.events,
+            "commits": commits
+                .map(|c| json!({ "commit": c.oid, "at": c.at, "subject": c.subject }))
+                .collect::<Vec<_>>(),
+            "transcript": transcript,
+            "messages": said
+                .map(|m| json!({ "time": m.time, "who": m.who.name(), "text": m.text }))
+                .collect::<Vec<_>>(),
+            "screen": self.screen,
+        })
+    }
+
+    fn text(&self, transcript: Option<&str>, messages: &[Message]) -> String {
+        let mut page = Page::default();
+        let removed = if self.removed.is_some() {
+            "  (removed)"
+        } else {
+            ""
+        };
+        page.title(&format!("{}  {}{removed}", self.task.id, self.task.title));
+        page.block(&self.prompt);
+        if !self.events.is_empty() || !self.commits.is_empty() {
+            page.title("What happened");
+            for (at, line) in self.lines() {
+                page.line(&format!("{}  {line}", time(at)));
+            }
+        }
+        if !messages.is_empty() {
+            page.title("What was said");
+            for message in messages {
+                let at = message.time.as_deref().and_then(|time| time.parse().ok());
+                let at = at.map_or_else(String::new, local);
+                page.line(&format!("{at}  {}:", message.who.name()));
+                page.block(&message.text);
+            }
+        }
+        if let Some(screen) = &self.screen {
+            page.title("The last screen");
+            page.block(screen);
+        }
+        if let Some(path) = transcript {
+            page.title("Transcript");
+            page.line(path);
+        }
+        page.0
+    }
+
+    /// Events and commits, as they came.
+    fn lines(&self) -> Vec<(u64, String)> {
+        let events = self.events.iter().map(|event| {
+            let why = event.why.map(|why| format!(" ({})", why.name()));
+            let message = event.message.as_deref().and_then(|m| m.lines().next());
+            let message = message.map(|message| format!(": {message}"));
+            let line = [
+                event.state.name(),
+                &why.unwrap_or_default(),
+                &message.unwrap_or_default(),
+            ];
+            (event.at, line.concat())
+        });
+        let commits = self.commits.iter().map(|commit| {
+            let short = &commit.oid[..commit.oid.len().min(10)];
+            (
+                commit.at * 1000,
+                format!("commit {short} {}", commit.subject),
+            )
+        });
+        let mut lines: Vec<_> = events.chain(commits).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        lines
+    }
+}
+
+/// Text for a terminal, of which everything may be a stranger's.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn title(&mut self, text: &str) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        let bold = Style::new().bold();
+        self.0 += &format!("{}\n", bold.apply_to(sanitize::line(text)));
+    }
+
+    fn line(&mut self, text: &str) {
+        self.0 += &format!("  {}\n", sanitize::line(text).trim_end());
+    }
+
+    fn block(&mut self, text: &str) {
+        for line in sanitize::text(text.trim_end()).lines() {
+            self.0 += format!("    {line}").trim_end();
+            self.0.push('\n');
+        }
+    }
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Milliseconds since 1970, where the user is.
+fn time(at: u64) -> String {
+    let at = i64::try_from(at)
+        .ok()
+        .and_then(|at| Timestamp::from_millisecond(at).ok());
+    at.map_or_else(|| "?".to_owned(), local)
+}
+
+fn local(at: Timestamp) -> String {
+    let at = at.to_zoned(TimeZone::system());
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

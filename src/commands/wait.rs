@@ -1,0 +1,211 @@
+//! `git flux wait`
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
+use jiff::SignedDuration;
+
+use super::{candidates, choose};
+use crate::agent::watch::{self, Watch};
+use crate::failure::{Failure, TIMED_OUT};
+use crate::interrupt;
+use crate::lifecycle::{Flux, observe};
+use crate::store::Store;
+use crate::task::{State, TaskId};
+use crate::ui::Ui;
+
+/// How long ^C may take to be heard.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Block until the agents of tasks are done, wait for input or have exited
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// The tasks: ids, or the beginnings of them
+    #[arg(add = ArgValueCompleter::new(candidates::further_tasks))]
+    task: Vec<String>,
+    /// Until one of them is where it is waited for
+    #[arg(long, conflicts_with = "all")]
+    any: bool,
+    /// Until all of them are (the default); without a <task>, all there are
+    #[arg(long)]
+    all: bool,
+    /// What is waited for
+    #[arg(
+        long = "for",
+        value_name = "STATE",
+        value_delimiter = ',',
+        default_value = "waiting,done,exited"
+    )]
+    until: Vec<Until>,
+    /// Give up after this time, as in '90s', '30m' or '1h 30m'
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+/// What may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Until {
+    /// The agent needs an answer, or was interrupted
+    Waiting,
+    /// The agent has come to the end of its turn, or given up
+    Done,
+    /// The agent has exited, was killed or is lost
+    Exited,
+}
+
+/// A time in jiff's own friendly form; a plain number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let plain = text.parse().ok().map(Duration::from_secs);
+    let friendly = || {
+        let time: SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+        time.try_into().map_err(|_| "it is negative".to_owned())
+    };
+    plain.map_or_else(friendly, Ok)
+}
+
+/// What is known of a task that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    NotYet,
+    /// It is where it is waited for.
+    There {
+        well: bool,
+    },
+    /// It never will be.
+    Never,
+}
+
+impl Reached {
+    fn of(state: &State, until: &[Until]) -> Self {
+        let (stage, well) = match state {
+            State::Waiting(_) | State::Stopped => (Until::Waiting, true),
+            State::Done => (Until::Done, true),
+            State::Failed => (Until::Done, false),
+            State::Ended(exit) => (Until::Exited, exit.status == Some(0)),
+            State::Lost
+            | State::Interrupted
+            | State::Removing
+            | State::NoWorktree
+            | State::NoBranch
+            | State::Unknown => (Until::Exited, false),
+            State::Starting | State::Opening | State::Running(_) | State::Working => {
+                return Self::NotYet;
+            }
+        };
+        match until.contains(&stage) {
+            true => Self::There { well },
+            false if stage == Until::Exited => Self::Never,
+            false => Self::NotYet,
+        }
+    }
+}
+
+impl Wait {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui::default())?;
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let mut open = self.meant(&flux, &store)?;
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        // What happens from here on is not missed.
+        let (sender, happened) = channel();
+        let watches: Vec<Watch> = open
+            .keys()
+            .map(|id| watch::run(&flux.run_dir(id), sender.clone()))
+            .collect::<Result<_>>()?;
+        let mut bad = 0;
+        loop {
+            let before = open.len();
+            for (id, state) in states(&flux, open.keys().cloned().collect())? {
+                let reached = match &state {
+                    Some(state) => Reached::of(state, &self.until),
+                    None => Reached::Never,
+                };
+                if reached == Reached::NotYet {
+                    continue;
+                }
+                open.remove(&id);
+                bad += usize::from(reached != Reached::There { well: true });
+                let label = state.map_or_else(|| "removed".to_owned(), |state| state.label());
+                flux.ui.data(format_args!("{id} {label}"))?;
+            }
+            if open.is_empty() || (self.any && open.len() < before) {
+                break;
+            }
+            if !heard(&happened, deadline)? {
+                let left: Vec<&str> = open.keys().map(TaskId::as_str).collect();
+                return Err(
+                    Failure::new(format!("timed out waiting for {}", left.join(", ")))
+                        .hint("git flux list")
+                        .code(TIMED_OUT)
+                        .into(),
+                );
+            }
+        }
+        drop(watches);
+        if bad > 0 {
+            return Err(Failure::new(String::new()).into());
+        }
+        Ok(())
+    }
+
+    /// The tasks that are meant.
+    fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeMap<TaskId, ()>> {
+        let mut ids = BTreeMap::new();
+        if self.task.is_empty() && (self.all || self.any) {
+            ids.extend(store.tasks.iter().map(|stored| (stored.id.clone(), ())));
+            return match ids.is_empty() {
+                true => Err(Failure::new("there are no tasks").into()),
+                false => Ok(ids),
+            };
+        }
+        let names: Vec<Option<&str>> = match self.task.as_slice() {
+            [] => vec![None],
+            names => names.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        for name in names {
+            ids.insert(choose(flux, store, name, "wait")?.id.clone(), ());
+        }
+        Ok(ids)
+    }
+}
+
+/// The states as they are now; none of a task that is gone.
+fn states(flux: &Flux, ids: Vec<TaskId>) -> Result<Vec<(TaskId, Option<State>)>> {
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    ids.into_iter()
+        .map(|id| {
+            let stored = store.tasks.iter().find(|stored| stored.id == id);
+            let state = match stored {
+                Some(stored) => Some(observe::one(flux, &store, stored.readable()?)?.0),
+                None => None,
+            };
+            Ok((id, state))
+        })
+        .collect()
+}
+
+/// Waits until something happens; `false` if nothing does in time.
+fn heard(happened: &Receiver<()>, deadline: Option<Instant>) -> Result<bool> {
+    loop {
+        interrupt::check()?;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(false);
+        }
+        match happened.recv_timeout(left.map_or(BREATH, |left| left.min(BREATH))) {
+            Ok(()) => {
+                // Of many at once one look is enough.
+                while happened.try_recv().is_ok() {}
+                return Ok(true);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::new("nothing can be watched any more")).context("wait");
+            }
+        }
+    }
+}

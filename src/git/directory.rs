@@ -1,0 +1,117 @@
+//! A directory as a commit has it. Nothing is replaced: an object is what its name says.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::Git;
+
+/// What a tree has at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
+    pub(crate) object: String,
+    /// In bytes, if it is a file or a link.
+    pub(crate) size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    /// One that can be run.
+    Executable,
+    Link,
+    Directory,
+    /// The commit of a submodule.
+    Other,
+}
+
+/// What `commit` has at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn find(dir: &Path, commit: &str, path: &str) -> Result<Option<Entry>> {
+    let args = ["ls-tree", "-z", "-l", "--full-tree", commit, "--", path];
+    Ok(read(&exactly(dir, args.map(OsStr::new)).output()?)?.pop())
+}
+
+/// All files in a tree, in the order of their names: `git ls-tree -r -z -l --full-tree <tree>`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn files(dir: &Path, tree: &str) -> Result<Vec<Entry>> {
+    let args = ["ls-tree", "-r", "-z", "-l", "--full-tree", tree];
+    read(&exactly(dir, args.map(OsStr::new)).output()?)
+}
+
+/// What is in a file: `git cat-file blob <object>`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn content(dir: &Path, object: &str) -> Result<Vec<u8>> {
+    exactly(dir, ["cat-file", "blob", object].map(OsStr::new)).output()
+}
+
+fn exactly<const N: usize>(dir: &Path, args: [&OsStr; N]) -> Git {
+    Git::reading(dir, args).env("GIT_NO_REPLACE_OBJECTS", "1")
+}
+
+/// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
+fn read(out: &[u8]) -> Result<Vec<Entry>> {
+    let records = out.split(|&b| b == 0).filter(|record| !record.is_empty());
+    let entry = |record: &[u8]| {
+        let at = record.iter().position(|&b| b == b'\t')?;
+        let facts = std::str::from_utf8(&record[..at]).ok()?;
+        let mut facts = facts.split_ascii_whitespace();
+        let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
+        Some(Entry {
+            path: OsString::from_vec(record[at + 1..].to_vec()).into(),
+            kind: match mode {
+                "100755" => Kind::Executable,
+                "120000" => Kind::Link,
+                "040000" => Kind::Directory,
+                _ if mode.starts_with("100") => Kind::File,
+                _ => Kind::Other,
+            },
+            object: object.to_owned(),
+            // A directory has none.
+            size: facts.next()?.parse().unwrap_or(0),
+        })
+    };
+    records
+        .map(|record| entry(record).context("`git ls-tree` printed an unknown record"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_entry_is_read() {
+        let out = [
+            "100755 blob 1a      12\ta\tb\nc",
+            "120000 blob 2b       3\tlink",
+            "040000 tree 3c       -\tdir",
+            "160000 commit 4d       -\tsub",
+            "100644 blob 5e 0\tf\0",
+        ];
+        let out = out.join("\0").into_bytes();
+        let found = read(&out).unwrap();
+        let kinds: Vec<_> = found.iter().map(|entry| (entry.kind, entry.size)).collect();
+        let expected = [
+            (Kind::Executable, 12),
+            (Kind::Link, 3),
+            (Kind::Directory, 0),
+            (Kind::Other, 0),
+            (Kind::File, 0),
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!(found[0].path, Path::new("a\tb\nc"));
+        assert_eq!(found[0].object, "1a");
+        assert!(read(b"what\0").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! What was committed.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::Git;
+
+/// A commit, in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) oid: String,
+    /// When it was committed, in seconds since 1970.
+    pub(crate) at: u64,
+    pub(crate) subject: String,
+}
+
+/// The commits that `tip` has and `base` has not, the oldest first:
+/// `git log -z --reverse --topo-order --format=… <base>..<tip>`
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> {
+    let range = format!("{base}..{tip}");
+    let args = [
+        "log",
+        "-z",
+        "--no-show-signature",
+        "--reverse",
+        "--topo-order",
+        "--format=%H %ct %s",
+        &range,
+        "--",
+    ];
+    let out = Git::reading(dir, args).output()?;
+    let lines = out.split(|&b| b == 0).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let line = String::from_utf8_lossy(line);
+            let mut parts = line.splitn(3, ' ');
+            let (oid, at) = (parts.next(), parts.next().and_then(|at| at.parse().ok()));
+            let (oid, at) = oid.zip(at).context("`git log` printed an unknown line")?;
+            Ok(Commit {
+                oid: oid.to_owned(),
+                at,
+                subject: parts.next().unwrap_or_default().to_owned(),
+            })
+        })
+        .collect()
+}

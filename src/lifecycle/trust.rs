@@ -1,0 +1,230 @@
+//! Scripts that come with the repository, in `.worktree-init/`: they run only after the user
+//! has agreed to exactly what they are.
+//!
+//! What is agreed to is a tree of git's, whose name stands for names, modes and contents alike.
+//! What is shown, and what is run, is read from that tree, never from a worktree: nobody can
+//! change it in between. Links are left out, since what they lead to is not in the tree.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::Flux;
+use super::start::Start;
+use crate::agent::launch::RunDir;
+use crate::agent::setup::Step;
+use crate::failure::Failure;
+use crate::git::command;
+use crate::git::directory::{self, Entry, Kind};
+use crate::store;
+use crate::task::Bytes;
+use crate::ui::shown;
+use crate::{interrupt, sanitize};
+
+/// The directory, at the top of a worktree.
+const NAME: &str = ".worktree-init";
+
+/// The most that is shown, and run, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// The scripts of one commit, and what else is in their directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Init {
+    tree: String,
+    files: Vec<(Entry, Vec<u8>)>,
+}
+
+impl Init {
+    /// What `commit` has.
+    ///
+    /// # Errors
+    /// When git fails, or the directory is not one that git itself would make.
+    pub(crate) fn find(flux: &Flux, commit: &str) -> Result<Option<Self>> {
+        if !flux.repo.may_have(commit, NAME) {
+            return Ok(None);
+        }
+        let dir = flux.repo.common_dir();
+        let Some(found) = directory::find(dir, commit, NAME)? else {
+            return Ok(None);
+        };
+        if found.kind != Kind::Directory {
+            flux.ui
+                .warning(format_args!("'{NAME}' is no directory; nothing is run"));
+            return Ok(None);
+        }
+        let entries = directory::files(dir, &found.object)?;
+        if !entries.iter().any(is_script) {
+            return Ok(None);
+        }
+        let size: u64 = entries.iter().map(|entry| entry.size).sum();
+        if size > LARGEST {
+            flux.ui.warning(format_args!(
+                "'{NAME}' is too large to be shown ({size} bytes); nothing of it is run"
+            ));
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        for entry in entries {
+            let plain = |part| matches!(part, Component::Normal(_));
+            if !entry.path.components().all(plain) {
+                let path = shown(&entry.path);
+                let failure = format!("'{NAME}' has a file '{path}', which leads out of it");
+                return Err(Failure::new(failure).into());
+            }
+            let content = match entry.kind {
+                Kind::File | Kind::Executable | Kind::Link => {
+                    directory::content(dir, &entry.object)?
+                }
+                Kind::Directory | Kind::Other => continue,
+            };
+            files.push((entry, content));
+        }
+        let tree = found.object;
+        Ok(Some(Self { tree, files }))
+    }
+
+    /// The same, if the user agrees to it: now, or once before.
+    ///
+    /// # Errors
+    /// When the user interrupts, or that cannot be remembered.
+    pub(crate) fn agreed(flux: &Flux, commit: &str) -> Result<Option<Self>> {
+        let Some(init) = Self::find(flux, commit)? else {
+            return Ok(None);
+        };
+        let agreed = init.is_trusted(flux) || init.ask(flux)?;
+        Ok(agreed.then_some(init))
+    }
+
+    /// Whether the user has agreed to exactly this.
+    pub(crate) fn is_trusted(&self, flux: &Flux) -> bool {
+        flux.settings.trusts(&self.tree)
+    }
+
+    fn ask(&self, flux: &Flux) -> Result<bool> {
+        let ui = &flux.ui;
+        if !ui.can_ask() {
+            ui.warning(format_args!(
+                "nobody has agreed to the scripts in '{NAME}': they are not run"
+            ));
+            let tree = &self.tree;
+            ui.hint(format_args!("git ls-tree -r {tree}"));
+            ui.hint(format_args!("git config --add flux.trust {tree}"));
+            return Ok(false);
+        }
+        let text = self.text();
+        if ui.pages(&text) {
+            command::page(flux.repo.common_dir(), &text)?;
+        } else {
+            for line in text.lines() {
+                ui.quote(line);
+            }
+        }
+        interrupt::check()?;
+        let question = format!(
+            "Run the scripts in '{NAME}' in new worktrees, as long as they stay as they are?"
+        );
+        if !ui.confirm(question, false)? {
+            ui.status("They are not run.");
+            return Ok(false);
+        }
+        let guard = flux.lock_repo()?;
+        store::trust(&flux.repo, &self.tree, &guard)?;
+        Ok(true)
+    }
+
+    /// All of it, for a person.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (entry, content) in &self.files {
+            let what = match entry.kind {
+                Kind::Link => " (a link, left out)",
+                _ if is_script(entry) => " (is run)",
+                _ => "",
+            };
+            text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
+            if content.contains(&0) {
+                text.push_str(&format!("    binary, {} bytes\n", entry.size));
+                continue;
+            }
+            let content = sanitize::text(&String::from_utf8_lossy(content));
+            for line in content.lines() {
+                text.push_str(&format!("    {line}\n"));
+            }
+        }
+        text
+    }
+
+    /// The names of the scripts, in the order in which they run.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let scripts = self.files.iter().filter(|(entry, _)| is_script(entry));
+        scripts.map(|(entry, _)| format!("{NAME}/{}", shown(&entry.path)))
+    }
+
+    /// Writes it into the run directory of a task, and says what is to be run there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
+        let dir = run.0.join("init");
+        if fs::exists(&dir).context("could not look at an earlier run")? {
+            fs::remove_dir_all(&dir).context("could not begin another run")?;
+        }
+        make(&dir)?;
+        let mut steps = Vec::new();
+        for (entry, content) in &self.files {
+            let path = dir.join(&entry.path);
+            let mode = match entry.kind {
+                Kind::Executable => 0o700,
+                Kind::File => 0o600,
+                Kind::Link | Kind::Directory | Kind::Other => continue,
+            };
+            make(path.parent().unwrap_or(&dir))?;
+            fs::write(&path, content)
+                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(mode)))
+                .with_context(|| format!("could not write '{}'", shown(&path)))?;
+            if is_script(entry) {
+                steps.push(Step {
+                    name: format!("{NAME}/{}", entry.path.to_string_lossy()),
+                    argv: vec![Bytes(PathBuf::into_os_string(path))],
+                });
+            }
+        }
+        Ok(steps)
+    }
+}
+
+/// Asks about the scripts for tasks that are about to start, once for each commit they start from.
+///
+/// # Errors
+/// As [`Init::agreed`].
+pub(crate) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
+    let mut asked: Vec<(String, Option<Init>)> = Vec::new();
+    for start in starts {
+        let commit = start.task.start();
+        let known = asked.iter().find(|(known, _)| known == commit);
+        start.init = match known {
+            Some((_, init)) => init.clone(),
+            None => {
+                let init = Init::agreed(flux, commit)?;
+                asked.push((commit.to_owned(), init.clone()));
+                init
+            }
+        };
+    }
+    Ok(())
+}
+
+/// Whether an entry is run: what lies deeper is for the scripts to use.
+fn is_script(entry: &Entry) -> bool {
+    entry.kind == Kind::Executable && entry.path.components().count() == 1
+}
+
+fn make(dir: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("could not make '{}'", shown(dir)))
+}

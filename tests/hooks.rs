@@ -1,0 +1,313 @@
+//! What agents say by their hooks, and what is made of it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+/// A task whose agent is the fake claude, and which fires the hooks that it was given.
+pub(crate) struct Task<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) id: String,
+    pub(crate) agent: Agent,
+}
+
+impl<'a> Task<'a> {
+    #[track_caller]
+    pub(crate) fn new(world: &'a World) -> Self {
+        let id = world.start("Fix the login");
+        let agent = world.agent(&id);
+        agent.wait_started();
+        Self { world, id, agent }
+    }
+
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        self.world.repo().join(".git/flux/run").join(&self.id)
+    }
+
+    /// Runs the hook of this event as claude does: its command by a shell, with the agent's
+    /// environment. It must do it silently, and succeed.
+    #[track_caller]
+    pub(crate) fn fire(&self, event: &str, input: &Value) {
+        let settings = fs::read(self.run_dir().join("claude.json")).unwrap();
+        let settings: Value = serde_json::from_slice(&settings).unwrap();
+        let hook = &settings["hooks"][event][0]["hooks"][0];
+        assert_eq!(hook["type"], "command", "{event}: {settings}");
+        self.silently(
+            hook["command"].as_str().unwrap(),
+            input.to_string().as_bytes(),
+        );
+    }
+
+    #[track_caller]
+    fn silently(&self, command: &str, input: &[u8]) {
+        let environment = self.agent.environment();
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", command])
+            .current_dir(self.world.worktree(&self.id))
+            .env_clear()
+            .envs(environment.iter().filter_map(|line| line.split_once('=')))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A hook may end without having read all of it.
+        child.stdin.take().unwrap().write_all(input).ok();
+        let output = child.wait_with_output().unwrap();
+        let said = (output.status.code(), output.stdout, output.stderr);
+        assert_eq!(said, (Some(0), Vec::new(), Vec::new()), "{command}");
+    }
+
+    /// The state, its reason and its source.
+    #[track_caller]
+    pub(crate) fn state(&self) -> String {
+        let task = self.world.flux(["status", "--json", &self.id]).run();
+        let task = task.success().json();
+        let text = |name: &str| task[name].as_str().unwrap_or("-").to_owned();
+        let (state, reason, source) = (text("state"), text("stateReason"), text("stateSource"));
+        format!("{state} {reason} {source}")
+    }
+
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.run_dir().join("events")).unwrap();
+        let events = text.lines().map(serde_json::from_str);
+        events.collect::<Result<_, _>>().unwrap()
+    }
+}
+
+#[test]
+fn hooks_tell_what_an_agent_does() {
+    let world = World::new();
+    let task = Task::new(&world);
+    assert_eq!(task.state(), "running - process");
+    let session = |more: Value| {
+        let mut value = json!({ "session_id": "s1", "transcript_path": "/t/s1.jsonl" });
+        value
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        value
+    };
+    let bash = |command: &str| {
+        session(json!({ "tool_name": "Bash", "tool_input": { "command": command } }))
+    };
+    let question = json!({ "tool_name": "AskUserQuestion", "tool_input": { "questions": [{ "question": "Which?" }] } });
+    for (event, input, expected) in [
+        (
+            "SessionStart",
+            session(json!({ "source": "startup" })),
+            "starting - hook",
+        ),
+        ("UserPromptSubmit", session(json!({})), "working - hook"),
+        ("PostToolUse", bash("ls"), "working - hook"),
+        ("PermissionRequest", bash("make"), "waiting permission hook"),
+        // Of a tool that ran beside it: the question is still open.
+        ("PostToolUse", bash("ls"), "waiting permission hook"),
+        (
+            "Notification",
+            session(json!({ "notification_type": "permission_prompt" })),
+            "waiting permission hook",
+        ),
+        ("PostToolUse", bash("make"), "working - hook"),
+        (
+            "PreToolUse",
+            session(question.clone()),
+            "waiting question hook",
+        ),
+        ("PostToolUse", session(question), "working - hook"),
+        (
+            "Stop",
+            session(json!({ "background_tasks": [{ "id": 1 }] })),
+            "working - hook",
+        ),
+        // An agent that this one has started, with its environment.
+        (
+            "SessionStart",
+            json!({ "session_id": "s2", "source": "startup" }),
+            "working - hook",
+        ),
+        ("Stop", json!({ "session_id": "s2" }), "working - hook"),
+        (
+            "Stop",
+            session(json!({ "background_tasks": [], "last_assistant_message": "It is\nfixed" })),
+            "done - hook",
+        ),
+        (
+            "Notification",
+            session(json!({ "notification_type": "idle_prompt" })),
+            "done - hook",
+        ),
+        ("UserPromptSubmit", session(json!({})), "working - hook"),
+        (
+            "StopFailure",
+            session(json!({ "error": "unknown" })),
+            "failed - hook",
+        ),
+        // The user has begun another conversation.
+        (
+            "SessionStart",
+            json!({ "session_id": "s3", "source": "clear" }),
+            "done - hook",
+        ),
+        (
+            "UserPromptSubmit",
+            json!({ "session_id": "s3" }),
+            "working - hook",
+        ),
+        (
+            "Notification",
+            json!({ "session_id": "s3", "notification_type": "idle_prompt" }),
+            "interrupted - hook",
+        ),
+    ] {
+        task.fire(event, &input);
+        assert_eq!(task.state(), expected, "{event} {input}");
+        let word = expected.split(' ').next().unwrap();
+        assert_eq!(
+            world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]),
+            word
+        );
+    }
+    let events = task.events();
+    let line = |state: &str| events.iter().find(|e| e["state"] == state).unwrap();
+    assert_eq!(line("done")["message"], "It is\nfixed");
+    assert_eq!(line("done")["transcript"], "/t/s1.jsonl");
+    assert_eq!(line("waiting")["message"], "Bash: make");
+    assert!(events.iter().all(|event| event["session"] != "s2"));
+    // A change of state each, but for the first one, which the launcher wrote.
+    assert_eq!(events.len(), 13, "{events:#?}");
+
+    let explained = world.flux(["status", "--explain", &task.id]).ok();
+    assert!(
+        explained.contains("\n* hook        interrupted ("),
+        "{explained}"
+    );
+    let explained = world
+        .flux(["status", "--explain", "--json", &task.id])
+        .run();
+    let explained = explained.success().json();
+    let counts: Vec<&Value> = explained["sources"].as_array().unwrap().iter().collect();
+    assert_eq!(counts.iter().filter(|one| one["counts"] == true).count(), 1);
+
+    task.agent.tell("exit 3");
+    wait_until("the end to be noted", || task.state() == "exited - exit");
+    assert_eq!(
+        task.events().last().unwrap()["message"],
+        "exited with status 3"
+    );
+    wait_until("the pane to say so", || {
+        world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]) == "exited"
+    });
+    let explained = world.flux(["status", "--explain", &task.id]).ok();
+    assert!(
+        explained.contains("\n* exit        exited with status 3 ("),
+        "{explained}"
+    );
+}
+
+#[test]
+fn an_interruption_is_found_in_the_transcript() {
+    let world = World::new();
+    let task = Task::new(&world);
+    let transcript = world.root().join("a transcript.jsonl");
+    let path = transcript.to_str().unwrap();
+    task.fire(
+        "UserPromptSubmit",
+        &json!({ "session_id": "s", "transcript_path": path }),
+    );
+    let entry = |text: &str, time: &str| {
+        let entry = json!({ "type": "user", "timestamp": time,
+            "message": { "role": "user", "content": [{ "type": "text", "text": text }] } });
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&transcript);
+        writeln!(file.as_mut().unwrap(), "{entry}").unwrap();
+    };
+    entry("[Request interrupted by user]", "2020-01-01T00:00:00.000Z");
+    assert_eq!(task.state(), "working - hook");
+    entry(
+        "[Request interrupted by user for tool use]",
+        "2099-01-01T00:00:00.000Z",
+    );
+    assert_eq!(task.state(), "interrupted - transcript");
+    entry("Go on", "2099-01-01T00:00:01.000Z");
+    assert_eq!(task.state(), "working - hook");
+}
+
+#[test]
+fn a_hook_is_silent_and_succeeds_whatever_happens() {
+    let world = World::new();
+    let task = Task::new(&world);
+    let program = world.flux(["--version"]).run();
+    program.success();
+    let hook = "git-flux __hook claude Stop";
+    let before = task.events();
+    task.silently("git-flux __hook", b"");
+    task.silently("git-flux __hook claude", b"{}");
+    task.silently("git-flux __hook nobody Stop", b"{}");
+    task.silently("git-flux __hook claude Unheard", b"{}");
+    task.silently("git-flux __hook claude \"$(printf 'St\\377p')\"", b"{}");
+    task.silently("git-flux __hook codex notify '{\"type\":'", b"");
+    task.silently(&format!("FLUX_TASK=other {hook}"), b"{}");
+    task.silently(&format!("env -u FLUX_RUN {hook}"), b"{}");
+    task.silently(&format!("FLUX_RUN=/nowhere/$FLUX_TASK {hook}"), b"{}");
+    assert_eq!(task.events(), before);
+    // Nothing is there to read it, and the server of the pane has gone.
+    task.silently(&format!("{hook} <&-"), b"");
+    task.silently(
+        "TMUX=/nowhere,1,0 git-flux __hook claude UserPromptSubmit",
+        b"{}",
+    );
+    // That something happened counts, also where it cannot be read what.
+    task.silently(hook, b"\xff garbage");
+    assert_eq!(task.events().last().unwrap()["state"], "done");
+    task.silently(
+        "git-flux __hook claude UserPromptSubmit",
+        &vec![b'['; 3_000_000],
+    );
+    assert_eq!(task.events().last().unwrap()["state"], "working");
+
+    let events = task.run_dir().join("events");
+    fs::remove_file(&events).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &events).unwrap();
+    task.silently(hook, b"{}");
+    fs::remove_file(&events).unwrap();
+    fs::create_dir(&events).unwrap();
+    task.silently(hook, b"{}");
+    assert_eq!(task.state(), "running - process");
+}
+
+#[test]
+fn no_event_of_many_hooks_at_once_is_lost() {
+    const PROCESSES: usize = 8;
+    const EVENTS: usize = 25;
+    let world = World::new();
+    let task = Task::new(&world);
+    thread::scope(|scope| {
+        for process in 0..PROCESSES {
+            let task = &task;
+            scope.spawn(move || {
+                let code = format!(
+                    "unset TMUX; i=0; while [ $i -lt {EVENTS} ]; do i=$((i + 1)); \
+                     printf '{{\"session_id\":\"s\",\"last_assistant_message\":\"%0300d %d\"}}' {process} $i |\
+                     git-flux __hook claude Stop; done"
+                );
+                task.silently(&code, b"");
+            });
+        }
+    });
+    let mut messages: Vec<String> = task.events()[1..]
+        .iter()
+        .map(|event| event["message"].as_str().unwrap().to_owned())
+        .collect();
+    messages.sort();
+    messages.dedup();
+    assert_eq!(messages.len(), PROCESSES * EVENTS);
+}

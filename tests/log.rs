@@ -1,0 +1,139 @@
+//! `git flux log`.
+
+use serde_json::json;
+
+use crate::wait::hook;
+use crate::world::{Output, World};
+
+const SESSION: &str = r#""session_id":"1""#;
+
+/// A task with a story: a prompt, a transcript, a commit, an answer.
+fn told(world: &World) -> String {
+    let id = world.start("Fix login\n\nIt does not redirect.");
+    let agent = world.agent(&id);
+    agent.wait_started();
+    let lines = [
+        json!({"type": "user", "timestamp": "2026-01-02T03:04:05.000Z", "message": {"role": "user", "content": "Fix login"}}),
+        json!({"type": "assistant", "timestamp": "2026-01-02T03:04:06.000Z", "message": {"role": "assistant", "content": [
+            {"type": "tool_use", "name": "Bash", "input": {"command": "ls \u{1b}[31m"}},
+            {"type": "text", "text": "Fixed.\nTwo lines."}]}}),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let transcript = world.write("../transcript.jsonl", lines.as_bytes());
+    let start = format!(
+        "{{{SESSION},\"transcript_path\":{:?}}}",
+        transcript.to_str().unwrap()
+    );
+    hook(world, &id, "SessionStart", &start);
+    hook(world, &id, "UserPromptSubmit", &format!("{{{SESSION}}}"));
+    agent.tell("commit A first step");
+    let stop = format!("{{{SESSION},\"last_assistant_message\":\"Fixed \u{202e}it\"}}");
+    hook(world, &id, "Stop", &stop);
+    id
+}
+
+#[track_caller]
+fn tells(output: &Output, all: &[&str]) {
+    output.success();
+    let mut rest = output.stdout.as_str();
+    for part in all {
+        let Some((_, after)) = rest.split_once(part) else {
+            panic!("'{part}' is not in its place\n{output}");
+        };
+        rest = after;
+    }
+    output.has_not("\u{1b}").has_not("\u{202e}");
+}
+
+#[test]
+fn the_story_of_a_task_is_told_in_order() {
+    let world = World::new();
+    let id = told(&world);
+    let output = world.flux(["log", &id]).run();
+    tells(
+        &output,
+        &[
+            &format!("{id}  Fix login\n"),
+            "    Fix login\n\n    It does not redirect.\n",
+            "What happened\n",
+            "  working\n",
+            "  done: Fixed \\u{202e}it\n",
+            "What was said\n",
+            "2026-01-02 03:04:05  user:\n    Fix login\n",
+            "2026-01-02 03:04:06  tool:\n    Bash: ls \\u{1b}[31m\n",
+            "  agent:\n    Fixed.\n    Two lines.\n",
+            "Transcript\n",
+            "transcript.jsonl\n",
+        ],
+    );
+    output.stdout_has(" A first step\n");
+    let last = world.flux(["log", "-n", "1", &id]).run();
+    last.success().stdout_has("Two lines.").has_not("Bash: ls");
+    let json = world.flux(["log", "--json", &id]).run().json();
+    assert_eq!(json["id"], id);
+    assert_eq!(json["removed"], serde_json::Value::Null);
+    assert_eq!(json["prompt"], "Fix login\n\nIt does not redirect.");
+    assert_eq!(json["commits"][0]["subject"], "A first step");
+    assert_eq!(json["messages"][2]["who"], "agent");
+    let events = json["events"].as_array().unwrap();
+    assert_eq!(events.last().unwrap()["state"], "done");
+}
+
+#[test]
+fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
+    let world = World::new();
+    let id = told(&world);
+    world.agent(&id).tell("say the end is here");
+    let before = world.flux(["log", "--json", &id]).run().json();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    let output = world.flux(["log", &id]).run();
+    tells(
+        &output,
+        &[
+            &format!("{id}  Fix login  (removed)\n"),
+            "    It does not redirect.\n",
+            "  working\n",
+            "  done: Fixed",
+            "    Fixed.\n",
+            "The last screen\n",
+            "the end is here",
+        ],
+    );
+    let after = world.flux(["log", "--json", &id]).run().json();
+    assert_eq!(after["removed"], id);
+    assert_eq!(after["commits"], before["commits"]);
+    let events = before["events"].as_array().unwrap();
+    assert_eq!(
+        after["events"].as_array().unwrap()[..events.len()],
+        events[..]
+    );
+    world.flux(["restore", "-y", &id]).run().success();
+    let again = world.flux(["log", "--json", &id]).run().json();
+    assert_eq!(
+        again["events"].as_array().unwrap()[..events.len()],
+        events[..]
+    );
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let world = World::new();
+    let before = world.snapshot();
+    world
+        .flux(["log", "nothing"])
+        .run()
+        .code(1)
+        .stderr_has("error: there is no task 'nothing'");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_terminal_gets_it_through_the_users_pager() {
+    let world = World::new();
+    let id = told(&world);
+    world.git(["config", "core.pager", "sed 's/^/paged: /'"]);
+    let terminal = world.terminal(100, 40);
+    terminal.command(&format!("git-flux log {id}"));
+    terminal.wait_for_screen("paged: ");
+    world.flux(["log", &id]).run().success().has_not("paged: ");
+}

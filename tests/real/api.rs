@@ -1,0 +1,223 @@
+//! What an agent takes for the API of its model. Each turn is answered by the test, when the test wants.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// A server on this machine alone.
+pub(super) struct Api {
+    port: u16,
+    turns: Mutex<Receiver<Turn>>,
+}
+
+/// A request that waits for its answer.
+pub(super) struct Turn {
+    pub(super) body: Value,
+    kind: Kind,
+    stream: TcpStream,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Messages,
+    Responses,
+}
+
+impl Api {
+    pub(super) fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, turns) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let sender = sender.clone();
+                thread::spawn(move || serve(stream, &sender));
+            }
+        });
+        Self {
+            port,
+            turns: Mutex::new(turns),
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The next turn that the agent asks for.
+    #[track_caller]
+    pub(super) fn turn(&self) -> Turn {
+        let turns = self.turns.lock().unwrap();
+        let turn = turns.recv_timeout(Duration::from_secs(90));
+        turn.expect("the agent asked for no turn in 90 seconds")
+    }
+
+    /// Whether nobody has asked for a turn.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.turns.lock().unwrap().try_recv().is_err()
+    }
+}
+
+/// Reads one request. What is no turn of a conversation (a title, a count of tokens) is answered at once.
+fn serve(stream: TcpStream, turns: &Sender<Turn>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let header = header.trim_end().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let path = line.split(' ').nth(1)?.split('?').next()?;
+    let kind = match path {
+        "/v1/messages" => Some(Kind::Messages),
+        "/v1/responses" => Some(Kind::Responses),
+        _ => None,
+    };
+    let body: Option<Value> = serde_json::from_slice(&body).ok();
+    let (Some(kind), Some(body)) = (kind, body) else {
+        return answer(stream, "404 Not Found", "application/json", "{}");
+    };
+    let turn = Turn { body, kind, stream };
+    let conversation = turn.body["tools"]
+        .as_array()
+        .is_some_and(|tools| !tools.is_empty());
+    if conversation {
+        turns.send(turn).ok()
+    } else {
+        turn.try_say("A title")
+    }
+}
+
+fn answer(mut stream: TcpStream, status: &str, kind: &str, body: &str) -> Option<()> {
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .ok()
+}
+
+impl Turn {
+    /// The texts that the user has said so far, each as it came.
+    pub(super) fn said(&self) -> Vec<&str> {
+        let all = match self.kind {
+            Kind::Messages => &self.body["messages"],
+            Kind::Responses => &self.body["input"],
+        };
+        let from_user = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|m| m["role"] == "user");
+        let texts = from_user.flat_map(|message| match &message["content"] {
+            Value::String(text) => vec![text.as_str()],
+            parts => {
+                let parts = parts.as_array().into_iter().flatten();
+                parts.filter_map(|part| part["text"].as_str()).collect()
+            }
+        });
+        texts.collect()
+    }
+
+    /// How often the user has said exactly this.
+    pub(super) fn count(&self, text: &str) -> usize {
+        self.said().iter().filter(|said| **said == text).count()
+    }
+
+    /// Ends the turn with a text.
+    pub(super) fn say(self, text: &str) {
+        self.try_say(text).expect("the agent hears the answer");
+    }
+
+    fn try_say(self, text: &str) -> Option<()> {
+        let events = match self.kind {
+            Kind::Messages => messages(
+                &json!({"type": "text", "text": ""}),
+                &json!({"type": "text_delta", "text": text}),
+                "end_turn",
+            ),
+            Kind::Responses => responses(&json!({
+                "type": "message", "id": "m", "role": "assistant",
+                "content": [{"type": "output_text", "text": text}],
+            })),
+        };
+        self.send(&events)
+    }
+
+    /// Calls the tool that runs a shell command, which may need the user's permission.
+    pub(super) fn call(self, command: &str) {
+        let events = match self.kind {
+            Kind::Messages => {
+                let input = json!({"command": command, "description": "Do it"}).to_string();
+                messages(
+                    &json!({"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}),
+                    &json!({"type": "input_json_delta", "partial_json": input}),
+                    "tool_use",
+                )
+            }
+            Kind::Responses => {
+                let arguments = json!({
+                    "cmd": command,
+                    "sandbox_permissions": "require_escalated",
+                    "justification": "it is needed",
+                });
+                responses(&json!({
+                    "type": "function_call", "id": "f", "call_id": "c", "name": "exec_command",
+                    "arguments": arguments.to_string(),
+                }))
+            }
+        };
+        self.send(&events).expect("the agent hears the answer");
+    }
+
+    fn send(self, events: &[Value]) -> Option<()> {
+        let mut body = String::new();
+        for event in events {
+            let name = event["type"].as_str().unwrap();
+            body += &format!("event: {name}\ndata: {event}\n\n");
+        }
+        answer(self.stream, "200 OK", "text/event-stream", &body)
+    }
+}
+
+fn messages(block: &Value, delta: &Value, stop: &str) -> Vec<Value> {
+    let message = json!({
+        "id": "msg", "type": "message", "role": "assistant", "model": "stand-in", "content": [],
+        "stop_reason": null, "stop_sequence": null,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    });
+    vec![
+        json!({"type": "message_start", "message": message}),
+        json!({"type": "content_block_start", "index": 0, "content_block": block}),
+        json!({"type": "content_block_delta", "index": 0, "delta": delta}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null},
+               "usage": {"output_tokens": 1}}),
+        json!({"type": "message_stop"}),
+    ]
+}
+
+fn responses(item: &Value) -> Vec<Value> {
+    let usage = json!({"input_tokens": 1, "input_tokens_details": null, "output_tokens": 1,
+                       "output_tokens_details": null, "total_tokens": 2});
+    vec![
+        json!({"type": "response.created", "response": {"id": "r"}}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": {"id": "r", "usage": usage}}),
+    ]
+}

@@ -1,0 +1,186 @@
+//! Claude Code.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{CLAUDE, Real, installed, kill};
+
+/// A user who has used it before, here.
+fn claude() -> Real {
+    let program = installed(CLAUDE).join("@anthropic-ai/claude-code/bin/claude.exe");
+    let mut real = Real::new(
+        "claude",
+        &program,
+        &[
+            ("ANTHROPIC_AUTH_TOKEN", "none"),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+            ("DISABLE_AUTOUPDATER", "1"),
+            ("DISABLE_TELEMETRY", "1"),
+        ],
+    );
+    real.env.push(("ANTHROPIC_BASE_URL", real.api.url().into()));
+    let repo = real.world.repo();
+    let known = json!({
+        "hasCompletedOnboarding": true,
+        "theme": "dark",
+        "bypassPermissionsModeAccepted": true,
+        "projects": {repo.to_str().unwrap(): {"hasTrustDialogAccepted": true}},
+    });
+    fs::write(real.home().join(".claude.json"), known.to_string()).unwrap();
+    real
+}
+
+/// One that asks before it does something.
+fn careful() -> Real {
+    let real = claude();
+    let command = "claude --permission-mode default";
+    real.world.git(["config", "flux.claude.command", command]);
+    real
+}
+
+/// Text of about this many bytes, of everything that somebody might misread.
+pub(super) fn text(bytes: usize) -> String {
+    let line =
+        "- \"quotes\" 'and' $(touch x) `y` \\n #{pane_id} ; \u{e9}\u{4e2d}\u{1f600} -- --help\n";
+    let mut text = "--dashed first line\n".to_owned();
+    while text.len() < bytes {
+        text.push_str(line);
+    }
+    text.truncate(text.len() - 1);
+    text
+}
+
+#[track_caller]
+fn prompt_of(bytes: usize) {
+    let real = claude();
+    let id = real.start(text(bytes).as_bytes());
+    let turn = real.api.turn();
+    let prompt = real.prompt(&id);
+    assert!(prompt.len() >= bytes);
+    assert_eq!(turn.said().last(), Some(&prompt.as_str()));
+    turn.say("Done.");
+}
+
+#[test]
+fn a_prompt_of_4_kb_arrives_byte_for_byte() {
+    prompt_of(4_000);
+}
+
+#[test]
+fn a_prompt_of_100_kb_arrives_byte_for_byte() {
+    prompt_of(100_000);
+}
+
+#[test]
+fn a_tool_call_makes_a_commit() {
+    let real = claude();
+    let id = real.start(b"Write it");
+    real.api
+        .turn()
+        .call("echo work >work.txt && git add work.txt && git commit -qm Work");
+    real.api.turn().say("Done.");
+    let log = real
+        .world
+        .git(["log", "-1", "--format=%s", &format!("feature/{id}")]);
+    assert_eq!(log, "Work");
+}
+
+#[test]
+fn the_states_come_in_order_and_a_message_arrives_once() {
+    let real = careful();
+    let id = real.start(b"Write it");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    turn.call("echo work >work.txt && git add work.txt && git commit -qm Work");
+    real.wait_state(&id, "waiting permission");
+    let refused = real.flux(["send", &id, "This is no answer"]);
+    refused
+        .code(1)
+        .stderr_has("waits for an answer, and would take this for one");
+    real.press(&id, "1");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    turn.say("It is written.");
+    real.wait_state(&id, "done");
+
+    let message = "Now \u{1b}[201~test it\r\n  'twice' $(touch x) #{pane_id};";
+    real.flux(["send", &id, message])
+        .success()
+        .stderr_has(&format!("told the agent of '{id}'"))
+        .has_not("does not confirm");
+    let turn = real.api.turn();
+    let arrived = "Now \\u{1b}[201~test it\n  'twice' $(touch x) #{pane_id};";
+    assert_eq!(turn.count(arrived), 1, "{:?}", turn.said());
+    turn.say("Tested.");
+    real.wait_state(&id, "done");
+    assert!(real.api.is_quiet());
+
+    let log = real.flux(["log", &id]);
+    log.success();
+    for said in [
+        "Write it",
+        "It is written.",
+        "Tested.",
+        "Work",
+        "waiting (permission)",
+    ] {
+        log.stdout_has(said);
+    }
+}
+
+#[test]
+fn esc_at_a_question_interrupts_it() {
+    let real = careful();
+    let id = real.start(b"Write it");
+    real.api.turn().call("touch work.txt");
+    real.wait_state(&id, "waiting permission");
+    real.press(&id, "Escape");
+    real.wait_state(&id, "interrupted");
+}
+
+#[test]
+fn esc_before_any_answer_interrupts_it() {
+    let real = claude();
+    let id = real.start(b"Write it");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    real.press(&id, "Escape");
+    real.wait_state(&id, "interrupted");
+    drop(turn);
+}
+
+#[test]
+fn an_exit_is_seen_as_one() {
+    let real = claude();
+    let id = real.start(b"Write it");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    real.flux(["send", &id, "/exit"]).success();
+    real.wait_state(&id, "exited");
+}
+
+#[test]
+fn whatever_is_killed_the_state_says_so() {
+    let real = claude();
+    let id = real.start(b"Write it");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    let running = real.running(&id);
+    kill(running.agent);
+    real.wait_state(&id, "killed");
+
+    let id = real.start(b"Write more");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    let running = real.running(&id);
+    kill(running.launcher);
+    real.wait_state(&id, "lost");
+
+    let id = real.start(b"Write even more");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    // It is hung up, and heeds that.
+    real.world.kill_tmux();
+    real.wait_state(&id, "exited");
+}

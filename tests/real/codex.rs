@@ -1,0 +1,108 @@
+//! Codex.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::claude::text;
+use super::{CODEX, Real, installed, kill};
+
+/// The program itself: what npm puts in front of it needs node.
+fn program() -> PathBuf {
+    let vendor = installed(CODEX).join("@openai");
+    let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
+    let found = below(vendor)
+        .flat_map(|package| below(package.path().join("vendor")))
+        .map(|system| system.path().join("bin/codex"))
+        .find(|path| path.exists());
+    found.expect("a program of this machine's kind")
+}
+
+/// A user who has used it before, here.
+fn codex() -> Real {
+    let real = Real::new("codex", &program(), &[("OPENAI_API_KEY", "none")]);
+    let config = format!(
+        "model = \"gpt-5\"\nmodel_provider = \"here\"\ncheck_for_update_on_startup = false\n\
+         [analytics]\nenabled = false\n\
+         [model_providers.here]\nname = \"here\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n\
+         env_key = \"OPENAI_API_KEY\"\n\
+         [projects.\"{}\"]\ntrust_level = \"trusted\"\n",
+        real.api.url(),
+        real.world.repo().display(),
+    );
+    fs::create_dir(real.home().join(".codex")).unwrap();
+    fs::write(real.home().join(".codex/config.toml"), config).unwrap();
+    real
+}
+
+#[track_caller]
+fn prompt_of(bytes: usize) {
+    let real = codex();
+    let id = real.start(text(bytes).as_bytes());
+    let turn = real.api.turn();
+    let prompt = real.prompt(&id);
+    assert!(prompt.len() >= bytes);
+    assert_eq!(turn.said().last(), Some(&prompt.as_str()));
+    turn.say("Done.");
+}
+
+#[test]
+fn a_prompt_of_4_kb_arrives_byte_for_byte() {
+    prompt_of(4_000);
+}
+
+#[test]
+fn a_prompt_of_100_kb_arrives_byte_for_byte() {
+    prompt_of(100_000);
+}
+
+#[test]
+fn the_states_come_in_order_and_a_message_arrives_once() {
+    let real = codex();
+    // It asks before it does something.
+    let command = "codex --ask-for-approval on-request --sandbox workspace-write";
+    real.world.git(["config", "flux.codex.command", command]);
+    let id = real.start(b"Write it");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    turn.call("echo work >work.txt && git add work.txt && git commit -qm Work");
+    real.wait_state(&id, "waiting permission");
+    real.flux(["send", &id, "This is no answer"])
+        .code(1)
+        .stderr_has("waits for an answer, and would take this for one");
+    real.press(&id, "y");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    turn.say("It is written.");
+    real.wait_state(&id, "done");
+    let log = real
+        .world
+        .git(["log", "-1", "--format=%s", &format!("feature/{id}")]);
+    assert_eq!(log, "Work");
+
+    real.flux(["send", &id, "Now test it\n  'twice' #{pane_id};"])
+        .success();
+    let turn = real.api.turn();
+    assert_eq!(
+        turn.count("Now test it\n  'twice' #{pane_id};"),
+        1,
+        "{:?}",
+        turn.said()
+    );
+    real.wait_state(&id, "working");
+    real.press(&id, "Escape");
+    real.wait_state(&id, "interrupted");
+    drop(turn);
+    real.flux(["send", &id, "/exit"]).success();
+    real.wait_state(&id, "exited");
+}
+
+#[test]
+fn whatever_is_killed_the_state_says_so() {
+    let real = codex();
+    let id = real.start(b"Write it");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    let running = real.running(&id);
+    kill(running.agent);
+    real.wait_state(&id, "killed");
+}

@@ -1,0 +1,182 @@
+//! The real Claude Code and Codex, with a stand-in for the API that they talk to: no account, nothing goes
+//! out. They come from npm into the build directory, once.
+
+mod api;
+mod claude;
+mod codex;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, geteuid};
+
+use crate::world::{World, require, wait_for};
+use api::Api;
+
+/// What was tried. Agents change fast: another version is another test.
+const CLAUDE: &str = "@anthropic-ai/claude-code@2.1.330";
+const CODEX: &str = "@openai/codex@0.169.0";
+
+/// A world with a real agent in it, and the API that this agent talks to.
+struct Real {
+    world: World,
+    api: Api,
+    env: Vec<(&'static str, OsString)>,
+}
+
+impl Real {
+    /// A world in which `name` is this real program, which finds `env` and the usual quiet.
+    fn new(name: &str, program: &Path, env: &[(&'static str, &str)]) -> Self {
+        let world = World::new();
+        let bin = world.tools().join("bin").join(name);
+        if bin.exists() {
+            world.uninstall(name);
+        }
+        symlink(program, bin).unwrap();
+        world.git(["config", "--global", "flux.agent", name]);
+        // The task and nothing else, so that what arrives can be compared.
+        let template = world.tools().join("template");
+        fs::write(&template, "{{task}}").unwrap();
+        world.git([
+            "config",
+            "--global",
+            "flux.template",
+            template.to_str().unwrap(),
+        ]);
+        let mut env: Vec<(&'static str, OsString)> = env
+            .iter()
+            .map(|(key, value)| (*key, value.into()))
+            .collect();
+        if geteuid().is_root() {
+            // It does not skip permissions for root, unless it is told that this is a container.
+            env.push(("IS_SANDBOX", "1".into()));
+        }
+        Self {
+            world,
+            api: Api::start(),
+            env,
+        }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.world.tools().join("home")
+    }
+
+    /// `git flux <args>`, as the user who has this environment.
+    #[track_caller]
+    fn flux<const N: usize>(&self, args: [&str; N]) -> crate::world::Output {
+        let mut flux = self.world.flux(args);
+        for (name, value) in &self.env {
+            flux = flux.env(name, value);
+        }
+        flux.run()
+    }
+
+    /// Starts a task on `prompt`, and gives its id.
+    #[track_caller]
+    fn start(&self, prompt: &[u8]) -> String {
+        let mut flux = self.world.flux(["run", "-q", "-F", "-"]).stdin(prompt);
+        for (name, value) in &self.env {
+            flux = flux.env(name, value);
+        }
+        let output = flux.run();
+        output.success();
+        output.stdout.trim_end().to_owned()
+    }
+
+    /// What the task was given to do: what its record says.
+    fn prompt(&self, id: &str) -> String {
+        let file = format!("refs/flux/tasks/{id}:prompt.md");
+        let git = self
+            .world
+            .command("git")
+            .current_dir(self.world.repo())
+            .args(["cat-file", "blob", &file])
+            .output()
+            .unwrap();
+        assert!(git.status.success());
+        String::from_utf8(git.stdout).unwrap()
+    }
+
+    /// The state as programs see it, with its reason: `waiting permission`.
+    #[track_caller]
+    fn state(&self, id: &str) -> String {
+        let status = self.flux(["status", "--json", id]).json();
+        let word = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
+        format!("{} {}", word("state"), word("stateReason"))
+            .trim()
+            .to_owned()
+    }
+
+    /// Waits until the state is this.
+    #[track_caller]
+    fn wait_state(&self, id: &str, state: &str) {
+        let mut seen = String::new();
+        wait_for(&format!("the state '{state}'"), || {
+            let now = self.state(id);
+            if now != seen {
+                eprintln!("{now}");
+                seen.clone_from(&now);
+            }
+            (now == state).then_some(())
+        });
+    }
+
+    /// The processes of a run.
+    fn running(&self, id: &str) -> Running {
+        let file = format!(".git/flux/run/{id}/running");
+        let marks = fs::read_to_string(self.world.repo().join(file)).unwrap();
+        let marks: serde_json::Value = serde_json::from_str(&marks).unwrap();
+        let pid = |name: &str| i32::try_from(marks[name].as_i64().unwrap()).unwrap();
+        Running {
+            launcher: pid("launcher"),
+            agent: pid("agent"),
+        }
+    }
+
+    /// Presses keys in the task's pane.
+    #[track_caller]
+    fn press(&self, id: &str, key: &str) {
+        self.world
+            .tmux(["send-keys", "-t", &self.world.pane(id), key]);
+    }
+}
+
+struct Running {
+    launcher: i32,
+    agent: i32,
+}
+
+fn kill(pid: i32) {
+    nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+}
+
+/// The root of what `package` installs, once for all tests and runs.
+fn installed(package: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(package.replace('/', "-"));
+    fs::create_dir_all(&dir).unwrap();
+    let lock = File::create(dir.join("lock")).unwrap();
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let done = dir.join("installed");
+    if !done.exists() {
+        let npm = Command::new(require("npm"))
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+                "--prefix",
+            ])
+            .args([dir.as_os_str(), package.as_ref()])
+            .status();
+        assert!(npm.unwrap().success(), "npm could not install {package}");
+        File::create(done).unwrap();
+    }
+    dir.join("node_modules")
+}

@@ -1,0 +1,170 @@
+//! `git flux wait`.
+
+use std::thread;
+
+use crate::world::{Output, World, wait_until};
+
+/// What an agent's hook does, with this event and what stands on its standard input.
+pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
+    let run = world.repo().join(".git/flux/run").join(id);
+    let mut command = world.command(world.tools().join("bin/git-flux"));
+    let hook = command
+        .args(["__hook", "claude", event, json])
+        .env("FLUX_TASK", id)
+        .env("FLUX_RUN", run)
+        .output()
+        .unwrap();
+    assert!(hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty());
+}
+
+/// A task whose agent has started to work.
+fn at_work(world: &World, description: &str) -> String {
+    let id = world.start(description);
+    world.agent(&id).wait_started();
+    hook(world, &id, "SessionStart", r#"{"session_id":"1"}"#);
+    hook(world, &id, "UserPromptSubmit", r#"{"session_id":"1"}"#);
+    id
+}
+
+/// Starts to wait, and does `then` once it blocks.
+fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| world.flux(args).run());
+        // It watches the directories of the runs: the kernel shows who does.
+        wait_until("wait to block", || watches(world));
+        then();
+        waiting.join().unwrap()
+    })
+}
+
+/// Whether a git flux of this world watches files.
+fn watches(world: &World) -> bool {
+    let mark = world.tools().to_str().unwrap().to_owned();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut ours = processes.filter(|process| {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&mark)
+    });
+    ours.any(|process| {
+        let files = std::fs::read_dir(process.path().join("fdinfo"));
+        files.into_iter().flatten().flatten().any(|file| {
+            let info = std::fs::read_to_string(file.path()).unwrap_or_default();
+            info.lines().any(|line| line.starts_with("inotify wd:"))
+        })
+    })
+}
+
+#[test]
+fn it_blocks_until_the_agent_is_done() {
+    let world = World::new();
+    let id = at_work(&world, "Fix login");
+    let stop = || hook(&world, &id, "Stop", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", &id], stop);
+    output.success().stdout_is(&format!("{id} done\n"));
+    // What is so already is not waited for.
+    world
+        .flux(["wait", &id])
+        .run()
+        .success()
+        .stdout_is(&format!("{id} done\n"));
+}
+
+#[test]
+fn a_question_a_failure_an_exit_and_a_death_end_it_too() {
+    let world = World::new();
+    let id = at_work(&world, "Ask");
+    let asks = || hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", &id], asks);
+    output
+        .success()
+        .stdout_is(&format!("{id} waiting(permission)\n"));
+
+    let id = at_work(&world, "Fail");
+    let fails = || hook(&world, &id, "StopFailure", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", &id], fails);
+    output.code(1).stdout_is(&format!("{id} failed\n"));
+
+    let id = at_work(&world, "Exit well");
+    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 0"));
+    output.success().stdout_is(&format!("{id} exited(0)\n"));
+
+    let id = at_work(&world, "Exit badly");
+    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 3"));
+    output.code(1).stdout_is(&format!("{id} exited(3)\n"));
+
+    let id = at_work(&world, "Die");
+    let launcher = world.agent(&id).process().unwrap().parent;
+    let kill = || {
+        let launcher = nix::unistd::Pid::from_raw(launcher);
+        nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
+    };
+    let output = meanwhile(&world, ["wait", &id], kill);
+    output.code(1).stdout_is(&format!("{id} lost\n"));
+}
+
+#[test]
+fn it_waits_for_what_it_is_told_and_says_when_that_cannot_come_any_more() {
+    let world = World::new();
+    let id = at_work(&world, "Fix login");
+    hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
+    let exit = || world.agent(&id).tell("exit 0");
+    let output = meanwhile(&world, ["wait", "--for", "done", &id], exit);
+    output.code(1).stdout_is(&format!("{id} exited(0)\n"));
+    let output = world.flux(["wait", "--for", "finished", &id]).run();
+    output
+        .code(2)
+        .stderr_has("[possible values: waiting, done, exited]");
+}
+
+#[test]
+fn of_many_it_waits_for_all_or_for_any() {
+    let world = World::new();
+    let (one, other) = (at_work(&world, "One"), at_work(&world, "Other"));
+    let first = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", "--any", &one, &other], first);
+    output.success().stdout_is(&format!("{other} done\n"));
+    let second = || hook(&world, &one, "Stop", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", "--all"], second);
+    output
+        .success()
+        .stdout_is(&format!("{other} done\n{one} done\n"));
+}
+
+#[test]
+fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
+    let world = World::new();
+    let id = at_work(&world, "Fix login");
+    let before = world.snapshot();
+    let output = world.flux(["wait", "--timeout", "1s", &id]).run();
+    output
+        .code(124)
+        .stdout_is("")
+        .stderr_has(&format!("error: timed out waiting for {id}"));
+    world.assert_unchanged(&before);
+    for bad in ["soon", "-3s", ""] {
+        world.flux(["wait", "--timeout", bad, &id]).run().code(2);
+    }
+    let terminal = world.terminal(80, 24);
+    terminal.type_line(&format!("git-flux wait {id}; echo \"code $?\""));
+    wait_until("wait to block", || watches(&world));
+    terminal.keys(["C-c"]);
+    terminal.wait_for_screen("code 130");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_task_that_is_removed_is_not_waited_for_any_longer() {
+    let world = World::new();
+    let id = at_work(&world, "Fix login");
+    let remove = || {
+        world.flux(["cleanup", "-y", &id]).run().success();
+    };
+    let output = meanwhile(&world, ["wait", "--for", "waiting", &id], remove);
+    output.code(1);
+    world.flux(["wait", &id]).run().code(1);
+    world
+        .flux(["wait", "--all"])
+        .run()
+        .code(1)
+        .stderr_has("there are no tasks");
+}
