@@ -239,6 +239,10 @@ fn an_interruption_is_found_in_the_transcript() {
     assert_eq!(task.state(), "interrupted - transcript");
     entry("Go on", "2099-01-01T00:00:01.000Z");
     assert_eq!(task.state(), "working - hook");
+    // Each prompt is written down, also where nothing was heard of what ended the turn before.
+    let prompts = task.events().len();
+    task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
+    assert_eq!(task.events().len(), prompts + 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod world;
 
 mod abroad;
 mod adopt;
+mod agents;
 mod attach;
 mod busy;
 mod cases;
@@ -60,6 +61,7 @@ mod merge_styles;
 mod merged_already;
 mod merges;
 mod notify;
+mod panes;
 mod parallel;
 mod pickers;
 mod picture;

@@ -126,7 +126,7 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
         // The call was what told a question from others; what follows is no question.
         Kind::Step => event.about = None,
         Kind::Reminder if before.state != Said::Working => return None,
-        Kind::Begins { .. } | Kind::Reminder | Kind::Plain => {}
+        Kind::Begins { .. } | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());
@@ -142,6 +142,6 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
         } = event.clone();
         (state, why, session, transcript, message, about)
     };
-    let first = before.event == START;
-    (first || known(&event) != known(before)).then_some(event)
+    let always = before.event == START || kind == Kind::Prompt;
+    (always || known(&event) != known(before)).then_some(event)
 }

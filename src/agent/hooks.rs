@@ -151,3 +151,35 @@ fn encoded(path: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_that_nobody_else_may_write_to_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let below = dir.path().join("below");
+        fs::create_dir(&below).unwrap();
+        assert!(!is_private(dir.path()) && !is_private(&below));
+        assert!(!is_private(&dir.path().join("none")));
+        assert!(is_private(Path::new("/usr")));
+    }
+
+    #[test]
+    fn hooks_name_the_program_as_a_shell_wants_it() {
+        let program = "/a b/it's/git-flux";
+        for (settings, agent, event) in [
+            (claude(program), "claude", "Stop"),
+            (gemini(program), "gemini", "AfterAgent"),
+        ] {
+            let hook = &settings["hooks"][event][0]["hooks"][0];
+            let quoted = shell_words::quote(program);
+            let command = format!("test -x {quoted} && {quoted} __hook {agent} {event}; exit 0");
+            assert_eq!(hook["command"], *command);
+            assert_eq!(shell_words::split(&command).unwrap()[2], program);
+        }
+        assert_eq!(encoded("/a b/%"), "/a%20b/%25");
+    }
+}

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::events::Event;
-use super::run::RunDir;
+use super::run::{RunDir, read, write};
 use super::which;
 use crate::sanitize;
 use crate::task::{Bytes, Said, Task, record};
@@ -30,6 +30,9 @@ pub(crate) struct Notices {
     ways: Vec<String>,
 }
 
+/// Where they are.
+const FILE: &str = "notify";
+
 /// What a way to tell is called; anything else is a command.
 const BELL: &str = "bell";
 const OSC9: &str = "osc9";
@@ -43,15 +46,16 @@ impl Notices {
     /// When it cannot be written.
     pub(crate) fn arrange(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
         if ways.is_empty() {
-            return run.forget_notices();
+            return run.forget(FILE);
         }
-        run.write_notices(&Self {
+        let notices = Self {
             task: task.id.to_string(),
             title: task.title.clone(),
             branch: task.branch.clone(),
             worktree: task.worktree.clone(),
             ways,
-        })
+        };
+        write(&run.0.join(FILE), &serde_json::to_vec(&notices)?)
     }
 }
 
@@ -71,7 +75,10 @@ pub(super) fn begin(
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
-    if !worth || before.is_some_and(|before| key(before) == key(event)) || !run.has_notices() {
+    if !worth
+        || before.is_some_and(|before| key(before) == key(event))
+        || !run.0.join(FILE).exists()
+    {
         return Ok(());
     }
     let program = env::current_exe().context("could not tell where git flux itself is")?;
@@ -104,7 +111,8 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) {
 }
 
 fn tell(run: &RunDir) -> Result<()> {
-    let notices = run.notices()?.context("nobody wants to know")?;
+    let notices: Option<Notices> = read(&run.0.join(FILE))?;
+    let notices = notices.context("nobody wants to know")?;
     let text = |name: &str| env::var(name).unwrap_or_default();
     let (state, reason) = (text("FLUX_STATE"), text("FLUX_REASON"));
     let head = match (state.as_str(), reason.as_str()) {

@@ -7,13 +7,22 @@ export const Flux = async () => {
   let session
   let said = ""
   const roles = new Map()
-  const tell = (event, sessionID, message) => {
-    try {
-      const hook = spawn(program, ["__hook", "opencode", event], { stdio: ["pipe", "ignore", "ignore"] })
-      hook.on("error", () => {})
-      hook.stdin.on("error", () => {})
-      hook.stdin.end(JSON.stringify({ session_id: sessionID, message }))
-    } catch {}
+  let told = Promise.resolve()
+  const hook = (event, input) =>
+    new Promise((done) => {
+      try {
+        const child = spawn(program, ["__hook", "opencode", event], { stdio: ["pipe", "ignore", "ignore"] })
+        child.on("error", done)
+        child.on("close", done)
+        child.stdin.on("error", () => {})
+        child.stdin.end(JSON.stringify(input))
+      } catch {
+        done()
+      }
+    })
+  // One after the other, as it happened, and without making the session wait.
+  const tell = (event, session_id, message) => {
+    told = told.then(() => hook(event, { session_id, message }))
   }
   return {
     event: async ({ event }) => {

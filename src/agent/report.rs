@@ -19,6 +19,8 @@ pub(super) struct Report {
 pub(super) enum Kind {
     /// It holds, whatever was.
     Plain,
+    /// The user has said something: where it was interrupted, it is at work again.
+    Prompt,
     /// A conversation begins; with `anew` it takes the place of the one before.
     Begins { anew: bool },
     /// A tool has done its work: what was asked about another one is still open.
@@ -83,7 +85,7 @@ fn claude(event: &str, value: &Value) -> Option<Report> {
             Some("resume" | "clear") => plain(event, Said::Done).of(Kind::Begins { anew: true }),
             _ => plain(event, Said::Starting).of(Kind::Begins { anew: false }),
         },
-        "UserPromptSubmit" => plain(event, Said::Working),
+        "UserPromptSubmit" => plain(event, Said::Working).of(Kind::Prompt),
         "PreToolUse" | "PermissionRequest" if tool == "AskUserQuestion" => {
             waiting(event, Why::Question)
                 .about(call(value))
@@ -134,7 +136,7 @@ fn gemini(event: &str, value: &Value) -> Option<Report> {
             Some("resume") => plain(event, Said::Done).of(Kind::Begins { anew: false }),
             _ => plain(event, Said::Starting).of(Kind::Begins { anew: false }),
         },
-        "BeforeAgent" => plain(event, Said::Working),
+        "BeforeAgent" => plain(event, Said::Working).of(Kind::Prompt),
         "AfterTool" => plain(event, Said::Working)
             .about(call(value))
             .of(Kind::Step),

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
-use super::notify::Notices;
 use crate::task::Exit;
 
 /// The files of one run.
@@ -115,27 +114,7 @@ impl RunDir {
         write(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
-    /// How the user is to be told of it, if they are.
-    ///
-    /// # Errors
-    /// When that cannot be read.
-    pub(super) fn notices(&self) -> Result<Option<Notices>> {
-        read(&self.0.join("notify"))
-    }
-
-    pub(super) fn has_notices(&self) -> bool {
-        self.0.join("notify").exists()
-    }
-
-    pub(super) fn write_notices(&self, notices: &Notices) -> Result<()> {
-        write(&self.0.join("notify"), &serde_json::to_vec(notices)?)
-    }
-
-    pub(super) fn forget_notices(&self) -> Result<()> {
-        self.forget("notify")
-    }
-
-    fn forget(&self, name: &str) -> Result<()> {
+    pub(super) fn forget(&self, name: &str) -> Result<()> {
         match fs::remove_file(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).context("could not begin another run")
@@ -195,7 +174,7 @@ impl RunDir {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match fs::read(path) {
         Ok(bytes) => {
             Ok(Some(serde_json::from_slice(&bytes).with_context(|| {

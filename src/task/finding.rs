@@ -13,6 +13,9 @@ const STIR: u64 = 3;
 /// How long an agent that paints while it is at work shows nothing once it is not, in seconds.
 const PAUSE: u64 = 10;
 
+/// How long one that has said nothing shows nothing until it is taken for waiting, in seconds.
+const STILL: u64 = 60;
+
 /// How long an agent may take to start up, in seconds: meanwhile it is idle.
 const START: u64 = 5;
 
@@ -100,6 +103,8 @@ impl State {
             Some(Title::Idle) if seen.is_up() => (Self::Waiting(None), by_title),
             Some(Title::Idle) => (Self::Opening, by_title),
             None if stirs => (Self::Working, guess()),
+            // Before it says anything it may ask whether its directory can be trusted.
+            None if seen.habit == Habit::Busy && seen.is_still() => (Self::Waiting(None), guess()),
             None => {
                 let found = Found {
                     since: seen.started,
@@ -127,6 +132,12 @@ fn guess() -> Found {
 }
 
 impl Seen {
+    /// Whether the agent has been up for a while, and shown nothing in it.
+    fn is_still(&self) -> bool {
+        let long = |since: u64| since + STILL < self.now / 1000;
+        self.started.is_some_and(long) && self.stirred.is_some_and(long)
+    }
+
     /// Whether the agent has had the time to start up.
     fn is_up(&self) -> bool {
         let started = self.started.unwrap_or_default();

@@ -232,6 +232,9 @@ fn an_agent_that_says_nothing_is_judged_by_its_title_and_then_by_its_window() {
         (Habit::Quiet, STIR, None, "working? by activity"),
         (Habit::Quiet, STIR + 1, None, "running by process"),
         (Habit::Busy, STIR, None, "running by process"),
+        (Habit::Busy, STILL, None, "running by process"),
+        (Habit::Busy, STILL + 1, None, "waiting? by activity"),
+        (Habit::Unknown, STILL + 1, None, "running by process"),
         (Habit::Unknown, STIR, None, "running by process"),
         (Habit::Quiet, 0, Some(Title::Idle), "waiting by title"),
     ] {

@@ -1,0 +1,300 @@
+//! The agents known from the start, each as a fake that writes down what it is given; and the user's own.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::hooks::Task;
+use crate::world::*;
+
+/// A prompt that every shell and every parser of options would take for something else.
+const HARD: &str = "--yes \"$(x)\" 'y'\n\t-n `z` \u{e4}\n\n#{pane_id};\n";
+
+/// An agent that reads its standard input, and stays when that has ended.
+const READER: &str = "sh cat >\"$dir/stdin\"; exec sleep 1000";
+
+/// Starts a task by the agent of this name, with this prompt and no more.
+#[track_caller]
+fn start(world: &World, agent: &str, prompt: &str) -> Agent {
+    let output = tell(world, agent, prompt).run();
+    world.agent(output.success().stdout.trim_end())
+}
+
+fn tell<'a>(world: &'a World, agent: &str, prompt: &str) -> Flux<'a> {
+    let args = ["run", "-q", "--no-template", "--agent", agent, "-F", "-"];
+    world.flux(args).stdin(prompt)
+}
+
+#[track_caller]
+fn arguments(agent: &Agent) -> Vec<String> {
+    let argv = agent.wait_started().argv().into_iter();
+    argv.map(|arg| String::from_utf8(arg).unwrap()).collect()
+}
+
+#[track_caller]
+fn run_dir(agent: &Agent) -> String {
+    agent.env("FLUX_RUN").unwrap()
+}
+
+/// What an agent is given when its prompt is `given`, and where it must not: after an option.
+#[track_caller]
+fn case(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
+    world.install_agent(name);
+    let agent = start(world, name, prompt);
+    let found = arguments(&agent);
+    let dir = run_dir(&agent);
+    let expected: Vec<String> = expected
+        .iter()
+        .map(|it| it.replace("<run>", &dir))
+        .collect();
+    assert_eq!(found, expected, "{name}");
+    agent
+}
+
+#[test]
+fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
+    let world = World::new();
+    let program = world.flux(["--version"]).ok();
+    assert!(program.starts_with("git-flux"), "{program}");
+    let prompt = |option: &str| format!("{option}{HARD}");
+    case(
+        &world,
+        "claude",
+        HARD,
+        &[
+            "--dangerously-skip-permissions",
+            "--settings",
+            "<run>/claude.json",
+            "--",
+            HARD,
+        ],
+    );
+    case(&world, "opencode", HARD, &[&prompt("--prompt=")]);
+    case(&world, "gemini", HARD, &[&prompt("--prompt-interactive=")]);
+    case(&world, "copilot", HARD, &[&prompt("--interactive=")]);
+    case(&world, "cursor-agent", HARD, &["--", HARD]);
+    let aider = case(&world, "aider", HARD, &["--message-file=<run>/prompt"]);
+    let file = Path::new(&run_dir(&aider)).join("prompt");
+    assert_eq!(fs::read_to_string(file).unwrap(), HARD);
+    world.behaviour(READER);
+    let amp = case(&world, "amp", HARD, &[]);
+    world.behaviour("wait");
+    assert_eq!(amp.wait_stdin("#{pane_id};\n"), HARD.as_bytes());
+
+    world.install_agent("codex");
+    let codex = arguments(&start(&world, "codex", HARD));
+    let [option, notify, dashes, last] = codex.as_slice() else {
+        panic!("{codex:?}");
+    };
+    assert_eq!([option, dashes, last], ["-c", "--", HARD]);
+    let notify: Vec<String> =
+        serde_json::from_str(notify.strip_prefix("notify=").unwrap()).unwrap();
+    assert!(Path::new(&notify[0]).is_absolute());
+    assert_eq!(notify[1..], ["__hook", "codex", "notify"]);
+}
+
+#[test]
+fn long_prompts_arrive_whole_and_too_long_ones_by_a_file() {
+    let world = World::new();
+    for name in ["gemini", "cursor-agent"] {
+        world.install_agent(name);
+    }
+    let text = |size: usize| format!("-{}\n", "0123456789 \n".repeat(size / 12));
+    for size in [4_000, 100_000] {
+        let long = text(size);
+        let gemini = arguments(&start(&world, "gemini", &long));
+        assert_eq!(gemini, [format!("--prompt-interactive={long}")]);
+        let claude = start(&world, "claude", &long);
+        assert_eq!(claude.wait_started().prompt(), long.as_bytes());
+    }
+    let long = text(130_000);
+    let cursor = start(&world, "cursor-agent", &long);
+    let told = arguments(&cursor);
+    let file = Path::new(&run_dir(&cursor)).join("prompt");
+    let line = format!("Read the file {} completely", file.display());
+    assert!(told.len() == 2 && told[1].starts_with(&line), "{told:?}");
+    assert_eq!(fs::read_to_string(file).unwrap(), long);
+}
+
+#[test]
+fn what_is_configured_of_an_agent_goes_before_what_is_known() {
+    let world = World::new();
+    for name in ["codex", "mine", "amp"] {
+        world.install_agent(name);
+    }
+    for (key, value) in [
+        ("flux.codex.yolo", "true"),
+        ("flux.claude.yolo", "no"),
+        ("flux.mine.command", "mine --big"),
+        ("flux.mine.promptArg", "--ask="),
+        ("flux.mine.yolo", "--all 'with it'"),
+        ("flux.amp.promptArg", "file"),
+        ("flux.amp.yolo", ""),
+    ] {
+        world.git(["config", key, value]);
+    }
+    let codex = arguments(&start(&world, "codex", "Fix"));
+    assert_eq!(codex[0], "--dangerously-bypass-approvals-and-sandbox");
+    let claude = arguments(&start(&world, "claude", "Fix"));
+    assert_eq!(claude[0], "--settings");
+    case(
+        &world,
+        "mine",
+        "-Fix",
+        &["--big", "--all", "with it", "--ask=-Fix"],
+    );
+    case(&world, "amp", "Fix", &["<run>/prompt"]);
+    world.git(["config", "flux.mine.promptArg", "stdin"]);
+    world.behaviour(READER);
+    let mine = case(&world, "mine", "-Fix\n", &["--big", "--all", "with it"]);
+    assert_eq!(mine.wait_stdin("Fix"), b"-Fix\n");
+}
+
+#[test]
+fn what_is_configured_wrongly_is_refused() {
+    let world = World::new();
+    world.install_agent("opencode");
+    for (key, value, error) in [
+        (
+            "flux.opencode.promptArg",
+            "prompt",
+            "error: bad value 'prompt' for 'flux.opencode.promptArg'",
+        ),
+        (
+            "flux.opencode.resume",
+            "a 'b",
+            "error: bad value 'a 'b' for 'flux.opencode.resume'",
+        ),
+        (
+            "flux.opencode.yolo",
+            "a 'b",
+            "error: bad value 'a 'b' for 'flux.opencode.yolo'",
+        ),
+        (
+            "flux.opencode.yolo",
+            "true",
+            "error: 'opencode' has no option that is known to skip permissions",
+        ),
+    ] {
+        world.git(["config", key, value]);
+        let before = world.snapshot();
+        tell(&world, "opencode", "Fix")
+            .run()
+            .code(1)
+            .stderr_has(error);
+        world.assert_unchanged(&before);
+        world.git(["config", "--unset", key]);
+    }
+}
+
+#[test]
+fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
+    let world = World::new();
+    for name in ["opencode", "gemini", "codex"] {
+        world.install_agent(name);
+    }
+    let agent = start(&world, "opencode", "Fix");
+    let config = agent.wait_started().env("OPENCODE_CONFIG_CONTENT").unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    let plugin = format!("file://{}/opencode.js", run_dir(&agent).replace(' ', "%20"));
+    assert_eq!(config, serde_json::json!({ "plugin": [plugin] }));
+    let plugin = Path::new(&run_dir(&agent)).join("opencode.js");
+    let plugin = fs::read_to_string(plugin).unwrap();
+    assert!(
+        plugin.contains("git-flux\"\n") && !plugin.contains("PROGRAM"),
+        "{plugin}"
+    );
+
+    let set = [
+        ("OPENCODE_CONFIG_CONTENT", "{}"),
+        ("GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "/mine"),
+    ];
+    for (name, (key, value)) in ["opencode", "gemini"].into_iter().zip(set) {
+        let output = tell(&world, name, "Fix").env(key, value).run();
+        let agent = world.agent(output.success().stdout.trim_end());
+        assert_eq!(agent.wait_started().env(key).as_deref(), Some(value));
+    }
+    let home = world.tools().join("home/.codex");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(
+        home.join("config.toml"),
+        "model = \"x\"\n notify=[\"mine\"]\n",
+    )
+    .unwrap();
+    assert_eq!(arguments(&start(&world, "codex", "Fix")), ["--", "Fix"]);
+    let output = tell(&world, "codex", "Fix")
+        .env("CODEX_HOME", "/nowhere")
+        .run();
+    let agent = world.agent(output.success().stdout.trim_end());
+    assert_eq!(arguments(&agent).len(), 4);
+}
+
+#[test]
+fn a_whole_task_changes_no_file_and_no_option_of_the_users() {
+    let world = World::new();
+    for name in ["codex", "gemini", "opencode"] {
+        world.install_agent(name);
+    }
+    let home = world.tools().join("home");
+    for (file, text) in [
+        (".claude/settings.json", "{ \"hooks\": {} }\n"),
+        (".claude.json", "{}"),
+        (".codex/config.toml", "model = \"x\"\n"),
+        (".gemini/settings.json", "{}\n"),
+        (".config/opencode/opencode.json", "{}\n"),
+    ] {
+        let path = home.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    world.tmux(["new-session", "-d", "-s", "mine"]);
+    let kept = || {
+        let options = ["-s", "-g", "-gw"].map(|scope| world.tmux(["show-options", scope]));
+        let hooks = world.tmux(["show-hooks", "-g"]);
+        let mine = world.tmux([
+            "list-panes",
+            "-t",
+            "mine",
+            "-F",
+            "#{pane_id} #{@flux_state}",
+        ]);
+        let mut files = files(&home);
+        // What git flux keeps for itself is not the user's.
+        files.retain(|(path, _)| !path.contains("/.local/state/git-flux/"));
+        (files, options, hooks, mine)
+    };
+    let before = kept();
+    assert!(before.0.len() >= 5);
+    for name in ["codex", "gemini", "opencode"] {
+        start(&world, name, "Fix").wait_started();
+    }
+    let task = Task::new(&world);
+    task.fire(
+        "UserPromptSubmit",
+        &serde_json::json!({ "session_id": "s" }),
+    );
+    task.fire("Stop", &serde_json::json!({ "session_id": "s" }));
+    assert!(kept() == before);
+    for id in world.started_agents() {
+        let args = ["cleanup", "--yes", "--discard", "--discard-branch", &id];
+        world.flux(args).run().success();
+    }
+    assert!(kept() == before);
+    assert!(!task.run_dir().exists());
+}
+
+/// Every file below `dir` with what is in it.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.to_str().unwrap().to_owned(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}

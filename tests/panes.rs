@@ -1,0 +1,135 @@
+//! What is known of an agent when its pane, its server or its system goes its own way.
+
+use std::fs;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::hooks::Task;
+use crate::world::*;
+
+/// A title that Claude Code has while it works.
+const BUSY: &str = "sh printf '\\033]2;\u{2810} Claude Code\\007'";
+
+/// A task whose agent has said a minute ago that it waits, and whose title says that it works:
+/// so its state tells whether its pane was found.
+fn waiting<'a>(world: &'a World) -> Task<'a> {
+    let task = Task::new(world);
+    let before = task.events().last().unwrap()["at"].as_u64().unwrap();
+    let event =
+        json!({ "at": before - 60_000, "state": "waiting", "why": "permission", "event": "Test" });
+    let events = fs::OpenOptions::new()
+        .append(true)
+        .open(task.run_dir().join("events"));
+    writeln!(events.unwrap(), "{event}").unwrap();
+    assert_eq!(task.state(), "waiting permission hook");
+    task.agent.tell(BUSY);
+    wait_until("the title", || task.state() == SEEN);
+    task
+}
+
+const SEEN: &str = "working - title";
+
+#[test]
+fn a_pane_is_found_wherever_it_is_moved_and_whatever_it_is_called() {
+    let world = World::new();
+    world.tmux(["new-session", "-d", "-s", "mine", "-x", "200", "-y", "50"]);
+    let task = waiting(&world);
+    let pane = world.tmux([
+        "list-panes",
+        "-t",
+        &format!("flux-myapp-{}", task.id),
+        "-F",
+        "#{pane_id}",
+    ]);
+    let session = format!("flux-myapp-{}", task.id);
+    for command in [
+        &["rename-session", "-t", &session, "other"][..],
+        &["rename-window", "-t", &pane, "other"],
+        &["link-window", "-s", &pane, "-t", "mine:7"],
+        &["unlink-window", "-t", "mine:7"],
+        &["join-pane", "-d", "-s", &pane, "-t", "mine:0"],
+        &["break-pane", "-d", "-s", &pane],
+        &["join-pane", "-d", "-b", "-s", &pane, "-t", "mine:0"],
+        &["swap-pane", "-d", "-s", &pane, "-t", "mine:0.1"],
+    ] {
+        let done = world.command("tmux").args(command).output().unwrap();
+        assert!(done.status.success(), "{command:?}: {done:?}");
+        assert_eq!(task.state(), SEEN, "{command:?}");
+        let list = world.flux(["list", "--json"]).run().success().json();
+        assert_eq!(list.as_array().map(Vec::len), Some(1));
+        assert_eq!(list[0]["state"], "working", "{command:?}");
+    }
+}
+
+#[test]
+fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
+    let world = World::new();
+    world.tmux(["new-session", "-d", "-s", "mine"]);
+    let gone = |task: &Task<'_>| {
+        let state = task.state();
+        ["lost", "killed", "exited"]
+            .iter()
+            .any(|word| state.starts_with(word))
+    };
+    let respawned = waiting(&world);
+    let session = format!("=flux-myapp-{}:", respawned.id);
+    world.tmux([
+        "respawn-pane",
+        "-k",
+        "-t",
+        &session,
+        "--",
+        "sh",
+        "-c",
+        "printf '\\033]2;\u{2810} x\\007'; cat",
+    ]);
+    wait_until("its end to be seen", || gone(&respawned));
+    let orphan = waiting(&world);
+    world.kill_tmux();
+    wait_until("its end to be seen", || gone(&orphan));
+    // The next one gets the numbers of the first ones.
+    let next = waiting(&world);
+    let number = |task: &Task<'_>| -> Value {
+        let status = world.flux(["status", "--json", &task.id]).run();
+        status.success().json()["target"]["pane"].clone()
+    };
+    let other = waiting(&world);
+    assert!([number(&next), number(&other)].contains(&number(&respawned)));
+    assert!(gone(&respawned) && gone(&orphan));
+    assert_eq!([next.state(), other.state()], [SEEN, SEEN]);
+}
+
+#[test]
+fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
+    let world = World::new();
+    let task = waiting(&world);
+    let path = task.run_dir().join("running");
+    let mut running: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(running["boot"].is_string(), "{running}");
+    running["boot"] = "another".into();
+    fs::write(&path, running.to_string()).unwrap();
+    assert_eq!(task.state(), "lost - process");
+    let explained = world.flux(["status", "--explain", &task.id]).ok();
+    assert!(
+        explained.contains("\n* process     the launcher is gone ("),
+        "{explained}"
+    );
+}
+
+#[test]
+fn a_list_without_agents_that_run_asks_no_server() {
+    let world = World::new();
+    let task = waiting(&world);
+    world.shim();
+    let looks = || {
+        world.clear_calls();
+        world.flux(["list"]).run().success();
+        let calls = world.calls();
+        calls.iter().filter(|call| call.program == "tmux").count()
+    };
+    assert_eq!(looks(), 1);
+    task.agent.tell("exit 0");
+    wait_until("its end", || task.state() == "exited - exit");
+    assert_eq!(looks(), 0);
+}
