@@ -10,6 +10,9 @@ fn ended(world: &World, id: &str, agent: &str) {
     world.agent(id).tell("exit 3");
     let exit = world.repo().join(".git/flux/run").join(id).join("exit");
     wait_until("the agent's end to be noted", || exit.exists());
+    // Its last act.
+    let screen = world.repo().join(".git/flux/run").join(id).join("screen");
+    wait_until("the launcher to be done", || screen.exists());
 }
 
 fn task(world: &World, id: &str) -> serde_json::Value {
