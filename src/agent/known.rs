@@ -116,7 +116,7 @@ pub(super) const KNOWN: &[Known] = &[
         resume: &["--continue"],
         ..PLAIN
     },
-    // Not seen, as its manual of 2026 has it: what stands on its input is the first message.
+    // Not seen, and found in no manual: what stands on its input is said to be the first message.
     Known {
         name: "amp",
         program: "amp",
@@ -125,7 +125,7 @@ pub(super) const KNOWN: &[Known] = &[
         resume: &["threads", "continue"],
         ..PLAIN
     },
-    // Not seen, as the manual of 0.86 has it: it works off the file and ends, since what
+    // Not seen; as its manual has it, it works off the file and ends, since what
     // --load reads may only be commands; to go on with it is a conversation.
     Known {
         name: "aider",
@@ -135,7 +135,7 @@ pub(super) const KNOWN: &[Known] = &[
         resume: &["--restore-chat-history"],
         ..PLAIN
     },
-    // Not seen, as its manual of 2026 has it.
+    // Not seen; `resume` is in its manual.
     Known {
         name: "cursor-agent",
         program: "cursor-agent",
