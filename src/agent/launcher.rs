@@ -95,19 +95,20 @@ pub(crate) fn run(path: &Path) -> Result<()> {
                 at: now(),
                 ..Exit::default()
             };
-            job.run.write_exit(&exit)?;
             (exit, hung_up)
         }
     };
     dismiss(&left);
     let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
     note(&job.run, &end);
+    if !hung_up && let Some(screen) = pane::capture_own() {
+        drop(job.run.write_screen(&screen));
+    }
+    // The last that is written: who finds it finds all.
+    job.run.write_exit(&exit)?;
     if !hung_up {
         drop(notify::begin(&job.run, None, &end, &job.launch.env));
         pane::mark_own(pid, Said::Exited.name());
-        if let Some(screen) = pane::capture_own() {
-            drop(job.run.write_screen(&screen));
-        }
         job.hand_over(&exit)?;
     }
     Ok(())
@@ -235,7 +236,6 @@ impl Job {
                             at: now(),
                             ..Exit::default()
                         };
-                        self.run.write_exit(&exit)?;
                         return Ok((exit, hung_up));
                     }
                     WaitStatus::Signaled(_, signal, _) => {
@@ -244,7 +244,6 @@ impl Job {
                             at: now(),
                             ..Exit::default()
                         };
-                        self.run.write_exit(&exit)?;
                         return Ok((exit, hung_up));
                     }
                     _ => {}

@@ -128,7 +128,7 @@ impl RunDir {
     /// # Errors
     /// When they cannot be removed.
     pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch", "screen"] {
+        for name in ["running", "exit", "launch"] {
             self.forget(name)?;
         }
         Ok(())

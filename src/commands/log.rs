@@ -216,7 +216,14 @@ impl Page {
     }
 
     fn block(&mut self, text: &str) {
-        for line in sanitize::text(text.trim_end()).lines() {
+        let text = sanitize::text(text.trim_matches('\n').trim_end());
+        let mut blank = true;
+        for line in text.lines() {
+            // A screen may be empty but for its last line.
+            let again = std::mem::replace(&mut blank, line.trim().is_empty());
+            if again && blank {
+                continue;
+            }
             self.0 += format!("    {line}").trim_end();
             self.0.push('\n');
         }

@@ -170,7 +170,7 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
 pub(crate) fn capture_own() -> Option<String> {
     let pane = env::var("TMUX_PANE").ok()?;
     let tmux = Tmux::new("capture-pane").args(["-p", "-J", "-t", &pane]);
-    tmux.output().ok()
+    tmux.within(Duration::from_secs(1)).output().ok()
 }
 
 /// `tmux kill-pane -t <pane>`: a session or window of its own goes with its last pane.
