@@ -91,6 +91,7 @@ mod run_prompt;
 mod run_report;
 mod run_several;
 mod screens;
+mod send;
 mod settings;
 mod setup;
 mod shapes;

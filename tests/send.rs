@@ -1,0 +1,162 @@
+//! `git flux send`.
+
+use std::thread;
+
+use crate::wait::hook;
+use crate::world::World;
+
+const SESSION: &str = r#"{"session_id":"1"}"#;
+
+/// A task whose agent is done with its first turn.
+fn done(world: &World, description: &str) -> String {
+    let id = world.start(description);
+    world.agent(&id).wait_started();
+    for event in ["SessionStart", "UserPromptSubmit", "Stop"] {
+        hook(world, &id, event, SESSION);
+    }
+    id
+}
+
+/// What an agent has read so far.
+fn read_by(world: &World, id: &str) -> String {
+    String::from_utf8(world.agent(id).stdin()).unwrap()
+}
+
+/// What the agent's hook does once it has read `text`.
+fn confirms(world: &World, id: &str, text: &str) {
+    world.agent(id).wait_stdin(text);
+    hook(world, id, "UserPromptSubmit", SESSION);
+}
+
+#[test]
+fn a_message_is_confirmed_by_the_agents_hook() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    thread::scope(|scope| {
+        scope.spawn(|| confirms(&world, &id, "[201~it"));
+        world
+            .flux(["send", &id, "And", "test \u{1b}[201~it"])
+            .run()
+            .success()
+            .stdout_is("")
+            .stderr_is(&format!("told the agent of '{id}'\n"));
+    });
+    let read = read_by(&world, &id);
+    assert!(read.contains("And test \\u{1b}[201~it\n"), "{read}");
+}
+
+#[test]
+fn that_nobody_confirms_it_is_said() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    world
+        .flux(["send", &id, "And test it"])
+        .run()
+        .success()
+        .stderr_has("warning: ")
+        .stderr_has("does not confirm that it has got it");
+    let read = read_by(&world, &id);
+    assert_eq!(read.matches("And test it").count(), 1, "{read}");
+}
+
+#[test]
+fn one_at_work_reads_it_when_it_comes_to_it() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    hook(&world, &id, "UserPromptSubmit", SESSION);
+    world
+        .flux(["send", &id, "And test it"])
+        .run()
+        .success()
+        .stderr_has("which is at work: it reads it when it comes to it");
+    world.agent(&id).wait_stdin("And test it");
+}
+
+#[test]
+fn it_comes_from_standard_input_or_the_editor_too() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    hook(&world, &id, "UserPromptSubmit", SESSION);
+    world
+        .flux(["send", "--stdin", &id])
+        .stdin("From a pipe\n")
+        .run()
+        .success();
+    world.agent(&id).wait_stdin("From a pipe");
+    world.install("editor", "#!/bin/sh\necho From the editor >\"$1\"\n");
+    world
+        .flux(["send", "-e", &id])
+        .env("GIT_EDITOR", "editor")
+        .run()
+        .success();
+    world.agent(&id).wait_stdin("From the editor");
+}
+
+#[test]
+fn who_would_take_it_for_something_else_is_not_told() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    hook(&world, &id, "PermissionRequest", SESSION);
+    let refused = |id: &str, why: &str| {
+        let before = world.snapshot();
+        let output = world.flux(["send", id, "yes"]).run();
+        output.code(1).stderr_has(why).stderr_has("hint: git flux ");
+        world.assert_unchanged(&before);
+    };
+    refused(&id, "waits for an answer, and would take this for one");
+    assert_eq!(read_by(&world, &id), "");
+    world.agent(&id).tell("exit 0");
+    world.flux(["wait", "--for", "exited", &id]).run().success();
+    refused(&id, "does not run: exited(0)");
+    let shell = ["run", "-q", "--agent", "shell", "--name", "by-hand", "x"];
+    world.flux(shell).run().success();
+    refused("by-hand", "does not read what is typed");
+}
+
+#[test]
+fn nothing_is_no_message() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    let before = world.snapshot();
+    for args in [
+        vec!["send", &id],
+        vec!["send", &id, " "],
+        vec!["send", "--all"],
+    ] {
+        world
+            .flux(args)
+            .run()
+            .code(2)
+            .stderr_has("error: there is no message");
+    }
+    let twice = world.flux(["send", "--stdin", &id, "x"]).stdin("y").run();
+    twice
+        .code(2)
+        .stderr_has("error: the message is given twice");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn all_who_can_be_told_are_told() {
+    let world = World::new();
+    let before = world.snapshot();
+    let nobody = world.flux(["send", "--all", "x"]).run();
+    nobody
+        .code(1)
+        .stderr_has("there is no agent that could be told");
+    world.assert_unchanged(&before);
+    let ids = ["One", "Two", "Three"].map(|name| done(&world, name));
+    for id in &ids {
+        hook(&world, id, "UserPromptSubmit", SESSION);
+    }
+    hook(&world, &ids[2], "PermissionRequest", SESSION);
+    world
+        .flux(["send", "--all", "Stop", "soon"])
+        .run()
+        .success()
+        .stderr_has(&format!("not told: the agent of '{}' waits", ids[2]));
+    for id in &ids[..2] {
+        world.agent(id).wait_stdin("Stop soon");
+    }
+    assert_eq!(read_by(&world, &ids[2]), "");
+}
