@@ -137,3 +137,18 @@ fn a_terminal_gets_it_through_the_users_pager() {
     terminal.wait_for_screen("paged: ");
     world.flux(["log", &id]).run().success().has_not("paged: ");
 }
+
+#[test]
+fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
+    let world = World::new();
+    let id = told(&world);
+    let run = world.repo().join(".git/flux/run").join(&id);
+    std::fs::remove_file(run.join("events")).unwrap();
+    std::fs::create_dir(run.join("events")).unwrap();
+    std::fs::create_dir(run.join("screen")).unwrap();
+    world.flux(["list"]).run().success();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    let log = world.flux(["log", "--json", &id]).run().json();
+    assert_eq!(log["events"], json!([]));
+    assert_eq!(log["commits"][0]["subject"], "A first step");
+}

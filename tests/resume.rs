@@ -152,6 +152,33 @@ fn a_program_in_the_pane_is_not_taken_away() {
 }
 
 #[test]
+fn what_the_shell_in_the_pane_has_put_aside_is_not_ended() {
+    let world = World::new();
+    ended(&world, "fix", "claude");
+    let pane = world.pane("fix");
+    world.tmux([
+        "send-keys",
+        "-t",
+        &pane,
+        "sleep 1000 & echo $! >aside",
+        "Enter",
+    ]);
+    let aside = world.worktree("fix").join("aside");
+    let pid = wait_for("the program to run", || {
+        let pid = std::fs::read_to_string(&aside).ok()?;
+        pid.trim().parse::<i32>().ok()
+    });
+    let before = world.snapshot();
+    world
+        .flux(["resume", "fix"])
+        .run()
+        .code(1)
+        .stderr_has(&format!("has put a program aside: sleep (process {pid})"));
+    world.assert_unchanged(&before);
+    assert!(Process::find(pid).is_some());
+}
+
+#[test]
 fn a_resume_that_fails_leaves_the_task_as_it_was() {
     let world = World::new();
     ended(&world, "fix", "claude");

@@ -160,3 +160,21 @@ fn all_who_can_be_told_are_told() {
     }
     assert_eq!(read_by(&world, &ids[2]), "");
 }
+
+#[test]
+fn much_text_is_submitted_only_where_it_shows_or_nothing_else_moves() {
+    let world = World::new();
+    // It shows nothing that is typed, and its clock moves.
+    let clock = "stty -echo; (while :; do echo tick; sleep 0.1; done) & echo first; \
+                 cat >>read; wait";
+    world.behaviour(&format!("sh {clock}"));
+    let id = world.start("Fix login");
+    world.agent(&id).wait_started();
+    let before = world.snapshot();
+    world
+        .flux(["send", &id, &"word ".repeat(200)])
+        .run()
+        .code(1)
+        .stderr_has("does not show the message, which was not submitted");
+    world.assert_unchanged(&before);
+}

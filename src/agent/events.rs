@@ -1,7 +1,7 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use super::run::end_of;
 use crate::task::{Heard, Said, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
@@ -17,6 +18,9 @@ const LONGEST: usize = 1_500;
 
 /// How far back the last event is looked for, in bytes.
 const TAIL: u64 = 64 * 1024;
+
+/// How far back events are shown, in bytes.
+const MUCH: u64 = 16 * 1024 * 1024;
 
 /// The name of the event with which the launcher begins a run.
 pub(crate) const START: &str = "start";
@@ -158,7 +162,7 @@ pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
-    match fs::read(path) {
+    match end_of(path, MUCH) {
         Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
@@ -170,12 +174,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file,
-    };
-    let last = file.and_then(|file| last_of(&file));
-    last.with_context(|| format!("could not read '{}'", path.display()))
+    match end_of(path, TAIL) {
+        Ok(bytes) => Ok(events(&bytes).last()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
+    }
 }
 
 fn last_of(mut file: &File) -> io::Result<Option<Event>> {
@@ -201,6 +204,8 @@ fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use std::collections::BTreeSet;
     use std::env;

@@ -2,15 +2,22 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::OFlag;
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
 use crate::task::Exit;
+
+/// How much of what happened is kept when a task is removed, in bytes.
+const STORY: u64 = 1024 * 1024;
+
+/// How long the launcher's marks may be, in bytes.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// The files of one run.
 #[derive(Clone, Debug)]
@@ -41,19 +48,10 @@ impl RunDir {
         self.0.join("screen")
     }
 
-    /// What happened, and what was shown at last, as far as that was written down.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn story(&self) -> Result<[(PathBuf, Option<Vec<u8>>); 2]> {
-        let read = |path: PathBuf| match fs::read(&path) {
-            Ok(bytes) => Ok((path, Some(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
-            Err(error) => {
-                Err(error).with_context(|| format!("could not read '{}'", path.display()))
-            }
-        };
-        Ok([read(self.events())?, read(self.screen())?])
+    /// What happened, and what was shown at last, as far as it can be read: it is no work, and
+    /// stands in the way of nothing. Of much, the end.
+    pub(crate) fn story(&self) -> [Option<Vec<u8>>; 2] {
+        [self.events(), self.screen()].map(|path| end_of(&path, STORY).ok())
     }
 
     /// What has happened, in lines.
@@ -175,7 +173,7 @@ impl RunDir {
 }
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
+    match end_of(path, LONGEST) {
         Ok(bytes) => {
             Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
                 format!("'{}' is damaged", path.display())
@@ -184,6 +182,26 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
     }
+}
+
+/// The last `length` bytes of a file. What is no file could be waited for, or read, for ever.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    file.seek(SeekFrom::Start(metadata.len().saturating_sub(length)))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file that is either whole or not there, readable to its owner alone.

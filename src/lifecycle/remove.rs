@@ -110,7 +110,7 @@ pub(crate) fn remove(
     if let (Some(into), Some(merge)) = (&plan.into, &merge) {
         verify = verify.verify(&into.branch_ref(), merge);
     }
-    let [(_, events), (_, screen)] = flux.run_dir(&task.id).story()?;
+    let [events, screen] = flux.run_dir(&task.id).story();
     let story = [(store::EVENTS, events), (store::SCREEN, screen)];
     let story = story
         .into_iter()
@@ -210,7 +210,7 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
         if let Some(target) = &plan.task.target
             && let Ok(screen) = pane::capture(target, usize::MAX)
         {
-            run.write_screen(&screen.join("\n"))?;
+            drop(run.write_screen(&screen.join("\n")));
         }
         // The launcher passes it on, and sees to it that the agent ends.
         let farewell = agent::farewell(&plan.task.agent);

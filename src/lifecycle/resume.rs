@@ -14,8 +14,9 @@ use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction};
 use crate::interrupt;
+use crate::sanitize;
 use crate::store::{self, Store};
-use crate::task::{Exit, Phase, Task, TaskId};
+use crate::task::{Exit, Phase, Target, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{Opened, Place};
 use crate::ui::shown;
@@ -151,7 +152,29 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
         ))
         .hint(format!("git flux attach {}", task.id))
         .into()),
-        None => Ok(Some(Place::Again(target.clone()))),
+        None => {
+            ensure_nothing_aside(task, target)?;
+            Ok(Some(Place::Again(target.clone())))
+        }
+    }
+}
+
+/// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with it.
+fn ensure_nothing_aside(task: &Task, target: &Target) -> Result<()> {
+    let shell = Some(target.pane_pid);
+    // Those of other terminals stay as they are.
+    let elsewhere = process::standing_in(&task.worktree, shell, false)?;
+    let mut all = process::standing_in(&task.worktree, shell, true)?.into_iter();
+    match all.find(|one| elsewhere.iter().all(|other| other.pid != one.pid)) {
+        Some(job) => Err(Failure::new(format!(
+            "the shell in the pane of '{}' has put a program aside: {} (process {})",
+            task.id,
+            sanitize::line(&job.name),
+            job.pid
+        ))
+        .hint(format!("git flux attach {}", task.id))
+        .into()),
+        None => Ok(()),
     }
 }
 

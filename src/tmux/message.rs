@@ -19,6 +19,9 @@ const ANSWER: Duration = Duration::from_secs(3);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long nothing may move on a pane that counts as still.
+const STILL: Duration = Duration::from_millis(400);
+
 /// How many bytes of one line a program shows as they are; of more it may show only that there is something.
 const SHORT: usize = 400;
 
@@ -73,14 +76,19 @@ pub(crate) fn tell(
     })
 }
 
-/// Pastes, and waits until that shows.
+/// Pastes, and waits until that shows: its beginning or its end; or, of much text, that
+/// anything does on a pane where nothing moved before.
 fn shows(target: &Target, text: &str) -> Result<bool> {
+    let first = pane::capture(target, usize::MAX)?;
+    thread::sleep(STILL);
     let before = pane::capture(target, usize::MAX)?;
+    let long = (text.contains('\n') || text.len() > SHORT) && first == before;
     paste(target, text, &["-p"])?;
-    let long = text.contains('\n') || text.len() > SHORT;
     let mut seen = Vec::new();
+    let ends = [text.lines().next(), text.lines().next_back()];
     let shown = |now: &[String]| {
-        count(now, text) > count(&before, text) || (long && now != before.as_slice())
+        let more = |line: &&str| count(now, line) > count(&before, line);
+        ends.iter().flatten().any(more) || (long && now != before.as_slice())
     };
     // Twice: a program that is still painting may swallow the key.
     let mut times = 0;
@@ -136,9 +144,12 @@ fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
         .run()
 }
 
-/// How often the beginning of `text` shows; the rest may be wrapped.
-fn count(lines: &[String], text: &str) -> usize {
-    let line = text.lines().next().unwrap_or_default().trim();
+/// How often the beginning of `line` shows; the rest may be wrapped.
+fn count(lines: &[String], line: &str) -> usize {
+    let line = line.trim();
+    if line.is_empty() {
+        return 0;
+    }
     let end = line.char_indices().nth(20).map_or(line.len(), |(at, _)| at);
     lines.join("\n").matches(&line[..end]).count()
 }
