@@ -234,6 +234,8 @@ fn what_an_agent_never_read_is_no_command_of_the_shell_after_it() {
     assert!(screen().contains(MESSAGE), "{}", screen());
     world.write(world.tools().join("home/go"), "");
     world.agent(&id).wait_gone();
+    // What is typed before is thrown away with what the agent never read.
+    wait_until("the shell", || screen().contains("To merge its work"));
     world.tmux(["send-keys", "-t", &pane, "echo shell-$((1 + 1))", "Enter"]);
     wait_until("the shell to answer", || screen().contains("shell-2"));
     assert!(!screen().contains("'flux:'"), "{}", screen());
