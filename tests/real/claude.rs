@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{CLAUDE, Real, installed, kill};
+use crate::world::wait_until;
 
 /// A user who has used it before, here.
 fn claude() -> Real {
@@ -180,7 +181,9 @@ fn whatever_is_killed_the_state_says_so() {
     let id = real.start(b"Write even more");
     real.api.turn().say("Done.");
     real.wait_state(&id, "done");
-    // It is hung up, and heeds that.
+    // It is hung up, and heeds that; where it takes too long, it is killed.
     real.world.kill_tmux();
-    real.wait_state(&id, "exited");
+    wait_until("its end to be noted", || {
+        ["exited", "killed"].contains(&real.state(&id).as_str())
+    });
 }
