@@ -476,7 +476,7 @@ fn a_wrapper_starts_the_agent_and_signals_still_reach_it() {
     world.git(["config", "flux.wrapper", "waits 'two words'"]);
     world.assert_unchanged(&before);
     // An empty one is none.
-    let plan = world.flux(["run", "-n", "Fix it"]);
+    let plan = world.flux(["run", "--dry-run", "Fix it"]);
     plan.run()
         .stdout_has("  Agent: waits 'two words' claude --dangerously");
     let run = world.flux(["run", "-q", "--name", "bare", "Fix it"]);
