@@ -154,6 +154,34 @@ fn twenty_tasks_come_and_go_in_a_sha256_repository() {
     many_come_and_go(&world_of(&["--object-format=sha256"]));
 }
 
+#[test]
+fn a_stranger_that_has_the_lock_of_a_ref_for_a_moment_is_waited_for() {
+    let kinds = [
+        ("files", "refs/heads/main.lock"),
+        ("reftable", "reftable/tables.list.lock"),
+    ];
+    for (kind, lock) in kinds {
+        let world = world_of(&[&format!("--ref-format={kind}")]);
+        world.behaviour("commit one");
+        world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+        world.agent("fix").wait_first_done();
+        let lock = world.repo().join(".git").join(lock);
+        // Ten times git's own patience; that it is given up in the end does not matter here.
+        let script = format!(
+            "#!/bin/sh\ncase \" $* \" in *' merge --quiet --ff-only '*)\n\
+             (set -C; : >'{lock}') || exit 70\n\
+             (sleep 1; rm '{lock}') </dev/null >/dev/null 2>&1 & ;;\nesac\nexec '{git}' \"$@\"\n",
+            lock = lock.display(),
+            git = require("git").display()
+        );
+        world.install("git", &script);
+        world.flux(["cleanup", "-y", "fix"]).run().success();
+        world.uninstall("git");
+        assert_eq!(world.git(["log", "-1", "--format=%s", "main^2"]), "one");
+        assert_nothing_left(&world);
+    }
+}
+
 /// Twenty runs want the same name.
 #[track_caller]
 fn one_gets_the_name(world: &World) {

@@ -1,7 +1,7 @@
 //! The only place that starts `git`.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,7 +9,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use rand::RngExt as _;
@@ -23,6 +23,17 @@ const OLDEST: (u32, u32) = (2, 38);
 
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
+
+/// How long git waits for the locks of refs where it changes something, in ms: many tasks come
+/// and go at once, and git's own patience with one reftable is a tenth of a second.
+const PATIENCE: [&str; 6] = [
+    "-c",
+    "reftable.lockTimeout=20000",
+    "-c",
+    "core.filesRefLockTimeout=20000",
+    "-c",
+    "core.packedRefsTimeout=20000",
+];
 
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
@@ -41,6 +52,7 @@ const FOREIGN: [&str; 8] = [
 #[must_use]
 pub(crate) struct Git {
     command: Command,
+    args: Vec<OsString>,
     name: String,
     input: Option<Vec<u8>>,
     holding: Option<File>,
@@ -55,6 +67,7 @@ impl Git {
         for name in FOREIGN {
             command.env_remove(name);
         }
+        let mut words = Vec::new();
         let mut name = String::from("git");
         let mut option_value = false;
         for arg in args {
@@ -72,10 +85,11 @@ impl Git {
             } else {
                 option_value = false;
             }
-            command.arg(arg);
+            words.push(arg.to_owned());
         }
         Self {
             command,
+            args: words,
             name,
             input: None,
             holding: None,
@@ -115,12 +129,14 @@ impl Git {
     }
 
     /// Lets the process hold `lock` as long as it lives, so that nobody settles
-    /// a task while a child of a killed command is still at work on it.
+    /// a task while a child of a killed command is still at work on it. What
+    /// changes something is patient with others that do.
     ///
     /// # Errors
     /// When the lock's descriptor cannot be copied.
     pub(crate) fn holding(mut self, lock: &super::Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
+        self.command.args(PATIENCE);
         Ok(self)
     }
 
@@ -149,6 +165,7 @@ impl Git {
             }
         };
         self.command
+            .args(&self.args)
             .stderr(captured(self.loud))
             .stdout(Stdio::piped());
         match (&self.input, self.holding.take()) {
@@ -217,6 +234,7 @@ impl Git {
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self
             .command
+            .args(&self.args)
             .status()
             .map_err(|error| not_started(error, &self.name))?;
         match (status.code(), status.signal()) {
@@ -227,25 +245,26 @@ impl Git {
     }
 }
 
+/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
+const ATTEMPTS: u32 = 15;
+
 /// Runs a command that looks at all worktrees, again if it fails: every such git
 /// dies while another one is half way through `git worktree add`, and no lock of
 /// ours keeps a stranger from that.
 ///
 /// # Errors
-/// When it keeps failing for a second.
+/// When it fails [`ATTEMPTS`] times.
 pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
-    let begun = Instant::now();
     let mut pause = Duration::from_millis(10);
-    loop {
-        match git().output() {
-            Err(_) if begun.elapsed() < Duration::from_secs(1) => {
-                interrupt::check()?;
-                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
-                pause = (pause * 2).min(Duration::from_millis(200));
-            }
-            done => return done,
+    for _ in 1..ATTEMPTS {
+        if let Ok(said) = git().output() {
+            return Ok(said);
         }
+        interrupt::check()?;
+        thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
+        pause = (pause * 2).min(Duration::from_millis(200));
     }
+    git().output()
 }
 
 /// Opens `file` in `editor` as git does, and returns its exit code. The editor is

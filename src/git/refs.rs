@@ -64,22 +64,7 @@ impl Transaction {
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
     pub(crate) fn commit(self, dir: &Path, message: &str, lock: &Lock) -> Result<()> {
-        // Twenty writers of one reftable, or of packed-refs, wait for each other here.
-        let patience = [
-            "-c",
-            "reftable.lockTimeout=20000",
-            "-c",
-            "core.filesRefLockTimeout=20000",
-        ];
-        let args = patience.into_iter().chain([
-            "-c",
-            "core.packedRefsTimeout=20000",
-            "update-ref",
-            "-m",
-            message,
-            "--stdin",
-            "-z",
-        ]);
+        let args = ["update-ref", "-m", message, "--stdin", "-z"];
         Git::new(dir, args)
             .input(self.0)
             .holding(lock)?
