@@ -179,6 +179,10 @@ fn what_cannot_be_worked_on_is_refused_before_anything_exists() {
         "leave out --branch",
     );
     refused(&["far", "--base", "main"], 2, "--base", "");
+    world.git(["branch", "-m", "far", "near"]);
+    world.git(["config", "branch.far.description", "What it is for"]);
+    let settings = "there are settings of a branch 'far', but there is no such branch";
+    refused(&["origin/far"], 1, settings, "git branch far origin/far");
     let id = world.start("Another");
     let branch = format!("feature/{id}");
     refused(

@@ -61,6 +61,18 @@ pub(super) fn choose(
         .hint(format!("git branch -m {} <another name>", word(other)))
         .into());
     }
+    // Its settings would go with the branch when the start fails, as with `git branch -d`.
+    if !flux.settings.section_of_branch(&local).is_empty() {
+        return Err(Failure::new(format!(
+            "there are settings of a branch '{local}', but there is no such branch"
+        ))
+        .hint(format!("git branch {} {}", word(&local), word(&upstream)))
+        .hint(format!(
+            "git config --remove-section {}",
+            word(&format!("branch.{local}"))
+        ))
+        .into());
+    }
     let existing = Existing {
         tip,
         made: true,
