@@ -132,9 +132,9 @@ impl<'a> Edits<'a> {
                 path.display().to_string()
             }
             Kind::Nested | Kind::Gitlink => {
-                let n = self.rng.random_range(0..1000);
                 let below = ["", "build/", "dir/"][self.rng.random_range(0..3)];
-                let dir = self.dir.join(format!("{below}nested{n}"));
+                let mut names = (0..).map(|n| self.dir.join(format!("{below}nested{n}")));
+                let dir = names.find(|dir| dir.symlink_metadata().is_err()).unwrap();
                 if dir.parent().unwrap().is_file() {
                     return "nothing".to_owned();
                 }
