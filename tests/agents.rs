@@ -217,17 +217,52 @@ fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
     }
     let home = world.tools().join("home/.codex");
     fs::create_dir_all(&home).unwrap();
-    fs::write(
-        home.join("config.toml"),
-        "model = \"x\"\n notify=[\"mine\"]\n",
-    )
-    .unwrap();
-    assert_eq!(arguments(&start(&world, "codex", "Fix")), ["--", "Fix"]);
+    // Where it cannot be told who is to be notified.
+    for config in ["notify = \"no list\"\n", "notify = [\n", "notify = [1]\n"] {
+        fs::write(home.join("config.toml"), config).unwrap();
+        assert_eq!(arguments(&start(&world, "codex", "Fix")), ["--", "Fix"]);
+    }
     let output = tell(&world, "codex", "Fix")
         .env("CODEX_HOME", "/nowhere")
         .run();
     let agent = world.agent(output.success().stdout.trim_end());
     assert_eq!(arguments(&agent).len(), 4);
+}
+
+#[test]
+fn whom_the_user_of_codex_has_notified_is_notified_still() {
+    let world = World::new();
+    world.install_agent("codex");
+    let told = world.tools().join("told");
+    world.install(
+        "tell-me",
+        &format!("#!/bin/sh\nprintf '<%s>' \"$@\" >>'{}'\n", told.display()),
+    );
+    let home = world.tools().join("home/.codex");
+    fs::create_dir_all(&home).unwrap();
+    let config = format!(
+        "model = \"x\" # notify = [\"nobody\"]\nnotify = [ # whom?\n  {:?}, \"it's $HOME\", '',\n]\n\
+         [tui]\nnotify = [\"nobody\"]\n",
+        world.tools().join("bin/tell-me").display().to_string()
+    );
+    fs::write(home.join("config.toml"), config).unwrap();
+    let agent = start(&world, "codex", "Fix");
+    let notify = &arguments(&agent)[1];
+    let notify: Vec<String> =
+        serde_json::from_str(notify.strip_prefix("notify=").unwrap()).unwrap();
+    let done = r#"{"type":"agent-turn-complete","thread-id":"t","turn-id":"1"}"#;
+    let (program, args) = notify.split_first().unwrap();
+    let mut hook = world.command(program);
+    let hook = hook
+        .args(args)
+        .arg(done)
+        .env("FLUX_TASK", agent.env("FLUX_TASK").unwrap())
+        .env("FLUX_RUN", run_dir(&agent));
+    assert!(hook.status().unwrap().success());
+    let told = || fs::read_to_string(&told).is_ok_and(|said| said.ends_with('>'));
+    wait_until("the user's own to be told", told);
+    let said = fs::read_to_string(world.tools().join("told")).unwrap();
+    assert_eq!(said, format!("<it's $HOME><><{done}>"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::panic;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -29,13 +30,21 @@ const LONGEST: u64 = 1024 * 1024;
 /// How long the agent may take to hand over its input.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Writes down what an agent's event says: `__hook <agent> <event> [<JSON>]`, which stands on
-/// standard input where it is no argument. Nothing of what may go wrong concerns the agent.
+/// Writes down what an agent's event says: `__hook <agent> <event> [[<program>...] <JSON>]`,
+/// which stands on standard input where it is no argument; and passes it on to the program
+/// that was to be told. Nothing of what may go wrong concerns the agent.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
     let done = panic::catch_unwind(|| heed(&args).ok());
     drop(done);
+    if let [_, _, program, told @ .., json] = args.as_slice() {
+        let mut command = Command::new(program);
+        command.args(told).arg(json);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        // It is not waited for, as the agent itself would not.
+        drop(command.stderr(Stdio::null()).spawn());
+    }
 }
 
 fn heed(args: &[OsString]) -> Result<()> {
@@ -45,7 +54,7 @@ fn heed(args: &[OsString]) -> Result<()> {
     let run = RunDir(PathBuf::from(dir));
     let task = env::var_os("FLUX_TASK").filter(|task| Some(task.as_os_str()) == run.0.file_name());
     task.context("this is no task's agent")?;
-    let value = match args.get(2) {
+    let value = match args.get(2..).and_then(<[_]>::last) {
         Some(json) => serde_json::from_slice(json.as_encoded_bytes()),
         None => serde_json::from_slice(&input()),
     };

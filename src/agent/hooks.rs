@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -44,9 +45,12 @@ pub(super) fn arrange(agent: &Agent, run: &RunDir) -> Result<Hooks> {
             let file = put("claude.json", &claude(program).to_string())?;
             hooks.args = vec!["--settings".into(), file.into()];
         }
-        Voice::Codex if !notifies() => {
-            let notify = json!([program, "__hook", "codex", "notify"]);
-            hooks.args = vec!["-c".into(), format!("notify={notify}").into()];
+        Voice::Codex => {
+            if let Some(theirs) = notified() {
+                let ours = [program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
+                let notify = json!([ours.as_slice(), &theirs].concat());
+                hooks.args = vec!["-c".into(), format!("notify={notify}").into()];
+            }
         }
         Voice::Gemini if env::var_os(GEMINI).is_none() && is_private(&run.0) => {
             let file = put("gemini.json", &gemini(program).to_string())?;
@@ -115,17 +119,18 @@ fn gemini(program: &str) -> Value {
     json!({ "hooks": hooks })
 }
 
-/// Whether Codex's user has a program of their own for its notices: what is given on the
-/// command line would replace it.
-fn notifies() -> bool {
-    let file = transcript::codex_home().map(|home| home.join("config.toml"));
-    let text = file.and_then(|file| fs::read_to_string(file).ok());
-    text.is_some_and(|text| {
-        text.lines().any(|line| {
-            let name = line.split('=').next().unwrap_or_default().trim();
-            line.contains('=') && name.trim_matches(['"', '\'']) == "notify"
-        })
-    })
+/// The program that Codex's user has for its notices, with its arguments, or nothing: what is
+/// given on the command line takes its place, so it is passed on. None where it cannot be told.
+fn notified() -> Option<Vec<String>> {
+    let file = transcript::codex_home()?.join("config.toml");
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
+        text => text.ok()?,
+    };
+    match text.parse::<toml::Table>().ok()?.remove("notify") {
+        None => Some(Vec::new()),
+        Some(theirs) => theirs.try_into().ok(),
+    }
 }
 
 /// Whether nobody else may write to `dir` or what leads there: Gemini believes no other file.

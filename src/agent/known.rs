@@ -73,9 +73,9 @@ pub(super) const KNOWN: &[Known] = &[
         title: Some(claude),
         ..PLAIN
     },
-    // Seen with 0.169.0: a notify given on the command line replaces the user's, is told twice
-    // of each turn, and of a thread beside it that has no rollout file and finds a title; a
-    // prompt of 17 000 bytes after -- arrives.
+    // Seen with 0.169.0: a notify given on the command line replaces the user's, so it passes on
+    // what it is told; it is told twice of each turn, and of a thread beside it that has no
+    // rollout file and finds a title; a prompt of 17 000 bytes after -- arrives.
     Known {
         name: "codex",
         program: "codex",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::claude::text;
 use super::{CODEX, Real, installed, kill};
+use crate::world::wait_until;
 
 /// The program itself: what npm puts in front of it needs node.
 fn program() -> PathBuf {
@@ -21,14 +22,18 @@ fn program() -> PathBuf {
 fn codex() -> Real {
     let real = Real::new("codex", &program(), &[("OPENAI_API_KEY", "none")]);
     let config = format!(
-        "model = \"gpt-5\"\nmodel_provider = \"here\"\ncheck_for_update_on_startup = false\n\
+        "notify = [{:?}]\nmodel = \"gpt-5\"\nmodel_provider = \"here\"\ncheck_for_update_on_startup = false\n\
          [analytics]\nenabled = false\n\
          [model_providers.here]\nname = \"here\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n\
          env_key = \"OPENAI_API_KEY\"\n\
          [projects.\"{}\"]\ntrust_level = \"trusted\"\n",
+        real.world.tools().join("bin/tell-me").display().to_string(),
         real.api.url(),
         real.world.repo().display(),
     );
+    let told = real.world.tools().join("told");
+    let script = format!("#!/bin/sh\necho \"$@\" >>'{}'\n", told.display());
+    real.world.install("tell-me", &script);
     fs::create_dir(real.home().join(".codex")).unwrap();
     fs::write(real.home().join(".codex/config.toml"), config).unwrap();
     real
@@ -78,6 +83,10 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
         .world
         .git(["log", "-1", "--format=%s", &format!("feature/{id}")]);
     assert_eq!(log, "Work");
+    // Whom its user has notified is notified still.
+    let told = real.world.tools().join("told");
+    let told = || fs::read_to_string(&told).is_ok_and(|said| said.contains("It is written."));
+    wait_until("the user's own to be told", told);
 
     real.flux(["send", &id, "Now test it\n  'twice' #{pane_id};"])
         .success();
@@ -105,4 +114,20 @@ fn whatever_is_killed_the_state_says_so() {
     let running = real.running(&id);
     kill(running.agent);
     real.wait_state(&id, "killed");
+
+    let id = real.start(b"Write more");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    let running = real.running(&id);
+    kill(running.launcher);
+    real.wait_state(&id, "lost");
+
+    let id = real.start(b"Write even more");
+    real.api.turn().say("Done.");
+    real.wait_state(&id, "done");
+    // It is hung up, and heeds that; where it takes too long, it is killed.
+    real.world.kill_tmux();
+    wait_until("its end to be noted", || {
+        ["exited", "killed"].contains(&real.state(&id).as_str())
+    });
 }
