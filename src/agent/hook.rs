@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::panic;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -38,12 +37,10 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     let args: Vec<OsString> = args.collect();
     let done = panic::catch_unwind(|| heed(&args).ok());
     drop(done);
-    if let [_, _, program, told @ .., json] = args.as_slice() {
-        let mut command = Command::new(program);
-        command.args(told).arg(json);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        // It is not waited for, as the agent itself would not.
-        drop(command.stderr(Stdio::null()).spawn());
+    if let [_, _, program, told @ ..] = args.as_slice()
+        && !told.is_empty()
+    {
+        drop(notify::pass_on(program, told));
     }
 }
 

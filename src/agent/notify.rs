@@ -91,6 +91,16 @@ pub(super) fn begin(
     start(command)
 }
 
+/// Tells a program that the agent's user has for its notices what the agent says.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(args);
+    start(command)
+}
+
 /// Starts a program that nobody waits for, and that outlives us.
 fn start(mut command: Command) -> Result<()> {
     command
