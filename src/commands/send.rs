@@ -161,7 +161,7 @@ fn deliver(flux: &Flux, store: &Store, task: &Task, target: &Target, text: &str)
         )),
         Told::Unseen => {
             return Err(Failure::new(format!(
-                "the agent of '{id}' does not show the message, which was not submitted"
+                "the agent of '{id}' does not show the message, and Enter was not pressed"
             ))
             .hint(format!("git flux attach {id}"))
             .into());

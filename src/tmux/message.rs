@@ -53,9 +53,13 @@ pub(crate) fn tell(
     arrived: Option<impl Fn() -> Result<bool>>,
 ) -> Result<Told> {
     let text = harmless(text);
-    if !shows(target, &text)? || !listens()? {
+    let Some(shown) = shown(target, &text, &listens)? else {
+        return Ok(Told::Unseen);
+    };
+    if !listens()? {
         return Ok(Told::Unseen);
     }
+    let stands = cursor(target)?;
     // As a paste it gets there also while the pane is in copy mode, where a key would not.
     paste(target, "\r", &[])?;
     let Some(arrived) = arrived else {
@@ -64,9 +68,10 @@ pub(crate) fn tell(
     if within(ANSWER, &arrived)? {
         return Ok(Told::Confirmed);
     }
-    // A program that was still painting may have swallowed the key; where there is nothing
-    // left to submit, another does no harm.
-    if !listens()? {
+    // A program that was still painting may have swallowed the key. But where anything moved
+    // since, the message was taken, and another key may answer what the program asks by now.
+    let moved = cursor(target)? != stands || pane::capture(target, usize::MAX)? != shown;
+    if moved || !listens()? {
         return Ok(Told::Submitted);
     }
     paste(target, "\r", &[])?;
@@ -76,29 +81,47 @@ pub(crate) fn tell(
     })
 }
 
-/// Pastes, and waits until that shows: its beginning or its end; or, of much text, that
-/// anything does on a pane where nothing moved before.
-fn shows(target: &Target, text: &str) -> Result<bool> {
+/// Pastes if somebody `listens`, and waits until that shows: its beginning or its end; or, of
+/// much text, that anything does on a pane where nothing moved before. What the pane shows
+/// then, once it is still; nothing if the text does not.
+fn shown(
+    target: &Target,
+    text: &str,
+    listens: impl Fn() -> Result<bool>,
+) -> Result<Option<Vec<String>>> {
     let first = pane::capture(target, usize::MAX)?;
     thread::sleep(STILL);
     let before = pane::capture(target, usize::MAX)?;
     let long = (text.contains('\n') || text.len() > SHORT) && first == before;
+    // A shell that is there instead would run it, line by line.
+    if !listens()? {
+        return Ok(None);
+    }
     paste(target, text, &["-p"])?;
     let mut seen = Vec::new();
     let ends = [text.lines().next(), text.lines().next_back()];
-    let shown = |now: &[String]| {
+    let shows = |now: &[String]| {
         let more = |line: &&str| count(now, line) > count(&before, line);
         ends.iter().flatten().any(more) || (long && now != before.as_slice())
     };
     // Twice: a program that is still painting may swallow the key.
     let mut times = 0;
-    within(PATIENCE, || {
+    let shown = within(PATIENCE, || {
         let now = pane::capture(target, usize::MAX)?;
-        times = if shown(&now) { times + 1 } else { 0 };
+        times = if shows(&now) { times + 1 } else { 0 };
         let still = now == seen || times > 3;
         seen = now;
         Ok(times > 1 && still)
-    })
+    })?;
+    Ok(shown.then_some(seen))
+}
+
+/// Where the cursor is: `tmux display-message -p`
+fn cursor(target: &Target) -> Result<String> {
+    Tmux::on(&target.socket, "display-message")
+        .args(["-p", "-t", &target.pane])
+        .args(["#{cursor_x},#{cursor_y},#{history_size}"])
+        .output()
 }
 
 /// Asks `holds` until it does, or patience ends.

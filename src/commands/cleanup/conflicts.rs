@@ -145,7 +145,7 @@ fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
         flux.ui.status(format_args!("told the agent of '{id}'"));
     } else {
         flux.ui.warning(format_args!(
-            "the agent of '{id}' does not show the message, which was not submitted"
+            "the agent of '{id}' does not show the message, and Enter was not pressed"
         ));
     }
     Ok(())
