@@ -14,6 +14,7 @@ use console::{Style, Term, measure_text_width, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
+use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
 use crate::failure::{self, Failure};
@@ -117,11 +118,13 @@ impl Ui {
             say(&prompt);
             prompt.clear();
         }
-        let answer = Confirm::with_theme(&theme())
-            .with_prompt(prompt)
-            .default(default)
-            .interact_opt();
-        answered(answer)
+        asked(|| {
+            Confirm::with_theme(&theme())
+                .with_prompt(prompt)
+                .default(default)
+                .interact_opt()
+                .inspect_err(|_| say(""))
+        })
     }
 
     /// Asks which of `items`; returns its place.
@@ -131,13 +134,13 @@ impl Ui {
     pub(crate) fn select(&self, question: impl Display, items: &[String]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
-        answered(
+        asked(|| {
             Select::with_theme(&theme())
                 .with_prompt(prompt)
                 .items(&items)
                 .default(0)
-                .interact_opt(),
-        )
+                .interact_opt()
+        })
     }
 
     /// Asks which of `rows` (name, state, description), found by typing parts of them; returns its place.
@@ -147,13 +150,13 @@ impl Ui {
     pub(crate) fn pick(&self, question: impl Display, rows: &[[String; 3]]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items = pick::lines(rows, usize::from(Term::stderr().size().1));
-        answered(
+        asked(|| {
             FuzzySelect::with_theme(&theme())
                 .with_prompt(prompt)
                 .items(&items)
                 .default(0)
-                .interact_opt(),
-        )
+                .interact_opt()
+        })
     }
 
     /// Asks for a line of text, with one offered. Esc, which starts the keys that edit it, is no way out.
@@ -162,11 +165,14 @@ impl Ui {
     /// On ^C: exit code 130.
     pub(crate) fn input(&self, question: impl Display, offered: &str) -> Result<String> {
         let prompt = sanitize::line(&question.to_string());
-        let answer = Input::with_theme(&theme())
-            .with_prompt(prompt)
-            .with_initial_text(sanitize::line(offered))
-            .interact_text();
-        answered(answer.map(Some))
+        asked(|| {
+            Input::with_theme(&theme())
+                .with_prompt(prompt)
+                .with_initial_text(sanitize::line(offered))
+                .interact_text()
+                .inspect_err(|_| say(""))
+                .map(Some)
+        })
     }
 
     /// Shows that something takes time, from half a second on, on a terminal.
@@ -263,7 +269,11 @@ fn theme() -> ColorfulTheme {
     ColorfulTheme::default()
 }
 
-fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<T> {
+fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
+    let keys = Keys::take();
+    interrupt::check()?;
+    let answer = ask();
+    drop(keys);
     match answer {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(Failure::declined(String::new()).into()),
@@ -275,5 +285,28 @@ fn answered<T>(answer: dialoguer::Result<Option<T>>) -> Result<T> {
             }
             Err(error.into())
         }
+    }
+}
+
+/// The terminal with ^C as a key like others, until it is dropped. A question's answer is read
+/// key by key, and in between ^C would be a signal that the reading of the next key, which
+/// waits for as long as it takes, knows nothing of.
+struct Keys(Termios);
+
+impl Keys {
+    /// None where there is no terminal.
+    fn take() -> Option<Self> {
+        let before = termios::tcgetattr(io::stdin()).ok()?;
+        let mut now = before.clone();
+        now.local_flags.remove(LocalFlags::ISIG);
+        termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &now).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // Where the terminal is gone nothing is to be put back.
+        termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.0).ok();
     }
 }
