@@ -144,6 +144,36 @@ fn a_hook_that_refuses_the_merge_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_branch_that_cannot_be_written_leaves_the_files_as_they_were() {
+    for moved in [false, true] {
+        let world = World::new();
+        let id = done_task(&world);
+        if moved {
+            world.commit_in(world.repo(), "README.md", "moved\n");
+        }
+        // What is not in the way stays as it is.
+        world.write("src/login.txt", "mine\n");
+        world.write("staged.txt", "mine\n");
+        world.git(["add", "staged.txt"]);
+        let refuse =
+            "#!/bin/sh\n[ \"$1\" != prepared ] || ! grep -q refs/heads/main\\$ || exit 1\n";
+        let hook = world.repo().join(".git/hooks/reference-transaction");
+        install_at(&hook, refuse);
+        let before = world.snapshot();
+        world
+            .flux(["cleanup", &id])
+            .run()
+            .code(1)
+            .stderr_has("neither was changed");
+        world.assert_unchanged(&before);
+        fs::remove_file(hook).unwrap();
+        world.flux(["cleanup", &id]).run().success();
+        assert_removed(&world, &id);
+        assert_eq!(world.read("agent.txt"), "one\n");
+    }
+}
+
+#[test]
 fn hooks_are_found_where_core_hooks_path_says() {
     for (path, dir) in [
         ("@/elsewhere hooks", "@/elsewhere hooks"),

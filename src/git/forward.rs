@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::command::patiently;
 use super::{Git, Lock};
@@ -11,7 +11,8 @@ use super::{Git, Lock};
 /// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
 ///
 /// # Errors
-/// When a change or file of the user's is in the way: then nothing has changed.
+/// When a change or file of the user's is in the way: then nothing has changed. When the branch
+/// cannot be written: then the files have.
 pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<()> {
     let args = [
         "merge",
@@ -29,6 +30,23 @@ pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<
         .shielded()
         .holding(lock)?
         .loud()
+        .run()
+}
+
+/// Puts the files of a worktree back where moving the branch checked out there from `old` to
+/// `commit` has failed, since git changes the files first and the branch last:
+/// `git read-tree -m -u <commit> <old>`, which changes no file where none was changed.
+///
+/// # Errors
+/// When the branch has moved, or something has become of the files meanwhile.
+pub(crate) fn back(worktree: &Path, commit: &str, old: &str, lock: &Lock) -> Result<()> {
+    let head = Git::reading(worktree, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
+    if head.trim_ascii_end() != old.as_bytes() {
+        bail!("HEAD has moved");
+    }
+    Git::new(worktree, ["read-tree", "-m", "-u", commit, old])
+        .shielded()
+        .holding(lock)?
         .run()
 }
 

@@ -185,15 +185,21 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         Some(worktree) => forward::checked_out(worktree, commit, lock),
         None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
     };
-    moved.with_context(|| {
-        Failure::new(format!(
-            "could not merge '{}' into '{}'; neither was changed",
-            plan.task.id, into.branch
-        ))
-        .hint(match &into.worktree {
-            Some(worktree) => format!("git -C {} status", quoted(worktree)),
-            None => "git worktree list".to_owned(),
-        })
-        .hint(format!("git flux cleanup {}", plan.task.id))
-    })
+    let Err(error) = moved else { return Ok(()) };
+    let (id, branch) = (&plan.task.id, &into.branch);
+    let failure = |what: &str, look: String| {
+        Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
+            .hint(look)
+            .hint(format!("git flux cleanup {id}"))
+    };
+    let Some(worktree) = &into.worktree else {
+        let look = "git worktree list".to_owned();
+        return Err(error.context(failure("neither was changed", look)));
+    };
+    let what = match forward::back(worktree, commit, &into.tip, lock) {
+        Ok(()) => "neither was changed",
+        Err(_) => "what was checked out there may be changed",
+    };
+    let look = format!("git -C {} status", quoted(worktree));
+    Err(error.context(failure(what, look)))
 }
