@@ -115,6 +115,25 @@ impl Archived {
         self.tip == self.task.base || self.task.removal.as_ref().is_some_and(merged)
     }
 
+    /// Fails where it is not what it was when it was listed: restored since, and another one
+    /// removed under its name. The caller holds the task's lock.
+    ///
+    /// # Errors
+    /// When it is so, or git fails.
+    pub(super) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
+        let name = &self.name;
+        let below = format!("refs/flux/archive/{name}");
+        let found = refs::list(flux.repo.common_dir(), &[&below])?;
+        if found.into_iter().eq(self.refs.iter().cloned()) {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "the removed task '{name}' is not what it was just now; nothing was changed"
+        ))
+        .hint("git flux restore --list")
+        .into())
+    }
+
     /// What deletes its refs.
     pub(super) fn forget(&self, also: Transaction) -> Transaction {
         self.refs
@@ -184,6 +203,13 @@ pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archi
 /// When something of it stays.
 pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
+    let done = delete(flux, one, &lock);
+    flux.tidy_run(&one.task.id)?;
+    done
+}
+
+fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
+    one.ensure_unchanged(flux)?;
     let trash = flux.trash().join(&one.name);
     match fs::remove_dir_all(&trash) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -193,12 +219,7 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
     }
     let message = format!("flux restore: drop {}", one.name);
     one.forget(Transaction::default())
-        .commit(flux.repo.common_dir(), &message, &lock)?;
-    // Locking a task that is no more has made its directory.
-    if refs::list(flux.repo.common_dir(), &[&task_ref(&one.task.id)])?.is_empty() {
-        flux.run_dir(&one.task.id).remove()?;
-    }
-    Ok(())
+        .commit(flux.repo.common_dir(), &message, lock)
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.

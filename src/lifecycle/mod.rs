@@ -42,7 +42,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::run::RunDir;
-use crate::git::{Git, Lock, Repo, keep, worktree};
+use crate::git::{Git, Lock, Repo, keep, refs, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
@@ -106,6 +106,17 @@ impl Flux {
                 "waiting for another git flux that works on '{id}' …"
             ));
         })
+    }
+
+    /// Removes the run directory of what is no task any more: to lock it has made one.
+    ///
+    /// # Errors
+    /// When git fails, or it cannot be removed.
+    pub(crate) fn tidy_run(&self, id: &TaskId) -> Result<()> {
+        if refs::list(self.repo.common_dir(), &[&store::task_ref(id)])?.is_empty() {
+            self.run_dir(id).remove()?;
+        }
+        Ok(())
     }
 
     /// The repository's lock, for what git cannot do side by side.

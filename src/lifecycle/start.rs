@@ -86,6 +86,12 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
+    if let Some(from) = &start.from
+        && let Err(error) = from.ensure_unchanged(flux)
+    {
+        flux.tidy_run(&id)?;
+        return Err(error);
+    }
     let claim = ports::claim(flux, &run, start.task.port);
     start.task.port = claim.as_ref().map(Claim::port);
     let start = &*start;

@@ -121,12 +121,9 @@ impl Cleanup {
             ),
         };
         let done = self.under_lock(flux, store, id, &lock, agreed);
-        if done.is_err() && !flux.repo.run_dir(id).join("running").exists() {
-            // Locking a task that was gone by then made its directory anew.
-            let store = Store::load(&flux.repo, &flux.settings)?;
-            if store.tasks.iter().all(|stored| stored.id != *id) {
-                flux.run_dir(id).remove()?;
-            }
+        if done.is_err() {
+            // It may have been gone by then.
+            flux.tidy_run(id)?;
         }
         done
     }
