@@ -69,6 +69,12 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     // The question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(id.as_str())?;
+    let task = stored.readable()?;
+    if let Some(target) = &task.target
+        && Panes::of([task].into_iter())?.has(task)
+    {
+        return Ok(target.clone());
+    }
     let name = target::session_name(&flux.repo.project(), id);
     let place = target::choose(Some(Layout::Session), false, name)?;
     let program = std::env::current_exe().context("could not tell where git flux itself is")?;
