@@ -53,7 +53,7 @@ pub(crate) fn tell(
     arrived: Option<impl Fn() -> Result<bool>>,
 ) -> Result<Told> {
     let text = harmless(text);
-    if !shows(target, &text)? || !listens()? {
+    if !shows(target, &text, &listens)? || !listens()? {
         return Ok(Told::Unseen);
     }
     // As a paste it gets there also while the pane is in copy mode, where a key would not.
@@ -77,12 +77,16 @@ pub(crate) fn tell(
 }
 
 /// Pastes, and waits until that shows: its beginning or its end; or, of much text, that
-/// anything does on a pane where nothing moved before.
-fn shows(target: &Target, text: &str) -> Result<bool> {
+/// anything does on a pane where nothing moved before. Where nobody `listens` any more once
+/// the pane was looked at, nothing is pasted.
+fn shows(target: &Target, text: &str, listens: impl Fn() -> Result<bool>) -> Result<bool> {
     let first = pane::capture(target, usize::MAX)?;
     thread::sleep(STILL);
     let before = pane::capture(target, usize::MAX)?;
     let long = (text.contains('\n') || text.len() > SHORT) && first == before;
+    if !listens()? {
+        return Ok(false);
+    }
     paste(target, text, &["-p"])?;
     let mut seen = Vec::new();
     let ends = [text.lines().next(), text.lines().next_back()];
