@@ -268,15 +268,17 @@ impl Job {
             .as_ref()
             .and_then(|_| termios::tcgetattr(io::stdin()).ok());
         self.take_terminal();
-        writeln!(
+        // The pane may have gone: then we are about to hear of it.
+        drop(writeln!(
             io::stdout(),
             "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
-        )?;
-        let shell = self
-            .command(&self.launch.shell)
-            .process_group(0)
-            .spawn()
-            .context("could not start the shell")?;
+        ));
+        let shell = self.command(&self.launch.shell).process_group(0).spawn();
+        let Ok(shell) = shell else {
+            // There is nowhere else to be.
+            self.resume(agent, agents.as_ref());
+            return Ok(false);
+        };
         let shell = Pid::from_raw(i32::try_from(shell.id())?);
         give_terminal(shell);
         signal::killpg(shell, Signal::SIGCONT).ok();
