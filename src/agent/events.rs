@@ -66,7 +66,8 @@ impl Event {
 
     /// The same with what was said, shortened.
     pub(crate) fn saying(mut self, message: &str) -> Self {
-        let message = message.trim();
+        // No environment can hold a NUL, and it goes into one.
+        let message = message.trim().replace('\0', "\u{fffd}");
         let mut end = message.len().min(LONGEST);
         while !message.is_char_boundary(end) {
             end -= 1;
