@@ -187,12 +187,9 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
     command.env("FLUX_BRANCH", &notices.branch);
     command.env("FLUX_WORKTREE", &notices.worktree);
     // The worktree may be gone by now.
-    let there = notices.worktree.is_dir();
-    let root: &OsStr = "/".as_ref();
-    command.current_dir(if there {
-        notices.worktree.as_os_str()
-    } else {
-        root
+    command.current_dir(match notices.worktree.is_dir() {
+        true => notices.worktree.as_path(),
+        false => Path::new("/"),
     });
     start(command)
 }
