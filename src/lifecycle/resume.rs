@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::launch::{launch, none_runs};
+use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
 use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
@@ -113,13 +113,7 @@ pub(crate) fn resume(
     if let Err(cause) = begun {
         return Err(back(&run, id, &before, opened.as_ref(), cause));
     }
-    let mut opened = opened.context("the pane was not opened")?;
-    let running = run.running()?;
-    let since = running.as_ref().map(|running| running.since);
-    let launcher = running.map(|running| running.launcher);
-    if launcher != Some(opened.target.pane_pid) {
-        opened.target = find_target(flux, task)?.unwrap_or(opened.target);
-    }
+    let (opened, since) = taken_up(flux, task, &run, opened)?;
     let task = task.running_in(Some(opened.target.clone()));
     let none = Transaction::default();
     store::advance(&flux.repo, &stored.oid, &task, none, &lock).with_context(|| {
