@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Transaction, refs};
-use crate::store::{self, base_ref, task_ref};
+use crate::store::{self, ARCHIVE, base_ref, task_ref};
 use crate::task::{Removal, Task, TaskId};
 
 /// Deletes branch, base and record in one transaction. With `always`, or if the
@@ -37,7 +37,7 @@ pub(super) fn conclude(
     };
     let mut base = Some(task.base.clone());
     loop {
-        let archive = |part| format!("refs/flux/archive/{name}/{part}");
+        let archive = |part| format!("{ARCHIVE}{name}/{part}");
         let mut refs = Transaction::default();
         if let Some(tip) = tip_kept {
             refs = refs
@@ -122,7 +122,7 @@ impl Archived {
     /// When it is so, or git fails.
     pub(super) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
-        let below = format!("refs/flux/archive/{name}");
+        let below = format!("{ARCHIVE}{name}");
         let found = refs::list(flux.repo.common_dir(), &[&below])?;
         if found.into_iter().eq(self.refs.iter().cloned()) {
             return Ok(());
@@ -148,10 +148,10 @@ impl Archived {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let refs = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
+    let refs = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
     let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
     for (name, oid) in &refs {
-        let parts = name.strip_prefix("refs/flux/archive/");
+        let parts = name.strip_prefix(ARCHIVE);
         if let Some((name, part)) = parts.and_then(|parts| parts.split_once('/')) {
             found.entry(name).or_default().push((part, oid));
         }
@@ -174,7 +174,7 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
             trash: trash.join("worktree").exists().then_some(trash),
             refs: parts
                 .iter()
-                .map(|(part, oid)| (format!("refs/flux/archive/{name}/{part}"), (*oid).clone()))
+                .map(|(part, oid)| (format!("{ARCHIVE}{name}/{part}"), (*oid).clone()))
                 .collect(),
         })
     };
@@ -253,9 +253,9 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
 fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
-    let taken = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
+    let taken = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
     let free = |name: &String| {
-        let prefix = format!("refs/flux/archive/{name}/");
+        let prefix = format!("{ARCHIVE}{name}/");
         !taken.keys().any(|name| name.starts_with(&prefix))
             && (name == ours || !flux.trash().join(name).exists())
     };

@@ -19,7 +19,7 @@ use super::status::count;
 use super::{candidates, choose, settled};
 use crate::failure::{Failure, USAGE};
 use crate::git::commit::commit_all;
-use crate::git::{Lock, worktree};
+use crate::git::{Lock, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::into::Wanted;
 use crate::lifecycle::merge;
@@ -293,7 +293,7 @@ impl Cleanup {
         let entry = entries.iter().find(|entry| entry.path == standing);
         Ok(entry.filter(|entry| !entry.bare).map(|entry| {
             let name = entry.branch.as_deref().unwrap_or("a detached HEAD");
-            name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()
+            refs::short(name).to_owned()
         }))
     }
 

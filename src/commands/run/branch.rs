@@ -32,7 +32,7 @@ pub(super) fn choose(
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<Chosen> {
-    let local = name.strip_prefix("refs/heads/").unwrap_or(name);
+    let local = refs::short(name);
     if let Some(tip) = store.tip(local) {
         ensure_free(store, worktrees, local)?;
         let existing = Existing {
@@ -177,7 +177,7 @@ pub(in crate::commands) fn origin(
     head: Option<&str>,
 ) -> Result<(String, Option<String>)> {
     let branch = &chosen.name;
-    let plain = |name: &str| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned();
+    let plain = |name: &str| refs::short(name).to_owned();
     let settings = &flux.settings;
     let configured = settings.of_branch(branch, &table::BRANCH_INTO);
     let configured = configured.or_else(|| settings.into()).map(plain);
