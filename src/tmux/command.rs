@@ -206,7 +206,7 @@ pub(super) fn own_socket() -> PathBuf {
 }
 
 /// The socket that `$TMUX` names.
-fn outer_socket() -> Option<PathBuf> {
+pub(super) fn outer_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
