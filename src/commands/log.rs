@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{candidates, choose};
 use crate::agent::events::{self, Event};
 use crate::agent::messages::{self, Message};
-use crate::git::command;
+use crate::git::foreground::page;
 use crate::git::log::{self, Commit};
 use crate::lifecycle::{Flux, archive};
 use crate::sanitize;
@@ -67,7 +67,7 @@ impl Log {
         }
         let text = story.text(transcript.as_deref(), &messages);
         match console::user_attended() {
-            true => command::page(flux.repo.common_dir(), &text),
+            true => page(flux.repo.common_dir(), &text),
             false => flux.ui.bytes(text.as_bytes()),
         }
     }

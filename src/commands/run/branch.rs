@@ -106,10 +106,7 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
     let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
     if of_all.len() > 1 {
         let args = ["config", "--get", "checkout.defaultRemote"];
-        let (_, output) = Git::reading(dir, args).outcome()?;
-        let preferred = String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned();
+        let preferred = Git::reading(dir, args).answer()?.unwrap_or_default();
         if let Some(one) = at(&preferred, plain) {
             return Ok(one);
         }
