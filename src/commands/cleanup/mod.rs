@@ -7,7 +7,7 @@ mod style;
 mod uncommitted;
 mod words;
 
-pub(super) use words::revert;
+pub(super) use words::{capital, revert};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
