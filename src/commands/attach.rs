@@ -10,11 +10,12 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose, settled};
 use crate::failure::Failure;
 use crate::git::Transaction;
+use crate::lifecycle::resume::gone;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Target, Task};
 use crate::tmux::{pane, target};
-use crate::ui::{Ui, shown};
+use crate::ui::Ui;
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
@@ -53,13 +54,7 @@ impl Attach {
 fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let id = &task.id;
     if !task.worktree.exists() {
-        return Err(Failure::new(format!(
-            "the worktree of '{id}' is gone: '{}'",
-            shown(&task.worktree)
-        ))
-        .hint("git worktree list")
-        .hint(format!("git flux status {id}"))
-        .into());
+        return Err(gone(task).into());
     }
     let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");
     if !flux.ui.can_ask() || !flux.ui.confirm(question, true)? {
