@@ -108,7 +108,7 @@ impl Git {
 
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
-    pub(crate) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
+    pub(super) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
         let named = FOREIGN
             .iter()
             .filter_map(|name| Some((name, env::var_os(name)?)));
@@ -140,13 +140,13 @@ impl Git {
     }
 
     /// Keeps ^C from it: a step that takes a moment and must not stop half way.
-    pub(crate) fn shielded(mut self) -> Self {
+    pub(super) fn shielded(mut self) -> Self {
         self.command.process_group(0);
         self
     }
 
     /// Shows what git says on standard error while it runs, on a terminal.
-    pub(crate) fn loud(mut self) -> Self {
+    pub(super) fn loud(mut self) -> Self {
         self.loud = io::stderr().is_terminal();
         self
     }
@@ -276,7 +276,7 @@ const ATTEMPTS: u32 = 15;
 ///
 /// # Errors
 /// When it fails [`ATTEMPTS`] times.
-pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+pub(super) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut pause = Duration::from_millis(10);
     for _ in 1..ATTEMPTS {
         if let Ok(said) = git().output() {

@@ -105,7 +105,7 @@ impl Repo {
 
     /// The directory whose name is the project's: the main worktree, the bare
     /// repository, or the directory that hides it in `.bare` or `.git`.
-    pub(crate) fn project_dir(&self) -> &Path {
+    fn project_dir(&self) -> &Path {
         let home = self.home();
         match (
             self.main.is_none(),

@@ -19,7 +19,7 @@ pub(crate) struct Worktree {
     pub(crate) branch: Option<String>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
-    pub(crate) unborn: bool,
+    unborn: bool,
     /// The reason, empty if none was given.
     pub(crate) locked: Option<String>,
 }
