@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use super::run::{RunDir, read, write};
-use super::which;
+use super::{ourselves, which};
 use crate::sanitize;
 use crate::task::{Bytes, Said, Task, record};
 use crate::tmux::client;
@@ -81,8 +81,7 @@ pub(super) fn begin(
     {
         return Ok(());
     }
-    let program = env::current_exe().context("could not tell where git flux itself is")?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(ourselves()?);
     command.arg("__tell").arg(&run.0);
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
     command.env("FLUX_STATE", event.state.name());

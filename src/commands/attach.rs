@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose, settled};
+use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::resume::gone;
@@ -72,7 +73,7 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     }
     let name = target::session_name(&flux.repo.project(), id);
     let place = target::choose(Some(Layout::Session), false, name)?;
-    let program = std::env::current_exe().context("could not tell where git flux itself is")?;
+    let program = ourselves()?;
     let argv = [
         program.as_os_str(),
         OsStr::new("__shell"),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result};
 
 use super::{Flux, archive};
+use crate::agent::ourselves;
 use crate::git::{Lock, refs};
 use crate::settings::Settings;
 use crate::store::task_ref;
@@ -42,8 +43,7 @@ impl Flux {
         if lately && self.removed_worktrees()?.len() <= self.settings.trash_keep()? {
             return Ok(());
         }
-        let program = std::env::current_exe().context("could not tell where git flux itself is")?;
-        Command::new(program)
+        Command::new(ourselves()?)
             .arg("__expire")
             .current_dir(self.repo.common_dir())
             .env_remove("GIT_DIR")

@@ -10,6 +10,7 @@ use super::trust::Init;
 use super::{Flux, find_target, ports, watch};
 use crate::agent::launch::{Launch, now};
 use crate::agent::notify::Notices;
+use crate::agent::ourselves;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::git::Lock;
@@ -32,8 +33,7 @@ pub(super) fn launch(
     opened: &mut Option<Opened>,
 ) -> Result<()> {
     let mut open = |verb: &str, about: &Path| {
-        let launcher =
-            std::env::current_exe().context("could not tell where git flux itself is")?;
+        let launcher = ourselves()?;
         let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
         let (common, dir) = (flux.repo.common_dir(), &task.worktree);
         *opened = Some(target::open(place, &task.id, common, dir, &program, lock)?);
