@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 /// Could not do it, or refused to.
-pub(crate) const REFUSED: u8 = 1;
+const REFUSED: u8 = 1;
 /// The command line was wrong; clap uses the same code.
 pub(crate) const USAGE: u8 = 2;
 /// Stopped at merge conflicts; nothing was touched.

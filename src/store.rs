@@ -19,7 +19,9 @@ use crate::interrupt;
 use crate::settings::{Settings, table};
 use crate::task::{Task, TaskId};
 
-const TASKS: &str = "refs/flux/tasks/";
+pub(crate) const TASKS: &str = "refs/flux/tasks/";
+/// Where removed tasks stay.
+pub(crate) const ARCHIVE: &str = "refs/flux/archive/";
 const BASES: &str = "refs/flux/base/";
 const HEADS: &str = "refs/heads/";
 
@@ -210,7 +212,7 @@ fn read(
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
-        task.into = Some(into.strip_prefix(HEADS).unwrap_or(into).to_owned());
+        task.into = Some(refs::short(into).to_owned());
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);

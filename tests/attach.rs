@@ -203,6 +203,25 @@ fn a_task_whose_session_is_gone_is_offered_a_new_one() {
 }
 
 #[test]
+fn a_task_that_was_resumed_meanwhile_is_gone_to() {
+    let world = World::new();
+    let id = without_session(&world);
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux attach {id}"));
+    terminal.wait_for_screen("Open a new session in its worktree?");
+    world.flux(["resume", &id]).run().success();
+    let pane = world.pane(&id);
+    terminal.keys(["y"]);
+    wait_until("the terminal to be attached", || {
+        looked_at(&world) == [format!("flux-myapp-{id}")]
+    });
+    assert_eq!(world.pane(&id), pane);
+    assert!(world.agent(&id).is_alive());
+    terminal.keys(["C-b", "d"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
 fn the_offer_may_be_declined() {
     let world = World::new();
     let id = without_session(&world);

@@ -123,7 +123,26 @@ fn a_task_that_is_on_its_way_is_left_alone() {
     world.flux(["__expire"]).run().success();
     assert_eq!(in_trash(&world), names(&["one"]));
     world.git(["update-ref", "-d", "refs/flux/tasks/one"]);
+    // A restore is about to move it back.
+    let run = world.repo().join(".git/flux/run/one");
+    std::fs::create_dir_all(&run).unwrap();
+    let lock = std::fs::File::create(run.join("lock")).unwrap();
+    lock.lock().unwrap();
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_trash(&world), names(&["one"]));
+    drop(lock);
     world.flux(["__expire"]).run().success();
     assert_eq!(in_trash(&world), names(&[]));
     assert_eq!(in_archive(&world), names(&["one"]));
+    assert!(!run.exists());
+}
+
+#[test]
+fn what_a_killed_process_has_begun_to_delete_is_in_nobodys_way() {
+    let world = World::new();
+    removed(&world, "one", &[]);
+    world.write(".git/flux/trash/.going-one/worktree/left", "");
+    world.git(["config", "flux.trashKeep", "0"]);
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_trash(&world), names(&[]));
 }

@@ -89,3 +89,21 @@ fn a_launcher_that_is_killed_leaves_the_task_lost() {
     let output = world.flux(["status", &task.id]).run();
     output.success().stdout_has("lost");
 }
+
+#[test]
+fn an_agent_that_is_stopped_goes_on_where_no_shell_can_be_started() {
+    let world = World::new();
+    world.behaviour("wait");
+    let run = ["run", "-q", "--name", "fix", "Fix"];
+    world.flux(run).env("SHELL", "/nowhere/sh").ok();
+    let agent = world.agent("fix");
+    agent.wait_started();
+    let pane = world.pane("fix");
+    world.tmux(["send-keys", "-t", &pane, "C-z"]);
+    wait_until("the agent to have been stopped", || {
+        let screen = world.tmux(["capture-pane", "-p", "-t", &pane]);
+        screen.contains("The agent is stopped")
+    });
+    world.tmux(["send-keys", "-t", &pane, "back", "Enter"]);
+    agent.wait_stdin("back\n");
+}

@@ -240,6 +240,8 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "agent/launcher.rs" | "lifecycle/expire.rs" => None,
             // Whoever tells the user, in their way.
             "agent/notify.rs" => None,
+            // The user's editor and pager.
+            "git/foreground.rs" => None,
             // man and the user's shells.
             "commands/install/shells.rs" => None,
             _ => {

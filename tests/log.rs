@@ -152,3 +152,36 @@ fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
     assert_eq!(log["events"], json!([]));
     assert_eq!(log["commits"][0]["subject"], "A first step");
 }
+
+#[test]
+fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
+    let world = World::new();
+    let id = told(&world);
+    let transcript = world.repo().join("../transcript.jsonl");
+    std::fs::remove_file(&transcript).unwrap();
+    nix::unistd::mkfifo(&transcript, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let list = world.flux(["list"]).run();
+    list.success().stdout_has("done");
+    world
+        .flux(["log", &id])
+        .run()
+        .success()
+        .stdout_has("What happened")
+        .stderr_has("warning: could not read the transcript");
+}
+
+#[test]
+fn a_commit_may_have_any_time() {
+    let world = World::new();
+    let id = told(&world);
+    let commit = ["commit", "--allow-empty", "-q", "-m", "Far off"];
+    let mut git = world.command("git");
+    git.current_dir(world.worktree(&id)).args(commit);
+    git.env("GIT_COMMITTER_DATE", "@99999999999999999 +0000");
+    assert!(git.status().unwrap().success());
+    world
+        .flux(["log", &id])
+        .run()
+        .success()
+        .stdout_has(" Far off\n");
+}

@@ -54,6 +54,21 @@ fn another_branch_in_the_targets_worktree_while_the_question_is_open() {
 }
 
 #[test]
+fn what_is_configured_while_the_question_is_open_comes_back_with_the_task() {
+    let world = World::new();
+    let id = done_task(&world);
+    let terminal = world.terminal(150, 40);
+    terminal.command(&format!("git flux cleanup {id}"));
+    terminal.wait_for_screen(REMOVE);
+    let key = format!("branch.feature/{id}.description");
+    world.git(["config", &key, "Described anew"]);
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    world.flux(["restore", &id]).run().success();
+    assert_eq!(world.git(["config", &key]), "Described anew");
+}
+
+#[test]
 fn another_branch_in_the_targets_worktree_while_a_hook_runs() {
     let world = World::new();
     let id = done_task(&world);

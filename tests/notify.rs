@@ -43,7 +43,7 @@ fn a_command_of_the_users_is_told_of_each_edge_once_and_its_text_passes_no_shell
     };
     let bash = json!({ "session_id": "s", "tool_name": "Bash", "tool_input": { "command": "$(touch pwned); make" } });
     let reminder = json!({ "session_id": "s", "notification_type": "permission_prompt" });
-    let stop = json!({ "session_id": "s", "last_assistant_message": "`touch pwned`" });
+    let stop = json!({ "session_id": "s", "last_assistant_message": "`touch pwned`\0" });
     task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
     task.fire("PermissionRequest", &bash);
     wait_until("the first note", || notes(&world, "note").ends_with("|\n"));
@@ -66,7 +66,7 @@ fn a_command_of_the_users_is_told_of_each_edge_once_and_its_text_passes_no_shell
     };
     let expected = [
         line("waiting|permission", "Bash: $(touch pwned); make"),
-        line("done|", "`touch pwned`"),
+        line("done|", "`touch pwned`\u{fffd}"),
         line("exited|", "exited with status 2"),
     ];
     assert_eq!(notes(&world, "note"), expected.concat());

@@ -281,6 +281,43 @@ fn what_is_dropped_is_gone_for_good() {
     assert!(!world.repo().join(".git/flux/run/alpha").exists());
 }
 
+/// Restores a task, and removes it again with something more in it.
+fn there_and_back(world: &World, name: &str, text: &str) {
+    world.flux(["restore", name]).run().success();
+    world.write(world.worktree(name).join(".env"), text);
+    world.commit_in(world.worktree(name), "new.txt", text);
+    world
+        .flux(["cleanup", "-y", name, "--discard-branch"])
+        .run()
+        .success();
+}
+
+#[test]
+fn what_was_restored_and_removed_again_meanwhile_is_not_what_was_asked_about() {
+    let world = World::new();
+    done(&world, "alpha");
+    world
+        .flux(["cleanup", "alpha", "--discard-branch"])
+        .run()
+        .success();
+    for (args, question, answer) in [
+        ("--drop alpha", "Delete 'alpha' for good", "y"),
+        ("--empty", "Delete 'alpha' for good", "y"),
+        ("", PICK, "Enter"),
+    ] {
+        let terminal = on_terminal(&world, args, &[(question, &[])]);
+        there_and_back(&world, "alpha", &format!("new {args}\n"));
+        let before = world.snapshot();
+        terminal.keys([answer]);
+        assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+        terminal.wait_for_screen("'alpha' is not what it was just now");
+        world.assert_unchanged(&before);
+        assert!(trash(&world, "alpha").join(".env").exists());
+    }
+    assert_eq!(archived(&world), ["alpha"]);
+    assert!(!world.repo().join(".git/flux/run/alpha").exists());
+}
+
 #[test]
 fn everything_can_be_deleted_at_once() {
     let world = World::new();

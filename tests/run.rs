@@ -227,18 +227,30 @@ fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
         .env("DIRENV_DIR", "x")
         .env("FLUX_TASK", "another")
         .env("FLUX_SOMETHING", "x")
+        // The caller may be an agent, and tell that to what it starts.
+        .env("CLAUDECODE", "1")
+        .env("CLAUDE_CODE_CHILD_SESSION", "1")
+        .env("CLAUDE_CODE_USE_BEDROCK", "1")
         .ok();
     let agent = world.agent(&id);
     agent.wait_started();
+    assert_eq!(agent.env("CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
     assert_eq!(agent.env("PATH").as_deref(), Some(&*path));
     assert_eq!(
         agent.env("OWN").as_deref(),
         Some("line one\nline two \u{fc}")
     );
     let foreign = |line: &String| {
-        ["GIT_", "TMUX", "DIRENV_", "FLUX_"]
-            .iter()
-            .any(|prefix| line.starts_with(prefix))
+        [
+            "GIT_",
+            "TMUX",
+            "DIRENV_",
+            "FLUX_",
+            "CLAUDECODE",
+            "CLAUDE_CODE_CHILD",
+        ]
+        .iter()
+        .any(|prefix| line.starts_with(prefix))
     };
     let mut names: Vec<String> = agent.environment().into_iter().filter(foreign).collect();
     names.retain(|line| !line.starts_with("TMUX=") && !line.starts_with("TMUX_PANE="));

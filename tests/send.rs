@@ -129,6 +129,25 @@ fn who_would_take_it_for_something_else_is_not_told() {
 }
 
 #[test]
+fn a_dialog_that_comes_up_in_the_last_moment_is_not_typed_into() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    let script = format!(
+        "#!/bin/sh\nPATH=${{PATH#*:}}; PATH=${{PATH#*:}}\n\
+         case \" $* \" in *' capture-pane '*)\n\
+         FLUX_TASK={id} FLUX_RUN='{}' '{}' __hook claude PermissionRequest '{SESSION}' ;;\nesac\nexec tmux \"$@\"\n",
+        world.repo().join(".git/flux/run").join(&id).display(),
+        world.tools().join("bin/git-flux").display(),
+    );
+    world.install("tmux", &script);
+    let output = world.flux(["send", &id, "And test it"]).run();
+    output.code(1).stderr_has("and Enter was not pressed");
+    world.uninstall("tmux");
+    let screen = world.tmux(["capture-pane", "-p", "-t", &world.pane(&id)]);
+    assert!(!screen.contains("And test it"), "{screen}");
+}
+
+#[test]
 fn nothing_is_no_message() {
     let world = World::new();
     let id = done(&world, "Fix login");

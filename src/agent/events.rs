@@ -2,7 +2,7 @@
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::run::end_of;
+use super::run::end_if_any;
 use crate::task::{Heard, Said, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
@@ -66,7 +66,8 @@ impl Event {
 
     /// The same with what was said, shortened.
     pub(crate) fn saying(mut self, message: &str) -> Self {
-        let message = message.trim();
+        // No environment can hold a NUL, and it goes into one.
+        let message = message.trim().replace('\0', "\u{fffd}");
         let mut end = message.len().min(LONGEST);
         while !message.is_char_boundary(end) {
             end -= 1;
@@ -121,7 +122,7 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn last(&self) -> Result<Option<Event>> {
-        last_of(&self.file).with_context(|| format!("could not read '{}'", self.path.display()))
+        last(self.path)
     }
 
     /// Adds a line, by one write at the end of the file. Where a full disk has cut the one
@@ -162,11 +163,8 @@ pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
-    match end_of(path, MUCH) {
-        Ok(bytes) => Ok(parse(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
-    }
+    let bytes = end_if_any(path, MUCH)?;
+    Ok(bytes.map_or_else(Vec::new, |bytes| parse(&bytes)))
 }
 
 /// The last event, without a look at all of them; none if there is no file.
@@ -174,20 +172,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
-    match end_of(path, TAIL) {
-        Ok(bytes) => Ok(events(&bytes).last()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
-    }
-}
-
-fn last_of(mut file: &File) -> io::Result<Option<Event>> {
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut bytes = Vec::new();
-    // Not to its end: it may be no file that has one.
-    file.take(2 * TAIL).read_to_end(&mut bytes)?;
-    Ok(events(&bytes).last())
+    let bytes = end_if_any(path, TAIL)?;
+    Ok(bytes.and_then(|bytes| events(&bytes).next_back()))
 }
 
 /// The events that these lines are.

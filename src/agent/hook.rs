@@ -136,18 +136,12 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());
-    let known = |event: &Event| {
-        let Event {
-            state,
-            why,
-            session,
-            transcript,
-            message,
-            about,
-            ..
-        } = event.clone();
-        (state, why, session, transcript, message, about)
+    // But for what told it, and when.
+    let same = Event {
+        at: event.at,
+        event: event.event.clone(),
+        ..before.clone()
     };
     let always = before.event == START || kind == Kind::Prompt;
-    (always || known(&event) != known(before)).then_some(event)
+    (always || event != same).then_some(event)
 }

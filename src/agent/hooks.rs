@@ -8,12 +8,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::run::RunDir;
 use super::run::write;
-use super::{Agent, Voice, transcript, voice};
+use super::{Agent, Voice, ourselves, transcript, voice};
 
 const GEMINI: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 const OPENCODE: &str = "OPENCODE_CONFIG_CONTENT";
@@ -31,7 +31,7 @@ pub(super) struct Hooks {
 /// # Errors
 /// When it cannot be written.
 pub(super) fn arrange(agent: &Agent, run: &RunDir) -> Result<Hooks> {
-    let program = env::current_exe().context("could not tell where git flux itself is")?;
+    let program = ourselves()?;
     // Their files and options are text; a path that is none has no place in them.
     let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
         return Ok(Hooks::default());

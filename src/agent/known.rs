@@ -152,6 +152,18 @@ pub(super) const KNOWN: &[Known] = &[
     },
 ];
 
+/// What an agent leaves in the environment of what it starts. Seen with claude 2.1.330: another
+/// one that finds it there takes itself for a part of the first, and keeps no transcript.
+pub(super) const TRACES: [&str; 7] = [
+    "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SESSION_ATTENDED",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_PID",
+];
+
 /// The known agent of this name.
 pub(super) fn known(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)

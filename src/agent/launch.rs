@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::known::TRACES;
 use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
@@ -151,8 +152,8 @@ impl Launch {
     }
 }
 
-/// The caller's environment without what belongs to its git, its tmux pane and
-/// its directory, and with the task's own facts.
+/// The caller's environment without what belongs to its git, its tmux pane, its
+/// directory and, if it is an agent, to that; and with the task's own facts.
 fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
     const OF_THE_PANE: [&str; 9] = [
         "TERM",
@@ -170,7 +171,7 @@ fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
         let prefixed = [b"GIT_".as_slice(), b"TMUX", b"FLUX_", b"DIRENV_"]
             .iter()
             .any(|prefix| bytes.starts_with(prefix));
-        prefixed || OF_THE_PANE.iter().any(|own| name == *own)
+        prefixed || OF_THE_PANE.iter().chain(&TRACES).any(|own| name == *own)
     };
     let mut env: Vec<(OsString, OsString)> =
         env::vars_os().filter(|(name, _)| !foreign(name)).collect();

@@ -223,28 +223,15 @@ impl Job {
         let mut hung_up = false;
         loop {
             while let Some(status) = changed(agent)? {
+                if let Some(exit) = exit_of(status) {
+                    return Ok((exit, hung_up));
+                }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
                         self.resume(agent, None);
                     }
                     WaitStatus::Stopped(..) if !hung_up => {
                         hung_up = self.lend_shell(agent, &mut signals)?;
-                    }
-                    WaitStatus::Exited(_, status) => {
-                        let exit = Exit {
-                            status: Some(status),
-                            at: now(),
-                            ..Exit::default()
-                        };
-                        return Ok((exit, hung_up));
-                    }
-                    WaitStatus::Signaled(_, signal, _) => {
-                        let exit = Exit {
-                            signal: Some(signal as i32),
-                            at: now(),
-                            ..Exit::default()
-                        };
-                        return Ok((exit, hung_up));
                     }
                     _ => {}
                 }
@@ -268,15 +255,17 @@ impl Job {
             .as_ref()
             .and_then(|_| termios::tcgetattr(io::stdin()).ok());
         self.take_terminal();
-        writeln!(
+        // The pane may have gone: then we are about to hear of it.
+        drop(writeln!(
             io::stdout(),
             "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
-        )?;
-        let shell = self
-            .command(&self.launch.shell)
-            .process_group(0)
-            .spawn()
-            .context("could not start the shell")?;
+        ));
+        let shell = self.command(&self.launch.shell).process_group(0).spawn();
+        let Ok(shell) = shell else {
+            // There is nowhere else to be.
+            self.resume(agent, agents.as_ref());
+            return Ok(false);
+        };
         let shell = Pid::from_raw(i32::try_from(shell.id())?);
         give_terminal(shell);
         signal::killpg(shell, Signal::SIGCONT).ok();
@@ -324,18 +313,11 @@ impl Job {
         self.take_terminal();
         // What was typed or pasted to the agent, and never read, is no command.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
-        let agent = self
-            .launch
-            .argv
-            .first()
-            .map(|arg| arg.0.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let agent = Path::new(&agent)
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let agent = self.launch.argv.first();
+        let agent = agent.and_then(|program| Path::new(&program.0).file_name());
         let line = sanitize::line(&format!(
-            "{agent} {exit}. To merge its work and remove the task: git flux cleanup {}",
+            "{} {exit}. To merge its work and remove the task: git flux cleanup {}",
+            agent.unwrap_or_default().to_string_lossy(),
             self.launch.id
         ));
         write!(io::stdout(), "{RESET}\r\n{line}\r\n")?;
@@ -360,6 +342,22 @@ pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
         Err(nix::errno::Errno::EINTR) => Ok(None),
         Err(error) => Err(error).context("could not wait for the agent"),
     }
+}
+
+/// How a job ended, if this says so.
+pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
+    let (status, signal) = match status {
+        WaitStatus::Exited(_, status) => (Some(status), None),
+        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
+        _ => return None,
+    };
+    let (error, at) = (None, now());
+    Some(Exit {
+        status,
+        signal,
+        error,
+        at,
+    })
 }
 
 /// Asks a job to end as we were asked to; then with a hang-up; then it does not ask.

@@ -3,12 +3,12 @@
 //! Two forms are known, one JSON object per line in both. Seen with: claude 2.1.330, whose
 //! lines are messages (`type` is `user` or `assistant`), and codex 0.169.0 (`response_item`).
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+
+use super::run::end_of;
 
 /// How far back is read, in bytes: what tools printed is in it too.
 const TAIL: u64 = 2 * 1024 * 1024;
@@ -48,13 +48,7 @@ pub(crate) struct Message {
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
-    let mut file = File::open(path).with_context(what)?;
-    let length = file.metadata().with_context(what)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .with_context(what)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(what)?;
-    let mut messages = read(&bytes);
+    let mut messages = read(&end_of(path, TAIL).with_context(what)?);
     messages.drain(..messages.len().saturating_sub(count));
     Ok(messages)
 }

@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
@@ -158,6 +159,14 @@ pub(crate) fn shell() -> OsString {
     env::var_os("SHELL")
         .filter(|shell| !shell.is_empty())
         .unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// git flux itself, to be started again.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn ourselves() -> Result<PathBuf> {
+    env::current_exe().context("could not tell where git flux itself is")
 }
 
 /// The file that running `program` would execute.

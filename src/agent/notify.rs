@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use super::run::{RunDir, read, write};
-use super::which;
+use super::{ourselves, which};
 use crate::sanitize;
 use crate::task::{Bytes, Said, Task, record};
 use crate::tmux::client;
@@ -81,8 +81,7 @@ pub(super) fn begin(
     {
         return Ok(());
     }
-    let program = env::current_exe().context("could not tell where git flux itself is")?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(ourselves()?);
     command.arg("__tell").arg(&run.0);
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
     command.env("FLUX_STATE", event.state.name());
@@ -187,12 +186,9 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
     command.env("FLUX_BRANCH", &notices.branch);
     command.env("FLUX_WORKTREE", &notices.worktree);
     // The worktree may be gone by now.
-    let there = notices.worktree.is_dir();
-    let root: &OsStr = "/".as_ref();
-    command.current_dir(if there {
-        notices.worktree.as_os_str()
-    } else {
-        root
+    command.current_dir(match notices.worktree.is_dir() {
+        true => notices.worktree.as_path(),
+        false => Path::new("/"),
     });
     start(command)
 }

@@ -173,12 +173,19 @@ impl RunDir {
 }
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match end_of(path, LONGEST) {
-        Ok(bytes) => {
-            Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
-                format!("'{}' is damaged", path.display())
-            })?))
-        }
+    let damaged = || format!("'{}' is damaged", path.display());
+    let bytes = end_if_any(path, LONGEST)?;
+    let read = |bytes: Vec<u8>| serde_json::from_slice(&bytes).with_context(damaged);
+    bytes.map(read).transpose()
+}
+
+/// [`end_of`] a file, if there is one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
+    match end_of(path, length) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
     }

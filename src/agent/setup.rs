@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::launch::{Running, now};
-use super::launcher::{Job, changed, end, give_terminal};
+use super::launch::Running;
+use super::launcher::{Job, changed, end, exit_of, give_terminal};
 use super::process;
 use crate::sanitize;
 use crate::task::{Bytes, Exit};
@@ -166,25 +166,11 @@ impl Job {
 /// How a job ended, if it has. One that was stopped goes on: nobody could wake it.
 fn ended(job: Pid) -> Result<Option<Exit>, Failed> {
     while let Some(status) = changed(job)? {
-        let exit = Exit {
-            at: now(),
-            ..Exit::default()
-        };
-        match status {
-            WaitStatus::Exited(_, status) => {
-                return Ok(Some(Exit {
-                    status: Some(status),
-                    ..exit
-                }));
-            }
-            WaitStatus::Signaled(_, signal, _) => {
-                return Ok(Some(Exit {
-                    signal: Some(signal as i32),
-                    ..exit
-                }));
-            }
-            WaitStatus::Stopped(..) => go_on(job),
-            _ => {}
+        if let Some(exit) = exit_of(status) {
+            return Ok(Some(exit));
+        }
+        if let WaitStatus::Stopped(..) = status {
+            go_on(job);
         }
     }
     Ok(None)

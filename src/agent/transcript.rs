@@ -2,13 +2,13 @@
 //! tells by no hook, that it was interrupted.
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::run::end_of;
 use super::{Voice, voice};
 use crate::task::{Heard, Said};
 
@@ -23,12 +23,7 @@ pub(crate) fn last(agent: &str, path: &Path) -> Option<Heard> {
         Voice::Codex => codex,
         _ => return None,
     };
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let bytes = end_of(path, TAIL).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let last = entries.find_map(|entry| {

@@ -13,7 +13,7 @@ use super::{candidates, resume, settled};
 use crate::agent::launch::now;
 use crate::agent::prompt;
 use crate::failure::Failure;
-use crate::git::{Worktree, admin, worktree};
+use crate::git::{Worktree, admin, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
@@ -105,7 +105,7 @@ impl Adopt {
             ))
             .hint(format!("git -C {path} switch -c <branch>"))
         })?;
-        let branch = name.strip_prefix("refs/heads/").unwrap_or(name);
+        let branch = refs::short(name);
         let tip = store.tip(branch).with_context(|| {
             Failure::new(format!("there is no commit on '{branch}' yet")).hint(format!(
                 "git -C {path} commit --allow-empty -m 'Initial commit'"
@@ -171,7 +171,7 @@ impl Adopt {
         let Some(into) = &self.into else {
             return Ok(None);
         };
-        let into = into.strip_prefix("refs/heads/").unwrap_or(into);
+        let into = refs::short(into);
         if store.tip(into).is_none() {
             return Err(Failure::new(format!("there is no branch '{into}'"))
                 .hint("git branch")
@@ -184,15 +184,15 @@ impl Adopt {
         let configured = settings.of_branch(branch, &table::BRANCH_INTO);
         // The configuration goes before what a record says.
         match configured.or_else(|| settings.into()) {
-            Some(other) if other.strip_prefix("refs/heads/").unwrap_or(other) != into => Err(
-                Failure::new(format!("'{branch}' is configured to go to '{other}'"))
-                    .hint(format!(
-                        "git config branch.{}.fluxInto {}",
-                        word(branch),
-                        word(into)
-                    ))
-                    .into(),
-            ),
+            Some(other) if refs::short(other) != into => Err(Failure::new(format!(
+                "'{branch}' is configured to go to '{other}'"
+            ))
+            .hint(format!(
+                "git config branch.{}.fluxInto {}",
+                word(branch),
+                word(into)
+            ))
+            .into()),
             _ => Ok(Some(into.to_owned())),
         }
     }

@@ -3,18 +3,20 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose, settled};
+use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
+use crate::lifecycle::resume::gone;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Target, Task};
 use crate::tmux::{pane, target};
-use crate::ui::{Ui, shown};
+use crate::ui::Ui;
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
@@ -53,13 +55,7 @@ impl Attach {
 fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let id = &task.id;
     if !task.worktree.exists() {
-        return Err(Failure::new(format!(
-            "the worktree of '{id}' is gone: '{}'",
-            shown(&task.worktree)
-        ))
-        .hint("git worktree list")
-        .hint(format!("git flux status {id}"))
-        .into());
+        return Err(gone(task).into());
     }
     let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");
     if !flux.ui.can_ask() || !flux.ui.confirm(question, true)? {
@@ -69,9 +65,15 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     // The question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(id.as_str())?;
+    let task = stored.readable()?;
+    if let Some(target) = &task.target
+        && Panes::of([task].into_iter())?.has(task)
+    {
+        return Ok(target.clone());
+    }
     let name = target::session_name(&flux.repo.project(), id);
     let place = target::choose(Some(Layout::Session), false, name)?;
-    let program = std::env::current_exe().context("could not tell where git flux itself is")?;
+    let program = ourselves()?;
     let argv = [
         program.as_os_str(),
         OsStr::new("__shell"),

@@ -16,10 +16,8 @@ use crate::agent::run::RunDir;
 use crate::git::glance::{self, Ref};
 use crate::sanitize;
 use crate::settings::Settings;
+use crate::store::{ARCHIVE, RECORD, TASKS};
 use crate::task::{Task, TaskId};
-
-const TASKS: &str = "refs/flux/tasks/";
-const ARCHIVE: &str = "refs/flux/archive/";
 
 /// What the wrappers in `completions/` take for "a file": no branch and no task is called this.
 const FILES: &str = ":files";
@@ -324,9 +322,7 @@ fn records<'a>(tasks: &[&'a Stored]) -> Vec<(&'a str, Task)> {
     if tasks.is_empty() {
         return Vec::new();
     }
-    let files = tasks
-        .iter()
-        .map(|task| format!("{}:task.json", task.record));
+    let files = tasks.iter().map(|task| format!("{}:{RECORD}", task.record));
     let records = glance::objects(&files.collect::<Vec<_>>()).unwrap_or_default();
     let read = |(task, record): (&&'a Stored, Option<Vec<u8>>)| {
         Some((task.id.as_str(), Task::from_json(&record?).ok()?))

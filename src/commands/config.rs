@@ -7,7 +7,7 @@ use clap::Args;
 use console::Style;
 use serde_json::{Value, json};
 
-use super::object::Lines;
+use super::object::{Lines, Porcelain};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::settings::table::Kind;
@@ -18,14 +18,10 @@ use crate::ui::{self, Ui};
 #[derive(Debug, Args)]
 pub(crate) struct Config {
     /// Machine-readable output: an array of objects
-    #[arg(long, conflicts_with = "porcelain")]
-    json: bool,
-    /// Machine-readable output
     #[arg(long)]
-    porcelain: bool,
-    /// Terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
+    json: bool,
+    #[command(flatten)]
+    porcelain: Porcelain,
 }
 
 impl Config {
@@ -38,8 +34,7 @@ impl Config {
         let shown = settings.shown();
         if self.json {
             ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;
-        } else if self.porcelain {
-            let mut lines = Lines::new(self.nul);
+        } else if let Some(mut lines) = self.porcelain.lines() {
             for one in &shown {
                 print_lines(&mut lines, one);
             }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use console::Style;
 
-use super::object::{self, Lines};
+use super::object::{self, Porcelain};
 use super::table;
 use crate::agent::launch::now;
 use crate::git::{Git, Repo};
@@ -28,14 +28,10 @@ pub(crate) struct List {
     #[arg(long)]
     everywhere: bool,
     /// Machine-readable output: an array of task objects
-    #[arg(long, conflicts_with = "porcelain")]
-    json: bool,
-    /// Machine-readable output
     #[arg(long)]
-    porcelain: bool,
-    /// Terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
+    json: bool,
+    #[command(flatten)]
+    porcelain: Porcelain,
 }
 
 /// One row: a task, or a record that cannot be read.
@@ -78,8 +74,7 @@ impl List {
                 .collect();
             return ui.json(&objects);
         }
-        if self.porcelain {
-            let mut lines = Lines::new(self.nul);
+        if let Some(mut lines) = self.porcelain.lines() {
             for row in all() {
                 match row {
                     Row::Task(status) => lines.task(status),

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{candidates, choose};
 use crate::agent::events::{self, Event};
 use crate::agent::messages::{self, Message};
-use crate::git::command;
+use crate::git::foreground::page;
 use crate::git::log::{self, Commit};
 use crate::lifecycle::{Flux, archive};
 use crate::sanitize;
@@ -54,7 +54,11 @@ impl Log {
         let transcript = story.events.iter().rev().find_map(|e| e.transcript.clone());
         let messages = match &transcript {
             Some(path) if Path::new(path).exists() => {
-                messages::last(Path::new(path), self.max_count)?
+                let read = messages::last(Path::new(path), self.max_count);
+                read.unwrap_or_else(|error| {
+                    flux.ui.warning(format_args!("{error:#}"));
+                    Vec::new()
+                })
             }
             _ => Vec::new(),
         };
@@ -63,7 +67,7 @@ impl Log {
         }
         let text = story.text(transcript.as_deref(), &messages);
         match console::user_attended() {
-            true => command::page(flux.repo.common_dir(), &text),
+            true => page(flux.repo.common_dir(), &text),
             false => flux.ui.bytes(text.as_bytes()),
         }
     }
@@ -111,9 +115,9 @@ impl Story {
             task: one.task.clone(),
             removed: Some(one.name.clone()),
             prompt: text_of(&store::prompt(&flux.repo, &one.record)?),
-            events: file("events")?.map_or_else(Vec::new, |bytes| events::parse(&bytes)),
+            events: file(store::EVENTS)?.map_or_else(Vec::new, |bytes| events::parse(&bytes)),
             commits: log::between(flux.repo.common_dir(), &one.task.base, &one.tip)?,
-            screen: file("screen")?.map(|bytes| text_of(&bytes)),
+            screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
         })
     }
 
@@ -187,10 +191,9 @@ impl Story {
         });
         let commits = self.commits.iter().map(|commit| {
             let short = &commit.oid[..commit.oid.len().min(10)];
-            (
-                commit.at * 1000,
-                format!("commit {short} {}", commit.subject),
-            )
+            // A stranger's clock may have said anything.
+            let at = commit.at.saturating_mul(1000);
+            (at, format!("commit {short} {}", commit.subject))
         });
         let mut lines: Vec<_> = events.chain(commits).collect();
         lines.sort_by_key(|(at, _)| *at);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::sanitize;
@@ -54,6 +55,24 @@ pub(super) fn broken(id: &str, error: &str) -> Value {
     })
 }
 
+/// Lines for programs, as options.
+#[derive(Debug, Default, Args)]
+pub(super) struct Porcelain {
+    /// Machine-readable output
+    #[arg(long, conflicts_with = "json")]
+    porcelain: bool,
+    /// Terminate records of --porcelain with a NUL character
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
+}
+
+impl Porcelain {
+    /// The lines to be filled, if they are asked for.
+    pub(super) fn lines(&self) -> Option<Lines> {
+        self.porcelain.then(|| Lines::new(self.nul))
+    }
+}
+
 /// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
 /// empty one. With NUL as `end` every value is exact, with a newline it is harmless.
 #[derive(Debug)]
@@ -63,7 +82,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(nul: bool) -> Self {
+    fn new(nul: bool) -> Self {
         Self {
             end: if nul { 0 } else { b'\n' },
             bytes: Vec::new(),

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use super::cleanup::capital;
 use super::layout::Layouts;
 use super::run::settle::{filled, template};
 use super::{candidates, choose, settled};
@@ -151,12 +152,6 @@ fn is_running(flux: &Flux, task: &Task) -> bool {
     let run = flux.run_dir(&task.id);
     let alive = matches!(run.running(), Ok(Some(running)) if running.alive());
     alive && matches!(run.exit(), Ok(None))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(chars).collect()
 }
 
 /// Says where the agent runs; one that ended at once is a failure.

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::failure::{Failure, USAGE};
-use crate::git::{Git, command};
+use crate::git::{Git, foreground};
 use crate::lifecycle::Flux;
 use crate::ui::shown;
 
@@ -95,7 +95,7 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
             .hint(kind.unattended)
             .into());
     }
-    if command::edit(&editor, file.path())? != 0 {
+    if foreground::edit(&editor, file.path())? != 0 {
         return Err(Failure::new(format!(
             "there was a problem with the editor; nothing was {}",
             kind.done

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(None);
     };
@@ -102,7 +102,7 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
 ///
 /// # Errors
 /// When it cannot be told whether there is one.
-pub(crate) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let what = || {
         format!(
             "could not look for what git keeps of the worktree '{}'",

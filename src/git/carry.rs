@@ -1,7 +1,6 @@
 //! What is uncommitted in one worktree, taken along into another.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::merge::Merged;
+use super::others::paths;
 use super::{Change, Git, Lock, Repo, snapshot, worktree};
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
@@ -99,10 +99,7 @@ fn merged(repo: &Repo, before: &str, ours: &str, theirs: &str) -> Result<Merged>
 fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> {
     let list = |tree: &str| {
         let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree];
-        let out = Git::reading(repo.common_dir(), args).output()?;
-        let names = out.split(|&b| b == 0).filter(|name| !name.is_empty());
-        let path = |name: &[u8]| PathBuf::from(OsStr::from_bytes(name));
-        anyhow::Ok(names.map(path).collect::<Vec<PathBuf>>())
+        anyhow::Ok(paths(&Git::reading(repo.common_dir(), args).output()?))
     };
     let tracked = list(tracked)?;
     // Every file and every directory.

@@ -4,7 +4,6 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -109,7 +108,7 @@ impl Git {
 
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
-    pub(crate) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
+    pub(super) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
         let named = FOREIGN
             .iter()
             .filter_map(|name| Some((name, env::var_os(name)?)));
@@ -141,13 +140,13 @@ impl Git {
     }
 
     /// Keeps ^C from it: a step that takes a moment and must not stop half way.
-    pub(crate) fn shielded(mut self) -> Self {
+    pub(super) fn shielded(mut self) -> Self {
         self.command.process_group(0);
         self
     }
 
     /// Shows what git says on standard error while it runs, on a terminal.
-    pub(crate) fn loud(mut self) -> Self {
+    pub(super) fn loud(mut self) -> Self {
         self.loud = io::stderr().is_terminal();
         self
     }
@@ -218,6 +217,29 @@ impl Git {
         }
     }
 
+    /// Runs it and returns the line that it printed.
+    ///
+    /// # Errors
+    /// As [`Git::output`].
+    pub(crate) fn line(self) -> Result<String> {
+        Ok(String::from_utf8(self.output()?)?.trim_end().to_owned())
+    }
+
+    /// Asks it for a line; none if its answer is no, by exit code 1.
+    ///
+    /// # Errors
+    /// When it fails in any other way.
+    pub(crate) fn answer(self) -> Result<Option<String>> {
+        let name = self.name.clone();
+        match self.outcome()? {
+            (0, output) => Ok(Some(
+                String::from_utf8(output.stdout)?.trim_end().to_owned(),
+            )),
+            (1, _) => Ok(None),
+            (code, output) => Err(failed(&name, code, &output.stderr)),
+        }
+    }
+
     /// Runs it for its effect.
     ///
     /// # Errors
@@ -254,7 +276,7 @@ const ATTEMPTS: u32 = 15;
 ///
 /// # Errors
 /// When it fails [`ATTEMPTS`] times.
-pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+pub(super) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut pause = Duration::from_millis(10);
     for _ in 1..ATTEMPTS {
         if let Ok(said) = git().output() {
@@ -265,55 +287,6 @@ pub(crate) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
         pause = (pause * 2).min(Duration::from_millis(200));
     }
     git().output()
-}
-
-/// Opens `file` in `editor` as git does, and returns its exit code. The editor is
-/// the user's own shell command; the file is an argument to it, not part of it.
-///
-/// # Errors
-/// When the shell cannot be started.
-pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
-    let mut script = editor.to_owned();
-    script.push(" \"$@\"");
-    let status = Command::new("sh")
-        .arg("-c")
-        .arg(script)
-        .arg(editor)
-        .arg(file)
-        .status()
-        .context("could not start the editor")?;
-    status
-        .code()
-        .ok_or_else(|| Failure::declined(String::new()).into())
-}
-
-/// Shows `text` in git's own pager: `git var GIT_PAGER`. That the reader left before the end
-/// is no failure.
-///
-/// # Errors
-/// When it cannot be started.
-pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
-    let pager = Git::reading(dir, ["var", "GIT_PAGER"]).output()?;
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(OsStr::from_bytes(pager.trim_ascii_end()))
-        .stdin(Stdio::piped());
-    // As git does.
-    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
-        if env::var_os(name).is_none() {
-            command.env(name, value);
-        }
-    }
-    let mut child = command.spawn().context("could not start the pager")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => {}
-        }
-    }
-    child.wait().context("the pager was lost")?;
-    Ok(())
 }
 
 /// The error for a git that ran and said no.

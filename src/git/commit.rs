@@ -39,7 +39,7 @@ impl Draft<'_> {
                 .env("GIT_AUTHOR_EMAIL", &author.email)
                 .env("GIT_AUTHOR_DATE", &author.date);
         }
-        Ok(String::from_utf8(git.output()?)?.trim_end().to_owned())
+        git.line()
     }
 }
 

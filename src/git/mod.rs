@@ -12,6 +12,7 @@ pub(crate) mod changes;
 pub(crate) mod command;
 pub(crate) mod commit;
 pub(crate) mod directory;
+pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
 pub(crate) mod integrated;

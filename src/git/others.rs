@@ -46,7 +46,8 @@ pub(crate) fn tracked(dir: &Path) -> Result<HashSet<PathBuf>> {
     Ok(paths(&out).into_iter().collect())
 }
 
-fn paths(out: &[u8]) -> Vec<PathBuf> {
+/// Names that git has ended by NUL each.
+pub(super) fn paths(out: &[u8]) -> Vec<PathBuf> {
     let records = out.split(|&b| b == 0).filter(|record| !record.is_empty());
     records
         .map(|record| OsString::from_vec(record.to_vec()).into())

@@ -137,7 +137,7 @@ impl Pick {
 }
 
 /// What commits come to on another branch.
-pub(crate) enum Replay {
+pub(super) enum Replay {
     Picks {
         /// What the first of them comes on top of.
         onto: String,
@@ -154,7 +154,7 @@ pub(crate) enum Replay {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) -> Result<Replay> {
+pub(super) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) -> Result<Replay> {
     let mut onto = target.to_owned();
     let mut tree = repo.tree_of(target)?;
     let (mut kept, mut picks) = (0, Vec::new());

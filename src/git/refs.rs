@@ -23,6 +23,11 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Str
         .collect())
 }
 
+/// A branch by its short name, which may be given in full: `refs/heads/x` is `x`.
+pub(crate) fn short(branch: &str) -> &str {
+    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+}
+
 /// Changes to several refs: all happen, or none.
 #[must_use]
 #[derive(Debug, Default)]

@@ -12,7 +12,6 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
-use super::command::failed;
 use super::{Git, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
@@ -106,7 +105,7 @@ impl Repo {
 
     /// The directory whose name is the project's: the main worktree, the bare
     /// repository, or the directory that hides it in `.bare` or `.git`.
-    pub(crate) fn project_dir(&self) -> &Path {
+    fn project_dir(&self) -> &Path {
         let home = self.home();
         match (
             self.main.is_none(),
@@ -160,14 +159,7 @@ impl Repo {
         let dir = self.current.as_deref().unwrap_or(&self.common_dir);
         let rev = format!("{rev}^{{commit}}");
         let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &rev];
-        let (code, output) = Git::reading(dir, args).outcome()?;
-        match code {
-            0 => Ok(Some(
-                String::from_utf8(output.stdout)?.trim_end().to_owned(),
-            )),
-            1 => Ok(None),
-            _ => Err(failed("git rev-parse", code, &output.stderr)),
-        }
+        Git::reading(dir, args).answer()
     }
 
     /// The branch that `HEAD` names where the user stands.

@@ -106,8 +106,7 @@ impl<'a> Scratch<'a> {
         let commit = NO_HOOKS.into_iter().chain(commit).map(OsStr::new);
         let commit: Vec<&OsStr> = commit.chain([file.as_os_str()]).collect();
         self.git(&commit)?.run()?;
-        let head = Git::reading(self.path, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
-        Ok(String::from_utf8(head)?.trim_end().to_owned())
+        Git::reading(self.path, ["rev-parse", "--verify", "HEAD^{commit}"]).line()
     }
 
     /// Whether the branch may be rebased: `pre-rebase <target> <branch>`.

@@ -33,10 +33,10 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// # Errors
 /// When git fails.
 pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
-    let scratch = Scratch::of(common_dir, path)?;
-    scratch.git(&["add", "--all"])?;
-    let tree = scratch.git(&["write-tree"])?;
-    scratch.commit(&tree, &[parent], "snapshot")
+    let index = Index::of(common_dir, path)?;
+    index.git(&["add", "--all"])?;
+    let tree = index.git(&["write-tree"])?;
+    index.commit(&tree, &[parent], "snapshot")
 }
 
 /// A commit of everything uncommitted in the worktree at `path` on top of `tip`,
@@ -49,34 +49,34 @@ pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<St
 /// # Errors
 /// When git fails.
 pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> {
-    let scratch = Scratch::of(common_dir, path)?;
-    let unmerged = scratch.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
+    let index = Index::of(common_dir, path)?;
+    let unmerged = index.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
     let mut of_index = vec![tip.to_owned()];
     let staged = if unmerged.is_empty() {
-        Some(scratch.git(&["write-tree"])?)
+        Some(index.git(&["write-tree"])?)
     } else {
         // What no tree can hold: every side is kept, under its stage and path.
-        let tree = scratch.tree_of(&sides(&unmerged), "--index-info")?;
-        of_index.push(scratch.commit(&tree, &[], "sides of conflicts")?);
+        let tree = index.tree_of(&sides(&unmerged), "--index-info")?;
+        of_index.push(index.commit(&tree, &[], "sides of conflicts")?);
         None
     };
-    scratch.git(&["add", "--update"])?;
-    let tracked = scratch.git(&["write-tree"])?;
+    index.git(&["add", "--update"])?;
+    let tracked = index.git(&["write-tree"])?;
     let staged = staged.unwrap_or_else(|| tracked.clone());
     let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
-    let mut parents = vec![tip.to_owned(), scratch.commit(&staged, &of_index, "index")?];
-    let others = scratch.raw(&["ls-files", "--others", "--exclude-standard", "-z"], None)?;
+    let mut parents = vec![tip.to_owned(), index.commit(&staged, &of_index, "index")?];
+    let others = index.raw(&["ls-files", "--others", "--exclude-standard", "-z"], None)?;
     // What ends in a slash is a repository of its own.
     let files = others
         .split_inclusive(|&b| b == 0)
         .filter(|path| !path.ends_with(b"/\0"));
     let files: Vec<u8> = files.flatten().copied().collect();
     if !files.is_empty() {
-        let tree = scratch.tree_of(&files, "--stdin")?;
-        parents.push(scratch.commit(&tree, &[], "untracked files")?);
+        let tree = index.tree_of(&files, "--stdin")?;
+        parents.push(index.commit(&tree, &[], "untracked files")?);
     }
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
-    scratch.commit(&tracked, &parents, "uncommitted changes")
+    index.commit(&tracked, &parents, "uncommitted changes")
 }
 
 /// Whether all that is in the worktree at `path` is in `snapshot`, and nothing is ignored.
@@ -116,12 +116,12 @@ fn sides(unmerged: &[u8]) -> Vec<u8> {
 }
 
 /// An index of our own for the worktree at `path`.
-struct Scratch {
+struct Index {
     dir: TempDir,
     path: PathBuf,
 }
 
-impl Scratch {
+impl Index {
     fn of(common_dir: &Path, path: &Path) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
         let index = match admin::dir_of(common_dir, path)? {

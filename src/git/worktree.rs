@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::command::{failed, patiently};
+use super::command::patiently;
 use super::{Git, Lock};
 
 /// One entry of `git worktree list --porcelain -z`.
@@ -19,7 +19,7 @@ pub(crate) struct Worktree {
     pub(crate) branch: Option<String>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
-    pub(crate) unborn: bool,
+    unborn: bool,
     /// The reason, empty if none was given.
     pub(crate) locked: Option<String>,
 }
@@ -73,14 +73,7 @@ pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
 /// # Errors
 /// When git fails.
 pub(crate) fn branch(path: &Path) -> Result<Option<String>> {
-    let (code, output) = Git::reading(path, ["symbolic-ref", "--quiet", "HEAD"]).outcome()?;
-    match code {
-        0 => Ok(Some(
-            String::from_utf8(output.stdout)?.trim_end().to_owned(),
-        )),
-        1 => Ok(None),
-        _ => Err(failed("git symbolic-ref", code, &output.stderr)),
-    }
+    Git::reading(path, ["symbolic-ref", "--quiet", "HEAD"]).answer()
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Transaction, refs};
-use crate::store::{self, base_ref, task_ref};
+use crate::store::{self, ARCHIVE, base_ref, task_ref};
 use crate::task::{Removal, Task, TaskId};
 
 /// Deletes branch, base and record in one transaction. With `always`, or if the
@@ -37,7 +37,7 @@ pub(super) fn conclude(
     };
     let mut base = Some(task.base.clone());
     loop {
-        let archive = |part| format!("refs/flux/archive/{name}/{part}");
+        let archive = |part| format!("{ARCHIVE}{name}/{part}");
         let mut refs = Transaction::default();
         if let Some(tip) = tip_kept {
             refs = refs
@@ -115,6 +115,25 @@ impl Archived {
         self.tip == self.task.base || self.task.removal.as_ref().is_some_and(merged)
     }
 
+    /// Fails where it is not what it was when it was listed: restored since, and another one
+    /// removed under its name. The caller holds the task's lock.
+    ///
+    /// # Errors
+    /// When it is so, or git fails.
+    pub(super) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
+        let name = &self.name;
+        let below = format!("{ARCHIVE}{name}");
+        let found = refs::list(flux.repo.common_dir(), &[&below])?;
+        if found.into_iter().eq(self.refs.iter().cloned()) {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "the removed task '{name}' is not what it was just now; nothing was changed"
+        ))
+        .hint("git flux restore --list")
+        .into())
+    }
+
     /// What deletes its refs.
     pub(super) fn forget(&self, also: Transaction) -> Transaction {
         self.refs
@@ -129,10 +148,10 @@ impl Archived {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let refs = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
+    let refs = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
     let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
     for (name, oid) in &refs {
-        let parts = name.strip_prefix("refs/flux/archive/");
+        let parts = name.strip_prefix(ARCHIVE);
         if let Some((name, part)) = parts.and_then(|parts| parts.split_once('/')) {
             found.entry(name).or_default().push((part, oid));
         }
@@ -155,7 +174,7 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
             trash: trash.join("worktree").exists().then_some(trash),
             refs: parts
                 .iter()
-                .map(|(part, oid)| (format!("refs/flux/archive/{name}/{part}"), (*oid).clone()))
+                .map(|(part, oid)| (format!("{ARCHIVE}{name}/{part}"), (*oid).clone()))
                 .collect(),
         })
     };
@@ -184,6 +203,13 @@ pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archi
 /// When something of it stays.
 pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
+    let done = delete(flux, one, &lock);
+    flux.tidy_run(&one.task.id)?;
+    done
+}
+
+fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
+    one.ensure_unchanged(flux)?;
     let trash = flux.trash().join(&one.name);
     match fs::remove_dir_all(&trash) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -193,12 +219,7 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
     }
     let message = format!("flux restore: drop {}", one.name);
     one.forget(Transaction::default())
-        .commit(flux.repo.common_dir(), &message, &lock)?;
-    // Locking a task that is no more has made its directory.
-    if refs::list(flux.repo.common_dir(), &[&task_ref(&one.task.id)])?.is_empty() {
-        flux.run_dir(&one.task.id).remove()?;
-    }
-    Ok(())
+        .commit(flux.repo.common_dir(), &message, lock)
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
@@ -232,9 +253,9 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
 fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
-    let taken = refs::list(flux.repo.common_dir(), &["refs/flux/archive"])?;
+    let taken = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
     let free = |name: &String| {
-        let prefix = format!("refs/flux/archive/{name}/");
+        let prefix = format!("{ARCHIVE}{name}/");
         !taken.keys().any(|name| name.starts_with(&prefix))
             && (name == ours || !flux.trash().join(name).exists())
     };

@@ -3,14 +3,17 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
 use super::{Flux, archive};
+use crate::agent::ourselves;
 use crate::git::{Lock, refs};
 use crate::settings::Settings;
+use crate::store::task_ref;
+use crate::task::TaskId;
 
 /// How long one process may go on deleting.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -40,8 +43,7 @@ impl Flux {
         if lately && self.removed_worktrees()?.len() <= self.settings.trash_keep()? {
             return Ok(());
         }
-        let program = std::env::current_exe().context("could not tell where git flux itself is")?;
-        Command::new(program)
+        Command::new(ourselves()?)
             .arg("__expire")
             .current_dir(self.repo.common_dir())
             .env_remove("GIT_DIR")
@@ -78,16 +80,8 @@ impl Flux {
             }
         }
         let keep = self.settings.trash_keep()?;
-        let tasks = refs::list(self.repo.common_dir(), &["refs/flux/tasks"])?;
         for place in self.removed_worktrees()?.into_iter().skip(keep) {
-            let name = archive::name_of(&place).context("a name in the trash is ours")?;
-            let id = name.split('.').next().unwrap_or(&name);
-            // One that is on its way, there or back.
-            if tasks.contains_key(&format!("refs/flux/tasks/{id}")) {
-                continue;
-            }
-            let going = place.with_file_name(format!("{GOING}{name}"));
-            fs::rename(&place, &going).context("could not move a worktree in the trash")?;
+            self.let_go(&place)?;
         }
         for entry in entries(&self.trash())? {
             let is_going = entry
@@ -99,6 +93,24 @@ impl Flux {
         }
         drop(lock);
         Ok(())
+    }
+
+    /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or back.
+    fn let_go(&self, place: &Path) -> Result<()> {
+        let name = archive::name_of(place).context("a name in the trash is ours")?;
+        let id = name.split('.').next().unwrap_or(&name);
+        let id: TaskId = id.parse().context("a name in the trash is ours")?;
+        let Some(_lock) = Lock::attempt(&self.run_dir(&id).lock())? else {
+            return Ok(());
+        };
+        let record = task_ref(&id);
+        if refs::list(self.repo.common_dir(), &[&record])?.is_empty() {
+            // One of this name may be left of a process that was killed.
+            let going = format!("{GOING}{name}.{}", process::id());
+            fs::rename(place, place.with_file_name(going))
+                .context("could not move a worktree in the trash")?;
+        }
+        self.tidy_run(&id)
     }
 
     /// The worktrees in the trash, the latest first.

@@ -13,7 +13,7 @@ use crate::task::Task;
 use crate::ui::{quoted, shown};
 
 /// What the descent does with the worktree.
-pub(crate) enum Worktree {
+pub(super) enum Worktree {
     /// Moves it to the trash, whole.
     Keep,
     /// It was moved here by a command that was killed: git forgets it.
@@ -30,7 +30,7 @@ impl Worktree {
     ///
     /// # Errors
     /// When it cannot be told whose it is.
-    pub(crate) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
+    pub(super) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {
             return Ok(Self::Foreign);
@@ -53,7 +53,7 @@ impl Worktree {
     ///
     /// # Errors
     /// When it cannot be told whose it is, or not be moved.
-    pub(crate) fn unrestored(
+    pub(super) fn unrestored(
         flux: &Flux,
         task: &Task,
         name: &str,
@@ -106,7 +106,7 @@ impl Worktree {
 ///
 /// # Errors
 /// When the branch is checked out at another place: it must not be deleted then.
-pub(crate) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
+pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
         ensure_not_elsewhere(&entries, task)?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Style, Worktree};
+use crate::git::{MergePlan, Repo, Style, Worktree, refs};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
@@ -60,7 +60,7 @@ impl Into {
         worktrees: &[Worktree],
     ) -> Result<Self> {
         let id = &task.id;
-        let typed = into.map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+        let typed = into.map(refs::short);
         let branch = typed.or(task.into.as_deref()).with_context(|| {
             Failure::new(format!("'{id}' did not start from a branch"))
                 .hint(format!("git flux cleanup {id} --into <branch>"))

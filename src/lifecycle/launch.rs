@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result};
 
 use super::start::Work;
 use super::trust::Init;
-use super::{Flux, ports, watch};
+use super::{Flux, find_target, ports, watch};
 use crate::agent::launch::{Launch, now};
 use crate::agent::notify::Notices;
+use crate::agent::ourselves;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::git::Lock;
@@ -32,8 +33,7 @@ pub(super) fn launch(
     opened: &mut Option<Opened>,
 ) -> Result<()> {
     let mut open = |verb: &str, about: &Path| {
-        let launcher =
-            std::env::current_exe().context("could not tell where git flux itself is")?;
+        let launcher = ourselves()?;
         let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
         let (common, dir) = (flux.repo.common_dir(), &task.worktree);
         *opened = Some(target::open(place, &task.id, common, dir, &program, lock)?);
@@ -63,6 +63,26 @@ pub(super) fn launch(
             watch::until_started(flux, &task.id, run, opened.as_ref())
         }
     }
+}
+
+/// The pane that counts, and since when its launcher runs, in seconds since 1970. tmux may have
+/// made a pane and said that it failed, and we another one: it is the one whose launcher took the task.
+///
+/// # Errors
+/// When it is not known what runs.
+pub(super) fn taken_up(
+    flux: &Flux,
+    task: &Task,
+    run: &RunDir,
+    opened: Option<Opened>,
+) -> Result<(Opened, Option<u64>)> {
+    let mut opened = opened.context("the pane was not opened")?;
+    let running = run.running()?;
+    let launcher = running.as_ref().map(|running| running.launcher);
+    if launcher != Some(opened.target.pane_pid) {
+        opened.target = find_target(flux, task)?.unwrap_or(opened.target);
+    }
+    Ok((opened, running.map(|running| running.since)))
 }
 
 /// No agent has ended here, but none runs.

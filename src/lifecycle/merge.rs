@@ -115,9 +115,13 @@ fn with_hooks(
             picks.iter().try_fold((*onto).to_owned(), add)
         }),
     };
-    let _guard = flux.lock_repo()?;
-    worktree::clear(flux.repo.home(), &path, lock)?;
-    made
+    let clear = || {
+        let _guard = flux.lock_repo()?;
+        worktree::clear(flux.repo.home(), &path, lock)
+    };
+    // Why it was not made is what counts; what is left of it, the next command clears away.
+    let cleared = clear();
+    made.and_then(|made| cleared.map(|()| made))
 }
 
 fn merge_message(plan: &Plan, into: &Into) -> Vec<u8> {

@@ -34,7 +34,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use fate::{Worktree, ensure_not_elsewhere, is_registered};
+pub(crate) use fate::ensure_not_elsewhere;
+use fate::{Worktree, is_registered};
 pub(crate) use into::Into;
 
 use anyhow::{Context as _, Result, bail};
@@ -42,7 +43,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::agent::run::RunDir;
-use crate::git::{Git, Lock, Repo, keep, worktree};
+use crate::git::{Git, Lock, Repo, keep, refs, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
@@ -108,11 +109,22 @@ impl Flux {
         })
     }
 
+    /// Removes the run directory of what is no task any more: to lock it has made one.
+    ///
+    /// # Errors
+    /// When git fails, or it cannot be removed.
+    pub(crate) fn tidy_run(&self, id: &TaskId) -> Result<()> {
+        if refs::list(self.repo.common_dir(), &[&store::task_ref(id)])?.is_empty() {
+            self.run_dir(id).remove()?;
+        }
+        Ok(())
+    }
+
     /// The repository's lock, for what git cannot do side by side.
     ///
     /// # Errors
     /// On interruption.
-    pub(crate) fn lock_repo(&self) -> Result<Lock> {
+    fn lock_repo(&self) -> Result<Lock> {
         Lock::acquire(&self.repo.flux_dir().join("lock"), || {
             self.ui.status("waiting for another git flux …");
         })
@@ -147,7 +159,7 @@ pub(crate) struct Kept {
 ///
 /// # Errors
 /// When a step fails; the record is still there then, and says so.
-pub(crate) fn descend(
+fn descend(
     flux: &Flux,
     task: &Task,
     oid: &str,
@@ -232,7 +244,7 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 ///
 /// # Errors
 /// When it is not known what runs.
-pub(crate) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
     let panes = pane::list(None)?;
     Ok(panes
@@ -244,7 +256,7 @@ pub(crate) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 ///
 /// # Errors
 /// When it does not.
-pub(crate) fn hang_up(run: &RunDir) -> Result<()> {
+fn hang_up(run: &RunDir) -> Result<()> {
     if let Some(running) = run.running()?
         && running.alive()
     {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::into::Wanted;
 use super::loss::{Loss, Verdict};
+use super::resume::ensure_no_orphan;
 use super::{Flux, Into, check, observe};
 use crate::agent::launch::Running;
 use crate::agent::process::{self, Process};
@@ -210,25 +211,16 @@ impl Runs {
         let panes = observe::Panes::of(std::iter::once(task))?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
+        let there = running.as_ref().is_some_and(Running::alive);
         let ended = run.exit()?.is_some();
-        let still = is_alive(flux, task)?;
+        let still = there && !ended;
         let alive = began || still;
         let busy = match &task.target {
             Some(target) if !alive && panes.has(task) => process::in_front(target.pane_pid),
             _ => None,
         };
-        if !still
-            && !ended
-            && let Some(orphan) = running
-                .as_ref()
-                .and_then(|running| running.orphan(&task.worktree))
-        {
-            return Err(Failure::new(format!(
-                "the launcher of '{}' is gone, but its agent is still alive (process {orphan})",
-                task.id
-            ))
-            .hint(format!("kill {orphan}"))
-            .into());
+        if let Some(running) = running.as_ref().filter(|_| !there && !ended) {
+            ensure_no_orphan(task, running)?;
         }
         // What runs in its pane ends with it, but for what its shell has put aside.
         let shell = match &task.target {

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::git::changes::Head;
 use crate::git::{Transaction, refs, snapshot, worktree};
 use crate::interrupt;
+use crate::settings::Settings;
 use crate::store;
 use crate::task::{Merged, Removal, Task};
 use crate::tmux::pane;
@@ -81,7 +82,11 @@ pub(crate) fn remove(
         let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
-    let config = flux.settings.section_of_branch(&task.branch);
+    // A question may have been open for long.
+    let config = match flux.ui.can_ask() {
+        true => Settings::load(flux.repo.common_dir())?.section_of_branch(&task.branch),
+        false => flux.settings.section_of_branch(&task.branch),
+    };
     if let Some(commit) = &merge
         && let Err(error) = super::merge::forward(flux, plan, commit, lock)
     {

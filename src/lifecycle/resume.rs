@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::launch::{launch, none_runs};
+use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
 use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
@@ -45,25 +45,33 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
             .into());
     }
     if !fs::exists(task.worktree.join(".git")).context("could not look at the worktree")? {
-        return Err(Failure::new(format!(
-            "the worktree of '{id}' is gone: '{}'",
-            shown(&task.worktree)
-        ))
+        return Err(gone(task).into());
+    }
+    let (running, exit) = (run.running()?, run.exit()?);
+    match running.filter(|_| exit.is_none()) {
+        Some(running) if running.alive() => Err(Failure::new(format!("'{id}' is running"))
+            .hint(format!("git flux attach {id}"))
+            .into()),
+        Some(running) => ensure_no_orphan(task, &running),
+        None => Ok(()),
+    }
+}
+
+/// The refusal of a task whose worktree is gone.
+pub(crate) fn gone(task: &Task) -> Failure {
+    let (id, path) = (&task.id, shown(&task.worktree));
+    Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
         .hint("git worktree list")
         .hint(format!("git flux status {id}"))
-        .into());
-    }
-    let Some(running) = run.running()?.filter(|_| matches!(run.exit(), Ok(None))) else {
-        return Ok(());
-    };
-    if running.alive() {
-        return Err(Failure::new(format!("'{id}' is running"))
-            .hint(format!("git flux attach {id}"))
-            .into());
-    }
+}
+
+/// # Errors
+/// When the agent of a launcher that is gone is still alive.
+pub(super) fn ensure_no_orphan(task: &Task, running: &Running) -> Result<()> {
     match running.orphan(&task.worktree) {
         Some(orphan) => Err(Failure::new(format!(
-            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
+            "the launcher of '{}' is gone, but its agent is still alive (process {orphan})",
+            task.id
         ))
         .hint(format!("kill {orphan}"))
         .into()),
@@ -113,13 +121,7 @@ pub(crate) fn resume(
     if let Err(cause) = begun {
         return Err(back(&run, id, &before, opened.as_ref(), cause));
     }
-    let mut opened = opened.context("the pane was not opened")?;
-    let running = run.running()?;
-    let since = running.as_ref().map(|running| running.since);
-    let launcher = running.map(|running| running.launcher);
-    if launcher != Some(opened.target.pane_pid) {
-        opened.target = find_target(flux, task)?.unwrap_or(opened.target);
-    }
+    let (opened, since) = taken_up(flux, task, &run, opened)?;
     let task = task.running_in(Some(opened.target.clone()));
     let none = Transaction::default();
     store::advance(&flux.repo, &stored.oid, &task, none, &lock).with_context(|| {

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Error, Result};
 
 use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
-use super::launch::launch;
+use super::launch::{launch, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
-use super::{Flux, Worktree, close, descend, find_shell, find_target, hang_up, watch};
+use super::{Flux, Worktree, close, descend, find_shell, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
@@ -86,6 +86,12 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let run = flux.run_dir(&id);
     let lock = flux.lock_task(&id)?;
+    if let Some(from) = &start.from
+        && let Err(error) = from.ensure_unchanged(flux)
+    {
+        flux.tidy_run(&id)?;
+        return Err(error);
+    }
     let claim = ports::claim(flux, &run, start.task.port);
     start.task.port = claim.as_ref().map(Claim::port);
     let start = &*start;
@@ -111,15 +117,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         Ok(()) => {}
         Err(cause) => return Err(way.back(&oid, cause)),
     }
-    let mut opened = way.opened.take().context("the pane was not opened")?;
-    // tmux may have made a pane and said that it failed, and we another one: the
-    // pane that counts is the one whose launcher took the task.
-    let running = run.running()?;
-    let since = running.as_ref().map(|running| running.since);
-    let launcher = running.map(|running| running.launcher);
-    if launcher != Some(opened.target.pane_pid) {
-        opened.target = find_target(flux, &start.task)?.unwrap_or(opened.target);
-    }
+    let (opened, since) = taken_up(flux, &start.task, &run, way.opened.take())?;
     let task = start.task.running_in(Some(opened.target.clone()));
     // From here on the agent may have done work: if this fails, the next command completes it.
     let also = Transaction::default();
@@ -136,16 +134,10 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
     drop(lock);
-    if matches!(start.work, Work::Shell) {
-        let exit = None;
-        return Ok(Started {
-            task,
-            opened,
-            exit,
-            since,
-        });
-    }
-    let exit = watch::early_exit(&run, &opened.tty)?;
+    let exit = match start.work {
+        Work::Agent { .. } => watch::early_exit(&run, &opened.tty)?,
+        Work::Shell => None,
+    };
     Ok(Started {
         task,
         opened,

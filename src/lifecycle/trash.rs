@@ -23,7 +23,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(crate) fn is_abroad(&self, path: &Path) -> Result<bool> {
+    pub(super) fn is_abroad(&self, path: &Path) -> Result<bool> {
         let trash = self.trash();
         let there = if trash.exists() {
             trash
@@ -44,7 +44,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
+    pub(super) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let archived = match task.restored {
             Some(_) => archive::list(self)?,
@@ -79,7 +79,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(crate) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+    pub(super) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
         // A place that the archive names is that of a task that was removed before.
         let removed = archive::list(self)?;
         let is_taken = |place: &Path| {

@@ -16,8 +16,8 @@ use super::start::Start;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Step;
 use crate::failure::Failure;
-use crate::git::command;
 use crate::git::directory::{self, Entry, Kind};
+use crate::git::foreground::page;
 use crate::store;
 use crate::task::Bytes;
 use crate::ui::shown;
@@ -115,7 +115,7 @@ impl Init {
         }
         let text = self.text();
         if ui.pages(&text) {
-            command::page(flux.repo.common_dir(), &text)?;
+            page(flux.repo.common_dir(), &text)?;
         } else {
             for line in text.lines() {
                 ui.quote(line);

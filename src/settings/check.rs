@@ -23,7 +23,7 @@ impl Settings {
     }
 
     /// What is configured for git flux and is no setting.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn unknown(&self) -> impl Iterator<Item = &Entry> {
         let ours = |key: &str| {
             let variable = key.rsplit('.').next().unwrap_or_default();
             key.starts_with("flux.") || key.starts_with("branch.") && variable.starts_with("flux")
@@ -33,7 +33,7 @@ impl Settings {
     }
 
     /// The error for a key that is no setting.
-    pub(crate) fn misspelt(&self, entry: &Entry) -> Failure {
+    pub(super) fn misspelt(&self, entry: &Entry) -> Failure {
         let key = &entry.key;
         let mut failure = Failure::new(format!("unknown setting '{key}' {}", self.place(entry)));
         let (section, rest) = key.split_once('.').unwrap_or_default();
@@ -89,7 +89,7 @@ impl Settings {
     ///
     /// # Errors
     /// With the value, where it stands, and what it may be.
-    pub(crate) fn ensure_allowed(&self, setting: &Setting, entry: &Entry) -> Result<()> {
+    pub(super) fn ensure_allowed(&self, setting: &Setting, entry: &Entry) -> Result<()> {
         if setting.kind.allows(&entry.value) {
             return Ok(());
         }

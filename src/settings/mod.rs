@@ -229,10 +229,8 @@ impl Settings {
             "--get",
             setting.key,
         ];
-        let out = String::from_utf8(Git::reading(dir, args).output()?)?;
-        out.trim_end()
-            .parse()
-            .context("`git config` printed no time")
+        let line = Git::reading(dir, args).line()?;
+        line.parse().context("`git config` printed no time")
     }
 
     /// `core.hooksPath` as it stands.

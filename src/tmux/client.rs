@@ -1,17 +1,15 @@
 //! The terminals in which somebody looks at tmux.
 
-use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
 use super::Tmux;
+use super::command::outer_socket;
 
 /// Writes `text` to the terminals of all clients of the server that the environment names,
 /// by one write each: past tmux, which would keep it from those who look at another session.
@@ -20,10 +18,8 @@ use super::Tmux;
 /// # Errors
 /// When there is no server, or it does not answer.
 pub(crate) fn write(text: &str) -> Result<()> {
-    let tmux = env::var_os("TMUX").context("there is no tmux")?;
-    let socket = tmux.as_bytes().split(|&byte| byte == b',').next();
-    let socket = Path::new(std::ffi::OsStr::from_bytes(socket.unwrap_or_default()));
-    let clients = Tmux::on(socket, "list-clients")
+    let socket = outer_socket().context("there is no tmux")?;
+    let clients = Tmux::on(&socket, "list-clients")
         .args(["-F", "#{client_control_mode} #{client_tty}"])
         .within(Duration::from_secs(2))
         .output()?;

@@ -206,7 +206,7 @@ pub(super) fn own_socket() -> PathBuf {
 }
 
 /// The socket that `$TMUX` names.
-fn outer_socket() -> Option<PathBuf> {
+pub(super) fn outer_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
@@ -229,7 +229,7 @@ fn read_back(file: &mut File) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it is not, or tmux is missing.
-pub(crate) fn ensure_installed() -> Result<()> {
+pub(super) fn ensure_installed() -> Result<()> {
     let output = Command::new("tmux")
         .arg("-V")
         .stdin(Stdio::null())
@@ -287,7 +287,7 @@ fn literal(arg: &OsStr) -> OsString {
 }
 
 /// A path for an option that tmux expands as a format (`-c`): `#(…)` would run a shell.
-pub(crate) fn unexpanded(path: &Path) -> OsString {
+pub(super) fn unexpanded(path: &Path) -> OsString {
     let mut out = Vec::new();
     for &byte in path.as_os_str().as_bytes() {
         out.push(byte);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
-use super::command::{TIMEOUT, answers, own_socket};
+use super::command::{TIMEOUT, answers, outer_socket, own_socket};
 use crate::task::{Layout, Target};
 
 /// One pane of a server.
@@ -217,14 +217,12 @@ pub(crate) fn notice(target: &Target, message: &str) {
 /// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
 /// For status lines, so it is no error if that fails.
 pub(crate) fn mark_own(launcher: i32, state: &str) {
-    let (Some(tmux), Ok(pane)) = (env::var_os("TMUX"), env::var("TMUX_PANE")) else {
+    let (Some(socket), Ok(pane)) = (outer_socket(), env::var("TMUX_PANE")) else {
         return;
     };
-    let mut parts = tmux.as_bytes().splitn(2, |&byte| byte == b',');
-    let socket = parts.next().map(|path| OsString::from_vec(path.to_vec()));
     let number = pane.strip_prefix('%').and_then(|n| n.parse::<u32>().ok());
-    if let (Some(socket), Some(number)) = (socket, number) {
-        let marked = Tmux::on(Path::new(&socket), "if-shell")
+    if let Some(number) = number {
+        let marked = Tmux::on(&socket, "if-shell")
             .args(["-F", "-t", &pane])
             .arg(format!("#{{==:#{{pane_pid}},{launcher}}}"))
             .arg(format!("set-option -p -t %{number} @flux_state {state}"))
@@ -252,10 +250,7 @@ pub(crate) fn is_ours(target: &Target) -> bool {
 /// # Errors
 /// When there is no client, or no terminal.
 pub(crate) fn attach(target: &Target) -> Result<()> {
-    let inside = env::var_os("TMUX").is_some_and(|tmux| {
-        let socket = tmux.as_bytes().split(|&b| b == b',').next();
-        socket == Some(target.socket.as_os_str().as_bytes())
-    });
+    let inside = outer_socket().as_ref() == Some(&target.socket);
     // The pane may have been moved since: its id is enough for all of them.
     let to = |tmux: Tmux, name| tmux.then(name).args(["-t", &target.pane]);
     if inside {

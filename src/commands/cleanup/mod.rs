@@ -7,7 +7,7 @@ mod style;
 mod uncommitted;
 mod words;
 
-pub(super) use words::revert;
+pub(super) use words::{capital, revert};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -19,7 +19,7 @@ use super::status::count;
 use super::{candidates, choose, settled};
 use crate::failure::{Failure, USAGE};
 use crate::git::commit::commit_all;
-use crate::git::{Lock, worktree};
+use crate::git::{Lock, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::into::Wanted;
 use crate::lifecycle::merge;
@@ -121,12 +121,9 @@ impl Cleanup {
             ),
         };
         let done = self.under_lock(flux, store, id, &lock, agreed);
-        if done.is_err() && !flux.repo.run_dir(id).join("running").exists() {
-            // Locking a task that was gone by then made its directory anew.
-            let store = Store::load(&flux.repo, &flux.settings)?;
-            if store.tasks.iter().all(|stored| stored.id != *id) {
-                flux.run_dir(id).remove()?;
-            }
+        if done.is_err() {
+            // It may have been gone by then.
+            flux.tidy_run(id)?;
         }
         done
     }
@@ -296,7 +293,7 @@ impl Cleanup {
         let entry = entries.iter().find(|entry| entry.path == standing);
         Ok(entry.filter(|entry| !entry.bare).map(|entry| {
             let name = entry.branch.as_deref().unwrap_or("a detached HEAD");
-            name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()
+            refs::short(name).to_owned()
         }))
     }
 

@@ -122,11 +122,10 @@ fn verbs(style: Style) -> [&'static str; 3] {
 }
 
 /// A sentence's beginning.
-pub(super) fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars).collect()
 }
 
 /// Why there is nothing to merge, if so: no work yet, or work that is there already.

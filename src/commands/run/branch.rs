@@ -32,7 +32,7 @@ pub(super) fn choose(
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<Chosen> {
-    let local = name.strip_prefix("refs/heads/").unwrap_or(name);
+    let local = refs::short(name);
     if let Some(tip) = store.tip(local) {
         ensure_free(store, worktrees, local)?;
         let existing = Existing {
@@ -106,10 +106,7 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
     let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
     if of_all.len() > 1 {
         let args = ["config", "--get", "checkout.defaultRemote"];
-        let (_, output) = Git::reading(dir, args).outcome()?;
-        let preferred = String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned();
+        let preferred = Git::reading(dir, args).answer()?.unwrap_or_default();
         if let Some(one) = at(&preferred, plain) {
             return Ok(one);
         }
@@ -177,7 +174,7 @@ pub(in crate::commands) fn origin(
     head: Option<&str>,
 ) -> Result<(String, Option<String>)> {
     let branch = &chosen.name;
-    let plain = |name: &str| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned();
+    let plain = |name: &str| refs::short(name).to_owned();
     let settings = &flux.settings;
     let configured = settings.of_branch(branch, &table::BRANCH_INTO);
     let configured = configured.or_else(|| settings.into()).map(plain);

@@ -277,14 +277,8 @@ impl Run {
                     "--end-of-options",
                     rev,
                 ];
-                let (code, output) =
-                    Git::reading(flux.repo.current().unwrap_or(flux.repo.common_dir()), args)
-                        .outcome()?;
-                (code == 0).then(|| {
-                    String::from_utf8_lossy(&output.stdout)
-                        .trim_end()
-                        .to_owned()
-                })
+                let dir = flux.repo.current().unwrap_or(flux.repo.common_dir());
+                Git::reading(dir, args).answer()?
             }
         };
         Ok((
