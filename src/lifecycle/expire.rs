@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How often the archive is looked at, at most.
 const DAY: Duration = Duration::from_secs(86_400);
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// What is being deleted has a name that begins with this.
 const GOING: &str = ".going-";
 
@@ -40,7 +42,7 @@ impl Flux {
             // The first removal of all: nothing is old yet.
             Err(_) => fs::write(self.expire_lock(), "").is_ok(),
         };
-        if lately && self.removed_worktrees()?.len() <= self.settings.trash_keep()? {
+        if lately && self.outlived()?.is_empty() {
             return Ok(());
         }
         Command::new(ourselves()?)
@@ -57,7 +59,7 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the worktrees in the trash but the last `flux.trashKeep`, and from the
+    /// Deletes the worktrees in the trash that nobody wants any more, and from the
     /// archive what was removed before `flux.archiveExpire` and is merged.
     ///
     /// # Errors
@@ -79,8 +81,7 @@ impl Flux {
                 archive::drop_for_good(self, &one)?;
             }
         }
-        let keep = self.settings.trash_keep()?;
-        for place in self.removed_worktrees()?.into_iter().skip(keep) {
+        for place in self.outlived()? {
             self.let_go(&place)?;
         }
         for entry in entries(&self.trash())? {
@@ -113,8 +114,10 @@ impl Flux {
         self.tidy_run(&id)
     }
 
-    /// The worktrees in the trash, the latest first.
-    fn removed_worktrees(&self) -> Result<Vec<PathBuf>> {
+    /// The worktrees in the trash that are not kept any longer: neither one of the last
+    /// `flux.trashKeep`, nor removed within the hour, since many may be removed at once.
+    fn outlived(&self) -> Result<Vec<PathBuf>> {
+        let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
         for place in entries(&self.trash())? {
             let hidden = place
@@ -127,7 +130,15 @@ impl Flux {
             places.push((at.context("could not look into the trash")?, place));
         }
         places.sort();
-        Ok(places.into_iter().rev().map(|(_, place)| place).collect())
+        // What seems to come from the future was removed before the clock was set.
+        let fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
+        Ok(places
+            .into_iter()
+            .rev()
+            .skip(keep)
+            .filter(|(at, _)| keep == 0 || !fresh(at))
+            .map(|(_, place)| place)
+            .collect())
     }
 }
 

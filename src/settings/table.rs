@@ -222,7 +222,7 @@ pub(crate) const NOTIFY: Setting = Setting {
 };
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
-    meaning: "how many removed worktrees are kept whole",
+    meaning: "how many removed worktrees are kept whole for more than an hour",
     default: Some("3"),
     kind: Kind::Number,
 };
