@@ -24,11 +24,11 @@ pub(crate) enum Place {
     /// Beside the pane we stand in; `side` splits it left and right.
     Pane {
         beside: String,
-        window: String,
+        session: String,
         side: bool,
     },
     /// A new window of the session we stand in. With `cramped`, because no pane had room.
-    Window { after: String, cramped: bool },
+    Window { session: String, cramped: bool },
     /// A detached session of its own.
     Session { name: String },
     /// The pane it had, in which nothing runs any more.
@@ -50,7 +50,7 @@ pub(crate) struct Opened {
 /// The pane we stand in.
 struct Here {
     pane: String,
-    window: String,
+    session: String,
     panes: u32,
     width: u32,
     height: u32,
@@ -80,7 +80,7 @@ pub(crate) fn choose(layout: Option<Layout>, forced: bool, session: String) -> R
             Ok(Place::Session { name: session })
         }
         (Some(here), Some(Layout::Window)) => Ok(Place::Window {
-            after: here.window,
+            session: here.session,
             cramped: false,
         }),
         (Some(here), _) => Ok(here.split(forced)),
@@ -96,12 +96,12 @@ impl Here {
         if room || forced {
             Place::Pane {
                 beside: self.pane,
-                window: self.window,
+                session: self.session,
                 side: side || self.height <= 2 * ROOM.1,
             }
         } else {
             Place::Window {
-                after: self.window,
+                session: self.session,
                 cramped: true,
             }
         }
@@ -116,7 +116,7 @@ fn here() -> Result<Option<Here>> {
     let (true, Ok(pane)) = (inside(), env::var("TMUX_PANE")) else {
         return Ok(None);
     };
-    let fields = "#{version}\t#{window_id}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
+    let fields = "#{version}\t#{session_id}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
     let Ok(out) = Tmux::new("display-message")
         .args(["-p", "-t", &pane, fields])
         .outcome()?
@@ -124,7 +124,7 @@ fn here() -> Result<Option<Here>> {
         return Ok(None);
     };
     let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
-    let &[version, window, tty, panes, width, height, zoomed] = fields.as_slice() else {
+    let &[version, session, tty, panes, width, height, zoomed] = fields.as_slice() else {
         return Ok(None);
     };
     ensure_recent(version)?;
@@ -136,7 +136,7 @@ fn here() -> Result<Option<Here>> {
     };
     Ok(Some(Here {
         pane,
-        window: window.to_owned(),
+        session: session.to_owned(),
         panes,
         width,
         height,
@@ -222,16 +222,17 @@ pub(crate) fn open(
         let tmux = tmux.args(["-d", "-P", "-F", FIELDS, "-c"]).arg(&dir);
         tmux.arg("--").args(program)
     };
-    let new_window = |after: &str| {
+    // At the next number that is free, as tmux does it: nobody's windows change theirs.
+    let new_window = |session: &str| {
         let window = Tmux::new("new-window")
-            .args(["-a", "-t", after, "-n", id.as_str()])
+            .args(["-t", &format!("{session}:"), "-n", id.as_str()])
             .holding(lock)?;
         Ok::<_, anyhow::Error>((made(window).output()?, Layout::Window))
     };
     let (out, kind) = match place {
         Place::Pane {
             beside,
-            window,
+            session,
             side,
         } => {
             let split = Tmux::new("split-window")
@@ -239,10 +240,10 @@ pub(crate) fn open(
                 .holding(lock)?;
             match made(split).outcome()? {
                 Ok(out) => (out, Layout::Pane),
-                Err(_) => new_window(window)?,
+                Err(_) => new_window(session)?,
             }
         }
-        Place::Window { after, .. } => new_window(after)?,
+        Place::Window { session, .. } => new_window(session)?,
         Place::Again(old) => {
             let again = Tmux::on(&old.socket, "respawn-pane").args(["-k", "-t", &old.pane, "-c"]);
             let again = again.arg(&dir).arg("--").args(program);
