@@ -18,6 +18,7 @@ use super::known::TRACES;
 use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
+use super::{Voice, voice};
 use crate::task::{Bytes, Task, record};
 use crate::tmux::command::plain_path;
 
@@ -42,6 +43,9 @@ pub(crate) struct Launch {
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
     pub(crate) ready: Ready,
+    /// Whether the agent says nothing of what it does.
+    #[serde(default)]
+    pub(crate) silent: bool,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -146,6 +150,7 @@ impl Launch {
             worktree: task.worktree.clone(),
             shell: super::shell(),
             ready: Ready::default(),
+            silent: matches!(voice(&agent.name), Voice::Quiet | Voice::None),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })

@@ -88,7 +88,12 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         .map_err(Failed::from)
         .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
     let (exit, hung_up) = match ready.and_then(|()| Ok(job.start(&running)?)) {
-        Ok(agent) => job.attend(agent, signals)?,
+        Ok(agent) => {
+            if job.launch.silent {
+                pane::mark_own(pid, "running");
+            }
+            job.attend(agent, signals)?
+        }
         Err(Failed { error, hung_up }) => {
             let exit = Exit {
                 error: Some(format!("{error:#}")),
