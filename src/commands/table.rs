@@ -3,7 +3,7 @@
 use console::{Style, measure_text_width, truncate_str};
 
 /// The lines of a table; what does not fit into `limit` columns is taken from the
-/// last cell first, then from the first. `style` is that of a row's cell.
+/// last cell as long as it has any, and then from the first, which is a name to be copied. `style` is that of a row's cell.
 pub(super) fn lines<const N: usize>(
     head: [&str; N],
     rows: &[[String; N]],
@@ -18,7 +18,7 @@ pub(super) fn lines<const N: usize>(
     }
     let limit = limit.unwrap_or(usize::MAX);
     let others: usize = widths[1..N - 1].iter().sum::<usize>() + 2 * (N - 1);
-    widths[0] = widths[0].min(limit.saturating_sub(others + 12)).max(8);
+    widths[0] = widths[0].min(limit.saturating_sub(others)).max(8);
     widths[N - 1] = limit.saturating_sub(others + widths[0]).min(widths[N - 1]);
     let line = |cells: &[String; N], style: &dyn Fn(usize) -> Style| {
         let mut line = String::new();

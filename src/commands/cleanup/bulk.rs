@@ -66,9 +66,8 @@ impl Cleanup {
             .iter()
             .map(|(id, plan)| [id.to_string(), self.row(plan)])
             .collect();
-        let lines = table::lines(["TASK", "PLAN"], &rows, flux.ui.width(), |_, _| {
-            Style::new()
-        });
+        // Whole, however long: it is what is agreed to.
+        let lines = table::lines(["TASK", "PLAN"], &rows, None, |_, _| Style::new());
         for line in lines {
             if self.dry_run {
                 flux.ui.data(line)?;
@@ -86,7 +85,9 @@ impl Cleanup {
                 1 => "Do that with 1 task?".to_owned(),
                 many => format!("Do that with {many} tasks?"),
             };
-            if !flux.ui.confirm(question, !self.discard_branch)? {
+            let stops = |(_, plan): &(_, Result<Plan>)| plan.as_ref().is_ok_and(Plan::must_stop);
+            let harmless = !self.discard_branch && !tasks.iter().any(stops);
+            if !flux.ui.confirm(question, harmless)? {
                 return Err(Failure::declined("nothing was changed").into());
             }
         }
