@@ -337,7 +337,7 @@ mod tests {
     fn a_pane_is_split_only_where_two_have_room() {
         let here = |width, height, panes, zoomed| Here {
             pane: "%1".to_owned(),
-            window: "@1".to_owned(),
+            session: "$1".to_owned(),
             panes,
             width,
             height,
