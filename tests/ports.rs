@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::world::*;
@@ -39,15 +40,18 @@ fn port(world: &World, id: &str) -> u16 {
     status["port"].as_u64().unwrap().try_into().unwrap()
 }
 
-/// Two blocks on which nobody listens now, as far as it can be seen.
-fn two_free() -> [u16; 2] {
+/// Two blocks on which nobody listens now, as far as it can be seen, and the turn: a test that
+/// looked at the same time would find the same.
+fn two_free() -> ([u16; 2], MutexGuard<'static, ()>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let all: Vec<u16> = blocks().collect();
     let free =
         |port: &&u16| (**port..**port + 11).all(|p| TcpListener::bind(("127.0.0.1", p)).is_ok());
-    // Others look for the same: each begins somewhere else.
+    // Other processes look for the same: each begins somewhere else.
     let begin = std::process::id() as usize * 7 % all.len();
     let mut found = all.iter().cycle().skip(begin).take(all.len()).filter(free);
-    [*found.next().unwrap(), *found.next().unwrap()]
+    ([*found.next().unwrap(), *found.next().unwrap()], turn)
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn ports_are_given_back_with_the_task_and_come_back_with_it_if_they_are_free() {
 #[test]
 fn ports_on_which_somebody_listens_are_left_alone() {
     let world = World::new();
-    let [busy, free] = two_free();
+    let ([busy, free], _turn) = two_free();
     claim_others(&world, &[busy, free], &world.repo());
     let _listener = TcpListener::bind(("0.0.0.0", busy + 10)).unwrap();
     let id = world.start("Fix it");
@@ -124,7 +128,7 @@ fn ports_on_which_somebody_listens_are_left_alone() {
 #[test]
 fn ports_of_a_task_that_is_gone_are_taken_over_when_no_others_are_left() {
     let world = World::new();
-    let [gone, free] = two_free();
+    let ([gone, free], _turn) = two_free();
     claim_others(&world, &[gone, free], &world.repo());
     symlink(
         world.root().join("gone"),

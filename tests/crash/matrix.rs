@@ -19,7 +19,8 @@ const MODES: [Mode; 5] = [
     Mode::KillAfter,
 ];
 
-/// Calls that change nothing: whether their caller dies before, during or after them is all one.
+/// Calls that change nothing: whether they fail before or after they are made, and whether their
+/// caller dies before, during or after them, is all one.
 /// Any other is taken for one that does.
 const READING: [&str; 14] = [
     "-V",
@@ -66,7 +67,7 @@ struct Step {
 impl Step {
     fn modes(&self) -> impl Iterator<Item = Mode> {
         let reading = READING.contains(&self.words.trim());
-        let all_one = [Mode::KillBefore, Mode::KillDuring];
+        let all_one = [Mode::FailAfter, Mode::KillBefore, Mode::KillDuring];
         MODES
             .into_iter()
             .filter(move |mode| !(reading && all_one.contains(mode)))
