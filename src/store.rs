@@ -93,19 +93,14 @@ impl Store {
 
     /// The tasks that these refs are.
     pub(crate) fn of(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
-        let named = |(name, oid): (&String, &String)| {
-            let id = name.strip_prefix(TASKS)?.parse::<TaskId>().ok()?;
-            Some((id, oid.clone()))
-        };
-        let named: Vec<(TaskId, String)> = refs.iter().filter_map(named).collect();
-        let tasks = repo.spread(&named, |repo, named| {
-            let stored = |(id, oid): &(TaskId, String)| Stored {
-                id: id.clone(),
-                oid: oid.clone(),
-                task: read(repo, settings, &refs, id, oid),
-            };
-            named.iter().map(stored).collect()
-        });
+        let mut tasks = Vec::new();
+        for (name, oid) in &refs {
+            let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
+            let Some(Ok(id)) = id else { continue };
+            let task = read(repo, settings, &refs, &id, oid);
+            let oid = oid.clone();
+            tasks.push(Stored { id, oid, task });
+        }
         Self { refs, tasks }
     }
 

@@ -1,6 +1,5 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
-mod apart;
 mod history;
 mod objects;
 

@@ -10,11 +10,10 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
-use crate::agent::run::RunDir;
 use crate::agent::{self, Voice, process, transcript};
 use crate::git::changes::count;
 use crate::git::repo::History;
-use crate::git::{Lock, Repo, Worktree, changes, worktree};
+use crate::git::{Lock, Worktree, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task};
@@ -78,17 +77,13 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 /// When git fails. A worktree whose changes cannot be told has none to show.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let home = flux.repo.home();
-    let there = flux.repo.spread(tasks, |_, tasks| {
-        tasks.iter().map(|task| has_worktree(task)).collect()
-    });
+    let there: Vec<bool> = tasks.iter().map(|task| has_worktree(task)).collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
         let worktrees = scope.spawn(|| registered(home, &there));
         let changes = scope.spawn(|| changes_of(tasks, &there));
-        let commits = flux.repo.spread(tasks, |repo, tasks| {
-            let mut history = repo.history();
-            let of = |task: &&Task| commits(&mut history, store, task);
-            tasks.iter().map(of).collect()
-        });
+        let mut history = flux.repo.history();
+        let commits = tasks.iter().map(|task| commits(&mut history, store, task));
+        let commits: Vec<_> = commits.collect();
         (worktrees.join(), changes.join(), commits)
     });
     let worktrees = worktrees.expect("no worker panics")?;
@@ -193,7 +188,7 @@ pub(crate) fn has_begun(flux: &Flux, store: &Store, task: &Task, at: u64) -> Res
 
 /// What the task's agent is doing, as far as its files tell.
 pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
-    State::of(task.phase, &seen(&flux.repo, store, task, worktrees)).0
+    State::of(task.phase, &seen(flux, store, task, worktrees)).0
 }
 
 /// The state of each task, and how it was found. There is a look at the panes of those
@@ -227,10 +222,8 @@ fn looks<'a>(
     tasks: &[&'a Task],
     worktrees: &[Worktree],
 ) -> Vec<(&'a Task, Seen)> {
-    let mut seen = flux.repo.spread(tasks, |repo, tasks| {
-        let of = |task: &&'a Task| (*task, seen(repo, store, task, worktrees));
-        tasks.iter().map(of).collect()
-    });
+    let of = |task| (task, seen(flux, store, task, worktrees));
+    let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
@@ -262,8 +255,8 @@ fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
 }
 
 /// What the files of a task tell.
-fn seen(repo: &Repo, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
-    let run = RunDir(repo.run_dir(&task.id));
+fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+    let run = flux.run_dir(&task.id);
     // Where nothing is left of a run, one look does for all.
     let left = !matches!(run.0.try_exists(), Ok(false));
     if !left {
