@@ -194,7 +194,7 @@ fn an_agent_that_shows_something_else_gets_no_answer() {
     let id = conflicting_agent(&world, "raw");
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &["y"])]);
     assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-    assert!(terminal.screen().contains("was not submitted"));
+    assert!(terminal.screen().contains("Enter was not pressed"));
     let read = world.agent(&id).wait_stdin("commit the merge.");
     assert!(!read.contains(&b'\r') && !read.contains(&b'\n'), "{read:?}");
 }
