@@ -169,3 +169,30 @@ fn a_task_that_is_removed_is_not_waited_for_any_longer() {
         .code(1)
         .stderr_has("there are no tasks");
 }
+
+#[test]
+fn a_launcher_that_comes_only_later_is_waited_for_too() {
+    let world = World::new();
+    world.behaviour("wait");
+    let (begun, go) = (world.tools().join("begun"), world.tools().join("go"));
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' new-session '*)\n: >'{}'\nuntil [ -e '{}' ]; do sleep 0.05; done ;;\nesac\nexec '{}' \"$@\"\n",
+        begun.display(),
+        go.display(),
+        crate::world::require("tmux").display()
+    );
+    world.install("tmux", &script);
+    thread::scope(|scope| {
+        let run = scope.spawn(|| world.flux(["run", "-q", "--name", "fix", "Fix it"]).run());
+        wait_until("the start to begin", || begun.exists());
+        let kill = || {
+            std::fs::write(&go, "").unwrap();
+            run.join().unwrap().success();
+            let launcher = world.agent("fix").wait_started().process().unwrap().parent;
+            let launcher = nix::unistd::Pid::from_raw(launcher);
+            nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
+        };
+        let output = meanwhile(&world, ["wait", "fix"], kill);
+        output.code(1).stdout_is("fix lost\n");
+    });
+}

@@ -32,7 +32,6 @@ use super::notify;
 use super::process::{boot, born};
 use super::run::RunDir;
 use super::setup::{Failed, Progress, dismiss};
-use crate::git::Lock;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
@@ -75,7 +74,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
     note(&run, &Event::new(Said::Starting, START));
     // Whoever waits for our end waits for this lock. The shell that we become has it no more.
-    let _alive = Lock::attempt(&run.alive());
+    let _alive = run.live();
 
     let job = Job {
         launch,

@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
+use crate::git::Lock;
 use crate::task::Exit;
 
 /// How much of what happened is kept when a task is removed, in bytes.
@@ -38,9 +39,17 @@ impl RunDir {
         self.0.join("merge")
     }
 
-    /// Held by the launcher as long as it lives.
+    /// Held by the launcher as long as it lives, and there only once it is.
     pub(crate) fn alive(&self) -> PathBuf {
         self.0.join("alive")
+    }
+
+    /// Makes the launcher's lock; none where the disk is full, which is no reason to start nothing.
+    pub(crate) fn live(&self) -> Option<Lock> {
+        let own = self.alive().with_extension("own");
+        let lock = Lock::attempt(&own).ok().flatten()?;
+        fs::rename(own, self.alive()).ok()?;
+        Some(lock)
     }
 
     /// What the pane showed when the agent ended, as far as it is known.

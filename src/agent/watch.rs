@@ -1,6 +1,8 @@
 //! Being told when something happens in a run, without asking again and again.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::thread;
 
@@ -21,9 +23,12 @@ pub(crate) struct Watch {
 ///
 /// # Errors
 /// When the directory cannot be watched.
-pub(crate) fn run(dir: &RunDir, happened: Sender<()>) -> Result<Watch> {
-    let tell = happened.clone();
+pub(crate) fn run(dir: &RunDir, happened: &Sender<()>) -> Result<Watch> {
+    let (tell, alive) = (happened.clone(), dir.alive());
+    let mut followed = None;
     let mut files = notify::recommended_watcher(move |_| {
+        // The launcher may have come only now, or another one.
+        followed = follow(&alive, followed, &tell);
         // Nobody listens any more: that is no error.
         tell.send(()).ok();
     })
@@ -31,7 +36,17 @@ pub(crate) fn run(dir: &RunDir, happened: Sender<()>) -> Result<Watch> {
     files
         .watch(&dir.0, RecursiveMode::NonRecursive)
         .with_context(|| format!("could not watch '{}'", dir.0.display()))?;
-    if let Ok(alive) = File::open(dir.alive()) {
+    follow(&dir.alive(), None, happened);
+    Ok(Watch { _files: files })
+}
+
+/// Sends when the launcher ends that holds the lock `alive`, unless that is the one that is
+/// `followed` already; returns the file's inode, if there is one.
+fn follow(alive: &Path, followed: Option<u64>, happened: &Sender<()>) -> Option<u64> {
+    let alive = File::open(alive).ok()?;
+    let inode = alive.metadata().ok()?.ino();
+    if followed != Some(inode) {
+        let happened = happened.clone();
         thread::spawn(move || {
             let ended = Flock::lock(alive, FlockArg::LockShared);
             if ended.is_ok() {
@@ -39,5 +54,5 @@ pub(crate) fn run(dir: &RunDir, happened: Sender<()>) -> Result<Watch> {
             }
         });
     }
-    Ok(Watch { _files: files })
+    Some(inode)
 }

@@ -114,12 +114,12 @@ impl Wait {
         let (sender, happened) = channel();
         let watches: Vec<Watch> = open
             .keys()
-            .map(|id| watch::run(&flux.run_dir(id), sender.clone()))
+            .map(|id| watch::run(&flux.run_dir(id), &sender))
             .collect::<Result<_>>()?;
         let mut bad = 0;
         loop {
             let before = open.len();
-            for (id, state) in states(&flux, open.keys().cloned().collect())? {
+            for (id, state) in states(&flux, &open)? {
                 let reached = match &state {
                     Some(state) => Reached::of(state, &self.until),
                     None => Reached::Never,
@@ -174,18 +174,23 @@ impl Wait {
 }
 
 /// The states as they are now; none of a task that is gone.
-fn states(flux: &Flux, ids: Vec<TaskId>) -> Result<Vec<(TaskId, Option<State>)>> {
-    let store = Store::load(&flux.repo, &flux.settings)?;
-    ids.into_iter()
-        .map(|id| {
-            let stored = store.tasks.iter().find(|stored| stored.id == id);
-            let state = match stored {
-                Some(stored) => Some(observe::one(flux, &store, stored.readable()?)?.0),
-                None => None,
-            };
-            Ok((id, state))
-        })
-        .collect()
+fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Option<State>)>> {
+    let look = || -> Result<Vec<_>> {
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let state = |id: &TaskId| match store.tasks.iter().find(|stored| stored.id == *id) {
+            Some(stored) => observe::one(flux, &store, stored.readable()?).map(|one| Some(one.0)),
+            None => Ok(None),
+        };
+        ids.keys().map(|id| Ok((id.clone(), state(id)?))).collect()
+    };
+    let states = look()?;
+    // Or its start, or removal, came to its end between the two looks at record and lock.
+    let broken = |(_, state): &(_, Option<State>)| *state == Some(State::Interrupted);
+    if states.iter().any(broken) {
+        look()
+    } else {
+        Ok(states)
+    }
 }
 
 /// Waits until something happens; `false` if nothing does in time.
