@@ -161,13 +161,16 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
     }
 }
 
-/// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with it.
+/// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with
+/// it, and nothing that was begun there stands in the worktree.
 fn ensure_nothing_aside(task: &Task, target: &Target) -> Result<()> {
-    let shell = Some(target.pane_pid);
+    let shell = target.pane_pid;
     // Those of other terminals stay as they are.
-    let elsewhere = process::standing_in(&task.worktree, shell, false)?;
-    let mut all = process::standing_in(&task.worktree, shell, true)?.into_iter();
-    match all.find(|one| elsewhere.iter().all(|other| other.pid != one.pid)) {
+    let elsewhere = process::standing_in(&task.worktree, Some(shell), false)?;
+    let all = process::standing_in(&task.worktree, Some(shell), true)?;
+    let mut inside = all.into_iter().filter(|one| !elsewhere.contains(one));
+    let aside = process::put_aside(shell, None)?.into_iter().next();
+    match aside.or_else(|| inside.next()) {
         Some(job) => Err(Failure::new(format!(
             "the shell in the pane of '{}' has put a program aside: {} (process {})",
             task.id,
