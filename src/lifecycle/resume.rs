@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::check::not_ours;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
@@ -12,7 +13,7 @@ use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
 use crate::failure::Failure;
-use crate::git::{Lock, Transaction};
+use crate::git::{Lock, Transaction, admin};
 use crate::interrupt;
 use crate::sanitize;
 use crate::store::{self, Store};
@@ -46,6 +47,9 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     }
     if !fs::exists(task.worktree.join(".git")).context("could not look at the worktree")? {
         return Err(gone(task).into());
+    }
+    if !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
+        return Err(not_ours(task).into());
     }
     let (running, exit) = (run.running()?, run.exit()?);
     match running.filter(|_| exit.is_none()) {
