@@ -94,6 +94,7 @@ mod screens;
 mod send;
 mod settings;
 mod setup;
+mod setup_strays;
 mod shapes;
 mod status;
 mod strangers;

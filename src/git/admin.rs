@@ -99,6 +99,24 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
+/// Whether the HEAD of the worktree at `path` has ever stood at another commit than this, as
+/// far as its log tells: there may be work that nothing else names.
+///
+/// # Errors
+/// When its log cannot be read.
+pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<bool> {
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(false);
+    };
+    let log = match fs::read(admin.join("logs/HEAD")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
+    };
+    let moved = |line: &[u8]| line.split(|&b| b == b' ').nth(1) != Some(commit.as_bytes());
+    let mut lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.any(moved))
+}
+
 /// The administrative directory of the worktree at `path`, which itself may be
 /// away: the one whose `gitdir` file names it.
 ///
