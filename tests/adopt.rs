@@ -188,3 +188,27 @@ fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
         }
     }
 }
+
+#[test]
+fn a_branch_that_another_has_is_not_adopted() {
+    let world = World::new();
+    made(&world);
+    world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
+    let before = world.snapshot();
+    let output = world.flux(["adopt", "../again"]).run();
+    output
+        .code(1)
+        .stderr_has("'topic' is checked out in '")
+        .stderr_has("' as well");
+    world.assert_unchanged(&before);
+    world.git(["worktree", "remove", "../again"]);
+    world.flux(["adopt", "../topic", "--name", "mine"]).ok();
+    world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
+    let before = world.snapshot();
+    let output = world.flux(["adopt", "../again"]).run();
+    output
+        .code(1)
+        .stderr_has("'topic' is the branch of the task 'mine'")
+        .stderr_has("hint: git flux attach mine");
+    world.assert_unchanged(&before);
+}
