@@ -177,8 +177,10 @@ impl Cleanup {
                 Uncommitted::Commit(_) => None,
                 Uncommitted::Leave => merge::prepare(flux, &plan, verify, lock)?,
             };
-            let unchanged = if plan.must_stop() {
+            if plan.must_stop() || matches!(choice, Uncommitted::Commit(_)) {
                 outlook.ensure_free(flux)?;
+            }
+            let unchanged = if plan.must_stop() {
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.
