@@ -35,7 +35,7 @@ fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
     );
     assert_eq!(
         (&task["state"], &task["branchKept"]),
-        (&"exited".into(), &true.into())
+        (&"idle".into(), &true.into())
     );
     assert_eq!(task["worktree"], *path.to_str().unwrap());
     assert_eq!(world.read(path.join("left.txt")), "left\n");
@@ -187,4 +187,28 @@ fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
             world.flux(["status", "mine"]).run().success();
         }
     }
+}
+
+#[test]
+fn a_branch_that_another_has_is_not_adopted() {
+    let world = World::new();
+    made(&world);
+    world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
+    let before = world.snapshot();
+    let output = world.flux(["adopt", "../again"]).run();
+    output
+        .code(1)
+        .stderr_has("'topic' is checked out in '")
+        .stderr_has("' as well");
+    world.assert_unchanged(&before);
+    world.git(["worktree", "remove", "../again"]);
+    world.flux(["adopt", "../topic", "--name", "mine"]).ok();
+    world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
+    let before = world.snapshot();
+    let output = world.flux(["adopt", "../again"]).run();
+    output
+        .code(1)
+        .stderr_has("'topic' is the branch of the task 'mine'")
+        .stderr_has("hint: git flux attach mine");
+    world.assert_unchanged(&before);
 }

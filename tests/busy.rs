@@ -248,3 +248,95 @@ fn our_own_git_in_the_worktree_is_nobody_elses() {
     world.uninstall("git");
     assert_removed(&world, &id);
 }
+
+/// Types a line into the pane of a task that begins something far from the worktree, and
+/// says which process that is.
+fn begin_elsewhere(world: &World, id: &str, line: &str) -> i32 {
+    let note = world.root().join("aside");
+    let line = format!("set -m; cd /; {line} echo $! >'{}'", note.display());
+    world.tmux(["send-keys", "-t", &world.pane(id), &line, "Enter"]);
+    wait_for("the program to run", || {
+        let pid = fs::read_to_string(&note).ok()?;
+        pid.trim().parse::<i32>().ok()
+    })
+}
+
+#[test]
+fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about() {
+    let world = World::new();
+    let id = done_task(&world);
+    wait_in_front(&world, &world.pane(&id), "sh");
+    let pid = begin_elsewhere(&world, &id, "sleep 1000 &");
+    let before = world.snapshot();
+    let named = format!("put aside in the pane of '{id}' would end with it: sleep ({pid})");
+    let output = world.flux(["cleanup", &id]).run();
+    output.code(1).stderr_has(&named).stderr_has("--yes");
+    world.assert_unchanged(&before);
+    let output = world.flux(["cleanup", "--dry-run", &id]).run();
+    output.success().stdout_has(&named);
+    let output = world.flux(["resume", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("has put a program aside: sleep (process {pid})"));
+    world.assert_unchanged(&before);
+    assert!(Process::find(pid).is_some());
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.success().stderr_has(&named);
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_helper_of_the_shell_in_the_pane_that_has_no_terminal_is_in_nobodys_way() {
+    let world = World::new();
+    let id = done_task(&world);
+    wait_in_front(&world, &world.pane(&id), "sh");
+    let line = "sleep 1000 </dev/null >/dev/null 2>&1 &";
+    let pid = begin_elsewhere(&world, &id, line);
+    let output = world.flux(["cleanup", &id]).run();
+    output.success();
+    assert_removed(&world, &id);
+    world.command("kill").arg(pid.to_string()).status().unwrap();
+}
+
+#[test]
+fn a_program_that_is_stopped_far_from_the_worktree_is_not_ended_unasked() {
+    let world = World::new();
+    let id = done_task(&world);
+    let pane = world.pane(&id);
+    wait_in_front(&world, &pane, "sh");
+    world.tmux([
+        "send-keys",
+        "-t",
+        &pane,
+        "set -m; cd /; sleep 1000",
+        "Enter",
+    ]);
+    wait_in_front(&world, &pane, "sleep");
+    world.tmux(["send-keys", "-t", &pane, "C-z"]);
+    wait_in_front(&world, &pane, "sh");
+    let before = world.snapshot();
+    for args in [&["cleanup", "-y", &*id][..], &["resume", "-y", &id]] {
+        let output = world.flux(args).run();
+        output.code(1).stderr_has("aside").stderr_has("sleep (");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    task.keys(["C-z"]);
+    task.wait_for_screen("The agent is stopped");
+    // The shell that is lent is nobody's work.
+    let output = world.flux(["cleanup", "--dry-run", &task.id]).run();
+    output.success().has_not("put aside");
+    let pid = begin_elsewhere(&world, &task.id, "sleep 1000 &");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &task.id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!("would end with it: sleep ({pid})"));
+    world.assert_unchanged(&before);
+    assert!(task.agent.is_alive());
+}

@@ -389,8 +389,17 @@ fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has("1 other process stands in the worktree: sleep");
+        .stderr_has(&format!("put aside in the pane of '{id}'"))
+        .stderr_has("sleep (");
     world.assert_unchanged(&before);
-    world.flux(["cleanup", "-y", &id]).run().success();
+    // It may hold what nobody has saved: that is no matter of stopping something.
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("would end with it: sleep (");
+    world.assert_unchanged(&before);
+    let terminal = world.terminal(120, 24);
+    terminal.command(&format!("git-flux cleanup -y {id}"));
+    terminal.wait_for_screen("all the same?");
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert_removed(&world, &id);
 }

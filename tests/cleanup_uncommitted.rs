@@ -1,5 +1,6 @@
 //! What `git flux cleanup` shows and asks about uncommitted files before it does anything with them.
 
+use crate::cleanup::done_task;
 use crate::cleanup_questions::*;
 use crate::world::*;
 
@@ -57,4 +58,16 @@ fn a_large_file_goes_into_the_repository_only_if_that_is_agreed_to() {
         &format!("refs/flux/archive/{id}/snapshot^3:large.bin"),
     ]);
     assert_eq!(size, ((100 << 20) + 1).to_string());
+}
+
+#[test]
+fn nothing_is_committed_for_a_merge_that_a_file_is_in_the_way_of() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write("late.txt", "mine\n");
+    world.write(world.worktree(&id).join("late.txt"), "theirs\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--commit", &id]).run();
+    output.code(1).stderr_has("late.txt");
+    world.assert_unchanged(&before);
 }

@@ -1,5 +1,7 @@
 //! How the agent ends, by itself or with its pane, and what is recorded of it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::launcher::{Started, exited, killed};
 use crate::world::*;
 
@@ -106,4 +108,24 @@ fn an_agent_that_is_stopped_goes_on_where_no_shell_can_be_started() {
     });
     world.tmux(["send-keys", "-t", &pane, "back", "Enter"]);
     agent.wait_stdin("back\n");
+}
+
+#[test]
+fn the_launcher_starts_no_agent_in_the_worktree_of_another_repository() {
+    let world = World::new();
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    let hook = format!(
+        "#!/bin/sh\ntest \"$(git rev-parse --git-common-dir)\" != .git || exit 0\nunset $(git rev-parse --local-env-vars)\nhere=$(pwd -P)\ncd / && mv \"$here\" '{}' && git -C '{}' worktree add -q \"$here\" -b theirs\n",
+        world.root().join("away").display(),
+        other.display()
+    );
+    let path = world.write(".git/hooks/post-checkout", hook);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = world.flux(["run", "-q", "--name", "fix", "Fix it"]).run();
+    output.code(1).stderr_has("is not the task's worktree");
+    assert!(world.started_agents().is_empty());
+    // Theirs is theirs.
+    assert!(world.worktree("fix").join(".git").exists());
+    assert_eq!(world.git_in(&other, ["rev-list", "--count", "theirs"]), "1");
 }

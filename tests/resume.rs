@@ -228,3 +228,32 @@ fn a_resume_that_is_killed_is_settled_whatever_it_had_done() {
         }
     }
 }
+
+#[test]
+fn no_agent_is_started_in_what_stands_where_the_worktree_was() {
+    let world = World::new();
+    ended(&world, "fix", "claude");
+    world.kill_tmux();
+    let place = world.worktree("fix");
+    let away = world.root().join("away");
+    std::fs::rename(&place, &away).unwrap();
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    let path = place.to_str().unwrap();
+    world.git_in(&other, ["worktree", "add", "-q", path, "-b", "theirs"]);
+    let before = world.snapshot();
+    assert_eq!(task(&world, "fix")["state"], "broken");
+    let list = world.flux(["list", "--json"]).run().success().json();
+    assert_eq!(list[0]["state"], "broken");
+    world
+        .flux(["resume", "-y", "fix"])
+        .run()
+        .code(1)
+        .stderr_has("is not a worktree of this repository any more");
+    world.assert_unchanged(&before);
+    assert_eq!(world.agent("fix").starts(), 1);
+    // What is put back is the task's again.
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::rename(&away, &place).unwrap();
+    world.flux(["resume", "fix"]).run().success();
+}

@@ -160,3 +160,19 @@ fn several_take_panes_until_there_is_no_room() {
         "{screen}"
     );
 }
+
+#[test]
+fn an_interruption_while_one_is_set_up_ends_them_all_and_keeps_what_is_there() {
+    let world = World::new();
+    let setup = "echo w >made; echo >../made; exec sleep 1000";
+    world.git(["config", "flux.setup", setup]);
+    let terminal = world.terminal(120, 30);
+    terminal.command("git-flux run -n 3 --name fix 'Fix it'");
+    let made = world.root().join("made");
+    wait_until("the setup to begin", || made.exists());
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    terminal.wait_for_screen("what was in its worktree is in '");
+    terminal.wait_for_screen("0 of 3 tasks were started");
+    assert_eq!(world.flux(["list", "--porcelain"]).ok(), "");
+}

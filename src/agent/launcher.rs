@@ -32,6 +32,7 @@ use super::notify;
 use super::process::{boot, born};
 use super::run::RunDir;
 use super::setup::{Failed, Progress, dismiss};
+use crate::git::admin;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
@@ -152,7 +153,8 @@ impl Job {
             .with_context(|| format!("could not enter '{}'", worktree.display()))?;
         let here = env::current_dir().context("could not tell where this is")?;
         // The record's path has no links in it; one put there since leads elsewhere.
-        if here != *worktree || !here.join(".git").is_file() {
+        let common = self.run.common_dir().context("no launch file")?;
+        if here != *worktree || !admin::is_ours(common, worktree)? {
             bail!("'{}' is not the task's worktree", here.display());
         }
         Ok(())

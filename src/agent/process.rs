@@ -93,6 +93,18 @@ pub(super) fn has_group(leader: i32, group: i32) -> bool {
 pub(crate) struct Process {
     pub(crate) pid: i32,
     pub(crate) name: String,
+    /// It was stopped (^Z), and waits for whoever did that.
+    pub(crate) stopped: bool,
+}
+
+impl Process {
+    fn new(pid: i32, stat: Stat) -> Self {
+        Self {
+            pid,
+            stopped: matches!(stat.state, 'T' | 't'),
+            name: stat.name,
+        }
+    }
 }
 
 /// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
@@ -102,20 +114,10 @@ pub(crate) struct Process {
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
-    let entries = match fs::read_dir("/proc") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("this system does not tell which processes use a directory")
-        }
-        entries => entries.context("could not look for processes")?,
-    };
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
     let mut found = Vec::new();
-    for entry in entries {
-        let name = entry.context("could not look for processes")?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
+    for pid in all()? {
         if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
             continue;
         }
@@ -126,13 +128,69 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
         let Some(stat) = stat(pid) else { continue };
         let aside = ![stat.session, stat.in_front].contains(&stat.group);
         if leader != Some(stat.session) || (jobs && aside) {
-            found.push(Process {
-                pid,
-                name: stat.name,
-            });
+            found.push(Process::new(pid, stat));
         }
     }
     Ok(found)
+}
+
+/// What else goes with the terminal that the shell `leader` has, wherever it stands: what has
+/// been put aside there (^Z, `&`); or where `agent` runs there, what was begun in the shell
+/// that is lent while it is stopped. What only waits in the background without the terminal,
+/// as helpers of a prompt do, is nobody's work.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
+    let terminal = terminals(leader);
+    let in_front = stat(leader).map(|stat| stat.in_front);
+    let us = Pid::this().as_raw();
+    let callers = ancestors(us);
+    let mut found = Vec::new();
+    for pid in all()? {
+        let Some(stat) = stat(pid).filter(|stat| stat.session == leader) else {
+            continue;
+        };
+        let line = ancestors(pid);
+        if matches!(stat.state, 'Z' | 'X') || callers.contains(&pid) || line.contains(&us) {
+            continue;
+        }
+        let others = match agent {
+            Some(agent) => line.contains(&agent) || stat.parent == leader,
+            None => stat.group == leader || Some(stat.group) == in_front,
+        };
+        if others || pid == leader || !line.contains(&leader) {
+            continue;
+        }
+        let process = Process::new(pid, stat);
+        if process.stopped || terminals(pid).iter().any(|one| terminal.contains(one)) {
+            found.push(process);
+        }
+    }
+    Ok(found)
+}
+
+/// What the first three files of a process are, as far as that can be read.
+fn terminals(pid: i32) -> Vec<PathBuf> {
+    let file = |at| fs::read_link(format!("/proc/{pid}/fd/{at}"));
+    let terminal = |path: &PathBuf| path.starts_with("/dev") && path != Path::new("/dev/null");
+    (0..3).flat_map(file).filter(terminal).collect()
+}
+
+/// The numbers of all processes.
+fn all() -> Result<Vec<i32>> {
+    let entries = match fs::read_dir("/proc") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("this system does not tell which processes use a directory")
+        }
+        entries => entries.context("could not look for processes")?,
+    };
+    let mut pids = Vec::new();
+    for entry in entries {
+        let name = entry.context("could not look for processes")?.file_name();
+        pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(pids)
 }
 
 /// A process, its parent, its parent's …

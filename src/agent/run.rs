@@ -25,6 +25,11 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 pub(crate) struct RunDir(pub(crate) PathBuf);
 
 impl RunDir {
+    /// What all worktrees of the repository share: the directory is in it.
+    pub(super) fn common_dir(&self) -> Option<&Path> {
+        self.0.ancestors().nth(3)
+    }
+
     /// Held by the command that starts or removes the task.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")

@@ -106,6 +106,7 @@ impl Adopt {
             .hint(format!("git -C {path} switch -c <branch>"))
         })?;
         let branch = refs::short(name);
+        ensure_alone(store, worktrees, entry, branch)?;
         let tip = store.tip(branch).with_context(|| {
             Failure::new(format!("there is no commit on '{branch}' yet")).hint(format!(
                 "git -C {path} commit --allow-empty -m 'Initial commit'"
@@ -212,6 +213,36 @@ fn standing(flux: &Flux, worktrees: &[Worktree], entry: &Worktree) -> Result<Opt
         // Of a bare repository and of a submodule git does not list it.
         None if !inside => flux.repo.head(),
         None => Ok(None),
+    }
+}
+
+/// # Errors
+/// When the branch is another task's, or checked out in another worktree as well.
+fn ensure_alone(
+    store: &Store,
+    worktrees: &[Worktree],
+    entry: &Worktree,
+    branch: &str,
+) -> Result<()> {
+    let has = |task: &&Task| task.branch == branch;
+    let mut tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
+    if let Some(task) = tasks.find(has) {
+        let id = &task.id;
+        return Err(
+            Failure::new(format!("'{branch}' is the branch of the task '{id}'"))
+                .hint(format!("git flux attach {id}"))
+                .into(),
+        );
+    }
+    let same = |other: &&Worktree| other.path != entry.path && other.branch == entry.branch;
+    match worktrees.iter().find(same) {
+        Some(other) => Err(Failure::new(format!(
+            "'{branch}' is checked out in '{}' as well",
+            shown(&other.path)
+        ))
+        .hint(format!("git -C {} switch -c <branch>", quoted(&entry.path)))
+        .into()),
+        None => Ok(()),
     }
 }
 

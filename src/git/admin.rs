@@ -54,9 +54,6 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    let Some(admin) = dir_of(common_dir, path)? else {
-        return Ok(false);
-    };
     let what = || format!("could not look at '{}'", path.display());
     if !path.symlink_metadata().with_context(what)?.is_dir() {
         return Ok(false);
@@ -78,8 +75,13 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
         return Ok(false);
     };
     let named = normal(&path.join(OsStr::from_bytes(named)));
+    let Some(name) = named.file_name() else {
+        return Ok(false);
+    };
+    let admin = common_dir.join("worktrees").join(name);
     let real = |dir: &Path| dir.canonicalize().ok();
-    Ok(named == admin || (real(&named).is_some() && real(&named) == real(&admin)))
+    let here = named == admin || (real(&named).is_some() && real(&named) == real(&admin));
+    Ok(here && is_of(&admin, path).with_context(what)?)
 }
 
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
@@ -95,6 +97,24 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
     let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
     let admin = dir_of(common_dir, path)?;
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
+}
+
+/// Whether the HEAD of the worktree at `path` has ever stood at another commit than this, as
+/// far as its log tells: there may be work that nothing else names.
+///
+/// # Errors
+/// When its log cannot be read.
+pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<bool> {
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(false);
+    };
+    let log = match fs::read(admin.join("logs/HEAD")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
+    };
+    let moved = |line: &[u8]| line.split(|&b| b == b' ').nth(1) != Some(commit.as_bytes());
+    let mut lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.any(moved))
 }
 
 /// The administrative directory of the worktree at `path`, which itself may be
@@ -115,25 +135,30 @@ pub(super) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> 
     };
     for entry in entries {
         let admin = entry.with_context(what)?.path();
-        let file = match fs::read(admin.join("gitdir")) {
-            // One that is just being made or removed.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                continue;
-            }
-            file => file.with_context(what)?,
-        };
-        let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
-        // With relative paths it is relative to the administrative directory.
-        if normal(&admin.join(file)) == path.join(".git") {
+        if is_of(&admin, path).with_context(what)? {
             return Ok(Some(admin));
         }
     }
     Ok(None)
+}
+
+/// Whether an administrative directory is that of the worktree at `path`.
+fn is_of(admin: &Path, path: &Path) -> io::Result<bool> {
+    let file = match fs::read(admin.join("gitdir")) {
+        // One that is just being made or removed.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(false);
+        }
+        file => file?,
+    };
+    let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
+    // With relative paths it is relative to the administrative directory.
+    Ok(normal(&admin.join(file)) == path.join(".git"))
 }
 
 /// The path without `..`, which need not exist.

@@ -38,20 +38,25 @@ pub(super) fn worktree(
     loss.pass("HEAD", on_branch(task, entry), branch);
 }
 
+/// The refusal of what is at the path of the worktree of a task, and is not that.
+pub(super) fn not_ours(task: &Task) -> Failure {
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    Failure::new(format!(
+        "'{path}' is not a worktree of this repository any more"
+    ))
+    .hint("git worktree list")
+    .hint(format!("git worktree repair {pasted}"))
+}
+
 /// # Errors
 /// When what is at the task's path is not the task's, or not the task's alone.
 fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
-    let (id, path, pasted) = (&task.id, shown(&task.worktree), quoted(&task.worktree));
+    let id = &task.id;
     ensure_not_elsewhere(worktrees, task)?;
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {
-        return Err(Failure::new(format!(
-            "'{path}' is not a worktree of this repository any more"
-        ))
-        .hint("git worktree list")
-        .hint(format!("git worktree repair {pasted}"))
-        .into());
+        return Err(not_ours(task).into());
     }
     let inner = worktrees
         .iter()

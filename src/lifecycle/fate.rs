@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::archive::Archived;
 use crate::failure::Failure;
-use crate::git::{snapshot, submodules, worktree};
+use crate::git::{admin, snapshot, submodules, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -37,6 +37,9 @@ impl Worktree {
         }
         let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        if there && admin::has_moved(common, path, task.start())? {
+            return Ok(Self::Keep);
+        }
         let untouched = !there
             || worktree::is_untouched(path, task.start()).unwrap_or(false)
             // What went along is the user's, who has it still.
@@ -100,6 +103,22 @@ impl Worktree {
                 .is_some_and(|snapshot| snapshot::holds(common, path, snapshot).unwrap_or(false));
         Ok(if archived { Self::Discard } else { Self::Keep })
     }
+}
+
+/// Whether the worktree that was just made for a task is not as it was made any more: another
+/// branch is checked out there, or none, or something else stands at its place. Only who did
+/// that can tell what is to become of it.
+///
+/// # Errors
+/// When it cannot be told.
+pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
+    let entries = worktree::list(flux.repo.home())?;
+    let Some(entry) = entries.iter().find(|entry| entry.path == task.worktree) else {
+        return Ok(false);
+    };
+    let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
+    let ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
+    Ok(!entry.is_of(&task.branch_ref()) || (there && !ours()?))
 }
 
 /// Whether git has a worktree at the task's path, with the task's branch.

@@ -13,7 +13,7 @@ use crate::agent::launch::Running;
 use crate::agent::{self, Voice, process, transcript};
 use crate::git::changes::count;
 use crate::git::repo::History;
-use crate::git::{Lock, Worktree, changes, worktree};
+use crate::git::{Lock, Worktree, admin, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task};
@@ -261,7 +261,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
     let left = !matches!(run.0.try_exists(), Ok(false));
     if !left {
         return Seen {
-            worktree: is_there(task, worktrees),
+            worktree: is_there(flux, task, worktrees),
             branch: store.tip(&task.branch).is_some(),
             ..Seen::default()
         };
@@ -279,7 +279,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
     let written = path.and_then(|path| transcript::last(&task.agent, Path::new(path)));
     Seen {
         locked: Lock::is_held(&run.lock()),
-        worktree: is_there(task, worktrees),
+        worktree: is_there(flux, task, worktrees),
         branch: store.tip(&task.branch).is_some(),
         unreadable,
         alive,
@@ -296,6 +296,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
 }
 
 /// Whether the worktree of a task is where the record says, for git too.
-fn is_there(task: &Task, worktrees: &[Worktree]) -> bool {
-    worktrees.iter().any(|entry| entry.path == task.worktree) && has_worktree(task)
+fn is_there(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> bool {
+    let ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
+    worktrees.iter().any(|entry| entry.path == task.worktree) && ours().unwrap_or(false)
 }

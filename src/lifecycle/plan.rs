@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) alive: bool,
     /// A program that runs in the pane, though the agent has ended.
     pub(crate) busy: Option<i32>,
+    /// What else goes with the pane, wherever it stands.
+    pub(crate) aside: Vec<Process>,
     /// Other processes that stand in the worktree; none if that cannot be told.
     pub(crate) others: Option<Vec<Process>>,
     /// We were started in the task's own pane: it is closed last.
@@ -125,6 +127,7 @@ impl Plan {
                     into: into?,
                     alive: runs.alive,
                     busy: runs.busy,
+                    aside: runs.aside,
                     others: runs.others,
                     inside: task.target.as_ref().is_some_and(pane::is_ours),
                     missing,
@@ -156,17 +159,24 @@ impl Plan {
         let Some(others) = &self.others else {
             return Some("this system does not tell which processes stand in it".to_owned());
         };
-        let names: Vec<String> = others
-            .iter()
-            .map(|other| format!("{} ({})", other.name, other.pid))
-            .collect();
-        let (count, verb) = match names.len() {
+        let (count, verb) = match others.len() {
             0 => return None,
             1 => ("1 other process".to_owned(), "stands"),
             many => (format!("{many} other processes"), "stand"),
         };
-        let names = sanitize::line(&names.join(", "));
-        Some(format!("{count} {verb} in the worktree: {names}"))
+        Some(format!("{count} {verb} in the worktree: {}", list(others)))
+    }
+
+    /// What else ends with the pane, if anything, and whether some of it is stopped: that may
+    /// hold what nobody has saved, and cannot say so.
+    pub(crate) fn aside(&self) -> Option<(String, bool)> {
+        let stopped = self.aside.iter().any(|one| one.stopped);
+        let what = format!(
+            "what was put aside in the pane of '{}' would end with it: {}",
+            self.task.id,
+            list(&self.aside)
+        );
+        (!self.aside.is_empty()).then_some((what, stopped))
     }
 
     /// How many commits would be merged.
@@ -189,6 +199,13 @@ impl Plan {
     }
 }
 
+/// Processes, for people.
+fn list(processes: &[Process]) -> String {
+    let name = |one: &Process| format!("{} ({})", one.name, one.pid);
+    let names: Vec<String> = processes.iter().map(name).collect();
+    sanitize::line(&names.join(", "))
+}
+
 /// Whether the agent of a task runs.
 fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
     let run = flux.run_dir(&task.id);
@@ -200,6 +217,7 @@ fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
 struct Runs {
     alive: bool,
     busy: Option<i32>,
+    aside: Vec<Process>,
     others: Option<Vec<Process>>,
 }
 
@@ -228,11 +246,28 @@ impl Runs {
             _ => None,
         };
         let jobs = shell.is_some() && !alive;
+        let agent = running.as_ref().and_then(|running| running.agent);
+        let aside = match shell {
+            Some(shell) if !alive || agent.is_some() => {
+                process::put_aside(shell, agent.filter(|_| alive))
+            }
+            // Nothing but us has begun anything there.
+            _ => Ok(Vec::new()),
+        };
         let leader = shell.or(running.map(|running| running.launcher));
+        let others = process::standing_in(&task.worktree, leader, jobs);
+        let (aside, others) = match (aside, others) {
+            (Ok(aside), Ok(mut others)) => {
+                others.retain(|one| !aside.contains(one));
+                (aside, Some(others))
+            }
+            _ => (Vec::new(), None),
+        };
         Ok(Self {
             alive,
             busy,
-            others: process::standing_in(&task.worktree, leader, jobs).ok(),
+            aside,
+            others,
         })
     }
 }

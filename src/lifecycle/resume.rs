@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::check::not_ours;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
@@ -12,9 +13,10 @@ use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
 use crate::failure::Failure;
-use crate::git::{Lock, Transaction};
+use crate::git::{Lock, Transaction, admin};
 use crate::interrupt;
 use crate::sanitize;
+use crate::settings::table;
 use crate::store::{self, Store};
 use crate::task::{Exit, Phase, Target, Task, TaskId};
 use crate::tmux::pane;
@@ -32,6 +34,29 @@ pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<W
     })
 }
 
+/// What a task is about: as it was started with, else what git has for its branch.
+///
+/// # Errors
+/// When its record cannot be read.
+pub(crate) fn description(flux: &Flux, task: &Task, oid: &str) -> Result<Vec<u8>> {
+    let description = store::prompt(&flux.repo, oid)?;
+    if !description.is_empty() {
+        return Ok(description);
+    }
+    let settings = &flux.settings;
+    let of_branch = settings.of_branch(&task.branch, &table::DESCRIPTION);
+    Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
+}
+
+/// Whether an agent that does not run could be started again.
+///
+/// # Errors
+/// When the record cannot be read.
+pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &str) -> Result<bool> {
+    let description = description(flux, task, oid)?;
+    Ok(!description.is_empty() || going_on(flux, task, &description).is_some())
+}
+
 /// Whether nothing runs for a task that could be started again.
 ///
 /// # Errors
@@ -46,6 +71,9 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     }
     if !fs::exists(task.worktree.join(".git")).context("could not look at the worktree")? {
         return Err(gone(task).into());
+    }
+    if !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
+        return Err(not_ours(task).into());
     }
     let (running, exit) = (run.running()?, run.exit()?);
     match running.filter(|_| exit.is_none()) {
@@ -161,13 +189,16 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
     }
 }
 
-/// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with it.
+/// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with
+/// it, and nothing that was begun there stands in the worktree.
 fn ensure_nothing_aside(task: &Task, target: &Target) -> Result<()> {
-    let shell = Some(target.pane_pid);
+    let shell = target.pane_pid;
     // Those of other terminals stay as they are.
-    let elsewhere = process::standing_in(&task.worktree, shell, false)?;
-    let mut all = process::standing_in(&task.worktree, shell, true)?.into_iter();
-    match all.find(|one| elsewhere.iter().all(|other| other.pid != one.pid)) {
+    let elsewhere = process::standing_in(&task.worktree, Some(shell), false)?;
+    let all = process::standing_in(&task.worktree, Some(shell), true)?;
+    let mut inside = all.into_iter().filter(|one| !elsewhere.contains(one));
+    let aside = process::put_aside(shell, None)?.into_iter().next();
+    match aside.or_else(|| inside.next()) {
         Some(job) => Err(Failure::new(format!(
             "the shell in the pane of '{}' has put a program aside: {} (process {})",
             task.id,

@@ -1,13 +1,15 @@
 //! The one way up.
 
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
-use super::launch::{launch, taken_up};
+use super::fate::has_strayed;
+use super::launch::{launch, none_runs, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
@@ -15,7 +17,7 @@ use super::{Flux, Worktree, close, descend, find_shell, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
-use crate::failure::Failure;
+use crate::failure::{DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -23,7 +25,7 @@ use crate::store::{self, task_ref};
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
 use crate::tmux::target::Opened;
-use crate::ui::word;
+use crate::ui::{shown, word};
 
 /// A task about to start: everything that can be settled is.
 pub(crate) struct Start {
@@ -112,6 +114,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         lock: &lock,
         opened: None,
         copies: Copies::default(),
+        registered: false,
     };
     match way.up() {
         Ok(()) => {}
@@ -186,6 +189,16 @@ pub(crate) fn branch_exists(branch: &str) -> Failure {
         .hint(format!("git branch -d {}", word(branch)))
 }
 
+/// What has become of a task that did not start.
+enum Undone {
+    /// It is gone, but for its worktree, if that is kept in the trash.
+    Gone(Option<PathBuf>),
+    /// It is gone, and its worktree was no more where it was made.
+    Missing,
+    /// It is there, since its worktree is not as it was made any more.
+    Left,
+}
+
 /// The steps up, and what they have made so far.
 struct Way<'a> {
     flux: &'a Flux,
@@ -194,6 +207,7 @@ struct Way<'a> {
     lock: &'a Lock,
     opened: Option<Opened>,
     copies: Copies,
+    registered: bool,
 }
 
 impl Way<'_> {
@@ -209,6 +223,7 @@ impl Way<'_> {
         {
             let _guard = flux.lock_repo()?;
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
+            self.registered = true;
             if let Some(upstream) = &self.start.upstream {
                 worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
             }
@@ -287,39 +302,43 @@ impl Way<'_> {
             &cause,
             &[&self.start.task.worktree, self.flux.repo.common_dir()],
         );
-        match self.undo(oid) {
-            Ok(None) if interrupted => {
+        let undone = self.undo(oid);
+        let code = if interrupted { DECLINED } else { 1 };
+        let (verb, whole) = self.start.came_to();
+        let failure = match &undone {
+            Ok(Undone::Gone(None)) if interrupted => {
                 let left = match self.start.from {
                     Some(_) => format!("'{id}' can be restored still"),
                     None => format!("nothing is left of '{id}'"),
                 };
-                Failure::declined(format!("interrupted; {left}")).into()
+                return Failure::declined(format!("interrupted; {left}")).into();
             }
-            Ok(kept) => {
-                let (verb, left) = self.start.came_to();
-                let left = kept.map_or(left.to_owned(), |path| {
-                    format!("what was in its worktree is in '{}'", path.display())
-                });
-                let mut failure = Failure::new(format!("could not {verb} '{id}'; {left}"));
-                if let Some(hint) = full {
-                    failure = failure.hint(hint);
-                }
-                cause.context(failure)
+            Ok(Undone::Gone(None)) => format!("could not {verb} '{id}'; {whole}"),
+            Ok(Undone::Gone(Some(path))) => {
+                let path = shown(path);
+                format!("could not {verb} '{id}'; what was in its worktree is in '{path}'")
             }
-            Err(undo) => {
-                let verb = self.start.came_to().0;
-                let failure = format!("could not {verb} '{id}', nor undo it: {undo:#}");
-                let failure = full.into_iter().fold(Failure::new(failure), Failure::hint);
-                cause.context(
-                    failure.hint(
-                        "the next command that changes anything tries again: git flux cleanup",
-                    ),
-                )
+            Ok(Undone::Missing) => {
+                let path = shown(&self.start.task.worktree);
+                format!("could not {verb} '{id}'; its worktree was not in '{path}' any more")
             }
-        }
+            Ok(Undone::Left) => format!(
+                "could not {verb} '{id}'; it is left as it is, since its worktree is not as it was made"
+            ),
+            Err(undo) => format!("could not {verb} '{id}', nor undo it: {undo:#}"),
+        };
+        let failure = full.into_iter().fold(Failure::new(failure), Failure::hint);
+        let failure = match undone {
+            Ok(Undone::Left) => failure.hint(format!("git flux status {id}")),
+            Err(_) => {
+                failure.hint("the next command that changes anything tries again: git flux cleanup")
+            }
+            Ok(_) => failure,
+        };
+        cause.context(failure.code(code))
     }
 
-    fn undo(&self, oid: &str) -> Result<Option<PathBuf>> {
+    fn undo(&self, oid: &str) -> Result<Undone> {
         let task = &self.start.task;
         if !self.run.withdraw()? {
             // The agent has been there: what it did in that moment is kept.
@@ -334,6 +353,16 @@ impl Way<'_> {
         if let Some(target) = &opened {
             close(target, self.run)?;
         }
+        if self.registered && self.start.from.is_none() && has_strayed(self.flux, task)? {
+            if self.run.exit()?.is_none() {
+                self.run.write_exit(&none_runs())?;
+            }
+            let left = task.running_in(None);
+            let also = Transaction::default();
+            store::advance(&self.flux.repo, oid, &left, also, self.lock)?;
+            return Ok(Undone::Left);
+        }
+        let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
         self.copies.take_back(&task.worktree);
         let how = match &self.start.from {
             Some(from) => Worktree::unrestored(self.flux, task, &from.name, Some(from))?,
@@ -341,6 +370,10 @@ impl Way<'_> {
         };
         let branch = task.branch_ref();
         let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
-        Ok(descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?.worktree)
+        let kept = descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?;
+        Ok(match self.opened.is_some() && !there {
+            true => Undone::Missing,
+            false => Undone::Gone(kept.worktree),
+        })
     }
 }

@@ -103,9 +103,11 @@ impl Cleanup {
             false => Verdict::Passes("nothing has to be stopped".to_owned()),
         };
         loss.note("agent", Ok(()), |()| runs);
-        let others = match plan.others() {
-            Some(others) => agreed(others),
-            None => Verdict::Passes("no other stands in the worktree".to_owned()),
+        let others = match (plan.others(), plan.aside()) {
+            (_, Some((aside, true))) => Verdict::Asks(aside),
+            (_, Some((aside, false))) => agreed(aside),
+            (Some(others), None) => agreed(others),
+            (None, None) => Verdict::Passes("no other stands in the worktree".to_owned()),
         };
         loss.note("processes", Ok(()), |()| others);
     }

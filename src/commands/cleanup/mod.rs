@@ -177,8 +177,10 @@ impl Cleanup {
                 Uncommitted::Commit(_) => None,
                 Uncommitted::Leave => merge::prepare(flux, &plan, verify, lock)?,
             };
-            let unchanged = if plan.must_stop() {
+            if plan.must_stop() || matches!(choice, Uncommitted::Commit(_)) {
                 outlook.ensure_free(flux)?;
+            }
+            let unchanged = if plan.must_stop() {
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.
@@ -247,6 +249,23 @@ impl Cleanup {
             }
             self.consent(flux, id, &others, "Remove it all the same?")?;
         }
+        if let Some((aside, stopped)) = plan.aside() {
+            // Nobody has agreed to lose what it holds.
+            match self.yes && stopped {
+                true if !flux.ui.can_ask() => {
+                    return Err(Failure::new(aside)
+                        .hint(format!("git flux attach {id}"))
+                        .into());
+                }
+                true => confirm(flux, &aside, "Remove it all the same?")?,
+                false => {
+                    if self.yes {
+                        flux.ui.warning(&aside);
+                    }
+                    self.consent(flux, id, &aside, "Remove it all the same?")?;
+                }
+            }
+        }
         // The last of the questions.
         if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {
             let running = format!("{} is still running", plan.stopped());
@@ -266,11 +285,7 @@ impl Cleanup {
                 .hint(format!("git flux cleanup {id} --yes"))
                 .into());
         }
-        let question = format!("{}. {question}", words::capital(what));
-        match flux.ui.confirm(question, false)? {
-            true => Ok(()),
-            false => Err(Failure::declined("nothing was changed").into()),
-        }
+        confirm(flux, what, question)
     }
 
     /// The branch the user stands on, if the work goes to another that was not named.
@@ -313,6 +328,14 @@ impl Cleanup {
             .into()),
             (standing, _) => Ok(standing),
         }
+    }
+}
+
+fn confirm(flux: &Flux, what: &str, question: &str) -> Result<()> {
+    let question = format!("{}. {question}", words::capital(what));
+    match flux.ui.confirm(question, false)? {
+        true => Ok(()),
+        false => Err(Failure::declined("nothing was changed").into()),
     }
 }
 
