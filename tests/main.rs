@@ -95,6 +95,7 @@ mod send;
 mod settings;
 mod setup;
 mod shapes;
+mod sparse;
 mod status;
 mod strangers;
 mod strangers_branches;

@@ -134,7 +134,7 @@ impl Carried {
             files.extend_from_slice(file.as_os_str().as_bytes());
             files.push(0);
         }
-        let add = ["add", "--intent-to-add", "--force"];
+        let add = ["add", "--intent-to-add", "--force", "--sparse"];
         let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
         Git::new(path, add.iter().chain(&from))
             .env("GIT_LITERAL_PATHSPECS", "1")

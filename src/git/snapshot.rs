@@ -34,7 +34,7 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// When git fails.
 pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
     let scratch = Scratch::of(common_dir, path)?;
-    scratch.git(&["add", "--all"])?;
+    scratch.git(&["add", "--all", "--sparse"])?;
     let tree = scratch.git(&["write-tree"])?;
     scratch.commit(&tree, &[parent], "snapshot")
 }
@@ -60,7 +60,8 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> 
         of_index.push(scratch.commit(&tree, &[], "sides of conflicts")?);
         None
     };
-    scratch.git(&["add", "--update"])?;
+    // What lies outside of a sparse checkout is otherwise left out without a word.
+    scratch.git(&["add", "--update", "--sparse"])?;
     let tracked = scratch.git(&["write-tree"])?;
     let staged = staged.unwrap_or_else(|| tracked.clone());
     let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
