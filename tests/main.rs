@@ -61,6 +61,7 @@ mod merge_styles;
 mod merged_already;
 mod merges;
 mod notify;
+mod overlooked;
 mod panes;
 mod parallel;
 mod pickers;

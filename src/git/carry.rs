@@ -41,7 +41,7 @@ pub(crate) fn fit(
     onto: &str,
     changes: &[Change],
 ) -> Result<Fit> {
-    let snapshot = snapshot::take(repo.common_dir(), path, head)?;
+    let snapshot = snapshot::take(repo.common_dir(), path, head, false)?;
     let intended = changes.iter().filter(|change| change.intended());
     let intended = intended.map(|change| change.path.clone()).collect();
     if head == onto {

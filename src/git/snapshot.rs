@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use super::overlooked::Overlooked;
 use super::{Git, Repo, admin};
 
 /// What the commands here must not do: run hooks, split an index of ours, or
@@ -44,11 +45,12 @@ pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<St
 /// its tree is that of the tracked files, its parents are the tip, the index, and
 /// the untracked files if there are any. Nothing refers to the commit.
 ///
-/// Ignored files, and what is in repositories of their own, are not in it.
+/// Ignored files, and what is in repositories of their own, are not in it, and what git was
+/// told to overlook only if it is to be `whole`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> {
+pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Result<String> {
     let scratch = Scratch::of(common_dir, path)?;
     let unmerged = scratch.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
     let mut of_index = vec![tip.to_owned()];
@@ -60,6 +62,9 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> 
         of_index.push(scratch.commit(&tree, &[], "sides of conflicts")?);
         None
     };
+    if whole {
+        Overlooked::of(path)?.reveal(|args, input| scratch.raw(args, Some(input)).map(drop))?;
+    }
     // What lies outside of a sparse checkout is otherwise left out without a word.
     scratch.git(&["add", "--update", "--sparse"])?;
     let tracked = scratch.git(&["write-tree"])?;
@@ -89,7 +94,7 @@ pub(crate) fn holds(common_dir: &Path, path: &Path, snapshot: &str) -> Result<bo
     if !Git::reading(path, ignored).output()?.is_empty() {
         return Ok(false);
     }
-    let again = take(common_dir, path, &format!("{snapshot}^1"))?;
+    let again = take(common_dir, path, &format!("{snapshot}^1"), true)?;
     let trees = |commit: &str| {
         let parents = format!("{commit}^@");
         let args = ["log", "--no-walk=unsorted", "--format=%T", commit, &parents];
