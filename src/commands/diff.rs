@@ -91,6 +91,7 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -
         "--literal-pathspecs",
         "add",
         "--intent-to-add",
+        "--sparse",
         "--pathspec-from-file=-",
         "--pathspec-file-nul",
     ];

@@ -1,6 +1,6 @@
 //! `git flux resume`
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -97,12 +97,12 @@ impl Resume {
     /// otherwise is found when it is resumed.
     fn asks(&self, flux: &Flux, stored: &Stored) -> bool {
         let Ok(task) = &stored.task else { return false };
-        let of = || {
+        let of = || -> Result<bool> {
             ensure_stopped(flux, task)?;
             let description = description(flux, task, &stored.oid)?;
             Ok(!description.is_empty() && going_on(flux, task, &description).is_none())
         };
-        !self.over && !self.yes && of().unwrap_or_else(|_: Error| false)
+        !self.over && !self.yes && of().unwrap_or(false)
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<()> {

@@ -41,7 +41,7 @@ pub(crate) fn fit(
     onto: &str,
     changes: &[Change],
 ) -> Result<Fit> {
-    let snapshot = snapshot::take(repo.common_dir(), path, head)?;
+    let snapshot = snapshot::take(repo.common_dir(), path, head, false)?;
     let intended = changes.iter().filter(|change| change.intended());
     let intended = intended.map(|change| change.path.clone()).collect();
     if head == onto {
@@ -131,7 +131,7 @@ impl Carried {
             files.extend_from_slice(file.as_os_str().as_bytes());
             files.push(0);
         }
-        let add = ["add", "--intent-to-add", "--force"];
+        let add = ["add", "--intent-to-add", "--force", "--sparse"];
         let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
         Git::new(path, add.iter().chain(&from))
             .env("GIT_LITERAL_PATHSPECS", "1")

@@ -17,6 +17,8 @@ pub(crate) struct Change {
     pub(crate) path: PathBuf,
     /// It is a submodule, and there is something in it that no commit here can name.
     pub(crate) submodule: bool,
+    /// git was told to overlook it; the option of `git update-index` that ends that.
+    pub(crate) overlooked: Option<&'static str>,
 }
 
 impl Change {
@@ -68,6 +70,18 @@ impl Head {
     /// # Errors
     /// As [`changes`].
     pub(crate) fn and_changes(dir: &Path, ignored: bool) -> Result<(Self, Vec<Change>)> {
+        Self::seen_with(dir, ignored, None)
+    }
+
+    /// The same, with an index of ours in place of the worktree's.
+    ///
+    /// # Errors
+    /// As [`changes`].
+    pub(super) fn seen_with(
+        dir: &Path,
+        ignored: bool,
+        index: Option<&Path>,
+    ) -> Result<(Self, Vec<Change>)> {
         let mut args = vec![
             "status",
             "--porcelain=v2",
@@ -80,7 +94,11 @@ impl Head {
         if ignored {
             args.push("--ignored=traditional");
         }
-        let out = Git::reading(dir, args).output()?;
+        let mut git = Git::reading(dir, args);
+        if let Some(index) = index {
+            git = git.env("GIT_INDEX_FILE", index);
+        }
+        let out = git.output()?;
         let said = |what: &[u8]| {
             let value = out
                 .split(|&b| b == 0)
@@ -116,6 +134,7 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
         changes.push(Change {
             code,
             submodule,
+            overlooked: None,
             path: OsString::from_vec(path.to_vec()).into(),
         });
     }

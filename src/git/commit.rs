@@ -44,7 +44,7 @@ impl Draft<'_> {
 }
 
 /// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
-/// `git add --all`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
+/// `git add --all --sparse`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
 ///
 /// # Errors
 /// When git or a hook refuses: then the index is what it was, unless somebody has
@@ -65,7 +65,7 @@ pub(crate) fn commit_all(
     let commit = ["commit", "--quiet", verify, "-m", message];
     let mut added = None;
     let mut attempt = || {
-        git(&["add", "--all"])?.run()?;
+        git(&["add", "--all", "--sparse"])?.run()?;
         added = Some(tree_of_index(dir)?);
         git(&commit)?.loud().run()
     };

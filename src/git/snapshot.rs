@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use super::overlooked::Overlooked;
 use super::{Git, Repo, admin};
 
 /// What the commands here must not do: run hooks, split an index of ours, or
@@ -34,7 +35,7 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// When git fails.
 pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
     let index = Index::of(common_dir, path)?;
-    index.git(&["add", "--all"])?;
+    index.git(&["add", "--all", "--sparse"])?;
     let tree = index.git(&["write-tree"])?;
     index.commit(&tree, &[parent], "snapshot")
 }
@@ -44,11 +45,12 @@ pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<St
 /// its tree is that of the tracked files, its parents are the tip, the index, and
 /// the untracked files if there are any. Nothing refers to the commit.
 ///
-/// Ignored files, and what is in repositories of their own, are not in it.
+/// Ignored files, and what is in repositories of their own, are not in it, and what git was
+/// told to overlook only if it is to be `whole`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> {
+pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Result<String> {
     let index = Index::of(common_dir, path)?;
     let unmerged = index.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
     let mut of_index = vec![tip.to_owned()];
@@ -60,7 +62,11 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str) -> Result<String> 
         of_index.push(index.commit(&tree, &[], "sides of conflicts")?);
         None
     };
-    index.git(&["add", "--update"])?;
+    if whole {
+        Overlooked::of(path)?.reveal(|args, input| index.raw(args, Some(input)).map(drop))?;
+    }
+    // What lies outside of a sparse checkout is otherwise left out without a word.
+    index.git(&["add", "--update", "--sparse"])?;
     let tracked = index.git(&["write-tree"])?;
     let staged = staged.unwrap_or_else(|| tracked.clone());
     let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
@@ -88,7 +94,7 @@ pub(crate) fn holds(common_dir: &Path, path: &Path, snapshot: &str) -> Result<bo
     if !Git::reading(path, ignored).output()?.is_empty() {
         return Ok(false);
     }
-    let again = take(common_dir, path, &format!("{snapshot}^1"))?;
+    let again = take(common_dir, path, &format!("{snapshot}^1"), true)?;
     let trees = |commit: &str| {
         let parents = format!("{commit}^@");
         let args = ["log", "--no-walk=unsorted", "--format=%T", commit, &parents];

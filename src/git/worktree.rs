@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::command::patiently;
-use super::{Git, Lock};
+use super::{Git, Lock, Repo};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -237,7 +237,40 @@ pub(crate) fn apply(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
     let args = ["-c", "apply.whitespace=nowarn", "stash", "apply"];
     let args = args.into_iter().chain(["--quiet", "--index", snapshot]);
-    Git::new(path, args).holding(lock)?.run()
+    Git::new(path, args).holding(lock)?.run()?;
+    let sparse = Repo::git_dir(path)?.join("info/sparse-checkout");
+    match fs::exists(sparse).context("could not look for a sparse checkout")? {
+        true => write_left_out(path, snapshot, lock),
+        false => Ok(()),
+    }
+}
+
+/// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
+/// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
+fn write_left_out(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
+    let tip = format!("{snapshot}^1");
+    let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames"];
+    let args = args.into_iter().chain(["--diff-filter=d", &tip, snapshot]);
+    let changed = Git::reading(path, args).output()?;
+    let is_missing = |file: &&[u8]| {
+        let file = file.strip_suffix(b"\0").unwrap_or(file);
+        let found = path.join(OsStr::from_bytes(file)).symlink_metadata();
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let files = changed.split_inclusive(|&b| b == 0).filter(is_missing);
+    let files: Vec<u8> = files.flatten().copied().collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let source = format!("--source={snapshot}");
+    let args = ["restore", "--quiet", "--worktree", &source];
+    let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+    let args = args.into_iter().chain(["--ignore-skip-worktree-bits"]);
+    Git::new(path, args.chain(from))
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        .input(files)
+        .holding(lock)?
+        .run()
 }
 
 /// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.

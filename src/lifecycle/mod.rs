@@ -17,7 +17,7 @@ mod launch;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
-mod obstacle;
+pub(crate) mod obstacle;
 pub(crate) mod plan;
 mod ports;
 pub(crate) mod ready;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::plan::Plan;
 use super::{Flux, Into};
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Style, changes, forward, worktree};
+use crate::git::{Change, MergePlan, Repo, Style, all_changes, forward, worktree};
 use crate::interrupt;
 use crate::ui::{quoted, shown, word};
 
@@ -116,24 +116,28 @@ impl Plan {
                 .iter()
                 .any(|path| within(path) || change.path.starts_with(path))
         };
-        let in_the_way: Vec<String> = changes(worktree, true)?
+        let changes = all_changes(worktree, true)?.1;
+        let found: Vec<&Change> = changes.iter().filter(collides).collect();
+        let names = found
             .iter()
-            .filter(collides)
-            .map(|change| format!("'{}'", shown(&change.path)))
-            .collect();
+            .map(|change| format!("'{}'", shown(&change.path)));
+        let in_the_way: Vec<String> = names.collect();
         if in_the_way.is_empty() {
             return Ok(());
         }
-        Err(Failure::new(format!(
+        let failure = Failure::new(format!(
             "the merge would overwrite {} in the worktree of '{branch}'",
             in_the_way.join(", ")
-        ))
-        .hint(format!(
-            "commit, stash or move them: git -C {} status --ignored",
-            quoted(worktree)
-        ))
-        .hint(format!("git flux cleanup {}", self.task.id))
-        .into())
+        ));
+        let overlooked = found.iter().find_map(|change| reveal(change, worktree));
+        let failure = overlooked.into_iter().fold(failure, Failure::hint);
+        Err(failure
+            .hint(format!(
+                "commit, stash or move them: git -C {} status --ignored",
+                quoted(worktree)
+            ))
+            .hint(format!("git flux cleanup {}", self.task.id))
+            .into())
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
@@ -147,7 +151,7 @@ impl Plan {
             return Ok(());
         }
         let left = self.ignored.len() + if discard { self.uncommitted.len() } else { 0 };
-        // git status does not look at files that are assumed to be unchanged.
+        // What is removed in place is looked at twice, with an index of ours.
         let looks_clean = left + self.uncommitted.len() == 0;
         if looks_clean && worktree::is_untouched(&self.task.worktree, &self.tip)? {
             return Ok(());
@@ -171,6 +175,13 @@ impl Plan {
     .hint(format!("git flux cleanup {id}"))
     .into())
     }
+}
+
+/// The command after which git looks again at a change that it was told to overlook.
+pub(crate) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
+    let option = change.overlooked?;
+    let (worktree, path) = (quoted(worktree), quoted(&change.path));
+    Some(format!("git -C {worktree} update-index {option} -- {path}"))
 }
 
 /// Waits a moment for another git that writes the index of the target's worktree.

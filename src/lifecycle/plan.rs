@@ -12,7 +12,7 @@ use super::{Flux, Into, check, observe};
 use crate::agent::launch::Running;
 use crate::agent::process::{self, Process};
 use crate::failure::Failure;
-use crate::git::{Change, MergePlan, changes, snapshot, worktree};
+use crate::git::{Change, MergePlan, all_changes, snapshot, worktree};
 use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) oid: String,
     /// The branch's tip.
     pub(crate) tip: String,
-    /// Uncommitted files: what `git status` shows.
+    /// Uncommitted files: what `git status` shows, and what it was told to overlook.
     pub(crate) uncommitted: Vec<Change>,
     /// Ignored files, which stay in the trash.
     pub(crate) ignored: Vec<Change>,
@@ -83,7 +83,7 @@ impl Plan {
             // It takes longer than everything else together, which is looked at meanwhile.
             let files = scope.spawn(|| match missing {
                 true => Ok(Vec::new()),
-                false => changes(&task.worktree, true),
+                false => Ok(all_changes(&task.worktree, true)?.1),
             });
             let mut loss = Loss::default();
             let worktrees = worktree::list(flux.repo.home())?;

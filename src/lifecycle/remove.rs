@@ -13,8 +13,7 @@ use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::is_alive;
 use crate::failure::Failure;
-use crate::git::changes::Head;
-use crate::git::{Transaction, refs, snapshot, worktree};
+use crate::git::{Transaction, all_changes, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
@@ -79,7 +78,7 @@ pub(crate) fn remove(
     let snapshot = if plan.uncommitted.is_empty() || plan.missing {
         None
     } else {
-        let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip);
+        let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip, true);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
     // A question may have been open for long.
@@ -196,7 +195,7 @@ pub(crate) fn stands(plan: &Plan) -> Result<bool> {
     if plan.missing {
         return Ok(true);
     }
-    let (head, changes) = Head::and_changes(&plan.task.worktree, false)?;
+    let (head, changes) = all_changes(&plan.task.worktree, false)?;
     Ok(head.oid == plan.tip && head.branch == plan.task.branch && changes == plan.uncommitted)
 }
 

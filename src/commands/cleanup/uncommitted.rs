@@ -9,6 +9,7 @@ use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::git::Change;
 use crate::lifecycle::Flux;
+use crate::lifecycle::obstacle::reveal;
 use crate::lifecycle::plan::Plan;
 use crate::ui::{quoted, shown};
 
@@ -35,7 +36,7 @@ impl Cleanup {
             return Ok(Uncommitted::Leave);
         }
         let id = &plan.task.id;
-        let files = count(plan.uncommitted.len(), "uncommitted file");
+        let files = count(plan.uncommitted.len(), "uncommitted file") + &overlooked(plan);
         let offered = format!("WIP: {}", plan.task.title);
         let message = match &self.commit {
             Some(message) => message.clone(),
@@ -161,9 +162,31 @@ fn ensure_small(flux: &Flux, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Which of the uncommitted files git itself does not show.
+fn overlooked(plan: &Plan) -> String {
+    let files = plan.uncommitted.iter();
+    let files = files.filter(|change| change.overlooked.is_some()).cloned();
+    match files.collect::<Vec<Change>>().as_slice() {
+        [] => String::new(),
+        files => format!(", of which git was told to overlook {}", named(files)),
+    }
+}
+
 /// # Errors
-/// When a repository of its own is among what would be committed.
+/// When what `git add` does not take is among what would be committed.
 pub(super) fn ensure_committable(plan: &Plan) -> Result<()> {
+    let worktree = &plan.task.worktree;
+    let mut files = plan.uncommitted.iter();
+    let hidden = files.find_map(|change| Some((change, reveal(change, worktree)?)));
+    if let Some((change, hint)) = hidden {
+        return Err(Failure::new(format!(
+            "git was told to overlook '{}', and does not commit it",
+            shown(&change.path)
+        ))
+        .hint(hint)
+        .hint(format!("git flux cleanup {} --discard", plan.task.id))
+        .into());
+    }
     let mut files = plan.uncommitted.iter();
     let Some(nested) = files.find(|change| change.is_repository()) else {
         return Ok(());

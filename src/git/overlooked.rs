@@ -1,0 +1,114 @@
+//! Files that git was told to overlook, so that `git status` calls their changes none:
+//! `git update-index --assume-unchanged`, `--skip-worktree`.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io::ErrorKind::{NotADirectory, NotFound};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::changes::{Change, Head};
+use super::{Git, Repo, admin};
+
+/// What takes the one mark and the other off a file.
+const ASSUMED: &str = "--no-assume-unchanged";
+const SKIPPED: &str = "--no-skip-worktree";
+
+/// The files of one worktree that are overlooked, each followed by a NUL.
+#[derive(Default)]
+pub(super) struct Overlooked {
+    assumed: Vec<u8>,
+    skipped: Vec<u8>,
+}
+
+impl Overlooked {
+    /// Those of the worktree at `dir`, but for what a sparse checkout leaves out:
+    /// `git ls-files -v -z`
+    ///
+    /// # Errors
+    /// When git fails, or it cannot be told whether one of them is there.
+    pub(super) fn of(dir: &Path) -> Result<Self> {
+        let mut found = Self::default();
+        // It is rare, and told without a process.
+        if Repo::overlooks(dir) == Some(false) {
+            return Ok(found);
+        }
+        let out = Git::reading(dir, ["ls-files", "-v", "-z"]).output()?;
+        for record in out.split_inclusive(|&b| b == 0) {
+            let &[tag, _, ref path @ ..] = record else {
+                bail!("`git ls-files` printed a short record");
+            };
+            let (assumed, skipped) = (tag.is_ascii_lowercase(), matches!(tag, b'S' | b's'));
+            if !assumed && !skipped {
+                continue;
+            }
+            let file = dir.join(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)));
+            if skipped && !is_there(&file)? {
+                continue;
+            }
+            if assumed {
+                found.assumed.extend_from_slice(path);
+            }
+            if skipped {
+                found.skipped.extend_from_slice(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes the marks off an index, by commands of git that `run` is given with their input.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub(super) fn reveal(&self, run: impl Fn(&[&str], &[u8]) -> Result<()>) -> Result<()> {
+        for (option, paths) in [(ASSUMED, &self.assumed), (SKIPPED, &self.skipped)] {
+            if !paths.is_empty() {
+                run(&["update-index", option, "-z", "--stdin"], paths)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_there(file: &Path) -> Result<bool> {
+    match file.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("could not look at '{}'", file.display())),
+    }
+}
+
+/// [`Head::and_changes`] with those that git was told to overlook, which are marked.
+///
+/// # Errors
+/// As there.
+pub(crate) fn all_changes(dir: &Path, ignored: bool) -> Result<(Head, Vec<Change>)> {
+    let overlooked = Overlooked::of(dir)?;
+    if overlooked.assumed.is_empty() && overlooked.skipped.is_empty() {
+        return Head::and_changes(dir, ignored);
+    }
+    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
+    let index = scratch.path().join("index");
+    admin::copy(&Repo::git_dir(dir)?.join("index"), &index).context("could not read the index")?;
+    overlooked.reveal(|args, input| {
+        let whole = ["-c", "core.splitIndex=false"];
+        Git::new(dir, whole.iter().chain(args))
+            .env("GIT_INDEX_FILE", &index)
+            .input(input)
+            .run()
+    })?;
+    let (head, mut changes) = Head::seen_with(dir, ignored, Some(&index))?;
+    let assumed: HashSet<&[u8]> = overlooked.assumed.split(|&b| b == 0).collect();
+    let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();
+    for change in &mut changes {
+        let path = change.path.as_os_str().as_bytes();
+        change.overlooked = match () {
+            () if assumed.contains(path) => Some(ASSUMED),
+            () if skipped.contains(path) => Some(SKIPPED),
+            () => None,
+        };
+    }
+    Ok((head, changes))
+}

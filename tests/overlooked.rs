@@ -1,0 +1,142 @@
+//! Changes in files that git was told to overlook: `git status` shows none of them.
+
+use std::fs;
+
+use crate::world::*;
+
+const FLAGS: [&str; 2] = ["--assume-unchanged", "--skip-worktree"];
+
+/// A task whose agent runs, with changes that git does not show: in one file of each kind.
+fn hidden() -> (World, String) {
+    let world = World::new();
+    world.write("conf/local", "one\n");
+    world.write("conf/gone", "one\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Configuration"]);
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    for (flag, file) in FLAGS.into_iter().zip(["README.md", "conf/local"]) {
+        world.git_in(&worktree, ["update-index", flag, file]);
+        world.write(worktree.join(file), "SECRET\n");
+    }
+    world.git_in(&worktree, ["update-index", FLAGS[0], "conf/gone"]);
+    fs::remove_file(worktree.join("conf/gone")).unwrap();
+    assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+    (world, id)
+}
+
+#[test]
+fn they_are_uncommitted_changes_and_named() {
+    let (world, id) = hidden();
+    let before = world.snapshot();
+    let all = "overlook README.md, conf/gone, conf/local";
+    world
+        .flux(["cleanup", "-y", &id])
+        .run()
+        .code(1)
+        .stderr_has(&format!("'{id}' has 3 uncommitted files"))
+        .stderr_has(all);
+    world.assert_unchanged(&before);
+    world
+        .flux(["cleanup", "--dry-run", &id])
+        .run()
+        .stdout_has("commit or discard README.md, conf/gone, conf/local");
+    world.assert_unchanged(&before);
+    let worktree = world.worktree(&id);
+    let hint = |flag: &str, file: &str| {
+        let worktree = worktree.display();
+        format!("hint: git -C '{worktree}' update-index --no-{flag} -- {file}")
+    };
+    world
+        .flux(["cleanup", "-y", "--commit", &id])
+        .run()
+        .code(1)
+        .stderr_has("git was told to overlook 'README.md'")
+        .stderr_has(&hint("assume-unchanged", "README.md"))
+        .stderr_has(&format!("git flux cleanup {id} --discard"));
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    // What the hints say leads out of it.
+    for (flag, file) in [
+        ("--no-assume-unchanged", "README.md"),
+        ("--no-assume-unchanged", "conf/gone"),
+        ("--no-skip-worktree", "conf/local"),
+    ] {
+        world.git_in(&worktree, ["update-index", flag, "--", file]);
+    }
+    world
+        .flux(["cleanup", "-y", "--commit", &id])
+        .run()
+        .success();
+    assert_eq!(world.read("conf/local"), "SECRET\n");
+}
+
+#[test]
+fn they_are_in_the_archive() {
+    for kept_whole in [true, false] {
+        let (world, id) = hidden();
+        world
+            .flux(["cleanup", "-y", "--discard", &id])
+            .run()
+            .success();
+        if !kept_whole {
+            fs::remove_dir_all(world.repo().join(".git/flux/trash").join(&id)).unwrap();
+        }
+        world.flux(["restore", &id]).run().success();
+        let worktree = world.worktree(&id);
+        for file in ["README.md", "conf/local"] {
+            assert_eq!(fs::read_to_string(worktree.join(file)).unwrap(), "SECRET\n");
+        }
+        assert!(!worktree.join("conf/gone").exists());
+    }
+}
+
+#[test]
+fn a_file_that_is_overlooked_and_not_changed_is_in_nobodys_way() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    for flag in FLAGS {
+        world.git_in(&worktree, ["update-index", flag, "README.md"]);
+    }
+    world.flux(["cleanup", "-y", &id]).run().success();
+}
+
+#[test]
+fn those_of_the_target_refuse_a_merge_before_the_agent_is_stopped() {
+    for flag in FLAGS {
+        let world = World::new();
+        world.behaviour("raw");
+        let id = world.start("Fix login");
+        world.commit_in(world.worktree(&id), "README.md", "theirs\n");
+        world.git(["update-index", flag, "README.md"]);
+        world.write("README.md", "mine\n");
+        let before = world.snapshot();
+        let option = flag.replace("--", "--no-");
+        world
+            .flux(["cleanup", "-y", &id])
+            .run()
+            .code(1)
+            .stderr_has("would overwrite 'README.md'")
+            .stderr_has(&format!("update-index {option} -- README.md"));
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+    }
+}
+
+#[test]
+fn they_do_not_go_along_into_a_task() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.git(["update-index", FLAGS[0], "README.md"]);
+    world.write("README.md", "mine\n");
+    world.write("new.txt", "new\n");
+    world
+        .flux(["run", "-q", "--with-changes", "--name", "go", "Go on"])
+        .run()
+        .success();
+    let read = |file| fs::read_to_string(world.worktree("go").join(file)).unwrap();
+    assert_eq!(read("new.txt"), "new\n");
+    assert_ne!(read("README.md"), "mine\n");
+}
