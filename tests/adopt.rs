@@ -35,7 +35,7 @@ fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
     );
     assert_eq!(
         (&task["state"], &task["branchKept"]),
-        (&"exited".into(), &true.into())
+        (&"idle".into(), &true.into())
     );
     assert_eq!(task["worktree"], *path.to_str().unwrap());
     assert_eq!(world.read(path.join("left.txt")), "left\n");

@@ -60,6 +60,7 @@ mod merge_shapes;
 mod merge_styles;
 mod merged_already;
 mod merges;
+mod newcomer;
 mod notify;
 mod panes;
 mod parallel;

@@ -32,11 +32,7 @@ impl Attach {
         let store = settled(&flux)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            return Err(Failure::new("attach needs a terminal")
-                .hint(format!("git flux status {}", task.id))
-                .into());
-        }
+        ensure_terminal(&format!("git flux status {}", task.id))?;
         // Its setup runs, and can be watched.
         if task.phase == Phase::Starting
             && let Some(target) = find_target(&flux, task)?
@@ -49,6 +45,15 @@ impl Attach {
             _ => pane::attach(&reopen(&flux, task)?),
         }
     }
+}
+
+/// # Errors
+/// When there is no terminal that could go to a pane: `hint` is what to do instead.
+pub(super) fn ensure_terminal(hint: &str) -> Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::new("attach needs a terminal").hint(hint).into())
 }
 
 /// Offers a session with a shell for a task whose pane is gone.

@@ -30,13 +30,13 @@ pub(crate) use complete::complete;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 
 use crate::agent::launcher;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::recover::recover;
-use crate::lifecycle::{Flux, observe};
+use crate::lifecycle::{Flux, archive, observe};
 use crate::store::{Store, Stored};
 use crate::ui::Ui;
 
@@ -140,7 +140,9 @@ fn settled(flux: &Flux) -> Result<Store> {
 /// in, else the one that is picked.
 fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
     if let Some(name) = name {
-        return store.meant(name, verb);
+        return store
+            .meant(name, verb)
+            .map_err(|error| removed(flux, name, error));
     }
     let here = flux.repo.current();
     let stands_in = |stored: &&Stored| {
@@ -178,6 +180,18 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
     let rows: Vec<_> = store.tasks.iter().zip(states).map(row).collect();
     let question = format!("Which task to {verb}?");
     Ok(&store.tasks[flux.ui.pick(question, &rows)?])
+}
+
+/// Adds how a task comes back that there was, and is not any more.
+fn removed(flux: &Flux, name: &str, error: Error) -> Error {
+    let archived = archive::list(flux).unwrap_or_default();
+    match error.downcast::<Failure>() {
+        Ok(failure) if archived.iter().any(|one| one.name == name) => {
+            failure.hint(format!("git flux restore {name}")).into()
+        }
+        Ok(failure) => failure.into(),
+        Err(error) => error,
+    }
 }
 
 #[cfg(test)]

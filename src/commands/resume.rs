@@ -11,11 +11,12 @@ use super::{candidates, choose, settled};
 use crate::agent::Prompt;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
-use crate::lifecycle::resume::{ensure_stopped, going_on, resume};
+use crate::lifecycle::resume::{description, ensure_stopped, going_on, resume};
 use crate::lifecycle::start::{Started, Work};
-use crate::store::{self, Store, Stored};
+use crate::settings::table;
+use crate::store::{Store, Stored};
 use crate::task::{Layout, Phase, Task};
-use crate::ui::{self, Ui};
+use crate::ui::{self, Ui, word};
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
@@ -61,8 +62,13 @@ impl Resume {
             flux.ui.status("there is nothing to resume");
             return Ok(());
         }
-        let mut failed = 0;
+        let (mut failed, mut unasked) = (0, Vec::new());
         for stored in &all {
+            if !flux.ui.can_ask() && self.asks(flux, stored) {
+                unasked.push(stored.id.as_str());
+                failed += 1;
+                continue;
+            }
             match self.one(flux, stored) {
                 Ok(()) => {}
                 Err(error) if failure::code(&error) == DECLINED => return Err(error),
@@ -75,14 +81,34 @@ impl Resume {
         if failed == 0 {
             return Ok(());
         }
-        let all = all.len();
-        Err(Failure::new(format!("{failed} of {all} tasks were not resumed")).into())
+        let failure = format!("{failed} of {} tasks were not resumed", all.len());
+        if unasked.is_empty() {
+            return Err(Failure::new(failure).into());
+        }
+        let unasked = unasked.join(", ");
+        Err(Failure::new(format!(
+            "{failure}; the agents of these cannot go on where they were: {unasked}"
+        ))
+        .hint("to start them over with their prompts: git flux resume --all --yes")
+        .into())
+    }
+
+    /// Whether it would have to be asked whether a task may start over. What it fails of
+    /// otherwise is found when it is resumed.
+    fn asks(&self, flux: &Flux, stored: &Stored) -> bool {
+        let Ok(task) = &stored.task else { return false };
+        let of = || -> Result<bool> {
+            ensure_stopped(flux, task)?;
+            let description = description(flux, task, &stored.oid)?;
+            Ok(!description.is_empty() && going_on(flux, task, &description).is_none())
+        };
+        !self.over && !self.yes && of().unwrap_or(false)
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<()> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
-        let description = store::prompt(&flux.repo, &stored.oid)?;
+        let description = description(flux, task, &stored.oid)?;
         let on = match self.over {
             true => None,
             false => going_on(flux, task, &description),
@@ -132,6 +158,10 @@ pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work>
     if description.is_empty() {
         return Err(Failure::new(format!(
             "'{id}' has no description that its agent could be given"
+        ))
+        .hint(format!(
+            "git config {} '<what is to be done>'",
+            word(&table::DESCRIPTION.named(&task.branch))
         ))
         .hint(format!("git flux attach {id}"))
         .into());

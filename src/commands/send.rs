@@ -10,6 +10,7 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose, text};
 use crate::agent::events;
 use crate::failure::{Failure, USAGE};
+use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
 use crate::task::{State, Target, Task};
@@ -132,10 +133,16 @@ fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
     Ok(match state {
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
         State::Opening | State::Starting => closed("is still starting"),
-        state if !state.is_alive() => Ear::Closed(
-            format!("the agent of '{id}' does not run: {}", state.label()),
-            format!("git flux resume {id}"),
-        ),
+        state if !state.is_alive() => {
+            let resumable = can_resume(flux, task, &store.find(id.as_str())?.oid)?;
+            Ear::Closed(
+                format!("the agent of '{id}' does not run: {}", state.label()),
+                match resumable {
+                    true => format!("git flux resume {id}"),
+                    false => attach,
+                },
+            )
+        }
         _ => match observe::listener(flux, task)? {
             Some(target) => Ear::Open(target),
             None => closed("does not read what is typed"),

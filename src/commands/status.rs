@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::git::{Change, changes};
+use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
@@ -69,7 +70,8 @@ impl StatusOf {
             object["screen"] = json!(screen);
             return flux.ui.json(&object);
         }
-        show(&flux, &status, &files, screen.as_deref())
+        let resumable = can_resume(&flux, task, &stored.oid)?;
+        show(&flux, &status, resumable, &files, screen.as_deref())
     }
 }
 
@@ -81,7 +83,13 @@ fn code(change: &Change) -> String {
         .collect()
 }
 
-fn show(flux: &Flux, status: &Status, files: &[Change], screen: Option<&[String]>) -> Result<()> {
+fn show(
+    flux: &Flux,
+    status: &Status,
+    resumable: bool,
+    files: &[Change],
+    screen: Option<&[String]>,
+) -> Result<()> {
     let task = &status.task;
     let bold = Style::new().bold();
     let field = |name: &str, value: &str| {
@@ -155,7 +163,7 @@ fn show(flux: &Flux, status: &Status, files: &[Change], screen: Option<&[String]
     }
     flux.ui.data("")?;
     flux.ui.data(bold.apply_to("Next"))?;
-    let next = next(status);
+    let next = next(status, resumable);
     let width = next
         .iter()
         .map(|(command, _)| command.len())
@@ -193,6 +201,7 @@ fn health(status: &Status) -> String {
         State::Done => since(status, "done with its turn", ago),
         State::Failed => since(status, "failed: it gave up its turn", ago),
         State::Stopped => "interrupted in its turn: it waits for what it is told".to_owned(),
+        State::Idle => "idle: no agent was started in it".to_owned(),
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
         State::Interrupted => format!(
             "interrupted while {}: the next command that changes anything settles it",
@@ -213,7 +222,7 @@ fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
     }
 }
 
-fn next(status: &Status) -> Vec<(String, &'static str)> {
+fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
     let id = &status.task.id;
     let mut next = Vec::new();
     match &status.state {
@@ -226,11 +235,13 @@ fn next(status: &Status) -> Vec<(String, &'static str)> {
         State::NoWorktree | State::NoBranch => {
             next.push(("git worktree list".to_owned(), "where it may have gone"));
         }
-        State::Ended(_) | State::Lost => {
-            next.push((
-                format!("git flux resume {id}"),
-                "its agent again, where it was",
-            ));
+        State::Ended(_) | State::Idle | State::Lost => {
+            if resumable {
+                next.push((
+                    format!("git flux resume {id}"),
+                    "its agent again, where it was",
+                ));
+            }
             next.push((format!("git flux attach {id}"), "a shell in its worktree"));
         }
         _ => next.push((format!("git flux attach {id}"), "a shell in its worktree")),

@@ -86,7 +86,8 @@ impl Reached {
             State::Done => (Until::Done, true),
             State::Failed => (Until::Done, false),
             State::Ended(exit) => (Until::Exited, exit.status == Some(0)),
-            State::Lost
+            State::Idle
+            | State::Lost
             | State::Interrupted
             | State::Removing
             | State::NoWorktree

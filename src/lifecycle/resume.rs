@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, Transaction, admin};
 use crate::interrupt;
 use crate::sanitize;
+use crate::settings::table;
 use crate::store::{self, Store};
 use crate::task::{Exit, Phase, Target, Task, TaskId};
 use crate::tmux::pane;
@@ -31,6 +32,29 @@ pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<W
         program,
         prompt: description.to_vec(),
     })
+}
+
+/// What a task is about: as it was started with, else what git has for its branch.
+///
+/// # Errors
+/// When its record cannot be read.
+pub(crate) fn description(flux: &Flux, task: &Task, oid: &str) -> Result<Vec<u8>> {
+    let description = store::prompt(&flux.repo, oid)?;
+    if !description.is_empty() {
+        return Ok(description);
+    }
+    let settings = &flux.settings;
+    let of_branch = settings.of_branch(&task.branch, &table::DESCRIPTION);
+    Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
+}
+
+/// Whether an agent that does not run could be started again.
+///
+/// # Errors
+/// When the record cannot be read.
+pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &str) -> Result<bool> {
+    let description = description(flux, task, oid)?;
+    Ok(!description.is_empty() || going_on(flux, task, &description).is_some())
 }
 
 /// Whether nothing runs for a task that could be started again.

@@ -45,7 +45,10 @@ impl State {
                     since: Some(exit.at),
                     ..from(Source::Exit)
                 };
-                (Self::Ended(exit.clone()), found)
+                match exit.is_none() {
+                    true => (Self::Idle, found),
+                    false => (Self::Ended(exit.clone()), found),
+                }
             }
             (None, Some(true)) => Self::alive(seen),
             (None, _) => (Self::Lost, from(Source::Process)),

@@ -19,6 +19,13 @@ pub(crate) struct Exit {
     pub(crate) at: u64,
 }
 
+impl Exit {
+    /// Whether nothing has ended here, since no agent was started.
+    pub(crate) fn is_none(&self) -> bool {
+        self.status.is_none() && self.signal.is_none() && self.error.is_none()
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.error, self.signal, self.status) {
@@ -72,6 +79,8 @@ pub(crate) enum State {
     Stopped,
     /// The agent ended by itself or was ended.
     Ended(Exit),
+    /// No agent has been started in it, or none since it was restored.
+    Idle,
     /// Its process is gone and nobody saw how: a reboot, a crash, `kill -9`.
     Lost,
     /// A command died half way; the next one that changes anything settles it.
@@ -98,6 +107,7 @@ impl State {
             Self::Ended(exit) if exit.error.is_some() => "failed",
             Self::Ended(exit) if exit.signal.is_some() => "killed",
             Self::Ended(_) => "exited",
+            Self::Idle => "idle",
             Self::Lost => "lost",
             Self::Interrupted | Self::Stopped => "interrupted",
             Self::NoWorktree | Self::NoBranch => "broken",
@@ -136,6 +146,7 @@ impl State {
             Self::Starting
             | Self::Removing
             | Self::Ended(_)
+            | Self::Idle
             | Self::Lost
             | Self::Interrupted
             | Self::NoWorktree

@@ -15,6 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use super::attach::ensure_terminal;
 use super::layout::Layouts;
 use super::{candidates, object};
 use crate::git::changes;
@@ -78,6 +79,9 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
+        if self.attach {
+            ensure_terminal("leave out --attach")?;
+        }
         // The user's own changes are looked at while the task is prepared.
         let current = flux.repo.current().map(ToOwned::to_owned);
         let own = thread::spawn(move || {

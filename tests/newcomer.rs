@@ -1,0 +1,81 @@
+//! What somebody meets in the first hours: the refusal comes first, and its hint leads on.
+
+use crate::world::*;
+
+#[test]
+fn without_a_terminal_to_attach_nothing_is_started() {
+    let world = World::new();
+    let before = world.snapshot();
+    let output = world
+        .flux(["run", "--attach", "--name", "fix", "Fix"])
+        .run();
+    output.code(1).stderr_has("attach needs a terminal");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn an_adopted_worktree_is_idle_until_it_has_a_description() {
+    let world = World::new();
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
+    let adopt = ["adopt", "../topic", "--name", "mine", "--agent", "helper"];
+    world.flux(adopt).ok();
+    let status = world.flux(["status", "mine"]).run();
+    status
+        .success()
+        .stdout_has("idle: no agent was started in it")
+        .has_not("git flux resume");
+    let send = world.flux(["send", "mine", "hello"]).run();
+    send.code(1)
+        .stderr_has("hint: git flux attach mine")
+        .has_not("git flux resume");
+    let key = "branch.topic.description";
+    let resume = world.flux(["resume", "-y", "mine"]).run();
+    resume
+        .code(1)
+        .stderr_has(&format!("hint: git config {key} '<what is to be done>'"));
+    world.git(["config", key, "Fix the login"]);
+    let status = world.flux(["status", "mine"]).run();
+    status.success().stdout_has("git flux resume mine");
+    world.flux(["resume", "-y", "mine"]).run().success();
+    let agent = world.agent("mine");
+    agent.wait_started();
+    assert!(String::from_utf8_lossy(&agent.prompt()).contains("Fix the login"));
+}
+
+#[test]
+fn where_nobody_can_be_asked_all_that_would_start_over_are_one_error() {
+    let world = World::new();
+    world.install_agent("helper");
+    world.git(["config", "flux.helper.command", "helper"]);
+    for id in ["one", "two"] {
+        let run = ["run", "-q", "--agent", "helper", "--name", id, "Fix it"];
+        world.flux(run).ok();
+    }
+    let agents = [world.agent("one"), world.agent("two")];
+    world.kill_tmux();
+    agents.iter().for_each(Agent::wait_gone);
+    let output = world.flux(["resume", "--all"]).run();
+    output.code(1).stderr_is(
+        "error: 2 of 2 tasks were not resumed; the agents of these cannot go on where they were: one, two\n\
+         hint: to start them over with their prompts: git flux resume --all --yes\n",
+    );
+    world.flux(["resume", "--all", "--yes"]).run().success();
+}
+
+#[test]
+fn a_task_that_was_removed_can_be_restored_says_the_error() {
+    let world = World::new();
+    world.behaviour("commit one");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.agent("fix").wait_first_done();
+    world.flux(["cleanup", "-y", "fix"]).run().success();
+    for command in ["status", "diff", "resume"] {
+        let output = world.flux([command, "fix"]).run();
+        output
+            .code(1)
+            .stderr_has("there is no task 'fix'")
+            .stderr_has("hint: git flux restore fix");
+    }
+}
