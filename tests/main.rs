@@ -62,6 +62,7 @@ mod merged_already;
 mod merges;
 mod notify;
 mod overlooked;
+mod own;
 mod panes;
 mod parallel;
 mod pickers;
