@@ -63,6 +63,7 @@ mod merges;
 mod newcomer;
 mod notify;
 mod overlooked;
+mod own;
 mod panes;
 mod parallel;
 mod pickers;

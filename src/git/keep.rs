@@ -73,12 +73,16 @@ pub(crate) fn forget(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) 
     worktree::forget(common_dir, path, lock)
 }
 
+/// The log of `HEAD`, as it is called in the trash.
+pub(crate) const LOG: &str = "HEAD.log";
+
 /// What is kept of a removed worktree beside its files: the name in the trash,
 /// the name in its administrative directory.
-const KEPT: [(&str, &str); 3] = [
+const KEPT: [(&str, &str); 4] = [
     ("index", "index"),
     ("config.worktree", "config.worktree"),
     ("sparse-checkout", "info/sparse-checkout"),
+    (LOG, "logs/HEAD"),
 ];
 
 /// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on

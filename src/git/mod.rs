@@ -22,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod merge;
 pub(crate) mod others;
 pub(crate) mod overlooked;
+pub(crate) mod own;
 pub(crate) mod rebase;
 pub(crate) mod refs;
 pub(crate) mod repo;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Flux, Lock};
 use crate::failure::Failure;
-use crate::git::{Transaction, refs};
+use crate::git::{Transaction, keep, own, refs};
 use crate::store::{self, ARCHIVE, base_ref, task_ref};
 use crate::task::{Removal, Task, TaskId};
 
@@ -44,8 +44,12 @@ pub(super) fn conclude(
                 .create(&archive("tip"), tip)
                 .create(&archive("base"), &task.base)
                 .create(&archive("task"), oid);
-            if let Some(snapshot) = task.removal.as_ref().and_then(|r| r.snapshot.as_ref()) {
+            let removal = task.removal.as_ref();
+            if let Some(snapshot) = removal.and_then(|r| r.snapshot.as_ref()) {
                 refs = refs.create(&archive("snapshot"), snapshot);
+            }
+            for (part, oid) in removal.map_or(&[][..], |removal| &removal.own) {
+                refs = refs.create(&archive(part), oid);
             }
         }
         if let Some(tip) = tip.filter(|_| !task.keeps_branch()) {
@@ -71,6 +75,11 @@ pub(super) fn conclude(
         }
         (name, base) = (next, found);
     }
+}
+
+/// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
+fn logged(id: &TaskId, commit: &str) -> String {
+    format!("refs/flux/reflog/{id}/{commit}")
 }
 
 /// A removed task.
@@ -132,6 +141,36 @@ impl Archived {
         ))
         .hint("git flux restore --list")
         .into())
+    }
+
+    /// Gives its worktree, which is back, the refs that it had for itself. What was in its
+    /// logs gets one that is everybody's, unless they are back too: git's garbage collection
+    /// does not look at those of another worktree.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(super) fn put_own(&self, common_dir: &Path, lock: &Lock) -> Result<()> {
+        let removal = self.task.removal.as_ref();
+        let log = self.trash.as_ref().map(|trash| trash.join(keep::LOG));
+        let logs_are_back = log.is_some_and(|log| log.exists());
+        let message = format!("flux restore: {}", self.name);
+        let mut own = None;
+        for (part, oid) in removal.map_or(&[][..], |removal| &removal.own) {
+            if part != own::REFLOG {
+                let refs = own.unwrap_or_else(Transaction::default);
+                own = Some(refs.create(&format!("refs/{part}"), oid));
+                continue;
+            }
+            let name = logged(&self.task.id, oid);
+            // A command that was killed may have made it.
+            if !logs_are_back && refs::list(common_dir, &[&name])?.is_empty() {
+                let made = Transaction::default().create(&name, oid);
+                made.commit(common_dir, &message, lock)?;
+            }
+        }
+        own.map_or(Ok(()), |own| {
+            own.commit(&self.task.worktree, &message, lock)
+        })
     }
 
     /// What deletes its refs.
@@ -218,7 +257,13 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         _ => {}
     }
     let message = format!("flux restore: drop {}", one.name);
-    one.forget(Transaction::default())
+    let logs = refs::list(flux.repo.common_dir(), &[&logged(&one.task.id, "")])?;
+    let logs = logs
+        .iter()
+        .fold(Transaction::default(), |all, (name, oid)| {
+            all.delete(name, oid)
+        });
+    one.forget(logs)
         .commit(flux.repo.common_dir(), &message, lock)
 }
 

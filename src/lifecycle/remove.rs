@@ -13,7 +13,7 @@ use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::is_alive;
 use crate::failure::Failure;
-use crate::git::{Transaction, all_changes, refs, snapshot, worktree};
+use crate::git::{Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
@@ -81,6 +81,8 @@ pub(crate) fn remove(
         let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip, true);
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
+    let own = own::find(&flux.repo, &task.worktree, &task.branch, &plan.tip)
+        .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
     let config = match flux.ui.can_ask() {
         true => Settings::load(flux.repo.common_dir())?.section_of_branch(&task.branch),
@@ -104,6 +106,7 @@ pub(crate) fn remove(
         at: now(),
         snapshot,
         config,
+        own,
         into: plan.into.as_ref().map(|into| Merged {
             branch: into.branch.clone(),
             from: into.tip.clone(),

@@ -233,6 +233,9 @@ impl Way<'_> {
         }
         interrupt::check()?;
         self.fill()?;
+        if let Some(from) = &self.start.from {
+            from.put_own(flux.repo.common_dir(), lock)?;
+        }
         interrupt::check()?;
         if !self.comes_back_whole() {
             self.copies.make(flux, task)?;

@@ -82,6 +82,9 @@ pub(crate) struct Removal {
     /// What was configured for its branch: names, as in `branch.<branch>.<name>`, and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) config: Vec<(String, String)>,
+    /// What only its worktree had: names in the archive, and objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) own: Vec<(String, String)>,
     /// Where its work went; none if it was dropped.
     pub(crate) into: Option<Merged>,
 }

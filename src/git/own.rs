@@ -1,0 +1,103 @@
+//! What goes with a worktree and its branch, unless it is kept: refs that the worktree has for
+//! itself, and commits that are in nothing but its logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::{Git, Repo, admin, refs};
+
+/// Where git has refs that each worktree has for itself.
+const OWN: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritten"];
+
+/// What an archive has for commits that were in logs alone.
+pub(crate) const REFLOG: &str = "reflog";
+
+/// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
+/// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
+/// that no ref has.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn find(
+    repo: &Repo,
+    path: &Path,
+    branch: &str,
+    tip: &str,
+) -> Result<Vec<(String, String)>> {
+    let common = repo.common_dir();
+    let Some(admin) = admin::dir_of(common, path)? else {
+        return Ok(Vec::new());
+    };
+    let exists = |name: &str| fs::exists(admin.join(name)).context("could not look for refs");
+    let tables = exists("reftable")?;
+    let mut own = BTreeMap::new();
+    if tables || exists(OWN[0])? || exists(OWN[1])? || exists(OWN[2])? {
+        own = refs::list(&admin, &OWN)?;
+    }
+    let mut commits = BTreeSet::new();
+    if tables {
+        let branch = format!("refs/heads/{branch}");
+        let log = Git::reading(&admin, ["rev-list", "--walk-reflogs", "HEAD", &branch]).output()?;
+        commits.extend(String::from_utf8(log)?.lines().map(str::to_owned));
+    } else {
+        let of_branch = common.join("logs/refs/heads").join(branch);
+        for log in [admin.join("logs/HEAD"), of_branch] {
+            commits.extend(logged(&log)?);
+        }
+    }
+    let mut history = repo.history();
+    let is_reached = |(ahead, _)| ahead == 0;
+    commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
+    let lost = heads(common, commits)?;
+    let part = |(name, oid): (String, String)| Some((name.strip_prefix("refs/")?.to_owned(), oid));
+    let mut found: Vec<_> = own.into_iter().filter_map(part).collect();
+    if !lost.is_empty() {
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
+        found.push((REFLOG.to_owned(), all));
+    }
+    Ok(found)
+}
+
+/// The objects that a log names: `<old> <new> <who> <when>\t<why>`
+fn logged(log: &Path) -> Result<BTreeSet<String>> {
+    let text = match fs::read(log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        text => text.with_context(|| format!("could not read '{}'", log.display()))?,
+    };
+    let text = String::from_utf8_lossy(&text);
+    let names = text.lines().flat_map(|line| line.split(' ').take(2));
+    // None is called so: before the first.
+    let real = |name: &&str| name.bytes().any(|b| b != b'0');
+    Ok(names.filter(real).map(str::to_owned).collect())
+}
+
+/// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
+/// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
+fn heads(common_dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    if commits.is_empty() {
+        return Ok(commits);
+    }
+    let args = ["rev-list", "--ignore-missing", "--parents", "--stdin"];
+    // The refs of other worktrees come and go with them.
+    let all = ["--not", "--single-worktree", "--all"];
+    let args = args.into_iter().chain(all);
+    let commits = commits.into_iter().map(|commit| commit + "\n");
+    let out = Git::reading(common_dir, args)
+        .input(commits.collect::<String>())
+        .output()?;
+    let out = String::from_utf8(out)?;
+    let mut heads = BTreeSet::new();
+    let mut parents = BTreeSet::new();
+    for line in out.lines() {
+        let mut names = line.split(' ');
+        heads.extend(names.next());
+        parents.extend(names);
+    }
+    let heads = heads.difference(&parents);
+    Ok(heads.map(|&head| head.to_owned()).collect())
+}

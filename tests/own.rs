@@ -1,0 +1,104 @@
+//! What only the worktree of a task refers to: refs of its own, and commits in its logs alone.
+
+use std::fs;
+
+use crate::world::*;
+
+/// A task with a commit that was taken off its branch, and one that a ref of the worktree's
+/// own has; they are returned.
+fn task(world: &World) -> (String, [String; 2]) {
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    let git = |args: &[&str]| world.git_in(&worktree, args.iter().copied());
+    world.commit_in(&worktree, "first.txt", "taken back\n");
+    let taken_back = world.commit_in(&worktree, "more.txt", "taken back\n");
+    git(&["reset", "-q", "--hard", "HEAD~2"]);
+    git(&["checkout", "-q", "--detach"]);
+    let aside = world.commit_in(&worktree, "aside.txt", "aside\n");
+    git(&["checkout", "-q", &format!("feature/{id}")]);
+    git(&["update-ref", "refs/worktree/keep", &aside]);
+    world.commit_in(&worktree, "work.txt", "work\n");
+    (id, [taken_back, aside])
+}
+
+/// As weeks later; the dates of the commits here are years ago.
+fn collect_garbage(world: &World) {
+    let logs = ["gc.reflogExpire=never", "gc.reflogExpireUnreachable=never"];
+    let logs = logs.into_iter().flat_map(|setting| ["-c", setting]);
+    world.git(logs.chain(["gc", "-q", "--prune=now"]));
+}
+
+fn exists(world: &World, commit: &str) -> bool {
+    world.try_git(["cat-file", "-e", commit]).is_ok()
+}
+
+fn worlds() -> [World; 2] {
+    ["--ref-format=files", "--ref-format=reftable"].map(|format| {
+        let world = World::without_repository("myapp");
+        fs::create_dir(world.repo()).unwrap();
+        world.git(["init", "-q", format]);
+        world.fill(&world.repo());
+        world
+    })
+}
+
+#[test]
+fn they_are_in_the_archive_and_come_back() {
+    for world in worlds() {
+        let (id, commits) = task(&world);
+        world.flux(["cleanup", "-y", &id]).run().success();
+        collect_garbage(&world);
+        assert!(commits.iter().all(|commit| exists(&world, commit)));
+        let keep = format!("refs/flux/archive/{id}/worktree/keep");
+        assert_eq!(world.git(["rev-parse", &keep]), commits[1]);
+        world.flux(["restore", &id]).run().success();
+        collect_garbage(&world);
+        assert!(commits.iter().all(|commit| exists(&world, commit)));
+        let kept = world.git_in(world.worktree(&id), ["rev-parse", "refs/worktree/keep"]);
+        assert_eq!(kept, commits[1]);
+        // And once more, from the archive alone.
+        world.flux(["cleanup", "-y", &id]).run().success();
+        fs::remove_dir_all(world.repo().join(".git/flux/trash").join(&id)).unwrap();
+        world.flux(["restore", &id]).run().success();
+        collect_garbage(&world);
+        assert!(commits.iter().all(|commit| exists(&world, commit)));
+        world.flux(["cleanup", "-y", &id]).run().success();
+        collect_garbage(&world);
+        assert!(commits.iter().all(|commit| exists(&world, commit)));
+        // Until somebody says so.
+        world
+            .flux(["restore", "--drop", &id, "--yes"])
+            .run()
+            .success();
+        collect_garbage(&world);
+        assert!(commits.iter().all(|commit| !exists(&world, commit)));
+    }
+}
+
+#[test]
+fn the_log_of_head_comes_back_with_the_worktree() {
+    let world = World::new();
+    let (id, _) = task(&world);
+    let log = || world.git_in(world.worktree(&id), ["reflog", "--format=%H %gs"]);
+    let before = log();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    world.flux(["restore", &id]).run().success();
+    assert!(log().ends_with(&before), "{}\n{before}", log());
+}
+
+#[test]
+fn an_archive_has_no_more_than_there_is() {
+    let world = World::new();
+    world.behaviour("raw");
+    let id = world.start("Fix login");
+    world.commit_in(world.worktree(&id), "work.txt", "work\n");
+    world
+        .flux(["cleanup", "-y", "--squash", &id])
+        .run()
+        .success();
+    let archive = format!("refs/flux/archive/{id}");
+    let names = world.git(["for-each-ref", "--format=%(refname)", &archive]);
+    let parts: Vec<&str> = names.lines().map(|name| &name[archive.len()..]).collect();
+    assert_eq!(parts, ["/base", "/task", "/tip"]);
+}
