@@ -135,7 +135,7 @@ fn w24_files_that_cannot_be_read_count_as_not_safe() {
     let good = fs::read(&index).unwrap();
     fs::write(&index, "rubbish").unwrap();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("git status");
+    output.code(1).stderr_has("failed with exit code 128");
     assert!(world.agent(&id).is_alive());
     fs::write(&index, good).unwrap();
     let mark = world.repo().join(".git/flux/run").join(&id).join("running");
