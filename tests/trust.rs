@@ -257,6 +257,13 @@ fn escape_codes_are_shown_and_not_obeyed() {
     ] {
         assert!(screen.contains(shown), "{shown}\n{screen}");
     }
+    // A NUL makes nothing invisible that would be run.
+    commit(&world, "15-nul", 0o755, "#!/bin/sh\n\0\necho evil too\n");
+    commit(&world, "data", 0o644, "\0\n");
+    let (_, screen) = start(&world, "nul", Some("n"));
+    for shown in ["\\u{0}\n", "echo evil too\n", "binary, 2 bytes\n"] {
+        assert!(screen.contains(shown), "{shown}\n{screen}");
+    }
     // A long one goes through git's pager, as harmless.
     let long = format!("{text}{}", "true\n".repeat(100));
     commit(&world, "20-long", 0o755, &long);

@@ -29,6 +29,16 @@ const NAME: &str = ".worktree-init";
 /// The most that is shown, and run, in bytes.
 const LARGEST: u64 = 1 << 20;
 
+/// How programs that are no text begin: ELF, and Mach-O in its kinds.
+const PROGRAMS: [&[u8]; 6] = [
+    b"\x7fELF",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xfe\xed\xfa\xcf",
+    b"\xfe\xed\xfa\xce",
+    b"\xca\xfe\xba\xbe",
+];
+
 /// The scripts of one commit, and what else is in their directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Init {
@@ -144,7 +154,9 @@ impl Init {
                 _ => "",
             };
             text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
-            if content.contains(&0) {
+            // What a shell would run is a text, whatever is in it.
+            let program = PROGRAMS.iter().any(|begin| content.starts_with(begin));
+            if content.contains(&0) && (program || !is_script(entry)) {
                 text.push_str(&format!("    binary, {} bytes\n", entry.size));
                 continue;
             }
