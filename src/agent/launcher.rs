@@ -13,13 +13,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use nix::sys::signal::{self, SigSet, Signal};
+use nix::sys::signal::{self, Signal};
 use nix::sys::termios::{self, FlushArg, SetArg, Termios};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
 use signal_hook::consts::{
     SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
@@ -27,6 +25,7 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
+use super::job::{changed, end, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
 use super::notify;
 use super::process::{boot, born};
@@ -36,12 +35,6 @@ use crate::git::admin;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
-
-/// How long an agent that was terminated may take until it is hung up.
-const TERM_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long one that was hung up may take until it is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
 /// paste, mouse, focus and kitty keys off, cursor on, colours plain.
@@ -230,6 +223,9 @@ impl Job {
         loop {
             while let Some(status) = changed(agent)? {
                 if let Some(exit) = exit_of(status) {
+                    if hung_up {
+                        see_off(agent);
+                    }
                     return Ok((exit, hung_up));
                 }
                 match status {
@@ -337,64 +333,5 @@ impl Job {
             let shell = self.launch.shell.as_bytes();
             format!("could not start '{}'", String::from_utf8_lossy(shell))
         })
-    }
-}
-
-/// What has become of a child since the last time, without waiting.
-pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-        Ok(WaitStatus::StillAlive) => Ok(None),
-        Ok(status) => Ok(Some(status)),
-        Err(nix::errno::Errno::EINTR) => Ok(None),
-        Err(error) => Err(error).context("could not wait for the agent"),
-    }
-}
-
-/// How a job ended, if this says so.
-pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
-    let (status, signal) = match status {
-        WaitStatus::Exited(_, status) => (Some(status), None),
-        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
-        _ => return None,
-    };
-    let (error, at) = (None, now());
-    Some(Exit {
-        status,
-        signal,
-        error,
-        at,
-    })
-}
-
-/// Asks a job to end as we were asked to; then with a hang-up; then it does not ask.
-pub(super) fn end(job: Pid, received: i32) {
-    let ask = move |signal| {
-        signal::killpg(job, signal).ok();
-        signal::killpg(job, Signal::SIGCONT).ok();
-    };
-    let terminated = received == SIGTERM;
-    ask(match terminated {
-        true => Signal::SIGTERM,
-        false => Signal::SIGHUP,
-    });
-    thread::spawn(move || {
-        if terminated {
-            thread::sleep(TERM_PATIENCE);
-            ask(Signal::SIGHUP);
-        }
-        thread::sleep(PATIENCE);
-        signal::killpg(job, Signal::SIGKILL).ok();
-    });
-}
-
-/// Makes `group` the terminal's foreground group. There may be no terminal any more.
-pub(super) fn give_terminal(group: Pid) {
-    // From the background this would stop us; blocked, it is allowed. The mask
-    // is put back at once, since children inherit it.
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGTTOU);
-    if mask.thread_block().is_ok() {
-        unistd::tcsetpgrp(io::stdin(), group).ok();
-        mask.thread_unblock().ok();
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod hook;
 mod hooks;
+mod job;
 mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::job::{changed, end, exit_of, give_terminal};
 use super::launch::Running;
-use super::launcher::{Job, changed, end, exit_of, give_terminal};
+use super::launcher::Job;
 use super::process;
 use crate::sanitize;
 use crate::task::{Bytes, Exit};

@@ -1,0 +1,100 @@
+//! Jobs, as a shell has them: process groups of ours that come to an end.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{self, SigSet, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{self, Pid};
+use signal_hook::consts::SIGTERM;
+
+use super::launch::now;
+use super::process;
+use crate::task::Exit;
+
+/// How long what a job's leader has begun may go on after the leader was asked to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an agent that was terminated may take until it is hung up.
+const TERM_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long one that was hung up may take until it is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What has become of a child since the last time, without waiting.
+pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+        Ok(WaitStatus::StillAlive) => Ok(None),
+        Ok(status) => Ok(Some(status)),
+        Err(nix::errno::Errno::EINTR) => Ok(None),
+        Err(error) => Err(error).context("could not wait for the agent"),
+    }
+}
+
+/// How a job ended, if this says so.
+pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
+    let (status, signal) = match status {
+        WaitStatus::Exited(_, status) => (Some(status), None),
+        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
+        _ => return None,
+    };
+    let (error, at) = (None, now());
+    Some(Exit {
+        status,
+        signal,
+        error,
+        at,
+    })
+}
+
+/// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in
+/// the middle may leave a lock; then all of it; then with a hang-up; then it does not ask.
+pub(super) fn end(job: Pid, received: i32) {
+    let terminated = received == SIGTERM;
+    let asked = match terminated {
+        true => Signal::SIGTERM,
+        false => Signal::SIGHUP,
+    };
+    signal::kill(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+    thread::spawn(move || {
+        thread::sleep(GRACE);
+        hang_up(job, asked);
+        if terminated {
+            thread::sleep(TERM_PATIENCE);
+            hang_up(job, Signal::SIGHUP);
+        }
+        thread::sleep(PATIENCE);
+        signal::killpg(job, Signal::SIGKILL).ok();
+    });
+}
+
+/// Lets what a job has begun, whose leader has ended, come to its own end, and hangs up the rest.
+pub(super) fn see_off(job: Pid) {
+    let (begun, us) = (Instant::now(), unistd::getpid().as_raw());
+    while process::has_group(us, job.as_raw()) {
+        if begun.elapsed() > GRACE {
+            return hang_up(job, Signal::SIGHUP);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn hang_up(job: Pid, asked: Signal) {
+    signal::killpg(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+}
+
+/// Makes `group` the terminal's foreground group. There may be no terminal any more.
+pub(super) fn give_terminal(group: Pid) {
+    // From the background this would stop us; blocked, it is allowed. The mask
+    // is put back at once, since children inherit it.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTTOU);
+    if mask.thread_block().is_ok() {
+        unistd::tcsetpgrp(io::stdin(), group).ok();
+        mask.thread_unblock().ok();
+    }
+}
