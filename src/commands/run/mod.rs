@@ -79,9 +79,6 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
-        if self.attach {
-            ensure_terminal("leave out --attach")?;
-        }
         // The user's own changes are looked at while the task is prepared.
         let current = flux.repo.current().map(ToOwned::to_owned);
         let own = thread::spawn(move || {
@@ -92,6 +89,9 @@ impl Run {
         let (mut starts, others) = self.settle(&flux)?;
         if self.dry_run {
             return report::plans(&flux, &starts);
+        }
+        if self.attach {
+            ensure_terminal("leave out --attach")?;
         }
         trust::agree(&flux, &mut starts)?;
         let own = || own.join().ok().flatten();
