@@ -297,7 +297,9 @@ fn worlds_may_have_any_name() {
     for name in ["a:b", "new\nline", "ü 'q' \"", "#{pid}", "$(touch x);"] {
         let world = World::at(name);
         let before = world.snapshot();
-        world.terminal(80, 24).command("git status");
+        let terminal = world.terminal(80, 24);
+        terminal.command("git status");
+        assert_eq!(terminal.exit_code(), 0);
         world.assert_unchanged(&before);
         world.assert_pristine();
     }
