@@ -133,3 +133,47 @@ fn a_list_without_agents_that_run_asks_no_server() {
     wait_until("its end", || task.state() == "exited - exit");
     assert_eq!(looks(), 0);
 }
+
+/// A server that stays when its last session goes, and refuses to list the panes of none. The
+/// same is true of every server for the moment in which it ends.
+#[test]
+fn a_server_without_sessions_has_no_panes() {
+    let world = World::new();
+    world.tmux(["start-server", ";", "set", "-g", "exit-empty", "off"]);
+    assert_eq!(world.try_tmux(["list-panes", "-a"]), None);
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    assert_eq!(world.agent("fix").wait_started().starts(), 1);
+    world.tmux(["kill-session", "-t", "flux-myapp-fix"]);
+    wait_until("the agent to end", || {
+        let list = world.flux(["list", "--json"]).run().success().json();
+        list[0]["state"] != "running"
+    });
+    world.flux(["cleanup", "-y", "fix"]).run().success();
+    assert_eq!(world.tmux(["list-sessions"]), "");
+}
+
+#[test]
+fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
+    let world = World::new();
+    let ended = world.tools().join("ended");
+    world.install(
+        "tmux",
+        &format!(
+            "#!/bin/sh\ncase \" $* \" in *' new-session '*)\n\
+             [ -e '{ended}' ] || {{ : >'{ended}'; exit 1; }} ;;\nesac\nexec '{tmux}' \"$@\"\n",
+            ended = ended.display(),
+            tmux = require("tmux").display()
+        ),
+    );
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    assert!(ended.exists());
+    assert_eq!(world.agent("fix").wait_started().starts(), 1);
+    // A server that is there and says no has the last word.
+    std::fs::remove_file(&ended).unwrap();
+    let output = world.flux(["run", "-q", "--name", "other", "Other"]).run();
+    output.code(1).stderr_has("`tmux new-session` failed");
+    assert_eq!(
+        world.tmux(["list-sessions", "-F", "#{session_name}"]),
+        "flux-myapp-fix"
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
@@ -194,12 +194,20 @@ pub(super) fn answers(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
+/// Whether surely no server listens on this socket.
+pub(super) fn is_gone(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_err_and(|error| {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        matches!(error.kind(), ConnectionRefused | NotFound)
+    })
+}
+
 /// The socket of the user's own server: the one we stand in, or the default one.
 pub(super) fn own_socket() -> PathBuf {
     let outer = outer_socket().filter(|socket| answers(socket));
     outer.unwrap_or_else(|| {
-        let dir = env::var_os("TMUX_TMPDIR").filter(|dir| !dir.is_empty());
-        let dir = dir.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let dir = env::var_os("TMUX_TMPDIR").and_then(|dir| fs::canonicalize(dir).ok());
+        let dir = dir.unwrap_or_else(|| PathBuf::from("/tmp"));
         dir.join(format!("tmux-{}", nix::unistd::getuid()))
             .join("default")
     })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
-use super::command::{TIMEOUT, answers, outer_socket, own_socket};
+use super::command::{TIMEOUT, is_gone, outer_socket, own_socket};
 use crate::task::{Layout, Target};
 
 /// One pane of a server.
@@ -74,7 +74,8 @@ impl Pane {
 const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{socket_path}\t#{session_name}\t#{window_activity}\t#{window_panes}\t#{pane_title}\t#{@flux_repo}";
 
 /// All panes of the server with this socket, or of the user's own; none if
-/// there is no server. `tmux list-panes -a -F …`
+/// there is no server, or no session on it. `tmux list-panes -a -F …`, and
+/// `tmux list-sessions` if that fails.
 ///
 /// # Errors
 /// When tmux is missing or does not answer: then it is not known what runs.
@@ -90,18 +91,29 @@ pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
     listed(Some(socket), Duration::from_secs(2))
 }
 
+/// How often a server is asked that says no: it may be about to end.
+const ATTEMPTS: u32 = 3;
+
 fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
-    let tmux = match socket {
-        Some(socket) => Tmux::on(socket, "list-panes"),
-        None => Tmux::new("list-panes"),
+    let ask = |name, options: &[&str]| {
+        let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
+        tmux.args(options).within(patience).outcome()
     };
-    let out = match tmux.args(["-a", "-F", FIELDS]).within(patience).outcome()? {
-        Ok(out) => out,
-        // No server has no panes; what a server does not tell is not known.
-        Err(error) if answers(&socket.map_or_else(own_socket, ToOwned::to_owned)) => {
-            return Err(error);
+    let gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
+    let mut attempts = 0;
+    let out = loop {
+        attempts += 1;
+        match ask("list-panes", &["-a", "-F", FIELDS])? {
+            Ok(out) => break out,
+            // No server has no panes, and one without sessions refuses to list them.
+            Err(_) if gone() => return Ok(Vec::new()),
+            Err(_) if ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty()) => {
+                return Ok(Vec::new());
+            }
+            // What a server does not tell is not known, unless it has just come or gone.
+            Err(error) if attempts == ATTEMPTS => return Err(error),
+            Err(_) => {}
         }
-        Err(_) => return Ok(Vec::new()),
     };
     let mut panes: Vec<Pane> = Vec::new();
     for line in out.lines() {

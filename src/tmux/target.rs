@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{ensure_installed, ensure_recent, inside, unexpanded};
+use super::command::{ensure_installed, ensure_recent, inside, is_gone, own_socket, unexpanded};
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::task::{Layout, Target, TaskId};
@@ -255,16 +255,19 @@ pub(crate) fn open(
         Place::Session { name } => {
             let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
             let size = [width.to_string(), height.to_string()];
-            let session = Tmux::new("new-session")
-                .args(["-s", name, "-x", &size[0], "-y", &size[1]])
-                .holding(lock)?;
-            let tagged = tag(
-                made(session).then("set-option"),
-                &format!("={name}:"),
-                id,
-                repo,
-            );
-            (tagged.output()?, Layout::Session)
+            let make = || {
+                let session = Tmux::new("new-session")
+                    .args(["-s", name, "-x", &size[0], "-y", &size[1]])
+                    .holding(lock)?;
+                let made = made(session).then("set-option");
+                tag(made, &format!("={name}:"), id, repo).outcome()
+            };
+            let out = match make()? {
+                // It came to a server that was about to end: the next one is a new one.
+                Err(_) if is_gone(&own_socket()) => make()?,
+                out => out,
+            };
+            (out?, Layout::Session)
         }
     };
     let opened = read(&out, kind).context("tmux did not say what it made")?;
