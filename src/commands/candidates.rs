@@ -1,7 +1,7 @@
 //! What a shell offers where something is to be named. Says nothing, asks nothing, changes nothing, and is
 //! quick: ids come from refs, descriptions from the configuration, and what cannot be told is left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use clap_complete::CompletionCandidate;
 
 use super::{complete, help};
 use crate::agent::run::RunDir;
-use crate::git::glance::{self, Ref};
+use crate::git::glance;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, RECORD, TASKS};
@@ -164,15 +164,14 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = begun(current) else {
         return Vec::new();
     };
-    let task = |found: Ref| {
-        let name = found.name.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
-        Some(Stored {
-            id: name.to_owned(),
-            record: found.object,
-        })
+    let task = |(name, record): (String, String)| {
+        let name = name.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
+        let id = name.to_owned();
+        Some(Stored { id, record })
     };
     let refs = refs(&[&format!("{ARCHIVE}{begun}*/task")]);
     let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
+    // Without what followed them they may come in another order.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
     described(&tasks, &HashMap::new())
 }
@@ -192,8 +191,8 @@ pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
 pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     let refs = refs(&["refs/heads/"]);
     let names = refs
-        .iter()
-        .filter_map(|found| found.name.strip_prefix("refs/heads/"));
+        .keys()
+        .filter_map(|name| name.strip_prefix("refs/heads/"));
     named(names, current, None).collect()
 }
 
@@ -218,8 +217,8 @@ fn of_kinds(kinds: &[(&'static str, &'static str)], current: &OsStr) -> Vec<Comp
     let refs = refs(&patterns);
     let of_kind = |&(prefix, kind): &(&'static str, &'static str)| {
         let names = refs
-            .iter()
-            .filter_map(move |found| found.name.strip_prefix(prefix));
+            .keys()
+            .filter_map(move |name| name.strip_prefix(prefix));
         // The default branch of a remote has a name of its own.
         let names = names.filter(move |name| kind == "branch" || !name.ends_with("/HEAD"));
         named(names, current, Some(kind))
@@ -251,7 +250,7 @@ fn at_once<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B
     })
 }
 
-fn refs(patterns: &[&str]) -> Vec<Ref> {
+fn refs(patterns: &[&str]) -> BTreeMap<String, String> {
     glance::refs(patterns).unwrap_or_default()
 }
 
@@ -263,13 +262,11 @@ struct Stored {
 
 /// The tasks whose ids begin as what is typed.
 fn stored(begun: &str) -> Vec<Stored> {
-    let task = |found: Ref| {
-        let id = found.name.strip_prefix(TASKS)?;
+    let task = |(name, record): (String, String)| {
+        let id = name.strip_prefix(TASKS)?;
         let wanted = id.starts_with(begun) && id.parse::<TaskId>().is_ok();
-        wanted.then(|| Stored {
-            id: id.to_owned(),
-            record: found.object,
-        })
+        let id = id.to_owned();
+        wanted.then_some(Stored { id, record })
     };
     refs(&[TASKS]).into_iter().filter_map(task).collect()
 }

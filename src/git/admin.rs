@@ -117,6 +117,14 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
     Ok(lines.any(moved))
 }
 
+/// Whether git may know any worktree but the main one.
+pub(crate) fn any(common_dir: &Path) -> bool {
+    match fs::read_dir(common_dir.join("worktrees")) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// The administrative directory of the worktree at `path`, which itself may be
 /// away: the one whose `gitdir` file names it.
 ///

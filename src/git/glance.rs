@@ -1,37 +1,22 @@
 //! What is asked while a line is typed: one git each, which takes no lock, asks nothing, fetches nothing,
 //! and finds the repository by itself, as `git -C` or `git --git-dir` say.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::Git;
+use super::{Git, refs};
 
-/// A ref, by its full name.
-#[derive(Clone, Debug)]
-pub(crate) struct Ref {
-    pub(crate) name: String,
-    pub(crate) object: String,
-}
-
-/// The refs that match one of `patterns`, each with the object it stands at: `git for-each-ref`.
+/// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs(patterns: &[&str]) -> Result<Vec<Ref>> {
-    let args = ["for-each-ref", "--format=%(objectname) %(refname)"];
-    let out = Git::glancing(args.iter().chain(patterns)).output()?;
-    let parts = |line| std::str::from_utf8(line).ok()?.split_once(' ');
-    Ok(out
-        .split(|&b| b == b'\n')
-        .filter_map(parts)
-        .map(|(object, name)| Ref {
-            name: name.to_owned(),
-            object: object.to_owned(),
-        })
-        .collect())
+pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, String>> {
+    let out = Git::glancing(refs::ASK.iter().chain(patterns)).output()?;
+    Ok(refs::parse(&out))
 }
 
 /// The whole configuration: `git config -z --list`, which takes git half the time that looking for keys does.

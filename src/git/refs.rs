@@ -7,20 +7,30 @@ use anyhow::{Context as _, Result};
 
 use super::{Git, Lock};
 
+/// What asks for refs; [`parse`] takes the answer apart.
+pub(super) const ASK: [&str; 3] = [
+    "for-each-ref",
+    "--no-sort",
+    "--format=%(objectname) %(refname)",
+];
+
 /// The refs that are, or lie below, one of `patterns`, each with the object it
-/// stands at: `git for-each-ref --format=… <patterns>`. Names that are not UTF-8 are left out.
+/// stands at: `git for-each-ref --no-sort --format=… <patterns>`. Names that are not UTF-8 are
+/// left out.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, String>> {
-    let args = ["for-each-ref", "--format=%(objectname) %(refname)"];
-    let out = Git::reading(dir, args.iter().chain(patterns)).output()?;
-    let lines = out
-        .split(|&b| b == b'\n')
-        .filter_map(|line| std::str::from_utf8(line).ok()?.split_once(' '));
-    Ok(lines
-        .map(|(oid, name)| (name.to_owned(), oid.to_owned()))
-        .collect())
+    let out = Git::reading(dir, ASK.iter().chain(patterns)).output()?;
+    Ok(parse(&out))
+}
+
+pub(super) fn parse(out: &[u8]) -> BTreeMap<String, String> {
+    let pair = |line| std::str::from_utf8(line).ok()?.split_once(' ');
+    let pairs = out.split(|&b| b == b'\n').filter_map(pair);
+    pairs
+        .map(|(object, name)| (name.to_owned(), object.to_owned()))
+        .collect()
 }
 
 /// A branch by its short name, which may be given in full: `refs/heads/x` is `x`.

@@ -146,9 +146,14 @@ impl Repo {
         self.common_dir.join("flux")
     }
 
+    /// `<git-common-dir>/flux/run`
+    pub(crate) fn runs_dir(&self) -> PathBuf {
+        self.flux_dir().join("run")
+    }
+
     /// `<git-common-dir>/flux/run/<id>`
     pub(crate) fn run_dir(&self, id: &TaskId) -> PathBuf {
-        self.flux_dir().join("run").join(id.as_str())
+        self.runs_dir().join(id.as_str())
     }
 
     /// The commit that `rev` names where the user stands, if any:

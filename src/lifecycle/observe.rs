@@ -1,9 +1,10 @@
 //! What is, of every task at once. Takes no lock that anybody notices and changes nothing.
 
-use std::collections::HashMap;
-use std::iter;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::{io, iter};
 
 use anyhow::{Context as _, Result};
 
@@ -77,7 +78,7 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 /// When git fails. A worktree whose changes cannot be told has none to show.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let home = flux.repo.home();
-    let there: Vec<bool> = tasks.iter().map(|task| has_worktree(task)).collect();
+    let there = have_worktrees(flux, tasks);
     let (worktrees, changes, commits) = thread::scope(|scope| {
         let worktrees = scope.spawn(|| registered(home, &there));
         let changes = scope.spawn(|| changes_of(tasks, &there));
@@ -104,8 +105,12 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     Ok(seen.map(status).collect())
 }
 
-fn has_worktree(task: &Task) -> bool {
-    task.worktree.join(".git").exists()
+/// Whether there is something like a worktree where each task should have its own.
+fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
+    // Where git knows of none, one look does for all.
+    let any = admin::any(flux.repo.common_dir());
+    let has = |task: &&Task| any && task.worktree.join(".git").exists();
+    tasks.iter().map(has).collect()
 }
 
 /// The worktrees that git knows, if that of any task is `there`.
@@ -126,20 +131,19 @@ fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, 
 }
 
 fn changes_of(tasks: &[&Task], there: &[bool]) -> Vec<Option<Changes>> {
+    let present: Vec<&Task> = iter::zip(tasks, there)
+        .filter_map(|(task, there)| there.then_some(*task))
+        .collect();
+    let of = |task: &&Task| changes(&task.worktree, false).ok().map(|c| count(&c));
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let tasks: Vec<(&Task, bool)> =
-        iter::zip(tasks.iter().copied(), there.iter().copied()).collect();
-    let of = |(task, there): &(&Task, bool)| {
-        let seen = there.then(|| changes(&task.worktree, false));
-        seen.and_then(Result::ok).map(|changes| count(&changes))
-    };
+    let share = present.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
-        let share = |share| scope.spawn(move || <[_]>::iter(share).map(of).collect());
-        let shares = tasks.chunks(tasks.len().div_ceil(workers).max(1));
-        let workers: Vec<_> = shares.map(share).collect();
+        let begin = |share| scope.spawn(move || <[_]>::iter(share).map(of).collect::<Vec<_>>());
+        let workers: Vec<_> = present.chunks(share).map(begin).collect();
         let done = workers.into_iter().map(|worker| worker.join());
-        done.flat_map(|counts: thread::Result<Vec<_>>| counts.expect("no worker panics"))
-            .collect()
+        let mut done = done.flat_map(|counts| counts.expect("no worker panics"));
+        let counted = there.iter().map(|there| there.then(|| done.next()?)?);
+        counted.collect()
     })
 }
 
@@ -150,8 +154,7 @@ fn changes_of(tasks: &[&Task], there: &[bool]) -> Vec<Option<Changes>> {
 pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
-    let there: Vec<bool> = tasks.iter().map(|task| has_worktree(task)).collect();
-    let worktrees = registered(flux.repo.home(), &there)?;
+    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &tasks))?;
     let mut states = concluded(flux, store, &tasks, &worktrees).into_iter();
     let label = |stored: &Stored| match &stored.task {
         Ok(_) => states.next().map(|(state, _)| state.label()),
@@ -168,7 +171,7 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
-    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &[task]))?;
     let mut concluded = concluded(flux, store, &[task], &worktrees);
     concluded.pop().context("the task was not looked at")
 }
@@ -211,7 +214,7 @@ fn concluded(
 /// # Errors
 /// When git fails.
 pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
-    let worktrees = registered(flux.repo.home(), &[has_worktree(task)])?;
+    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &[task]))?;
     let seen = looks(flux, store, &[task], &worktrees).pop();
     Ok(seen.map(|(_, seen)| seen).unwrap_or_default())
 }
@@ -222,7 +225,18 @@ fn looks<'a>(
     tasks: &[&'a Task],
     worktrees: &[Worktree],
 ) -> Vec<(&'a Task, Seen)> {
-    let of = |task| (task, seen(flux, store, task, worktrees));
+    let left = left(flux);
+    let of = |task: &'a Task| {
+        let left = left
+            .as_ref()
+            .is_none_or(|left| left.contains(task.id.as_str()));
+        let seen = if left {
+            seen(flux, store, task, worktrees)
+        } else {
+            place(flux, store, task, worktrees)
+        };
+        (task, seen)
+    };
     let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
@@ -254,18 +268,28 @@ fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     };
 }
 
-/// What the files of a task tell.
+/// The tasks of which a run has left something, if that can be told.
+fn left(flux: &Flux) -> Option<HashSet<String>> {
+    let entries = match fs::read_dir(flux.repo.runs_dir()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(HashSet::new()),
+        entries => entries.ok()?,
+    };
+    let name = |entry: io::Result<DirEntry>| entry.ok()?.file_name().into_string().ok();
+    entries.map(name).collect()
+}
+
+/// What git tells of a task.
+fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+    Seen {
+        worktree: is_there(flux, task, worktrees),
+        branch: store.tip(&task.branch).is_some(),
+        ..Seen::default()
+    }
+}
+
+/// What the files of a task tell beside that.
 fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
     let run = flux.run_dir(&task.id);
-    // Where nothing is left of a run, one look does for all.
-    let left = !matches!(run.0.try_exists(), Ok(false));
-    if !left {
-        return Seen {
-            worktree: is_there(flux, task, worktrees),
-            branch: store.tip(&task.branch).is_some(),
-            ..Seen::default()
-        };
-    }
     let (running, exit) = (run.running(), run.exit());
     let unreadable = running.is_err() || exit.is_err();
     let (running, exit) = (running.unwrap_or_default(), exit.unwrap_or_default());
@@ -279,8 +303,6 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
     let written = path.and_then(|path| transcript::last(&task.agent, Path::new(path)));
     Seen {
         locked: Lock::is_held(&run.lock()),
-        worktree: is_there(flux, task, worktrees),
-        branch: store.tip(&task.branch).is_some(),
         unreadable,
         alive,
         in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
@@ -291,7 +313,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
             .map(|event| event.heard()),
         written,
         now: events::now(),
-        ..Seen::default()
+        ..place(flux, store, task, worktrees)
     }
 }
 

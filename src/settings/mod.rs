@@ -19,7 +19,6 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::shown::Shown;
 use self::table::Setting;
-use crate::git::command::failed;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style, glance};
 use crate::task::Layout;
@@ -48,38 +47,27 @@ pub(crate) struct Settings {
     latest: OnceLock<HashMap<String, usize>>,
 }
 
-/// What [`Settings::load`] asks for.
-const KEYS: &str = r"^(flux\..*|branch\..*|core\.hookspath|commit\.gpgsign)$";
+/// Whether a key concerns git flux.
+fn concerns(key: &str) -> bool {
+    let sections = ["flux.", "branch."];
+    sections.iter().any(|section| key.starts_with(section))
+        || ["core.hookspath", "commit.gpgsign"].contains(&key)
+}
 
 impl Settings {
-    /// `git config -z --show-scope --show-origin --get-regexp …` in `dir`. git reads it, not
-    /// libgit2, which knows neither `git -c` nor every kind of include.
+    /// `git config -z --show-scope --show-origin --list` in `dir`, which takes git half the time
+    /// that looking for keys does. git reads it, not libgit2, which knows neither `git -c` nor
+    /// every kind of include.
     ///
     /// # Errors
-    /// When git fails; that there is no such key is no failure.
+    /// When git fails.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let (code, output) = Git::reading(
-            dir,
-            [
-                "config",
-                "-z",
-                "--show-scope",
-                "--show-origin",
-                "--get-regexp",
-                KEYS,
-            ],
-        )
-        .outcome()?;
-        match code {
-            0 => Ok(Self {
-                dir: dir.to_owned(),
-                entries: parse(&output.stdout),
-                ..Self::default()
-            }),
-            // No such key; anything that git has to say beside it is a failure.
-            1 if output.stderr.is_empty() => Ok(Self::default()),
-            _ => Err(failed("git config", code, &output.stderr)),
-        }
+        let args = ["config", "-z", "--show-scope", "--show-origin", "--list"];
+        Ok(Self {
+            dir: dir.to_owned(),
+            entries: parse(&Git::reading(dir, args).output()?),
+            ..Self::default()
+        })
     }
 
     /// The same, which were read below `dir`.
@@ -275,8 +263,12 @@ fn parse(out: &[u8]) -> Vec<Entry> {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (pair, &b"true"[..]),
         };
+        let key = text(key);
+        if !concerns(&key) {
+            continue;
+        }
         entries.push(Entry {
-            key: text(key),
+            key,
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
