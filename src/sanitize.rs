@@ -46,8 +46,13 @@ fn harmful(c: char) -> bool {
         '\0'..='\x1f' | '\x7f'..='\u{9f}'           // C0, DEL, C1
         | '\u{61c}' | '\u{200b}'..='\u{200f}'       // zero width, direction marks
         | '\u{2028}'..='\u{202e}'                   // line and paragraph separators, overrides
-        | '\u{2060}'..='\u{2069}' | '\u{feff}'      // invisible operators, isolates
-        | '\u{e0000}'..='\u{e007f}') // tags
+        | '\u{2060}'..='\u{206f}' | '\u{feff}'      // invisible operators, isolates, shaping
+        | '\u{ad}' | '\u{34f}' | '\u{fff9}'..='\u{fffb}' // soft hyphen, joiner, annotations
+        | '\u{115f}'..='\u{1160}' | '\u{3164}' | '\u{ffa0}' // fillers
+        | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' // invisible vowels, selectors
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' // controls of shorthand, music
+        // Those two selectors that emoji are written with are seen.
+        | '\u{fe00}'..='\u{fe0d}' | '\u{e0000}'..='\u{e0fff}') // other selectors, tags
 }
 
 #[cfg(test)]
@@ -65,6 +70,10 @@ mod tests {
             "{\n\"a\": \"\\u009b\\udb40\\udc41\"}"
         );
         assert_eq!(text("a\nb\r\u{202e}"), "a\nb\\u{d}\\u{202e}");
-        assert_eq!(line("größe 修复 🎯"), "größe 修复 🎯");
+        assert_eq!(
+            line("a\u{ad}\u{3164}\u{e0101}b"),
+            "a\\u{ad}\\u{3164}\\u{e0101}b"
+        );
+        assert_eq!(line("größe 修复 🎯 ❤\u{fe0f}"), "größe 修复 🎯 ❤\u{fe0f}");
     }
 }

@@ -384,9 +384,18 @@ fn a_command_line_that_is_wrong_is_a_usage_error() {
         &["status", "a", "b"],
         &["list", "x"],
         &["run", "--base"],
+        &["run", "-n", "many", "x"],
+        &["wait", "--for", "ever", "x"],
+        &["completions"],
     ] {
         let output = world.flux(args).run();
         output.code(2).stdout_is("").stderr_has("error: ");
+        let help = match args {
+            ["fly"] => "hint: git flux -h\n".to_owned(),
+            [command, ..] => format!("hint: git flux {command} -h\n"),
+            [] => unreachable!(),
+        };
+        output.stderr_has(&help);
     }
     world.assert_unchanged(&before);
 }

@@ -82,7 +82,8 @@ pub(super) fn see_off(job: Pid) {
     }
 }
 
-fn hang_up(job: Pid, asked: Signal) {
+/// Asks all of a job, also what is stopped.
+pub(super) fn hang_up(job: Pid, asked: Signal) {
     signal::killpg(job, asked).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
 }

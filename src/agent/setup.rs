@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::job::{changed, end, exit_of, give_terminal};
+use super::job::{changed, end, exit_of, give_terminal, hang_up};
 use super::launch::Running;
 use super::launcher::Job;
 use super::process;
@@ -191,8 +191,7 @@ pub(super) fn dismiss(left: &[Pid]) {
         .iter()
         .filter(|g| process::has_group(leader, g.as_raw()))
     {
-        signal::killpg(*group, Signal::SIGHUP).ok();
-        signal::killpg(*group, Signal::SIGCONT).ok();
+        hang_up(*group, Signal::SIGHUP);
     }
 }
 

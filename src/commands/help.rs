@@ -1,5 +1,7 @@
 //! Help and usage errors, in the form and the words of git's own.
 
+use std::env;
+
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _};
@@ -168,10 +170,9 @@ fn wrong(error: &clap::Error) -> Failure {
     let message = message.strip_prefix("error: ").unwrap_or(&message);
     let tips = rest.lines().filter_map(|line| line.strip_prefix("  tip: "));
     let failure = tips.fold(Failure::new(message).code(USAGE), Failure::hint);
-    let usage = rest.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let words = usage.unwrap_or("git flux").split(' ');
-    let words: Vec<&str> = words
-        .take_while(|word| !word.starts_with(['[', '<', '-']))
-        .collect();
-    failure.hint(format!("{} -h", words.join(" ")))
+    // clap does not always say of which command it speaks: no option with a value comes before.
+    let first = env::args_os().nth(1).and_then(|arg| arg.into_string().ok());
+    let named = first.filter(|name| command().find_subcommand(name).is_some());
+    let named = named.map_or_else(String::new, |name| format!(" {name}"));
+    failure.hint(format!("git flux{named} -h"))
 }

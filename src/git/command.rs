@@ -222,7 +222,7 @@ impl Git {
     /// # Errors
     /// As [`Git::output`].
     pub(crate) fn line(self) -> Result<String> {
-        Ok(String::from_utf8(self.output()?)?.trim_end().to_owned())
+        text(self.output()?)
     }
 
     /// Asks it for a line; none if its answer is no, by exit code 1.
@@ -232,9 +232,7 @@ impl Git {
     pub(crate) fn answer(self) -> Result<Option<String>> {
         let name = self.name.clone();
         match self.outcome()? {
-            (0, output) => Ok(Some(
-                String::from_utf8(output.stdout)?.trim_end().to_owned(),
-            )),
+            (0, output) => text(output.stdout).map(Some),
             (1, _) => Ok(None),
             (code, output) => Err(failed(&name, code, &output.stderr)),
         }
@@ -265,6 +263,11 @@ impl Git {
             (None, _) => Err(Failure::declined(String::new()).into()),
         }
     }
+}
+
+/// A line without its end.
+fn text(line: Vec<u8>) -> Result<String> {
+    Ok(String::from_utf8(line)?.trim_end().to_owned())
 }
 
 /// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.

@@ -53,12 +53,10 @@ pub(crate) fn tell(
     arrived: Option<impl Fn() -> Result<bool>>,
 ) -> Result<Told> {
     let text = harmless(text);
-    let Some(shown) = shown(target, &text, &listens)? else {
-        return Ok(Told::Unseen);
+    let shown = match shown(target, &text, &listens)? {
+        Some(shown) if listens()? => shown,
+        _ => return Ok(Told::Unseen),
     };
-    if !listens()? {
-        return Ok(Told::Unseen);
-    }
     let stands = cursor(target)?;
     // As a paste it gets there also while the pane is in copy mode, where a key would not.
     paste(target, "\r", &[])?;

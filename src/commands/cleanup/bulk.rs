@@ -101,10 +101,7 @@ impl Cleanup {
         let (all, mut worst, mut refused) = (tasks.len(), 0, 0);
         for (id, plan) in tasks {
             // One task's merge may have moved the target of the next.
-            let done = plan.and_then(|_| {
-                let store = Store::load(&flux.repo, &flux.settings)?;
-                agreed.one(flux, store, &id, true)
-            });
+            let done = plan.and_then(|_| agreed.one(flux, None, &id, true));
             let Err(error) = done else { continue };
             let code = failure::code(&error);
             if code == DECLINED {

@@ -99,7 +99,8 @@ impl Cleanup {
         if dry {
             return self.foretell(&flux, &store, &[id]);
         }
-        self.one(&flux, store, &id, false)
+        // Somebody may have taken any time to pick it.
+        self.one(&flux, name.map(|_| store), &id, false)
     }
 
     /// What removing a task would come to.
@@ -109,16 +110,14 @@ impl Cleanup {
         plan.context("a check was forgotten")
     }
 
-    /// Removes one task; `agreed` says that the merge was agreed to before.
-    fn one(&self, flux: &Flux, store: Store, id: &TaskId, agreed: bool) -> Result<()> {
-        let free = Lock::attempt(&flux.run_dir(id).lock())?;
-        let (lock, store) = match free {
-            Some(lock) => (lock, store),
-            // Whoever held it has changed what was seen before.
-            None => (
-                flux.lock_task(id)?,
-                Store::load(&flux.repo, &flux.settings)?,
-            ),
+    /// Removes one task; `agreed` says that the merge was agreed to before. `seen` is what
+    /// was seen just now, if it was.
+    fn one(&self, flux: &Flux, seen: Option<Store>, id: &TaskId, agreed: bool) -> Result<()> {
+        let load = || Store::load(&flux.repo, &flux.settings);
+        let (lock, store) = match Lock::attempt(&flux.run_dir(id).lock())? {
+            Some(lock) => (lock, seen.map_or_else(load, Ok)?),
+            // Whoever holds it changes what was seen before.
+            None => (flux.lock_task(id)?, load()?),
         };
         let done = self.under_lock(flux, store, id, &lock, agreed);
         if done.is_err() {
@@ -243,28 +242,22 @@ impl Cleanup {
                 return Err(declined().into());
             }
         }
-        if let Some(others) = plan.others() {
+        let others = plan.others().map(|others| (others, false));
+        for (what, stopped) in [others, plan.aside()].into_iter().flatten() {
+            let question = "Remove it all the same?";
+            // Nobody has agreed to lose what one that is stopped holds.
+            if self.yes && stopped {
+                if !flux.ui.can_ask() {
+                    let attach = format!("git flux attach {id}");
+                    return Err(Failure::new(what).hint(attach).into());
+                }
+                confirm(flux, &what, question)?;
+                continue;
+            }
             if self.yes {
-                flux.ui.warning(&others);
+                flux.ui.warning(&what);
             }
-            self.consent(flux, id, &others, "Remove it all the same?")?;
-        }
-        if let Some((aside, stopped)) = plan.aside() {
-            // Nobody has agreed to lose what it holds.
-            match self.yes && stopped {
-                true if !flux.ui.can_ask() => {
-                    return Err(Failure::new(aside)
-                        .hint(format!("git flux attach {id}"))
-                        .into());
-                }
-                true => confirm(flux, &aside, "Remove it all the same?")?,
-                false => {
-                    if self.yes {
-                        flux.ui.warning(&aside);
-                    }
-                    self.consent(flux, id, &aside, "Remove it all the same?")?;
-                }
-            }
+            self.consent(flux, id, &what, question)?;
         }
         // The last of the questions.
         if plan.must_stop() || (plan.inside && !flux.ui.can_ask()) {

@@ -208,8 +208,11 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             from: into.tip.clone(),
             to: merge.to_owned(),
         };
-        if let Some(undo) = revert(flux, &merged)? {
-            flux.ui.hint(undo);
+        match revert(flux, &merged) {
+            Ok(undo) => undo.into_iter().for_each(|undo| flux.ui.hint(undo)),
+            Err(error) => flux.ui.warning(format_args!(
+                "how to undo the merge cannot be told: {error:#}"
+            )),
         }
     }
     if let Err(error) = flux.expire_in_background() {
