@@ -4,8 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{CLAUDE, Real, installed, kill};
-use crate::world::wait_until;
+use super::{CLAUDE, Real, installed};
 
 /// A user who has used it before, here.
 fn claude() -> Real {
@@ -40,37 +39,14 @@ fn careful() -> Real {
     real
 }
 
-/// Text of about this many bytes, of everything that somebody might misread.
-pub(super) fn text(bytes: usize) -> String {
-    let line =
-        "- \"quotes\" 'and' $(touch x) `y` \\n #{pane_id} ; \u{e9}\u{4e2d}\u{1f600} -- --help\n";
-    let mut text = "--dashed first line\n".to_owned();
-    while text.len() < bytes {
-        text.push_str(line);
-    }
-    text.truncate(text.len() - 1);
-    text
-}
-
-#[track_caller]
-fn prompt_of(bytes: usize) {
-    let real = claude();
-    let id = real.start(text(bytes).as_bytes());
-    let turn = real.api.turn();
-    let prompt = real.prompt(&id);
-    assert!(prompt.len() >= bytes);
-    assert_eq!(turn.said().last(), Some(&prompt.as_str()));
-    turn.say("Done.");
-}
-
 #[test]
 fn a_prompt_of_4_kb_arrives_byte_for_byte() {
-    prompt_of(4_000);
+    claude().takes_a_prompt(4_000);
 }
 
 #[test]
 fn a_prompt_of_100_kb_arrives_byte_for_byte() {
-    prompt_of(100_000);
+    claude().takes_a_prompt(100_000);
 }
 
 #[test]
@@ -163,27 +139,5 @@ fn an_exit_is_seen_as_one() {
 
 #[test]
 fn whatever_is_killed_the_state_says_so() {
-    let real = claude();
-    let id = real.start(b"Write it");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    let running = real.running(&id);
-    kill(running.agent);
-    real.wait_state(&id, "killed");
-
-    let id = real.start(b"Write more");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    let running = real.running(&id);
-    kill(running.launcher);
-    real.wait_state(&id, "lost");
-
-    let id = real.start(b"Write even more");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    // It is hung up, and heeds that; where it takes too long, it is killed.
-    real.world.kill_tmux();
-    wait_until("its end to be noted", || {
-        ["exited", "killed"].contains(&real.state(&id).as_str())
-    });
+    claude().is_seen_to_end();
 }

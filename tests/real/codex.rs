@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::claude::text;
-use super::{CODEX, Real, installed, kill};
+use super::{CODEX, Real, installed};
 use crate::world::wait_until;
 
 /// The program itself: what npm puts in front of it needs node.
@@ -39,25 +38,14 @@ fn codex() -> Real {
     real
 }
 
-#[track_caller]
-fn prompt_of(bytes: usize) {
-    let real = codex();
-    let id = real.start(text(bytes).as_bytes());
-    let turn = real.api.turn();
-    let prompt = real.prompt(&id);
-    assert!(prompt.len() >= bytes);
-    assert_eq!(turn.said().last(), Some(&prompt.as_str()));
-    turn.say("Done.");
-}
-
 #[test]
 fn a_prompt_of_4_kb_arrives_byte_for_byte() {
-    prompt_of(4_000);
+    codex().takes_a_prompt(4_000);
 }
 
 #[test]
 fn a_prompt_of_100_kb_arrives_byte_for_byte() {
-    prompt_of(100_000);
+    codex().takes_a_prompt(100_000);
 }
 
 #[test]
@@ -107,27 +95,5 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 
 #[test]
 fn whatever_is_killed_the_state_says_so() {
-    let real = codex();
-    let id = real.start(b"Write it");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    let running = real.running(&id);
-    kill(running.agent);
-    real.wait_state(&id, "killed");
-
-    let id = real.start(b"Write more");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    let running = real.running(&id);
-    kill(running.launcher);
-    real.wait_state(&id, "lost");
-
-    let id = real.start(b"Write even more");
-    real.api.turn().say("Done.");
-    real.wait_state(&id, "done");
-    // It is hung up, and heeds that; where it takes too long, it is killed.
-    real.world.kill_tmux();
-    wait_until("its end to be noted", || {
-        ["exited", "killed"].contains(&real.state(&id).as_str())
-    });
+    codex().is_seen_to_end();
 }

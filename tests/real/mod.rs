@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
 
-use crate::world::{World, require, wait_for};
+use crate::world::{World, require, wait_for, wait_until};
 use api::Api;
 
 /// What was tried. Agents change fast: another version is another test.
@@ -140,12 +140,63 @@ impl Real {
         }
     }
 
+    /// Starts a task whose agent has nothing more to do.
+    #[track_caller]
+    fn start_and_finish(&self, prompt: &[u8]) -> String {
+        let id = self.start(prompt);
+        self.api.turn().say("Done.");
+        self.wait_state(&id, "done");
+        id
+    }
+
+    /// A prompt of this many bytes arrives as it is.
+    #[track_caller]
+    fn takes_a_prompt(&self, bytes: usize) {
+        let id = self.start(text(bytes).as_bytes());
+        let turn = self.api.turn();
+        let prompt = self.prompt(&id);
+        assert!(prompt.len() >= bytes);
+        assert_eq!(turn.said().last(), Some(&prompt.as_str()));
+        turn.say("Done.");
+    }
+
+    /// Whatever is killed, the state says so.
+    #[track_caller]
+    fn is_seen_to_end(&self) {
+        let id = self.start_and_finish(b"Write it");
+        kill(self.running(&id).agent);
+        self.wait_state(&id, "killed");
+
+        let id = self.start_and_finish(b"Write more");
+        kill(self.running(&id).launcher);
+        self.wait_state(&id, "lost");
+
+        let id = self.start_and_finish(b"Write even more");
+        // It is hung up, and heeds that; where it takes too long, it is killed.
+        self.world.kill_tmux();
+        wait_until("its end to be noted", || {
+            ["exited", "killed"].contains(&self.state(&id).as_str())
+        });
+    }
+
     /// Presses keys in the task's pane.
     #[track_caller]
     fn press(&self, id: &str, key: &str) {
         self.world
             .tmux(["send-keys", "-t", &self.world.pane(id), key]);
     }
+}
+
+/// Text of about this many bytes, of everything that somebody might misread.
+fn text(bytes: usize) -> String {
+    let line =
+        "- \"quotes\" 'and' $(touch x) `y` \\n #{pane_id} ; \u{e9}\u{4e2d}\u{1f600} -- --help\n";
+    let mut text = "--dashed first line\n".to_owned();
+    while text.len() < bytes {
+        text.push_str(line);
+    }
+    text.truncate(text.len() - 1);
+    text
 }
 
 struct Running {
