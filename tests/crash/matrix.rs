@@ -25,7 +25,7 @@ const MODES: [Mode; 5] = [
 const READING: [&str; 14] = [
     "-V",
     "cat-file",
-    "config -z --show-origin",
+    "config -z --show-scope",
     "display-message",
     "fetch --dry-run",
     "for-each-ref",
@@ -74,8 +74,14 @@ impl Step {
     }
 }
 
-/// Calls that are made again when they fail, for they fail beside another `git worktree add`.
-const REPEATED: [&str; 2] = ["fetch --dry-run", "worktree list"];
+/// Calls that are made again when they fail, for they fail beside another `git worktree add`, or
+/// where a server comes or goes.
+const REPEATED: [&str; 4] = [
+    "fetch --dry-run",
+    "list-panes",
+    "new-session",
+    "worktree list",
+];
 
 /// What comes after the fault.
 #[derive(Clone, Copy, Debug)]
