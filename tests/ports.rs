@@ -37,7 +37,10 @@ fn claim_others(world: &World, but: &[u16], there: &Path) {
 #[track_caller]
 fn port(world: &World, id: &str) -> u16 {
     let status = world.flux(["status", "--json", id]).run().success().json();
-    status["port"].as_u64().unwrap().try_into().unwrap()
+    let port = status["port"].as_u64().unwrap().try_into().unwrap();
+    let line = format!("Ports:     {port} to {}\n", port + 10);
+    world.flux(["status", id]).run().success().stdout_has(&line);
+    port
 }
 
 /// Two blocks on which nobody listens now, as far as it can be seen, and the turn: a test that

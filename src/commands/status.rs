@@ -10,7 +10,7 @@ use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::git::{Change, changes};
 use crate::lifecycle::resume::can_resume;
-use crate::lifecycle::{Flux, observe};
+use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Layout, State, Status, Why};
@@ -125,6 +125,12 @@ fn show(
     };
     field("Branch", &format!("{}{stays}", task.branch))?;
     field("Base", &task.base[..task.base.len().min(12)])?;
+    if let Some(first) = task.port {
+        field(
+            "Ports",
+            &format!("{first} to {}", first.saturating_add(ports::SIZE - 1)),
+        )?;
+    }
     let against = task.into.as_deref().unwrap_or("its base");
     if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
         field(

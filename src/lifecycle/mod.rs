@@ -19,7 +19,7 @@ pub(crate) mod merge;
 pub(crate) mod observe;
 pub(crate) mod obstacle;
 pub(crate) mod plan;
-mod ports;
+pub(crate) mod ports;
 pub(crate) mod ready;
 pub(crate) mod recover;
 pub(crate) mod remove;

@@ -28,7 +28,7 @@ const STEP: u16 = 20;
 /// How many tasks there are ports for: above are those that systems give to whoever asks for any.
 const BLOCKS: u16 = 638;
 /// How many ports a task has: `FLUX_PORT`, and ten following.
-const SIZE: u16 = 11;
+pub(crate) const SIZE: u16 = 11;
 
 /// The ports of one task.
 pub(super) struct Claim {
