@@ -143,6 +143,10 @@ fn what_cannot_be_adopted_is_refused() {
     world.git_in(&path, ["checkout", "-q", "--detach"]);
     refused(&["../topic"], "has no branch checked out");
     world.git_in(&path, ["checkout", "-q", "topic"]);
+    let stops = "-C ../topic rebase -q --exec false --root".split(' ');
+    assert!(world.try_git(stops).is_err());
+    refused(&["../topic"], "a rebase is in progress in '");
+    world.git_in(&path, ["rebase", "--abort"]);
     let id = world.start("Another");
     let task = world.worktree(&id);
     let task = task.to_str().unwrap();

@@ -15,6 +15,7 @@ use crate::agent::prompt;
 use crate::failure::Failure;
 use crate::git::{Worktree, admin, refs, worktree};
 use crate::lifecycle::Flux;
+use crate::lifecycle::check::ensure_idle;
 use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
 use crate::settings::table;
@@ -98,13 +99,14 @@ impl Adopt {
         description: &[u8],
     ) -> Result<Task> {
         let path = quoted(&entry.path);
-        let name = entry.branch.as_deref().with_context(|| {
-            Failure::new(format!(
-                "'{}' has no branch checked out",
-                shown(&entry.path)
-            ))
-            .hint(format!("git -C {path} switch -c <branch>"))
-        })?;
+        let Some(name) = entry.branch.as_deref() else {
+            // A rebase puts the branch aside.
+            ensure_idle(&entry.path)?;
+            let shown = shown(&entry.path);
+            return Err(Failure::new(format!("'{shown}' has no branch checked out"))
+                .hint(format!("git -C {path} switch -c <branch>"))
+                .into());
+        };
         let branch = refs::short(name);
         ensure_alone(store, worktrees, entry, branch)?;
         let tip = store.tip(branch).with_context(|| {

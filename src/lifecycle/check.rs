@@ -1,5 +1,7 @@
 //! Whether a task's worktree is what it should be, and nobody's work is in the way.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::loss::{Loss, Verdict};
@@ -32,7 +34,11 @@ pub(super) fn worktree(
     };
     loss.pass("lock", unlocked(entry), "not locked");
     if !missing {
-        loss.pass("operation", idle(task), "none is in progress");
+        loss.pass(
+            "operation",
+            ensure_idle(&task.worktree),
+            "none is in progress",
+        );
     }
     let branch = format!("'{}' is checked out", task.branch);
     loss.pass("HEAD", on_branch(task, entry), branch);
@@ -89,16 +95,20 @@ fn unlocked(entry: &Worktree) -> Result<()> {
     )
 }
 
-fn idle(task: &Task) -> Result<()> {
-    let Some(operation) = Repo::operation(&task.worktree)? else {
+/// Fails if an operation of several steps, such as a rebase, is in progress in a worktree.
+///
+/// # Errors
+/// Also when that cannot be told.
+pub(crate) fn ensure_idle(worktree: &Path) -> Result<()> {
+    let Some(operation) = Repo::operation(worktree)? else {
         return Ok(());
     };
-    let path = shown(&task.worktree);
+    let path = shown(worktree);
     Err(
         Failure::new(format!("a {operation} is in progress in '{path}'"))
             .hint(format!(
                 "finish or abort it: git -C {} status",
-                quoted(&task.worktree)
+                quoted(worktree)
             ))
             .into(),
     )

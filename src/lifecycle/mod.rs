@@ -7,7 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
-mod check;
+pub(crate) mod check;
 mod copies;
 mod disk;
 pub(crate) mod expire;
