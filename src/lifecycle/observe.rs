@@ -17,7 +17,7 @@ use crate::git::repo::History;
 use crate::git::{Lock, Worktree, admin, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task};
+use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -226,16 +226,10 @@ fn looks<'a>(
     worktrees: &[Worktree],
 ) -> Vec<(&'a Task, Seen)> {
     let left = left(flux);
-    let of = |task: &'a Task| {
-        let left = left
-            .as_ref()
-            .is_none_or(|left| left.contains(task.id.as_str()));
-        let seen = if left {
-            seen(flux, store, task, worktrees)
-        } else {
-            place(flux, store, task, worktrees)
-        };
-        (task, seen)
+    let left = |id: &TaskId| left.as_ref().is_none_or(|ids| ids.contains(id.as_str()));
+    let of = |task: &'a Task| match left(&task.id) {
+        true => (task, seen(flux, store, task, worktrees)),
+        false => (task, place(flux, store, task, worktrees)),
     };
     let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
