@@ -103,6 +103,23 @@ fn the_desktop_is_told_by_notify_send() {
 }
 
 #[test]
+fn what_is_no_way_to_tell_anybody_is_refused() {
+    let world = World::new();
+    world.git(["config", "flux.notify", "bel"]);
+    let before = world.snapshot();
+    let refused = world.flux(["run", "Fix it"]).run();
+    refused
+        .code(1)
+        .stderr_has("error: bad value 'bel' for 'flux.notify' in file '.git/config' at line ")
+        .stderr_has("hint: did you mean 'bell'?\n")
+        .stderr_has("hint: it is bell, osc9, osc777, desktop, or a command for a shell\n");
+    world.assert_unchanged(&before);
+    let config = world.flux(["config"]).run();
+    config.code(1).stderr_has("bad value 'bel'");
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn terminals_hear_a_bell_and_see_a_notice_whichever_session_they_look_at() {
     let world = World::new();
     for way in ["bell", "osc9", "osc777"] {

@@ -38,6 +38,20 @@ const BELL: &str = "bell";
 const OSC9: &str = "osc9";
 const OSC777: &str = "osc777";
 const DESKTOP: &str = "desktop";
+const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
+
+/// What there is beside commands.
+pub(crate) fn ways() -> Vec<&'static str> {
+    WAYS.to_vec()
+}
+
+/// Whether this is one of them, or may be a command: a lone word has to be a program.
+pub(crate) fn is_way(text: &str) -> bool {
+    let lone = text
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_".contains(c));
+    WAYS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
+}
 
 impl Notices {
     /// Writes down how the user of `task` is to be told; nothing where in no way.

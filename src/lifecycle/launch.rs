@@ -56,7 +56,7 @@ pub(super) fn launch(
                 launch.ready.steps.splice(0..0, init.put(run)?);
             }
             ports::tell(task, &flux.repo.project(), &mut launch.env);
-            Notices::arrange(task, flux.settings.notify(), run)?;
+            Notices::arrange(task, flux.settings.notify()?, run)?;
             run.write_launch(&launch, prompt)?;
             interrupt::check()?;
             open("__run", &run.launch())?;

@@ -33,6 +33,8 @@ pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
 /// # Errors
 /// As [`configured`].
 pub(crate) fn wrapped(flux: &Flux) -> Result<Ready> {
+    // It is needed later, when it is late to say what is wrong with it.
+    flux.settings.notify()?;
     Ok(Ready {
         wrapper: wrapper(&flux.settings)?,
         steps: Vec::new(),

@@ -57,10 +57,17 @@ impl Settings {
     }
 
     /// `flux.notify`: the ways in which the user is told of an agent.
-    pub(crate) fn notify(&self) -> Vec<String> {
-        let every = self.every(&table::NOTIFY).into_iter();
-        let ways = every.map(|entry| entry.value.trim().to_owned());
-        ways.filter(|way| !way.is_empty()).collect()
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub(crate) fn notify(&self) -> Result<Vec<String>> {
+        let mut ways = Vec::new();
+        for entry in self.every(&table::NOTIFY) {
+            self.ensure_allowed(&table::NOTIFY, entry)?;
+            ways.push(entry.value.trim().to_owned());
+        }
+        ways.retain(|way| !way.is_empty());
+        Ok(ways)
     }
 
     /// What is configured for the agent `name`, as far as it means something.

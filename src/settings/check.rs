@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
+use crate::agent::notify::ways;
 use crate::failure::{Failure, nearest};
 use crate::git::Git;
 
@@ -101,9 +102,12 @@ impl Settings {
         let key = setting.spelled(&entry.key);
         let (value, place) = (&entry.value, self.place(entry));
         let mut failure = Failure::new(format!("bad value '{value}' for '{key}' {place}"));
-        if let Kind::OneOf(values) = setting.kind
-            && let Some(near) = nearest(value, values()).first()
-        {
+        let values = match setting.kind {
+            Kind::OneOf(values) => values(),
+            Kind::Ways => ways(),
+            _ => Vec::new(),
+        };
+        if let Some(near) = nearest(value, values).first() {
             failure = failure.hint(format!("did you mean '{near}'?"));
         }
         match setting.kind.words() {

@@ -36,7 +36,7 @@ impl Settings {
     }
 
     fn shown_of(&self, setting: &'static Setting) -> Vec<Shown<'_>> {
-        if matches!(setting.kind, Kind::Many) {
+        if matches!(setting.kind, Kind::Many | Kind::Ways) {
             let row = |entry| Shown {
                 setting,
                 key: setting.key.to_owned(),

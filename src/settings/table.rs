@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use crate::agent::notify::{is_way, ways};
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
     Bool,
     /// Any text, several times; an empty one takes back those before it.
     Many,
+    /// The same, each one of these or a command for a shell.
+    Ways,
 }
 
 impl Kind {
@@ -55,6 +58,7 @@ impl Kind {
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
+            Self::Ways => format!("it is {}, or a command for a shell", ways().join(", ")),
             Self::Prompt => {
                 "it is positional, file, stdin, or an option with its '=', such as --prompt="
                     .to_owned()
@@ -71,6 +75,7 @@ impl Kind {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
+            Self::Ways => is_way(value.trim()),
             Self::Command => words(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
             Self::Prompt => prompt(value).is_some(),
@@ -218,7 +223,7 @@ pub(crate) const NOTIFY: Setting = Setting {
     key: "flux.notify",
     meaning: "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command",
     default: None,
-    kind: Kind::Many,
+    kind: Kind::Ways,
 };
 pub(crate) const TRASH_KEEP: Setting = Setting {
     key: "flux.trashKeep",
