@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::changes::{Change, Head};
+use super::index::Index;
 use super::{Git, Repo, admin};
 
 /// What takes the one mark and the other off a file.
@@ -32,7 +33,7 @@ impl Overlooked {
     pub(super) fn of(dir: &Path) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        if Repo::overlooks(dir) == Some(false) {
+        if Index::of(dir).is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
         let out = Git::reading(dir, ["ls-files", "-v", "-z"]).output()?;

@@ -9,8 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use git2::{ErrorCode, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag};
-use git2::{ObjectFormat, Oid, Repository, RepositoryState};
+use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
 use super::{Git, worktree};
@@ -202,15 +201,17 @@ impl Repo {
         Ok(repo.path().to_owned())
     }
 
-    /// Whether git was told to overlook any file of the worktree at `path`, by a mark in its
-    /// index; none if the index is of a form that only git reads.
-    pub(crate) fn overlooks(path: &Path) -> Option<bool> {
-        let index = Self::at(path).ok()?.index().ok()?;
-        let skipped = IndexEntryExtendedFlag::SKIP_WORKTREE.bits();
-        let marked = |entry: IndexEntry| {
-            entry.flags & IndexEntryFlag::VALID.bits() != 0 || entry.flags_extended & skipped != 0
+    /// The same, and how many bytes an object name takes there.
+    ///
+    /// # Errors
+    /// When it is not a worktree.
+    pub(super) fn layout(path: &Path) -> Result<(PathBuf, usize)> {
+        let repo = Self::at(path)?;
+        let name = match repo.object_format() {
+            ObjectFormat::Sha256 => 32,
+            _ => 20,
         };
-        Some(index.iter().any(marked))
+        Ok((repo.path().to_owned(), name))
     }
 
     /// What is in progress in the worktree at `path`: `merge`, `rebase` …

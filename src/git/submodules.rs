@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 use super::changes::Head;
+use super::index::Index;
 use super::{Git, Repo, admin};
 
 /// A repository of a submodule.
@@ -61,6 +62,10 @@ fn checked_out(
     found: &mut Vec<Submodule>,
     seen: &mut BTreeSet<PathBuf>,
 ) -> Result<()> {
+    // One that only the commit has is no submodule any more, but a repository that nobody tracks.
+    if Index::of(&top.join(at)).is_some_and(|index| !index.links) {
+        return Ok(());
+    }
     for link in Repo::links(&top.join(at), commit)? {
         let name = at.join(link);
         let dir = top.join(&name);
