@@ -257,7 +257,7 @@ fn w18_a_task_whose_name_begins_anothers_is_told_from_it() {
     }
     // Without its session "flux-myapp-p-1" means, to tmux, the one of p-10.
     world.tmux(["kill-session", "-t", "=flux-myapp-p-1"]);
-    world.agent("p-1").wait_gone();
+    world.wait_ended("p-1");
     world.flux(["cleanup", "-y", "p-1"]).run().success();
     assert_removed_but(&world, "p-1", &["p-10", "p-1-0"]);
     world.flux(["cleanup", "-y", "p-10"]).run().success();
@@ -293,7 +293,7 @@ fn w26_a_pane_that_has_the_id_of_a_tasks_pane_is_not_taken_for_it() {
     let pane = world.flux(["status", "--json", &id]).run().json();
     let pane = pane["target"]["pane"].as_str().unwrap().to_owned();
     world.kill_tmux();
-    world.agent(&id).wait_gone();
+    world.wait_ended(&id);
     // The user's own pane, of the server that came after a reboot, has the same id.
     let mine = world.terminal_inside();
     assert_eq!(mine.pane(), pane);

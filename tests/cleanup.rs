@@ -47,8 +47,7 @@ pub(crate) fn end_agent_in(world: &World, dir: &Path, id: &str) {
         }
         _ => dir.to_owned(),
     };
-    let exit = common_dir.join(format!("flux/run/{id}/exit"));
-    wait_until("the agent's exit to be on record", || exit.exists());
+    world.wait_ended_in(&common_dir, id);
 }
 
 /// Asserts that nothing names the task any more but its archive and what is kept in the trash.

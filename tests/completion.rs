@@ -37,8 +37,7 @@ fn run(world: &World, name: &str, title: &str) {
 fn ended(world: &World, name: &str, title: &str) {
     run(world, name, title);
     world.agent(name).tell("exit 0");
-    let exit = world.repo().join(".git/flux/run").join(name).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended(name);
 }
 
 fn shipped() -> PathBuf {
@@ -152,6 +151,7 @@ fn each_command_is_offered_the_tasks_it_can_do_something_with() {
     // Any task can be attached: where none runs, all are offered.
     offers(&world, &["attach", "fix-1"], &both[..1]);
     world.kill_tmux();
+    world.wait_ended("fix-2-run");
     offers(&world, &["attach", ""], &both);
 
     // The second of a name, and one of which nothing else is known.
@@ -194,8 +194,7 @@ fn tasks_that_do_not_run_and_worktrees_that_are_no_tasks_are_offered() {
     run(&world, "up", "It runs");
     run(&world, "down", "It has ended");
     world.agent("down").tell("exit 0");
-    let exit = world.repo().join(".git/flux/run/down/exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended("down");
     offers(&world, &["resume", ""], &["down\tIt has ended"]);
     world.git(["worktree", "add", "-q", "-b", "side", "../side"]);
     let side = world.root().join("side");

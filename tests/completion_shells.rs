@@ -217,8 +217,7 @@ fn scene() -> World {
         world.flux(["run", "-q", "--name", name, title]).ok();
     }
     world.agent("fix-1-end").tell("exit 0");
-    let exit = world.repo().join(".git/flux/run/fix-1-end/exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended("fix-1-end");
     for name in ["gone-1", "left-2"] {
         world.flux(["cleanup", name, "--yes"]).ok();
     }

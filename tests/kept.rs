@@ -182,8 +182,7 @@ fn fix(world: &World, text: &str) -> PathBuf {
     world.flux(["run", "-q", "--name", "fix", "Fix login"]).ok();
     let agent = world.agent("fix");
     agent.tell("exit 0");
-    let exit = world.repo().join(".git/flux/run/fix/exit");
-    wait_until("the agent's exit to be on record", || exit.exists());
+    world.wait_ended("fix");
     // Its records would be taken for the next one's.
     fs::remove_dir_all(world.tools().join("agent/fix")).unwrap();
     let worktree = world.worktree("fix");

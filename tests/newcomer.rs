@@ -53,9 +53,10 @@ fn where_nobody_can_be_asked_all_that_would_start_over_are_one_error() {
         let run = ["run", "-q", "--agent", "helper", "--name", id, "Fix it"];
         world.flux(run).ok();
     }
-    let agents = [world.agent("one"), world.agent("two")];
     world.kill_tmux();
-    agents.iter().for_each(Agent::wait_gone);
+    ["one", "two"]
+        .into_iter()
+        .for_each(|id| world.wait_ended(id));
     let output = world.flux(["resume", "--all"]).run();
     output.code(1).stderr_is(
         "error: 2 of 2 tasks were not resumed; the agents of these cannot go on where they were: one, two\n\

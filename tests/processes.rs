@@ -31,8 +31,7 @@ fn task(world: &World, name: &str) {
 fn ended(world: &World, name: &str) {
     task(world, name);
     world.agent(name).tell("exit 0");
-    let exit = world.repo().join(".git/flux/run").join(name).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended(name);
 }
 
 /// Starts a server, and gives the environment of its first pane.

@@ -15,8 +15,7 @@ pub(crate) fn done(world: &World, name: &str) {
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", name, "Fix login"]).ok();
     world.agent(name).tell("exit 0");
-    let exit = world.repo().join(format!(".git/flux/run/{name}/exit"));
-    wait_until("the agent's exit to be on record", || exit.exists());
+    world.wait_ended(name);
     // Its records would be taken for the next one's.
     fs::remove_dir_all(world.tools().join("agent").join(name)).unwrap();
     world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");

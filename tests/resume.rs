@@ -8,8 +8,7 @@ fn ended(world: &World, id: &str, agent: &str) {
     let run = ["run", "-q", "--agent", agent, "--name", id, "Fix it"];
     world.flux(run).ok();
     world.agent(id).tell("exit 3");
-    let exit = world.repo().join(".git/flux/run").join(id).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended(id);
     // Its last act.
     let screen = world.repo().join(".git/flux/run").join(id).join("screen");
     wait_until("the launcher to be done", || screen.exists());
@@ -54,9 +53,10 @@ fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "one", "Fix it"]).ok();
     world.flux(["run", "-q", "--name", "two", "Fix it"]).ok();
-    let agents = [world.agent("one"), world.agent("two")];
     world.kill_tmux();
-    agents.iter().for_each(Agent::wait_gone);
+    ["one", "two"]
+        .into_iter()
+        .for_each(|id| world.wait_ended(id));
     world.flux(["run", "-q", "--name", "new", "Fix it"]).ok();
     let resumed = world.flux(["resume", "--all", "-q"]).run();
     resumed.success().stdout_is("one\ntwo\n");

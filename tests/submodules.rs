@@ -21,7 +21,7 @@ fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
     world.behaviour("exit 0");
     let id = world.flux(["run", "-q", "Fix login"]).in_dir(&top).run();
     let id = id.stdout.trim().to_owned();
-    world.agent(&id).wait_gone();
+    world.wait_ended_in(&top.join(".git"), &id);
     let worktree = world.agent(&id).cwd();
     world.git_in(&worktree, allow.iter().chain(&["update", "--init"]));
     (id, top, worktree)

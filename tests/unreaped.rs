@@ -38,9 +38,8 @@ fn a_launcher_that_nobody_has_reaped_has_ended() {
     let agent = world.agent(&id);
     agent.wait_started();
     world.kill_tmux();
-    agent.wait_gone();
     let run = world.repo().join(".git/flux/run").join(&id);
-    wait_until("its end to be on record", || run.join("exit").exists());
+    world.wait_ended(&id);
 
     // As after `kill -9` of launcher and agent, under a tmux that has not noticed.
     let zombie = Zombie::new();

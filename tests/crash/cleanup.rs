@@ -27,8 +27,7 @@ fn task(world: &World) -> Kept {
 fn ended(world: &World) -> Kept {
     let kept = task(world);
     world.agent(ID).tell("exit 0");
-    let exit = world.repo().join(".git/flux/run").join(ID).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended(ID);
     kept
 }
 

@@ -16,8 +16,7 @@ fn removed_of(world: &World, agent: &str) -> Kept {
     let run = ["run", "-q", "--agent", agent, "--name", ID, "Fix the login"];
     world.flux(run).ok();
     world.agent(ID).tell("exit 0");
-    let exit = world.repo().join(".git/flux/run").join(ID).join("exit");
-    wait_until("the agent's end to be noted", || exit.exists());
+    world.wait_ended(ID);
     let worktree = world.worktree(ID);
     let commit = world.commit_in(&worktree, "agent.txt", "work\n");
     world.write(worktree.join(".env"), "SECRET=1\n");

@@ -219,6 +219,19 @@ impl World {
             .unwrap_or_else(|| panic!("tmux {args:?} failed"))
     }
 
+    /// Waits until the launcher has put the end of the task's agent on record: an agent that is gone is not enough.
+    #[track_caller]
+    pub(crate) fn wait_ended(&self, id: &str) {
+        self.wait_ended_in(&self.repo().join(".git"), id);
+    }
+
+    /// The same, of a task of another repository.
+    #[track_caller]
+    pub(crate) fn wait_ended_in(&self, common_dir: &Path, id: &str) {
+        let exit = common_dir.join("flux/run").join(id).join("exit");
+        wait_until("the agent's end to be on record", || exit.exists());
+    }
+
     /// Ends the product's tmux server and all in it, as a reboot would.
     pub(crate) fn kill_tmux(&self) {
         self.try_tmux(["kill-server"]);
