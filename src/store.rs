@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// When git fails. A record that cannot be read spoils itself alone.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
-        Ok(Self::of(repo, settings, Self::refs(repo.common_dir())?))
+        Ok(Self::of(repo, settings, Self::refs(repo.home())?))
     }
 
     /// The refs that it is made of, in the repository of `dir`.
@@ -250,7 +250,7 @@ pub(crate) fn create(
         true => refs.verify(&task.branch_ref(), tip),
         false => refs.create(&task.branch_ref(), tip),
     };
-    refs.commit(repo.common_dir(), &format!("flux run: {}", task.id), lock)?;
+    refs.commit(repo.home(), &format!("flux run: {}", task.id), lock)?;
     Ok(oid)
 }
 
@@ -286,7 +286,7 @@ pub(crate) fn advance_with(
     let new = repo.write_record(Some(old), &files)?;
     let message = format!("flux: {} is {}", task.id, task.phase.name());
     also.update(&task_ref(&task.id), &new, old)
-        .commit(repo.common_dir(), &message, lock)?;
+        .commit(repo.home(), &message, lock)?;
     Ok(new)
 }
 
@@ -326,8 +326,8 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
     if task.keeps_branch() {
         let key = table::TASK.named(branch);
         // Another task may have the branch by now.
-        let ours = Settings::load(repo.common_dir())?.of_branch(branch, &table::TASK)
-            == Some(task.id.as_str());
+        let ours =
+            Settings::load(repo.home())?.of_branch(branch, &table::TASK) == Some(task.id.as_str());
         let value = format!("^{}$", task.id);
         return match ours {
             true => configure(repo, &["--unset-all", &key, &value], lock),
@@ -342,7 +342,7 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
         return Ok(());
     };
     // git says the same of a section that is not there and of a name it cannot parse.
-    if !Settings::load(repo.common_dir())?
+    if !Settings::load(repo.home())?
         .section_of_branch(branch)
         .is_empty()
     {
@@ -369,7 +369,7 @@ fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
     let mut pause = Duration::from_millis(1);
     loop {
         let args = ["config", "--local"].iter().chain(args);
-        let (code, output) = Git::new(repo.common_dir(), args).holding(lock)?.outcome()?;
+        let (code, output) = Git::new(repo.home(), args).holding(lock)?.outcome()?;
         match code {
             0 => return Ok(()),
             LOCKED if begun.elapsed() < Duration::from_secs(10) => {

@@ -29,7 +29,7 @@ impl Config {
         let ui = Ui::default();
         // Outside of a repository there is configuration too.
         let repo = Repo::open().ok();
-        let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.common_dir()));
+        let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.home()));
         let settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
         let shown = settings.shown();
         if self.json {

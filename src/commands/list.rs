@@ -167,7 +167,7 @@ fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
     for common_dir in found {
         // A pane may outlive its repository, and its option may have been tampered with.
         match Repo::open_at(&common_dir).and_then(|repo| {
-            let settings = Settings::load(repo.common_dir())?;
+            let settings = Settings::load(repo.home())?;
             let store = Store::load(&repo, &settings)?;
             let ui = ui.clone();
             rows(&Flux { repo, settings, ui }, &store)

@@ -67,7 +67,7 @@ impl Log {
         }
         let text = story.text(transcript.as_deref(), &messages);
         match console::user_attended() {
-            true => page(flux.repo.common_dir(), &text),
+            true => page(flux.repo.home(), &text),
             false => flux.ui.bytes(text.as_bytes()),
         }
     }
@@ -100,7 +100,7 @@ impl Log {
             prompt: text_of(&store::prompt(&flux.repo, &live.oid)?),
             events: events::read(&flux.run_dir(&task.id).events())?,
             commits: match tip {
-                Some(tip) => log::between(flux.repo.common_dir(), &task.base, tip)?,
+                Some(tip) => log::between(flux.repo.home(), &task.base, tip)?,
                 None => Vec::new(),
             },
             screen: None,
@@ -116,7 +116,7 @@ impl Story {
             removed: Some(one.name.clone()),
             prompt: text_of(&store::prompt(&flux.repo, &one.record)?),
             events: file(store::EVENTS)?.map_or_else(Vec::new, |bytes| events::parse(&bytes)),
-            commits: log::between(flux.repo.common_dir(), &one.task.base, &one.tip)?,
+            commits: log::between(flux.repo.home(), &one.task.base, &one.tip)?,
             screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
         })
     }

@@ -80,7 +80,7 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     file.write_all(text)?;
     // git knows what begins a comment: core.commentChar.
     let stripspace = |option: &str, text: Vec<u8>| {
-        Git::reading(flux.repo.common_dir(), ["stripspace", option])
+        Git::reading(flux.repo.home(), ["stripspace", option])
             .input(text)
             .output()
     };
@@ -88,7 +88,7 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     file.write_all(&stripspace("--comment-lines", kind.help.into())?)?;
     file.flush()?;
     // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
-    let editor = Git::reading(flux.repo.common_dir(), ["var", "GIT_EDITOR"]).output()?;
+    let editor = Git::reading(flux.repo.home(), ["var", "GIT_EDITOR"]).output()?;
     let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
     if !io::stdin().is_terminal() && editor == "vi" {
         return Err(Failure::new("there is no terminal for an editor")

@@ -161,7 +161,7 @@ impl Repo {
     /// # Errors
     /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<String>> {
-        let dir = self.current.as_deref().unwrap_or(&self.common_dir);
+        let dir = self.current.as_deref().unwrap_or(self.home());
         let rev = format!("{rev}^{{commit}}");
         let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &rev];
         Git::reading(dir, args).answer()
@@ -172,7 +172,7 @@ impl Repo {
     /// # Errors
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
-        worktree::branch(self.current.as_deref().unwrap_or(&self.common_dir))
+        worktree::branch(self.current.as_deref().unwrap_or(self.home()))
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {

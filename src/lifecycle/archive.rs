@@ -26,7 +26,7 @@ pub(super) fn conclude(
     always: bool,
     lock: &Lock,
 ) -> Result<Option<String>> {
-    let dir = flux.repo.common_dir();
+    let dir = flux.repo.home();
     // What did not come back is in the archive still.
     let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.start()));
     // A worktree that another left in the trash must not pass for this task's.
@@ -132,7 +132,7 @@ impl Archived {
     pub(super) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
         let below = format!("{ARCHIVE}{name}");
-        let found = refs::list(flux.repo.common_dir(), &[&below])?;
+        let found = refs::list(flux.repo.home(), &[&below])?;
         if found.into_iter().eq(self.refs.iter().cloned()) {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Archived {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn put_own(&self, common_dir: &Path, lock: &Lock) -> Result<()> {
+    pub(super) fn put_own(&self, dir: &Path, lock: &Lock) -> Result<()> {
         let removal = self.task.removal.as_ref();
         let log = self.trash.as_ref().map(|trash| trash.join(keep::LOG));
         let logs_are_back = log.is_some_and(|log| log.exists());
@@ -163,9 +163,9 @@ impl Archived {
             }
             let name = logged(&self.task.id, oid);
             // A command that was killed may have made it.
-            if !logs_are_back && refs::list(common_dir, &[&name])?.is_empty() {
+            if !logs_are_back && refs::list(dir, &[&name])?.is_empty() {
                 let made = Transaction::default().create(&name, oid);
-                made.commit(common_dir, &message, lock)?;
+                made.commit(dir, &message, lock)?;
             }
         }
         own.map_or(Ok(()), |own| {
@@ -187,7 +187,7 @@ impl Archived {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let refs = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
+    let refs = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
     for (name, oid) in &refs {
         let parts = name.strip_prefix(ARCHIVE);
@@ -257,14 +257,13 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         _ => {}
     }
     let message = format!("flux restore: drop {}", one.name);
-    let logs = refs::list(flux.repo.common_dir(), &[&logged(&one.task.id, "")])?;
+    let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
     let logs = logs
         .iter()
         .fold(Transaction::default(), |all, (name, oid)| {
             all.delete(name, oid)
         });
-    one.forget(logs)
-        .commit(flux.repo.common_dir(), &message, lock)
+    one.forget(logs).commit(flux.repo.home(), &message, lock)
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
@@ -298,7 +297,7 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
 fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
-    let taken = refs::list(flux.repo.common_dir(), &[ARCHIVE])?;
+    let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let free = |name: &String| {
         let prefix = format!("{ARCHIVE}{name}/");
         !taken.keys().any(|name| name.starts_with(&prefix))

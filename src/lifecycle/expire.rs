@@ -47,7 +47,7 @@ impl Flux {
         }
         Command::new(ourselves()?)
             .arg("__expire")
-            .current_dir(self.repo.common_dir())
+            .current_dir(self.repo.home())
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
             .stdin(Stdio::null())
@@ -72,7 +72,7 @@ impl Flux {
         fs::File::open(self.expire_lock())
             .and_then(|file| file.set_modified(SystemTime::now()))
             .context("could not note the time")?;
-        let limit = Settings::archive_expiry(self.repo.common_dir())?;
+        let limit = Settings::archive_expiry(self.repo.home())?;
         for one in archive::list(self)? {
             if begun.elapsed() > PATIENCE {
                 return Ok(());
@@ -105,7 +105,7 @@ impl Flux {
             return Ok(());
         };
         let record = task_ref(&id);
-        if refs::list(self.repo.common_dir(), &[&record])?.is_empty() {
+        if refs::list(self.repo.home(), &[&record])?.is_empty() {
             // One of this name may be left of a process that was killed.
             let going = format!("{GOING}{name}.{}", process::id());
             fs::rename(place, place.with_file_name(going))

@@ -85,7 +85,7 @@ impl Flux {
             (Repo::open(), settings.map(|settings| settings.join()))
         });
         let repo = repo?;
-        let dir = repo.current().unwrap_or(repo.common_dir());
+        let dir = repo.current().unwrap_or(repo.home());
         let settings = match settings {
             Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
             None => Settings::load(dir)?,
@@ -114,7 +114,7 @@ impl Flux {
     /// # Errors
     /// When git fails, or it cannot be removed.
     pub(crate) fn tidy_run(&self, id: &TaskId) -> Result<()> {
-        if refs::list(self.repo.common_dir(), &[&store::task_ref(id)])?.is_empty() {
+        if refs::list(self.repo.home(), &[&store::task_ref(id)])?.is_empty() {
             self.run_dir(id).remove()?;
         }
         Ok(())

@@ -73,7 +73,7 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
             continue;
         };
         // A task that is about to start makes its directory before its record.
-        if refs::list(flux.repo.common_dir(), &[&task_ref(&id)])?.is_empty() {
+        if refs::list(flux.repo.home(), &[&task_ref(&id)])?.is_empty() {
             let _guard = flux.lock_repo()?;
             clear_scratch(flux, &id, &lock)?;
             run.remove()?;
@@ -89,7 +89,7 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
 pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
     let record = task_ref(&seen.id);
-    let mut found = refs::list(repo.common_dir(), &[&record, &seen.branch_ref()])?;
+    let mut found = refs::list(repo.home(), &[&record, &seen.branch_ref()])?;
     let Some(oid) = found.remove(&record) else {
         // Gone since it was listed; the lock's file is what we made just now.
         flux.run_dir(&seen.id).remove()?;

@@ -85,7 +85,7 @@ pub(crate) fn remove(
         .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
     let config = match flux.ui.can_ask() {
-        true => Settings::load(flux.repo.common_dir())?.section_of_branch(&task.branch),
+        true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
         false => flux.settings.section_of_branch(&task.branch),
     };
     if let Some(commit) = &merge
@@ -148,7 +148,7 @@ fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
         return Ok(true);
     };
     let name = into.branch_ref();
-    let found = refs::list(flux.repo.common_dir(), &[&name])?;
+    let found = refs::list(flux.repo.home(), &[&name])?;
     Ok(found.get(&name) == Some(&into.tip))
 }
 
@@ -162,7 +162,7 @@ fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Resu
         expected.push((into.branch_ref(), merge));
     }
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-    let found = refs::list(flux.repo.common_dir(), &names)?;
+    let found = refs::list(flux.repo.home(), &names)?;
     let stands = |(name, oid): &(String, &str)| found.get(name).is_some_and(|at| at == oid);
     if !expected.iter().all(stands) {
         return Ok(Removed::Changed);

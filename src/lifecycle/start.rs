@@ -152,7 +152,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
 /// Why the id could not be claimed. What another task of that id has stays untouched.
 fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
-    let existing = refs::list(flux.repo.common_dir(), &[&record, &branch])?;
+    let existing = refs::list(flux.repo.home(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
@@ -234,7 +234,7 @@ impl Way<'_> {
         interrupt::check()?;
         self.fill()?;
         if let Some(from) = &self.start.from {
-            from.put_own(flux.repo.common_dir(), lock)?;
+            from.put_own(flux.repo.home(), lock)?;
         }
         interrupt::check()?;
         if !self.comes_back_whole() {
@@ -372,7 +372,7 @@ impl Way<'_> {
             None => Worktree::unstarted(self.flux, task)?,
         };
         let branch = task.branch_ref();
-        let tip = refs::list(self.flux.repo.common_dir(), &[&branch])?.remove(&branch);
+        let tip = refs::list(self.flux.repo.home(), &[&branch])?.remove(&branch);
         let kept = descend(self.flux, task, oid, tip.as_deref(), &how, self.lock)?;
         Ok(match self.opened.is_some() && !there {
             true => Undone::Missing,

@@ -55,7 +55,7 @@ impl Init {
         if !flux.repo.may_have(commit, NAME) {
             return Ok(None);
         }
-        let dir = flux.repo.common_dir();
+        let dir = flux.repo.home();
         let Some(found) = directory::find(dir, commit, NAME)? else {
             return Ok(None);
         };
@@ -125,7 +125,7 @@ impl Init {
         }
         let text = self.text();
         if ui.pages(&text) {
-            page(flux.repo.common_dir(), &text)?;
+            page(flux.repo.home(), &text)?;
         } else {
             for line in text.lines() {
                 ui.quote(line);

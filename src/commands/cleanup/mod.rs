@@ -213,7 +213,7 @@ impl Cleanup {
                     }
                 }
             }
-            let settings = Settings::load(flux.repo.common_dir())?;
+            let settings = Settings::load(flux.repo.home())?;
             store = Store::load(&flux.repo, &settings)?;
         }
         Err(

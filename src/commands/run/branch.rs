@@ -87,7 +87,7 @@ pub(super) fn choose(
 
 /// A branch of a remote: its name with that of the remote, the name alone, and its tip.
 fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
-    let dir = flux.repo.common_dir();
+    let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir, ["remote"]).output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);

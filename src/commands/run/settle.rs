@@ -277,7 +277,7 @@ impl Run {
                     "--end-of-options",
                     rev,
                 ];
-                let dir = flux.repo.current().unwrap_or(flux.repo.common_dir());
+                let dir = flux.repo.current().unwrap_or(flux.repo.home());
                 Git::reading(dir, args).answer()?
             }
         };
