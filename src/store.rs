@@ -3,21 +3,23 @@
 //! The record says what was meant. What a person may edit stands in git config,
 //! in the section of the task's branch, and wins over the record.
 
+mod config;
+mod foreign;
+
 use std::collections::BTreeMap;
 use std::iter;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Error, Result, anyhow};
-use rand::RngExt as _;
+use anyhow::{Result, anyhow};
+
+pub(crate) use self::config::{remove_config, trust, write_config};
+pub(crate) use self::foreign::own_parts;
 
 use crate::failure::{Failure, nearest};
-use crate::git::command::failed;
-use crate::git::{Git, Lock, Repo, Transaction, refs};
-use crate::interrupt;
+use crate::git::{Lock, Repo, Transaction, refs};
 use crate::settings::{Settings, table};
 use crate::task::{Task, TaskId};
+use crate::ui::word;
 
 pub(crate) const TASKS: &str = "refs/flux/tasks/";
 /// Where removed tasks stay.
@@ -71,7 +73,10 @@ impl Stored {
 #[derive(Debug)]
 pub(crate) struct Store {
     refs: BTreeMap<String, String>,
+    /// The tasks of this repository.
     pub(crate) tasks: Vec<Stored>,
+    /// Records that came from elsewhere.
+    pub(crate) foreign: Vec<Stored>,
 }
 
 impl Store {
@@ -93,21 +98,37 @@ impl Store {
 
     /// The tasks that these refs are.
     pub(crate) fn of(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
-        let mut tasks = Vec::new();
+        let (mut tasks, mut foreign) = (Vec::new(), Vec::new());
+        let marks = repo.marks();
         for (name, oid) in &refs {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
             let Some(Ok(id)) = id else { continue };
             let task = read(repo, settings, &refs, &id, oid);
+            let ours = foreign::is_ours(&marks, settings, &id, oid, task.as_ref().ok());
             let oid = oid.clone();
-            tasks.push(Stored { id, oid, task });
+            let of = if ours { &mut tasks } else { &mut foreign };
+            of.push(Stored { id, oid, task });
         }
-        Self { refs, tasks }
+        Self {
+            refs,
+            tasks,
+            foreign,
+        }
     }
 
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
         let name = [HEADS, branch].concat();
         self.refs.get(&name).map(String::as_str)
+    }
+
+    /// Returns whether there was this ref of a task or base, or one below it.
+    pub(crate) fn has_ref(&self, name: &str) -> bool {
+        let mut from = self.refs.range(name.to_owned()..);
+        let first = from.next().map(|(found, _)| found.as_str());
+        first
+            .and_then(|found| found.strip_prefix(name))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
@@ -123,9 +144,24 @@ impl Store {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(&self, id: &str) -> Result<&Stored> {
+    pub(crate) fn find(&self, repo: &Repo, id: &str) -> Result<&Stored> {
+        self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id.as_str() == id);
         found.ok_or_else(|| none("task", id).hint("git flux list").into())
+    }
+
+    /// Fails if the record of this very id came from elsewhere.
+    ///
+    /// # Errors
+    /// As it says.
+    pub(crate) fn ensure_not_foreign(&self, repo: &Repo, id: &str) -> Result<()> {
+        match self.foreign.iter().find(|stored| stored.id.as_str() == id) {
+            Some(stored) => {
+                let branch = stored.task.as_ref().ok().and_then(|t| self.tip(&t.branch));
+                Err(stored.refusal(repo, branch.is_some()).into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// The task that `name` means: its id, or the beginning of one and no other.
@@ -133,7 +169,8 @@ impl Store {
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub(crate) fn meant(&self, name: &str, verb: &str) -> Result<&Stored> {
+    pub(crate) fn meant(&self, repo: &Repo, name: &str, verb: &str) -> Result<&Stored> {
+        self.ensure_not_foreign(repo, name)?;
         if self.tasks.is_empty() {
             return Err(none("task", name)
                 .hint("git flux run \"<what is to be done>\"")
@@ -250,7 +287,7 @@ pub(crate) fn create(
         true => refs.verify(&task.branch_ref(), tip),
         false => refs.create(&task.branch_ref(), tip),
     };
-    refs.commit(repo.home(), &format!("flux run: {}", task.id), lock)?;
+    refs.commit(repo, &format!("flux run: {}", task.id), lock)?;
     Ok(oid)
 }
 
@@ -286,101 +323,6 @@ pub(crate) fn advance_with(
     let new = repo.write_record(Some(old), &files)?;
     let message = format!("flux: {} is {}", task.id, task.phase.name());
     also.update(&task_ref(&task.id), &new, old)
-        .commit(repo.home(), &message, lock)?;
+        .commit(repo, &message, lock)?;
     Ok(new)
-}
-
-/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
-/// was there before, if the task was. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
-pub(crate) fn write_config(
-    repo: &Repo,
-    task: &Task,
-    kept: &[(String, String)],
-    lock: &Lock,
-) -> Result<()> {
-    let key = |name: &str| format!("branch.{}.{name}", task.branch);
-    let named = |setting: &table::Setting| setting.named(&task.branch);
-    let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
-    for (at, (name, value)) in kept.iter().enumerate() {
-        let again = kept[..at].iter().any(|(other, _)| other == name);
-        let how = if again { "--add" } else { "--replace-all" };
-        configure(repo, &[how, &key(name), value], lock)?;
-    }
-    if kept.is_empty() && task.existing.is_none() {
-        configure(repo, &[&named(&table::DESCRIPTION), &task.title], lock)?;
-    }
-    configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
-}
-
-/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`;
-/// of one that stays only what was written for the task. That there is none is no error.
-/// The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
-pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
-    let branch = &task.branch;
-    if task.keeps_branch() {
-        let key = table::TASK.named(branch);
-        // Another task may have the branch by now.
-        let ours =
-            Settings::load(repo.home())?.of_branch(branch, &table::TASK) == Some(task.id.as_str());
-        let value = format!("^{}$", task.id);
-        return match ours {
-            true => configure(repo, &["--unset-all", &key, &value], lock),
-            false => Ok(()),
-        };
-    }
-    let Err(error) = configure(
-        repo,
-        &["--remove-section", &format!("branch.{branch}")],
-        lock,
-    ) else {
-        return Ok(());
-    };
-    // git says the same of a section that is not there and of a name it cannot parse.
-    if !Settings::load(repo.home())?
-        .section_of_branch(branch)
-        .is_empty()
-    {
-        Err(error)
-    } else {
-        Ok(())
-    }
-}
-
-/// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
-pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
-    configure(repo, &["--add", table::TRUST.key, tree], lock)
-}
-
-/// git's exit code when another program holds `config.lock`.
-const LOCKED: i32 = 255;
-
-/// `git config --local <args>`, tried again while another program is writing.
-fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let args = ["config", "--local"].iter().chain(args);
-        let (code, output) = Git::new(repo.home(), args).holding(lock)?.outcome()?;
-        match code {
-            0 => return Ok(()),
-            LOCKED if begun.elapsed() < Duration::from_secs(10) => {
-                interrupt::check()?;
-                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
-                pause = (pause * 2).min(Duration::from_millis(50));
-            }
-            _ => {
-                return Err::<(), Error>(failed("git config", code, &output.stderr))
-                    .context("could not write the configuration");
-            }
-        }
-    }
 }

@@ -129,6 +129,7 @@ impl Adopt {
             Some(name) => name.parse()?,
             None => TaskId::from_description(&title, &mut rand::rng()),
         };
+        store.ensure_not_foreign(&flux.repo, id.as_str())?;
         if store.tasks.iter().any(|stored| stored.id == id) {
             return Err(exists(id.as_str()).into());
         }

@@ -69,7 +69,7 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let lock = flux.lock_task(id)?;
     // The question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(id.as_str())?;
+    let stored = store.find(&flux.repo, id.as_str())?;
     let task = stored.readable()?;
     if let Some(target) = &task.target
         && Panes::of([task].into_iter())?.has(task)

@@ -1,7 +1,7 @@
 //! What a shell offers where something is to be named. Says nothing, asks nothing, changes nothing, and is
 //! quick: ids come from refs, descriptions from the configuration, and what cannot be told is left out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use clap_complete::CompletionCandidate;
 
 use super::{complete, help};
 use crate::agent::run::RunDir;
-use crate::git::glance;
+use crate::git::{Repo, glance};
 use crate::sanitize;
 use crate::settings::Settings;
-use crate::store::{ARCHIVE, RECORD, TASKS};
+use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
 use crate::task::{Task, TaskId};
 
 /// What the wrappers in `completions/` take for "a file": no branch and no task is called this.
@@ -170,7 +170,18 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
         Some(Stored { id, record })
     };
     let refs = refs(&[&format!("{ARCHIVE}{begun}*/task")]);
-    let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
+    let Ok(repo) = Repo::open() else {
+        return Vec::new();
+    };
+    let is_ours = |(part, oid): &(String, String)| {
+        let name = part
+            .strip_prefix(ARCHIVE)
+            .and_then(|name| name.strip_suffix("/task"));
+        let part = [(part.clone(), oid.clone())];
+        name.is_some_and(|name| !own_parts(&repo, name, &part, &BTreeSet::new()).is_empty())
+    };
+    let ours = refs.into_iter().filter(is_ours);
+    let mut tasks: Vec<Stored> = ours.filter_map(task).collect();
     // Without what followed them they may come in another order.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
     described(&tasks, &HashMap::new())
@@ -260,7 +271,7 @@ struct Stored {
     record: String,
 }
 
-/// The tasks whose ids begin as what is typed.
+/// The tasks of this repository whose ids begin as what is typed.
 fn stored(begun: &str) -> Vec<Stored> {
     let task = |(name, record): (String, String)| {
         let id = name.strip_prefix(TASKS)?;
@@ -268,7 +279,26 @@ fn stored(begun: &str) -> Vec<Stored> {
         let id = id.to_owned();
         wanted.then_some(Stored { id, record })
     };
-    refs(&[TASKS]).into_iter().filter_map(task).collect()
+    let mut tasks: Vec<Stored> = refs(&[TASKS]).into_iter().filter_map(task).collect();
+    if tasks.is_empty() {
+        return tasks;
+    }
+    let Ok(repo) = Repo::open() else {
+        return Vec::new();
+    };
+    let marks = repo.marks();
+    let mut settings = None;
+    // Those of git flux 0.1.0 have no mark.
+    let mut is_configured = |id: &str| {
+        let settings = settings.get_or_insert_with(|| Settings::glance().unwrap_or_default());
+        settings.branch_of(id).is_some()
+    };
+    tasks.retain(|task| {
+        let name = format!("{TASKS}{}", task.id);
+        let vouched = marks.vouch(&name, &task.record);
+        vouched.unwrap_or_else(|| is_configured(&task.id))
+    });
+    tasks
 }
 
 /// What is typed, if an id can begin so.

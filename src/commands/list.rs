@@ -34,11 +34,15 @@ pub(crate) struct List {
     porcelain: Porcelain,
 }
 
-/// One row: a task, or a record that cannot be read.
+/// One row: a task, or a record that is none of this repository, or cannot be read.
 enum Row {
     Task(Box<Status>),
+    Foreign { id: String, title: String },
     Broken { id: String, error: String },
 }
+
+/// Why nothing but the id is known of a foreign record.
+const FOREIGN: &str = "this repository has not made its record";
 
 /// The rows of one repository.
 pub(super) struct Rows {
@@ -69,7 +73,8 @@ impl List {
             let objects: Vec<_> = all()
                 .map(|row| match row {
                     Row::Task(status) => object::json(status),
-                    Row::Broken { id, error } => object::broken(id, error),
+                    Row::Foreign { id, .. } => object::unknown(id, "foreign", FOREIGN),
+                    Row::Broken { id, error } => object::unknown(id, "broken", error),
                 })
                 .collect();
             return ui.json(&objects);
@@ -78,7 +83,8 @@ impl List {
             for row in all() {
                 match row {
                     Row::Task(status) => lines.task(status),
-                    Row::Broken { id, error } => lines.broken(id, error),
+                    Row::Foreign { id, .. } => lines.unknown(id, "foreign", FOREIGN),
+                    Row::Broken { id, error } => lines.unknown(id, "broken", error),
                 }
             }
             return ui.bytes(&lines.into_bytes());
@@ -149,9 +155,16 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
             },
         });
     }
+    for stored in &store.foreign {
+        let task = stored.task.as_ref().ok();
+        rows.push(Row::Foreign {
+            id: stored.id.to_string(),
+            title: task.map(|task| task.title.clone()).unwrap_or_default(),
+        });
+    }
     rows.sort_by_key(|row| match row {
         Row::Task(status) => status.task.created,
-        Row::Broken { .. } => u64::MAX,
+        Row::Foreign { .. } | Row::Broken { .. } => u64::MAX,
     });
     Ok(Rows {
         project: flux.repo.home().to_string_lossy().into_owned(),
@@ -202,6 +215,7 @@ fn style(row: &Row) -> Style {
     let plain = Style::new();
     match row {
         Row::Broken { .. } => plain.red().bold(),
+        Row::Foreign { .. } => plain.yellow(),
         Row::Task(status) => match &status.state {
             State::Running(_) | State::Working => plain.green(),
             State::Waiting(_) => plain.yellow().bold(),
@@ -220,6 +234,14 @@ fn style(row: &Row) -> Style {
 fn cells(row: &Row, now: u64) -> [String; 6] {
     let unknown = || "?".to_owned();
     match row {
+        Row::Foreign { id, title } => [
+            id.clone(),
+            "foreign".to_owned(),
+            unknown(),
+            unknown(),
+            unknown(),
+            sanitize::line(title),
+        ],
         Row::Broken { id, error } => {
             let error = format!("its record cannot be read: {error}");
             [

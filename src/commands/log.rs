@@ -77,7 +77,7 @@ impl Log {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let name = self.task.as_deref();
         let found = match name {
-            Some(name) => store.meant(name, "log"),
+            Some(name) => store.meant(&flux.repo, name, "log"),
             None => choose(flux, &store, None, "log"),
         };
         let live = match (found, name) {

@@ -141,7 +141,7 @@ fn settled(flux: &Flux) -> Result<Store> {
 fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
     if let Some(name) = name {
         return store
-            .meant(name, verb)
+            .meant(&flux.repo, name, verb)
             .map_err(|error| removed(flux, name, error));
     }
     let here = flux.repo.current();

@@ -1,5 +1,7 @@
 //! `git flux restore`
 
+mod foreign;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -44,6 +46,9 @@ pub(crate) struct Restore {
     /// Delete all removed tasks for good
     #[arg(long, conflicts_with = "task")]
     empty: bool,
+    /// Restore what came from elsewhere with refs that were fetched
+    #[arg(long, requires = "task", conflicts_with = "drop")]
+    foreign: bool,
     /// Agree to the deletion
     #[arg(short, long)]
     yes: bool,
@@ -56,16 +61,25 @@ impl Restore {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {
-            return print(&flux, &archive::list(&flux)?, self.json);
+            return print(&flux, &archive::list_all(&flux)?, self.json);
         }
         let store = settled(&flux)?;
-        let archived = archive::list(&flux)?;
+        let archived = archive::list_all(&flux)?;
         if self.empty {
-            return self.delete(&flux, &archived.iter().collect::<Vec<_>>());
+            let ours = archived.iter().filter(|one| !one.foreign);
+            return self.delete(&flux, &ours.collect::<Vec<_>>());
         }
         let one = self.choose(&flux, &archived)?;
         if self.drop {
             return self.delete(&flux, &[one]);
+        }
+        if !one.foreign {
+            let started = bring_back(&flux, &store, one)?;
+            return tell(&flux, one, &started);
+        }
+        let one = &foreign::harmless(&flux, &store, one)?;
+        if !self.foreign {
+            foreign::agree(&flux, one)?;
         }
         let started = bring_back(&flux, &store, one)?;
         tell(&flux, one, &started)
@@ -75,7 +89,8 @@ impl Restore {
         if let Some(name) = &self.task {
             return archive::find(archived, name);
         }
-        if archived.is_empty() {
+        let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
+        if ours.is_empty() {
             return Err(Failure::new("there is nothing to restore")
                 .hint("git flux list")
                 .into());
@@ -87,12 +102,12 @@ impl Restore {
                 .code(USAGE)
                 .into());
         }
-        let row = |one: &Archived| {
+        let row = |one: &&Archived| {
             let state = format!("{}, {}", since(one), ended(one));
             [one.name.clone(), state, one.task.title.clone()]
         };
-        let rows: Vec<_> = archived.iter().map(row).collect();
-        Ok(&archived[flux.ui.pick("Which removed task?", &rows)?])
+        let rows: Vec<_> = ours.iter().map(row).collect();
+        Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
     }
 
     /// Deletes removed tasks, once that is agreed to.
@@ -143,7 +158,10 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
     ensure_free(flux, store, &task)?;
     let task = existing(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
-    let work = going_on(flux, &task, &description).unwrap_or(Work::Shell);
+    let work = match one.foreign {
+        true => Work::Shell,
+        false => going_on(flux, &task, &description).unwrap_or(Work::Shell),
+    };
     // One that comes back with its ignored files is as ready as it was.
     let (ready, init) = match (&one.trash, &work) {
         (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
@@ -168,6 +186,7 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
 /// Fails where restoring would need a place that is taken: nothing is overwritten.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
+    store.ensure_not_foreign(&flux.repo, id.as_str())?;
     let again = |failure: Failure| failure.hint(format!("then: git flux restore {id}"));
     if store.tasks.iter().any(|stored| stored.id == *id) {
         let failure = Failure::new(format!("there is a task '{id}' already"));
@@ -279,6 +298,9 @@ fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
 
 /// How a task ended, in words.
 fn ended(one: &Archived) -> String {
+    if one.foreign {
+        return "foreign".to_owned();
+    }
     let Some(removal) = &one.task.removal else {
         return "not started".to_owned();
     };
@@ -346,5 +368,6 @@ fn object(one: &Archived, size: Option<u64>) -> Value {
         "worktree": one.task.worktree.to_string_lossy(),
         "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
         "size": size,
+        "foreign": one.foreign,
     })
 }

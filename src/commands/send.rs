@@ -134,7 +134,7 @@ fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
         State::Opening | State::Starting => closed("is still starting"),
         state if !state.is_alive() => {
-            let resumable = can_resume(flux, task, &store.find(id.as_str())?.oid)?;
+            let resumable = can_resume(flux, task, &store.find(&flux.repo, id.as_str())?.oid)?;
             Ear::Closed(
                 format!("the agent of '{id}' does not run: {}", state.label()),
                 match resumable {

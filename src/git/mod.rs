@@ -20,6 +20,7 @@ pub(crate) mod integrated;
 pub(crate) mod keep;
 pub(crate) mod lock;
 pub(crate) mod log;
+pub(crate) mod marks;
 pub(crate) mod merge;
 pub(crate) mod others;
 pub(crate) mod overlooked;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Git, Lock};
+use super::marks::{FLUX, Stand};
+use super::{Git, Lock, Repo};
 
 /// What asks for refs; [`parse`] takes the answer apart.
 pub(super) const ASK: [&str; 3] = [
@@ -25,6 +26,25 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Str
     Ok(parse(&out))
 }
 
+/// The branches, local and of remotes, that have the commit, and what they stand at:
+/// `git for-each-ref --contains <commit> refs/heads refs/remotes`. A ref that only names another is none.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
+    let args = [
+        "for-each-ref",
+        "--format=%(if)%(symref)%(then)%(else)%(objectname) %(refname)%(end)",
+        "--contains",
+        commit,
+        "refs/heads",
+        "refs/remotes",
+    ];
+    Ok(parse(&Git::reading(dir, args).output()?)
+        .into_iter()
+        .collect())
+}
+
 pub(super) fn parse(out: &[u8]) -> BTreeMap<String, String> {
     let pair = |line| std::str::from_utf8(line).ok()?.split_once(' ');
     let pairs = out.split(|&b| b == b'\n').filter_map(pair);
@@ -41,31 +61,46 @@ pub(crate) fn short(branch: &str) -> &str {
 /// Changes to several refs: all happen, or none.
 #[must_use]
 #[derive(Debug, Default)]
-pub(crate) struct Transaction(Vec<u8>);
+pub(crate) struct Transaction {
+    input: Vec<u8>,
+    /// What refs of git flux come to stand at, and what those stood at that go.
+    made: Vec<Stand>,
+    deleted: Vec<Stand>,
+}
 
 impl Transaction {
     fn line(mut self, verb: &str, name: &str, values: &[&str]) -> Self {
-        self.0
+        self.input
             .extend_from_slice(format!("{verb} {name}\0").as_bytes());
         for value in values {
-            self.0.extend_from_slice(value.as_bytes());
-            self.0.push(0);
+            self.input.extend_from_slice(value.as_bytes());
+            self.input.push(0);
+        }
+        self
+    }
+
+    fn making(mut self, name: &str, new: &str) -> Self {
+        if name.starts_with(FLUX) {
+            self.made.push((name.to_owned(), new.to_owned()));
         }
         self
     }
 
     /// Makes `name`; fails if it exists.
     pub(crate) fn create(self, name: &str, new: &str) -> Self {
-        self.line("create", name, &[new])
+        self.making(name, new).line("create", name, &[new])
     }
 
     /// Moves `name`, which stands at `old`.
     pub(crate) fn update(self, name: &str, new: &str, old: &str) -> Self {
-        self.line("update", name, &[new, old])
+        self.making(name, new).line("update", name, &[new, old])
     }
 
     /// Deletes `name`, which stands at `old`.
-    pub(crate) fn delete(self, name: &str, old: &str) -> Self {
+    pub(crate) fn delete(mut self, name: &str, old: &str) -> Self {
+        if name.starts_with(FLUX) {
+            self.deleted.push((name.to_owned(), old.to_owned()));
+        }
         self.line("delete", name, &[old])
     }
 
@@ -74,16 +109,39 @@ impl Transaction {
         self.line("verify", name, &[old])
     }
 
-    /// `git update-ref -z --stdin -m <message>`
+    /// `git update-ref -z --stdin -m <message>`. What becomes of refs of git flux is marked first.
     ///
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
-    pub(crate) fn commit(self, dir: &Path, message: &str, lock: &Lock) -> Result<()> {
-        let args = ["update-ref", "-m", message, "--stdin", "-z"];
-        Git::new(dir, args)
-            .input(self.0)
-            .holding(lock)?
-            .run()
-            .context("could not change the refs; none was changed")
+    pub(crate) fn commit(self, repo: &Repo, message: &str, lock: &Lock) -> Result<()> {
+        let marks = repo.marks();
+        marks.announce(&self.made)?;
+        let done = run(repo.home(), self.input, message, lock);
+        if done.is_ok() {
+            marks.confirm(&self.made, &self.deleted);
+        } else if let Ok(found) = list(repo.home(), &[FLUX]) {
+            // Where the disk is full, git may say so after it has changed some of them.
+            let came = |(name, object): &Stand| found.get(name) == Some(object);
+            let unmade = self.made.into_iter().filter(|stand| !came(stand));
+            marks.withdraw(&unmade.collect::<Vec<_>>());
+        }
+        done
     }
+
+    /// The same for refs that the worktree at `path` has for itself.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub(crate) fn commit_in(self, path: &Path, message: &str, lock: &Lock) -> Result<()> {
+        run(path, self.input, message, lock)
+    }
+}
+
+fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
+    let args = ["update-ref", "-m", message, "--stdin", "-z"];
+    Git::new(dir, args)
+        .input(input)
+        .holding(lock)?
+        .run()
+        .context("could not change the refs; none was changed")
 }

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
+use super::marks::Marks;
 use super::{Git, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
@@ -143,6 +144,11 @@ impl Repo {
     /// `<git-common-dir>/flux`
     pub(crate) fn flux_dir(&self) -> PathBuf {
         self.common_dir.join("flux")
+    }
+
+    /// What says which refs below `refs/flux` are this repository's.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks::new(&self.flux_dir())
     }
 
     /// `<git-common-dir>/flux/run`

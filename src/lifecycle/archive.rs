@@ -1,7 +1,7 @@
 //! What stays of a task that is removed: refs below `refs/flux/archive/<name>`,
 //! and its worktree in the trash under the same name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,72 +10,9 @@ use anyhow::{Context as _, Result};
 
 use super::{Flux, Lock};
 use crate::failure::Failure;
-use crate::git::{Transaction, keep, own, refs};
-use crate::store::{self, ARCHIVE, base_ref, task_ref};
+use crate::git::{Repo, Transaction, keep, own, refs};
+use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId};
-
-/// Deletes branch, base and record in one transaction. With `always`, or if the
-/// branch has commits of its own, what they stood at is kept in the archive;
-/// returns the name it has there: `wanted`, unless an earlier task has that.
-pub(super) fn conclude(
-    flux: &Flux,
-    task: &Task,
-    oid: &str,
-    tip: Option<&str>,
-    wanted: Option<String>,
-    always: bool,
-    lock: &Lock,
-) -> Result<Option<String>> {
-    let dir = flux.repo.home();
-    // What did not come back is in the archive still.
-    let tip_kept = tip.filter(|tip| task.restored.is_none() && (always || *tip != task.start()));
-    // A worktree that another left in the trash must not pass for this task's.
-    let mut name = match wanted {
-        Some(name) => name,
-        None if tip_kept.is_some() => free_name(flux, &task.id, "")?,
-        None => task.id.to_string(),
-    };
-    let mut base = Some(task.base.clone());
-    loop {
-        let archive = |part| format!("{ARCHIVE}{name}/{part}");
-        let mut refs = Transaction::default();
-        if let Some(tip) = tip_kept {
-            refs = refs
-                .create(&archive("tip"), tip)
-                .create(&archive("base"), &task.base)
-                .create(&archive("task"), oid);
-            let removal = task.removal.as_ref();
-            if let Some(snapshot) = removal.and_then(|r| r.snapshot.as_ref()) {
-                refs = refs.create(&archive("snapshot"), snapshot);
-            }
-            for (part, oid) in removal.map_or(&[][..], |removal| &removal.own) {
-                refs = refs.create(&archive(part), oid);
-            }
-        }
-        if let Some(tip) = tip.filter(|_| !task.keeps_branch()) {
-            refs = refs.delete(&task.branch_ref(), tip);
-        }
-        if let Some(base) = &base {
-            refs = refs.delete(&base_ref(&task.id), base);
-        }
-        let done = refs.delete(&task_ref(&task.id), oid).commit(
-            dir,
-            &format!("flux cleanup: {}", task.id),
-            lock,
-        );
-        let Err(error) = done else {
-            return Ok(tip_kept.map(|_| name));
-        };
-        // An earlier task of the same id may be in the archive: it stays. And
-        // the base may have been moved by somebody.
-        let next = free_name(flux, &task.id, &name)?;
-        let found = refs::list(dir, &[&base_ref(&task.id)])?.remove(&base_ref(&task.id));
-        if next == name && found == base {
-            return Err(error);
-        }
-        (name, base) = (next, found);
-    }
-}
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
 fn logged(id: &TaskId, commit: &str) -> String {
@@ -94,6 +31,8 @@ pub(crate) struct Archived {
     pub(crate) tip: String,
     /// Its worktree, as long as it is kept whole.
     pub(crate) trash: Option<PathBuf>,
+    /// Whether it came from elsewhere: this repository has not made it.
+    pub(crate) foreign: bool,
     /// Its refs, with what they stand at.
     refs: Vec<(String, String)>,
 }
@@ -102,6 +41,13 @@ impl Archived {
     /// The snapshot of what was uncommitted.
     pub(crate) fn snapshot(&self) -> Option<&str> {
         self.task.removal.as_ref()?.snapshot.as_deref()
+    }
+
+    /// What one of its refs stands at: `tip`, `base` …
+    pub(crate) fn part(&self, part: &str) -> Option<&str> {
+        let name = format!("{ARCHIVE}{}/{part}", self.name);
+        let found = self.refs.iter().find(|(other, _)| *other == name);
+        found.map(|(_, oid)| oid.as_str())
     }
 
     /// What was configured for its branch.
@@ -133,7 +79,10 @@ impl Archived {
         let name = &self.name;
         let below = format!("{ARCHIVE}{name}");
         let found = refs::list(flux.repo.home(), &[&below])?;
-        if found.into_iter().eq(self.refs.iter().cloned()) {
+        let again = found.into_iter().filter(|(part, oid)| {
+            self.foreign || self.refs.iter().any(|(own, _)| own == part) || vouched(flux, part, oid)
+        });
+        if again.eq(self.refs.iter().cloned()) {
             return Ok(());
         }
         Err(Failure::new(format!(
@@ -149,7 +98,7 @@ impl Archived {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn put_own(&self, dir: &Path, lock: &Lock) -> Result<()> {
+    pub(super) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let removal = self.task.removal.as_ref();
         let log = self.trash.as_ref().map(|trash| trash.join(keep::LOG));
         let logs_are_back = log.is_some_and(|log| log.exists());
@@ -163,13 +112,13 @@ impl Archived {
             }
             let name = logged(&self.task.id, oid);
             // A command that was killed may have made it.
-            if !logs_are_back && refs::list(dir, &[&name])?.is_empty() {
+            if !logs_are_back && refs::list(repo.home(), &[&name])?.is_empty() {
                 let made = Transaction::default().create(&name, oid);
-                made.commit(dir, &message, lock)?;
+                made.commit(repo, &message, lock)?;
             }
         }
         own.map_or(Ok(()), |own| {
-            own.commit(&self.task.worktree, &message, lock)
+            own.commit_in(&self.task.worktree, &message, lock)
         })
     }
 
@@ -181,59 +130,96 @@ impl Archived {
     }
 }
 
-/// Everything that can be restored, the latest first. A record that cannot be
+/// Everything that this repository can restore, the latest first. A record that cannot be
 /// read is left out: its commits are there all the same.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let refs = refs::list(flux.repo.home(), &[ARCHIVE])?;
-    let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
-    for (name, oid) in &refs {
-        let parts = name.strip_prefix(ARCHIVE);
-        if let Some((name, part)) = parts.and_then(|parts| parts.split_once('/')) {
-            found.entry(name).or_default().push((part, oid));
+    let mut all = list_all(flux)?;
+    all.retain(|one| !one.foreign);
+    Ok(all)
+}
+
+/// As [`list`], and what came from elsewhere.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list_all(flux: &Flux) -> Result<Vec<Archived>> {
+    let refs = refs::list(flux.repo.home(), &[ARCHIVE, TASKS])?;
+    let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
+    let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
+    let mut found: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
+    for (part, oid) in &refs {
+        let parts = part.strip_prefix(ARCHIVE);
+        if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
+            found
+                .entry(name)
+                .or_default()
+                .push((part.clone(), oid.clone()));
         }
     }
-    let read = |(name, parts): (&str, Vec<(&str, &String)>)| {
-        let at = |part| {
-            parts
-                .iter()
-                .find(|(name, _)| *name == part)
-                .map(|(_, oid)| *oid)
-        };
-        let record = at("task")?;
-        let task = flux.repo.read_file(record, store::RECORD).ok()?;
-        let trash = flux.trash().join(name);
-        Some(Archived {
-            name: name.to_owned(),
-            task: Task::from_json(&task).ok()?,
-            record: record.clone(),
-            tip: at("tip")?.clone(),
-            trash: trash.join("worktree").exists().then_some(trash),
-            refs: parts
-                .iter()
-                .map(|(part, oid)| (format!("{ARCHIVE}{name}/{part}"), (*oid).clone()))
-                .collect(),
-        })
-    };
+    let read = |(name, parts)| read(flux, name, parts, &tasks);
     let mut archived: Vec<Archived> = found.into_iter().filter_map(read).collect();
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
     Ok(archived)
 }
 
-/// The removed task that `name` means: its name, or the beginning of one and no other.
+/// The entry of these refs. What others have added to one of ours is no part of it.
+fn read(
+    flux: &Flux,
+    name: &str,
+    parts: Vec<(String, String)>,
+    tasks: &BTreeSet<String>,
+) -> Option<Archived> {
+    let own = store::own_parts(&flux.repo, name, &parts, tasks);
+    let at = |parts: &[(String, String)], part: &str| {
+        let part = format!("{ARCHIVE}{name}/{part}");
+        let found = parts.iter().find(|(name, _)| *name == part);
+        found.map(|(_, oid)| oid.clone())
+    };
+    let foreign = ["task", "tip"].iter().any(|part| at(&own, part).is_none());
+    let refs = if foreign { parts } else { own };
+    let record = at(&refs, "task")?;
+    let task = flux.repo.read_file(&record, store::RECORD).ok()?;
+    let task = Task::from_json(&task).ok()?;
+    if name.split('.').next() != Some(task.id.as_str()) {
+        return None;
+    }
+    let trash = flux.trash().join(name);
+    Some(Archived {
+        name: name.to_owned(),
+        task,
+        tip: at(&refs, "tip")?,
+        trash: (!foreign && trash.join("worktree").exists()).then_some(trash),
+        record,
+        foreign,
+        refs,
+    })
+}
+
+/// Returns whether this repository has made the ref.
+fn vouched(flux: &Flux, name: &str, oid: &str) -> bool {
+    flux.repo.marks().vouch(name, oid) == Some(true)
+}
+
+/// The removed task that `name` means: its name, or the beginning of one and no other. What came
+/// from elsewhere has to be named in full.
 ///
 /// # Errors
 /// When there is none, or more than one.
 pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archived> {
-    if archived.is_empty() {
+    if let Some(exact) = archived.iter().find(|one| one.name == name) {
+        return Ok(exact);
+    }
+    let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
+    if ours.is_empty() {
         return Err(Failure::new(format!("there is no removed task '{name}'"))
             .hint("git flux restore --list")
             .into());
     }
-    let names: Vec<&str> = archived.iter().map(|one| one.name.as_str()).collect();
-    Ok(&archived[store::meant("removed task", name, &names, "restore")?])
+    let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
+    Ok(ours[store::meant("removed task", name, &names, "restore")?])
 }
 
 /// Deletes a removed task for good: its worktree in the trash, then its refs.
@@ -249,28 +235,30 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
-    let trash = flux.trash().join(&one.name);
-    match fs::remove_dir_all(&trash) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not delete '{}'", trash.display()));
+    let mut refs = Transaction::default();
+    // What is in the trash under the name of a foreign one is not its worktree.
+    if !one.foreign {
+        let trash = flux.trash().join(&one.name);
+        match fs::remove_dir_all(&trash) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error)
+                    .with_context(|| format!("could not delete '{}'", trash.display()));
+            }
+            _ => {}
         }
-        _ => {}
+        let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
+        let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
+        refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
-    let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
-    let logs = logs
-        .iter()
-        .fold(Transaction::default(), |all, (name, oid)| {
-            all.delete(name, oid)
-        });
-    one.forget(logs).commit(flux.repo.home(), &message, lock)
+    one.forget(refs).commit(&flux.repo, &message, lock)
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
 /// That some of it stays is worth a warning, and in nobody's way.
-pub(super) fn tidy_up(flux: &Flux, name: &str) {
-    let place = flux.trash().join(name);
-    if place.join("worktree").exists() {
+pub(super) fn tidy_up(flux: &Flux, one: &Archived) {
+    let place = flux.trash().join(&one.name);
+    if one.foreign || place.join("worktree").exists() {
         return;
     }
     match fs::remove_dir_all(&place) {
@@ -296,7 +284,7 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
-fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
+pub(super) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let free = |name: &String| {
         let prefix = format!("{ARCHIVE}{name}/");

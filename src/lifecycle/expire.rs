@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
+use super::recover::sweep_marks;
 use super::{Flux, archive};
 use crate::agent::ourselves;
 use crate::git::{Lock, refs};
 use crate::settings::Settings;
-use crate::store::task_ref;
+use crate::store::{ARCHIVE, task_ref};
 use crate::task::TaskId;
 
 /// How long one process may go on deleting.
@@ -81,6 +82,13 @@ impl Flux {
                 archive::drop_for_good(self, &one)?;
             }
         }
+        let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
+        let has = |name: &str| {
+            archived
+                .keys()
+                .any(|part| part.starts_with(&format!("{name}/")))
+        };
+        sweep_marks(self, "archive", has)?;
         for place in self.outlived()? {
             self.let_go(&place)?;
         }

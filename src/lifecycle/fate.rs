@@ -65,7 +65,9 @@ impl Worktree {
         if !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
-        let place = flux.trash().join(name);
+        // What is in the trash under the name of a foreign one is not its worktree.
+        let foreign = from.is_some_and(|from| from.foreign);
+        let place = flux.trash().join(if foreign { ".foreign" } else { name });
         let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
         let common = flux.repo.common_dir();
         let waits = exists(&place.join("worktree"))?;

@@ -8,6 +8,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod check;
+mod conclude;
 mod copies;
 mod disk;
 pub(crate) mod expire;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use conclude::Conclusion;
 pub(crate) use fate::ensure_not_elsewhere;
 use fate::{Worktree, is_registered};
 pub(crate) use into::Into;
@@ -198,7 +200,14 @@ fn descend(
     }
     let wanted = kept.as_deref().and_then(archive::name_of);
     let always = !matches!(how, Worktree::Discard | Worktree::Foreign);
-    let name = archive::conclude(flux, task, oid, tip, wanted.clone(), always, lock)?;
+    let conclusion = Conclusion {
+        task,
+        oid,
+        tip,
+        wanted: wanted.clone(),
+        always,
+    };
+    let name = conclusion.commit(flux, lock)?;
     if let (Some(place), Some(name)) = (&kept, &name)
         && wanted.as_ref() != Some(name)
     {

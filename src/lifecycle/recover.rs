@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::archive;
 use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
 };
+use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
@@ -45,7 +46,41 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         }
     }
     clear_orphans(flux, store)?;
+    sweep_marks(flux, "tasks", |name| store.has_ref(name))?;
+    sweep_marks(flux, "base", |name| store.has_ref(name))?;
     Ok(changed)
+}
+
+/// Removes the marks of a class whose refs are gone: a command that died before the first, or
+/// after the last transaction has left them.
+///
+/// # Errors
+/// When they cannot be listed, or the locks not be tried.
+pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) -> Result<()> {
+    let marks = flux.repo.marks();
+    for owner in marks.list(class)? {
+        let name = [FLUX, &owner].concat();
+        let id = owner
+            .rsplit('/')
+            .next()
+            .and_then(|name| name.split('.').next());
+        let Some(id) = id.and_then(|id| id.parse::<TaskId>().ok()) else {
+            continue;
+        };
+        if has(&name) {
+            continue;
+        }
+        // A command that is about to make the ref holds the lock.
+        let Some(lock) = Lock::attempt(&flux.run_dir(&id).lock())? else {
+            continue;
+        };
+        if refs::list(flux.repo.home(), &[&name])?.is_empty() {
+            marks.sweep(&owner)?;
+        }
+        flux.tidy_run(&id)?;
+        drop(lock);
+    }
+    Ok(())
 }
 
 /// Removes the run files of tasks that are gone: a command that died after the
@@ -95,6 +130,9 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         flux.run_dir(&seen.id).remove()?;
         return Ok(None);
     };
+    if repo.marks().vouch(&record, &oid) == Some(false) {
+        bail!("its record is foreign by now");
+    }
     let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
     let tip = found.remove(&task.branch_ref());
     let id = &task.id;
@@ -146,7 +184,7 @@ fn settle_start(
     let (repo, run, id) = (&flux.repo, flux.run_dir(&task.id), &task.id);
     let never_ran = run.withdraw()?;
     let from = match &task.restored {
-        Some(name) => archive::list(flux)?
+        Some(name) => archive::list_all(flux)?
             .into_iter()
             .find(|one| one.name == *name),
         None => None,
@@ -161,8 +199,8 @@ fn settle_start(
         let whole = task.running_in(target);
         let also = Transaction::default();
         let also = from.iter().fold(also, |also, from| from.forget(also));
-        if let Some(name) = &task.restored {
-            archive::tidy_up(flux, name);
+        if let Some(from) = &from {
+            archive::tidy_up(flux, from);
         }
         store::advance(repo, oid, &whole, also, lock)?;
         let in_setup = run.running()?.is_some_and(|r| r.setup.step.is_some());

@@ -122,7 +122,7 @@ pub(crate) fn resume(
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(id.as_str())?;
+    let stored = store.find(&flux.repo, id.as_str())?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {

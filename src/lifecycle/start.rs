@@ -21,7 +21,7 @@ use crate::failure::{DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
-use crate::store::{self, task_ref};
+use crate::store::{self, Store, task_ref};
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
 use crate::tmux::target::Opened;
@@ -127,7 +127,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let also = start.from.iter().fold(also, |also, from| from.forget(also));
     if let Some(from) = &start.from {
         // Before the record: whoever completes it looks here as well, and nobody later.
-        tidy_up(flux, &from.name);
+        tidy_up(flux, from);
     }
     let advanced = store::advance(&flux.repo, &oid, &task, also, &lock);
     advanced.map_err(|error| {
@@ -154,6 +154,9 @@ fn taken(flux: &Flux, task: &Task, lock: &Lock, error: Error) -> Result<Error> {
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
+        // It may have been fetched just now.
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        store.ensure_not_foreign(&flux.repo, task.id.as_str())?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
             return Ok(exists(task.id.as_str()).into());
@@ -215,7 +218,7 @@ impl Way<'_> {
         let (flux, task, lock) = (self.flux, &self.start.task, self.lock);
         interrupt::check()?;
         self.run.begin_again()?;
-        if let Some(from) = &self.start.from
+        if let Some(from) = self.start.from.as_ref().filter(|from| !from.foreign)
             && let Some(events) = flux.repo.find_file(&from.record, store::EVENTS)?
         {
             self.run.write_events(&events)?;
@@ -234,7 +237,7 @@ impl Way<'_> {
         interrupt::check()?;
         self.fill()?;
         if let Some(from) = &self.start.from {
-            from.put_own(flux.repo.home(), lock)?;
+            from.put_own(&flux.repo, lock)?;
         }
         interrupt::check()?;
         if !self.comes_back_whole() {

@@ -47,7 +47,7 @@ impl Flux {
     pub(super) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let archived = match task.restored {
-            Some(_) => archive::list(self)?,
+            Some(_) => archive::list_all(self)?,
             None => Vec::new(),
         };
         let is_free = |place: &PathBuf| {

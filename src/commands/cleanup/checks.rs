@@ -30,7 +30,7 @@ impl Cleanup {
         store: &Store,
         id: &TaskId,
     ) -> Result<(Loss, Option<Plan>)> {
-        let stored = store.find(id.as_str())?;
+        let stored = store.find(&flux.repo, id.as_str())?;
         let (mut loss, plan) = Plan::observe(flux, store, stored, self.wanted(flux)?)?;
         let Some(plan) = plan else {
             return Ok((loss, None));

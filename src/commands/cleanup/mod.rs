@@ -128,7 +128,12 @@ impl Cleanup {
     }
 
     fn plan(&self, flux: &Flux, store: &Store, id: &TaskId) -> Result<Plan> {
-        Plan::make(flux, store, store.find(id.as_str())?, self.wanted(flux)?)
+        Plan::make(
+            flux,
+            store,
+            store.find(&flux.repo, id.as_str())?,
+            self.wanted(flux)?,
+        )
     }
 
     fn wanted(&self, flux: &Flux) -> Result<Wanted<'_>> {

@@ -12,9 +12,10 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::branch_exists;
 use crate::settings::table;
 use crate::store::Store;
+use crate::task::TaskId;
 use crate::ui::{shown, word};
 
-pub(super) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+pub(in crate::commands) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
     if Repo::is_branch_name(branch) {
         return Ok(());
     }
@@ -69,8 +70,19 @@ pub(super) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
     Ok(())
 }
 
+/// The place that a task has for its worktree.
+///
+/// # Errors
+/// When there is no such directory.
+pub(in crate::commands) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
+    let (home, beside) = (flux.repo.home(), flux.repo.beside());
+    let mut name = flux.repo.project();
+    name.push(format!("-{id}"));
+    Ok(absolute(&flux.settings.worktree_dir(home, beside))?.join(name))
+}
+
 /// The directory without `..` and links, also if only its beginning exists.
-pub(super) fn absolute(dir: &Path) -> Result<PathBuf> {
+fn absolute(dir: &Path) -> Result<PathBuf> {
     let mut missing = Vec::new();
     let mut at = dir;
     loop {

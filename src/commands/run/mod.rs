@@ -2,7 +2,7 @@
 
 pub(super) mod branch;
 mod carry;
-mod free;
+pub(super) mod free;
 mod report;
 pub(super) mod settle;
 mod several;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::Run;
 use super::branch::{self, Chosen};
-use super::free::{absolute, ensure_free, ensure_name, ensure_no_files};
+use super::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
 use crate::agent::launch::now;
 use crate::agent::{Agent, Prompt, prompt};
 use crate::commands::{settled, text};
@@ -43,8 +43,6 @@ struct Common<'a> {
     into: Option<String>,
     /// The branch they work on, if it is there already.
     chosen: Option<Chosen>,
-    /// Where worktrees are made.
-    dir: PathBuf,
 }
 
 /// An agent, as it was asked for.
@@ -85,9 +83,6 @@ impl Run {
                 .into());
         }
         let ids = self.ids(&description, agents.len())?;
-        let dir = flux
-            .settings
-            .worktree_dir(flux.repo.home(), flux.repo.beside());
         let common = Common {
             flux,
             store,
@@ -97,7 +92,6 @@ impl Run {
             base,
             into,
             chosen,
-            dir: absolute(&dir)?,
         };
         let mut starts = Vec::new();
         for (id, agent) in ids.into_iter().zip(agents) {
@@ -178,6 +172,7 @@ impl Run {
     ) -> Result<Start> {
         let flux = common.flux;
         let chosen = common.chosen.as_ref();
+        common.store.ensure_not_foreign(&flux.repo, id.as_str())?;
         if common.store.tasks.iter().any(|stored| stored.id == id) {
             return Err(exists(id.as_str()).into());
         }
@@ -190,10 +185,7 @@ impl Run {
                 branch
             }
         };
-        let project = flux.repo.project();
-        let mut directory = project.clone();
-        directory.push(format!("-{id}"));
-        let path = common.dir.join(directory);
+        let path = worktree_of(flux, &id)?;
         let registered = common.worktrees.iter().any(|entry| entry.path == path);
         let free = ensure_no_files(&path, registered);
         let place = match free.and_then(|()| self.layouts.place(flux, &id)) {

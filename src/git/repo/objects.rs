@@ -52,6 +52,13 @@ impl Repo {
         Ok(blob.map(|blob| blob.content().to_vec()))
     }
 
+    /// Returns whether the object is here.
+    pub(crate) fn has_object(&self, name: &str) -> bool {
+        let odb = self.git2.odb().ok();
+        let oid = self.oid(name).ok();
+        odb.zip(oid).is_some_and(|(odb, oid)| odb.exists(oid))
+    }
+
     /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
     /// be told without git, which would fetch what is missing.
     pub(crate) fn may_have(&self, commit: &str, name: &str) -> bool {

@@ -1,0 +1,266 @@
+//! Marks: which refs below `refs/flux` this repository has made.
+//!
+//! Refs travel: `git clone --mirror` and `git fetch '+refs/*:refs/*'` bring those of others, also
+//! under names of ours. A mark does not: it is a file in `<git-common-dir>/flux/marks`, which names
+//! refs and the objects that they may stand at. It is written before a ref changes, so that what a
+//! killed command has made is marked too; what it names and is not there does no harm.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
+
+/// Every ref of git flux.
+pub(crate) const FLUX: &str = "refs/flux/";
+
+/// The first line of a mark. A mark of another version vouches for nothing.
+const HEAD: &str = "version 1\n";
+
+/// A ref and an object that it may stand at.
+pub(super) type Stand = (String, String);
+
+/// The marks of a repository.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks(PathBuf);
+
+/// The mark of one task or one archive entry: the refs `refs/flux/<class>/<name>` and below.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark(Vec<Stand>);
+
+impl Mark {
+    /// Returns whether the ref may stand at this object.
+    pub(crate) fn has(&self, name: &str, object: &str) -> bool {
+        self.0.iter().any(|(n, o)| n == name && o == object)
+    }
+
+    /// Returns the objects that the ref may stand at, the latest last.
+    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let of = move |(n, object): &'a Stand| (n == name).then_some(object.as_str());
+        self.0.iter().filter_map(of)
+    }
+}
+
+impl Marks {
+    /// The marks in this `<git-common-dir>/flux`.
+    pub(crate) fn new(flux_dir: &Path) -> Self {
+        Self(flux_dir.join("marks"))
+    }
+
+    /// Returns the mark that a ref belongs to, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no mark of this version.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Mark>> {
+        let Some(path) = self.path(name) else {
+            return Ok(None);
+        };
+        let what = || format!("could not read the mark of '{name}'");
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(what)?,
+        };
+        let lines = text.strip_prefix(HEAD).with_context(what)?.lines();
+        let stand = |line: &str| {
+            let (object, name) = line.split_once(' ')?;
+            Some((name.to_owned(), object.to_owned()))
+        };
+        Ok(Some(Mark(lines.filter_map(stand).collect())))
+    }
+
+    /// Returns whether this repository has made the ref, which stands at `object`. None if it has
+    /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
+    pub(crate) fn vouch(&self, name: &str, object: &str) -> Option<bool> {
+        match self.find(name) {
+            Ok(mark) => mark.map(|mark| mark.has(name, object)),
+            Err(_) => Some(false),
+        }
+    }
+
+    /// Returns the `<class>/<name>` of all marks of a class.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.0.join(class)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.context("could not list the marks")?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names
+            .filter(|name| !name.starts_with('.'))
+            .map(|name| format!("{class}/{name}"))
+            .collect())
+    }
+
+    /// Marks what refs are about to stand at, beside what they stand at now.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(super) fn announce(&self, made: &[Stand]) -> Result<()> {
+        self.change(made, |mark| {
+            for stand in made {
+                // The latest last.
+                mark.0.retain(|other| other != stand);
+                mark.0.push(stand.clone());
+            }
+        })
+    }
+
+    /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
+    /// mark names beside that is an object that the ref of this repository did stand at.
+    pub(super) fn confirm(&self, made: &[Stand], deleted: &[Stand]) {
+        let touched: Vec<Stand> = made.iter().chain(deleted).cloned().collect();
+        let is_old = |stand: &Stand| {
+            !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
+        };
+        self.change(&touched, |mark| mark.0.retain(|stand| !is_old(stand)))
+            .ok();
+    }
+
+    /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
+    pub(super) fn withdraw(&self, unmade: &[Stand]) {
+        self.change(unmade, |mark| {
+            mark.0.retain(|stand| !unmade.contains(stand))
+        })
+        .ok();
+    }
+
+    /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
+        match fs::remove_file(self.0.join(owner)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("could not remove the mark of '{owner}'"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
+    fn owner(name: &str) -> Option<&str> {
+        let rest = name.strip_prefix(FLUX)?;
+        let (class, below) = rest.split_once('/')?;
+        let owner = below.split('/').next()?;
+        Some(&rest[..class.len() + 1 + owner.len()])
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.0.join(Self::owner(name)?))
+    }
+
+    /// Changes each mark that one of `stands` belongs to.
+    fn change(&self, stands: &[Stand], change: impl Fn(&mut Mark)) -> Result<()> {
+        let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            let before = self.find(&[FLUX, owner].concat())?;
+            let mut mark = Mark(before.iter().flat_map(|mark| mark.0.clone()).collect());
+            change(&mut mark);
+            // Of other owners' refs this mark says nothing.
+            mark.0.retain(|(name, _)| Self::owner(name) == Some(owner));
+            match (before, mark.0.is_empty()) {
+                (Some(before), false) if before == mark => {}
+                (None, true) => {}
+                (Some(_), true) => self.sweep(owner)?,
+                (_, false) => self.write(owner, &mark)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, owner: &str, mark: &Mark) -> Result<()> {
+        let what = || format!("could not write the mark of '{owner}'");
+        let path = self.0.join(owner);
+        let dir = path.parent().with_context(what)?;
+        fs::create_dir_all(dir).with_context(what)?;
+        let lines = mark
+            .0
+            .iter()
+            .map(|(name, object)| format!("{object} {name}\n"));
+        let text: String = std::iter::once(HEAD.to_owned()).chain(lines).collect();
+        let mut file = NamedTempFile::with_prefix_in(".", dir).with_context(what)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.as_file().sync_all())
+            .with_context(what)?;
+        file.persist(&path).with_context(what)?;
+        // It must outlive a power cut if the ref does.
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .with_context(what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stand(name: &str, object: &str) -> Stand {
+        (format!("{FLUX}{name}"), object.to_owned())
+    }
+
+    #[test]
+    fn a_ref_is_vouched_for_before_and_after_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        let vouch = |object| marks.vouch("refs/flux/tasks/a", object);
+        assert_eq!(vouch("1"), None);
+        marks
+            .announce(&[stand("tasks/a", "1"), stand("base/a", "9")])
+            .unwrap();
+        marks.announce(&[stand("tasks/a", "2")]).unwrap();
+        assert_eq!(
+            [vouch("1"), vouch("2"), vouch("9")],
+            [Some(true), Some(true), Some(false)]
+        );
+        marks.confirm(&[stand("tasks/a", "2")], &[]);
+        assert_eq!([vouch("1"), vouch("2")], [Some(false), Some(true)]);
+        marks.announce(&[stand("tasks/a", "3")]).unwrap();
+        marks.withdraw(&[stand("tasks/a", "3")]);
+        assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
+        marks.confirm(&[], &[stand("tasks/a", "2")]);
+        assert_eq!(vouch("2"), None);
+        assert_eq!(marks.vouch("refs/flux/base/a", "9"), Some(true));
+        assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
+        assert_eq!(marks.list("base").unwrap(), ["base/a"]);
+    }
+
+    #[test]
+    fn the_parts_of_an_entry_have_one_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        let parts = [
+            stand("archive/a.1/tip", "1"),
+            stand("archive/a.1/refs/worktree/x", "2"),
+        ];
+        marks.announce(&parts).unwrap();
+        assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
+        let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
+        assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
+        assert!(!mark.has(&parts[0].0, "2"));
+    }
+
+    #[test]
+    fn what_is_no_mark_vouches_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        marks.announce(&[stand("tasks/a", "1")]).unwrap();
+        for text in [
+            "",
+            "version 2\n1 refs/flux/tasks/a\n",
+            "1 refs/flux/tasks/a\n",
+            "version 1",
+        ] {
+            fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
+            assert_eq!(
+                marks.vouch("refs/flux/tasks/a", "1"),
+                Some(false),
+                "{text:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a person may edit of a task: git config, in the section of its branch.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result};
+use rand::RngExt as _;
+
+use crate::git::command::failed;
+use crate::git::{Git, Lock, Repo};
+use crate::interrupt;
+use crate::settings::{Settings, table};
+use crate::task::Task;
+
+/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
+/// was there before, if the task was. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn write_config(
+    repo: &Repo,
+    task: &Task,
+    kept: &[(String, String)],
+    lock: &Lock,
+) -> Result<()> {
+    let key = |name: &str| format!("branch.{}.{name}", task.branch);
+    let named = |setting: &table::Setting| setting.named(&task.branch);
+    let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
+    for (at, (name, value)) in kept.iter().enumerate() {
+        let again = kept[..at].iter().any(|(other, _)| other == name);
+        let how = if again { "--add" } else { "--replace-all" };
+        configure(repo, &[how, &key(name), value], lock)?;
+    }
+    if kept.is_empty() && task.existing.is_none() {
+        configure(repo, &[&named(&table::DESCRIPTION), &task.title], lock)?;
+    }
+    configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
+}
+
+/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`;
+/// of one that stays only what was written for the task. That there is none is no error.
+/// The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
+    let branch = &task.branch;
+    if task.keeps_branch() {
+        let key = table::TASK.named(branch);
+        // Another task may have the branch by now.
+        let ours =
+            Settings::load(repo.home())?.of_branch(branch, &table::TASK) == Some(task.id.as_str());
+        let value = format!("^{}$", task.id);
+        return match ours {
+            true => configure(repo, &["--unset-all", &key, &value], lock),
+            false => Ok(()),
+        };
+    }
+    let Err(error) = configure(
+        repo,
+        &["--remove-section", &format!("branch.{branch}")],
+        lock,
+    ) else {
+        return Ok(());
+    };
+    // git says the same of a section that is not there and of a name it cannot parse.
+    if !Settings::load(repo.home())?
+        .section_of_branch(branch)
+        .is_empty()
+    {
+        Err(error)
+    } else {
+        Ok(())
+    }
+}
+
+/// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git cannot write its configuration.
+pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
+    configure(repo, &["--add", table::TRUST.key, tree], lock)
+}
+
+/// git's exit code when another program holds `config.lock`.
+const LOCKED: i32 = 255;
+
+/// `git config --local <args>`, tried again while another program is writing.
+fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let args = ["config", "--local"].iter().chain(args);
+        let (code, output) = Git::new(repo.home(), args).holding(lock)?.outcome()?;
+        match code {
+            0 => return Ok(()),
+            LOCKED if begun.elapsed() < Duration::from_secs(10) => {
+                interrupt::check()?;
+                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            _ => {
+                return Err::<(), Error>(failed("git config", code, &output.stderr))
+                    .context("could not write the configuration");
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Records that this repository has not made: they came with `git clone --mirror`, say, or with
+//! `git fetch '+refs/*:refs/*'`. They are shown, and nothing is done with them.
+
+use std::collections::BTreeSet;
+
+use super::{ARCHIVE, Failure, Repo, Settings, Stored, Task, TaskId, table, task_ref, word};
+use crate::git::marks::Marks;
+
+/// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
+/// has no mark: then the configuration of its branch, which does not travel either, names it.
+pub(super) fn is_ours(
+    marks: &Marks,
+    settings: &Settings,
+    id: &TaskId,
+    oid: &str,
+    task: Option<&Task>,
+) -> bool {
+    let configured = || match task {
+        Some(task) => settings.of_branch(&task.branch, &table::TASK) == Some(id.as_str()),
+        None => settings.branch_of(id.as_str()).is_some(),
+    };
+    marks.vouch(&task_ref(id), oid).unwrap_or_else(configured)
+}
+
+impl Stored {
+    /// The refusal of what would be done with a foreign record.
+    pub(super) fn refusal(&self, repo: &Repo, branch_exists: bool) -> Failure {
+        let id = &self.id;
+        let name = task_ref(id);
+        let failure = Failure::new(format!(
+            "'{id}' is foreign: this repository has not made its record"
+        ));
+        let mark = repo.marks().find(&name).ok().flatten();
+        let last = mark.as_ref().and_then(|mark| mark.objects(&name).last());
+        if let Some(own) = last.filter(|own| repo.has_object(own)) {
+            return failure.hint(format!(
+                "to bring back the record that was here: git update-ref {name} {own}"
+            ));
+        }
+        let failure = match &self.task {
+            Ok(task) if branch_exists => failure.hint(format!(
+                "to work on its branch: git flux run --branch {} \"<what is to be done>\"",
+                word(&task.branch)
+            )),
+            _ => failure,
+        };
+        failure.hint(format!(
+            "to forget it: git update-ref -d {name} {}",
+            self.oid
+        ))
+    }
+}
+
+/// Returns the parts of an archive entry, refs and what they stand at, that this repository has
+/// made. An entry of git flux 0.1.0 has no mark: then its worktree is in the trash, or its run
+/// directory is here and not that of a task of `tasks`.
+pub(crate) fn own_parts(
+    repo: &Repo,
+    name: &str,
+    parts: &[(String, String)],
+    tasks: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mark = match repo.marks().find(&format!("{ARCHIVE}{name}")) {
+        Ok(mark) => mark,
+        // A mark that cannot be read vouches for nothing.
+        Err(_) => return Vec::new(),
+    };
+    let id = name.split('.').next().unwrap_or(name);
+    let is_here = || {
+        let flux = repo.flux_dir();
+        let ran = || flux.join("run").join(id).exists() && !tasks.contains(id);
+        flux.join("trash").join(name).exists() || ran()
+    };
+    match mark {
+        Some(mark) => {
+            let own = parts.iter().filter(|(part, oid)| mark.has(part, oid));
+            own.cloned().collect()
+        }
+        None if is_here() => parts.to_vec(),
+        None => Vec::new(),
+    }
+}
