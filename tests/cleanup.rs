@@ -61,7 +61,12 @@ pub(crate) fn assert_removed(world: &World, id: &str) {
 pub(crate) fn assert_removed_from(world: &World, repo: &Path, id: &str) {
     let facts = format!("{:?}", world.snapshot_of(repo));
     let kept = |line: &&str| {
-        line.starts_with("ref refs/flux/archive/") || line.starts_with("flux file trash/")
+        let kept = [
+            "ref refs/flux/archive/",
+            "flux file trash/",
+            "flux file marks/archive/",
+        ];
+        kept.iter().any(|kept| line.starts_with(kept))
     };
     let traces: Vec<&str> = facts
         .lines()

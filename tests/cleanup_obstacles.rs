@@ -2,7 +2,6 @@
 //! and nothing is touched.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::cleanup::*;
@@ -331,12 +330,8 @@ fn a_record_that_cannot_be_read() {
         .stdin(fs::File::open(tree).unwrap())
         .output()
         .unwrap();
-    let made = std::ffi::OsStr::from_bytes(made.stdout.trim_ascii_end()).to_owned();
-    world.git([
-        "update-ref".as_ref(),
-        format!("refs/flux/tasks/{id}").as_ref(),
-        made.as_os_str(),
-    ]);
+    let made = String::from_utf8(made.stdout).unwrap();
+    world.own_ref(&format!("refs/flux/tasks/{id}"), made.trim_end());
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
     output

@@ -177,10 +177,10 @@ fn a_record_that_cannot_be_read_is_offered_by_its_id() {
         .unwrap();
     let tree = String::from_utf8(nothing.stdout).unwrap();
     for name in ["refs/flux/tasks/empty", "refs/flux/archive/empty/task"] {
-        world.git(["update-ref", name, tree.trim()]);
+        world.own_ref(name, tree.trim());
     }
     // And one whose record is no record.
-    world.git(["update-ref", "refs/flux/tasks/commit", "HEAD"]);
+    world.own_ref("refs/flux/tasks/commit", "HEAD");
     // What is no id does not come from git flux.
     world.git(["update-ref", "refs/flux/tasks/A/b", "HEAD"]);
     // Its section is gone, so its record is read, among those that cannot be.
@@ -233,11 +233,7 @@ fn a_question_starts_few_processes_however_many_tasks_there_are() {
     let record = world.git(["rev-parse", "refs/flux/archive/fix-1/task"]);
     let more = |numbers: std::ops::Range<u32>| {
         for n in numbers {
-            world.git([
-                "update-ref",
-                &format!("refs/flux/archive/x-{n}/task"),
-                &record,
-            ]);
+            world.own_ref(&format!("refs/flux/archive/x-{n}/task"), &record);
         }
         let output = ask(&world, "fish", &["restore", "x"]).run();
         let (all, described) = (

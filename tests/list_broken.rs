@@ -81,11 +81,7 @@ fn a_corrupt_record_spoils_one_row() {
         tree("task.json", &json),
     ];
     for (at, record) in records.iter().enumerate() {
-        world.git([
-            "update-ref",
-            &format!("refs/flux/tasks/broken-{at}"),
-            record,
-        ]);
+        world.own_ref(&format!("refs/flux/tasks/broken-{at}"), record);
     }
     let before = world.snapshot();
     let list = world.flux(["list", "--json"]).run().success().json();
@@ -145,10 +141,10 @@ fn a_corrupt_record_spoils_one_row() {
 fn a_record_whose_object_is_missing_spoils_one_row() {
     let world = World::new();
     let whole = world.start("Whole");
-    world.write(
-        ".git/refs/flux/tasks/broken",
-        "0123456789012345678901234567890123456789\n",
-    );
+    let missing = "0123456789012345678901234567890123456789";
+    world.write(".git/refs/flux/tasks/broken", format!("{missing}\n"));
+    let mark = format!("version 1\n{missing} refs/flux/tasks/broken\n");
+    world.write(".git/flux/marks/tasks/broken", mark);
     let list = world.flux(["list", "--json"]).run().success().json();
     let state = |id: &str| {
         list.as_array()

@@ -24,6 +24,20 @@ impl World {
         self.git_in(dir, ["commit", "-q", "-m", "Initial commit"]);
     }
 
+    /// Makes a ref of git flux as if this repository had: with its mark.
+    #[track_caller]
+    pub(crate) fn own_ref(&self, name: &str, object: &str) {
+        let rest = name.strip_prefix("refs/flux/").expect("a ref of git flux");
+        let owner: Vec<&str> = rest.split('/').take(2).collect();
+        let mark = self.repo().join(".git/flux/marks").join(owner.join("/"));
+        fs::create_dir_all(mark.parent().unwrap()).unwrap();
+        let mut text = fs::read_to_string(&mark).unwrap_or_else(|_| "version 1\n".to_owned());
+        let object = self.git(["rev-parse", object]);
+        text.push_str(&format!("{object} {name}\n"));
+        fs::write(mark, text).unwrap();
+        self.git(["update-ref", name, &object]);
+    }
+
     /// Runs git in the default repository and gives its stdout, trimmed; panics when git fails.
     #[track_caller]
     pub(crate) fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
