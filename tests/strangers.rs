@@ -162,6 +162,7 @@ fn a_start_that_is_undone_keeps_what_others_wrote_into_its_worktree() {
     let changes = before.changes(&world.snapshot());
     let archived = |line: &&String| {
         !line.starts_with("+ flux file trash/fix/")
+            && !line.starts_with("+ flux file marks/archive/fix")
             && !line.starts_with("+ ref refs/flux/archive/fix/")
     };
     assert_eq!(changes.iter().find(archived), None);
@@ -187,7 +188,7 @@ fn a_copied_repository_does_not_take_the_originals_worktree() {
     world.commit_in(world.worktree(&id), "new.txt", "newer than the copy\n");
     world.write(world.worktree(&id).join(".env"), "SECRET\n");
     for args in [&["cleanup", &*id][..], &["cleanup", "-y", "--discard", &id]] {
-        let said = ["is not a worktree of this repository any more"];
+        let said = ["is elsewhere: its worktree belongs to the repository"];
         refused_in(&world, &copy, args, &said);
     }
     world.flux(["cleanup", &id]).run().success();
@@ -199,9 +200,47 @@ fn a_copied_repository_does_not_stop_the_originals_agent() {
     let world = World::new();
     let id = working_task(&world);
     let copy = copied(&world);
-    let said = ["is not a worktree of this repository any more"];
+    let said = ["is elsewhere: its worktree belongs to the repository"];
     refused_in(&world, &copy, &["cleanup", "-y", &id], &said);
     assert!(world.agent(&id).is_alive());
+}
+
+#[test]
+fn a_task_is_dropped_from_a_copied_repository_alone() {
+    let world = World::new();
+    let id = working_task(&world);
+    let copy = copied(&world);
+    let before = world.snapshot();
+    let list = world.flux(["list", "--json"]).in_dir(&copy).run();
+    assert_eq!(list.success().json()[0]["state"], "elsewhere");
+    let said = ["is elsewhere: its worktree belongs to the repository"];
+    for args in [
+        &["attach", &*id][..],
+        &["send", &id, "stop"],
+        &["resume", &id],
+        &["diff", &id],
+        &["cleanup", &id, "-y"],
+    ] {
+        refused_in(&world, &copy, args, &said);
+    }
+    let drop = ["cleanup", &id, "--discard-branch"];
+    world.flux(drop).in_dir(&copy).run().success();
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    let list = world.flux(["list", "--json"]).in_dir(&copy).ok();
+    assert_eq!(list, "[]");
+    let refs = world.git_in(&copy, ["for-each-ref", "--format=%(refname)"]);
+    let archived = format!("refs/flux/archive/{id}/tip");
+    assert!(
+        refs.contains(&archived) && !refs.contains("refs/heads/feature"),
+        "{refs}"
+    );
+    world.git_in(&copy, ["worktree", "prune"]);
+    world.assert_unchanged(&before);
+    assert_eq!(
+        world.flux(["list", "--json"]).run().success().json()[0]["id"],
+        id
+    );
 }
 
 #[test]

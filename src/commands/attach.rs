@@ -11,6 +11,7 @@ use super::{candidates, choose, settled};
 use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
+use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::resume::gone;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
@@ -32,6 +33,7 @@ impl Attach {
         let store = settled(&flux)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
+        ensure_here(&flux, task)?;
         ensure_terminal(&format!("git flux status {}", task.id))?;
         // Its setup runs, and can be watched.
         if task.phase == Phase::Starting

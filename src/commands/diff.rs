@@ -13,6 +13,7 @@ use super::{candidates, choose};
 use crate::failure::Failure;
 use crate::git::{Git, admin, changes};
 use crate::lifecycle::Flux;
+use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{Ui, shown, word};
@@ -33,6 +34,7 @@ impl Diff {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
+        ensure_here(&flux, task)?;
         if !task.worktree.join(".git").exists() {
             return Err(Failure::new(format!(
                 "the worktree of '{}' is gone: '{}'",

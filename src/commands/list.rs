@@ -223,9 +223,12 @@ fn style(row: &Row) -> Style {
             State::Starting | State::Opening | State::Removing => plain.cyan(),
             State::Ended(exit) if exit.status == Some(0) => plain.blue(),
             State::Idle => plain,
-            State::Ended(_) | State::Failed | State::Stopped | State::Lost | State::Unknown => {
-                plain.yellow()
-            }
+            State::Ended(_)
+            | State::Failed
+            | State::Stopped
+            | State::Lost
+            | State::Elsewhere
+            | State::Unknown => plain.yellow(),
             State::Interrupted | State::NoWorktree | State::NoBranch => plain.red().bold(),
         },
     }

@@ -140,8 +140,10 @@ impl Restore {
         for one in which {
             archive::drop_for_good(flux, one)?;
             flux.ui.status(format_args!(
-                "deleted '{}' (its commits were at {})",
-                one.name, one.tip
+                "deleted '{}' (the commits of '{}' were at {})",
+                one.name,
+                sanitize::line(&one.task.branch),
+                one.tip
             ));
         }
         Ok(())

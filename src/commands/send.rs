@@ -10,6 +10,7 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose, text};
 use crate::agent::events;
 use crate::failure::{Failure, USAGE};
+use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
@@ -126,6 +127,7 @@ impl Send {
 
 /// Whether the agent of a task can be told something, by its state and by what is on its pane.
 fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
+    ensure_here(flux, task)?;
     let id = &task.id;
     let attach = format!("git flux attach {id}");
     let (state, _) = observe::one(flux, store, task)?;

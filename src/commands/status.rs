@@ -52,6 +52,7 @@ impl StatusOf {
         let target = task
             .target
             .as_ref()
+            .filter(|_| status.state != State::Elsewhere)
             .filter(|_| panes.as_ref().is_ok_and(|panes| panes.has(task)));
         let screen = target
             .map(|target| pane::capture(target, SCREEN))
@@ -215,6 +216,7 @@ fn health(status: &Status) -> String {
         ),
         State::NoWorktree => "broken: its worktree is gone".to_owned(),
         State::NoBranch => "broken: its branch is gone".to_owned(),
+        State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),
         State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
         other => other.name().to_owned(),
     }
@@ -237,6 +239,10 @@ fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
         }
         state if state.is_alive() => {
             next.push((format!("git flux attach {id}"), "watch it, talk to it"));
+        }
+        State::Elsewhere => {
+            let drop = format!("git flux cleanup {id} --discard-branch");
+            return vec![(drop, "drop it from this repository alone")];
         }
         State::NoWorktree | State::NoBranch => {
             next.push(("git worktree list".to_owned(), "where it may have gone"));

@@ -92,6 +92,7 @@ impl Reached {
             | State::Removing
             | State::NoWorktree
             | State::NoBranch
+            | State::Elsewhere
             | State::Unknown => (Until::Exited, false),
             State::Starting | State::Opening | State::Running(_) | State::Working => {
                 return Self::NotYet;

@@ -84,6 +84,20 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(here && is_of(&admin, path).with_context(what)?)
 }
 
+/// Returns the common directory of the other repository that the directory at `path` says to be
+/// a worktree of, if there is one.
+pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let link = path.join(".git");
+    // What is no file cannot be waited for.
+    let is_file = link.symlink_metadata().is_ok_and(|link| link.is_file());
+    let file = is_file.then(|| fs::read(&link).ok()).flatten()?;
+    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
+    let admin = path.join(OsStr::from_bytes(named)).canonicalize().ok()?;
+    let other = admin.parent()?.parent()?;
+    let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
+    (is_repository && other != common_dir).then(|| other.to_owned())
+}
+
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
 /// by a command that was killed before git forgot the worktree, or just after.
 ///

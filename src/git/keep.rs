@@ -63,6 +63,20 @@ pub(crate) fn take(
     forget(common_dir, path, trash, lock).map(|()| kept)
 }
 
+/// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
+/// Returns whether there was anything.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
+    let Some(admin) = admin::dir_of(common_dir, path)? else {
+        return Ok(false);
+    };
+    fs::rename(&admin, trash.join("entry"))
+        .with_context(|| format!("could not move '{}'", admin.display()))?;
+    Ok(true)
+}
+
 /// Lets git forget a worktree that was moved to `trash`; what it keeps of its
 /// submodules goes there too.
 ///

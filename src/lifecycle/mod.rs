@@ -11,6 +11,7 @@ pub(crate) mod check;
 mod conclude;
 mod copies;
 mod disk;
+pub(crate) mod elsewhere;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;

@@ -8,7 +8,7 @@ use std::{io, iter};
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
+use super::{Flux, elsewhere};
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
 use crate::agent::{self, Voice, process, transcript};
@@ -274,8 +274,10 @@ fn left(flux: &Flux) -> Option<HashSet<String>> {
 
 /// What git tells of a task.
 fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+    let worktree = is_there(flux, task, worktrees);
     Seen {
-        worktree: is_there(flux, task, worktrees),
+        worktree,
+        elsewhere: !worktree && elsewhere::original(flux, task).is_some(),
         branch: store.tip(&task.branch).is_some(),
         ..Seen::default()
     }
@@ -283,6 +285,10 @@ fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
 
 /// What the files of a task tell beside that.
 fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+    let place = place(flux, store, task, worktrees);
+    if place.elsewhere {
+        return place;
+    }
     let run = flux.run_dir(&task.id);
     let (running, exit) = (run.running(), run.exit());
     let unreadable = running.is_err() || exit.is_err();
@@ -307,7 +313,7 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
             .map(|event| event.heard()),
         written,
         now: events::now(),
-        ..place(flux, store, task, worktrees)
+        ..place
     }
 }
 

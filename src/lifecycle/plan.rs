@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
+use super::elsewhere::ensure_here;
 use super::into::Wanted;
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
@@ -75,6 +76,7 @@ impl Plan {
         wanted: Wanted<'_>,
     ) -> Result<(Loss, Option<Self>)> {
         let task = stored.readable()?;
+        ensure_here(flux, task)?;
         let missing = !fs::exists(&task.worktree)
             .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
         // Before its files are: one that ends meanwhile may have written some more.

@@ -4,13 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::archive;
 use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
 };
+use super::{archive, elsewhere};
 use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};
+use crate::sanitize;
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
@@ -25,6 +26,10 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
+        // What runs there is not this repository's.
+        if elsewhere::original(flux, task).is_some() {
+            continue;
+        }
         let scratch = flux.run_dir(id).scratch().exists();
         if task.phase == Phase::Active && !scratch && !is_unnoted(flux, task) {
             continue;
@@ -168,7 +173,8 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
             };
             descend(flux, &task, &oid, tip.as_deref(), &how, lock)?;
             Ok(Some(format!(
-                "the removal of '{id}' was interrupted; it is complete now"
+                "the removal of '{id}' was interrupted; it is complete now, {}",
+                of_branch(&task)
             )))
         }
     }
@@ -223,6 +229,18 @@ fn settle_start(
         .unwrap_or_default();
     Ok(Some(match from {
         Some(_) => format!("restoring '{id}' was interrupted; it can be restored still{kept}"),
-        None => format!("the start of '{id}' was interrupted; it is removed again{kept}"),
+        None => format!(
+            "the start of '{id}' was interrupted; it is removed again, {}{kept}",
+            of_branch(task)
+        ),
     }))
+}
+
+/// What a removal means for the branch.
+fn of_branch(task: &Task) -> String {
+    let branch = sanitize::line(&task.branch);
+    match task.keeps_branch() {
+        true => format!("but for its branch '{branch}', which stays"),
+        false => format!("with its branch '{branch}'"),
+    }
 }

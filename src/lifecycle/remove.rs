@@ -246,7 +246,8 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
 pub(crate) fn leave(plan: &Plan) -> Result<()> {
     match (&plan.task.target, plan.inside) {
         (Some(target), true) => {
-            pane::notice(target, &format!("git flux: removed '{}'", plan.task.id));
+            let (id, branch) = (&plan.task.id, &plan.task.branch);
+            pane::notice(target, &format!("git flux: removed '{id}' ({branch})"));
             pane::kill(target)
         }
         _ => Ok(()),

@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Error, Result};
 
 use super::check::not_ours;
+use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
@@ -62,6 +63,7 @@ pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &str) -> Result<bool> {
 /// # Errors
 /// When its agent runs, or it is not whole.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
+    ensure_here(flux, task)?;
     let id = &task.id;
     let run = flux.run_dir(id);
     if task.phase != Phase::Active {

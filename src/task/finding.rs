@@ -22,6 +22,9 @@ const START: u64 = 5;
 impl State {
     /// Concludes the state of a task from what was seen, and says from what.
     pub(crate) fn of(phase: Phase, seen: &Seen) -> (Self, Found) {
+        if seen.elsewhere {
+            return (Self::Elsewhere, from(Source::Worktree));
+        }
         if seen.unreadable {
             return (Self::Unknown, Found::default());
         }

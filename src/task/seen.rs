@@ -138,6 +138,8 @@ pub(crate) struct Seen {
     /// A live command holds the task's lock.
     pub(crate) locked: bool,
     pub(crate) worktree: bool,
+    /// The worktree belongs to another repository: this one is a copy of that.
+    pub(crate) elsewhere: bool,
     pub(crate) branch: bool,
     /// What the launcher left behind cannot be read.
     pub(crate) unreadable: bool,

@@ -87,6 +87,8 @@ pub(crate) enum State {
     Interrupted,
     /// The worktree is not where the record says.
     NoWorktree,
+    /// The worktree belongs to another repository, of which this one is a copy.
+    Elsewhere,
     /// The branch is gone.
     NoBranch,
     /// What its launcher left behind cannot be read.
@@ -111,6 +113,7 @@ impl State {
             Self::Lost => "lost",
             Self::Interrupted | Self::Stopped => "interrupted",
             Self::NoWorktree | Self::NoBranch => "broken",
+            Self::Elsewhere => "elsewhere",
             Self::Unknown => "unknown",
         }
     }
@@ -151,6 +154,7 @@ impl State {
             | Self::Interrupted
             | Self::NoWorktree
             | Self::NoBranch
+            | Self::Elsewhere
             | Self::Unknown => false,
         }
     }

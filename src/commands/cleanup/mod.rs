@@ -3,6 +3,7 @@
 mod bulk;
 mod checks;
 mod conflicts;
+mod elsewhere;
 mod style;
 mod uncommitted;
 mod words;
@@ -95,7 +96,11 @@ impl Cleanup {
             return self.bulk(&flux, tasks);
         }
         let name = self.tasks.first().map(String::as_str);
-        let id = choose(&flux, &store, name, "cleanup")?.id.clone();
+        let stored = choose(&flux, &store, name, "cleanup")?;
+        if self.drop_elsewhere(&flux, &store, stored)? {
+            return Ok(());
+        }
+        let id = stored.id.clone();
         if dry {
             return self.foretell(&flux, &store, &[id]);
         }

@@ -187,7 +187,10 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             "removed '{}': worktree and {target}; the branch '{}' stays",
             task.id, task.branch
         ),
-        false => format!("removed '{}': worktree, branch and {target}", task.id),
+        false => format!(
+            "removed '{}': worktree, branch '{}' and {target}",
+            task.id, task.branch
+        ),
     });
     if let (Some(name), true) = (&kept.archive, plan.tip != task.base) {
         flux.ui.status(format_args!(

@@ -1,0 +1,79 @@
+//! Tasks of a copied repository: their worktrees, panes and processes are those of the original.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::archive;
+use super::conclude::Conclusion;
+use super::{Flux, Kept};
+use crate::failure::Failure;
+use crate::git::{Lock, admin, keep};
+use crate::store::{self, Stored};
+use crate::task::Task;
+use crate::ui::{quoted, shown};
+
+/// Returns the other repository that the worktree of a task belongs to, if it does.
+pub(crate) fn original(flux: &Flux, task: &Task) -> Option<PathBuf> {
+    admin::other_repository(flux.repo.common_dir(), &task.worktree)
+}
+
+/// Fails if the worktree of a task belongs to another repository.
+///
+/// # Errors
+/// As it says.
+pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
+    let Some(original) = original(flux, task) else {
+        return Ok(());
+    };
+    let id = &task.id;
+    let home = match original.parent() {
+        Some(home) if original.ends_with(".git") => home,
+        _ => &original,
+    };
+    Err(Failure::new(format!(
+        "'{id}' is elsewhere: its worktree belongs to the repository '{}'",
+        shown(&original)
+    ))
+    .hint(format!("git -C {} flux status {id}", quoted(home)))
+    .hint(format!(
+        "to drop it from this repository alone: git flux cleanup {id} --discard-branch"
+    ))
+    .into())
+}
+
+/// Archives a task that is elsewhere and deletes its branch and record here. The caller has
+/// made sure that it is, and holds the task's lock.
+///
+/// # Errors
+/// When a step fails; what is left is still a task then.
+pub(crate) fn drop_from_copy(
+    flux: &Flux,
+    stored: &Stored,
+    tip: Option<&str>,
+    lock: &Lock,
+) -> Result<Kept> {
+    let (repo, task) = (&flux.repo, stored.readable()?);
+    let trash = flux.trash_for(task)?;
+    {
+        let guard = flux.lock_repo()?;
+        if !keep::set_aside(repo.common_dir(), &task.worktree, &trash)? {
+            fs::remove_dir(&trash).context("could not remove an unused directory")?;
+        }
+        store::remove_config(repo, task, &guard)?;
+    }
+    let conclusion = Conclusion {
+        task,
+        oid: &stored.oid,
+        tip,
+        wanted: archive::name_of(&trash),
+        always: true,
+    };
+    let archive = conclusion.commit(flux, lock)?;
+    flux.run_dir(&task.id).remove()?;
+    Ok(Kept {
+        archive,
+        worktree: None,
+    })
+}
