@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
 use super::command::{TIMEOUT, is_gone, outer_socket, own_socket};
+use crate::sanitize;
 use crate::task::{Layout, Target};
 
 /// One pane of a server.
@@ -216,11 +217,14 @@ pub(crate) fn close(target: &Target) -> Result<()> {
         .run()
 }
 
-/// Shows `message`, which holds no format, to whoever watches the pane:
-/// `tmux display-message`. That nobody does is no error.
+/// Shows `message` to the clients that show the pane: `tmux display-message`, which expands
+/// formats and the conversions of strftime(3). That there is no client is no error.
 pub(crate) fn notice(target: &Target, message: &str) {
+    let text = sanitize::line(message)
+        .replace('#', "##")
+        .replace('%', "%%");
     let told = Tmux::on(&target.socket, "display-message")
-        .args(["-t", &target.pane, message])
+        .args(["-t", &target.pane, &text])
         .run();
     drop(told);
 }
