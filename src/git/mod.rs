@@ -28,6 +28,7 @@ pub(crate) mod rebase;
 pub(crate) mod refs;
 pub(crate) mod repo;
 pub(crate) mod scratch;
+pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod submodules;
 
@@ -41,4 +42,5 @@ pub(crate) use merge::{MergePlan, Style};
 pub(crate) use overlooked::all_changes;
 pub(crate) use refs::Transaction;
 pub(crate) use repo::Repo;
+pub(crate) use shared::Sharing;
 pub(crate) use worktree::Worktree;

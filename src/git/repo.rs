@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
-use super::{Git, worktree};
+use super::{Git, Sharing, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
 
@@ -137,6 +137,23 @@ impl Repo {
                 OsStr::from_bytes(stem).to_owned()
             }
             _ => name.to_owned(),
+        }
+    }
+
+    /// Reads `core.sharedRepository`: who may write in `<git-common-dir>/flux`.
+    ///
+    /// # Errors
+    /// When git would refuse its value.
+    pub(crate) fn sharing(&self) -> Result<Sharing> {
+        let config = self.git2.config()?.snapshot()?;
+        match config.get_entry("core.sharedRepository") {
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(Sharing::Umask),
+            entry => {
+                let entry = entry.context("could not read core.sharedRepository")?;
+                let value = entry.has_value().then(|| entry.value()).transpose();
+                let value = value.context("core.sharedRepository is no text")?;
+                Sharing::parse(value, parse_bool)
+            }
         }
     }
 
