@@ -1,9 +1,9 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::run::end_if_any;
+use crate::git::shared::open_to_append;
 use crate::task::{Heard, Said, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
@@ -107,12 +108,7 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When there is no such directory, or no room.
     pub(super) fn open(path: &'a Path) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
+        let file = open_to_append(path)
             .with_context(|| format!("could not write '{}'", path.display()))?;
         // A line that is written twice is better than none.
         drop(file.lock());

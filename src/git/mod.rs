@@ -15,6 +15,7 @@ pub(crate) mod directory;
 pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
+mod holder;
 mod index;
 pub(crate) mod integrated;
 pub(crate) mod keep;

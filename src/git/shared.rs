@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
 use tempfile::NamedTempFile;
 
 /// The end of a file's name while the file is being written.
@@ -67,6 +67,11 @@ impl Sharing {
     /// Returns the permissions of what was made with `mode`, as `calc_shared_perm` in git's
     /// `path.c` has them.
     fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
+        // Nobody may write to what its owner may not, as to an object.
+        let granted = |bits: u32| match mode & 0o200 {
+            0 => bits & !0o222,
+            _ => bits,
+        };
         let searchable = |mode: u32| match is_dir {
             true => mode | (mode & 0o444) >> 2,
             false => mode,
@@ -74,8 +79,8 @@ impl Sharing {
         let adjusted = match self {
             Self::Private => return searchable(0o600),
             Self::Umask => return mode,
-            Self::AtLeast(bits) => searchable(mode | bits),
-            Self::Exactly(bits) => searchable(mode & !0o777 | bits),
+            Self::AtLeast(bits) => searchable(mode | granted(bits)),
+            Self::Exactly(bits) => searchable(mode & !0o777 | granted(bits)),
         };
         // What is made in it belongs to its group then, on every system.
         let inherits = is_dir && adjusted & 0o060 != 0;
@@ -113,13 +118,21 @@ impl Sharing {
             return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
         }
         // Some file systems give every file one owner: then what is new is not ours either.
-        if self == Self::Private && !is_new && !is_ours(&there) {
+        if self == Self::Private && !is_new && !is_ours(path, &there) {
             return Err(of_another_user());
         }
         self.mend(&there, |permissions| fs::set_permissions(path, permissions))
     }
 
-    /// Gives what is ours the permissions that it should have.
+    /// Gives what is ours at `path` the permissions that it should have.
+    ///
+    /// # Errors
+    /// When there is nothing.
+    pub(crate) fn adjust(self, path: &Path) -> io::Result<()> {
+        let there = path.symlink_metadata()?;
+        self.mend(&there, |permissions| fs::set_permissions(path, permissions))
+    }
+
     fn mend(
         self,
         there: &Metadata,
@@ -146,8 +159,8 @@ impl Sharing {
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
             .open(path)?;
         let there = ensure_file(&file)?;
-        if self == Self::Private && !is_ours(&there) {
-            return Err(of_another_user());
+        if self == Self::Private {
+            ensure_owned_as_its_dir(&there, path)?;
         }
         if there.uid() == geteuid().as_raw() {
             let mode = self.adjusted(there.mode() & 0o666, false);
@@ -205,17 +218,59 @@ impl Sharing {
     }
 }
 
-/// Returns whether the file is the user's whose program this is.
-pub(crate) fn is_ours(file: &Metadata) -> bool {
-    file.uid() == geteuid().as_raw()
+/// Returns whether the directory at `path` is ours: by its owner, or, where a file system gives
+/// all files one owner, because it is private and we may write in it all the same.
+pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
+    let us = geteuid();
+    let is_private = there.mode() & 0o077 == 0;
+    let is_open_to_us = || !us.is_root() && access(path, AccessFlags::W_OK).is_ok();
+    there.uid() == us.as_raw() || (there.is_dir() && is_private && is_open_to_us())
+}
+
+/// Refuses a file that has another owner than the directory that it is in.
+fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(path).metadata()?;
+    match dir.uid() == file.uid() {
+        true => Ok(()),
+        false => Err(of_another_user()),
+    }
 }
 
 fn of_another_user() -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
 }
 
+/// Opens a private file to add to it, which is made if there is none.
+///
+/// # Errors
+/// When it is a link, no regular file or another user's.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)?;
+    ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
+    Ok(file)
+}
+
+/// Opens a regular file for reading, and follows no link.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)?;
+    ensure_file(&file)?;
+    Ok(file)
+}
+
 /// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
-pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
+fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
     match metadata.is_file() {
         true => Ok(metadata),
@@ -229,12 +284,8 @@ pub(crate) fn sweep(dir: &Path) {
     let is_part = |name: &[u8]| name.ends_with(PART.as_bytes());
     for entry in entries.filter(|entry| is_part(entry.file_name().as_encoded_bytes())) {
         let path = entry.path();
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(&path);
         // The lock of a living writer excludes ours.
-        if opened.is_ok_and(|file| file.try_lock().is_ok()) {
+        if open_file(&path).is_ok_and(|file| file.try_lock().is_ok()) {
             drop(fs::remove_file(path));
         }
     }
@@ -285,6 +336,7 @@ mod tests {
             (Sharing::Exactly(0o640), 0o777, 0o666, 0o2750, 0o640),
             (Sharing::Exactly(0o600), 0o777, 0o666, 0o700, 0o600),
             (Sharing::Private, 0o2777, 0o666, 0o700, 0o600),
+            (Sharing::AtLeast(0o664), 0o755, 0o400, 0o2775, 0o444),
         ];
         for (sharing, dir, file, adjusted_dir, adjusted_file) in cases {
             let found = (sharing.adjusted(dir, true), sharing.adjusted(file, false));

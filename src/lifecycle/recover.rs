@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use super::archive;
+use super::owner::other_owner;
 use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
@@ -28,8 +29,11 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         if task.phase == Phase::Active && !scratch && !is_unnoted(flux, task) {
             continue;
         }
+        if flux.owner(task).is_some() {
+            continue;
+        }
         // A live command would be holding the lock, or one of its children would.
-        let Some(lock) = Lock::attempt(&flux.run_dir(id).lock())? else {
+        let Some(lock) = flux.try_lock_task(id)? else {
             continue;
         };
         match settle(flux, task, &lock) {
@@ -56,6 +60,9 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
     };
     for entry in entries {
         let entry = entry?;
+        if other_owner(&entry.path()).is_some() {
+            continue;
+        }
         let name = entry.file_name();
         // Renamed to be removed, by a command that was killed then.
         if name.as_encoded_bytes().starts_with(b".") {
@@ -69,7 +76,7 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
             continue;
         }
         let run = flux.run_dir(&id);
-        let Some(lock) = Lock::attempt(&run.lock())? else {
+        let Some(lock) = flux.try_lock_task(&id)? else {
             continue;
         };
         // A task that is about to start makes its directory before its record.

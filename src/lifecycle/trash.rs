@@ -54,7 +54,8 @@ impl Flux {
             let name = archive::name_of(place);
             archived.iter().all(|one| Some(&one.name) != name.as_ref())
         };
-        fs::create_dir_all(&trash)
+        (self.repo.sharing()?)
+            .make_dir(&trash)
             .with_context(|| format!("could not make '{}'", trash.display()))?;
         for place in self.places(id).filter(is_free) {
             match fs::create_dir(&place) {

@@ -16,7 +16,7 @@ use clap_complete::ArgValueCompleter;
 use self::style::Styles;
 use self::uncommitted::{Uncommitted, named};
 use super::status::count;
-use super::{candidates, choose, settled};
+use super::{candidates, choose_own, settled};
 use crate::failure::{Failure, USAGE};
 use crate::git::commit::commit_all;
 use crate::git::{Lock, refs, worktree};
@@ -95,7 +95,7 @@ impl Cleanup {
             return self.bulk(&flux, tasks);
         }
         let name = self.tasks.first().map(String::as_str);
-        let id = choose(&flux, &store, name, "cleanup")?.id.clone();
+        let id = choose_own(&flux, &store, name, "cleanup")?.id.clone();
         if dry {
             return self.foretell(&flux, &store, &[id]);
         }
@@ -114,7 +114,7 @@ impl Cleanup {
     /// was seen just now, if it was.
     fn one(&self, flux: &Flux, seen: Option<Store>, id: &TaskId, agreed: bool) -> Result<()> {
         let load = || Store::load(&flux.repo, &flux.settings);
-        let (lock, store) = match Lock::attempt(&flux.run_dir(id).lock())? {
+        let (lock, store) = match flux.try_lock_task(id)? {
             Some(lock) => (lock, seen.map_or_else(load, Ok)?),
             // Whoever holds it changes what was seen before.
             None => (flux.lock_task(id)?, load()?),
