@@ -61,9 +61,16 @@ impl Restore {
         let store = settled(&flux)?;
         let archived = archive::list(&flux)?;
         if self.empty {
-            return self.delete(&flux, &archived.iter().collect::<Vec<_>>());
+            let own = archived.iter().filter(|one| one.owner().is_none());
+            return self.delete(&flux, &own.collect::<Vec<_>>());
         }
         let one = self.choose(&flux, &archived)?;
+        if let Some(owner) = one.owner() {
+            let name = &one.name;
+            return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
+                .hint(format!("git flux log {name}"))
+                .into());
+        }
         if self.drop {
             return self.delete(&flux, &[one]);
         }

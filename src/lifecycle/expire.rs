@@ -76,8 +76,7 @@ impl Flux {
             if begun.elapsed() > PATIENCE {
                 return Ok(());
             }
-            let theirs = one.trash.as_deref().and_then(other_owner);
-            if theirs.is_none() && one.removed() < limit && one.is_merged() {
+            if one.owner().is_none() && one.removed() < limit && one.is_merged() {
                 archive::drop_for_good(self, &one)?;
             }
         }

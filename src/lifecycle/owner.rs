@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use nix::unistd::{Uid, User};
 
 use super::Flux;
+use super::archive::Archived;
 use crate::failure::Failure;
 use crate::git::shared::is_ours;
 use crate::git::{Lock, Sharing};
@@ -86,6 +87,13 @@ impl Flux {
             made.with_context(|| format!("could not make '{}'", dir.display()))?;
         }
         Ok(run.lock())
+    }
+}
+
+impl Archived {
+    /// Returns the name of the user who has removed it, if that is another one whose trash it is.
+    pub(crate) fn owner(&self) -> Option<String> {
+        self.trash.as_deref().and_then(other_owner)
     }
 }
 
