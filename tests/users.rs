@@ -219,3 +219,39 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
     assert!(!trash.exists());
     bob.ok(&["cleanup", "-y", "--discard-branch", "b1"]);
 }
+
+#[test]
+fn run_keeps_its_files_private_whatever_the_umask() {
+    for umask in ["000", "002"] {
+        let world = World::new();
+        world.git(["config", "core.sharedRepository", "umask"]);
+        let run = format!("umask {umask}; exec git-flux run -q --name fix Fix");
+        let status = world
+            .command("sh")
+            .args(["-c", &run])
+            .current_dir(world.repo())
+            .status();
+        assert!(status.unwrap().success());
+        world.agent("fix").wait_started();
+        let flux = world.repo().join(".git/flux");
+        let state = world.tools().join("home/.local/state");
+        for dir in [
+            state.join("git-flux"),
+            state.join("git-flux/ports"),
+            flux.join("run/fix"),
+        ] {
+            assert_eq!(mode(&dir), 0o700, "{umask}: {}", dir.display());
+        }
+        for entry in fs::read_dir(flux.join("run/fix")).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path) & 0o077, 0, "{umask}: {}", path.display());
+        }
+        // What git shares by its umask is shared so here.
+        let expected = 0o777 & !u32::from_str_radix(umask, 8).unwrap();
+        for dir in [&flux, &flux.join("run")] {
+            assert_eq!(mode(dir) & 0o777, expected);
+        }
+        world.flux(["cleanup", "-y", "fix"]).run().success();
+        assert_eq!(mode(flux.join("trash/fix")), 0o700);
+    }
+}

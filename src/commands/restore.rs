@@ -61,11 +61,11 @@ impl Restore {
         let store = settled(&flux)?;
         let archived = archive::list(&flux)?;
         if self.empty {
-            let own = archived.iter().filter(|one| one.owner().is_none());
+            let own = archived.iter().filter(|one| flux.remover(one).is_none());
             return self.delete(&flux, &own.collect::<Vec<_>>());
         }
         let one = self.choose(&flux, &archived)?;
-        if let Some(owner) = one.owner() {
+        if let Some(owner) = flux.remover(one) {
             let name = &one.name;
             return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
                 .hint(format!("git flux log {name}"))

@@ -3,6 +3,7 @@
 mod history;
 mod objects;
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
@@ -24,6 +25,7 @@ pub(crate) struct Repo {
     current: Option<PathBuf>,
     /// The main worktree; none if the repository is bare.
     main: Option<PathBuf>,
+    sharing: OnceCell<Sharing>,
 }
 
 impl Repo {
@@ -85,6 +87,7 @@ impl Repo {
             common_dir,
             current,
             main,
+            sharing: OnceCell::new(),
         })
     }
 
@@ -145,16 +148,19 @@ impl Repo {
     /// # Errors
     /// When git would refuse its value.
     pub(crate) fn sharing(&self) -> Result<Sharing> {
-        let config = self.git2.config()?.snapshot()?;
-        match config.get_entry("core.sharedRepository") {
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(Sharing::Umask),
+        if let Some(known) = self.sharing.get() {
+            return Ok(*known);
+        }
+        let found = match self.git2.config()?.get_entry("core.sharedRepository") {
+            Err(error) if error.code() == ErrorCode::NotFound => Sharing::Umask,
             entry => {
                 let entry = entry.context("could not read core.sharedRepository")?;
                 let value = entry.has_value().then(|| entry.value()).transpose();
                 let value = value.context("core.sharedRepository is no text")?;
-                Sharing::parse(value, parse_bool)
+                Sharing::parse(value, parse_bool)?
             }
-        }
+        };
+        Ok(*self.sharing.get_or_init(|| found))
     }
 
     /// `<git-common-dir>/flux`

@@ -76,7 +76,7 @@ impl Flux {
             if begun.elapsed() > PATIENCE {
                 return Ok(());
             }
-            if one.owner().is_none() && one.removed() < limit && one.is_merged() {
+            if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
                 archive::drop_for_good(self, &one)?;
             }
         }

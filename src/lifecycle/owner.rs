@@ -48,6 +48,12 @@ impl Flux {
         store.tasks.iter().filter(is_own)
     }
 
+    /// Returns the name of the user who has removed a task, if that is another one: who owns its
+    /// place in the trash.
+    pub(crate) fn remover(&self, one: &Archived) -> Option<String> {
+        other_owner(&self.trash().join(&one.name))
+    }
+
     /// Refuses the task of another user.
     ///
     /// # Errors
@@ -87,13 +93,6 @@ impl Flux {
             made.with_context(|| format!("could not make '{}'", dir.display()))?;
         }
         Ok(run.lock())
-    }
-}
-
-impl Archived {
-    /// Returns the name of the user who has removed it, if that is another one whose trash it is.
-    pub(crate) fn owner(&self) -> Option<String> {
-        self.trash.as_deref().and_then(other_owner)
     }
 }
 
