@@ -152,9 +152,11 @@ pub(crate) fn resume(
     let (opened, since) = taken_up(flux, task, &run, opened)?;
     let task = task.running_in(Some(opened.target.clone()));
     let none = Transaction::default();
-    store::advance(&flux.repo, &stored.oid, &task, none, &lock).with_context(|| {
-        Failure::new(format!("'{id}' runs, but its record is not complete"))
-            .hint(format!("git flux attach {id}"))
+    store::advance(&flux.repo, &stored.oid, &task, none, &lock).map_err(|error| {
+        let full = disk_full(&error, &[flux.repo.common_dir()]);
+        let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
+        let failure = failure.hint(format!("git flux attach {id}"));
+        error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
     drop(lock);
     let exit = watch::early_exit(&run, &opened.tty)?;
