@@ -185,7 +185,7 @@ fn without_a_place_to_claim_them_a_task_does_without_ports() {
         .run();
     output
         .success()
-        .stderr_has("warning: no ports are set aside: could not lock");
+        .stderr_has("warning: no ports are set aside: could not make");
     // A relative one does not count, as the standard has it.
     let output = world
         .flux(["run", "--name", "next", "Fix it"])

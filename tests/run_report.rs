@@ -168,6 +168,7 @@ fn json_is_the_task_object() {
     let (window, pane) = pane.split_once(' ').unwrap();
     let expected = serde_json::json!({
         "id": "fix",
+        "owner": null,
         "title": "Fix the \"login\"",
         "phase": "active",
         "state": "running",

@@ -1,16 +1,18 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::run::end_if_any;
+use crate::git::shared::open_to_append;
 use crate::task::{Heard, Said, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
@@ -21,6 +23,9 @@ const TAIL: u64 = 64 * 1024;
 
 /// How far back events are shown, in bytes.
 const MUCH: u64 = 16 * 1024 * 1024;
+
+/// How long a lock on the events is waited for, which an agent could hold for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The name of the event with which the launcher begins a run.
 pub(crate) const START: &str = "start";
@@ -97,7 +102,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// The events of a run, for nobody else who writes as long as this is kept, as far as their
-/// file system can lock: what is decided by the last one holds while the next is added.
+/// file system can lock and the lock is let go of in time: what is decided by the last one holds while the next is added.
 pub(super) struct Log<'a> {
     file: File,
     path: &'a Path,
@@ -107,15 +112,14 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When there is no such directory, or no room.
     pub(super) fn open(path: &'a Path) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
+        let file = open_to_append(path)
             .with_context(|| format!("could not write '{}'", path.display()))?;
+        let begun = Instant::now();
         // A line that is written twice is better than none.
-        drop(file.lock());
+        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < PATIENCE
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
         Ok(Self { file, path })
     }
 

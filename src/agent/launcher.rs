@@ -29,9 +29,10 @@ use super::job::{changed, end, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
 use super::notify;
 use super::process::{boot, born};
-use super::run::RunDir;
+use super::run::{RunDir, whole};
 use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
+use crate::git::shared::open_file;
 use crate::sanitize;
 use crate::task::{Exit, Said};
 use crate::tmux::pane;
@@ -51,7 +52,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let mut signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
-    let bytes = fs::read(path).context("there is nothing to start: the task was taken back")?;
+    let bytes = whole(path).context("there is nothing to start: the task was taken back")?;
     let launch: Launch = serde_json::from_slice(&bytes).context("the launch file is damaged")?;
     let pid = unistd::getpid().as_raw();
     let mut running = Running {
@@ -179,7 +180,7 @@ impl Job {
 
     fn start(&self, running: &Running) -> Result<Pid> {
         if let Some(file) = &self.launch.shown {
-            let text = fs::read(&file.0).context("could not read the task")?;
+            let text = whole(Path::new(&file.0)).context("could not read the task")?;
             let mut out = io::stdout().lock();
             writeln!(
                 out,
@@ -194,7 +195,8 @@ impl Job {
             .context("there is no program to start")?;
         let mut command = self.command(&program.0);
         if let Some(file) = &self.launch.input {
-            command.stdin(fs::File::open(&file.0).context("could not read the task")?);
+            let prompt = open_file(Path::new(&file.0));
+            command.stdin(prompt.context("could not read the task")?);
         }
         let child = command
             .args(args.iter().map(|arg| &arg.0))

@@ -1,17 +1,16 @@
 //! The files of one run, which launcher, hooks and commands share.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use nix::fcntl::OFlag;
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
-use crate::git::Lock;
+use crate::git::shared::open_file;
+use crate::git::{Lock, Sharing};
 use crate::task::Exit;
 
 /// How much of what happened is kept when a task is removed, in bytes.
@@ -52,7 +51,9 @@ impl RunDir {
     /// Makes the launcher's lock; none where the disk is full, which is no reason to start nothing.
     pub(crate) fn live(&self) -> Option<Lock> {
         let own = self.alive().with_extension("own");
-        let lock = Lock::attempt(&own).ok().flatten()?;
+        // What an earlier run has left could be locked.
+        drop(fs::remove_file(&own));
+        let lock = Lock::attempt(&own, Sharing::Private).ok().flatten()?;
         fs::rename(own, self.alive()).ok()?;
         Some(lock)
     }
@@ -210,38 +211,23 @@ pub(super) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_NONBLOCK.bits();
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    file.seek(SeekFrom::Start(metadata.len().saturating_sub(length)))?;
+    let mut file = open_file(path)?;
+    let whole = file.metadata()?.len();
+    file.seek(SeekFrom::Start(whole.saturating_sub(length)))?;
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Writes a file that is either whole or not there, readable to its owner alone.
+/// Returns all of a file of a run.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    end_of(path, u64::MAX)
+}
+
+/// Writes a file of a run: whole or not there, readable to its owner alone.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let what = || format!("could not write '{}'", path.display());
-    let part = path.with_extension("part");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .with_context(what)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(what)?;
-    fs::rename(&part, path).with_context(what)?;
-    // The rename itself must survive a power cut.
-    path.parent()
-        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-        .with_context(what)
+    Sharing::Private.write(path, bytes)
 }

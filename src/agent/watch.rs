@@ -1,6 +1,5 @@
 //! Being told when something happens in a run, without asking again and again.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -11,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::run::RunDir;
+use crate::git::shared::open_file;
 
 /// Ends the watch when it is dropped.
 pub(crate) struct Watch {
@@ -43,7 +43,7 @@ pub(crate) fn run(dir: &RunDir, happened: &Sender<()>) -> Result<Watch> {
 /// Sends when the launcher ends that holds the lock `alive`, unless that is the one that is
 /// `followed` already; returns the file's inode, if there is one.
 fn follow(alive: &Path, followed: Option<u64>, happened: &Sender<()>) -> Option<u64> {
-    let alive = File::open(alive).ok()?;
+    let alive = open_file(alive).ok()?;
     let inode = alive.metadata().ok()?.ino();
     if followed != Some(inode) {
         let happened = happened.clone();

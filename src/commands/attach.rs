@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose, settled};
+use super::{candidates, choose_own, settled};
 use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
@@ -31,7 +31,7 @@ impl Attach {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
-        let stored = choose(&flux, &store, self.task.as_deref(), "attach")?;
+        let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
         ensure_terminal(&format!("git flux status {}", task.id))?;

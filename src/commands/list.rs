@@ -204,11 +204,30 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
         1 => style(&rows[row]),
         _ => Style::new(),
     };
+    let owner = |row: &Row| match row {
+        Row::Task(status) => status.owner.clone(),
+        Row::Foreign { .. } | Row::Broken { .. } => None,
+    };
+    let owners: Vec<Option<String>> = rows.iter().map(owner).collect();
+    let lines = match owners.iter().any(Option::is_some) {
+        false => table::lines(HEAD, &cells, ui.width(), style),
+        true => {
+            let owners = owners.into_iter().map(Option::unwrap_or_default);
+            let cells: Vec<[String; 7]> = cells.into_iter().zip(owners).map(with_owner).collect();
+            let head = with_owner((HEAD, "OWNER"));
+            table::lines(head, &cells, ui.width(), style)
+        }
+    };
     // At once: there may be thousands.
-    ui.data(table::lines(HEAD, &cells, ui.width(), style).join("\n"))?;
+    ui.data(lines.join("\n"))?;
     ui.status("");
     ui.hint("git flux attach <task>, git flux status <task>, git flux cleanup <task>");
     Ok(())
+}
+
+/// Puts the owner behind the state.
+fn with_owner<T>(([task, state, age, files, commits, text], owner): ([T; 6], T)) -> [T; 7] {
+    [task, state, owner, age, files, commits, text]
 }
 
 fn style(row: &Row) -> Style {

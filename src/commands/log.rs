@@ -98,7 +98,11 @@ impl Log {
             task: task.clone(),
             removed: None,
             prompt: text_of(&store::prompt(&flux.repo, &live.oid)?),
-            events: events::read(&flux.run_dir(&task.id).events())?,
+            events: match flux.owner(task) {
+                // What happened in it is that user's alone.
+                Some(_) => Vec::new(),
+                None => events::read(&flux.run_dir(&task.id).events())?,
+            },
             commits: match tip {
                 Some(tip) => log::between(flux.repo.home(), &task.base, tip)?,
                 None => Vec::new(),

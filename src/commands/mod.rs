@@ -182,6 +182,22 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
     Ok(&store.tasks[flux.ui.pick(question, &rows)?])
 }
 
+/// Returns the task that is meant as [`choose`] does, for a command that acts on it.
+///
+/// # Errors
+/// When it is another user's.
+fn choose_own<'a>(
+    flux: &Flux,
+    store: &'a Store,
+    name: Option<&str>,
+    verb: &str,
+) -> Result<&'a Stored> {
+    let stored = choose(flux, store, name, verb)?;
+    let task = stored.task.as_ref();
+    task.map_or(Ok(()), |task| flux.ensure_own(task))?;
+    Ok(stored)
+}
+
 /// Adds how a task comes back that there was, and is not any more.
 fn removed(flux: &Flux, name: &str, error: Error) -> Error {
     let archived = archive::list(flux).unwrap_or_default();

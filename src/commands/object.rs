@@ -22,6 +22,7 @@ pub(super) fn json(status: &Status) -> Value {
     };
     json!({
         "id": task.id.as_str(),
+        "owner": status.owner,
         "title": task.title,
         "phase": task.phase.name(),
         "state": status.state.name(),
@@ -48,7 +49,7 @@ pub(super) fn json(status: &Status) -> Value {
 /// The object of a task of which only the id is known, and why.
 pub(super) fn unknown(id: &str, state: &str, error: &str) -> Value {
     json!({
-        "id": id, "title": null, "phase": null, "state": state, "stateSource": "record",
+        "id": id, "owner": null, "title": null, "phase": null, "state": state, "stateSource": "record",
         "stateReason": null, "stateSince": null, "stateGuess": false, "agent": null, "branch": null,
         "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
         "changes": null, "exit": null, "error": error,
@@ -116,6 +117,9 @@ impl Lines {
     pub(super) fn task(&mut self, status: &Status) {
         let task = &status.task;
         self.line("task", task.id.as_str());
+        if let Some(owner) = &status.owner {
+            self.line("owner", owner);
+        }
         self.line("state", status.state.name());
         if let Some(why) = status.state.reason() {
             self.line("reason", why.name());

@@ -66,10 +66,16 @@ impl Restore {
         let store = settled(&flux)?;
         let archived = archive::list_all(&flux)?;
         if self.empty {
-            let ours = archived.iter().filter(|one| !one.foreign);
-            return self.delete(&flux, &ours.collect::<Vec<_>>());
+            let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
+            return self.delete(&flux, &archived.iter().filter(is_ours).collect::<Vec<_>>());
         }
         let one = self.choose(&flux, &archived)?;
+        if let Some(owner) = flux.remover(one) {
+            let name = &one.name;
+            return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
+                .hint(format!("git flux log {name}"))
+                .into());
+        }
         if self.drop {
             return self.delete(&flux, &[one]);
         }

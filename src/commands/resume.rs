@@ -7,7 +7,7 @@ use clap_complete::ArgValueCompleter;
 use super::cleanup::capital;
 use super::layout::Layouts;
 use super::run::settle::{filled, template};
-use super::{candidates, choose, settled};
+use super::{candidates, choose_own, settled};
 use crate::agent::Prompt;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
@@ -47,7 +47,7 @@ impl Resume {
         if self.all {
             return self.every(&flux, &store);
         }
-        let stored = choose(&flux, &store, self.task.as_deref(), "resume")?;
+        let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
         self.one(&flux, stored)
     }
 
@@ -57,7 +57,7 @@ impl Resume {
             Ok(task) => task.phase == Phase::Active && !is_running(flux, task),
             Err(_) => true,
         };
-        let all: Vec<&Stored> = store.tasks.iter().filter(stands).collect();
+        let all: Vec<&Stored> = flux.own_tasks(store).filter(stands).collect();
         if all.is_empty() {
             flux.ui.status("there is nothing to resume");
             return Ok(());

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose, text};
+use super::{candidates, choose_own, text};
 use crate::agent::events;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
@@ -62,7 +62,7 @@ impl Send {
         if self.all {
             return self.to_all(&flux, &store);
         }
-        let task = choose(&flux, &store, self.task.as_deref(), "send")?.readable()?;
+        let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
         // What cannot be told is said before anybody writes it.
         if let Ear::Closed(why, hint) = ear(&flux, &store, task)? {
             return Err(Failure::new(why).hint(hint).into());
@@ -79,7 +79,7 @@ impl Send {
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
         let message = self.message(flux, &words)?;
         let (mut told, mut failed) = (0, 0);
-        for stored in &store.tasks {
+        for stored in flux.own_tasks(store) {
             let Ok(task) = &stored.task else { continue };
             let outcome = match ear(flux, store, task) {
                 Ok(Ear::Open(target)) => deliver(flux, store, task, target, &message),

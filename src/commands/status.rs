@@ -102,6 +102,9 @@ fn show(
     };
     flux.ui
         .data(bold.apply_to(format!("{}  {}", task.id, sanitize::line(&task.title))))?;
+    if let Some(owner) = &status.owner {
+        field("Owner", owner)?;
+    }
     field("State", &health(status))?;
     field("Agent", &task.agent)?;
     if let Some(target) = &task.target {
@@ -233,6 +236,10 @@ fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
 fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
     let id = &status.task.id;
     let mut next = Vec::new();
+    if status.owner.is_some() {
+        let log = format!("git flux log {id}");
+        return vec![(log, "what it was told, and its commits")];
+    }
     match &status.state {
         State::Waiting(_) | State::Stopped => {
             next.push((format!("git flux attach {id}"), "answer it"));

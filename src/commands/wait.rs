@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use jiff::SignedDuration;
 
-use super::{candidates, choose};
+use super::{candidates, choose_own};
 use crate::agent::watch::{self, Watch};
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
@@ -158,7 +158,7 @@ impl Wait {
     fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeMap<TaskId, ()>> {
         let mut ids = BTreeMap::new();
         if self.task.is_empty() && (self.all || self.any) {
-            ids.extend(store.tasks.iter().map(|stored| (stored.id.clone(), ())));
+            ids.extend(flux.own_tasks(store).map(|stored| (stored.id.clone(), ())));
             return match ids.is_empty() {
                 true => Err(Failure::new("there are no tasks").into()),
                 false => Ok(ids),
@@ -169,7 +169,7 @@ impl Wait {
             names => names.iter().map(|name| Some(name.as_str())).collect(),
         };
         for name in names {
-            ids.insert(choose(flux, store, name, "wait")?.id.clone(), ());
+            ids.insert(choose_own(flux, store, name, "wait")?.id.clone(), ());
         }
         Ok(ids)
     }

@@ -1,14 +1,25 @@
 //! Locks that the kernel releases when their holder dies.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::Sharing;
+use super::holder::Holder;
+use super::shared::open_file;
+use crate::failure::Failure;
 use crate::interrupt;
+
+/// How long a lock is waited for in silence.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// How long a lock is waited for that another program than git flux holds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An exclusive `flock` on a file, until it is dropped and every child that
 /// was given it has ended.
@@ -16,22 +27,57 @@ use crate::interrupt;
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock at `path`; calls `waiting` once if that takes more than half a second.
+    /// Takes the lock at `path`. Says once what it waits for if that takes more than half a
+    /// second: `other`, if the holder is a git flux.
     ///
     /// # Errors
-    /// When the file cannot be made, or on interruption.
-    pub(crate) fn acquire(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
+    /// When the file cannot be made, on interruption, or when another program does not let go.
+    pub(crate) fn acquire(
+        path: &Path,
+        sharing: Sharing,
+        other: &str,
+        say: impl FnOnce(&str),
+    ) -> Result<Self> {
+        Self::acquire_within(PATIENCE, path, sharing, other, say)
+    }
+
+    fn acquire_within(
+        patience: Duration,
+        path: &Path,
+        sharing: Sharing,
+        other: &str,
+        say: impl FnOnce(&str),
+    ) -> Result<Self> {
         let begun = Instant::now();
-        let mut waiting = Some(waiting);
+        let mut say = Some(say);
+        // Since when, and by which process that is no git flux.
+        let mut stranger: Option<(Instant, Holder)> = None;
+        let mut looked = begun;
         loop {
-            if let Some(lock) = Self::attempt(path)? {
+            if let Some(lock) = Self::attempt(path, sharing)? {
                 return Ok(lock);
             }
             interrupt::check()?;
-            if begun.elapsed() > Duration::from_millis(500)
-                && let Some(say) = waiting.take()
+            if begun.elapsed() > SILENCE && looked.elapsed() > SILENCE {
+                looked = Instant::now();
+                let holder = Holder::of(path);
+                if let Some(say) = say.take() {
+                    say(&waiting(path, other, holder.as_ref()));
+                }
+                let found = holder.filter(|holder| !holder.is_git_flux());
+                if stranger.as_ref().map(|(_, known)| known) != found.as_ref() {
+                    stranger = found.map(|found| (looked, found));
+                }
+            }
+            if let Some((since, holder)) = &stranger
+                && since.elapsed() > patience
             {
-                say();
+                let (path, holder_shown) = (path.display(), holder.shown());
+                return Err(
+                    Failure::new(format!("{holder_shown} does not let go of '{path}'"))
+                        .hint(holder.hint())
+                        .into(),
+                );
             }
             // flock offers no wait that a signal handler with SA_RESTART can end.
             thread::sleep(Duration::from_millis(10));
@@ -42,22 +88,15 @@ impl Lock {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub(crate) fn attempt(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn attempt(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
         let what = || format!("could not lock '{}'", path.display());
         if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).with_context(what)?;
+            sharing.make_dir(dir).with_context(what)?;
         }
-        let file = match OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .read(true)
-            .mode(0o600)
-            .open(path)
-        {
+        let file = match sharing.open_lock(path) {
             Ok(file) => file,
             // Removed with its directory between the two calls.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(what),
         };
         match file.try_lock() {
@@ -67,7 +106,7 @@ impl Lock {
         }
         // The last holder may have removed the file: then this lock excludes nobody.
         let held = file.metadata().with_context(what)?;
-        match fs::metadata(path) {
+        match fs::symlink_metadata(path) {
             Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
                 Ok(Some(Self(file)))
             }
@@ -78,12 +117,67 @@ impl Lock {
     /// Whether somebody holds the lock at `path`. Creates nothing; takes a
     /// shared lock for an instant, which the one who waits for it does not notice.
     pub(crate) fn is_held(path: &Path) -> bool {
-        File::open(path)
+        open_file(path)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Notes this moment as the one at which the file was changed. Only its owner could set a
+    /// time; whoever may write it can do this.
+    pub(crate) fn note_time(&self) -> io::Result<()> {
+        self.0.write_all_at(b"\n", 0)
     }
 
     /// A second handle on the same lock, for a child's standard input.
     pub(crate) fn share(&self) -> Result<File> {
         self.0.try_clone().context("could not share a lock")
+    }
+}
+
+/// Describes what a lock is waited for: `other`, unless the holder is known to be another program.
+fn waiting(path: &Path, other: &str, holder: Option<&Holder>) -> String {
+    match holder {
+        None => format!("waiting for {other} …"),
+        Some(holder) if holder.is_git_flux() => {
+            format!("waiting for {other} (process {}) …", holder.pid)
+        }
+        Some(holder) => format!(
+            "waiting for {}, which holds '{}' …",
+            holder.shown(),
+            path.display()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+
+    #[test]
+    fn a_lock_that_another_program_holds_is_given_up_with_its_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().canonicalize().unwrap().join("lock");
+        let lock = Lock::attempt(&path, Sharing::Private).unwrap().unwrap();
+        let Some(holder) = Holder::of(&path) else {
+            assert!(!cfg!(target_os = "linux"), "/proc/locks shows no lock");
+            return;
+        };
+        assert_eq!(holder.pid, std::process::id());
+        let (short, mut said) = (Duration::from_millis(600), String::new());
+        let say = |text: &str| text.clone_into(&mut said);
+        let error = Lock::acquire_within(short, &path, Sharing::Private, "another merge", say);
+        let lines = failure::lines(&error.unwrap_err());
+        let (shown, hint) = (holder.shown(), format!("kill {}", holder.pid));
+        assert_eq!(
+            said,
+            format!("waiting for {shown}, which holds '{}' …", path.display())
+        );
+        assert!(
+            lines[0]
+                .1
+                .starts_with(&format!("{shown} does not let go of"))
+        );
+        assert_eq!(lines.last(), Some(&("hint", hint)));
+        drop(lock);
     }
 }

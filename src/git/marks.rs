@@ -5,12 +5,13 @@
 //! refs and the objects that they may stand at. It is written before a ref changes, so that what a
 //! killed command has made is marked too; what it names and is not there does no harm.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use tempfile::NamedTempFile;
+
+use super::Sharing;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";
@@ -98,8 +99,8 @@ impl Marks {
     ///
     /// # Errors
     /// When the disk is full, for one.
-    pub(super) fn announce(&self, made: &[Stand]) -> Result<()> {
-        self.change(made, |mark| {
+    pub(super) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
+        self.change(made, sharing, |mark| {
             for stand in made {
                 // The latest last.
                 mark.0.retain(|other| other != stand);
@@ -110,19 +111,21 @@ impl Marks {
 
     /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
     /// mark names beside that is an object that the ref of this repository did stand at.
-    pub(super) fn confirm(&self, made: &[Stand], deleted: &[Stand]) {
+    pub(super) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
         let touched: Vec<Stand> = made.iter().chain(deleted).cloned().collect();
         let is_old = |stand: &Stand| {
             !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
         };
-        self.change(&touched, |mark| mark.0.retain(|stand| !is_old(stand)))
-            .ok();
+        self.change(&touched, sharing, |mark| {
+            mark.0.retain(|stand| !is_old(stand));
+        })
+        .ok();
     }
 
     /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
-    pub(super) fn withdraw(&self, unmade: &[Stand]) {
-        self.change(unmade, |mark| {
-            mark.0.retain(|stand| !unmade.contains(stand))
+    pub(super) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
+        self.change(unmade, sharing, |mark| {
+            mark.0.retain(|stand| !unmade.contains(stand));
         })
         .ok();
     }
@@ -153,7 +156,7 @@ impl Marks {
     }
 
     /// Changes each mark that one of `stands` belongs to.
-    fn change(&self, stands: &[Stand], change: impl Fn(&mut Mark)) -> Result<()> {
+    fn change(&self, stands: &[Stand], sharing: Sharing, change: impl Fn(&mut Mark)) -> Result<()> {
         let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
         owners.sort_unstable();
         owners.dedup();
@@ -167,31 +170,25 @@ impl Marks {
                 (Some(before), false) if before == mark => {}
                 (None, true) => {}
                 (Some(_), true) => self.sweep(owner)?,
-                (_, false) => self.write(owner, &mark)?,
+                (_, false) => self.write(owner, &mark, sharing)?,
             }
         }
         Ok(())
     }
 
-    fn write(&self, owner: &str, mark: &Mark) -> Result<()> {
+    fn write(&self, owner: &str, mark: &Mark, sharing: Sharing) -> Result<()> {
         let what = || format!("could not write the mark of '{owner}'");
         let path = self.0.join(owner);
         let dir = path.parent().with_context(what)?;
-        fs::create_dir_all(dir).with_context(what)?;
+        for dir in [&self.0, dir] {
+            sharing.make_dir(dir).with_context(what)?;
+        }
         let lines = mark
             .0
             .iter()
             .map(|(name, object)| format!("{object} {name}\n"));
         let text: String = std::iter::once(HEAD.to_owned()).chain(lines).collect();
-        let mut file = NamedTempFile::with_prefix_in(".", dir).with_context(what)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.as_file().sync_all())
-            .with_context(what)?;
-        file.persist(&path).with_context(what)?;
-        // It must outlive a power cut if the ref does.
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .with_context(what)
+        sharing.write(&path, text.as_bytes())
     }
 }
 
@@ -210,19 +207,26 @@ mod tests {
         let vouch = |object| marks.vouch("refs/flux/tasks/a", object);
         assert_eq!(vouch("1"), None);
         marks
-            .announce(&[stand("tasks/a", "1"), stand("base/a", "9")])
+            .announce(
+                &[stand("tasks/a", "1"), stand("base/a", "9")],
+                Sharing::Umask,
+            )
             .unwrap();
-        marks.announce(&[stand("tasks/a", "2")]).unwrap();
+        marks
+            .announce(&[stand("tasks/a", "2")], Sharing::Umask)
+            .unwrap();
         assert_eq!(
             [vouch("1"), vouch("2"), vouch("9")],
             [Some(true), Some(true), Some(false)]
         );
-        marks.confirm(&[stand("tasks/a", "2")], &[]);
+        marks.confirm(&[stand("tasks/a", "2")], &[], Sharing::Umask);
         assert_eq!([vouch("1"), vouch("2")], [Some(false), Some(true)]);
-        marks.announce(&[stand("tasks/a", "3")]).unwrap();
-        marks.withdraw(&[stand("tasks/a", "3")]);
+        marks
+            .announce(&[stand("tasks/a", "3")], Sharing::Umask)
+            .unwrap();
+        marks.withdraw(&[stand("tasks/a", "3")], Sharing::Umask);
         assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
-        marks.confirm(&[], &[stand("tasks/a", "2")]);
+        marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
         assert_eq!(vouch("2"), None);
         assert_eq!(marks.vouch("refs/flux/base/a", "9"), Some(true));
         assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
@@ -237,7 +241,7 @@ mod tests {
             stand("archive/a.1/tip", "1"),
             stand("archive/a.1/refs/worktree/x", "2"),
         ];
-        marks.announce(&parts).unwrap();
+        marks.announce(&parts, Sharing::Umask).unwrap();
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
         let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
         assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
@@ -248,7 +252,9 @@ mod tests {
     fn what_is_no_mark_vouches_for_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        marks.announce(&[stand("tasks/a", "1")]).unwrap();
+        marks
+            .announce(&[stand("tasks/a", "1")], Sharing::Umask)
+            .unwrap();
         for text in [
             "",
             "version 2\n1 refs/flux/tasks/a\n",

@@ -114,16 +114,16 @@ impl Transaction {
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
     pub(crate) fn commit(self, repo: &Repo, message: &str, lock: &Lock) -> Result<()> {
-        let marks = repo.marks();
-        marks.announce(&self.made)?;
+        let (marks, sharing) = (repo.marks(), repo.sharing()?);
+        marks.announce(&self.made, sharing)?;
         let done = run(repo.home(), self.input, message, lock);
         if done.is_ok() {
-            marks.confirm(&self.made, &self.deleted);
+            marks.confirm(&self.made, &self.deleted, sharing);
         } else if let Ok(found) = list(repo.home(), &[FLUX]) {
             // Where the disk is full, git may say so after it has changed some of them.
             let came = |(name, object): &Stand| found.get(name) == Some(object);
             let unmade = self.made.into_iter().filter(|stand| !came(stand));
-            marks.withdraw(&unmade.collect::<Vec<_>>());
+            marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
         }
         done
     }

@@ -3,6 +3,7 @@
 mod history;
 mod objects;
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,7 +14,7 @@ use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
 use super::marks::Marks;
-use super::{Git, worktree};
+use super::{Git, Sharing, worktree};
 use crate::failure::Failure;
 use crate::task::TaskId;
 
@@ -25,6 +26,7 @@ pub(crate) struct Repo {
     current: Option<PathBuf>,
     /// The main worktree; none if the repository is bare.
     main: Option<PathBuf>,
+    sharing: OnceCell<Sharing>,
 }
 
 impl Repo {
@@ -86,6 +88,7 @@ impl Repo {
             common_dir,
             current,
             main,
+            sharing: OnceCell::new(),
         })
     }
 
@@ -139,6 +142,26 @@ impl Repo {
             }
             _ => name.to_owned(),
         }
+    }
+
+    /// Reads `core.sharedRepository`: who may write in `<git-common-dir>/flux`.
+    ///
+    /// # Errors
+    /// When git would refuse its value.
+    pub(crate) fn sharing(&self) -> Result<Sharing> {
+        if let Some(known) = self.sharing.get() {
+            return Ok(*known);
+        }
+        let found = match self.git2.config()?.get_entry("core.sharedRepository") {
+            Err(error) if error.code() == ErrorCode::NotFound => Sharing::Umask,
+            entry => {
+                let entry = entry.context("could not read core.sharedRepository")?;
+                let value = entry.has_value().then(|| entry.value()).transpose();
+                let value = value.context("core.sharedRepository is no text")?;
+                Sharing::parse(value, parse_bool)?
+            }
+        };
+        Ok(*self.sharing.get_or_init(|| found))
     }
 
     /// `<git-common-dir>/flux`

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
+use super::owner::other_owner;
 use super::recover::sweep_marks;
 use super::{Flux, archive};
 use crate::agent::ourselves;
@@ -41,7 +42,7 @@ impl Flux {
         let lately = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
             Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < DAY),
             // The first removal of all: nothing is old yet.
-            Err(_) => fs::write(self.expire_lock(), "").is_ok(),
+            Err(_) => Lock::attempt(&self.expire_lock(), self.repo.sharing()?).is_ok(),
         };
         if lately && self.outlived()?.is_empty() {
             return Ok(());
@@ -67,18 +68,16 @@ impl Flux {
     /// When something cannot be deleted. What is left is tried again another time.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
-        let Some(lock) = Lock::attempt(&self.expire_lock())? else {
+        let Some(lock) = Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? else {
             return Ok(());
         };
-        fs::File::open(self.expire_lock())
-            .and_then(|file| file.set_modified(SystemTime::now()))
-            .context("could not note the time")?;
+        lock.note_time().context("could not note the time")?;
         let limit = Settings::archive_expiry(self.repo.home())?;
         for one in archive::list(self)? {
             if begun.elapsed() > PATIENCE {
                 return Ok(());
             }
-            if one.removed() < limit && one.is_merged() {
+            if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
                 archive::drop_for_good(self, &one)?;
             }
         }
@@ -93,6 +92,9 @@ impl Flux {
             self.let_go(&place)?;
         }
         for entry in entries(&self.trash())? {
+            if other_owner(&entry).is_some() {
+                continue;
+            }
             let is_going = entry
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(GOING.as_bytes()));
@@ -109,7 +111,10 @@ impl Flux {
         let name = archive::name_of(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
         let id: TaskId = id.parse().context("a name in the trash is ours")?;
-        let Some(_lock) = Lock::attempt(&self.run_dir(&id).lock())? else {
+        if other_owner(&self.run_dir(&id).0).is_some() {
+            return Ok(());
+        }
+        let Some(_lock) = self.try_lock_task(&id)? else {
             return Ok(());
         };
         let record = task_ref(&id);
@@ -131,7 +136,7 @@ impl Flux {
             let hidden = place
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if hidden || !place.join("worktree").exists() {
+            if hidden || other_owner(&place).is_some() || !place.join("worktree").exists() {
                 continue;
             }
             let at = place.metadata().and_then(|place| place.modified());

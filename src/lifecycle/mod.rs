@@ -20,6 +20,7 @@ pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
 pub(crate) mod obstacle;
+pub(crate) mod owner;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod ready;
@@ -100,18 +101,6 @@ impl Flux {
         RunDir(self.repo.run_dir(id))
     }
 
-    /// The lock of one task, for the whole of its start or removal.
-    ///
-    /// # Errors
-    /// On interruption.
-    pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
-        Lock::acquire(&self.run_dir(id).lock(), || {
-            self.ui.status(format_args!(
-                "waiting for another git flux that works on '{id}' …"
-            ));
-        })
-    }
-
     /// Removes the run directory of what is no task any more: to lock it has made one.
     ///
     /// # Errors
@@ -128,9 +117,7 @@ impl Flux {
     /// # Errors
     /// On interruption.
     fn lock_repo(&self) -> Result<Lock> {
-        Lock::acquire(&self.repo.flux_dir().join("lock"), || {
-            self.ui.status("waiting for another git flux …");
-        })
+        self.lock_shared("lock", "another git flux")
     }
 
     /// The lock that whoever moves a target branch holds, so that of many merges
@@ -139,8 +126,13 @@ impl Flux {
     /// # Errors
     /// On interruption.
     pub(crate) fn lock_merge(&self) -> Result<Lock> {
-        Lock::acquire(&self.repo.flux_dir().join("merge"), || {
-            self.ui.status("waiting for another merge …");
+        self.lock_shared("merge", "another merge")
+    }
+
+    fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {
+        let path = self.repo.flux_dir().join(name);
+        Lock::acquire(&path, self.repo.sharing()?, other, |text| {
+            self.ui.status(text);
         })
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
         Option<(usize, usize)>,
     )| Status {
         task: Task::clone(task),
+        owner: flux.owner(task),
         state,
         found,
         ahead: commits.map(|c| c.0),

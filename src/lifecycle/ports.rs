@@ -17,7 +17,7 @@ use rand::RngExt as _;
 
 use super::Flux;
 use crate::agent::run::RunDir;
-use crate::git::Lock;
+use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::task::{Bytes, Task};
 
@@ -68,8 +68,14 @@ pub(super) fn claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Option<Claim
 fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<Claim> {
     let dir = directory().context("there is no home directory")?;
     // Two who find a claim of a task that is gone must not both take it over.
-    let _lock = Lock::acquire(&dir.join("lock"), || {
-        flux.ui.status("waiting for another git flux …");
+    for dir in [dir.parent().unwrap_or(&dir), &dir] {
+        Sharing::Private
+            .make_dir(dir)
+            .with_context(|| format!("could not make '{}'", dir.display()))?;
+    }
+    let other = "another git flux";
+    let _lock = Lock::acquire(&dir.join("lock"), Sharing::Private, other, |text| {
+        flux.ui.status(text);
     })?;
     let start = rand::rng().random_range(0..BLOCKS);
     let blocks = (0..BLOCKS).map(|n| FIRST + (start + n) % BLOCKS * STEP);

@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::owner::other_owner;
 use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
@@ -34,8 +35,11 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         if task.phase == Phase::Active && !scratch && !is_unnoted(flux, task) {
             continue;
         }
+        if flux.owner(task).is_some() {
+            continue;
+        }
         // A live command would be holding the lock, or one of its children would.
-        let Some(lock) = Lock::attempt(&flux.run_dir(id).lock())? else {
+        let Some(lock) = flux.try_lock_task(id)? else {
             continue;
         };
         match settle(flux, task, &lock) {
@@ -75,8 +79,8 @@ pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) 
         if has(&name) {
             continue;
         }
-        // A command that is about to make the ref holds the lock.
-        let Some(lock) = Lock::attempt(&flux.run_dir(&id).lock())? else {
+        // A command that is about to make the ref holds the lock; it may be another user's.
+        let Ok(Some(lock)) = flux.try_lock_task(&id) else {
             continue;
         };
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
@@ -96,6 +100,9 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
     };
     for entry in entries {
         let entry = entry?;
+        if other_owner(&entry.path()).is_some() {
+            continue;
+        }
         let name = entry.file_name();
         // Renamed to be removed, by a command that was killed then.
         if name.as_encoded_bytes().starts_with(b".") {
@@ -109,7 +116,7 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
             continue;
         }
         let run = flux.run_dir(&id);
-        let Some(lock) = Lock::attempt(&run.lock())? else {
+        let Some(lock) = flux.try_lock_task(&id)? else {
             continue;
         };
         // A task that is about to start makes its directory before its record.

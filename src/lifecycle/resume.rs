@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Error, Result};
 
 use super::check::not_ours;
+use super::disk::disk_full;
 use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
@@ -12,7 +13,6 @@ use super::start::{Started, Work, exists};
 use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
 use crate::agent::launch::Running;
 use crate::agent::process;
-use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, admin};
 use crate::interrupt;
@@ -149,14 +149,16 @@ pub(crate) fn resume(
             )
         });
     if let Err(cause) = begun {
-        return Err(back(&run, id, &before, opened.as_ref(), cause));
+        return Err(back(flux, id, &before, opened.as_ref(), cause));
     }
     let (opened, since) = taken_up(flux, task, &run, opened)?;
     let task = task.running_in(Some(opened.target.clone()));
     let none = Transaction::default();
-    store::advance(&flux.repo, &stored.oid, &task, none, &lock).with_context(|| {
-        Failure::new(format!("'{id}' runs, but its record is not complete"))
-            .hint(format!("git flux attach {id}"))
+    store::advance(&flux.repo, &stored.oid, &task, none, &lock).map_err(|error| {
+        let full = disk_full(&error, &[flux.repo.common_dir()]);
+        let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
+        let failure = failure.hint(format!("git flux attach {id}"));
+        error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
     drop(lock);
     let exit = watch::early_exit(&run, &opened.tty)?;
@@ -215,7 +217,7 @@ fn ensure_nothing_aside(task: &Task, target: &Target) -> Result<()> {
 
 /// The way back after `cause`, and the error to show for it.
 fn back(
-    run: &RunDir,
+    flux: &Flux,
     id: &TaskId,
     (running, exit): &(Option<Running>, Option<Exit>),
     opened: Option<&Opened>,
@@ -223,6 +225,8 @@ fn back(
 ) -> Error {
     let interrupted = interrupt::requested();
     interrupt::clear();
+    let full = disk_full(&cause, &[flux.repo.common_dir()]);
+    let run = &flux.run_dir(id);
     let undo = || {
         if !run.withdraw()? {
             hang_up(run)?;
@@ -236,15 +240,14 @@ fn back(
         }
         exit.as_ref().map_or(Ok(()), |exit| run.write_exit(exit))
     };
-    match undo() {
+    let failure = match undo() {
         Ok(()) if interrupted => {
-            Failure::declined(format!("interrupted; '{id}' is not running")).into()
+            return Failure::declined(format!("interrupted; '{id}' is not running")).into();
         }
-        Ok(()) => cause.context(Failure::new(format!("could not resume '{id}'"))),
-        Err(undo) => cause.context(Failure::new(format!(
-            "could not resume '{id}', nor undo it: {undo:#}"
-        ))),
-    }
+        Ok(()) => format!("could not resume '{id}'"),
+        Err(undo) => format!("could not resume '{id}', nor undo it: {undo:#}"),
+    };
+    cause.context(full.into_iter().fold(Failure::new(failure), Failure::hint))
 }
 
 /// Notes a pane that a killed command has opened for a task. The lock is the task's.

@@ -1,8 +1,8 @@
 //! The trash: removed worktrees, whole.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -54,10 +54,12 @@ impl Flux {
             let name = archive::name_of(place);
             archived.iter().all(|one| Some(&one.name) != name.as_ref())
         };
-        fs::create_dir_all(&trash)
+        (self.repo.sharing()?)
+            .make_dir(&trash)
             .with_context(|| format!("could not make '{}'", trash.display()))?;
         for place in self.places(id).filter(is_free) {
-            match fs::create_dir(&place) {
+            // Files are put into it by names that can be foretold: it is its owner's alone.
+            match DirBuilder::new().mode(0o700).create(&place) {
                 Ok(()) => return Ok(place),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {

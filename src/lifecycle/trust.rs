@@ -5,8 +5,9 @@
 //! What is shown, and what is run, is read from that tree, never from a worktree: nobody can
 //! change it in between. Links are left out, since what they lead to is not in the tree.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -16,6 +17,7 @@ use super::start::Start;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Step;
 use crate::failure::Failure;
+use crate::git::Sharing;
 use crate::git::directory::{self, Entry, Kind};
 use crate::git::foreground::page;
 use crate::store;
@@ -193,9 +195,13 @@ impl Init {
                 Kind::Link | Kind::Directory | Kind::Other => continue,
             };
             make(path.parent().unwrap_or(&dir))?;
-            fs::write(&path, content)
-                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(mode)))
-                .with_context(|| format!("could not write '{}'", shown(&path)))?;
+            // The directory has just been made, and is ours alone.
+            let file = OpenOptions::new().write(true).create_new(true).open(&path);
+            file.and_then(|mut file| {
+                file.write_all(content)?;
+                file.set_permissions(Permissions::from_mode(mode))
+            })
+            .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
                 steps.push(Step {
                     name: format!("{NAME}/{}", entry.path.to_string_lossy()),
@@ -234,9 +240,7 @@ fn is_script(entry: &Entry) -> bool {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+    Sharing::Private
+        .make_dir(dir)
         .with_context(|| format!("could not make '{}'", shown(dir)))
 }

@@ -60,10 +60,9 @@ pub(crate) fn own_parts(
     parts: &[(String, String)],
     tasks: &BTreeSet<String>,
 ) -> Vec<(String, String)> {
-    let mark = match repo.marks().find(&format!("{ARCHIVE}{name}")) {
-        Ok(mark) => mark,
-        // A mark that cannot be read vouches for nothing.
-        Err(_) => return Vec::new(),
+    // A mark that cannot be read vouches for nothing.
+    let Ok(mark) = repo.marks().find(&format!("{ARCHIVE}{name}")) else {
+        return Vec::new();
     };
     let id = name.split('.').next().unwrap_or(name);
     let is_here = || {

@@ -172,6 +172,8 @@ impl State {
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
     pub(crate) task: Task,
+    /// The user whose task it is, if that is another one.
+    pub(crate) owner: Option<String>,
     pub(crate) state: State,
     /// How that was found.
     pub(crate) found: Found,

@@ -1,4 +1,4 @@
-//! A full disk: a run on a file system with a little more room each time, until there is enough.
+//! A full disk: a run and a resume on a file system with a little more room each time, until there is enough.
 
 use crate::world::*;
 
@@ -52,29 +52,71 @@ git fsck || exit 1
 echo "$failures failures"
 "#;
 
+/// Resumes a task that has ended, until there is room for it.
+const RESUME: &str = r#"
+mkdir disk && mount -t tmpfs -o size=1m tmpfs disk || exit 77
+mkdir disk/myapp && cd disk/myapp || exit 1
+git init -q && git commit -q --allow-empty -m 'Initial commit' || exit 1
+# As long as eight pages: it is written beside the one that is there.
+git flux run -q --name fix "$(seq 7000)" >/dev/null && tmux kill-server || exit 1
+until [ -e .git/flux/run/fix/exit ]; do sleep 0.01; done
+
+wrong() { echo "with $free pages free: $1"; echo "$said"; ls -A .git/flux/run/fix; exit 1; }
+free=0 failures=0
+while :; do
+	rm -f ../ballast
+	cat /dev/zero >../ballast 2>/dev/null
+	truncate -s -$((free * 4096)) ../ballast
+	said=$(git-flux resume -q --over fix 2>&1) && break
+	case $said in
+	*'its record is not complete'*'no space is left on the disk'*) break ;;
+	*"could not resume 'fix'"*'no space is left on the disk'*) ;;
+	*) wrong 'the reason is not said' ;;
+	esac
+	case $(ls -A .git/flux/run/fix) in *.part*) wrong 'a part is left' ;; esac
+	failures=$((failures + 1))
+	free=$((free + 1))
+	[ "$free" -lt 50 ] || wrong 'it never succeeded'
+done
+rm ../ballast
+git-flux list --json | grep -q '"state": "running"' || wrong 'it does not run'
+echo "$failures failures"
+"#;
+
 #[test]
 fn a_run_on_a_full_disk_leaves_nothing_behind() {
+    let failures = failures(SCRIPT);
+    assert!(failures > 10, "only {failures} runs met the full disk");
+}
+
+#[test]
+fn resume_names_the_full_disk_and_leaves_no_part() {
+    let failures = failures(RESUME);
+    assert!(failures > 1, "only {failures} resumes met the full disk");
+}
+
+/// Runs a script that counts how often a command has met a full disk.
+fn failures(script: &str) -> usize {
     let world = World::without_repository("flux world");
     world.behaviour("raw");
     let output = world
         .command(require("unshare"))
         .args(namespace(&world))
-        .args(["sh", "-c", SCRIPT])
+        .args(["sh", "-c", script])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) && std::env::var_os("CI").is_none() {
         eprintln!("this machine lets nobody mount a file system: {errors}");
-        return;
+        return usize::MAX;
     }
     assert!(output.status.success(), "{said}\n{errors}");
     let failures = said
         .lines()
         .last()
         .and_then(|line| line.strip_suffix(" failures"));
-    let failures: usize = failures.expect("the script counts").parse().unwrap();
-    assert!(failures > 10, "only {failures} runs met the full disk");
+    failures.expect("the script counts").parse().unwrap()
 }
 
 /// A mount namespace; for who is not root, in a user namespace.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use console::Style;
 
 use super::words::{intent, nothing_yet};
-use super::{Cleanup, choose};
+use super::{Cleanup, choose_own};
 use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
@@ -26,7 +26,7 @@ impl Cleanup {
             let plan = self.outlook(flux, store, id);
             (id.clone(), plan.and_then(|plan| self.unasked(plan)))
         };
-        let every = || store.tasks.iter().map(|stored| outlook(&stored.id));
+        let every = || flux.own_tasks(store).map(|stored| outlook(&stored.id));
         if self.all {
             return Ok(Some(every().collect()));
         }
@@ -40,7 +40,7 @@ impl Cleanup {
         }
         let mut ids: Vec<TaskId> = Vec::new();
         for name in &self.tasks {
-            let id = &choose(flux, store, Some(name), "cleanup")?.id;
+            let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
             if !ids.contains(id) {
                 ids.push(id.clone());
             }

@@ -17,7 +17,7 @@ use clap_complete::ArgValueCompleter;
 use self::style::Styles;
 use self::uncommitted::{Uncommitted, named};
 use super::status::count;
-use super::{candidates, choose, settled};
+use super::{candidates, choose_own, settled};
 use crate::failure::{Failure, USAGE};
 use crate::git::commit::commit_all;
 use crate::git::{Lock, refs, worktree};
@@ -96,7 +96,7 @@ impl Cleanup {
             return self.bulk(&flux, tasks);
         }
         let name = self.tasks.first().map(String::as_str);
-        let stored = choose(&flux, &store, name, "cleanup")?;
+        let stored = choose_own(&flux, &store, name, "cleanup")?;
         if self.drop_elsewhere(&flux, &store, stored)? {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Cleanup {
     /// was seen just now, if it was.
     fn one(&self, flux: &Flux, seen: Option<Store>, id: &TaskId, agreed: bool) -> Result<()> {
         let load = || Store::load(&flux.repo, &flux.settings);
-        let (lock, store) = match Lock::attempt(&flux.run_dir(id).lock())? {
+        let (lock, store) = match flux.try_lock_task(id)? {
             Some(lock) => (lock, seen.map_or_else(load, Ok)?),
             // Whoever holds it changes what was seen before.
             None => (flux.lock_task(id)?, load()?),

@@ -41,6 +41,7 @@ pub(super) fn status(started: &Started) -> Status {
         .map_or(State::Running(started.since), State::Ended);
     Status {
         task: started.task.clone(),
+        owner: None,
         state,
         found: Found {
             source,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, Result};
 use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
 
 use super::{History, Repo};
+use crate::git::Sharing;
 
 impl Repo {
     /// Writes a tree of these files, in place of those in the tree `old` or beside them, and
@@ -27,9 +29,32 @@ impl Repo {
         let mut tree = self.git2.treebuilder(old.as_ref())?;
         for (name, bytes) in files {
             let blob = self.git2.blob(bytes).with_context(what)?;
+            self.share(blob).with_context(what)?;
             tree.insert(*name, blob, 0o100_644)?;
         }
-        Ok(tree.write().with_context(what)?.to_string())
+        let tree = tree.write().with_context(what)?;
+        self.share(tree).with_context(what)?;
+        Ok(tree.to_string())
+    }
+
+    /// Gives an object that was written the permissions that git itself gives: libgit2 follows
+    /// the umask alone, and a directory of objects is used by all.
+    fn share(&self, oid: Oid) -> Result<()> {
+        let sharing = self.sharing()?;
+        if sharing == Sharing::Umask {
+            return Ok(());
+        }
+        let hex = oid.to_string();
+        let (dir, file) = hex.split_at(2);
+        let dir = self.common_dir().join("objects").join(dir);
+        for path in [dir.join(file), dir] {
+            match sharing.adjust(&path) {
+                // It is in a pack already, or in another repository.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A file in the top level of a tree.
@@ -109,7 +134,9 @@ impl Repo {
     /// # Errors
     /// When the object database cannot be written.
     pub(crate) fn empty_tree(&self) -> Result<String> {
-        Ok(self.git2.treebuilder(None)?.write()?.to_string())
+        let tree = self.git2.treebuilder(None)?.write()?;
+        self.share(tree)?;
+        Ok(tree.to_string())
     }
 
     /// The newest commit that two have in common, one of them if there are more.
@@ -138,6 +165,7 @@ impl Repo {
         let oid = self
             .git2
             .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
+        self.share(oid)?;
         Ok(oid.to_string())
     }
 

@@ -1,0 +1,115 @@
+//! The process that holds a lock, where the system shows it: Linux does.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::unistd::geteuid;
+
+use crate::sanitize;
+
+/// A process that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) pid: u32,
+    name: String,
+}
+
+impl Holder {
+    /// Finds the process that holds the lock on the file at `path`: the one that took it, or
+    /// one that was given it and has outlived that.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        let file = fs::symlink_metadata(path).ok()?;
+        let took = locks
+            .lines()
+            .find_map(|line| owner(line, file.dev(), file.ino()));
+        took.and_then(Self::alive)
+            .or_else(|| Self::all().find(|holder| holder.has_open(path)))
+    }
+
+    fn alive(pid: u32) -> Option<Self> {
+        let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+        let name = sanitize::line(String::from_utf8_lossy(&name).trim_end());
+        Some(Self { pid, name })
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| *pid != std::process::id())
+            .filter_map(Self::alive)
+    }
+
+    fn has_open(&self, path: &Path) -> bool {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid));
+        let mut files = files.into_iter().flatten().flatten();
+        files.any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path))
+    }
+
+    /// Returns whether it is a git flux, which holds a lock as long as its work takes.
+    pub(super) fn is_git_flux(&self) -> bool {
+        let program = fs::read_link(format!("/proc/{}/exe", self.pid));
+        // That of another user is not told; its name is.
+        let program = program.unwrap_or_else(|_| self.name.as_str().into());
+        program
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"git-flux"))
+    }
+
+    /// Returns a command that ends it, or shows it where it is another user's.
+    pub(super) fn hint(&self) -> String {
+        let pid = self.pid;
+        let user = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
+        let us = geteuid();
+        match us.is_root() || user.is_ok_and(|user| user == us.as_raw()) {
+            true => format!("kill {pid}"),
+            false => format!("ps -fp {pid}"),
+        }
+    }
+
+    /// Returns its name and number, for people.
+    pub(super) fn shown(&self) -> String {
+        format!("'{}' (process {})", self.name, self.pid)
+    }
+}
+
+/// Returns the process that took the lock of a line in `/proc/locks`, such as
+/// `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF`, if that is one on this file.
+fn owner(line: &str, device: u64, inode: u64) -> Option<u32> {
+    let mut fields = line.split_whitespace().skip(1);
+    // One that waits has an arrow here.
+    if fields.next()? != "FLOCK" {
+        return None;
+    }
+    let pid = fields.nth(2)?.parse().ok()?;
+    let mut place = fields.next()?.split(':');
+    let mut number = |radix| u64::from_str_radix(place.next()?, radix).ok();
+    let (major, minor, found) = (number(16)?, number(16)?, number(10)?);
+    let is_device = nix::sys::stat::makedev(major, minor) == device;
+    // Layers such as overlayfs and btrfs name their devices otherwise here than there.
+    let is_unnamed = major == 0;
+    (found == inode && (is_device || is_unnamed)).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owner;
+
+    #[test]
+    fn the_owner_is_that_of_a_flock_on_this_file() {
+        let device = nix::sys::stat::makedev(0xfd, 1);
+        let line = "1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF";
+        assert_eq!(owner(line, device, 1310), Some(4711));
+        assert_eq!(owner(line, device, 1311), None);
+        assert_eq!(owner(line, device + 1, 1310), None);
+        assert_eq!(owner(&line.replace("fd:", "00:"), device, 1310), Some(4711));
+        assert_eq!(owner(&line.replace("FLOCK", "POSIX"), device, 1310), None);
+        assert_eq!(
+            owner(&line.replace("FLOCK", "-> FLOCK"), device, 1310),
+            None
+        );
+        assert_eq!(owner("", device, 1310), None);
+    }
+}

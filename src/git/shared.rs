@@ -1,0 +1,416 @@
+//! Files and directories below `.git/flux`: those that several users write get the permissions
+//! that git gives its own, all others are their owner's alone.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access, geteuid};
+use tempfile::NamedTempFile;
+
+/// The end of a file's name while the file is being written.
+const PART: &str = ".part";
+
+/// Those who may use a new file or directory: `core.sharedRepository`, or its owner alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// `0600` and `0700`, whatever the umask.
+    Private,
+    /// As the umask has it.
+    Umask,
+    /// These bits beside those of the umask.
+    AtLeast(u32),
+    /// These bits whatever the umask.
+    Exactly(u32),
+}
+
+impl Sharing {
+    const GROUP: Self = Self::AtLeast(0o660);
+    const EVERYBODY: Self = Self::AtLeast(0o664);
+
+    /// Reads a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does;
+    /// `truth` parses a boolean.
+    ///
+    /// # Errors
+    /// When git would refuse it.
+    pub(super) fn parse(
+        value: Option<&str>,
+        truth: impl FnOnce(&str) -> Option<bool>,
+    ) -> Result<Self> {
+        let number = match value {
+            None | Some("group") => return Ok(Self::GROUP),
+            Some("umask" | "") => return Ok(Self::Umask),
+            Some("all" | "world" | "everybody") => return Ok(Self::EVERYBODY),
+            Some(value) => u32::from_str_radix(value, 8).map_err(|_| value),
+        };
+        Ok(match number {
+            Ok(0) => Self::Umask,
+            Ok(1) => Self::GROUP,
+            Ok(2) => Self::EVERYBODY,
+            Ok(bits) if bits & 0o600 == 0o600 => Self::Exactly(bits & 0o666),
+            Ok(bits) => bail!(
+                "core.sharedRepository is 0{bits:o}: the owner of files must be able to read and write them"
+            ),
+            Err(value) => match truth(value) {
+                Some(true) => Self::GROUP,
+                Some(false) => Self::Umask,
+                None => bail!("core.sharedRepository is '{value}', which git does not know"),
+            },
+        })
+    }
+
+    /// Returns the permissions of what was made with `mode`, as `calc_shared_perm` in git's
+    /// `path.c` has them.
+    fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
+        // Nobody may write to what its owner may not, as to an object.
+        let granted = |bits: u32| match mode & 0o200 {
+            0 => bits & !0o222,
+            _ => bits,
+        };
+        let searchable = |mode: u32| match is_dir {
+            true => mode | (mode & 0o444) >> 2,
+            false => mode,
+        };
+        let adjusted = match self {
+            Self::Private => return searchable(0o600),
+            Self::Umask => return mode,
+            Self::AtLeast(bits) => searchable(mode | granted(bits)),
+            Self::Exactly(bits) => searchable(mode & !0o777 | granted(bits)),
+        };
+        // What is made in it belongs to its group then, on every system.
+        let inherits = is_dir && adjusted & 0o060 != 0;
+        adjusted | if inherits { 0o2000 } else { 0 }
+    }
+
+    /// Makes a directory, and those above it that are missing. One that is ours and narrower or
+    /// wider than it should be is mended.
+    ///
+    /// # Errors
+    /// When it cannot be made, is no directory, or is another user's where it should be private.
+    pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
+        let make = || {
+            let mode = if self == Self::Private { 0o700 } else { 0o777 };
+            DirBuilder::new().mode(mode).create(path)
+        };
+        let made = match (make(), path.parent()) {
+            (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
+                self.make_dir(parent)?;
+                make()
+            }
+            (made, _) => made,
+        };
+        let is_new = match made {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(error),
+        };
+        // A link to a private directory could be another user's.
+        let there = match self {
+            Self::Private => path.symlink_metadata()?,
+            _ => path.metadata()?,
+        };
+        if !there.is_dir() {
+            return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
+        }
+        // Some file systems give every file one owner: then what is new is not ours either.
+        if self == Self::Private && !is_new && !is_ours(path, &there) {
+            return Err(of_another_user());
+        }
+        self.mend(&there, |permissions| fs::set_permissions(path, permissions))
+    }
+
+    /// Gives what is ours at `path` the permissions that it should have.
+    ///
+    /// # Errors
+    /// When there is nothing.
+    pub(crate) fn adjust(self, path: &Path) -> io::Result<()> {
+        let there = path.symlink_metadata()?;
+        self.mend(&there, |permissions| fs::set_permissions(path, permissions))
+    }
+
+    fn mend(
+        self,
+        there: &Metadata,
+        set: impl FnOnce(Permissions) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mode = there.mode() & 0o7777;
+        let adjusted = self.adjusted(mode, there.is_dir());
+        match adjusted == mode || there.uid() != geteuid().as_raw() {
+            true => Ok(()),
+            false => set(Permissions::from_mode(adjusted)),
+        }
+    }
+
+    /// Opens a file to lock it, which is made if there is none. No user may read it who may
+    /// not write it: whoever can open it can lock it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no file.
+    pub(super) fn open_lock(self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options
+            .mode(if self == Self::Private { 0o600 } else { 0o666 })
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .open(path)?;
+        let there = ensure_file(&file)?;
+        if self == Self::Private {
+            ensure_owned_as_its_dir(&there, path)?;
+        }
+        if there.uid() == geteuid().as_raw() {
+            let mode = self.adjusted(there.mode() & 0o666, false);
+            let written = mode & 0o222;
+            let mode = written | written << 1;
+            if mode != there.mode() & 0o7777 {
+                file.set_permissions(Permissions::from_mode(mode))?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// Writes a file that is either whole or not there, in the place of one that is; removes
+    /// what a killed writer has left beside it. The name it has before cannot be foretold.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write(self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let what = || format!("could not write '{}'", path.display());
+        let dir = path.parent().with_context(what)?;
+        sweep(dir);
+        let mut file = self.begin(path, dir).with_context(what)?;
+        file.write_all(bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .with_context(what)?;
+        file.persist(path)
+            .map_err(|error| error.error)
+            .with_context(what)?;
+        // The rename itself must survive a power cut.
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .with_context(what)
+    }
+
+    /// Makes a file that only a later rename gives its name, and holds a lock on it: [`sweep`]
+    /// takes what is not locked.
+    fn begin(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mode = if self == Self::Private { 0o600 } else { 0o666 };
+        loop {
+            let file = tempfile::Builder::new()
+                .prefix(&format!(".{name}."))
+                .suffix(PART)
+                .permissions(Permissions::from_mode(mode))
+                .tempfile_in(dir)?;
+            drop(file.as_file().try_lock());
+            let there = file.as_file().metadata()?;
+            if there.nlink() > 0 {
+                self.mend(&there, |permissions| {
+                    file.as_file().set_permissions(permissions)
+                })?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+/// Returns whether the directory at `path` is ours: by its owner, or, where a file system gives
+/// all files one owner, because it is private and we may write in it all the same.
+pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
+    let us = geteuid();
+    let is_private = there.mode() & 0o077 == 0;
+    let is_open_to_us = || !us.is_root() && access(path, AccessFlags::W_OK).is_ok();
+    there.uid() == us.as_raw() || (there.is_dir() && is_private && is_open_to_us())
+}
+
+/// Refuses a file that has another owner than the directory that it is in.
+fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(path).metadata()?;
+    match dir.uid() == file.uid() {
+        true => Ok(()),
+        false => Err(of_another_user()),
+    }
+}
+
+fn of_another_user() -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
+}
+
+/// Opens a private file to add to it, which is made if there is none.
+///
+/// # Errors
+/// When it is a link, no regular file or another user's.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)?;
+    ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
+    Ok(file)
+}
+
+/// Opens a regular file for reading, and follows no link.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)?;
+    ensure_file(&file)?;
+    Ok(file)
+}
+
+/// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
+fn ensure_file(file: &File) -> io::Result<Metadata> {
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok(metadata),
+        false => Err(io::Error::other("it is not a file")),
+    }
+}
+
+/// Removes what writers that were killed have left in `dir`, as far as that can be done.
+pub(crate) fn sweep(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_part = |name: &[u8]| name.ends_with(PART.as_bytes());
+    for entry in entries.filter(|entry| is_part(entry.file_name().as_encoded_bytes())) {
+        let path = entry.path();
+        // The lock of a living writer excludes ours.
+        if open_file(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::symlink_metadata;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn parse_reads_every_value_that_git_knows() {
+        #[track_caller]
+        fn case(value: Option<&str>, expected: Option<Sharing>) {
+            let truth = |value: &str| match value {
+                "true" | "yes" => Some(true),
+                "false" | "no" => Some(false),
+                _ => None,
+            };
+            assert_eq!(Sharing::parse(value, truth).ok(), expected, "{value:?}");
+        }
+        let (group, all) = (Sharing::AtLeast(0o660), Sharing::AtLeast(0o664));
+        for value in [None, Some("group"), Some("1"), Some("true"), Some("yes")] {
+            case(value, Some(group));
+        }
+        for value in ["all", "world", "everybody", "2"] {
+            case(Some(value), Some(all));
+        }
+        for value in ["umask", "", "0", "false", "no", "000"] {
+            case(Some(value), Some(Sharing::Umask));
+        }
+        case(Some("0640"), Some(Sharing::Exactly(0o640)));
+        case(Some("0777"), Some(Sharing::Exactly(0o666)));
+        case(Some("0440"), None);
+        case(Some("Group"), None);
+        case(Some("0888"), None);
+    }
+
+    #[test]
+    fn permissions_are_those_that_git_gives() {
+        let cases = [
+            (Sharing::Umask, 0o755, 0o644, 0o755, 0o644),
+            (Sharing::AtLeast(0o660), 0o755, 0o644, 0o2775, 0o664),
+            (Sharing::AtLeast(0o660), 0o700, 0o600, 0o2770, 0o660),
+            (Sharing::AtLeast(0o664), 0o700, 0o600, 0o2775, 0o664),
+            (Sharing::Exactly(0o640), 0o777, 0o666, 0o2750, 0o640),
+            (Sharing::Exactly(0o600), 0o777, 0o666, 0o700, 0o600),
+            (Sharing::Private, 0o2777, 0o666, 0o700, 0o600),
+            (Sharing::AtLeast(0o664), 0o755, 0o400, 0o2775, 0o444),
+        ];
+        for (sharing, dir, file, adjusted_dir, adjusted_file) in cases {
+            let found = (sharing.adjusted(dir, true), sharing.adjusted(file, false));
+            assert_eq!(found, (adjusted_dir, adjusted_file), "{sharing:?}");
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn make_dir_mends_what_is_too_narrow_or_too_wide() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("a/b");
+        fs::create_dir(temp.path().join("a")).unwrap();
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        Sharing::Private.make_dir(&dir).unwrap();
+        assert_eq!(mode(&dir), 0o700);
+        Sharing::GROUP.make_dir(&dir).unwrap();
+        assert_eq!(mode(&dir), 0o2770);
+        let below = dir.join("c/d");
+        Sharing::GROUP.make_dir(&below).unwrap();
+        assert_eq!(mode(&below) & 0o2770, 0o2770);
+        assert_eq!(mode(below.parent().unwrap()) & 0o2770, 0o2770);
+        let link = temp.path().join("link");
+        symlink(&dir, &link).unwrap();
+        assert!(Sharing::Private.make_dir(&link).is_err());
+        fs::write(temp.path().join("file"), "").unwrap();
+        assert!(Sharing::GROUP.make_dir(&temp.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_readable_to_those_alone_who_may_write_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        fs::write(&path, "").unwrap();
+        for (before, sharing, after) in [
+            (0o644, Sharing::Umask, 0o600),
+            (0o664, Sharing::Umask, 0o660),
+            (0o600, Sharing::EVERYBODY, 0o660),
+            (0o666, Sharing::Exactly(0o640), 0o600),
+            (0o666, Sharing::Private, 0o600),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            sharing.open_lock(&path).unwrap();
+            assert_eq!(mode(&path), after, "{sharing:?}");
+        }
+        let link = temp.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(Sharing::Umask.open_lock(&link).is_err());
+        assert!(Sharing::Umask.open_lock(temp.path()).is_err());
+    }
+
+    #[test]
+    fn write_replaces_a_link_and_sweeps_what_the_dead_have_left() {
+        let temp = tempfile::tempdir().unwrap();
+        let (path, other) = (temp.path().join("exit"), temp.path().join("other"));
+        fs::write(&other, "theirs").unwrap();
+        symlink(&other, &path).unwrap();
+        fs::write(temp.path().join("prompt.part"), "left").unwrap();
+        symlink(&other, temp.path().join("exit.part")).unwrap();
+        let living = Sharing::Private.begin(&path, temp.path()).unwrap();
+        Sharing::Private.write(&path, b"ours").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
+        assert_eq!(fs::read(&other).unwrap(), b"theirs");
+        assert_eq!(mode(&path), 0o600);
+        assert!(!temp.path().join("prompt.part").exists());
+        // Another's file while it is written stays.
+        living.persist(&path).unwrap();
+        Sharing::GROUP.write(&path, b"all").unwrap();
+        assert_eq!(mode(&path) & 0o660, 0o660);
+        // A link cannot be locked, and is nothing that a writer leaves.
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
+    }
+}
