@@ -17,7 +17,7 @@ use crate::git::command::failed;
 use crate::git::{Git, Lock, Repo, Transaction, refs};
 use crate::interrupt;
 use crate::settings::{Settings, table};
-use crate::task::{Task, TaskId};
+use crate::task::{Task, TaskId, version};
 
 pub(crate) const TASKS: &str = "refs/flux/tasks/";
 /// Where removed tasks stay.
@@ -58,12 +58,10 @@ impl Stored {
     /// # Errors
     /// What is wrong with the record.
     pub(crate) fn readable(&self) -> Result<&Task> {
-        let id = &self.id;
-        self.task.as_ref().map_err(|error| {
-            Failure::new(format!("the record of '{id}' cannot be read: {error:#}"))
-                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
-                .into()
-        })
+        let what = format!("the record of '{}'", self.id);
+        let record = task_ref(&self.id);
+        let task = self.task.as_ref();
+        task.map_err(|error| version::refusal(&what, &record, error).into())
     }
 }
 
@@ -102,6 +100,17 @@ impl Store {
             tasks.push(Stored { id, oid, task });
         }
         Self { refs, tasks }
+    }
+
+    /// Fails if the configuration says that a branch is that of a task whose record cannot be
+    /// read: it says so itself of the others.
+    ///
+    /// # Errors
+    /// When it does.
+    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
+        let id = settings.of_branch(branch, &table::TASK);
+        let stored = id.and_then(|id| self.find(id).ok());
+        stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
     /// The tip of a branch.
@@ -240,7 +249,7 @@ pub(crate) fn create(
     tip: &str,
     lock: &Lock,
 ) -> Result<String> {
-    let json = task.to_json();
+    let json = task.to_json()?;
     let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
     let oid = repo.write_record(None, &files)?;
     let refs = Transaction::default()
@@ -280,7 +289,7 @@ pub(crate) fn advance_with(
     also: Transaction,
     lock: &Lock,
 ) -> Result<String> {
-    let json = task.to_json();
+    let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
     let new = repo.write_record(Some(old), &files)?;

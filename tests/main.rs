@@ -106,4 +106,5 @@ mod strangers_branches;
 mod submodules;
 mod trust;
 mod unreaped;
+mod versions;
 mod wait;

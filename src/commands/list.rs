@@ -17,7 +17,7 @@ use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{State, Status, Task};
+use crate::task::{State, Status, Task, version};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
 
@@ -37,7 +37,11 @@ pub(crate) struct List {
 /// One row: a task, or a record that cannot be read.
 enum Row {
     Task(Box<Status>),
-    Broken { id: String, error: String },
+    Broken {
+        id: String,
+        state: &'static str,
+        error: String,
+    },
 }
 
 /// The rows of one repository.
@@ -69,7 +73,7 @@ impl List {
             let objects: Vec<_> = all()
                 .map(|row| match row {
                     Row::Task(status) => object::json(status),
-                    Row::Broken { id, error } => object::broken(id, error),
+                    Row::Broken { id, state, error } => object::broken(id, state, error),
                 })
                 .collect();
             return ui.json(&objects);
@@ -78,7 +82,7 @@ impl List {
             for row in all() {
                 match row {
                     Row::Task(status) => lines.task(status),
-                    Row::Broken { id, error } => lines.broken(id, error),
+                    Row::Broken { id, state, error } => lines.broken(id, state, error),
                 }
             }
             return ui.bytes(&lines.into_bytes());
@@ -145,6 +149,7 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
             )),
             Err(error) => Row::Broken {
                 id: stored.id.to_string(),
+                state: version::state_of(error),
                 error: format!("{error:#}"),
             },
         });
@@ -220,11 +225,11 @@ fn style(row: &Row) -> Style {
 fn cells(row: &Row, now: u64) -> [String; 6] {
     let unknown = || "?".to_owned();
     match row {
-        Row::Broken { id, error } => {
+        Row::Broken { id, state, error } => {
             let error = format!("its record cannot be read: {error}");
             [
                 id.clone(),
-                "broken".to_owned(),
+                (*state).to_owned(),
                 unknown(),
                 unknown(),
                 unknown(),

@@ -46,9 +46,9 @@ pub(super) fn json(status: &Status) -> Value {
 }
 
 /// The object of a task whose record cannot be read.
-pub(super) fn broken(id: &str, error: &str) -> Value {
+pub(super) fn broken(id: &str, state: &str, error: &str) -> Value {
     json!({
-        "id": id, "title": null, "phase": null, "state": "broken", "stateSource": "record",
+        "id": id, "title": null, "phase": null, "state": state, "stateSource": "record",
         "stateReason": null, "stateSince": null, "stateGuess": false, "agent": null, "branch": null,
         "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
         "changes": null, "exit": null, "error": error,
@@ -162,9 +162,9 @@ impl Lines {
         self.end();
     }
 
-    pub(super) fn broken(&mut self, id: &str, error: &str) {
+    pub(super) fn broken(&mut self, id: &str, state: &str, error: &str) {
         self.line("task", id);
-        self.line("state", "broken");
+        self.line("state", state);
         self.line("error", error);
         self.bytes.push(self.end);
     }

@@ -6,13 +6,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Transaction, keep, own, refs};
 use crate::store::{self, ARCHIVE, base_ref, task_ref};
-use crate::task::{Removal, Task, TaskId};
+use crate::task::{Removal, Task, TaskId, version};
 
 /// Deletes branch, base and record in one transaction. With `always`, or if the
 /// branch has commits of its own, what they stood at is kept in the archive;
@@ -181,12 +181,39 @@ impl Archived {
     }
 }
 
-/// Everything that can be restored, the latest first. A record that cannot be
-/// read is left out: its commits are there all the same.
+/// An entry of the archive that cannot be read. Its commits are there all the same.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// Its name in the archive.
+    pub(crate) name: String,
+    pub(crate) error: Error,
+}
+
+impl Unread {
+    /// Returns the refusal to do anything with it.
+    pub(crate) fn refusal(&self) -> Failure {
+        let name = &self.name;
+        let what = format!("the record of the removed task '{name}'");
+        version::refusal(&what, &format!("{ARCHIVE}{name}/task"), &self.error)
+    }
+}
+
+/// What can be restored, and what cannot be read.
+pub(crate) type Listed = (Vec<Archived>, Vec<Unread>);
+
+/// Lists what can be restored, the latest first.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
+    Ok(list_all(flux)?.0)
+}
+
+/// Lists what can be restored, the latest first, and the entries that cannot be read.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     let refs = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let mut found: BTreeMap<&str, Vec<(&str, &String)>> = BTreeMap::new();
     for (name, oid) in &refs {
@@ -195,38 +222,51 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
             found.entry(name).or_default().push((part, oid));
         }
     }
-    let read = |(name, parts): (&str, Vec<(&str, &String)>)| {
-        let at = |part| {
-            parts
-                .iter()
-                .find(|(name, _)| *name == part)
-                .map(|(_, oid)| *oid)
-        };
-        let record = at("task")?;
-        let task = flux.repo.read_file(record, store::RECORD).ok()?;
-        let trash = flux.trash().join(name);
-        Some(Archived {
-            name: name.to_owned(),
-            task: Task::from_json(&task).ok()?,
-            record: record.clone(),
-            tip: at("tip")?.clone(),
-            trash: trash.join("worktree").exists().then_some(trash),
-            refs: parts
-                .iter()
-                .map(|(part, oid)| (format!("{ARCHIVE}{name}/{part}"), (*oid).clone()))
-                .collect(),
-        })
-    };
-    let mut archived: Vec<Archived> = found.into_iter().filter_map(read).collect();
+    let (mut archived, mut unread) = (Vec::new(), Vec::new());
+    for (name, parts) in found {
+        match read(flux, name, &parts) {
+            Ok(one) => archived.push(one),
+            Err(error) => unread.push(Unread {
+                name: name.to_owned(),
+                error,
+            }),
+        }
+    }
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
-    Ok(archived)
+    Ok((archived, unread))
 }
 
-/// The removed task that `name` means: its name, or the beginning of one and no other.
+/// Reads the entry of the archive that these refs are, without `refs/flux/archive/<name>/`.
+fn read(flux: &Flux, name: &str, parts: &[(&str, &String)]) -> Result<Archived> {
+    let at = |part| {
+        let mut parts = parts.iter();
+        let found = parts.find(|(name, _)| *name == part).map(|(_, oid)| *oid);
+        found.with_context(|| format!("it has no '{part}'"))
+    };
+    let record = at("task")?;
+    let task = flux.repo.read_file(record, store::RECORD)?;
+    let trash = flux.trash().join(name);
+    Ok(Archived {
+        name: name.to_owned(),
+        task: Task::from_json(&task)?,
+        record: record.clone(),
+        tip: at("tip")?.clone(),
+        trash: trash.join("worktree").exists().then_some(trash),
+        refs: parts
+            .iter()
+            .map(|(part, oid)| (format!("{ARCHIVE}{name}/{part}"), (*oid).clone()))
+            .collect(),
+    })
+}
+
+/// Finds the removed task that `name` means: its name, or the beginning of one and no other.
 ///
 /// # Errors
-/// When there is none, or more than one.
-pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archived> {
+/// When there is none, or more than one, or its record cannot be read.
+pub(crate) fn find<'a>((archived, unread): &'a Listed, name: &str) -> Result<&'a Archived> {
+    if let Some(one) = unread.iter().find(|one| one.name == name) {
+        return Err(one.refusal().into());
+    }
     if archived.is_empty() {
         return Err(Failure::new(format!("there is no removed task '{name}'"))
             .hint("git flux restore --list")
