@@ -40,6 +40,7 @@ mod documents;
 mod errors;
 mod errors_disk;
 mod expire;
+mod fixture;
 mod fresh_machine;
 mod help;
 mod hooks;

@@ -5,27 +5,13 @@ use std::fs;
 use crate::list::row;
 use crate::world::*;
 
-/// Replaces a piece of the record in a tree, and moves the ref to the new one.
+/// Replaces a piece of a record.
+#[track_caller]
 fn rewrite(world: &World, name: &str, from: &str, to: &str) {
-    let json = world.git(["show", &format!("{name}:task.json")]);
-    let changed = json.replace(from, to);
-    assert_ne!(changed, json);
-    world.write("../task.json", &changed);
-    let blob = world.git(["hash-object", "-w", "--no-filters", "../task.json"]);
-    let others = world.git(["ls-tree", name]);
-    let record = |line: &&str| !line.ends_with("\ttask.json");
-    let mut tree: Vec<String> = others.lines().filter(record).map(str::to_owned).collect();
-    tree.push(format!("100644 blob {blob}\ttask.json"));
-    world.write("../tree", tree.join("\n") + "\n");
-    let tree = world
-        .command("git")
-        .current_dir(world.repo())
-        .arg("mktree")
-        .stdin(fs::File::open(world.root().join("tree")).unwrap())
-        .output()
-        .unwrap();
-    let tree = String::from_utf8(tree.stdout).unwrap();
-    world.git(["update-ref", name, tree.trim()]);
+    world.edit_record(name, |json| {
+        assert!(json.contains(from), "{json}");
+        json.replace(from, to)
+    });
 }
 
 const ONE: &str = "\"version\": 1";
