@@ -18,7 +18,7 @@ pub(crate) use self::foreign::own_parts;
 use crate::failure::{Failure, nearest};
 use crate::git::{Lock, Repo, Transaction, refs};
 use crate::settings::{Settings, table};
-use crate::task::{Task, TaskId};
+use crate::task::{Task, TaskId, version};
 use crate::ui::word;
 
 pub(crate) const TASKS: &str = "refs/flux/tasks/";
@@ -60,12 +60,10 @@ impl Stored {
     /// # Errors
     /// What is wrong with the record.
     pub(crate) fn readable(&self) -> Result<&Task> {
-        let id = &self.id;
-        self.task.as_ref().map_err(|error| {
-            Failure::new(format!("the record of '{id}' cannot be read: {error:#}"))
-                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
-                .into()
-        })
+        let what = format!("the record of '{}'", self.id);
+        let record = task_ref(&self.id);
+        let task = self.task.as_ref();
+        task.map_err(|error| version::refusal(&what, &record, error).into())
     }
 }
 
@@ -114,6 +112,17 @@ impl Store {
             tasks,
             foreign,
         }
+    }
+
+    /// Fails if the configuration says that a branch is that of a task whose record cannot be
+    /// read: it says so itself of the others.
+    ///
+    /// # Errors
+    /// When it does.
+    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
+        let id = settings.of_branch(branch, &table::TASK);
+        let stored = id.and_then(|id| self.tasks.iter().find(|stored| stored.id.as_str() == id));
+        stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
     /// The tip of a branch.
@@ -277,7 +286,7 @@ pub(crate) fn create(
     tip: &str,
     lock: &Lock,
 ) -> Result<String> {
-    let json = task.to_json();
+    let json = task.to_json()?;
     let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
     let oid = repo.write_record(None, &files)?;
     let refs = Transaction::default()
@@ -317,7 +326,7 @@ pub(crate) fn advance_with(
     also: Transaction,
     lock: &Lock,
 ) -> Result<String> {
-    let json = task.to_json();
+    let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
     let new = repo.write_record(Some(old), &files)?;

@@ -74,9 +74,12 @@ fn a_corrupt_record_spoils_one_row() {
         tree("task.json", "{}"),
         tree(
             "task.json",
-            &json
-                .replace("\"version\":1", "\"version\":99")
-                .replace("\"version\": 1", "\"version\": 99"),
+            &json.replace("\"version\": 1", "\"version\": 0"),
+        ),
+        // A field that is not what it must be.
+        tree(
+            "task.json",
+            &json.replace("\"base\": \"", "\"base\": \"--output=/tmp/x"),
         ),
         tree("task.json", &json),
     ];

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::run::end_if_any;
 use crate::git::shared::open_to_append;
-use crate::task::{Heard, Said, Why};
+use crate::task::version::{self, Newer};
+use crate::task::{Heard, Said, Why, check};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
 const LONGEST: usize = 1_500;
@@ -161,35 +162,41 @@ pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
     Log::open(path)?.append(event)
 }
 
-/// All events, the first one first; none if there is no file. What is no event, such as a
-/// line that was cut short, is left out.
+/// All events, the first one first, and how many there are beside them by a newer git flux;
+/// none if there is no file. What is no event, such as a line that was cut short, is left out.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Vec<Event>> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
     let bytes = end_if_any(path, MUCH)?;
-    Ok(bytes.map_or_else(Vec::new, |bytes| parse(&bytes)))
+    Ok(parse(&bytes.unwrap_or_default()))
 }
 
-/// The last event, without a look at all of them; none if there is no file.
+/// The last event, without a look at all of them; none if there is no file, or if a newer git
+/// flux has written it: what was before does not hold any more.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
     let bytes = end_if_any(path, TAIL)?;
-    Ok(bytes.and_then(|bytes| events(&bytes).next_back()))
+    Ok(bytes.and_then(|bytes| lines(&bytes).next_back()?.ok()))
 }
 
-/// The events that these lines are.
-pub(crate) fn parse(bytes: &[u8]) -> Vec<Event> {
-    events(bytes).collect()
+/// The events that these lines are, and how many there are beside them by a newer git flux.
+pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
+    let (events, newer): (Vec<_>, Vec<_>) = lines(bytes).partition(Result::is_ok);
+    (events.into_iter().flatten().collect(), newer.len())
 }
 
-fn events(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Event> {
+/// The lines that are events, or that a newer git flux has written.
+fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
     // What was cut short has no newline, or that of the line that was written after it.
-    bytes
-        .split(|&b| b == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
+    bytes.split(|&b| b == b'\n').filter_map(|line| {
+        match version::parse::<Event>(line, version::RUN) {
+            Ok(event) => check::time("at", event.at / 1000).ok().map(|()| Ok(event)),
+            Err(error) => error.downcast().ok().map(Err),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -205,7 +212,7 @@ mod tests {
     fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
-        assert_eq!(read(&path).unwrap(), []);
+        assert_eq!(read(&path).unwrap(), (vec![], 0));
         assert_eq!(last(&path).unwrap(), None);
         let one = Event::new(Said::Working, "One").saying("a\nb");
         append(&path, &one).unwrap();
@@ -214,8 +221,33 @@ mod tests {
         assert_eq!(last(&path).unwrap(), Some(one.clone()));
         let two = Event::new(Said::Done, "Two");
         append(&path, &two).unwrap();
-        assert_eq!(read(&path).unwrap(), [one, two.clone()]);
+        assert_eq!(read(&path).unwrap(), (vec![one, two.clone()], 0));
         assert_eq!(last(&path).unwrap(), Some(two));
+    }
+
+    #[test]
+    fn a_line_of_a_newer_git_flux_is_neither_misread_nor_overlooked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let old = r#"{"at":1,"state":"working","event":"PreToolUse","unknown":[1]}"#;
+        let newer = r#"{"version":2,"at":2,"state":"working","event":"PreToolUse"}"#;
+        fs::write(&path, format!("{old}\n{newer}\n")).unwrap();
+        assert_eq!(last(&path).unwrap(), None);
+        let (events, unknown) = read(&path).unwrap();
+        assert_eq!((events.len(), unknown), (1, 1));
+        // What is no event says nothing, and spoils nothing.
+        for nothing in [
+            r#"{"version":"2","at":2,"state":"done","event":"Stop"}"#,
+            r#"{"at":18446744073709551615,"state":"done","event":"Stop"}"#,
+            r#"{"at":-1,"state":"done","event":"Stop"}"#,
+            r#"{"at":2,"state":"asleep","event":"Stop"}"#,
+            r#"{"at":2,"state":"done"}"#,
+            "[]",
+        ] {
+            fs::write(&path, format!("{old}\n{nothing}\n")).unwrap();
+            assert_eq!(last(&path).unwrap().unwrap().at, 1, "{nothing}");
+            assert_eq!(read(&path).unwrap().1, 0, "{nothing}");
+        }
     }
 
     #[test]
@@ -247,7 +279,7 @@ mod tests {
         }
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), PROCESSES * EVENTS);
-        let names = read(&path).unwrap().into_iter().map(|event| event.event);
+        let names = read(&path).unwrap().0.into_iter().map(|event| event.event);
         assert_eq!(names.collect::<BTreeSet<_>>().len(), PROCESSES * EVENTS);
     }
 

@@ -34,7 +34,7 @@ use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
 use crate::git::shared::open_file;
 use crate::sanitize;
-use crate::task::{Exit, Said};
+use crate::task::{Exit, Said, version};
 use crate::tmux::pane;
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
@@ -53,7 +53,8 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
     let bytes = whole(path).context("there is nothing to start: the task was taken back")?;
-    let launch: Launch = serde_json::from_slice(&bytes).context("the launch file is damaged")?;
+    let launch: Launch =
+        version::parse(&bytes, version::RUN).context("the launch file cannot be read")?;
     let pid = unistd::getpid().as_raw();
     let mut running = Running {
         launcher: pid,

@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use super::launch::{Launch, Running};
 use crate::git::shared::open_file;
 use crate::git::{Lock, Sharing};
-use crate::task::Exit;
+use crate::task::{Exit, version};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
 
 /// How long the launcher's marks may be, in bytes.
-const LONGEST: u64 = 64 * 1024 * 1024;
+const LONGEST: u64 = 1024 * 1024;
 
 /// The files of one run.
 #[derive(Clone, Debug)]
@@ -91,7 +91,8 @@ impl RunDir {
     /// # Errors
     /// When that cannot be read.
     pub(crate) fn exit(&self) -> Result<Option<Exit>> {
-        read(&self.0.join("exit"))
+        let exit: Option<Exit> = read(&self.0.join("exit"))?;
+        exit.map(Exit::checked).transpose()
     }
 
     pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
@@ -188,9 +189,9 @@ impl RunDir {
 }
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let damaged = || format!("'{}' is damaged", path.display());
+    let what = || format!("'{}' cannot be read", path.display());
     let bytes = end_if_any(path, LONGEST)?;
-    let read = |bytes: Vec<u8>| serde_json::from_slice(&bytes).with_context(damaged);
+    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
     bytes.map(read).transpose()
 }
 

@@ -21,7 +21,7 @@ use crate::lifecycle::start::exists;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::record::VERSION;
-use crate::task::{Existing, Phase, Task, TaskId};
+use crate::task::{Existing, Phase, Rest, Task, TaskId};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Make a task of a worktree that is there already
@@ -108,7 +108,7 @@ impl Adopt {
                 .into());
         };
         let branch = refs::short(name);
-        ensure_alone(store, worktrees, entry, branch)?;
+        ensure_alone(flux, store, worktrees, entry, branch)?;
         let tip = store.tip(branch).with_context(|| {
             Failure::new(format!("there is no commit on '{branch}' yet")).hint(format!(
                 "git -C {path} commit --allow-empty -m 'Initial commit'"
@@ -137,6 +137,7 @@ impl Adopt {
             tip: tip.to_owned(),
             made: false,
             adopted: true,
+            rest: Rest::default(),
         };
         let chosen = Chosen {
             name: branch.to_owned(),
@@ -167,6 +168,7 @@ impl Adopt {
             restored: None,
             existing: Some(existing),
             carried: None,
+            rest: Rest::default(),
         })
     }
 
@@ -222,6 +224,7 @@ fn standing(flux: &Flux, worktrees: &[Worktree], entry: &Worktree) -> Result<Opt
 /// # Errors
 /// When the branch is another task's, or checked out in another worktree as well.
 fn ensure_alone(
+    flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
     entry: &Worktree,
@@ -237,6 +240,7 @@ fn ensure_alone(
                 .into(),
         );
     }
+    store.ensure_known(&flux.settings, branch)?;
     let same = |other: &&Worktree| other.path != entry.path && other.branch == entry.branch;
     match worktrees.iter().find(same) {
         Some(other) => Err(Failure::new(format!(

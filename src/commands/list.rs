@@ -17,7 +17,7 @@ use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{State, Status, Task};
+use crate::task::{State, Status, Task, version};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
 
@@ -37,8 +37,15 @@ pub(crate) struct List {
 /// One row: a task, or a record that is none of this repository, or cannot be read.
 enum Row {
     Task(Box<Status>),
-    Foreign { id: String, title: String },
-    Broken { id: String, error: String },
+    Foreign {
+        id: String,
+        title: String,
+    },
+    Broken {
+        id: String,
+        state: &'static str,
+        error: String,
+    },
 }
 
 /// Why nothing but the id is known of a foreign record.
@@ -74,7 +81,7 @@ impl List {
                 .map(|row| match row {
                     Row::Task(status) => object::json(status),
                     Row::Foreign { id, .. } => object::unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, error } => object::unknown(id, "broken", error),
+                    Row::Broken { id, state, error } => object::unknown(id, state, error),
                 })
                 .collect();
             return ui.json(&objects);
@@ -84,7 +91,7 @@ impl List {
                 match row {
                     Row::Task(status) => lines.task(status),
                     Row::Foreign { id, .. } => lines.unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, error } => lines.unknown(id, "broken", error),
+                    Row::Broken { id, state, error } => lines.unknown(id, state, error),
                 }
             }
             return ui.bytes(&lines.into_bytes());
@@ -151,6 +158,7 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
             )),
             Err(error) => Row::Broken {
                 id: stored.id.to_string(),
+                state: version::state_of(error),
                 error: format!("{error:#}"),
             },
         });
@@ -264,11 +272,11 @@ fn cells(row: &Row, now: u64) -> [String; 6] {
             unknown(),
             sanitize::line(title),
         ],
-        Row::Broken { id, error } => {
+        Row::Broken { id, state, error } => {
             let error = format!("its record cannot be read: {error}");
             [
                 id.clone(),
-                "broken".to_owned(),
+                (*state).to_owned(),
                 unknown(),
                 unknown(),
                 unknown(),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::status::count;
 use super::{candidates, choose};
 use crate::agent::events::{self, Event};
 use crate::agent::messages::{self, Message};
@@ -42,6 +43,8 @@ struct Story {
     removed: Option<String>,
     prompt: String,
     events: Vec<Event>,
+    /// How many there are that a newer git flux has written.
+    unknown: usize,
     commits: Vec<Commit>,
     /// What the pane showed at last.
     screen: Option<String>,
@@ -51,6 +54,13 @@ impl Log {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let story = self.story(&flux)?;
+        if story.unknown > 0 {
+            flux.ui.warning(format_args!(
+                "{} of '{}' by a newer git flux cannot be read",
+                count(story.unknown, "event"),
+                story.task.id
+            ));
+        }
         let transcript = story.events.iter().rev().find_map(|e| e.transcript.clone());
         let messages = match &transcript {
             Some(path) if Path::new(path).exists() => {
@@ -84,7 +94,10 @@ impl Log {
             (Ok(stored), _) => stored,
             (Err(error), None) => return Err(error),
             (Err(error), Some(name)) => {
-                let archived = archive::list(flux)?;
+                let archived = archive::list_all(flux)?;
+                if let Some(one) = archived.1.iter().find(|one| one.name == name) {
+                    return Err(one.refusal().into());
+                }
                 // What is there comes first, and so does its error.
                 let Ok(one) = archive::find(&archived, name) else {
                     return Err(error);
@@ -94,15 +107,17 @@ impl Log {
         };
         let task = live.readable()?;
         let tip = store.tip(&task.branch);
+        let (events, unknown) = match flux.owner(task) {
+            // What happened in it is that user's alone.
+            Some(_) => Default::default(),
+            None => events::read(&flux.run_dir(&task.id).events())?,
+        };
         Ok(Story {
             task: task.clone(),
             removed: None,
             prompt: text_of(&store::prompt(&flux.repo, &live.oid)?),
-            events: match flux.owner(task) {
-                // What happened in it is that user's alone.
-                Some(_) => Vec::new(),
-                None => events::read(&flux.run_dir(&task.id).events())?,
-            },
+            events,
+            unknown,
             commits: match tip {
                 Some(tip) => log::between(flux.repo.home(), &task.base, tip)?,
                 None => Vec::new(),
@@ -115,11 +130,13 @@ impl Log {
 impl Story {
     fn of_removed(flux: &Flux, one: &archive::Archived) -> Result<Self> {
         let file = |name| flux.repo.find_file(&one.record, name);
+        let (events, unknown) = events::parse(&file(store::EVENTS)?.unwrap_or_default());
         Ok(Self {
             task: one.task.clone(),
             removed: Some(one.name.clone()),
             prompt: text_of(&store::prompt(&flux.repo, &one.record)?),
-            events: file(store::EVENTS)?.map_or_else(Vec::new, |bytes| events::parse(&bytes)),
+            events,
+            unknown,
             commits: log::between(flux.repo.home(), &one.task.base, &one.tip)?,
             screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
         })

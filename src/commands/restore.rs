@@ -13,18 +13,19 @@ use serde_json::{Value, json};
 
 use super::cleanup::revert;
 use super::list::age;
+use super::status::count;
 use super::{candidates, settled, table};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
-use crate::lifecycle::archive::{self, Archived, size};
+use crate::lifecycle::archive::{self, Archived, Listed, Unread, size};
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
 use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
-use crate::task::{Existing, Layout, Phase, Task};
+use crate::task::{Existing, Layout, Phase, Task, version};
 use crate::tmux::target;
 use crate::ui::{Ui, quoted, shown, word};
 
@@ -64,12 +65,13 @@ impl Restore {
             return print(&flux, &archive::list_all(&flux)?, self.json);
         }
         let store = settled(&flux)?;
-        let archived = archive::list_all(&flux)?;
+        let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
-            return self.delete(&flux, &archived.iter().filter(is_ours).collect::<Vec<_>>());
+            self.delete(&flux, &all.0.iter().filter(is_ours).collect::<Vec<_>>())?;
+            return left(&flux, &all.1);
         }
-        let one = self.choose(&flux, &archived)?;
+        let one = self.choose(&flux, &all)?;
         if let Some(owner) = flux.remover(one) {
             let name = &one.name;
             return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
@@ -91,9 +93,10 @@ impl Restore {
         tell(&flux, one, &started)
     }
 
-    fn choose<'a>(&self, flux: &Flux, archived: &'a [Archived]) -> Result<&'a Archived> {
+    fn choose<'a>(&self, flux: &Flux, all: &'a Listed) -> Result<&'a Archived> {
+        let (archived, _) = all;
         if let Some(name) = &self.task {
-            return archive::find(archived, name);
+            return archive::find(all, name);
         }
         let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
         if ours.is_empty() {
@@ -236,9 +239,9 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
 /// # Errors
 /// When it has moved since: what was uncommitted belongs on top of where it stood.
 fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
-    if task.existing.is_none() {
+    let Some(was) = &task.existing else {
         return Ok(task);
-    }
+    };
     let stands = store.tip(&task.branch);
     if let Some(tip) = stands.filter(|tip| *tip != one.tip) {
         let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
@@ -254,6 +257,7 @@ fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
         tip: one.tip.clone(),
         made: stands.is_none(),
         adopted: false,
+        rest: was.rest.clone(),
     };
     Ok(Task {
         existing: Some(existing),
@@ -319,7 +323,24 @@ fn ended(one: &Archived) -> String {
     }
 }
 
-fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
+/// Says which entries were left, since they cannot be read.
+///
+/// # Errors
+/// When there are any.
+fn left(flux: &Flux, unread: &[Unread]) -> Result<()> {
+    for one in unread {
+        flux.ui.warning(one.refusal());
+    }
+    match unread.len() {
+        0 => Ok(()),
+        many => {
+            let what = format!("{} not deleted", count(many, "removed task"));
+            Err(Failure::new(what).hint("git flux restore --list").into())
+        }
+    }
+}
+
+fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Result<()> {
     let _spinner = flux.ui.spinner("measuring the trash");
     let sized = archived.iter().map(|one| {
         let size = one.trash.as_deref().map(size).transpose();
@@ -327,25 +348,36 @@ fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
     });
     let sized: Vec<(&Archived, Option<u64>)> = sized.collect::<Result<_>>()?;
     if json {
-        let objects: Vec<Value> = sized.iter().map(|(one, size)| object(one, *size)).collect();
+        let objects = sized.iter().map(|(one, size)| object(one, *size));
+        let objects: Vec<Value> = objects.chain(unread.iter().map(unread_object)).collect();
         return flux.ui.json(&objects);
     }
-    if archived.is_empty() {
+    if archived.is_empty() && unread.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
     }
-    let rows: Vec<[String; 5]> = sized
-        .iter()
-        .map(|(one, size)| {
-            [
-                one.name.clone(),
-                since(one),
-                size.map_or("-".to_owned(), |size| HumanBytes(size).to_string()),
-                ended(one),
-                sanitize::line(&one.task.title),
-            ]
-        })
-        .collect();
+    let known = sized.iter().map(|(one, size)| {
+        [
+            one.name.clone(),
+            since(one),
+            size.map_or("-".to_owned(), |size| HumanBytes(size).to_string()),
+            ended(one),
+            sanitize::line(&one.task.title),
+        ]
+    });
+    let unread = unread.iter().map(|one| {
+        let error = format!("its record cannot be read: {:#}", one.error);
+        let unknown = || "?".to_owned();
+        let state = version::state_of(&one.error).to_owned();
+        [
+            one.name.clone(),
+            unknown(),
+            unknown(),
+            state,
+            sanitize::line(&error),
+        ]
+    });
+    let rows: Vec<[String; 5]> = known.chain(unread).collect();
     let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
     for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
         flux.ui.data(line)?;
@@ -377,5 +409,15 @@ fn object(one: &Archived, size: Option<u64>) -> Value {
         "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
         "size": size,
         "foreign": one.foreign,
+    })
+}
+
+/// An entry of the archive that cannot be read, as programs read it.
+fn unread_object(one: &Unread) -> Value {
+    json!({
+        "name": one.name, "id": null, "title": null, "agent": null, "branch": null, "base": null,
+        "tip": null, "snapshot": null, "removed": null, "mergedInto": null, "worktree": null,
+        "trash": null, "size": null, "state": version::state_of(&one.error),
+        "error": format!("{:#}", one.error),
     })
 }

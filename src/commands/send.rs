@@ -80,7 +80,13 @@ impl Send {
         let message = self.message(flux, &words)?;
         let (mut told, mut failed) = (0, 0);
         for stored in flux.own_tasks(store) {
-            let Ok(task) = &stored.task else { continue };
+            let task = match stored.readable() {
+                Ok(task) => task,
+                Err(error) => {
+                    flux.ui.status(format_args!("not told: {error}"));
+                    continue;
+                }
+            };
             let outcome = match ear(flux, store, task) {
                 Ok(Ear::Open(target)) => deliver(flux, store, task, target, &message),
                 Ok(Ear::Closed(why, _)) => {

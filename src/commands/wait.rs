@@ -15,7 +15,7 @@ use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
-use crate::task::{State, TaskId};
+use crate::task::{State, TaskId, version};
 use crate::ui::Ui;
 
 /// How long ^C may take to be heard.
@@ -123,15 +123,15 @@ impl Wait {
             let before = open.len();
             for (id, state) in states(&flux, &open)? {
                 let reached = match &state {
-                    Some(state) => Reached::of(state, &self.until),
-                    None => Reached::Never,
+                    Ok(state) => Reached::of(state, &self.until),
+                    Err(_) => Reached::Never,
                 };
                 if reached == Reached::NotYet {
                     continue;
                 }
                 open.remove(&id);
                 bad += usize::from(reached != Reached::There { well: true });
-                let label = state.map_or_else(|| "removed".to_owned(), |state| state.label());
+                let label = state.map_or_else(str::to_owned, |state| state.label());
                 flux.ui.data(format_args!("{id} {label}"))?;
             }
             if open.is_empty() || (self.any && open.len() < before) {
@@ -169,25 +169,35 @@ impl Wait {
             names => names.iter().map(|name| Some(name.as_str())).collect(),
         };
         for name in names {
-            ids.insert(choose_own(flux, store, name, "wait")?.id.clone(), ());
+            let stored = choose_own(flux, store, name, "wait")?;
+            stored.readable()?;
+            ids.insert(stored.id.clone(), ());
         }
         Ok(ids)
     }
 }
 
-/// The states as they are now; none of a task that is gone.
-fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Option<State>)>> {
+/// The state of a task, or why it has none: it is gone, or its record cannot be read.
+type Stands = Result<State, &'static str>;
+
+/// The states as they are now.
+fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Stands)>> {
     let look = || -> Result<Vec<_>> {
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let state = |id: &TaskId| match store.tasks.iter().find(|stored| stored.id == *id) {
-            Some(stored) => observe::one(flux, &store, stored.readable()?).map(|one| Some(one.0)),
-            None => Ok(None),
+        let state = |id: &TaskId| {
+            let Some(stored) = store.tasks.iter().find(|stored| stored.id == *id) else {
+                return Ok(Err("removed"));
+            };
+            match &stored.task {
+                Ok(task) => observe::one(flux, &store, task).map(|one| Ok(one.0)),
+                Err(error) => Ok(Err(version::state_of(error))),
+            }
         };
         ids.keys().map(|id| Ok((id.clone(), state(id)?))).collect()
     };
     let states = look()?;
     // Or its start, or removal, came to its end between the two looks at record and lock.
-    let broken = |(_, state): &(_, Option<State>)| *state == Some(State::Interrupted);
+    let broken = |(_, state): &(_, Stands)| *state == Ok(State::Interrupted);
     if states.iter().any(broken) {
         look()
     } else {

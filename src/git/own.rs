@@ -9,12 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Git, Repo, admin, refs};
-
-/// Where git has refs that each worktree has for itself.
-const OWN: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritten"];
-
-/// What an archive has for commits that were in logs alone.
-pub(crate) const REFLOG: &str = "reflog";
+use crate::task::check::OWN;
+pub(crate) use crate::task::check::REFLOG;
 
 /// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
 /// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those

@@ -145,3 +145,26 @@ fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
         .run()
         .context("could not change the refs; none was changed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::check::is_branch_name;
+
+    #[test]
+    fn names_of_branches_are_those_that_git_takes() {
+        let right = "a ä @ a@b { a.b a.lock.b a-b a/b a+b=c # ' \" $(x) `x` ; |".split(' ');
+        let wrong = [
+            "-a", "HEAD", "", "a..b", ".a", "a.", "a.lock", "a/.b", "a.lock/b", "/a", "a/", "a//b",
+            "a b", "a\tb", "a\u{7f}", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", "a\\b", "@{",
+            "a@{b",
+        ];
+        for name in right.chain(wrong) {
+            let args = ["check-ref-format", &format!("refs/heads/{name}")];
+            let (code, _) = Git::reading(Path::new("."), args).outcome().unwrap();
+            // These two are refs to git, but no branches.
+            let taken = code == 0 && !name.starts_with('-') && name != "HEAD";
+            assert_eq!(is_branch_name(name), taken, "{name:?}");
+        }
+    }
+}

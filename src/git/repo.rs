@@ -265,11 +265,6 @@ impl Repo {
             RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
         })
     }
-
-    /// Whether git would take `name` for a branch.
-    pub(crate) fn is_branch_name(name: &str) -> bool {
-        git2::Branch::name_is_valid(name).unwrap_or(false)
-    }
 }
 
 /// A boolean as git config has it; `None` if it is none.

@@ -6,13 +6,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, bail};
 
 use super::{Flux, Lock};
 use crate::failure::Failure;
 use crate::git::{Repo, Transaction, keep, own, refs};
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{Removal, Task, TaskId};
+use crate::task::{Removal, Task, TaskId, version};
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
 fn logged(id: &TaskId, commit: &str) -> String {
@@ -130,22 +130,42 @@ impl Archived {
     }
 }
 
-/// Everything that this repository can restore, the latest first. A record that cannot be
-/// read is left out: its commits are there all the same.
+/// An entry of the archive that cannot be read. Its commits are there all the same.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// Its name in the archive.
+    pub(crate) name: String,
+    pub(crate) error: Error,
+}
+
+impl Unread {
+    /// Returns the refusal to do anything with it.
+    pub(crate) fn refusal(&self) -> Failure {
+        let name = &self.name;
+        let what = format!("the record of the removed task '{name}'");
+        version::refusal(&what, &format!("{ARCHIVE}{name}/task"), &self.error)
+    }
+}
+
+/// What can be restored, and what cannot be read.
+pub(crate) type Listed = (Vec<Archived>, Vec<Unread>);
+
+/// Lists what this repository can restore, the latest first.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let mut all = list_all(flux)?;
-    all.retain(|one| !one.foreign);
-    Ok(all)
+    let (mut archived, _) = list_all(flux)?;
+    archived.retain(|one| !one.foreign);
+    Ok(archived)
 }
 
-/// As [`list`], and what came from elsewhere.
+/// Lists what can be restored, the latest first, also what came from elsewhere; and the entries
+/// that cannot be read.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list_all(flux: &Flux) -> Result<Vec<Archived>> {
+pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     let refs = refs::list(flux.repo.home(), &[ARCHIVE, TASKS])?;
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
@@ -153,16 +173,22 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Vec<Archived>> {
     for (part, oid) in &refs {
         let parts = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
-            found
-                .entry(name)
-                .or_default()
-                .push((part.clone(), oid.clone()));
+            let part = (part.clone(), oid.clone());
+            found.entry(name).or_default().push(part);
         }
     }
-    let read = |(name, parts)| read(flux, name, parts, &tasks);
-    let mut archived: Vec<Archived> = found.into_iter().filter_map(read).collect();
+    let (mut archived, mut unread) = (Vec::new(), Vec::new());
+    for (name, parts) in found {
+        match read(flux, name, parts, &tasks) {
+            Ok(one) => archived.push(one),
+            Err(error) => unread.push(Unread {
+                name: name.to_owned(),
+                error,
+            }),
+        }
+    }
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
-    Ok(archived)
+    Ok((archived, unread))
 }
 
 /// The entry of these refs. What others have added to one of ours is no part of it.
@@ -171,7 +197,7 @@ fn read(
     name: &str,
     parts: Vec<(String, String)>,
     tasks: &BTreeSet<String>,
-) -> Option<Archived> {
+) -> Result<Archived> {
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
     let at = |parts: &[(String, String)], part: &str| {
         let part = format!("{ARCHIVE}{name}/{part}");
@@ -180,17 +206,17 @@ fn read(
     };
     let foreign = ["task", "tip"].iter().any(|part| at(&own, part).is_none());
     let refs = if foreign { parts } else { own };
-    let record = at(&refs, "task")?;
-    let task = flux.repo.read_file(&record, store::RECORD).ok()?;
-    let task = Task::from_json(&task).ok()?;
+    let part = |part| at(&refs, part).with_context(|| format!("it has no '{part}'"));
+    let (record, tip) = (part("task")?, part("tip")?);
+    let task = Task::from_json(&flux.repo.read_file(&record, store::RECORD)?)?;
     if name.split('.').next() != Some(task.id.as_str()) {
-        return None;
+        bail!("the record is that of '{}'", task.id);
     }
     let trash = flux.trash().join(name);
-    Some(Archived {
+    Ok(Archived {
         name: name.to_owned(),
         task,
-        tip: at(&refs, "tip")?,
+        tip,
         trash: (!foreign && trash.join("worktree").exists()).then_some(trash),
         record,
         foreign,
@@ -207,8 +233,11 @@ fn vouched(flux: &Flux, name: &str, oid: &str) -> bool {
 /// from elsewhere has to be named in full.
 ///
 /// # Errors
-/// When there is none, or more than one.
-pub(crate) fn find<'a>(archived: &'a [Archived], name: &str) -> Result<&'a Archived> {
+/// When there is none, or more than one, or its record cannot be read.
+pub(crate) fn find<'a>((archived, unread): &'a Listed, name: &str) -> Result<&'a Archived> {
+    if let Some(one) = unread.iter().find(|one| one.name == name) {
+        return Err(one.refusal().into());
+    }
     if let Some(exact) = archived.iter().find(|one| one.name == name) {
         return Ok(exact);
     }

@@ -106,12 +106,17 @@ impl Flux {
         Ok(())
     }
 
-    /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or back.
+    /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
+    /// back, or cannot be read: a newer git flux may mean to keep it.
     fn let_go(&self, place: &Path) -> Result<()> {
         let name = archive::name_of(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
         let id: TaskId = id.parse().context("a name in the trash is ours")?;
         if other_owner(&self.run_dir(&id).0).is_some() {
+            return Ok(());
+        }
+        let (_, unread) = archive::list_all(self)?;
+        if unread.iter().any(|one| one.name == name) {
             return Ok(());
         }
         let Some(_lock) = self.try_lock_task(&id)? else {

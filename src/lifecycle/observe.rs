@@ -17,7 +17,9 @@ use crate::git::repo::History;
 use crate::git::{Lock, Worktree, admin, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId};
+use crate::task::{
+    Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId, version,
+};
 use crate::tmux::pane::{self, Pane};
 
 /// The panes of every server that tasks run on.
@@ -158,13 +160,13 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &tasks))?;
     let mut states = concluded(flux, store, &tasks, &worktrees).into_iter();
     let label = |stored: &Stored| match &stored.task {
-        Ok(_) => states.next().map(|(state, _)| state.label()),
-        Err(_) => None,
+        Ok(_) => {
+            let next = states.next().context("a task was not looked at");
+            next.map(|(state, _)| state.label())
+        }
+        Err(error) => Ok(version::state_of(error).to_owned()),
     };
-    let labels = store.tasks.iter().map(label);
-    Ok(labels
-        .map(|label| label.unwrap_or_else(|| "broken".to_owned()))
-        .collect())
+    store.tasks.iter().map(label).collect()
 }
 
 /// The state of one task, and how it was found; without a look into its worktree.

@@ -198,6 +198,7 @@ fn settle_start(
     let never_ran = run.withdraw()?;
     let from = match &task.restored {
         Some(name) => archive::list_all(flux)?
+            .0
             .into_iter()
             .find(|one| one.name == *name),
         None => None,

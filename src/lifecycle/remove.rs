@@ -17,7 +17,7 @@ use crate::git::{Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
-use crate::task::{Merged, Removal, Task};
+use crate::task::{Merged, Removal, Rest, Task};
 use crate::tmux::pane;
 
 /// What a removal came to.
@@ -111,7 +111,9 @@ pub(crate) fn remove(
             branch: into.branch.clone(),
             from: into.tip.clone(),
             to: merge.clone().unwrap_or_else(|| into.tip.clone()),
+            rest: Rest::default(),
         }),
+        rest: Rest::default(),
     });
     let mut verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
     if let (Some(into), Some(merge)) = (&plan.into, &merge) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::archive::Listed;
 use super::{Flux, archive};
 use crate::git::admin;
 use crate::task::{Task, TaskId};
@@ -46,13 +47,15 @@ impl Flux {
     /// When it cannot be made.
     pub(super) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
-        let archived = match task.restored {
+        let (archived, unread) = match task.restored {
             Some(_) => archive::list_all(self)?,
-            None => Vec::new(),
+            None => Listed::default(),
         };
         let is_free = |place: &PathBuf| {
+            let names = archived.iter().map(|one| &one.name);
+            let mut names = names.chain(unread.iter().map(|one| &one.name));
             let name = archive::name_of(place);
-            archived.iter().all(|one| Some(&one.name) != name.as_ref())
+            names.all(|taken| Some(taken) != name.as_ref())
         };
         (self.repo.sharing()?)
             .make_dir(&trash)

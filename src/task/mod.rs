@@ -1,12 +1,14 @@
 //! Words: what a task is, on paper. Pure, no input or output.
 
+pub(crate) mod check;
 mod finding;
 pub(crate) mod id;
 pub(crate) mod record;
 pub(crate) mod seen;
 pub(crate) mod status;
+pub(crate) mod version;
 
 pub(crate) use id::TaskId;
-pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Target, Task};
+pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Rest, Target, Task};
 pub(crate) use seen::{Found, Habit, Heard, Said, Source, Title, Why};
 pub(crate) use status::{Changes, Exit, State, Status};

@@ -3,13 +3,24 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::TaskId;
+use super::{TaskId, check, version};
 
-/// The version of `task.json` this program writes and reads.
+/// The version of `task.json` this program writes, and the latest that it reads.
+///
+/// A field that changes what may be removed, or where, raises it: a program that does not know
+/// the field must not act on the task. Any other field may come and go without, for the ones
+/// that are not known ([`Rest`]) survive each rewrite. A record of a later version is shown,
+/// and nothing is done with its task ([`version::Newer`](super::version::Newer)).
+///
+/// 0.1.0 shows a record of another version as a broken one, and leaves its task alone too. Of
+/// version 1 it reads what we write; but it drops the fields that it does not know.
 pub(crate) const VERSION: u32 = 1;
+
+/// Fields of a record that are not known here, kept as they are.
+pub(crate) type Rest = serde_json::Map<String, serde_json::Value>;
 
 /// One task: its own branch, worktree and target for an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +63,8 @@ pub(crate) struct Task {
     /// The snapshot of the user's changes that goes into its worktree, while it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) carried: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// A branch that was not made for its task alone.
@@ -65,6 +78,8 @@ pub(crate) struct Existing {
     /// The worktree was there before the task as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) adopted: bool,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// One argument or environment value, any bytes.
@@ -87,6 +102,8 @@ pub(crate) struct Removal {
     pub(crate) own: Vec<(String, String)>,
     /// Where its work went; none if it was dropped.
     pub(crate) into: Option<Merged>,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// How a branch got the work of a task.
@@ -97,6 +114,8 @@ pub(crate) struct Merged {
     pub(crate) from: String,
     /// The commit it was moved to; the same if there was nothing to merge.
     pub(crate) to: String,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 /// How far a task has come. What *is* shows in its status.
@@ -154,6 +173,8 @@ pub(crate) struct Target {
     pub(crate) socket: PathBuf,
     pub(crate) server_pid: u32,
     pub(crate) server_start: u64,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
 }
 
 impl Task {
@@ -184,35 +205,26 @@ impl Task {
         }
     }
 
-    /// Reads `task.json`.
+    /// Reads `task.json`, and checks each field of it.
     ///
     /// # Errors
-    /// When it is not a record, or one of another version.
+    /// When it is not a record, or one of a later version: [`Newer`](super::version::Newer).
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        let read = serde_json::from_slice(bytes);
-        if let Ok(Self {
-            version: VERSION, ..
-        }) = read
-        {
-            return Ok(read?);
-        }
-        let Versioned { version } = serde_json::from_slice(bytes).context("not a task record")?;
-        if version != VERSION {
-            bail!("a task record of version {version}, this git flux reads version {VERSION}");
-        }
-        read.context("not a task record")
+        ensure!(bytes.len() <= check::LONGEST, "it is too long");
+        let task: Self = version::parse(bytes, VERSION.into())?;
+        task.check()?;
+        Ok(task)
     }
 
     /// Writes `task.json`, for people to read as well.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .expect("a record has only text, numbers and byte strings");
+    ///
+    /// # Errors
+    /// When it could not be read again.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
-        json
+        Self::from_json(&json).context("this record could not be read again")?;
+        Ok(json)
     }
 
     /// The commit that its branch stands at before any work is done.
@@ -289,61 +301,4 @@ pub(crate) mod path {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt as _;
-
-    fn task() -> Task {
-        let worktree = OsString::from_vec(b"/tmp/a\nb\xff \"c\"".to_vec());
-        Task {
-            version: VERSION,
-            id: "fix-1".parse().unwrap(),
-            title: "Fix \"it\"\u{9b}".to_owned(),
-            phase: Phase::Starting,
-            agent: "claude".to_owned(),
-            agent_args: Vec::new(),
-            branch: "feature/fix-1".to_owned(),
-            base: "0".repeat(64),
-            into: None,
-            worktree: worktree.into(),
-            created: 1,
-            port: None,
-            target: None,
-            removal: None,
-            restored: None,
-            existing: None,
-            carried: None,
-        }
-    }
-
-    #[test]
-    fn a_record_survives_the_round_trip() {
-        let mut task = task();
-        task.target = Some(Target {
-            kind: Layout::Pane,
-            session: "s".to_owned(),
-            window: "@1".to_owned(),
-            pane: "%1".to_owned(),
-            pane_pid: 2,
-            socket: "/tmp/s".into(),
-            server_pid: 3,
-            server_start: 4,
-        });
-        assert_eq!(Task::from_json(&task.to_json()).unwrap(), task);
-    }
-
-    #[test]
-    fn another_version_is_named() {
-        let json = String::from_utf8(task().to_json())
-            .unwrap()
-            .replace("\"version\": 1", "\"version\": 2");
-        let error = Task::from_json(json.as_bytes()).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "a task record of version 2, this git flux reads version 1"
-        );
-        assert!(Task::from_json(b"{}").is_err());
-        assert!(Task::from_json(b"").is_err());
-    }
-}
+mod tests;

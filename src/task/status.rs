@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Task, Why};
+use super::{Found, Task, Why, check};
 
 /// How the agent's program ended, as its launcher saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,19 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
+    /// The same, if an agent can have ended so: what is written down may be anyone's.
+    ///
+    /// # Errors
+    /// Says which field is not what it must be.
+    pub(crate) fn checked(self) -> Result<Self> {
+        let of =
+            |number: Option<i32>, last| number.is_none_or(|number| (0..=last).contains(&number));
+        ensure!(of(self.status, 255), "'status' is not an exit status");
+        ensure!(of(self.signal, 127), "'signal' is not a signal");
+        check::time("at", self.at)?;
+        Ok(self)
+    }
+
     /// Whether nothing has ended here, since no agent was started.
     pub(crate) fn is_none(&self) -> bool {
         self.status.is_none() && self.signal.is_none() && self.error.is_none()

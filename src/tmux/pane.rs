@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Tmux;
 use super::command::{TIMEOUT, is_gone, outer_socket, own_socket};
 use crate::sanitize;
-use crate::task::{Layout, Target};
+use crate::task::{Layout, Rest, Target};
 
 /// One pane of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Pane {
             socket: self.socket.clone(),
             server_pid: self.server_pid,
             server_start: self.server_start,
+            rest: Rest::default(),
         }
     }
 }

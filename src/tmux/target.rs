@@ -11,7 +11,7 @@ use super::Tmux;
 use super::command::{ensure_installed, ensure_recent, inside, is_gone, own_socket, unexpanded};
 use crate::failure::Failure;
 use crate::git::Lock;
-use crate::task::{Layout, Target, TaskId};
+use crate::task::{Layout, Rest, Target, TaskId};
 
 /// The smallest pane an agent is put into without asking.
 const ROOM: (u32, u32) = (80, 15);
@@ -316,6 +316,7 @@ fn read(out: &str, kind: Layout) -> Option<Opened> {
             socket: socket.into(),
             server_pid: server.parse().ok()?,
             server_start: start.parse().ok()?,
+            rest: Rest::default(),
         },
         pane_index: index.to_owned(),
         prefix: prefix.to_owned(),

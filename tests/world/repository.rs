@@ -110,6 +110,29 @@ impl World {
         self.git_in(dir, ["rev-parse", "HEAD"])
     }
 
+    /// Changes the text of the record that the ref `name` stands at, and moves the ref to it.
+    #[track_caller]
+    pub(crate) fn edit_record(&self, name: &str, edit: impl Fn(&str) -> String) {
+        let json = edit(&self.git(["show", &format!("{name}:task.json")]));
+        let file = self.write("../task.json", json);
+        let blob = self.git(["hash-object", "-w", "--no-filters", "../task.json"]);
+        let others = self.git(["ls-tree", name]);
+        let others = others.lines().filter(|line| !line.ends_with("\ttask.json"));
+        let mut tree: String = others.map(|line| format!("{line}\n")).collect();
+        tree += &format!("100644 blob {blob}\ttask.json\n");
+        fs::write(&file, tree).unwrap();
+        let made = self
+            .command(&self.git)
+            .current_dir(self.repo())
+            .arg("mktree")
+            .stdin(fs::File::open(&file).unwrap())
+            .output()
+            .unwrap();
+        fs::remove_file(file).unwrap();
+        let tree = String::from_utf8(made.stdout).unwrap();
+        self.git(["update-ref", name, tree.trim_end()]);
+    }
+
     /// The worktree of a task by the default settings: `<root>/myapp-<id>`.
     pub(crate) fn worktree(&self, id: &str) -> PathBuf {
         self.root().join(format!("myapp-{id}"))

@@ -8,7 +8,7 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
 use crate::lifecycle::{Flux, Into, Kept};
 use crate::sanitize;
-use crate::task::{Merged, Task};
+use crate::task::{Merged, Rest, Task};
 use crate::ui::{quoted, shown};
 
 /// What would be done, step by step.
@@ -91,7 +91,9 @@ pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
 /// # Errors
 /// When the merge is missing.
 pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
-    let Merged { branch, from, to } = merged;
+    let Merged {
+        branch, from, to, ..
+    } = merged;
     if from == to {
         return Ok(None);
     }
@@ -210,6 +212,7 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             branch: into.branch.clone(),
             from: into.tip.clone(),
             to: merge.to_owned(),
+            rest: Rest::default(),
         };
         match revert(flux, &merged) {
             Ok(undo) => undo.into_iter().for_each(|undo| flux.ui.hint(undo)),

@@ -9,7 +9,7 @@ use crate::git::{Git, Worktree, refs};
 use crate::lifecycle::Flux;
 use crate::settings::table;
 use crate::store::Store;
-use crate::task::Existing;
+use crate::task::{Existing, Rest};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
@@ -34,11 +34,13 @@ pub(super) fn choose(
 ) -> Result<Chosen> {
     let local = refs::short(name);
     if let Some(tip) = store.tip(local) {
+        store.ensure_known(&flux.settings, local)?;
         ensure_free(store, worktrees, local)?;
         let existing = Existing {
             tip: tip.to_owned(),
             made: false,
             adopted: false,
+            rest: Rest::default(),
         };
         return Ok(Chosen {
             name: local.to_owned(),
@@ -77,6 +79,7 @@ pub(super) fn choose(
         tip,
         made: true,
         adopted: false,
+        rest: Rest::default(),
     };
     Ok(Chosen {
         name: local,

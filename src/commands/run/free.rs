@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::failure::Failure;
-use crate::git::Repo;
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::branch_exists;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::TaskId;
+use crate::task::check::is_branch_name;
 use crate::ui::{shown, word};
 
 pub(in crate::commands) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
-    if Repo::is_branch_name(branch) {
+    if is_branch_name(branch) {
         return Ok(());
     }
     let prefix = flux.settings.branch_prefix();

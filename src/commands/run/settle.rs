@@ -18,7 +18,7 @@ use crate::lifecycle::start::{Start, Work, exists};
 use crate::lifecycle::{Flux, ready};
 use crate::store::Store;
 use crate::task::record::VERSION;
-use crate::task::{Bytes, Phase, Task, TaskId};
+use crate::task::{Bytes, Phase, Rest, Task, TaskId};
 use crate::ui::shown;
 
 const TASK: text::Kind = text::Kind {
@@ -219,6 +219,7 @@ impl Run {
             restored: None,
             existing: chosen.map(|chosen| chosen.existing.clone()),
             carried: None,
+            rest: Rest::default(),
         };
         let template = template.filter(|_| agent.prompt != Prompt::Shown);
         let prompt = filled(flux, &task, &common.description, template);

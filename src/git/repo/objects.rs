@@ -6,11 +6,14 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
+use anyhow::{Context as _, Result, ensure};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
 
 use super::{History, Repo};
 use crate::git::Sharing;
+
+/// How long a file of a record may be, in bytes: it is read as a whole.
+const LONGEST: usize = 64 * 1024 * 1024;
 
 impl Repo {
     /// Writes a tree of these files, in place of those in the tree `old` or beside them, and
@@ -28,6 +31,7 @@ impl Repo {
         let old = old.transpose().with_context(what)?;
         let mut tree = self.git2.treebuilder(old.as_ref())?;
         for (name, bytes) in files {
+            ensure!(bytes.len() <= LONGEST, "'{name}' of the record is too long");
             let blob = self.git2.blob(bytes).with_context(what)?;
             self.share(blob).with_context(what)?;
             tree.insert(*name, blob, 0o100_644)?;
@@ -57,24 +61,28 @@ impl Repo {
         Ok(())
     }
 
-    /// A file in the top level of a tree.
+    /// Reads a file in the top level of a tree.
     ///
     /// # Errors
-    /// When there is no such tree or file.
+    /// When there is no such tree or file, or it is longer than [`LONGEST`].
     pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
         let found = self.find_file(tree, name)?;
         found.with_context(|| format!("the record has no '{name}'"))
     }
 
-    /// The same, if it is there.
+    /// Reads a file in the top level of a tree, if it is there.
     ///
     /// # Errors
-    /// When there is no such tree.
+    /// When there is no such tree, or the file is longer than [`LONGEST`].
     pub(crate) fn find_file(&self, tree: &str, name: &str) -> Result<Option<Vec<u8>>> {
         let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let blob = |entry: TreeEntry| self.git2.find_blob(entry.id());
-        let blob = tree.get_name(name).map(blob).transpose()?;
-        Ok(blob.map(|blob| blob.content().to_vec()))
+        let Some(entry) = tree.get_name(name) else {
+            return Ok(None);
+        };
+        let (length, _) = self.git2.odb()?.read_header(entry.id())?;
+        ensure!(length <= LONGEST, "'{name}' of the record is too long");
+        let blob = self.git2.find_blob(entry.id())?;
+        Ok(Some(blob.content().to_vec()))
     }
 
     /// Returns whether the object is here.

@@ -1,0 +1,111 @@
+//! Versions of what is stored: a file of a later version is known for one, and not understood.
+
+use std::fmt;
+
+use anyhow::{Context as _, Error, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// The version of the JSON that one run leaves for others: `launch`, `running`, `exit` and the
+/// lines of `events`.
+///
+/// It is written nowhere as long as it is 1, which none means. A change after which this
+/// program would take something for what it is not raises it, with a field `version`; one that
+/// may be overlooked does not. 0.1.0 looks for no version in these files: what must not be
+/// misread by it has to have a field of another name or type as well.
+pub(crate) const RUN: u64 = 1;
+
+/// The error for what a newer git flux has written.
+#[derive(Debug)]
+pub(crate) struct Newer {
+    version: u64,
+    known: u64,
+}
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, known } = self;
+        write!(
+            f,
+            "it is of version {version}, by a newer git flux; this one reads version {known}"
+        )
+    }
+}
+
+impl std::error::Error for Newer {}
+
+/// Returns the state of a task whose record cannot be read, in a word: `newer` where a newer
+/// git flux has written it.
+pub(crate) fn state_of(error: &Error) -> &'static str {
+    match error.downcast_ref::<Newer>() {
+        Some(_) => "newer",
+        None => "broken",
+    }
+}
+
+/// Returns the refusal to do anything with `what`, whose record in the tree `record` cannot be read.
+pub(crate) fn refusal(what: &str, record: &str, error: &Error) -> Failure {
+    let failure = Failure::new(format!("{what} cannot be read: {error:#}"));
+    let failure = match error.downcast_ref::<Newer>() {
+        Some(_) => failure.hint("update git flux, or find the newer one: type -a git-flux"),
+        None => failure,
+    };
+    failure.hint(format!("git show {record}:task.json"))
+}
+
+/// Reads a JSON object of a version up to `known`. One without a version is of the first.
+///
+/// # Errors
+/// [`Newer`] where it is of a later one, or what is wrong with it.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: u64) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        #[serde(default = "first")]
+        version: u64,
+    }
+    fn first() -> u64 {
+        1
+    }
+    let Versioned { version } = serde_json::from_slice(bytes).context("it has no version")?;
+    if version > known {
+        return Err(Newer { version, known }.into());
+    }
+    if version == 0 {
+        bail!("there is no version 0");
+    }
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_version_is_told_from_what_is_damaged() {
+        let read = |text: &str| parse::<serde_json::Value>(text.as_bytes(), 2);
+        assert!(read("{}").is_ok() && read(r#"{"version":1}"#).is_ok());
+        assert!(read(r#"{"version":2,"other":[]}"#).is_ok());
+        // Nothing else of it is looked at.
+        for newer in [r#"{"version":3}"#, r#"{"version":18446744073709551615}"#] {
+            let error = read(newer).unwrap_err();
+            assert!(error.downcast_ref::<Newer>().is_some(), "{newer}: {error}");
+        }
+        for damaged in [
+            "",
+            "3",
+            "null",
+            r#"{"version":0}"#,
+            r#"{"version":-1}"#,
+            r#"{"version":3.5}"#,
+            r#"{"version":"3"}"#,
+            r#"{"version":null}"#,
+            r#"{"version":1"#,
+            r#"{"version":3,"version":1}"#,
+        ] {
+            let error = read(damaged).unwrap_err();
+            assert!(error.downcast_ref::<Newer>().is_none(), "{damaged}");
+        }
+    }
+}

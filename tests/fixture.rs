@@ -1,0 +1,419 @@
+//! A repository of git flux 0.1.0, as `fixture/make` made it with the program itself: everything works on it.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::{self, Pid};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM, SIGTTOU};
+use signal_hook::iterator::Signals;
+
+use crate::list::row;
+use crate::world::*;
+
+/// Where it was made, and its tmux server.
+const MADE_IN: &str = "/tmp/flux-0.1.0/world";
+const SOCKET: &str = "/tmp/flux-0.1.0/tmux/tmux-0/default";
+
+/// Unpacks it, with its paths rewritten.
+fn unpacked() -> World {
+    let world = World::without_repository("flux world");
+    let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/0.1.0.tar.gz");
+    let unpack = ["-xzf", archive, "-C"];
+    let mut tar = world.command("tar");
+    let tar = tar.args(unpack).arg(world.root()).status().unwrap();
+    assert!(tar.success());
+    let root = world.root().to_str().unwrap().to_owned();
+    let socket = socket(&world);
+    let here = |text: &str| text.replace(MADE_IN, &root).replace(SOCKET, &socket);
+    rewrite(world.root(), &here);
+    let refs = ["for-each-ref", "--format=%(refname)", "refs/flux"];
+    for name in world.git(refs).lines() {
+        if name.starts_with("refs/flux/tasks/") || name.ends_with("/task") {
+            world.edit_record(name, here);
+        }
+    }
+    world
+}
+
+fn socket(world: &World) -> String {
+    let dir = world
+        .env()
+        .into_iter()
+        .find(|(name, _)| *name == "TMUX_TMPDIR");
+    let dir = dir.unwrap().1.into_string().unwrap();
+    format!("{dir}/tmux-{}/default", unistd::getuid())
+}
+
+/// Rewrites the text files in a directory, but for the objects of a repository.
+fn rewrite(dir: &Path, here: &impl Fn(&str) -> String) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with(".git/objects") {
+                rewrite(&path, here);
+            }
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            let new = here(&text);
+            if new != text {
+                fs::write(&path, new).unwrap();
+            }
+        }
+    }
+}
+
+fn files(world: &World, dir: impl AsRef<Path>) -> String {
+    world.git_in(
+        dir,
+        [
+            "status",
+            "--porcelain",
+            "--ignored",
+            "--untracked-files=all",
+        ],
+    )
+}
+
+#[test]
+fn what_only_looks_understands_a_repository_of_0_1_0() {
+    let world = unpacked();
+    let before = world.snapshot();
+    let table = world.flux(["list"]).ok();
+    for (id, state, changed, commits, title) in [
+        ("ended", "exited(0)", "0", "+1", "Its agent has ended"),
+        ("dirty", "exited(0)", "3", "+1", "It has uncommitted work"),
+        (
+            "topic",
+            "exited(0)",
+            "0",
+            "+1",
+            "It works on a branch that was there",
+        ),
+        ("adopted", "idle", "0", "+1", "adopted"),
+        ("alive", "lost", "0", "+1", "Its agent runs"),
+    ] {
+        let row = row(&table, id);
+        assert_eq!(&row[..2], [id, state], "{table}");
+        assert!(row[4].starts_with(commits) && row[3] == changed, "{table}");
+        assert!(table.contains(title), "{table}");
+        world
+            .flux(["status", id])
+            .run()
+            .success()
+            .stdout_has("Next");
+    }
+    world
+        .flux(["diff", "dirty"])
+        .run()
+        .success()
+        .stdout_has("+untracked");
+    world
+        .flux(["log", "ended"])
+        .run()
+        .success()
+        .stderr_is("")
+        .stdout_has("done: It is done")
+        .stdout_has("exited: exited with status 0")
+        .stdout_has("Work of ended");
+    world
+        .flux(["log", "discarded"])
+        .run()
+        .success()
+        .stdout_has("done: It is done");
+    let removed = world.flux(["restore", "--list"]).ok();
+    assert!(
+        row(&removed, "merged")
+            .join(" ")
+            .contains("merged into 'main'")
+    );
+    assert!(row(&removed, "discarded").join(" ").contains("not merged"));
+    for (id, state, hint) in [
+        ("ended", "exited(0)", "hint: git flux resume ended"),
+        ("adopted", "idle", "hint: git flux "),
+        ("alive", "lost", "hint: git flux resume alive"),
+    ] {
+        world
+            .flux(["send", id, "And test it"])
+            .run()
+            .code(1)
+            .stderr_has(&format!("the agent of '{id}' does not run: {state}"))
+            .stderr_has(hint);
+    }
+    world
+        .flux(["cleanup", "dirty", "-y"])
+        .run()
+        .code(1)
+        .stderr_has("uncommitted");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn resume_and_cleanup_finish_the_tasks_of_0_1_0() {
+    let world = unpacked();
+    world.flux(["resume", "ended"]).run().success();
+    let agent = world.agent("ended");
+    agent.wait_started();
+    assert_eq!(agent.cwd(), world.worktree("ended"));
+    // What happened before is still known.
+    world
+        .flux(["log", "ended"])
+        .run()
+        .success()
+        .stdout_has("done: It is done");
+    for (id, options) in [
+        ("ended", &[][..]),
+        ("dirty", &["--commit"]),
+        ("topic", &[]),
+        ("adopted", &[]),
+        ("alive", &[]),
+    ] {
+        let done = world.flux([&["cleanup", id, "-y"], options].concat()).run();
+        done.success();
+        assert!(!agent.is_alive(), "{done}");
+    }
+    for id in ["ended", "dirty", "topic", "adopted", "alive"] {
+        assert!(world.repo().join(format!("{id}.txt")).exists(), "{id}");
+        assert!(!world.worktree(id).exists(), "{id}");
+    }
+    assert_eq!(world.read("untracked.txt"), "untracked\n");
+    let format = "--format=%(refname)";
+    let tasks = world.git(["for-each-ref", format, "refs/flux/tasks", "refs/flux/base"]);
+    assert_eq!(tasks, "");
+    // What was there before its task stays.
+    let branches = world.git(["for-each-ref", format, "refs/heads"]);
+    assert_eq!(
+        branches,
+        "refs/heads/adopted\nrefs/heads/main\nrefs/heads/topic"
+    );
+    world.git(["fsck", "--full", "--strict"]);
+    // And all of it comes back.
+    world.flux(["restore", "dirty"]).run().success();
+    assert_eq!(world.read(world.worktree("dirty").join(".env")), "secret\n");
+}
+
+#[test]
+fn restore_brings_back_what_0_1_0_has_removed() {
+    let world = unpacked();
+    world.flux(["restore", "discarded"]).run().success();
+    let worktree = world.worktree("discarded");
+    assert_eq!(files(&world, &worktree), "?? loose.txt\n!! .env");
+    let subject = ["log", "-1", "--format=%s"];
+    assert_eq!(world.git_in(&worktree, subject), "Work of discarded");
+    let mine = world.git_in(&worktree, [&subject[..], &["refs/worktree/mine"]].concat());
+    assert_eq!(mine, "Left behind");
+    assert_eq!(
+        world.git(["config", "branch.feature/discarded.fluxInto"]),
+        "main"
+    );
+    world.flux(["restore", "merged"]).run().success();
+    let table = world.flux(["list"]).ok();
+    for id in ["discarded", "merged"] {
+        assert_eq!(row(&table, id)[0], id);
+    }
+    world
+        .flux(["cleanup", "discarded", "-y", "--discard"])
+        .run()
+        .success();
+    assert!(world.repo().join("discarded.txt").exists());
+}
+
+#[test]
+fn restore_brings_back_an_entry_of_0_1_0_that_has_neither_trash_nor_run_directory() {
+    let world = unpacked();
+    world.flux(["restore", "foreign"]).run().success();
+    assert!(world.worktree("foreign").join("foreign.txt").exists());
+}
+
+#[test]
+fn a_launcher_of_0_1_0_is_taken_over() {
+    let world = unpacked();
+    let run = world.repo().join(".git/flux/run/alive");
+    let stand_in = Command::new(env::current_exe().unwrap());
+    let options = [
+        ("STAND_IN", run.clone()),
+        ("FLUX_RUN", run.clone()),
+        ("FLUX_TASK", "alive".into()),
+    ];
+    let options = options.map(|(name, value)| format!("{name}={}", value.display()));
+    let test = ["--exact", "fixture::launcher_of_0_1_0", "--nocapture"];
+    let made = world
+        .command("tmux")
+        .args([
+            "-u",
+            "new-session",
+            "-d",
+            "-s",
+            "flux-myapp-alive",
+            "-P",
+            "-F",
+        ])
+        .arg("#{window_id} #{pane_id} #{pane_pid} #{pid} #{start_time}")
+        .arg("-c")
+        .arg(world.worktree("alive"))
+        .args(["--", "env"])
+        .args(options)
+        .arg(stand_in.get_program())
+        .args(test)
+        .output()
+        .unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let &[window, pane, pid, server, start] = &*made.split_whitespace().collect::<Vec<_>>() else {
+        panic!("{made}");
+    };
+    world.edit_record("refs/flux/tasks/alive", |json| {
+        let mut record: serde_json::Value = serde_json::from_str(json).unwrap();
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        let target = &mut record["target"];
+        (target["window"], target["pane"]) = (window.into(), pane.into());
+        (target["pane_pid"], target["server_pid"]) = (number(pid).into(), number(server).into());
+        target["server_start"] = number(start).into();
+        record.to_string()
+    });
+    let agent = world.agent("alive");
+    agent.wait_started();
+    let state = || world.flux(["status", "--json", "alive"]).run().json()["state"].clone();
+    let say = |state: &str, event: &str| {
+        let line = format!(
+            r#"{{"at":{},"state":"{state}","event":"{event}","session":"one"}}"#,
+            now(1000)
+        );
+        let mut events = File::options()
+            .append(true)
+            .open(run.join("events"))
+            .unwrap();
+        writeln!(events, "{line}").unwrap();
+    };
+    let mark = format!("\"agent\":{},", agent.pid());
+    wait_until("the agent to be on record", || {
+        world.read(run.join("running")).contains(&mark)
+    });
+    assert_eq!(state(), "running");
+    say("working", "UserPromptSubmit");
+    assert_eq!(row(&world.flux(["list"]).ok(), "alive")[1], "working");
+    world
+        .flux(["wait", "alive", "--timeout", "0s"])
+        .run()
+        .code(124);
+    let resume = world.flux(["resume", "alive"]).run();
+    resume.code(1).stderr_has("'alive' is running");
+    say("done", "Stop");
+    world
+        .flux(["wait", "alive"])
+        .run()
+        .success()
+        .stdout_is("alive done\n");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            agent.wait_stdin("And test it\n");
+            say("working", "UserPromptSubmit");
+        });
+        let sent = world.flux(["send", "alive", "And test it"]).run();
+        sent.success().stderr_is("told the agent of 'alive'\n");
+    });
+    let before = world.snapshot();
+    world
+        .flux(["cleanup", "alive"])
+        .run()
+        .code(1)
+        .stderr_has("the agent of 'alive'");
+    world.assert_unchanged(&before);
+    assert!(agent.is_alive());
+    world.flux(["cleanup", "alive", "-y"]).run().success();
+    assert!(!agent.is_alive());
+    assert_eq!(world.read("alive.txt"), "work of alive\n");
+    assert!(!world.worktree("alive").exists() && !run.exists());
+    assert_eq!(
+        world.try_tmux(["has-session", "-t", "=flux-myapp-alive"]),
+        None
+    );
+    let log = world.flux(["log", "alive"]).ok();
+    assert!(log.contains("exited: was ended by signal"), "{log}");
+}
+
+/// Time since 1970, in so many parts of a second.
+fn now(parts: u128) -> u128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_millis() * parts / 1000
+}
+
+/// The launcher of 0.1.0, as far as others see it: what it writes, in its words, what it holds, and
+/// what it does with a signal. No test by itself: [`a_launcher_of_0_1_0_is_taken_over`] starts it.
+#[test]
+fn launcher_of_0_1_0() {
+    let Some(run) = env::var_os("STAND_IN").map(PathBuf::from) else {
+        return;
+    };
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGTERM, SIGTTOU]).unwrap();
+    let write = |name: &str, text: String| {
+        let part = run.join(name).with_extension("part");
+        fs::write(&part, text).unwrap();
+        fs::rename(part, run.join(name)).unwrap();
+    };
+    let note = |line: String| {
+        let mut events = File::options()
+            .append(true)
+            .open(run.join("events"))
+            .unwrap();
+        writeln!(events, "{line}").unwrap();
+    };
+    let pid = unistd::getpid();
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let born = stat
+        .rsplit_once(") ")
+        .unwrap()
+        .1
+        .split(' ')
+        .nth(19)
+        .unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let since = now(1);
+    let mark = |agent: &str| {
+        format!(
+            r#"{{"launcher":{pid},"born":{born},"boot":"{}","agent":{agent},"since":{since},"setup":{{"step":null,"missed":[]}}}}"#,
+            boot.trim_end()
+        )
+    };
+    write("running", mark("null"));
+    note(format!(
+        r#"{{"at":{},"state":"starting","event":"start"}}"#,
+        now(1000)
+    ));
+    let own = run.join("alive.own");
+    let alive = File::create(&own).unwrap();
+    alive.lock().unwrap();
+    fs::rename(own, run.join("alive")).unwrap();
+    let mut agent = Command::new("claude").process_group(0).spawn().unwrap();
+    let group = Pid::from_raw(i32::try_from(agent.id()).unwrap());
+    unistd::tcsetpgrp(io::stdin(), group).unwrap();
+    signal::killpg(group, Signal::SIGCONT).ok();
+    write("running", mark(&group.to_string()));
+    let status = loop {
+        if let Some(status) = agent.try_wait().unwrap() {
+            break status;
+        }
+        for received in signals.wait() {
+            if received == SIGHUP || received == SIGTERM {
+                signal::killpg(group, Signal::try_from(received).unwrap()).ok();
+                signal::killpg(group, Signal::SIGCONT).ok();
+            }
+        }
+    };
+    let signal = status.signal().unwrap_or_default();
+    let event = r#""state":"exited","event":"exit","message":"was ended by signal"#;
+    note(format!(r#"{{"at":{},{event} {signal}"}}"#, now(1000)));
+    write(
+        "exit",
+        format!(
+            r#"{{"status":null,"signal":{signal},"error":null,"at":{}}}"#,
+            now(1)
+        ),
+    );
+    drop(alive);
+    std::process::exit(0);
+}
