@@ -50,6 +50,7 @@ pub(super) fn status(started: &Started) -> Status {
         ahead: Some(0),
         behind: Some(0),
         changes: Some(Changes::default()),
+        unlooked: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
 
-use super::{History, Repo};
+use super::{Checkout, History, Repo};
 
 impl Repo {
     /// Writes a tree of these files, in place of those in the tree `old` or beside them, and
@@ -175,12 +175,12 @@ impl Repo {
         Ok(false)
     }
 
-    /// The paths at which a commit of the repository at `path` points to other repositories.
+    /// The paths at which a commit points to other repositories.
     ///
     /// # Errors
-    /// When it is not a repository, or an object is missing.
-    pub(crate) fn links(path: &Path, commit: &str) -> Result<Vec<PathBuf>> {
-        let git2 = Self::at(path)?;
+    /// When an object is missing.
+    pub(crate) fn links(checkout: &Checkout, commit: &str) -> Result<Vec<PathBuf>> {
+        let git2 = Self::at(checkout.path())?;
         let commit = Oid::from_str_ext(commit, git2.object_format())?;
         let mut links = Vec::new();
         links_in(
