@@ -36,6 +36,7 @@ mod copies;
 mod corners;
 mod crash;
 mod diff;
+mod distrust;
 mod documents;
 mod errors;
 mod errors_disk;

@@ -91,9 +91,13 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::Back(gitdir).into());
     }
     let common = admin.join("commondir");
-    let named = read_small(&common)?.unwrap_or_default();
-    let named = admin.join(OsStr::from_bytes(named.trim_ascii_end()));
-    if !is_same(&normal(&named), common_dir) {
+    let named = match read_small(&common) {
+        Ok(named) => named.unwrap_or_default(),
+        Err(error) if error.is::<Distrust>() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let named = normal(&admin.join(OsStr::from_bytes(named.trim_ascii_end())));
+    if !is_same(&named, common_dir) {
         return Err(Distrust::Common(common).into());
     }
     // git would wait for what a pipe says.

@@ -74,7 +74,7 @@ impl Distrust {
         match self {
             Self::Link(link) => match link.symlink_metadata() {
                 Ok(found) if !found.is_file() => gone().hint(format!(
-                    "git's own file is in its place again after: mv {0} {0}.away && git worktree repair",
+                    "mv {0} {0}.away && git worktree repair",
                     quoted(link)
                 )),
                 _ => gone().hint("git worktree repair"),
@@ -84,7 +84,8 @@ impl Distrust {
                 let file = quoted(file);
                 refused().hint(format!("rm -f {file} && echo ../.. >{file}"))
             }
-            Self::Odd(file) => refused().hint(format!("ls -ld {}", quoted(file))),
+            Self::Odd(file) if file.is_dir() => refused().hint(format!("ls -ld {}", quoted(file))),
+            Self::Odd(file) => refused().hint(format!("mv {0} {0}.away", quoted(file))),
             Self::Key { file, key } => refused().hint(format!(
                 "git config --file {} --unset-all {}",
                 quoted(file),

@@ -85,10 +85,10 @@ fn checked_out(
             continue;
         }
         // git does not look through a link either.
-        let Some(inner) = Checkout::nested(&dir).with_context(what)? else {
+        let Some(inner) = Checkout::nested(&dir)? else {
             continue;
         };
-        let (head, changes) = Head::and_changes(&inner, false).with_context(what)?;
+        let (head, changes) = Head::and_changes(&inner, false)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
         let holds = match changes.is_empty() {
             true => holds(&inner).with_context(what)?,
@@ -129,7 +129,7 @@ fn put_away(
         }
         if !seen.contains(&dir.canonicalize().with_context(what)?) {
             // The directory that it is configured for may be gone.
-            let stored = Checkout::stored(&dir, &dir).with_context(what)?;
+            let stored = Checkout::stored(&dir, &dir)?;
             found.push(Submodule {
                 name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                 dir: dir.clone(),
