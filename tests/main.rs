@@ -94,6 +94,7 @@ mod run_options;
 mod run_prompt;
 mod run_report;
 mod run_several;
+mod safe_directory;
 mod screens;
 mod send;
 mod settings;
