@@ -101,7 +101,7 @@ impl Adopt {
         let path = quoted(&entry.path);
         let Some(name) = entry.branch.as_deref() else {
             // A rebase puts the branch aside.
-            ensure_idle(&entry.path)?;
+            ensure_idle(&flux.repo.checkout(&entry.path)?)?;
             let shown = shown(&entry.path);
             return Err(Failure::new(format!("'{shown}' has no branch checked out"))
                 .hint(format!("git -C {path} switch -c <branch>"))

@@ -11,7 +11,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose};
 use crate::failure::Failure;
-use crate::git::{Git, admin, changes};
+use crate::git::{Distrust, Git, admin, others};
 use crate::lifecycle::Flux;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;
@@ -63,13 +63,24 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -
     // Untracked files are in a diff once an index knows of them: an index of our own.
     let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
     let index = scratch.path().join("index");
-    let untracked: Vec<_> = changes(&task.worktree, false)?
-        .into_iter()
-        .filter(|change| change.untracked() && !change.is_repository())
-        .collect();
+    let checkout = flux.repo.checkout(&task.worktree)?;
+    let untracked = others::untracked(&checkout)?;
     let mut git = vec![OsString::from("diff"), since.into()];
+    match checkout.has_nested() {
+        Ok(true) => {}
+        Ok(false) => git.push("--ignore-submodules=dirty".into()),
+        Err(error) if error.is::<Distrust>() => {
+            // git would run itself in it.
+            let options = ["--ignore-submodules=dirty", "--submodule=short"];
+            git.extend(options.map(OsString::from));
+            flux.ui.warning(format_args!(
+                "what is uncommitted in submodules is not shown: {error:#}"
+            ));
+        }
+        Err(error) => return Err(error),
+    }
     git.extend(args);
-    let diff = Git::reading(&task.worktree, git);
+    let diff = checkout.reading(git);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
@@ -82,11 +93,11 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -
             .env("GIT_OBJECT_DIRECTORY", &objects)
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
     };
-    let known = admin::index(flux.repo.common_dir(), &task.worktree)?;
+    let known = checkout.git_dir().join("index");
     admin::copy(&known, &index).with_context(|| format!("could not read '{}'", known.display()))?;
     let mut paths = Vec::new();
-    for change in &untracked {
-        paths.extend_from_slice(change.path.as_os_str().as_bytes());
+    for path in &untracked {
+        paths.extend_from_slice(path.as_os_str().as_bytes());
         paths.push(0);
     }
     let add = [
@@ -97,7 +108,7 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -
         "--pathspec-from-file=-",
         "--pathspec-file-nul",
     ];
-    aside(Git::new(&task.worktree, add)).input(paths).run()?;
+    aside(checkout.reading(add)).input(paths).run()?;
     aside(diff).in_foreground()
 }
 

@@ -10,6 +10,7 @@ use clap::Args;
 use console::Style;
 
 use super::object::{self, Porcelain};
+use super::status::unlooked;
 use super::table;
 use crate::agent::launch::now;
 use crate::git::{Git, Repo};
@@ -144,12 +145,14 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
         .iter()
         .filter_map(|stored| stored.task.as_ref().ok())
         .collect();
-    let mut statuses = if tasks.is_empty() {
-        Vec::new()
-    } else {
-        observe::statuses(flux, store, &tasks)?
+    let statuses = match tasks.is_empty() {
+        true => Vec::new(),
+        false => observe::statuses(flux, store, &tasks)?,
+    };
+    for status in &statuses {
+        unlooked(flux, status);
     }
-    .into_iter();
+    let mut statuses = statuses.into_iter();
     let mut rows = Vec::new();
     for stored in &store.tasks {
         rows.push(match &stored.task {

@@ -58,10 +58,11 @@ impl StatusOf {
             .map(|target| pane::capture(target, SCREEN))
             .transpose()?;
         let files = if status.changes.is_some() {
-            changes(&task.worktree, false)?
+            changes(&flux.repo.checkout(&task.worktree)?, false)?
         } else {
             Vec::new()
         };
+        unlooked(&flux, &status);
         if self.json {
             let mut object = object::json(&status);
             object["files"] = files
@@ -183,6 +184,18 @@ fn show(
         flux.ui.data(format_args!("  {command:<width$}  {what}"))?;
     }
     Ok(())
+}
+
+/// Says why the changes of a task are not known, if git was not run in its worktree.
+pub(super) fn unlooked(flux: &Flux, status: &Status) {
+    if let Some(unlooked) = &status.unlooked {
+        let (id, why) = (&status.task.id, &unlooked.why);
+        flux.ui
+            .warning(format_args!("the changes of '{id}' are not known: {why}"));
+        for hint in &unlooked.hints {
+            flux.ui.hint(hint);
+        }
+    }
 }
 
 /// `1 file`, `2 files`

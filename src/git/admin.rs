@@ -2,11 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::OFlag;
+
+use super::checkout::Distrust;
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.
@@ -20,16 +24,6 @@ pub(super) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>>
     let modules = admin.join("modules");
     let there = fs::exists(&modules).context("could not look for submodules")?;
     Ok(there.then_some(modules))
-}
-
-/// The index of the worktree at `path`.
-///
-/// # Errors
-/// When it is not a worktree.
-pub(crate) fn index(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    let admin = dir_of(common_dir, path)?;
-    let admin = admin.with_context(|| format!("'{}' is not a worktree", path.display()))?;
-    Ok(admin.join("index"))
 }
 
 /// Copies an index with its time. git compares that with the times of files, in whole
@@ -47,41 +41,114 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
         .set_modified(time)
 }
 
-/// Whether the directory at `path` is this repository's worktree: git keeps it
-/// under that path, and it says so itself. A copied repository names the worktrees
-/// of the original, and what stands at the path may be somebody's clone by now.
+/// Whether the directory at `path` is this repository's worktree, as [`of`] finds it.
 ///
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    let what = || format!("could not look at '{}'", path.display());
-    if !path.symlink_metadata().with_context(what)?.is_dir() {
-        return Ok(false);
+    match of(common_dir, path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is::<Distrust>() => Ok(false),
+        Err(error) => Err(error),
     }
-    let file = match fs::read(path.join(".git")) {
-        Ok(file) => file,
-        // A repository, or nothing at all.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::IsADirectory | io::ErrorKind::NotFound
-            ) =>
-        {
-            return Ok(false);
+}
+
+/// The administrative directory of this repository's worktree at `path`: git keeps it under that
+/// path, it says so itself, and git would find this repository from there and no other. A copied
+/// repository names the worktrees of the original, what stands at the path may be somebody's
+/// clone by now, and an agent can write each of these files.
+///
+/// # Errors
+/// With a [`Distrust`] when something is not as git makes it.
+pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    let what = || format!("could not look at '{}'", path.display());
+    let link = path.join(".git");
+    if !path.symlink_metadata().with_context(what)?.is_dir() {
+        return Err(Distrust::Link(link).into());
+    }
+    // A directory is a repository of its own.
+    let file = match link.symlink_metadata() {
+        Ok(found) if found.is_file() => read_small(&link)?.unwrap_or_default(),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(what);
+        }
+        _ => return Err(Distrust::Link(link).into()),
+    };
+    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ");
+    let named = named.map(|named| normal(&path.join(OsStr::from_bytes(named))));
+    let worktrees = common_dir.join("worktrees");
+    let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
+    let Some((admin, _)) = named.filter(|(admin, named)| is_same(named, admin)) else {
+        return Err(Distrust::Link(link).into());
+    };
+    for dir in [&worktrees, &admin] {
+        if !dir.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(Distrust::Odd(dir.clone()).into());
+        }
+    }
+    let gitdir = admin.join("gitdir");
+    if !is_of(&admin, path).with_context(what)? {
+        return Err(Distrust::Back(gitdir).into());
+    }
+    let common = admin.join("commondir");
+    let named = match read_small(&common) {
+        Ok(named) => named.unwrap_or_default(),
+        Err(error) if error.is::<Distrust>() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let named = normal(&admin.join(OsStr::from_bytes(named.trim_ascii_end())));
+    if !is_same(&named, common_dir) {
+        return Err(Distrust::Common(common).into());
+    }
+    // git would wait for what a pipe says.
+    for name in ["HEAD", "index"] {
+        let file = admin.join(name);
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(Distrust::Odd(file).into());
+        }
+    }
+    Ok(admin)
+}
+
+/// Whether two paths lead to one place.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || (real(one).is_some() && real(one) == real(other))
+}
+
+/// The most that is read of a file with a path or a configuration in it.
+const SMALL: u64 = 1 << 20;
+
+/// What is in a file that others may have put there; none if there is none.
+///
+/// # Errors
+/// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
+pub(super) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
+    let what = || format!("could not read '{}'", file.display());
+    let odd = || Distrust::Odd(file.to_owned());
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = fs::File::options()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(file);
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) if !file.symlink_metadata().is_ok_and(|found| found.is_file()) => {
+            return Err(odd().into());
         }
         Err(error) => return Err(error).with_context(what),
     };
-    let Some(named) = file.trim_ascii_end().strip_prefix(b"gitdir: ") else {
-        return Ok(false);
-    };
-    let named = normal(&path.join(OsStr::from_bytes(named)));
-    let Some(name) = named.file_name() else {
-        return Ok(false);
-    };
-    let admin = common_dir.join("worktrees").join(name);
-    let real = |dir: &Path| dir.canonicalize().ok();
-    let here = named == admin || (real(&named).is_some() && real(&named) == real(&admin));
-    Ok(here && is_of(&admin, path).with_context(what)?)
+    if !opened.metadata().with_context(what)?.is_file() {
+        return Err(odd().into());
+    }
+    let mut bytes = Vec::new();
+    let mut opened = opened.take(SMALL);
+    opened.read_to_end(&mut bytes).with_context(what)?;
+    match opened.limit() {
+        0 => Err(odd().into()),
+        _ => Ok(Some(bytes)),
+    }
 }
 
 /// Returns the common directory of the other repository that the directory at `path` says to be
@@ -165,18 +232,13 @@ pub(super) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> 
 }
 
 /// Whether an administrative directory is that of the worktree at `path`.
-fn is_of(admin: &Path, path: &Path) -> io::Result<bool> {
-    let file = match fs::read(admin.join("gitdir")) {
-        // One that is just being made or removed.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(false);
-        }
-        file => file?,
+fn is_of(admin: &Path, path: &Path) -> Result<bool> {
+    let file = match read_small(&admin.join("gitdir")) {
+        // One that is just being made or removed, or spoilt.
+        Ok(None) => return Ok(false),
+        Err(error) if error.is::<Distrust>() => return Ok(false),
+        Ok(Some(file)) => file,
+        Err(error) => return Err(error),
     };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
     // With relative paths it is relative to the administrative directory.

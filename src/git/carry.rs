@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::merge::Merged;
 use super::others::paths;
-use super::{Change, Git, Lock, Repo, snapshot, worktree};
+use super::{Change, Checkout, Git, Lock, Repo, snapshot, worktree};
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(crate) enum Fit {
     Conflicts(Vec<PathBuf>),
 }
 
-/// Takes a snapshot of the `changes` in the worktree at `path`, where `head` is checked
+/// Takes a snapshot of the `changes` in a worktree, where `head` is checked
 /// out, as they would be on top of `onto`: what is staged there, what is not, what is
 /// untracked. Neither the files nor the index there are touched.
 ///
@@ -36,12 +36,12 @@ pub(crate) enum Fit {
 /// When git fails.
 pub(crate) fn fit(
     repo: &Repo,
-    path: &Path,
+    checkout: &Checkout,
     head: &str,
     onto: &str,
     changes: &[Change],
 ) -> Result<Fit> {
-    let snapshot = snapshot::take(repo.common_dir(), path, head, false)?;
+    let snapshot = snapshot::take(checkout, head, false)?;
     let intended = changes.iter().filter(|change| change.intended());
     let intended = intended.map(|change| change.path.clone()).collect();
     if head == onto {
@@ -113,18 +113,18 @@ fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> 
 }
 
 impl Carried {
-    /// Makes the changes in the worktree at `path`, which has its commit checked out.
+    /// Makes the changes in a worktree which has its commit checked out.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn put(&self, path: &Path, lock: &Lock) -> Result<()> {
-        worktree::apply(path, &self.snapshot, lock)?;
+    pub(crate) fn put(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
+        worktree::apply(checkout, &self.snapshot, lock)?;
         if self.intended.is_empty() {
             return Ok(());
         }
         let mut files = Vec::new();
         for file in &self.intended {
-            match fs::symlink_metadata(path.join(file)) {
+            match fs::symlink_metadata(checkout.path().join(file)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Ok(_) | Err(_) => {}
             }
@@ -133,7 +133,8 @@ impl Carried {
         }
         let add = ["add", "--intent-to-add", "--force", "--sparse"];
         let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
-        Git::new(path, add.iter().chain(&from))
+        checkout
+            .git(add.iter().chain(&from))
             .env("GIT_LITERAL_PATHSPECS", "1")
             .input(files)
             .holding(lock)?

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Git;
+use super::Checkout;
 use crate::task::Changes;
 
 /// One changed file.
@@ -45,15 +45,16 @@ impl Change {
     }
 }
 
-/// Everything uncommitted in the worktree at `dir`, whatever
-/// `status.showUntrackedFiles` says; with `ignored`, also ignored files.
+/// Everything uncommitted in a worktree, whatever `status.showUntrackedFiles` says; with
+/// `ignored`, also ignored files.
 ///
 /// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
 ///
 /// # Errors
-/// When git fails or says something unknown: unknown is never clean.
-pub(crate) fn changes(dir: &Path, ignored: bool) -> Result<Vec<Change>> {
-    Ok(Head::and_changes(dir, ignored)?.1)
+/// When git fails or says something unknown, or there is a repository inside that may run a
+/// program: unknown is never clean.
+pub(crate) fn changes(checkout: &Checkout, ignored: bool) -> Result<Vec<Change>> {
+    Ok(Head::and_changes(checkout, ignored)?.1)
 }
 
 /// What is checked out.
@@ -69,8 +70,8 @@ impl Head {
     ///
     /// # Errors
     /// As [`changes`].
-    pub(crate) fn and_changes(dir: &Path, ignored: bool) -> Result<(Self, Vec<Change>)> {
-        Self::seen_with(dir, ignored, None)
+    pub(crate) fn and_changes(checkout: &Checkout, ignored: bool) -> Result<(Self, Vec<Change>)> {
+        Self::seen_with(checkout, ignored, None)
     }
 
     /// The same, with an index of ours in place of the worktree's.
@@ -78,23 +79,28 @@ impl Head {
     /// # Errors
     /// As [`changes`].
     pub(super) fn seen_with(
-        dir: &Path,
+        checkout: &Checkout,
         ignored: bool,
         index: Option<&Path>,
     ) -> Result<(Self, Vec<Change>)> {
+        // git runs in each of them, and should one come in this moment, it does not.
+        let nested = match checkout.has_nested()? {
+            true => "--ignore-submodules=none",
+            false => "--ignore-submodules=dirty",
+        };
         let mut args = vec![
             "status",
             "--porcelain=v2",
             "-z",
             "--branch",
             "--untracked-files=all",
-            "--ignore-submodules=none",
+            nested,
             "--no-renames",
         ];
         if ignored {
             args.push("--ignored=traditional");
         }
-        let mut git = Git::reading(dir, args);
+        let mut git = checkout.reading(args);
         if let Some(index) = index {
             git = git.env("GIT_INDEX_FILE", index);
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::rebase::Author;
-use super::{Git, Lock, Repo, admin};
+use super::{Checkout, Git, Lock, admin};
 
 /// A commit that is to be made.
 pub(crate) struct Draft<'a> {
@@ -43,34 +43,35 @@ impl Draft<'_> {
     }
 }
 
-/// Commits everything in the worktree at `dir`, whose branch stands at `tip`, with hooks and signing as usual:
+/// Commits everything in a worktree whose branch stands at `tip`, with hooks and signing as usual:
 /// `git add --all --sparse`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
 ///
 /// # Errors
 /// When git or a hook refuses: then the index is what it was, unless somebody has
 /// staged something meanwhile.
 pub(crate) fn commit_all(
-    repo: &Repo,
-    dir: &Path,
+    checkout: &Checkout,
     tip: &str,
     message: &str,
     verify: bool,
     lock: &Lock,
 ) -> Result<bool> {
-    let index = admin::index(repo.common_dir(), dir)?;
+    // git looks into them to add what has changed.
+    checkout.has_nested()?;
+    let index = checkout.index();
     let before = index.with_file_name("index.before-flux");
     admin::copy(&index, &before).context("could not keep the index")?;
-    let git = |args: &[&str]| Git::new(dir, args).env("GIT_EDITOR", ":").holding(lock);
+    let git = |args: &[&str]| checkout.git(args).env("GIT_EDITOR", ":").holding(lock);
     let verify = if verify { "--verify" } else { "--no-verify" };
     let commit = ["commit", "--quiet", verify, "-m", message];
     let mut added = None;
     let mut attempt = || {
         git(&["add", "--all", "--sparse"])?.run()?;
-        added = Some(tree_of_index(dir)?);
+        added = Some(tree_of_index(checkout)?);
         git(&commit)?.loud().run()
     };
     if let Err(error) = attempt() {
-        let (head, changes) = super::changes::Head::and_changes(dir, false)?;
+        let (head, changes) = super::changes::Head::and_changes(checkout, false)?;
         // What looked changed was none: line ends, or a time.
         let nothing = head.oid == tip && changes.is_empty();
         // And a commit that was made and then failed has an index of its own.
@@ -78,7 +79,7 @@ pub(crate) fn commit_all(
             fs::remove_file(&before).context("could not remove a copy of the index")?;
             return if nothing { Ok(false) } else { Err(error) };
         }
-        if added.is_none_or(|added| tree_of_index(dir).is_ok_and(|now| now == added)) {
+        if added.is_none_or(|added| tree_of_index(checkout).is_ok_and(|now| now == added)) {
             fs::rename(&before, &index).context("could not put the index back")?;
         } else {
             fs::remove_file(&before).context("could not remove a copy of the index")?;
@@ -86,16 +87,16 @@ pub(crate) fn commit_all(
         return Err(error);
     }
     fs::remove_file(&before).context("could not remove a copy of the index")?;
-    if !super::changes(dir, false)?.is_empty() {
+    if !super::changes(checkout, false)?.is_empty() {
         bail!(
             "there are changes in '{}' that `git commit` left behind",
-            dir.display()
+            checkout.path().display()
         );
     }
     Ok(true)
 }
 
 /// What is staged, as a tree: `git write-tree`
-fn tree_of_index(dir: &Path) -> Result<Vec<u8>> {
-    Git::reading(dir, ["write-tree"]).output()
+fn tree_of_index(checkout: &Checkout) -> Result<Vec<u8>> {
+    checkout.reading(["write-tree"]).output()
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::command::patiently;
-use super::{Git, Lock};
+use super::{Checkout, Git, Lock};
 
-/// Moves the branch checked out in `worktree` forward to `commit`, files and all:
+/// Moves the branch checked out in a worktree forward to `commit`, files and all:
 /// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
 ///
 /// # Errors
 /// When a change or file of the user's is in the way: then nothing has changed. When the branch
 /// cannot be written: then the files have.
-pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn checked_out(worktree: &Checkout, commit: &str, lock: &Lock) -> Result<()> {
     let args = [
         "merge",
         "--quiet",
@@ -25,7 +25,8 @@ pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<
         "--no-overwrite-ignore",
         commit,
     ];
-    Git::new(worktree, args)
+    worktree
+        .git(args)
         .env("GIT_REFLOG_ACTION", "flux cleanup")
         .shielded()
         .holding(lock)?
@@ -39,12 +40,14 @@ pub(crate) fn checked_out(worktree: &Path, commit: &str, lock: &Lock) -> Result<
 ///
 /// # Errors
 /// When the branch has moved, or something has become of the files meanwhile.
-pub(crate) fn back(worktree: &Path, commit: &str, old: &str, lock: &Lock) -> Result<()> {
-    let head = Git::reading(worktree, ["rev-parse", "--verify", "HEAD^{commit}"]).output()?;
+pub(crate) fn back(worktree: &Checkout, commit: &str, old: &str, lock: &Lock) -> Result<()> {
+    let args = ["rev-parse", "--verify", "HEAD^{commit}"];
+    let head = worktree.reading(args).output()?;
     if head.trim_ascii_end() != old.as_bytes() {
         bail!("HEAD has moved");
     }
-    Git::new(worktree, ["read-tree", "-m", "-u", commit, old])
+    worktree
+        .git(["read-tree", "-m", "-u", commit, old])
         .shielded()
         .holding(lock)?
         .run()

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Git, Lock, admin, submodules, worktree};
+use super::{Git, Lock, Repo, admin, submodules, worktree};
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -19,32 +19,34 @@ use super::{Git, Lock, admin, submodules, worktree};
 /// # Errors
 /// When it fails: then the worktree is where it was.
 pub(crate) fn take(
-    common_dir: &Path,
+    repo: &Repo,
     path: &Path,
     commit: Option<&str>,
     trash: &Path,
     lock: &Lock,
 ) -> Result<bool> {
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
-    if let Some(admin) = admin::dir_of(common_dir, path)? {
-        copy(&admin, path, trash)?;
+    if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
+        copy(repo, &admin, path, trash)?;
     }
     let mut kept = false;
     if fs::exists(path).context("could not look at the worktree")? {
         match fs::rename(path, trash.join("worktree")) {
             Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                if !commit.map_or(Ok(false), |commit| worktree::is_untouched(path, commit))? {
+                let checkout = repo.checkout(path)?;
+                let untouched = |commit| worktree::is_untouched(&checkout, commit);
+                if !commit.map_or(Ok(false), untouched)? {
                     bail!(
                         "'{}' is on another file system and holds files that are nowhere else",
                         path.display()
                     );
                 }
                 // git removes no worktree with submodules; none of them is checked out.
-                submodules::keep(common_dir, path, trash)?;
+                submodules::keep(repo.common_dir(), path, trash)?;
                 let args = ["worktree", "remove"].map(OsStr::new);
                 let args = args.into_iter().chain([path.as_os_str()]);
-                return Git::new(common_dir, args)
+                return Git::new(repo.home(), args)
                     .holding(lock)?
                     .run()
                     .map(|()| false);
@@ -60,7 +62,7 @@ pub(crate) fn take(
             }
         }
     }
-    forget(common_dir, path, trash, lock).map(|()| kept)
+    forget(repo, path, trash, lock).map(|()| kept)
 }
 
 /// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
@@ -82,9 +84,9 @@ pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<
 ///
 /// # Errors
 /// When git fails, or something else is at the place by now.
-pub(crate) fn forget(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
-    submodules::keep(common_dir, path, trash)?;
-    worktree::forget(common_dir, path, lock)
+pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
+    submodules::keep(repo.common_dir(), path, trash)?;
+    worktree::forget(repo.home(), path, lock)
 }
 
 /// The log of `HEAD`, as it is called in the trash.
@@ -101,7 +103,7 @@ const KEPT: [(&str, &str); 4] = [
 
 /// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
 /// files that go with the worktree (`git update-index --no-split-index`).
-fn copy(admin: &Path, path: &Path, trash: &Path) -> Result<()> {
+fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
         match admin::copy(&admin.join(file), &trash.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -123,7 +125,8 @@ fn copy(admin: &Path, path: &Path, trash: &Path) -> Result<()> {
             "update-index",
             "--no-split-index",
         ];
-        Git::new(path, args).env("GIT_INDEX_FILE", &copy).run()?;
+        let git = repo.checkout(path)?.reading(args);
+        git.env("GIT_INDEX_FILE", &copy).run()?;
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
 use super::command::failed;
 use super::integrated::{self, Integrated};
 use super::rebase::{self, Pick, Replay};
-use super::{Git, Lock, Repo};
+use super::{Checkout, Git, Lock, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,14 +144,14 @@ impl MergePlan {
     }
 }
 
-/// Starts merging `theirs` in the worktree at `place`, where it is known to conflict:
+/// Starts merging `theirs` in the worktree `place`, where it is known to conflict:
 /// `git merge --no-ff --no-commit <theirs>`, which stops there.
 ///
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
-pub(crate) fn start(place: &Path, theirs: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
     let args = ["merge", "--no-ff", "--no-commit", "--no-squash", theirs];
-    let git = Git::new(place, args).env("GIT_EDITOR", ":").holding(lock)?;
+    let git = place.git(args).env("GIT_EDITOR", ":").holding(lock)?;
     let (code, output) = git.outcome()?;
     if Repo::operation(place)? == Some("merge") {
         return Ok(());

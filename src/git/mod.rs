@@ -9,12 +9,14 @@
 pub(crate) mod admin;
 pub(crate) mod carry;
 pub(crate) mod changes;
+pub(crate) mod checkout;
 pub(crate) mod command;
 pub(crate) mod commit;
 pub(crate) mod directory;
 pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
+mod harmless;
 mod holder;
 mod index;
 pub(crate) mod integrated;
@@ -37,6 +39,7 @@ pub(crate) mod submodules;
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};
+pub(crate) use checkout::{Checkout, Distrust};
 pub(crate) use command::Git;
 pub(crate) use integrated::Integrated;
 pub(crate) use lock::Lock;

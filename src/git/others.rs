@@ -1,13 +1,13 @@
 //! Files that git does not track.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Git;
+use super::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
 /// of the patterns in `file`, names as `.gitignore` would: `git ls-files --others --ignored`.
@@ -36,13 +36,25 @@ pub(crate) fn named(
     Ok(files)
 }
 
-/// The files that the index of the worktree at `dir` has, also those that a sparse checkout
+/// The files in a worktree that git neither tracks nor ignores: `git ls-files --others
+/// --exclude-standard`. What is in a repository of its own is not among them.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
+    let args = ["ls-files", "-z", "--others", "--exclude-standard"];
+    let mut files = paths(&checkout.reading(args).output()?);
+    files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
+    Ok(files)
+}
+
+/// The files that the index of a worktree has, also those that a sparse checkout
 /// has left out: `git ls-files`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn tracked(dir: &Path) -> Result<HashSet<PathBuf>> {
-    let out = Git::reading(dir, ["ls-files", "-z"].map(OsStr::new)).output()?;
+pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
+    let out = checkout.reading(["ls-files", "-z"]).output()?;
     Ok(paths(&out).into_iter().collect())
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::changes::{Change, Head};
 use super::index::Index;
-use super::{Git, Repo, admin};
+use super::{Checkout, admin};
 
 /// What takes the one mark and the other off a file.
 const ASSUMED: &str = "--no-assume-unchanged";
@@ -25,18 +25,18 @@ pub(super) struct Overlooked {
 }
 
 impl Overlooked {
-    /// Those of the worktree at `dir`, but for what a sparse checkout leaves out:
+    /// Those of a worktree, but for what a sparse checkout leaves out:
     /// `git ls-files -v -z`
     ///
     /// # Errors
     /// When git fails, or it cannot be told whether one of them is there.
-    pub(super) fn of(dir: &Path) -> Result<Self> {
+    pub(super) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        if Index::of(dir).is_some_and(|index| !index.overlooks) {
+        if Index::of(checkout).is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
-        let out = Git::reading(dir, ["ls-files", "-v", "-z"]).output()?;
+        let out = checkout.reading(["ls-files", "-v", "-z"]).output()?;
         for record in out.split_inclusive(|&b| b == 0) {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");
@@ -45,7 +45,9 @@ impl Overlooked {
             if !assumed && !skipped {
                 continue;
             }
-            let file = dir.join(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)));
+            let file = checkout
+                .path()
+                .join(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)));
             if skipped && !is_there(&file)? {
                 continue;
             }
@@ -85,22 +87,20 @@ fn is_there(file: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// As there.
-pub(crate) fn all_changes(dir: &Path, ignored: bool) -> Result<(Head, Vec<Change>)> {
-    let overlooked = Overlooked::of(dir)?;
+pub(crate) fn all_changes(checkout: &Checkout, ignored: bool) -> Result<(Head, Vec<Change>)> {
+    let overlooked = Overlooked::of(checkout)?;
     if overlooked.assumed.is_empty() && overlooked.skipped.is_empty() {
-        return Head::and_changes(dir, ignored);
+        return Head::and_changes(checkout, ignored);
     }
     let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
     let index = scratch.path().join("index");
-    admin::copy(&Repo::git_dir(dir)?.join("index"), &index).context("could not read the index")?;
+    admin::copy(&checkout.index(), &index).context("could not read the index")?;
     overlooked.reveal(|args, input| {
         let whole = ["-c", "core.splitIndex=false"];
-        Git::new(dir, whole.iter().chain(args))
-            .env("GIT_INDEX_FILE", &index)
-            .input(input)
-            .run()
+        let git = checkout.reading(whole.iter().chain(args));
+        git.env("GIT_INDEX_FILE", &index).input(input).run()
     })?;
-    let (head, mut changes) = Head::seen_with(dir, ignored, Some(&index))?;
+    let (head, mut changes) = Head::seen_with(checkout, ignored, Some(&index))?;
     let assumed: HashSet<&[u8]> = overlooked.assumed.split(|&b| b == 0).collect();
     let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();
     for change in &mut changes {

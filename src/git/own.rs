@@ -28,16 +28,21 @@ pub(crate) fn find(
     let Some(admin) = admin::dir_of(common, path)? else {
         return Ok(Vec::new());
     };
+    // git in the administrative directory would go where that leads.
+    let git = |args: &[&str]| {
+        let git = Git::reading(repo.home(), args).env("GIT_DIR", &admin);
+        git.env("GIT_COMMON_DIR", common).output()
+    };
     let exists = |name: &str| fs::exists(admin.join(name)).context("could not look for refs");
     let tables = exists("reftable")?;
     let mut own = BTreeMap::new();
     if tables || exists(OWN[0])? || exists(OWN[1])? || exists(OWN[2])? {
-        own = refs::list(&admin, &OWN)?;
+        own = refs::parse(&git(&[&refs::ASK[..], &OWN].concat())?)?;
     }
     let mut commits = BTreeSet::new();
     if tables {
         let branch = format!("refs/heads/{branch}");
-        let log = Git::reading(&admin, ["rev-list", "--walk-reflogs", "HEAD", &branch]).output()?;
+        let log = git(&["rev-list", "--walk-reflogs", "HEAD", &branch])?;
         commits.extend(String::from_utf8(log)?.lines().map(str::to_owned));
     } else {
         let of_branch = common.join("logs/refs/heads").join(branch);
@@ -48,7 +53,7 @@ pub(crate) fn find(
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
-    let lost = heads(common, commits)?;
+    let lost = heads(repo.home(), commits)?;
     let part = |(name, oid): (String, String)| Some((name.strip_prefix("refs/")?.to_owned(), oid));
     let mut found: Vec<_> = own.into_iter().filter_map(part).collect();
     if !lost.is_empty() {
@@ -74,7 +79,7 @@ fn logged(log: &Path) -> Result<BTreeSet<String>> {
 
 /// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
 /// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
-fn heads(common_dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
+fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
     if commits.is_empty() {
         return Ok(commits);
     }
@@ -83,7 +88,7 @@ fn heads(common_dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String
     let all = ["--not", "--single-worktree", "--all"];
     let args = args.into_iter().chain(all);
     let commits = commits.into_iter().map(|commit| commit + "\n");
-    let out = Git::reading(common_dir, args)
+    let out = Git::reading(home, args)
         .input(commits.collect::<String>())
         .output()?;
     let out = String::from_utf8(out)?;

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::marks::{FLUX, Stand};
 use super::{Git, Lock, Repo};
 
-/// What asks for refs; [`parse`] takes the answer apart.
+/// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
+/// line without one at its end is not whole.
 pub(super) const ASK: [&str; 3] = [
     "for-each-ref",
     "--no-sort",
-    "--format=%(objectname) %(refname)",
+    "--format=%(objectname) %(refname) ",
 ];
 
 /// The refs that are, or lie below, one of `patterns`, each with the object it
@@ -23,7 +24,7 @@ pub(super) const ASK: [&str; 3] = [
 /// When git fails.
 pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, String>> {
     let out = Git::reading(dir, ASK.iter().chain(patterns)).output()?;
-    Ok(parse(&out))
+    parse(&out)
 }
 
 /// The branches, local and of remotes, that have the commit, and what they stand at:
@@ -34,23 +35,48 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Str
 pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
     let args = [
         "for-each-ref",
-        "--format=%(if)%(symref)%(then)%(else)%(objectname) %(refname)%(end)",
+        "--format=%(objectname) %(refname) %(symref)",
         "--contains",
         commit,
         "refs/heads",
         "refs/remotes",
     ];
-    Ok(parse(&Git::reading(dir, args).output()?)
-        .into_iter()
-        .collect())
+    let out = Git::reading(dir, args).output()?;
+    let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
+        [object, name, ""] => Some((name.to_owned(), object.to_owned())),
+        _ => None,
+    };
+    let out = String::from_utf8_lossy(&out);
+    Ok(out.lines().filter_map(stand).collect())
 }
 
-pub(super) fn parse(out: &[u8]) -> BTreeMap<String, String> {
-    let pair = |line| std::str::from_utf8(line).ok()?.split_once(' ');
-    let pairs = out.split(|&b| b == b'\n').filter_map(pair);
-    pairs
-        .map(|(object, name)| (name.to_owned(), object.to_owned()))
-        .collect()
+/// # Errors
+/// When it is not what was asked for, or not all of it.
+pub(super) fn parse(out: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut refs = BTreeMap::new();
+    let odd = "`git for-each-ref` printed something unknown";
+    let all = match out {
+        [] => return Ok(refs),
+        out => out.strip_suffix(b"\n").context(odd)?,
+    };
+    for line in all.split(|&b| b == b'\n') {
+        let line = line.strip_suffix(b" ").context(odd)?;
+        let at = line.iter().position(|&b| b == b' ').context(odd)?;
+        let (object, name) = (&line[..at], &line[at + 1..]);
+        let object = std::str::from_utf8(object).ok().filter(|object| {
+            matches!(object.len(), 40 | 64) && object.bytes().all(|b| b.is_ascii_hexdigit())
+        });
+        let object = object.context(odd)?;
+        if !name.starts_with(b"refs/") || name.contains(&b' ') {
+            bail!(odd);
+        }
+        // No task's, and no branch that one could be on.
+        let Ok(name) = std::str::from_utf8(name) else {
+            continue;
+        };
+        refs.insert(name.to_owned(), object.to_owned());
+    }
+    Ok(refs)
 }
 
 /// A branch by its short name, which may be given in full: `refs/heads/x` is `x`.
@@ -165,6 +191,29 @@ mod tests {
             // These two are refs to git, but no branches.
             let taken = code == 0 && !name.starts_with('-') && name != "HEAD";
             assert_eq!(is_branch_name(name), taken, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn refs_are_read_whole_or_not_at_all() {
+        let (one, two) = ("1".repeat(40), "2".repeat(64));
+        let out = [
+            one.as_bytes(),
+            b" refs/heads/\xff \n",
+            two.as_bytes(),
+            b" refs/flux/tasks/a \n",
+        ];
+        let out = out.concat();
+        let refs = parse(&out).unwrap();
+        assert_eq!(refs.len(), 1, "a name that is not UTF-8 is left out");
+        assert_eq!(refs["refs/flux/tasks/a"], two);
+        // A line of a whole answer is a whole answer.
+        let first = out.iter().position(|&b| b == b'\n').unwrap() + 1;
+        for length in (1..out.len()).filter(|length| *length != first) {
+            assert!(parse(&out[..length]).is_err(), "{length} bytes");
+        }
+        for odd in ["\n", "x refs/heads/a \n", "fatal: not now \n"] {
+            assert!(parse(odd.as_bytes()).is_err(), "{odd:?}");
         }
     }
 }

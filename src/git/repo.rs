@@ -4,6 +4,7 @@ mod history;
 mod objects;
 
 use std::cell::OnceCell;
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,8 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
+use super::checkout::{Checkout, Distrust, quoted, refused};
 use super::marks::Marks;
-use super::{Git, Sharing, worktree};
+use super::{Git, Sharing};
 use crate::failure::Failure;
 use crate::task::TaskId;
 
@@ -36,7 +38,7 @@ impl Repo {
     /// When there is none, or one that libgit2 cannot read.
     pub(crate) fn open() -> Result<Self> {
         set_up()?;
-        let git2 = Repository::open_from_env().map_err(explain)?;
+        let git2 = Repository::open_from_env().map_err(|error| explain(error, None))?;
         Self::from(git2)
     }
 
@@ -46,7 +48,8 @@ impl Repo {
     /// As [`Repo::open`].
     pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
         set_up()?;
-        Self::from(Repository::open(common_dir).map_err(explain)?)
+        let found = Repository::open(common_dir);
+        Self::from(found.map_err(|error| explain(error, Some(common_dir)))?)
     }
 
     fn from(git2: Repository) -> Result<Self> {
@@ -60,6 +63,12 @@ impl Repo {
             // Opening it would read the whole configuration again, with each branch of each task.
             let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
             let own = real(git2.path())?;
+            // git has it nowhere else, and would run what is configured where this leads.
+            let above = own.parent().and_then(Path::parent);
+            if git2.is_worktree() && above != Some(&*common_dir) {
+                let odd = Distrust::Common(own.join("commondir"));
+                return Err(refused(odd.into(), worktree));
+            }
             let same = found.is_ok_and(|found| real(&found).is_ok_and(|found| found == own));
             let common_dir_of = |worktree: &Path| {
                 let repo = Repository::open(worktree).ok()?;
@@ -78,7 +87,8 @@ impl Repo {
             }
         }
         let main = if git2.is_worktree() {
-            let main = Repository::open(&common_dir).map_err(explain)?;
+            let main = Repository::open(&common_dir);
+            let main = main.map_err(|error| explain(error, Some(&common_dir)))?;
             main.workdir().map(real).transpose()?
         } else {
             current.clone()
@@ -201,7 +211,8 @@ impl Repo {
     /// # Errors
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
-        worktree::branch(self.current.as_deref().unwrap_or(self.home()))
+        let dir = self.current.as_deref().unwrap_or(self.home());
+        Git::reading(dir, ["symbolic-ref", "--quiet", "HEAD"]).answer()
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {
@@ -221,34 +232,27 @@ impl Repo {
         Repository::open(path).with_context(|| format!("'{}' is not a worktree", path.display()))
     }
 
-    /// Where git keeps the index of the worktree at `path`, linked or not.
+    /// The worktree at `path`, linked or not, for git to run in.
     ///
     /// # Errors
-    /// When it is not a worktree.
-    pub(crate) fn git_dir(path: &Path) -> Result<PathBuf> {
-        let repo = Self::at(path)?;
-        Ok(repo.path().to_owned())
-    }
-
-    /// The same, and how many bytes an object name takes there.
-    ///
-    /// # Errors
-    /// When it is not a worktree.
-    pub(super) fn layout(path: &Path) -> Result<(PathBuf, usize)> {
-        let repo = Self::at(path)?;
-        let name = match repo.object_format() {
+    /// When it is not one of this repository, or git would run there what others wrote.
+    pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
+        let name = match self.git2.object_format() {
             ObjectFormat::Sha256 => 32,
             _ => 20,
         };
-        Ok((repo.path().to_owned(), name))
+        match self.main.as_deref() == Some(path) {
+            true => Ok(Checkout::main(&self.common_dir, path, name)),
+            false => Checkout::linked(&self.common_dir, path, name),
+        }
     }
 
-    /// What is in progress in the worktree at `path`: `merge`, `rebase` …
+    /// What is in progress in a worktree: `merge`, `rebase` …
     ///
     /// # Errors
-    /// When it is not a worktree.
-    pub(crate) fn operation(path: &Path) -> Result<Option<&'static str>> {
-        let repo = Self::at(path)?;
+    /// When it is not a worktree any more.
+    pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
+        let repo = Self::at(checkout.path())?;
         Ok(match repo.state() {
             // Between two commits of a sequence there is nothing else to see.
             RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
@@ -299,14 +303,29 @@ fn no_repository() -> String {
     reason.unwrap_or("not a git repository").to_owned()
 }
 
-fn explain(error: git2::Error) -> anyhow::Error {
+/// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
+fn top(common_dir: Option<&Path>) -> PathBuf {
+    match common_dir {
+        Some(dir) if dir.ends_with(".git") => dir.parent().unwrap_or(dir).to_owned(),
+        Some(dir) => dir.to_owned(),
+        None => {
+            let here = env::current_dir().unwrap_or_default();
+            let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
+            tops.next().unwrap_or(&here).to_owned()
+        }
+    }
+}
+
+fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
     match error.code() {
         ErrorCode::NotFound => Failure::new(no_repository())
             .hint("git init && git commit --allow-empty -m 'Initial commit'")
             .into(),
         ErrorCode::Owner => anyhow::Error::new(error).context(
-            Failure::new("the repository belongs to another user")
-                .hint("git config --global --add safe.directory \"$PWD\""),
+            Failure::new("the repository belongs to another user").hint(format!(
+                "git config --global --add safe.directory {}",
+                quoted(&top(common_dir))
+            )),
         ),
         _ => anyhow::Error::new(error).context("could not open the repository"),
     }

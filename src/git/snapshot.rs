@@ -1,13 +1,12 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::overlooked::Overlooked;
-use super::{Git, Repo, admin};
+use super::{Checkout, admin};
 
 /// What the commands here must not do: run hooks, split an index of ours, or
 /// hand files to LFS, whose prune does not know our refs and deletes what it was given.
@@ -28,19 +27,18 @@ const PLAIN: [&str; 10] = [
 const NAMES: [&str; 2] = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"];
 const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 
-/// What `git add --all && git commit` would make of the worktree at `path` on
-/// top of `parent`. Nothing refers to the commit.
+/// What `git add --all && git commit` would make of a worktree on top of `parent`. Nothing refers to the commit.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<String> {
-    let index = Index::of(common_dir, path)?;
+pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
+    let index = Index::of(checkout)?;
     index.git(&["add", "--all", "--sparse"])?;
     let tree = index.git(&["write-tree"])?;
     index.commit(&tree, &[parent], "snapshot")
 }
 
-/// A commit of everything uncommitted in the worktree at `path` on top of `tip`,
+/// A commit of everything uncommitted in a worktree on top of `tip`,
 /// in the layout of `git stash --include-untracked`, for `git stash apply --index`:
 /// its tree is that of the tracked files, its parents are the tip, the index, and
 /// the untracked files if there are any. Nothing refers to the commit.
@@ -50,8 +48,8 @@ pub(crate) fn foresee(common_dir: &Path, path: &Path, parent: &str) -> Result<St
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Result<String> {
-    let index = Index::of(common_dir, path)?;
+pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String> {
+    let index = Index::of(checkout)?;
     let unmerged = index.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
     let mut of_index = vec![tip.to_owned()];
     let staged = if unmerged.is_empty() {
@@ -63,7 +61,7 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Re
         None
     };
     if whole {
-        Overlooked::of(path)?.reveal(|args, input| index.raw(args, Some(input)).map(drop))?;
+        Overlooked::of(checkout)?.reveal(|args, input| index.raw(args, Some(input)).map(drop))?;
     }
     // What lies outside of a sparse checkout is otherwise left out without a word.
     index.git(&["add", "--update", "--sparse"])?;
@@ -85,20 +83,20 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Re
     index.commit(&tracked, &parents, "uncommitted changes")
 }
 
-/// Whether all that is in the worktree at `path` is in `snapshot`, and nothing is ignored.
+/// Whether all that is in a worktree is in `snapshot`, and nothing is ignored.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn holds(common_dir: &Path, path: &Path, snapshot: &str) -> Result<bool> {
+pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
     let ignored = ["ls-files", "--others", "--ignored", "--exclude-standard"];
-    if !Git::reading(path, ignored).output()?.is_empty() {
+    if !checkout.reading(ignored).output()?.is_empty() {
         return Ok(false);
     }
-    let again = take(common_dir, path, &format!("{snapshot}^1"), true)?;
+    let again = take(checkout, &format!("{snapshot}^1"), true)?;
     let trees = |commit: &str| {
         let parents = format!("{commit}^@");
         let args = ["log", "--no-walk=unsorted", "--format=%T", commit, &parents];
-        Git::reading(path, args).output()
+        checkout.reading(args).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -121,28 +119,25 @@ fn sides(unmerged: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An index of our own for the worktree at `path`.
-struct Index {
+/// An index of our own for a worktree.
+struct Index<'a> {
     dir: TempDir,
-    path: PathBuf,
+    checkout: &'a Checkout,
 }
 
-impl Index {
-    fn of(common_dir: &Path, path: &Path) -> Result<Self> {
+impl<'a> Index<'a> {
+    fn of(checkout: &'a Checkout) -> Result<Self> {
+        // git looks into them to add what has changed.
+        checkout.has_nested()?;
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
-        let index = match admin::dir_of(common_dir, path)? {
-            Some(admin) => admin.join("index"),
-            // The main worktree.
-            None => Repo::git_dir(path)?.join("index"),
-        };
-        admin::copy(&index, &dir.path().join("index")).context("could not read the index")?;
-        let path = path.to_owned();
-        Ok(Self { dir, path })
+        let copy = dir.path().join("index");
+        admin::copy(&checkout.index(), &copy).context("could not read the index")?;
+        Ok(Self { dir, checkout })
     }
 
     fn run(&self, index: &str, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
-        let mut git = Git::new(&self.path, PLAIN.iter().chain(args))
-            .env("GIT_INDEX_FILE", self.dir.path().join(index));
+        let git = self.checkout.reading(PLAIN.iter().chain(args));
+        let mut git = git.env("GIT_INDEX_FILE", self.dir.path().join(index));
         for name in NAMES {
             git = git.env(name, "git flux");
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::changes::Head;
 use super::index::Index;
-use super::{Git, Repo, admin};
+use super::{Checkout, Repo, admin};
 
 /// A repository of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,31 +44,32 @@ pub(crate) enum Holds {
 ///
 /// # Errors
 /// When it cannot be told what one of them holds.
-pub(crate) fn list(common_dir: &Path, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
+pub(crate) fn list(repo: &Repo, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     if fs::exists(dir).context("could not look for submodules")? {
-        checked_out(dir, Path::new(""), commit, &mut found, &mut seen)?;
+        let checkout = repo.checkout(dir)?;
+        checked_out(&checkout, Path::new(""), commit, &mut found, &mut seen)?;
     }
-    if let Some(modules) = admin::modules(common_dir, dir)? {
+    if let Some(modules) = admin::modules(repo.common_dir(), dir)? {
         put_away(&modules, &modules, &mut found, &seen)?;
     }
     Ok(found)
 }
 
 fn checked_out(
-    top: &Path,
+    checkout: &Checkout,
     at: &Path,
     commit: &str,
     found: &mut Vec<Submodule>,
     seen: &mut BTreeSet<PathBuf>,
 ) -> Result<()> {
     // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-    if Index::of(&top.join(at)).is_some_and(|index| !index.links) {
+    if Index::of(checkout).is_some_and(|index| index.links.is_empty()) {
         return Ok(());
     }
-    for link in Repo::links(&top.join(at), commit)? {
-        let name = at.join(link);
-        let dir = top.join(&name);
+    for link in Repo::links(checkout, commit)? {
+        let name = at.join(&link);
+        let dir = checkout.path().join(link);
         let what = || format!("could not look at the submodule '{}'", name.display());
         let link = dir.join(".git");
         if !link.try_exists().with_context(what)? {
@@ -83,10 +84,14 @@ fn checked_out(
             });
             continue;
         }
-        let (head, changes) = Head::and_changes(&dir, false).with_context(what)?;
-        let repository = Repo::git_dir(&dir)?.canonicalize().with_context(what)?;
+        // git does not look through a link either.
+        let Some(inner) = Checkout::nested(&dir)? else {
+            continue;
+        };
+        let (head, changes) = Head::and_changes(&inner, false)?;
+        let repository = inner.git_dir().canonicalize().with_context(what)?;
         let holds = match changes.is_empty() {
-            true => holds(&repository).with_context(what)?,
+            true => holds(&inner).with_context(what)?,
             false => Holds::Files,
         };
         seen.insert(repository);
@@ -98,7 +103,7 @@ fn checked_out(
         });
         // A repository without commits links to nothing.
         if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            checked_out(top, &name, &head.oid, found, seen)?;
+            checked_out(&inner, &name, &head.oid, found, seen)?;
         }
     }
     Ok(())
@@ -123,11 +128,13 @@ fn put_away(
             continue;
         }
         if !seen.contains(&dir.canonicalize().with_context(what)?) {
+            // The directory that it is configured for may be gone.
+            let stored = Checkout::stored(&dir, &dir)?;
             found.push(Submodule {
                 name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                 dir: dir.clone(),
                 checked_out: false,
-                holds: holds(&dir).with_context(what)?,
+                holds: holds(&stored).with_context(what)?,
             });
         }
         let inner = dir.join("modules");
@@ -138,11 +145,11 @@ fn put_away(
     Ok(())
 }
 
-/// Whether the repository at `dir` has other worktrees, which it cannot be moved away
+/// Whether a repository has other worktrees, which it cannot be moved away
 /// from, or commits that none of its remotes is known to have:
 /// `git rev-list --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn holds(dir: &Path) -> Result<Holds> {
-    let worktrees = dir.join("worktrees");
+fn holds(repository: &Checkout) -> Result<Holds> {
+    let worktrees = repository.git_dir().join("worktrees");
     let what = "could not look for other worktrees";
     if fs::exists(&worktrees).context(what)?
         && fs::read_dir(worktrees).context(what)?.next().is_some()
@@ -159,10 +166,7 @@ fn holds(dir: &Path) -> Result<Holds> {
         "--not",
         "--remotes",
     ];
-    // The directory that it is configured for may be gone.
-    let git = Git::reading(dir, args).env("GIT_DIR", dir);
-    let git = git.env("GIT_WORK_TREE", dir);
-    Ok(match git.output()?.is_empty() {
+    Ok(match repository.reading(args).output()?.is_empty() {
         true => Holds::Nothing,
         false => Holds::Commits,
     })

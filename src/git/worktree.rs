@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::command::patiently;
-use super::{Git, Lock, Repo};
+use super::{Checkout, Git, Lock, Repo};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,13 +67,14 @@ pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
     worktrees
 }
 
-/// The branch checked out in the worktree at `path`, as `refs/heads/…`; none if
-/// there is none: `git symbolic-ref --quiet HEAD`.
+/// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
+/// `git symbolic-ref --quiet HEAD`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn branch(path: &Path) -> Result<Option<String>> {
-    Git::reading(path, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
+    let args = ["symbolic-ref", "--quiet", "HEAD"];
+    checkout.reading(args).answer()
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -84,7 +85,7 @@ pub(crate) fn branch(path: &Path) -> Result<Option<String>> {
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn register(common_dir: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
     let args: [&OsStr; 8] = [
         OsStr::new("-c"),
         OsStr::new("core.hooksPath=/dev/null"),
@@ -95,7 +96,7 @@ pub(crate) fn register(common_dir: &Path, path: &Path, branch: &str, lock: &Lock
         path.as_os_str(),
         OsStr::new(branch),
     ];
-    Git::new(common_dir, args).holding(lock)?.run()
+    Git::new(home, args).holding(lock)?.run()
 }
 
 /// Lets a branch follow that of a remote: `git branch --set-upstream-to=<upstream> <branch>`.
@@ -103,9 +104,9 @@ pub(crate) fn register(common_dir: &Path, path: &Path, branch: &str, lock: &Lock
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn follow(common_dir: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
-    Git::new(common_dir, ["branch", "--quiet", &upstream, branch])
+    Git::new(home, ["branch", "--quiet", &upstream, branch])
         .holding(lock)?
         .run()
 }
@@ -114,35 +115,20 @@ pub(crate) fn follow(common_dir: &Path, branch: &str, upstream: &str, lock: &Loc
 ///
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
-pub(crate) fn fill(path: &Path, lock: &Lock) -> Result<()> {
-    Git::new(path, ["reset", "--hard", "--no-recurse-submodules"])
-        .holding(lock)?
-        .loud()
-        .run()
+pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
+    let args = ["reset", "--hard", "--no-recurse-submodules"];
+    checkout.git(args).holding(lock)?.loud().run()
 }
 
 /// `git hook run --ignore-missing post-checkout -- <null> <head> 1`, as `git worktree add` would.
 ///
 /// # Errors
 /// When the hook fails.
-pub(crate) fn post_checkout(path: &Path, head: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn post_checkout(checkout: &Checkout, head: &str, lock: &Lock) -> Result<()> {
     let null = "0".repeat(head.len());
-    Git::new(
-        path,
-        [
-            "hook",
-            "run",
-            "--ignore-missing",
-            "post-checkout",
-            "--",
-            &null,
-            head,
-            "1",
-        ],
-    )
-    .holding(lock)?
-    .loud()
-    .run()
+    let hook = ["hook", "run", "--ignore-missing", "post-checkout", "--"];
+    let args = hook.into_iter().chain([&*null, head, "1"]);
+    checkout.git(args).holding(lock)?.loud().run()
 }
 
 /// Removes a worktree that nothing but its checkout was ever in:
@@ -150,10 +136,10 @@ pub(crate) fn post_checkout(path: &Path, head: &str, lock: &Lock) -> Result<()> 
 ///
 /// # Errors
 /// When git fails.
-fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
+fn discard(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
     // Twice: git itself locks a worktree that is being made.
     let args = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
-    Git::new(common_dir, args.into_iter().chain([path.as_os_str()]))
+    Git::new(home, args.into_iter().chain([path.as_os_str()]))
         .holding(lock)?
         .run()
 }
@@ -162,9 +148,9 @@ fn discard(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// When something of it stays.
-pub(crate) fn clear(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
+pub(crate) fn clear(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
     // In this order: as long as anything is left of it, the directory is.
-    let removed = discard(common_dir, path, lock);
+    let removed = discard(home, path, lock);
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("could not remove '{}'", path.display()));
@@ -172,18 +158,25 @@ pub(crate) fn clear(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
         _ if removed.is_ok() => return Ok(()),
         _ => {}
     }
-    forget(common_dir, path, lock)
+    forget(home, path, lock)
 }
 
-/// Whether the worktree at `path` holds nothing but files of `commit`, also
+/// Whether a worktree holds nothing but files of `commit`, also
 /// when its index was never written: `git read-tree` and `git status` on an index of our own.
+/// A submodule that is checked out is more than that.
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
+pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
+    for link in Repo::links(checkout, commit)? {
+        if Checkout::nested(&checkout.path().join(link))?.is_some() {
+            return Ok(false);
+        }
+    }
     let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
     let index = scratch.path().join("index");
-    Git::new(path, ["read-tree", commit])
+    checkout
+        .reading(["read-tree", commit])
         .env("GIT_INDEX_FILE", &index)
         .run()?;
     let args = [
@@ -192,9 +185,11 @@ pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
         "-z",
         "--untracked-files=all",
         "--ignored=traditional",
+        "--ignore-submodules=dirty",
         "--no-renames",
     ];
-    let out = Git::reading(path, args)
+    let out = checkout
+        .reading(args)
         .env("GIT_INDEX_FILE", &index)
         .output()?;
     for record in out.split(|&b| b == 0).filter(|r| !r.is_empty()) {
@@ -203,7 +198,7 @@ pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
             // What a checkout that was cut off has not written yet is missing …
             [_, b'D', _] | [b'D', ..] => true,
             // … or not whole.
-            b" M " => is_beginning(path, commit, OsStr::from_bytes(file))?,
+            b" M " => is_beginning(checkout, commit, OsStr::from_bytes(file))?,
             _ => false,
         };
         if !untouched {
@@ -215,15 +210,15 @@ pub(crate) fn is_untouched(path: &Path, commit: &str) -> Result<bool> {
 
 /// Whether a file is the beginning of what the commit has there, and no more:
 /// `git cat-file --filters <commit>:<file>`.
-fn is_beginning(path: &Path, commit: &str, file: &OsStr) -> Result<bool> {
-    let found = path.join(file);
+fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool> {
+    let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Ok(false);
     }
     let mut object = OsString::from(format!("{commit}:"));
     object.push(file);
     let args = [OsStr::new("cat-file"), OsStr::new("--filters"), &object];
-    let whole = Git::reading(path, args).output()?;
+    let whole = checkout.reading(args).output()?;
     let found = fs::read(found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }
@@ -233,28 +228,29 @@ fn is_beginning(path: &Path, commit: &str, file: &OsStr) -> Result<bool> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn apply(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn apply(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
     let args = ["-c", "apply.whitespace=nowarn", "stash", "apply"];
     let args = args.into_iter().chain(["--quiet", "--index", snapshot]);
-    Git::new(path, args).holding(lock)?.run()?;
-    let sparse = Repo::git_dir(path)?.join("info/sparse-checkout");
+    checkout.git(args).holding(lock)?.run()?;
+    let sparse = checkout.git_dir().join("info/sparse-checkout");
     match fs::exists(sparse).context("could not look for a sparse checkout")? {
-        true => write_left_out(path, snapshot, lock),
+        true => write_left_out(checkout, snapshot, lock),
         false => Ok(()),
     }
 }
 
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
-fn write_left_out(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
+fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
     let tip = format!("{snapshot}^1");
     let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames"];
     let args = args.into_iter().chain(["--diff-filter=d", &tip, snapshot]);
-    let changed = Git::reading(path, args).output()?;
+    let changed = checkout.reading(args).output()?;
     let is_missing = |file: &&[u8]| {
         let file = file.strip_suffix(b"\0").unwrap_or(file);
-        let found = path.join(OsStr::from_bytes(file)).symlink_metadata();
+        let found = checkout.path().join(OsStr::from_bytes(file));
+        let found = found.symlink_metadata();
         found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     };
     let files = changed.split_inclusive(|&b| b == 0).filter(is_missing);
@@ -266,7 +262,8 @@ fn write_left_out(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
     let args = ["restore", "--quiet", "--worktree", &source];
     let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
     let args = args.into_iter().chain(["--ignore-skip-worktree-bits"]);
-    Git::new(path, args.chain(from))
+    checkout
+        .git(args.chain(from))
         .env("GIT_LITERAL_PATHSPECS", "1")
         .input(files)
         .holding(lock)?
@@ -277,10 +274,10 @@ fn write_left_out(path: &Path, snapshot: &str, lock: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn forget(common_dir: &Path, path: &Path, lock: &Lock) -> Result<()> {
-    let removed = discard(common_dir, path, lock);
+pub(crate) fn forget(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
+    let removed = discard(home, path, lock);
     // git says the same of what it does not know and of what it cannot remove.
-    if removed.is_err() && list(common_dir)?.iter().all(|entry| entry.path != path) {
+    if removed.is_err() && list(home)?.iter().all(|entry| entry.path != path) {
         return Ok(());
     }
     removed

@@ -1,14 +1,12 @@
 //! Whether a task's worktree is what it should be, and nobody's work is in the way.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use super::loss::{Loss, Verdict};
 use super::{Flux, ensure_not_elsewhere};
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
-use crate::git::{Repo, Worktree, admin};
+use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
@@ -33,12 +31,9 @@ pub(super) fn worktree(
         return;
     };
     loss.pass("lock", unlocked(entry), "not locked");
-    if !missing {
-        loss.pass(
-            "operation",
-            ensure_idle(&task.worktree),
-            "none is in progress",
-        );
+    // Where it is not ours, that has been said.
+    if !missing && let Ok(checkout) = flux.repo.checkout(&task.worktree) {
+        loss.pass("operation", ensure_idle(&checkout), "none is in progress");
     }
     let branch = format!("'{}' is checked out", task.branch);
     loss.pass("HEAD", on_branch(task, entry), branch);
@@ -61,8 +56,11 @@ fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Resu
     ensure_not_elsewhere(worktrees, task)?;
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
-    if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {
+    if !missing && !known {
         return Err(not_ours(task).into());
+    }
+    if !missing && !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
+        flux.repo.checkout(&task.worktree)?;
     }
     let inner = worktrees
         .iter()
@@ -99,8 +97,9 @@ fn unlocked(entry: &Worktree) -> Result<()> {
 ///
 /// # Errors
 /// Also when that cannot be told.
-pub(crate) fn ensure_idle(worktree: &Path) -> Result<()> {
-    let Some(operation) = Repo::operation(worktree)? else {
+pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
+    let worktree = checkout.path();
+    let Some(operation) = Repo::operation(checkout)? else {
         return Ok(());
     };
     let path = shown(worktree);
@@ -134,7 +133,7 @@ fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 /// Looks into each submodule: its commits and files are in no
 /// archive, so they must be somewhere else already.
 pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, abroad: bool, loss: &mut Loss) {
-    let found = submodules::list(flux.repo.common_dir(), &task.worktree, tip);
+    let found = submodules::list(&flux.repo, &task.worktree, tip);
     let held = |found: Vec<Submodule>| {
         let whole = |holds| matches!(holds, Holds::Nothing | Holds::Itself);
         if let Some(submodule) = found.iter().find(|found| !whole(found.holds)) {

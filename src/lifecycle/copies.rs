@@ -71,7 +71,7 @@ impl Copies {
         if files.is_empty() {
             return Ok(());
         }
-        let tracked = others::tracked(&task.worktree)?;
+        let tracked = others::tracked(&flux.repo.checkout(&task.worktree)?)?;
         files.retain(|file| !tracked.contains(file));
         let mut failed = Vec::new();
         let mut way = Way {

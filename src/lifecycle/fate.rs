@@ -41,12 +41,13 @@ impl Worktree {
             return Ok(Self::Keep);
         }
         let untouched = !there
-            || worktree::is_untouched(path, task.start()).unwrap_or(false)
-            // What went along is the user's, who has it still.
-            || task
-                .carried
-                .as_ref()
-                .is_some_and(|carried| snapshot::holds(common, path, carried).unwrap_or(false));
+            || flux.repo.checkout(path).is_ok_and(|checkout| {
+                worktree::is_untouched(&checkout, task.start()).unwrap_or(false)
+                    // What went along is the user's, who has it still.
+                    || task.carried.as_ref().is_some_and(|carried| {
+                        snapshot::holds(&checkout, carried).unwrap_or(false)
+                    })
+            });
         Ok(if untouched { Self::Discard } else { Self::Keep })
     }
 
@@ -98,11 +99,12 @@ impl Worktree {
         let Some(from) = from else {
             return Ok(Self::Keep);
         };
-        let path = &task.worktree;
-        let archived = worktree::is_untouched(path, &from.tip).unwrap_or(false)
-            || from
-                .snapshot()
-                .is_some_and(|snapshot| snapshot::holds(common, path, snapshot).unwrap_or(false));
+        let archived = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
+            worktree::is_untouched(&checkout, &from.tip).unwrap_or(false)
+                || from
+                    .snapshot()
+                    .is_some_and(|snapshot| snapshot::holds(&checkout, snapshot).unwrap_or(false))
+        });
         Ok(if archived { Self::Discard } else { Self::Keep })
     }
 }

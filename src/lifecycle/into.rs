@@ -107,7 +107,7 @@ impl Into {
             );
         }
         if let Some(path) = &worktree
-            && let Some(operation) = Repo::operation(path)?
+            && let Some(operation) = Repo::operation(&flux.repo.checkout(path)?)?
         {
             return Err(Failure::new(format!(
                 "a {operation} is in progress on '{branch}' in '{}'",

@@ -185,7 +185,12 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
     let Some(into) = &plan.into else {
         return Ok(());
     };
-    let moved = match &into.worktree {
+    let checkout = into
+        .worktree
+        .as_deref()
+        .map(|path| flux.repo.checkout(path));
+    let checkout = checkout.transpose()?;
+    let moved = match &checkout {
         Some(worktree) => forward::checked_out(worktree, commit, lock),
         None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
     };
@@ -196,7 +201,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
             .hint(look)
             .hint(format!("git flux cleanup {id}"))
     };
-    let Some(worktree) = &into.worktree else {
+    let Some(worktree) = &checkout else {
         let look = "git worktree list".to_owned();
         return Err(error.context(failure("neither was changed", look)));
     };
@@ -204,6 +209,6 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         Ok(()) => "neither was changed",
         Err(_) => "what was checked out there may be changed",
     };
-    let look = format!("git -C {} status", quoted(worktree));
+    let look = format!("git -C {} status", quoted(worktree.path()));
     Err(error.context(failure(what, look)))
 }

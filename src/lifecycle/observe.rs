@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::{io, iter};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::{Flux, elsewhere};
 use crate::agent::events::{self, START};
 use crate::agent::launch::Running;
 use crate::agent::{self, Voice, process, transcript};
+use crate::failure;
 use crate::git::changes::count;
 use crate::git::repo::History;
-use crate::git::{Lock, Worktree, admin, changes, worktree};
+use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{
-    Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId, version,
+    Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId, Unlooked, version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -81,9 +82,12 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let home = flux.repo.home();
     let there = have_worktrees(flux, tasks);
+    let checkouts = iter::zip(tasks, &there)
+        .map(|(task, there)| there.then(|| flux.repo.checkout(&task.worktree)));
+    let checkouts: Vec<_> = checkouts.collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
         let worktrees = scope.spawn(|| registered(home, &there));
-        let changes = scope.spawn(|| changes_of(tasks, &there));
+        let changes = scope.spawn(|| changes_of(checkouts));
         let mut history = flux.repo.history();
         let commits = tasks.iter().map(|task| commits(&mut history, store, task));
         let commits: Vec<_> = commits.collect();
@@ -96,14 +100,22 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     let status = |(((task, (state, found)), changes), commits): (
         ((&&Task, _), _),
         Option<(usize, usize)>,
-    )| Status {
-        task: Task::clone(task),
-        owner: flux.owner(task),
-        state,
-        found,
-        ahead: commits.map(|c| c.0),
-        behind: commits.map(|c| c.1),
-        changes,
+    )| {
+        let (changes, unlooked) = match changes {
+            Some(Ok(changes)) => (Some(changes), None),
+            Some(Err(error)) => (None, distrust(&error)),
+            None => (None, None),
+        };
+        Status {
+            task: Task::clone(task),
+            owner: flux.owner(task),
+            state,
+            found,
+            ahead: commits.map(|c| c.0),
+            behind: commits.map(|c| c.1),
+            changes,
+            unlooked,
+        }
     };
     Ok(seen.map(status).collect())
 }
@@ -133,20 +145,34 @@ fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, 
     history.ahead_behind(tip, against).ok()
 }
 
-fn changes_of(tasks: &[&Task], there: &[bool]) -> Vec<Option<Changes>> {
-    let present: Vec<&Task> = iter::zip(tasks, there)
-        .filter_map(|(task, there)| there.then_some(*task))
-        .collect();
-    let of = |task: &&Task| changes(&task.worktree, false).ok().map(|c| count(&c));
+/// The changes of each worktree, if there is one.
+fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
+    let of = |checkout: &mut Option<Result<Checkout>>| {
+        let changes = checkout.take()?.and_then(|place| changes(&place, false));
+        Some(changes.map(|changes| count(&changes)))
+    };
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let share = present.len().div_ceil(workers).max(1);
+    let share = checkouts.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
-        let begin = |share| scope.spawn(move || <[_]>::iter(share).map(of).collect::<Vec<_>>());
-        let workers: Vec<_> = present.chunks(share).map(begin).collect();
+        let workers: Vec<_> = checkouts
+            .chunks_mut(share)
+            .map(|share| scope.spawn(move || share.iter_mut().map(of).collect::<Vec<_>>()))
+            .collect();
         let done = workers.into_iter().map(|worker| worker.join());
-        let mut done = done.flat_map(|counts| counts.expect("no worker panics"));
-        let counted = there.iter().map(|there| there.then(|| done.next()?)?);
-        counted.collect()
+        done.flat_map(|counts| counts.expect("no worker panics"))
+            .collect()
+    })
+}
+
+/// Why git was not run in a worktree, if that is why its changes are not known.
+fn distrust(error: &Error) -> Option<Unlooked> {
+    let lines = || failure::lines(error).into_iter();
+    let why = lines().filter(|(label, _)| *label != "hint");
+    let why: Vec<String> = why.map(|(_, line)| line).collect();
+    let hints = lines().filter(|(label, _)| *label == "hint");
+    error.is::<Distrust>().then(|| Unlooked {
+        why: why.join(": "),
+        hints: hints.map(|(_, line)| line).collect(),
     })
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::plan::Plan;
 use super::{Flux, Into};
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, MergePlan, Repo, Style, all_changes, forward, worktree};
+use crate::git::{Change, Checkout, MergePlan, Style, all_changes, forward, worktree};
 use crate::interrupt;
 use crate::ui::{quoted, shown, word};
 
@@ -101,7 +101,8 @@ impl Plan {
                 .hint(format!("git flux cleanup {}", self.task.id))
             });
         };
-        ensure_unlocked(branch, worktree)?;
+        let checkout = flux.repo.checkout(worktree)?;
+        ensure_unlocked(branch, &checkout)?;
         let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
         let collides = |change: &&Change| {
             let there = worktree.join(&change.path);
@@ -116,7 +117,7 @@ impl Plan {
                 .iter()
                 .any(|path| within(path) || change.path.starts_with(path))
         };
-        let changes = all_changes(worktree, true)?.1;
+        let changes = all_changes(&checkout, true)?.1;
         let found: Vec<&Change> = changes.iter().filter(collides).collect();
         let names = found
             .iter()
@@ -146,15 +147,18 @@ impl Plan {
     ///
     /// # Errors
     /// When it is so, or it cannot be told.
-    pub(crate) fn ensure_movable(&self, discard: bool) -> Result<()> {
+    pub(crate) fn ensure_movable(&self, flux: &Flux, discard: bool) -> Result<()> {
         if !self.abroad {
             return Ok(());
         }
         let left = self.ignored.len() + if discard { self.uncommitted.len() } else { 0 };
         // What is removed in place is looked at twice, with an index of ours.
         let looks_clean = left + self.uncommitted.len() == 0;
-        if looks_clean && worktree::is_untouched(&self.task.worktree, &self.tip)? {
-            return Ok(());
+        if looks_clean {
+            let checkout = flux.repo.checkout(&self.task.worktree)?;
+            if worktree::is_untouched(&checkout, &self.tip)? {
+                return Ok(());
+            }
         }
         if left == 0 && !looks_clean {
             return Ok(());
@@ -185,8 +189,8 @@ pub(crate) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
 }
 
 /// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &str, worktree: &Path) -> Result<()> {
-    let lock = Repo::git_dir(worktree)?.join("index.lock");
+fn ensure_unlocked(branch: &str, worktree: &Checkout) -> Result<()> {
+    let lock = worktree.git_dir().join("index.lock");
     let begun = Instant::now();
     while fs::exists(&lock).context("could not look for a lock")? {
         interrupt::check()?;

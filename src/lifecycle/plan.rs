@@ -83,9 +83,10 @@ impl Plan {
         let began = is_alive(flux, task);
         thread::scope(|scope| {
             // It takes longer than everything else together, which is looked at meanwhile.
-            let files = scope.spawn(|| match missing {
-                true => Ok(Vec::new()),
-                false => Ok(all_changes(&task.worktree, true)?.1),
+            let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
+            let files = scope.spawn(|| match checkout.transpose()? {
+                None => Ok(Vec::new()),
+                Some(checkout) => Ok(all_changes(&checkout, true)?.1),
             });
             let mut loss = Loss::default();
             let worktrees = worktree::list(flux.repo.home())?;
@@ -191,7 +192,7 @@ impl Plan {
     /// # Errors
     /// When the commit cannot be foreseen.
     pub(crate) fn once_committed(&self, flux: &Flux) -> Result<Self> {
-        let tip = snapshot::foresee(flux.repo.common_dir(), &self.task.worktree, &self.tip)?;
+        let tip = snapshot::foresee(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut plan = self.clone();
         if let Some(into) = &mut plan.into {
             into.merge = MergePlan::make(&flux.repo, &into.tip, &tip, into.style)?;

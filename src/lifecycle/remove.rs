@@ -45,7 +45,7 @@ pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
         close(target, &flux.run_dir(&plan.task.id))?;
         await_process(program)?;
     }
-    stands(plan)
+    stands(flux, plan)
 }
 
 /// Waits for a program whose terminal has gone.
@@ -78,7 +78,8 @@ pub(crate) fn remove(
     let snapshot = if plan.uncommitted.is_empty() || plan.missing {
         None
     } else {
-        let snapshot = snapshot::take(flux.repo.common_dir(), &task.worktree, &plan.tip, true);
+        let checkout = flux.repo.checkout(&task.worktree);
+        let snapshot = checkout.and_then(|checkout| snapshot::take(&checkout, &plan.tip, true));
         Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
     };
     let own = own::find(&flux.repo, &task.worktree, &task.branch, &plan.tip)
@@ -190,17 +191,17 @@ fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Resu
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn stands(plan: &Plan) -> Result<bool> {
+pub(crate) fn stands(flux: &Flux, plan: &Plan) -> Result<bool> {
     if let Some(into) = &plan.into
         && let Some(worktree) = &into.worktree
-        && worktree::branch(worktree)?.as_ref() != Some(&into.branch_ref())
+        && worktree::branch(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {
         return Ok(false);
     }
     if plan.missing {
         return Ok(true);
     }
-    let (head, changes) = all_changes(&plan.task.worktree, false)?;
+    let (head, changes) = all_changes(&flux.repo.checkout(&plan.task.worktree)?, false)?;
     Ok(head.oid == plan.tip && head.branch == plan.task.branch && changes == plan.uncommitted)
 }
 

@@ -4,7 +4,6 @@ use std::fs;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::check::not_ours;
 use super::disk::disk_full;
 use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
@@ -75,7 +74,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
         return Err(gone(task).into());
     }
     if !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
-        return Err(not_ours(task).into());
+        flux.repo.checkout(&task.worktree)?;
     }
     let (running, exit) = (run.running()?, run.exit()?);
     match running.filter(|_| exit.is_none()) {

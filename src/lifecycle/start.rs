@@ -273,25 +273,26 @@ impl Way<'_> {
         if let Some(place) = place {
             return keep::put_back(flux.repo.common_dir(), &task.worktree, place);
         }
+        let checkout = flux.repo.checkout(&task.worktree)?;
         {
             let _spinner = flux.ui.spinner("checking out the files");
-            worktree::fill(&task.worktree, lock)?;
+            worktree::fill(&checkout, lock)?;
         }
         interrupt::check()?;
         // Before the hook, whose files would be in the way.
         if let Some(snapshot) = self.start.from.as_ref().and_then(Archived::snapshot) {
-            worktree::apply(&task.worktree, snapshot, lock)?;
+            worktree::apply(&checkout, snapshot, lock)?;
             interrupt::check()?;
         }
         if let Some(carried) = &self.start.carried {
-            carried.put(&task.worktree, lock)?;
+            carried.put(&checkout, lock)?;
             interrupt::check()?;
         }
         let head = match &self.start.from {
             Some(from) => &from.tip,
             None => task.start(),
         };
-        if let Err(error) = worktree::post_checkout(&task.worktree, head, lock) {
+        if let Err(error) = worktree::post_checkout(&checkout, head, lock) {
             interrupt::check()?;
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));

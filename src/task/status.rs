@@ -195,4 +195,12 @@ pub(crate) struct Status {
     pub(crate) ahead: Option<usize>,
     pub(crate) behind: Option<usize>,
     pub(crate) changes: Option<Changes>,
+    pub(crate) unlooked: Option<Unlooked>,
+}
+
+/// Why git was not run in a worktree: an agent can have it run a program there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unlooked {
+    pub(crate) why: String,
+    pub(crate) hints: Vec<String>,
 }

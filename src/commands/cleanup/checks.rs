@@ -50,7 +50,7 @@ impl Cleanup {
         });
         let free = outlook.ensure_free(flux);
         loss.pass("collisions", free, "no file is in the way of the merge");
-        let movable = outlook.ensure_movable(self.discard);
+        let movable = outlook.ensure_movable(flux, self.discard);
         loss.pass("file system", movable, "the worktree is moved to the trash");
         self.around(flux, &outlook, &mut loss);
         Ok((loss, Some(outlook)))

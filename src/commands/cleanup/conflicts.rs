@@ -89,7 +89,7 @@ fn ask(flux: &Flux, plan: &Plan, into: &Into) -> Result<Choice> {
 fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> Result<()> {
     let id = &plan.task.id;
     let told = place == plan.task.worktree && wants_to_tell(flux, plan)?;
-    merge::start(place, theirs, lock)?;
+    merge::start(&flux.repo.checkout(place)?, theirs, lock)?;
     flux.ui.status(format_args!(
         "merging '{theirs}' in '{}': it stopped at the conflicts",
         shown(place)

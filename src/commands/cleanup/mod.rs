@@ -194,13 +194,13 @@ impl Cleanup {
             } else {
                 // A question or a hook may have taken any time.
                 let slow = flux.ui.can_ask() || merge::has_hooks(flux, &plan, verify);
-                !slow || stands(&plan)?
+                !slow || stands(flux, &plan)?
             };
             match choice {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
-                    let (dir, tip) = (&plan.task.worktree, &plan.tip);
-                    if commit_all(&flux.repo, dir, tip, &message, verify, lock)? {
+                    let checkout = flux.repo.checkout(&plan.task.worktree)?;
+                    if commit_all(&checkout, &plan.tip, &message, verify, lock)? {
                         let files = count(plan.uncommitted.len(), "file");
                         flux.ui
                             .status(format_args!("committed {files} on '{}'", plan.task.branch));

@@ -27,7 +27,7 @@ impl Cleanup {
         if plan.missing && !self.discard {
             return self.unseen(flux, plan);
         }
-        plan.ensure_movable(self.discard)?;
+        plan.ensure_movable(flux, self.discard)?;
         if plan.uncommitted.is_empty() {
             return Ok(Uncommitted::Leave);
         }
@@ -49,7 +49,7 @@ impl Cleanup {
             None => match ask(flux, plan, &files, &offered)? {
                 Some(message) => message,
                 None => {
-                    plan.ensure_movable(true)?;
+                    plan.ensure_movable(flux, true)?;
                     ensure_small(flux, plan)?;
                     return Ok(Uncommitted::Leave);
                 }

@@ -25,7 +25,9 @@ pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
                 .into(),
         );
     };
-    if let Some(operation) = Repo::operation(here)?.filter(|operation| *operation != "bisect") {
+    let checkout = flux.repo.checkout(here)?;
+    let operation = Repo::operation(&checkout)?;
+    if let Some(operation) = operation.filter(|operation| *operation != "bisect") {
         return Err(Failure::new(format!(
             "a {operation} is in progress in '{}': its changes cannot be taken along",
             shown(here)
@@ -38,7 +40,7 @@ pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
         .into());
     }
     let _spinner = flux.ui.spinner("looking at your changes");
-    let (head, changes) = Head::and_changes(here, false)?;
+    let (head, changes) = Head::and_changes(&checkout, false)?;
     let unmerged = changes.iter().filter(|change| change.conflicted());
     let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
     if !unmerged.is_empty() {
@@ -56,7 +58,7 @@ pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
             .status("There are no uncommitted changes to take along.");
         return Ok(None);
     }
-    match carry::fit(&flux.repo, here, &head.oid, onto, &changes)? {
+    match carry::fit(&flux.repo, &checkout, &head.oid, onto, &changes)? {
         Fit::Fits(carried) => Ok(Some(carried)),
         Fit::Conflicts(files) => {
             let files: Vec<_> = files.iter().map(|file| shown(file)).collect();

@@ -80,11 +80,10 @@ impl Run {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         // The user's own changes are looked at while the task is prepared.
-        let current = flux.repo.current().map(ToOwned::to_owned);
+        let current = flux.repo.current().map(|dir| flux.repo.checkout(dir));
         let own = thread::spawn(move || {
-            current
-                .and_then(|dir| changes(&dir, false).ok())
-                .map(|c| count(&c))
+            let changes = changes(&current?.ok()?, false).ok()?;
+            Some(count(&changes))
         });
         let (mut starts, others) = self.settle(&flux)?;
         if self.dry_run {

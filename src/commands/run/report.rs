@@ -51,6 +51,7 @@ pub(super) fn status(started: &Started) -> Status {
         ahead: Some(0),
         behind: Some(0),
         changes: Some(Changes::default()),
+        unlooked: None,
     }
 }
 

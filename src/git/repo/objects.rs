@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
 
-use super::{History, Repo};
+use super::{Checkout, History, Repo};
 use crate::git::Sharing;
 
 /// How long a file of a record may be, in bytes: it is read as a whole.
@@ -218,12 +218,12 @@ impl Repo {
         Ok(false)
     }
 
-    /// The paths at which a commit of the repository at `path` points to other repositories.
+    /// The paths at which a commit points to other repositories.
     ///
     /// # Errors
-    /// When it is not a repository, or an object is missing.
-    pub(crate) fn links(path: &Path, commit: &str) -> Result<Vec<PathBuf>> {
-        let git2 = Self::at(path)?;
+    /// When an object is missing.
+    pub(crate) fn links(checkout: &Checkout, commit: &str) -> Result<Vec<PathBuf>> {
+        let git2 = Self::at(checkout.path())?;
         let commit = Oid::from_str_ext(commit, git2.object_format())?;
         let mut links = Vec::new();
         links_in(

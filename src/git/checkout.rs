@@ -1,0 +1,336 @@
+//! Where git may run, though others write there.
+//!
+//! git believes what it finds in a worktree: `.git` names the administrative directory, that names
+//! the repository, and the configuration of both, and of each submodule, may name programs. An
+//! agent can write all of it. So git is started in a worktree through a [`Checkout`] alone, which
+//! is made by looking at these files, and is then told where everything is.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind::{NotADirectory, NotFound};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Error, Result, bail};
+
+use super::admin::{self, read_small};
+use super::index::Index;
+use super::{Git, harmless};
+use crate::failure::Failure;
+use crate::sanitize;
+
+/// Why git is not run in a place: a file there is not what git writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Distrust {
+    /// The `.git` of a worktree does not lead to what this repository keeps of it.
+    Link(PathBuf),
+    /// `gitdir` does not name the worktree.
+    Back(PathBuf),
+    /// `commondir` does not lead to this repository.
+    Common(PathBuf),
+    /// It is a link, or something else than it should be.
+    Odd(PathBuf),
+    /// A configuration file has a key that may name a program.
+    Key { file: PathBuf, key: String },
+    /// A configuration file has a line that is not understood, by its number.
+    Line { file: PathBuf, line: usize },
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(file) | Self::Common(file) => {
+                write!(f, "'{}' does not lead to this repository", file.display())
+            }
+            Self::Back(file) => write!(f, "'{}' does not name the worktree", file.display()),
+            Self::Odd(file) => write!(f, "'{}' is not what git makes it", file.display()),
+            Self::Key { file, key } => {
+                let file = file.display();
+                write!(f, "'{file}' sets '{key}', which may name a program")
+            }
+            Self::Line { file, line } => {
+                let file = file.display();
+                write!(f, "line {line} of '{file}' is not understood")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Distrust {}
+
+impl Distrust {
+    /// The refusal to run git at `path`, with what mends it.
+    fn failure(&self, path: &Path) -> Failure {
+        let place = sanitize::line(&path.to_string_lossy());
+        let refused = || Failure::new(format!("git is not run in '{place}'"));
+        let gone = || {
+            Failure::new(format!(
+                "'{place}' is not a worktree of this repository any more"
+            ))
+            .hint("git worktree list")
+        };
+        match self {
+            Self::Link(link) => match link.symlink_metadata() {
+                Ok(found) if !found.is_file() => gone().hint(format!(
+                    "mv {0} {0}.away && git worktree repair",
+                    quoted(link)
+                )),
+                _ => gone().hint("git worktree repair"),
+            },
+            Self::Back(_) => gone().hint(format!("git worktree repair {}", quoted(path))),
+            Self::Common(file) => {
+                let file = quoted(file);
+                refused().hint(format!("rm -f {file} && echo ../.. >{file}"))
+            }
+            Self::Odd(file) if file.is_dir() => refused().hint(format!("ls -ld {}", quoted(file))),
+            Self::Odd(file) => refused().hint(format!("mv {0} {0}.away", quoted(file))),
+            Self::Key { file, key } => refused().hint(format!(
+                "git config --file {} --unset-all {}",
+                quoted(file),
+                sanitize::line(&shell_words::quote(key))
+            )),
+            Self::Line { file, .. } => {
+                refused().hint(format!("git config --file {} --edit", quoted(file)))
+            }
+        }
+    }
+}
+
+/// A file name for a command that can be pasted.
+pub(super) fn quoted(path: &Path) -> String {
+    sanitize::line(&shell_words::quote(&path.to_string_lossy()))
+}
+
+/// Adds to an error that git is not run at `path`, if it is a [`Distrust`].
+pub(super) fn refused(error: Error, path: &Path) -> Error {
+    let failure = error.downcast_ref::<Distrust>().map(|d| d.failure(path));
+    match failure {
+        Some(failure) => error.context(failure),
+        None => error,
+    }
+}
+
+/// A worktree of this repository, or a repository inside of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkout {
+    path: PathBuf,
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    /// How many bytes an object name takes there.
+    name: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The main worktree, where the user's own configuration counts.
+    Main,
+    Linked,
+    /// A repository of its own, inside of a worktree.
+    Nested,
+}
+
+/// What a git that only looks must not run: a file system monitor, hooks.
+const QUIET: [&str; 4] = [
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+];
+
+impl Checkout {
+    /// The main worktree.
+    pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
+        Self {
+            path: path.to_owned(),
+            git_dir: common_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            name,
+            kind: Kind::Main,
+        }
+    }
+
+    /// The linked worktree at `path`.
+    ///
+    /// # Errors
+    /// With a [`Distrust`] when it is not one, leads elsewhere, or has a configuration of its own
+    /// that may name a program.
+    pub(super) fn linked(common_dir: &Path, path: &Path, name: usize) -> Result<Self> {
+        let git_dir = admin::of(common_dir, path).and_then(|git_dir| {
+            harmless::read(&git_dir.join("config.worktree"), false)?;
+            Ok(git_dir)
+        });
+        let git_dir = git_dir.map_err(|error| refused(error, path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            git_dir,
+            common_dir: common_dir.to_owned(),
+            name,
+            kind: Kind::Linked,
+        })
+    }
+
+    /// The repository that is checked out at `path`, inside of a worktree; none if there is none.
+    ///
+    /// # Errors
+    /// With a [`Distrust`] when its configuration may name a program.
+    pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
+        let link = path.join(".git");
+        let kind = |path: &Path| match path.symlink_metadata() {
+            Ok(found) => Ok(Some(found.file_type())),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let what = || format!("could not look at '{}'", path.display());
+        // git does not go through a link.
+        if !kind(path)
+            .with_context(what)?
+            .is_some_and(|kind| kind.is_dir())
+        {
+            return Ok(None);
+        }
+        let git_dir = match kind(&link).with_context(what)? {
+            None => return Ok(None),
+            Some(kind) if kind.is_dir() => link,
+            Some(_) => {
+                let named = read_small(&link).map_err(|error| refused(error, path))?;
+                let named = named.unwrap_or_default();
+                let named = named.trim_ascii_end().strip_prefix(b"gitdir: ");
+                let odd = || refused(Distrust::Odd(link.clone()).into(), path);
+                path.join(OsStr::from_bytes(named.ok_or_else(odd)?))
+            }
+        };
+        Self::stored(&git_dir, path).map(Some)
+    }
+
+    /// The repository at `git_dir`, whose files are at `path`, if anywhere.
+    ///
+    /// # Errors
+    /// As [`Checkout::nested`].
+    pub(super) fn stored(git_dir: &Path, path: &Path) -> Result<Self> {
+        let config = || {
+            let common = git_dir.join("commondir");
+            if common.symlink_metadata().is_ok() {
+                return Err(Distrust::Odd(common).into());
+            }
+            harmless::read(&git_dir.join("config.worktree"), true)?;
+            harmless::read(&git_dir.join("config"), true)
+        };
+        let config = config().map_err(|error| refused(error, path))?;
+        let format = config.get("extensions.objectformat");
+        let is_sha256 = format.is_some_and(|format| format == "sha256");
+        Ok(Self {
+            path: path.to_owned(),
+            git_dir: git_dir.to_owned(),
+            common_dir: git_dir.to_owned(),
+            name: if is_sha256 { 32 } else { 20 },
+            kind: Kind::Nested,
+        })
+    }
+
+    /// Where its files are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where git keeps its `HEAD` and its index.
+    pub(crate) fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.git_dir.join("index")
+    }
+
+    /// How many bytes an object name takes in its index.
+    pub(super) fn name(&self) -> usize {
+        self.name
+    }
+
+    /// `git <args>` that changes something in it, with the hooks of the repository: git finds its
+    /// way by itself, so that they see what they would see without git flux.
+    pub(super) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        let quiet = match self.kind {
+            Kind::Main => &[][..],
+            Kind::Linked | Kind::Nested => &QUIET[..2],
+        };
+        Git::new(&self.path, with(quiet, args))
+    }
+
+    /// `git <args>` that changes nothing in it: it takes no lock of an agent's, runs no hook, and
+    /// is told where everything is, whatever the files say by now.
+    pub(crate) fn reading<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        match self.kind {
+            Kind::Main => Git::reading(&self.path, args),
+            Kind::Linked => self.pinned(args),
+            // What is missing there is not fetched: that would run what its remotes name.
+            Kind::Nested => self.pinned(args).env("GIT_NO_LAZY_FETCH", "1"),
+        }
+    }
+
+    fn pinned<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        Git::reading(&self.path, with(&QUIET, args))
+            .env("GIT_DIR", &self.git_dir)
+            .env("GIT_COMMON_DIR", &self.common_dir)
+            .env("GIT_WORK_TREE", &self.path)
+    }
+
+    /// Whether there are repositories inside of it that its index points to, which git would look
+    /// into.
+    ///
+    /// # Errors
+    /// With a [`Distrust`] when what is configured in one of them may name a program.
+    pub(crate) fn has_nested(&self) -> Result<bool> {
+        if self.kind == Kind::Main {
+            return Ok(true);
+        }
+        let mut seen = BTreeSet::new();
+        self.look_inside(&mut seen)?;
+        Ok(!seen.is_empty())
+    }
+
+    fn look_inside(&self, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
+        for link in self.links()? {
+            let path = self.path.join(link);
+            let Some(inner) = Self::nested(&path)? else {
+                continue;
+            };
+            let what = || format!("could not look at '{}'", path.display());
+            if seen.insert(inner.git_dir.canonicalize().with_context(what)?) {
+                inner.look_inside(seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths at which its index points to other repositories: `git ls-files --stage -z`
+    fn links(&self) -> Result<Vec<PathBuf>> {
+        if let Some(index) = Index::of(self) {
+            return Ok(index.links);
+        }
+        let there = fs::exists(self.index()).context("could not look for an index")?;
+        if !there {
+            return Ok(Vec::new());
+        }
+        let out = self.reading(["ls-files", "--stage", "-z"]).output()?;
+        let mut links = Vec::new();
+        for record in out.split_inclusive(|&b| b == 0) {
+            let record = record.strip_suffix(b"\0");
+            let at = record.and_then(|record| record.iter().position(|&b| b == b'\t'));
+            let (Some(record), Some(at)) = (record, at) else {
+                bail!("`git ls-files` printed a short record");
+            };
+            if record.starts_with(b"160000 ") {
+                links.push(OsString::from_vec(record[at + 1..].to_vec()).into());
+            }
+        }
+        Ok(links)
+    }
+}
+
+fn with<S: AsRef<OsStr>>(quiet: &[&str], args: impl IntoIterator<Item = S>) -> Vec<OsString> {
+    let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+    quiet.iter().map(OsString::from).chain(args).collect()
+}

@@ -1,0 +1,140 @@
+//! A repository that belongs to another user, as a bind mount in a container does: git flux works wherever git
+//! does, where `safe.directory` names the top of the main worktree and nothing else.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::Path;
+
+use crate::world::*;
+
+const OTHER: u32 = 4242;
+
+/// Gives everything at `path` to another user.
+fn give_away(path: &Path) {
+    chown(path, Some(OTHER), Some(OTHER)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).unwrap() {
+            give_away(&entry.unwrap().path());
+        }
+    }
+}
+
+/// The world whose repository is another user's; none where we cannot make one.
+fn world() -> Option<World> {
+    let world = World::new();
+    if fs::metadata(world.repo()).unwrap().uid() != 0 {
+        return None;
+    }
+    give_away(&world.repo());
+    Some(world)
+}
+
+/// Runs what the output hints at.
+fn paste(world: &World, output: &Output) {
+    let hint = output
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("hint: "));
+    let hint = hint.unwrap_or_else(|| panic!("no hint: {output}"));
+    let args = ["-c", hint];
+    let shell = world
+        .command("/bin/sh")
+        .current_dir(world.repo())
+        .args(args)
+        .output();
+    assert!(shell.unwrap().status.success(), "{hint}");
+}
+
+#[test]
+fn every_command_works_where_the_top_alone_is_safe() {
+    let Some(world) = world() else { return };
+    let below = world.repo().join("src");
+    let refused = world.flux(["list"]).in_dir(&below).run();
+    refused
+        .code(1)
+        .stderr_has("the repository belongs to another user");
+    paste(&world, &refused);
+    let safe = world.git(["config", "--global", "--get-all", "safe.directory"]);
+    assert_eq!(Path::new(&safe), world.repo(), "no more than the top");
+    world.git(["status"]);
+
+    world.flux(["list"]).in_dir(&below).run().success();
+    let run = |id: &str| {
+        let args = ["run", "-q", "--name", id, "Do it"];
+        world.flux(args).run().success();
+        let tree = world.worktree(id);
+        fs::write(tree.join(id), id).unwrap();
+        world.git_in(&tree, ["add", id]);
+        world.git_in(&tree, ["commit", "-q", "-m", &format!("work of {id}")]);
+        fs::write(tree.join("new"), id).unwrap();
+    };
+    for id in ["merged", "committed", "dropped", "mine"] {
+        run(id);
+    }
+    world.agent("mine").wait_started();
+    for args in [
+        &["list"][..],
+        &["list", "--everywhere"],
+        &["status", "mine"],
+        &["diff", "mine"],
+        &["log", "mine"],
+        &["config"],
+        &["send", "mine", "Go on"],
+        &["cleanup", "--all", "--dry-run"],
+        &["cleanup", "merged", "--discard", "-y"],
+        &["cleanup", "committed", "--commit", "--squash", "-y"],
+        &["cleanup", "dropped", "--discard-branch", "--discard", "-y"],
+        &["restore", "--list"],
+        &["restore", "dropped"],
+        &["log", "merged"],
+    ] {
+        world.flux(args).run().success();
+    }
+    let completed = world
+        .flux(["--", "git-flux", "status", ""])
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "2")
+        .run();
+    completed.success().stdout_has("mine").stdout_has("dropped");
+    // From a worktree that is ours, too.
+    let inside = world.worktree("mine");
+    world
+        .flux(["list"])
+        .in_dir(&inside)
+        .run()
+        .success()
+        .stdout_has("mine");
+    world.agent("mine").tell("exit 0");
+    world.wait_ended("mine");
+    world.flux(["resume", "mine"]).run().success();
+    world.git(["worktree", "add", "-q", "../theirs", "-b", "theirs"]);
+    world
+        .flux(["adopt", "../theirs", "--name", "theirs"])
+        .run()
+        .success();
+    world.flux(["cleanup", "theirs", "-y"]).run().success();
+    world
+        .flux(["restore", "--drop", "merged", "-y"])
+        .run()
+        .success();
+    let log = world.git(["log", "--format=%s"]);
+    assert!(log.contains("work of merged"), "{log}");
+    assert_eq!(world.git(["show", "HEAD:committed"]), "committed");
+}
+
+#[test]
+fn the_hint_works_when_it_is_pasted_where_a_pattern_is_not_enough() {
+    let Some(world) = world() else { return };
+    // libgit2 knows no patterns; git itself does since 2.46.
+    let pattern = format!("{}/*", world.root().display());
+    world.git(["config", "--global", "safe.directory", &pattern]);
+    let refused = world.flux(["list"]).run();
+    refused.code(1);
+    paste(&world, &refused);
+    world.flux(["list"]).run().success();
+    world
+        .flux(["run", "-q", "--name", "one", "Do it"])
+        .run()
+        .success();
+    world.flux(["cleanup", "one", "-y"]).run().success();
+}
