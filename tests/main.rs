@@ -88,6 +88,7 @@ mod run;
 mod run_base;
 mod run_branch;
 mod run_changes;
+mod run_files;
 mod run_layout;
 mod run_options;
 mod run_prompt;

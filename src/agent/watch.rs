@@ -1,13 +1,13 @@
 //! Being told when something happens in a run, without asking again and again.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::run::RunDir;
@@ -43,7 +43,12 @@ pub(crate) fn run(dir: &RunDir, happened: &Sender<()>) -> Result<Watch> {
 /// Sends when the launcher ends that holds the lock `alive`, unless that is the one that is
 /// `followed` already; returns the file's inode, if there is one.
 fn follow(alive: &Path, followed: Option<u64>, happened: &Sender<()>) -> Option<u64> {
-    let alive = File::open(alive).ok()?;
+    // To open a pipe would wait for another end.
+    let alive = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(alive)
+        .ok()?;
     let inode = alive.metadata().ok()?.ino();
     if followed != Some(inode) {
         let happened = happened.clone();

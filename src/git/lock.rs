@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::OFlag;
 
 use crate::interrupt;
 
@@ -78,8 +79,12 @@ impl Lock {
     /// Whether somebody holds the lock at `path`. Creates nothing; takes a
     /// shared lock for an instant, which the one who waits for it does not notice.
     pub(crate) fn is_held(path: &Path) -> bool {
-        File::open(path)
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        // To open a pipe would wait for another end.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path);
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// A second handle on the same lock, for a child's standard input.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Found, Task, Why};
 
+/// The beginning of the year 10000, in seconds since 1970: no clock says that.
+pub(crate) const NO_TIME: u64 = 253_402_300_800;
+
 /// How the agent's program ended, as its launcher saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exit {
@@ -20,6 +23,13 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
+    /// Returns whether something can have ended so: an agent can write the file as well.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.status.is_none_or(|status| (0..256).contains(&status))
+            && self.signal.is_none_or(|signal| (1..128).contains(&signal))
+            && self.at < NO_TIME
+    }
+
     /// Whether nothing has ended here, since no agent was started.
     pub(crate) fn is_none(&self) -> bool {
         self.status.is_none() && self.signal.is_none() && self.error.is_none()
