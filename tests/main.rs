@@ -61,6 +61,8 @@ mod merge_styles;
 mod merged_already;
 mod merges;
 mod newcomer;
+#[cfg(no_processes)]
+mod no_processes;
 mod notify;
 mod overlooked;
 mod own;
