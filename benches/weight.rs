@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+#[cfg(target_os = "linux")]
+use anyhow::bail;
 
 use crate::commands::{self, LISTED, commit, run, run_ending, worktree};
 use crate::growth::asking;
@@ -156,6 +158,6 @@ fn high_water(pid: i32) -> Result<Option<u64>> {
 #[cfg(not(target_os = "linux"))]
 fn peak(mut command: Command) -> Result<Option<u64>> {
     let status = command.stderr(Stdio::null()).status()?;
-    ensure!(status.success(), "{command:?} failed: {status}");
+    anyhow::ensure!(status.success(), "{command:?} failed: {status}");
     Ok(None)
 }

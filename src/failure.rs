@@ -91,6 +91,14 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Returns the hints that belong to `error`.
+pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
+    let hints = lines(error)
+        .into_iter()
+        .filter(|(label, _)| *label == "hint");
+    hints.map(|(_, hint)| hint)
+}
+
 /// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
 /// be the beginning of what is meant, or a part of it; case does not count.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {

@@ -43,6 +43,7 @@ mod errors_disk;
 mod expire;
 mod fixture;
 mod foreign;
+mod forged;
 mod fresh_machine;
 mod help;
 mod hooks;
@@ -64,6 +65,8 @@ mod merge_styles;
 mod merged_already;
 mod merges;
 mod newcomer;
+#[cfg(no_processes)]
+mod no_processes;
 mod notify;
 mod overlooked;
 mod own;

@@ -107,6 +107,10 @@ fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
     let path = task.run_dir().join("running");
     let mut running: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(running["boot"].is_string(), "{running}");
+    world.kill_tmux();
+    world.wait_ended(&task.id);
+    fs::remove_file(task.run_dir().join("exit")).unwrap();
+    running["launcher"] = std::process::id().into();
     running["boot"] = "another".into();
     fs::write(&path, running.to_string()).unwrap();
     assert_eq!(task.state(), "lost - process");

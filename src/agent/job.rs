@@ -73,13 +73,33 @@ pub(super) fn end(job: Pid, received: i32) {
 
 /// Lets what a job has begun, whose leader has ended, come to its own end, and hangs up the rest.
 pub(super) fn see_off(job: Pid) {
-    let (begun, us) = (Instant::now(), unistd::getpid().as_raw());
-    while process::has_group(us, job.as_raw()) {
+    let begun = Instant::now();
+    while is_left(job) {
         if begun.elapsed() > GRACE {
             return hang_up(job, Signal::SIGHUP);
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Returns whether a job, whose leader has ended just now, has left a process: its number cannot be
+/// another's as long as that is there.
+pub(super) fn is_left(job: Pid) -> bool {
+    process::has_group(unistd::getpid().as_raw(), job.as_raw())
+        .unwrap_or_else(|| signal::killpg(job, None).is_ok())
+}
+
+/// Returns whether a process group is one of our session, and not another's that has its number by
+/// now. Where the system does not tell, the terminal does: it goes to no other session's.
+pub(super) fn is_ours(group: Pid) -> bool {
+    process::has_group(unistd::getpid().as_raw(), group.as_raw()).unwrap_or_else(|| {
+        let front = unistd::tcgetpgrp(io::stdin());
+        let is_ours = give_terminal(group);
+        if let (true, Ok(front)) = (is_ours, front) {
+            give_terminal(front);
+        }
+        is_ours
+    })
 }
 
 /// Asks all of a job, also what is stopped.
@@ -88,14 +108,16 @@ pub(super) fn hang_up(job: Pid, asked: Signal) {
     signal::killpg(job, Signal::SIGCONT).ok();
 }
 
-/// Makes `group` the terminal's foreground group. There may be no terminal any more.
-pub(super) fn give_terminal(group: Pid) {
+/// Makes `group` the terminal's foreground group; `false` if that fails. There may be no terminal any more.
+pub(super) fn give_terminal(group: Pid) -> bool {
     // From the background this would stop us; blocked, it is allowed. The mask
     // is put back at once, since children inherit it.
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGTTOU);
-    if mask.thread_block().is_ok() {
-        unistd::tcsetpgrp(io::stdin(), group).ok();
-        mask.thread_unblock().ok();
+    if mask.thread_block().is_err() {
+        return false;
     }
+    let is_given = unistd::tcsetpgrp(io::stdin(), group).is_ok();
+    mask.thread_unblock().ok();
+    is_given
 }

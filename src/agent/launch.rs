@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::known::TRACES;
@@ -19,6 +19,7 @@ use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
 use super::{Voice, voice};
+use crate::task::check::is_time;
 use crate::task::{Bytes, Task, record};
 use crate::tmux::command::plain_path;
 
@@ -66,21 +67,31 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The agent, if it is still alive in `worktree`, where that can be seen.
-    pub(crate) fn orphan(&self, worktree: &Path) -> Option<i32> {
-        let agent = self.agent.filter(|_| self.of_this_boot())?;
-        let there = process::directory(agent)?;
-        (there.starts_with(worktree) && process::leads_group(agent)).then_some(agent)
+    /// Returns whether a launcher can have written this: an agent can write the file as well.
+    pub(super) fn is_plausible(&self) -> bool {
+        // Below are process groups, everything at once, and what started the system.
+        let is_process = |pid: i32| pid > 1;
+        is_process(self.launcher) && self.agent.is_none_or(is_process) && is_time(self.since)
     }
 
-    /// Whether the launcher is still alive, and not another process with its number.
-    pub(crate) fn alive(&self) -> bool {
-        self.of_this_boot() && process::is_alive(self.launcher, self.born)
+    /// Returns the agent, if it is still alive in `worktree`. Its launcher is not.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
+        let Some(agent) = self.agent.filter(|_| self.is_of_this_boot()) else {
+            return Ok(None);
+        };
+        match process::leads_group_in(agent, worktree) {
+            Some(is_there) => Ok(is_there.then_some(agent)),
+            None if !process::is_alive(agent, None) => Ok(None),
+            None => bail!("this system does not tell whether it is process {agent}"),
+        }
     }
 
-    /// Whether the system has not been started anew since: numbers and times of processes
-    /// are given out again then.
-    fn of_this_boot(&self) -> bool {
+    /// Returns whether the system has not been started anew since, as far as that is told: numbers
+    /// and times of processes are given out again then.
+    fn is_of_this_boot(&self) -> bool {
         let Some(then) = &self.boot else { return true };
         process::boot().is_none_or(|now| now == *then)
     }

@@ -8,7 +8,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -52,7 +52,13 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let mut signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
-    let bytes = whole(path).context("there is nothing to start: the task was taken back")?;
+    let nothing = "there is nothing to start: the task was taken back";
+    let mut request = open_file(path).context(nothing)?;
+    // Held until the agent is started, or it is written down why not: no mark that an agent
+    // writes changes that, for the file is gone by then.
+    request.try_lock().ok();
+    let mut bytes = Vec::new();
+    request.read_to_end(&mut bytes).context(nothing)?;
     let launch: Launch =
         version::parse(&bytes, version::RUN).context("the launch file cannot be read")?;
     let pid = unistd::getpid().as_raw();
@@ -64,13 +70,14 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         since: now(),
         setup: Progress::default(),
     };
+    // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
+    // mark. The shell that we become has it no more.
+    let _alive = run.live();
     // The mark comes before the request goes: who takes a request back and
     // finds it gone finds the mark.
     run.write_running(&running)?;
-    fs::remove_file(path).context("there is nothing to start: the task was taken back")?;
+    fs::remove_file(path).context(nothing)?;
     note(&run, &Event::new(Said::Starting, START));
-    // Whoever waits for our end waits for this lock. The shell that we become has it no more.
-    let _alive = run.live();
 
     let job = Job {
         launch,
@@ -84,6 +91,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
     let (exit, hung_up) = match ready.and_then(|()| Ok(job.start(&running)?)) {
         Ok(agent) => {
+            drop(request);
             if job.launch.silent {
                 pane::mark_own(pid, "running");
             }

@@ -1,91 +1,95 @@
-//! Processes, as far as the system shows them in `/proc`.
+//! Processes, as far as the system tells of them. What it does not tell is unknown, never "gone".
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
-/// What `/proc/<pid>/stat` says of a process.
-struct Stat {
-    name: String,
-    state: char,
-    parent: i32,
-    group: i32,
-    session: i32,
-    /// The foreground process group of its terminal.
-    in_front: i32,
-    born: u64,
+use self::stat::Stat;
+use self::system::{all, directory, stat};
+
+mod stat;
+// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one that does.
+#[cfg_attr(all(target_os = "linux", not(no_processes)), path = "process/linux.rs")]
+#[cfg_attr(all(target_os = "macos", not(no_processes)), path = "process/macos.rs")]
+#[cfg_attr(
+    any(no_processes, not(any(target_os = "linux", target_os = "macos"))),
+    path = "process/none.rs"
+)]
+mod system;
+
+/// Returns whether the system tells of processes at all: of this one, for instance.
+pub(super) fn are_told() -> bool {
+    stat(Pid::this().as_raw()).is_some()
 }
 
-fn stat(pid: i32) -> Option<Stat> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The second field is the program's name in parentheses and may hold anything.
-    let (head, tail) = stat.rsplit_once(") ")?;
-    let mut fields = tail.split(' ');
-    Some(Stat {
-        name: head.split_once('(')?.1.to_owned(),
-        state: fields.next()?.chars().next()?,
-        parent: fields.next()?.parse().ok()?,
-        group: fields.next()?.parse().ok()?,
-        session: fields.next()?.parse().ok()?,
-        in_front: fields.nth(1)?.parse().ok()?,
-        born: fields.nth(13)?.parse().ok()?,
-    })
-}
-
-/// When a process started, in clock ticks since boot, where that can be read.
-pub(super) fn born(pid: i32) -> Option<u64> {
+/// Returns when a process started, in a unit of the system's own, where that is told.
+pub(crate) fn born(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
-/// The name of this boot of the system, where that can be read.
+/// Returns the name of this boot of the system, where that is told.
 pub(super) fn boot() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(name.trim_end().to_owned())
+    system::boot()
 }
 
-/// The directory that a process stands in, where that can be read.
-pub(super) fn directory(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+/// Returns whether a process stands in `dir` or below it and leads its process group; `None` if
+/// the system does not tell.
+pub(super) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
+    are_told().then(|| {
+        directory(pid).is_some_and(|there| there.starts_with(dir))
+            && stat(pid).is_some_and(|stat| stat.group == pid)
+    })
 }
 
-/// Whether a process leads its process group, where that can be read.
-pub(super) fn leads_group(pid: i32) -> bool {
-    stat(pid).is_some_and(|stat| stat.group == pid)
+/// Returns whether a process is the launcher that was started with the file `launch`; `None` if
+/// the system does not tell.
+pub(super) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
+    let arguments = || system::arguments(pid);
+    are_told().then(|| {
+        arguments().is_some_and(
+            |words| matches!(words.as_slice(), [_, verb, file] if verb == "__run" && file == launch),
+        )
+    })
 }
 
-/// Whether there is such a process, no zombie, and not another one that got its
-/// number: one that was `born` at another time.
+/// Returns whether there is such a process, no zombie where that is told, and not another one that
+/// got its number: one that was `born` at another time.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
-    let there = signal::kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH);
+    // 0 and below are process groups, and everything at once.
+    let there =
+        || pid > 0 && signal::kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH);
     match (stat(pid), born) {
         // A zombie has done all it will do; tmux may be slow to take note of it.
         (Some(stat), _) if matches!(stat.state, 'Z' | 'X') => false,
-        (Some(stat), Some(born)) => there && stat.born == born,
-        (_, _) => there,
+        (Some(stat), Some(born)) => there() && stat.born == born,
+        (_, _) => there(),
     }
 }
 
-/// The program that has the terminal of `shell`, if that is another one, where it can be seen.
-pub(crate) fn in_front(shell: i32) -> Option<i32> {
-    let stat = stat(shell)?;
-    (stat.in_front > 0 && stat.in_front != stat.group).then_some(stat.in_front)
+/// Returns the program that has the terminal of `shell`, if that is another one.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn in_front(shell: i32) -> Result<Option<i32>> {
+    match stat(shell) {
+        Some(stat) => {
+            Ok((stat.in_front > 0 && stat.in_front != stat.group).then_some(stat.in_front))
+        }
+        // It has ended.
+        None if are_told() => Ok(None),
+        None => bail!("this system does not tell which program has a terminal"),
+    }
 }
 
-/// Whether somebody is in the process group `group` of the session that `leader` leads,
-/// where that can be seen.
-pub(super) fn has_group(leader: i32, group: i32) -> bool {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return false;
-    };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(stat)
-        .any(|stat| stat.session == leader && stat.group == group && stat.state != 'Z')
+/// Returns whether there is a process in the process group `group` of the session that `leader`
+/// leads; `None` if the system does not tell.
+pub(super) fn has_group(leader: i32, group: i32) -> Option<bool> {
+    let pids = all().ok().filter(|_| are_told())?;
+    let member = |stat: Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
+    Some(pids.into_iter().filter_map(stat).any(member))
 }
 
 /// A process, for people.
@@ -114,6 +118,7 @@ impl Process {
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
+    ensure_told()?;
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
     let mut found = Vec::new();
@@ -142,6 +147,7 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
+    ensure_told()?;
     let terminal = terminals(leader);
     let in_front = stat(leader).map(|stat| stat.in_front);
     let us = Pid::this().as_raw();
@@ -172,25 +178,18 @@ pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>>
 
 /// What the first three files of a process are, as far as that can be read.
 fn terminals(pid: i32) -> Vec<PathBuf> {
-    let file = |at| fs::read_link(format!("/proc/{pid}/fd/{at}"));
     let terminal = |path: &PathBuf| path.starts_with("/dev") && path != Path::new("/dev/null");
-    (0..3).flat_map(file).filter(terminal).collect()
+    let files = (0..3).filter_map(|at| system::file(pid, at));
+    files.filter(terminal).collect()
 }
 
-/// The numbers of all processes.
-fn all() -> Result<Vec<i32>> {
-    let entries = match fs::read_dir("/proc") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("this system does not tell which processes use a directory")
-        }
-        entries => entries.context("could not look for processes")?,
-    };
-    let mut pids = Vec::new();
-    for entry in entries {
-        let name = entry.context("could not look for processes")?.file_name();
-        pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+/// # Errors
+/// When the system tells of no process: that it lists none is no sign then.
+fn ensure_told() -> Result<()> {
+    match are_told() {
+        true => Ok(()),
+        false => bail!("this system does not tell which processes there are"),
     }
-    Ok(pids)
 }
 
 /// A process, its parent, its parent's …
@@ -203,7 +202,7 @@ fn ancestors(mut pid: i32) -> BTreeSet<i32> {
     found
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(no_processes)))]
 mod tests {
     use super::*;
 
@@ -212,7 +211,15 @@ mod tests {
         let pid = Pid::this().as_raw();
         assert!(is_alive(pid, born(pid)));
         assert!(!is_alive(pid, Some(1)));
+        assert_eq!(is_launcher(pid, Path::new("/launch")), Some(false));
         assert!(ancestors(pid).contains(&pid) && ancestors(pid).len() > 1);
         assert_eq!(directory(pid), std::env::current_dir().ok());
+    }
+
+    #[test]
+    fn what_is_no_process_is_not_alive() {
+        for pid in [i32::MIN, -1, 0, i32::MAX] {
+            assert!(!is_alive(pid, None), "{pid}");
+        }
     }
 }

@@ -5,18 +5,21 @@ use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
+use super::process;
+use crate::failure::Failure;
 use crate::git::shared::open_file;
 use crate::git::{Lock, Sharing};
+use crate::sanitize;
 use crate::task::{Exit, version};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
 
-/// How long the launcher's marks may be, in bytes.
+/// How long a file that is read whole may be, in bytes: an agent can write there, too.
 const LONGEST: u64 = 1024 * 1024;
 
 /// The files of one run.
@@ -53,9 +56,78 @@ impl RunDir {
         let own = self.alive().with_extension("own");
         // What an earlier run has left could be locked.
         drop(fs::remove_file(&own));
-        let lock = Lock::attempt(&own, Sharing::Private).ok().flatten()?;
-        fs::rename(own, self.alive()).ok()?;
-        Some(lock)
+        let lock = Lock::attempt(&own, Sharing::Private).ok().flatten();
+        let lock = lock.filter(|_| fs::rename(own, self.alive()).is_ok());
+        if lock.is_none() {
+            // That of an earlier launcher would say that this one has ended.
+            fs::remove_file(self.alive()).ok();
+        }
+        lock
+    }
+
+    /// Returns whether the launcher lives: it holds a lock, which needs no number of a process. A
+    /// number alone proves nothing.
+    ///
+    /// # Errors
+    /// When the system does not tell, or its mark cannot be read.
+    pub(crate) fn is_alive(&self) -> Result<bool> {
+        if Lock::is_held(&self.alive()) {
+            return Ok(true);
+        }
+        // It may have found no room for its lock.
+        let Some(Running { launcher, .. }) = self.running()? else {
+            return Ok(false);
+        };
+        if let Some(is_launcher) = self.is_launcher(launcher) {
+            return Ok(is_launcher);
+        }
+        if self.alive().exists() || !process::is_alive(launcher, None) {
+            return Ok(false);
+        }
+        Err(Failure::new(format!(
+            "this system does not tell whether process {launcher} is the launcher of '{}'",
+            self.name()
+        ))
+        .hint(format!("see what it is: ps -p {launcher}"))
+        .hint(self.way_out("running"))
+        .into())
+    }
+
+    /// Returns whether a process is the launcher; `None` if the system does not tell.
+    pub(crate) fn is_launcher(&self, pid: i32) -> Option<bool> {
+        process::is_launcher(pid, &self.launch())
+    }
+
+    /// Returns the process of the launcher, if the system proves that it is the one: only then may
+    /// it be sent a signal.
+    pub(crate) fn proven_launcher(&self) -> Option<i32> {
+        let launcher = self.running().ok().flatten()?.launcher;
+        (self.is_launcher(launcher) == Some(true)).then_some(launcher)
+    }
+
+    /// Fails if it is not known what runs here: the marks cannot be read, or the system does not
+    /// tell whether the launcher lives. The hints say how to go on.
+    ///
+    /// # Errors
+    /// So.
+    pub(crate) fn ensure_known(&self) -> Result<()> {
+        self.running()?;
+        match self.exit()? {
+            Some(_) => Ok(()),
+            None => self.is_alive().map(drop),
+        }
+    }
+
+    /// The id of the task.
+    fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Returns the hint for a mark that is not to be believed.
+    pub(crate) fn way_out(&self, mark: &str) -> String {
+        let path = shell_words::quote(&self.0.join(mark).to_string_lossy()).into_owned();
+        format!("to go on without it: rm -rf {}", sanitize::line(&path))
     }
 
     /// What the pane showed when the agent ended, as far as it is known.
@@ -66,7 +138,7 @@ impl RunDir {
     /// What happened, and what was shown at last, as far as it can be read: it is no work, and
     /// stands in the way of nothing. Of much, the end.
     pub(crate) fn story(&self) -> [Option<Vec<u8>>; 2] {
-        [self.events(), self.screen()].map(|path| end_of(&path, STORY).ok())
+        [self.events(), self.screen()].map(|path| end_if_any(&path, STORY).ok().flatten())
     }
 
     /// What has happened, in lines.
@@ -81,18 +153,37 @@ impl RunDir {
     /// The launcher's mark, if it left one.
     ///
     /// # Errors
-    /// When there is one that cannot be read.
+    /// When there is one that cannot be read, or that no launcher writes.
     pub(crate) fn running(&self) -> Result<Option<Running>> {
-        read(&self.0.join("running"))
+        self.mark("running", Running::is_plausible)
     }
 
     /// How the agent ended, if it did.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When that cannot be read, or is not how anything ends.
     pub(crate) fn exit(&self) -> Result<Option<Exit>> {
-        let exit: Option<Exit> = read(&self.0.join("exit"))?;
-        exit.map(Exit::checked).transpose()
+        self.mark("exit", Exit::is_plausible)
+    }
+
+    fn mark<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        is_plausible: fn(&T) -> bool,
+    ) -> Result<Option<T>> {
+        let path = self.0.join(name);
+        let found = read(&path).and_then(|found| match found {
+            Some(found) if !is_plausible(&found) => Err(anyhow!(
+                "no launcher writes what is in '{}'",
+                path.display()
+            )),
+            found => Ok(found),
+        });
+        found.with_context(|| {
+            let id = self.name();
+            Failure::new(format!("what the launcher of '{id}' left cannot be read"))
+                .hint(self.way_out(name))
+        })
     }
 
     pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
@@ -188,6 +279,8 @@ impl RunDir {
     }
 }
 
+/// # Errors
+/// When it cannot be read, or is not what it should be.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
     let bytes = end_if_any(path, LONGEST)?;
@@ -195,7 +288,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     bytes.map(read).transpose()
 }
 
-/// [`end_of`] a file, if there is one.
+/// [`end_of`] a file of a run, if there is one. No launcher leaves a link.
 ///
 /// # Errors
 /// When it cannot be read.

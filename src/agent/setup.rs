@@ -12,15 +12,14 @@ use anyhow::{Context as _, Error, anyhow};
 use nix::sys::signal::{self, Signal};
 use nix::sys::termios::{self, FlushArg};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{self, Pid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::job::{changed, end, exit_of, give_terminal, hang_up};
+use super::job::{changed, end, exit_of, give_terminal, hang_up, is_left, is_ours};
 use super::launch::Running;
 use super::launcher::Job;
-use super::process;
 use crate::sanitize;
 use crate::task::{Bytes, Exit};
 
@@ -152,7 +151,7 @@ impl Job {
             }
         };
         self.take_terminal();
-        if process::has_group(unistd::getpid().as_raw(), child.as_raw()) {
+        if is_left(child) {
             left.push(child);
         }
         if hung_up {
@@ -185,12 +184,7 @@ fn go_on(job: Pid) {
 
 /// Hangs up what the steps left, as a shell does with its jobs.
 pub(super) fn dismiss(left: &[Pid]) {
-    let leader = unistd::getpid().as_raw();
-    // A number may be another's by now, in another session.
-    for group in left
-        .iter()
-        .filter(|g| process::has_group(leader, g.as_raw()))
-    {
+    for group in left.iter().filter(|group| is_ours(**group)) {
         hang_up(*group, Signal::SIGHUP);
     }
 }

@@ -150,8 +150,7 @@ fn running_ids() -> HashSet<String> {
     let entries = runs.ok().and_then(|dir| dir.read_dir().ok());
     let alive = |entry: &DirEntry| {
         // Most have ended: that is looked at first, and not read.
-        !entry.path().join("exit").exists()
-            && matches!(RunDir(entry.path()).running(), Ok(Some(running)) if running.alive())
+        !entry.path().join("exit").exists() && matches!(RunDir(entry.path()).is_alive(), Ok(true))
     };
     let alive = entries.into_iter().flatten().flatten().filter(alive);
     alive

@@ -180,8 +180,7 @@ pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work>
 
 fn is_running(flux: &Flux, task: &Task) -> bool {
     let run = flux.run_dir(&task.id);
-    let alive = matches!(run.running(), Ok(Some(running)) if running.alive());
-    alive && matches!(run.exit(), Ok(None))
+    matches!(run.exit(), Ok(None)) && matches!(run.is_alive(), Ok(true))
 }
 
 /// Says where the agent runs; one that ended at once is a failure.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
+use crate::failure;
 use crate::git::{Change, changes};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
@@ -73,7 +74,14 @@ impl StatusOf {
             return flux.ui.json(&object);
         }
         let resumable = can_resume(&flux, task, &stored.oid)?;
-        show(&flux, &status, resumable, &files, screen.as_deref())
+        show(&flux, &status, resumable, &files, screen.as_deref())?;
+        if status.state == State::Unknown
+            && let Err(error) = flux.run_dir(&task.id).ensure_known()
+        {
+            flux.ui.warning(format_args!("{error:#}"));
+            failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
+        }
+        Ok(())
     }
 }
 

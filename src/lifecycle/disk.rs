@@ -20,7 +20,10 @@ pub(super) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
             .find(|dir| fs::exists(dir).unwrap_or(false));
         existing
             .and_then(|dir| statvfs(dir).ok())
-            .is_some_and(|fs| fs.blocks_available() * fs.fragment_size() < 1 << 20)
+            .is_some_and(|fs| {
+                // The types differ from system to system.
+                u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) < 1 << 20
+            })
     });
     match (full, said) {
         (Some(path), _) => Some(format!(

@@ -1,6 +1,7 @@
 //! What is to run in the pane of a task: put there, and seen to run.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -58,9 +59,10 @@ pub(super) fn launch(
             ports::tell(task, &flux.repo.project(), &mut launch.env);
             Notices::arrange(task, flux.settings.notify()?, run)?;
             run.write_launch(&launch, prompt)?;
+            let request = File::open(run.launch()).context("could not read the launch file")?;
             interrupt::check()?;
             open("__run", &run.launch())?;
-            watch::until_started(flux, &task.id, run, opened.as_ref())
+            watch::until_started(flux, &task.id, (run, &request), opened.as_ref())
         }
     }
 }
@@ -77,7 +79,7 @@ pub(super) fn taken_up(
     opened: Option<Opened>,
 ) -> Result<(Opened, Option<u64>)> {
     let mut opened = opened.context("the pane was not opened")?;
-    let running = run.running()?;
+    let running = run.running().unwrap_or_default();
     let launcher = running.as_ref().map(|running| running.launcher);
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, task)?.unwrap_or(opened.target);

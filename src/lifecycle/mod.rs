@@ -42,16 +42,18 @@ pub(crate) use fate::ensure_not_elsewhere;
 use fate::{Worktree, is_registered};
 pub(crate) use into::Into;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
+use crate::agent::process;
 use crate::agent::run::RunDir;
+use crate::failure::Failure;
 use crate::git::{Git, Lock, Repo, keep, refs, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
-use crate::tmux::pane;
+use crate::tmux::pane::{self, Pane};
 use crate::tmux::target::session_name;
 use crate::ui::{Ui, quoted};
 
@@ -227,19 +229,24 @@ fn clear_scratch(flux: &Flux, id: &TaskId, lock: &Lock) -> Result<()> {
     }
 }
 
-/// The pane whose process is the launcher that left its mark.
+/// The pane whose process is the launcher that left its mark. The agent may have written that: the
+/// process proves to be the launcher, or where the system does not tell, the pane was made for this task.
 ///
 /// # Errors
 /// When it is not known what runs.
 pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
-    let Some(running) = flux.run_dir(&task.id).running()? else {
+    let run = flux.run_dir(&task.id);
+    let Some(running) = run.running()? else {
         return Ok(None);
     };
     let session = session_name(&flux.repo.project(), &task.id);
+    let is_proven = |pane: &&Pane| {
+        let is_made_for_it = || pane.is_made_for(&task.id, flux.repo.common_dir());
+        pane.pid == running.launcher && run.is_launcher(pane.pid).unwrap_or_else(is_made_for_it)
+    };
     let panes = pane::list(None)?;
-    Ok(panes
-        .iter()
-        .find_map(|pane| pane.run_by(running.launcher, &session)))
+    let pane = panes.iter().find(is_proven);
+    Ok(pane.map(|pane| pane.target(&session)))
 }
 
 /// The session that was made for a task whose shell leaves no mark.
@@ -254,17 +261,19 @@ fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
         .find_map(|pane| pane.session_of(flux.repo.common_dir(), &session)))
 }
 
-/// Asks the launcher to end its agent and itself, and waits until it has.
+/// Ends what was started for a task: asks the launcher, if the system proves which process that is,
+/// closes the pane that was `opened`, and waits until both have ended.
 ///
 /// # Errors
-/// When it does not.
-fn hang_up(run: &RunDir) -> Result<()> {
-    if let Some(running) = run.running()?
-        && running.alive()
-    {
-        signal::kill(Pid::from_raw(running.launcher), Signal::SIGHUP).ok();
+/// When one does not.
+fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
+    if let Some(launcher) = run.proven_launcher() {
+        signal::kill(Pid::from_raw(launcher), Signal::SIGHUP).ok();
     }
-    await_end(run)
+    match opened {
+        Some(target) => close(target, run),
+        None => await_end(run, None),
+    }
 }
 
 /// Closes the task's pane if it is still the one that was made, and waits for
@@ -273,30 +282,34 @@ fn hang_up(run: &RunDir) -> Result<()> {
 /// # Errors
 /// When it is not known what runs, or the agent does not end.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
-    if let Err(error) = pane::close(target)
+    let process = (target.pane_pid, process::born(target.pane_pid));
+    let is_closed = match pane::close(target) {
+        Ok(is_closed) => is_closed,
         // It may be closed already.
-        && pane::list(Some(&target.socket))?.iter().any(|pane| pane.is(target))
-    {
-        return Err(error);
-    }
-    await_end(run)
+        Err(error) => {
+            let panes = pane::list(Some(&target.socket))?;
+            match panes.iter().any(|pane| pane.is(target)) {
+                true => return Err(error),
+                false => false,
+            }
+        }
+    };
+    await_end(run, is_closed.then_some(process))
 }
 
-/// Waits until the launcher has ended, if it ever ran.
+/// Waits until the launcher has ended, and the process that was in the pane. Who holds the
+/// launcher's lock counts, and not what is written beside it: the agent may have done that.
 ///
 /// # Errors
-/// When it is still alive after [`PATIENCE`].
-fn await_end(run: &RunDir) -> Result<()> {
+/// When one is still alive after [`PATIENCE`].
+fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
     let begun = Instant::now();
-    while let Some(running) = run.running()? {
-        if !running.alive() {
-            break;
-        }
+    let is_there = |(pid, born): (i32, Option<u64>)| process::is_alive(pid, born);
+    while in_pane.is_some_and(is_there) || run.is_alive()? {
         if begun.elapsed() > PATIENCE {
-            bail!(
-                "the agent does not end (process {})",
-                running.agent.unwrap_or(running.launcher)
-            );
+            return Err(Failure::new("the agent does not end")
+                .hint(run.way_out("alive"))
+                .into());
         }
         thread::sleep(Duration::from_millis(1));
     }

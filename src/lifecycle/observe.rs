@@ -10,9 +10,8 @@ use anyhow::{Context as _, Error, Result};
 
 use super::{Flux, elsewhere};
 use crate::agent::events::{self, START};
-use crate::agent::launch::Running;
 use crate::agent::{self, Voice, process, transcript};
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, worktree};
@@ -43,13 +42,19 @@ impl Panes {
 
     /// Whether the pane of a task is still there.
     pub(crate) fn has(&self, task: &Task) -> bool {
-        let pane_of = |target: &Target| {
-            self.0
-                .get(&target.socket)?
-                .iter()
-                .find(|pane| pane.is(target))
-        };
-        task.target.as_ref().and_then(pane_of).is_some()
+        self.pane_of(task).is_some()
+    }
+
+    /// Returns the process in the pane of a task, if both are there: the pane proves whose it is.
+    pub(super) fn process_of(&self, task: &Task) -> Option<i32> {
+        let pane = self.pane_of(task).filter(|pane| !pane.dead)?;
+        Some(pane.pid)
+    }
+
+    fn pane_of(&self, task: &Task) -> Option<&Pane> {
+        let target = task.target.as_ref()?;
+        let panes = self.0.get(&target.socket)?;
+        panes.iter().find(|pane| pane.is(target))
     }
 }
 
@@ -67,11 +72,18 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
         return Ok(None);
     };
     let running = flux.run_dir(&task.id).running()?;
-    let listens = running.is_some_and(|running| {
-        running.agent.is_some() && process::in_front(target.pane_pid) == running.agent
-    });
-    let there = listens && Panes::of(iter::once(task))?.has(task);
-    Ok(there.then_some(target))
+    let agent = running.and_then(|running| running.agent);
+    if agent.is_none() || !Panes::of(iter::once(task))?.has(task) {
+        return Ok(None);
+    }
+    let in_front = process::in_front(target.pane_pid).with_context(|| {
+        Failure::new(format!(
+            "it is not known who reads what is typed to '{}'",
+            task.id
+        ))
+        .hint(format!("git flux attach {}", task.id))
+    })?;
+    Ok((in_front == agent).then_some(target))
 }
 
 /// The status of each task that can be read, in the store's order; the changes
@@ -320,9 +332,11 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
     }
     let run = flux.run_dir(&task.id);
     let (running, exit) = (run.running(), run.exit());
-    let unreadable = running.is_err() || exit.is_err();
+    let unreadable = run.ensure_known().is_err();
     let (running, exit) = (running.unwrap_or_default(), exit.unwrap_or_default());
-    let alive = running.as_ref().map(Running::alive);
+    // Its lock may be there without its mark.
+    let alive = run.is_alive().unwrap_or_default();
+    let alive = (alive || running.is_some()).then_some(alive);
     // An event file that cannot be read says nothing.
     let last = match (&exit, alive) {
         (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),

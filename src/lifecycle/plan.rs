@@ -10,9 +10,9 @@ use super::into::Wanted;
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
 use super::{Flux, Into, check, observe};
-use crate::agent::launch::Running;
 use crate::agent::process::{self, Process};
-use crate::failure::Failure;
+use crate::agent::run::RunDir;
+use crate::failure::{self, Failure};
 use crate::git::{Change, MergePlan, all_changes, snapshot, worktree};
 use crate::sanitize;
 use crate::store::{Store, Stored};
@@ -37,8 +37,8 @@ pub(crate) struct Plan {
     pub(crate) alive: bool,
     /// A program that runs in the pane, though the agent has ended.
     pub(crate) busy: Option<i32>,
-    /// What else goes with the pane, wherever it stands.
-    pub(crate) aside: Vec<Process>,
+    /// What else goes with the pane, wherever it stands; none if that cannot be told.
+    pub(crate) aside: Option<Vec<Process>>,
     /// Other processes that stand in the worktree; none if that cannot be told.
     pub(crate) others: Option<Vec<Process>>,
     /// We were started in the task's own pane: it is closed last.
@@ -91,7 +91,8 @@ impl Plan {
             let mut loss = Loss::default();
             let worktrees = worktree::list(flux.repo.home())?;
             let state = observe::state(flux, store, task, &worktrees);
-            loss.note("state", ensure_settled(&task.id, &state), |()| {
+            let run = flux.run_dir(&task.id);
+            loss.note("state", ensure_settled(&task.id, &state, &run), |()| {
                 Verdict::Passes(state.label())
             });
             let tip = loss.note("branch", tip_of(store, task), |tip| {
@@ -148,6 +149,12 @@ impl Plan {
         (self.alive || self.busy.is_some()) && !self.inside
     }
 
+    /// Whether its pane has to be closed before the last look, for what runs in it by now may still
+    /// write: there is such a program, or there may be.
+    pub(crate) fn has_foreign_jobs(&self) -> bool {
+        (self.busy.is_some() || self.aside.is_none()) && !self.inside
+    }
+
     /// What is to be stopped.
     pub(crate) fn stopped(&self) -> String {
         let id = &self.task.id;
@@ -170,16 +177,22 @@ impl Plan {
         Some(format!("{count} {verb} in the worktree: {}", list(others)))
     }
 
-    /// What else ends with the pane, if anything, and whether some of it is stopped: that may
-    /// hold what nobody has saved, and cannot say so.
+    /// What else ends with the pane, if anything, and whether some of it is stopped or unknown: that
+    /// may hold what nobody has saved, and cannot say so.
     pub(crate) fn aside(&self) -> Option<(String, bool)> {
-        let stopped = self.aside.iter().any(|one| one.stopped);
+        let id = &self.task.id;
+        let Some(aside) = &self.aside else {
+            let what = format!(
+                "this system does not tell what runs in the pane of '{id}', and would end with it"
+            );
+            return Some((what, true));
+        };
+        let stopped = aside.iter().any(|one| one.stopped);
         let what = format!(
-            "what was put aside in the pane of '{}' would end with it: {}",
-            self.task.id,
-            list(&self.aside)
+            "what was put aside in the pane of '{id}' would end with it: {}",
+            list(aside)
         );
-        (!self.aside.is_empty()).then_some((what, stopped))
+        (!aside.is_empty()).then_some((what, stopped))
     }
 
     /// How many commits would be merged.
@@ -212,15 +225,14 @@ fn list(processes: &[Process]) -> String {
 /// Whether the agent of a task runs.
 fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
     let run = flux.run_dir(&task.id);
-    let alive = run.running()?.as_ref().is_some_and(Running::alive);
-    Ok(alive && run.exit()?.is_none())
+    Ok(run.exit()?.is_none() && run.is_alive()?)
 }
 
 /// What runs for a task.
 struct Runs {
     alive: bool,
     busy: Option<i32>,
-    aside: Vec<Process>,
+    aside: Option<Vec<Process>>,
     others: Option<Vec<Process>>,
 }
 
@@ -232,16 +244,11 @@ impl Runs {
         let panes = observe::Panes::of(std::iter::once(task))?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
-        let there = running.as_ref().is_some_and(Running::alive);
         let ended = run.exit()?.is_some();
-        let still = there && !ended;
+        let still = !ended && run.is_alive()?;
         let alive = began || still;
-        let busy = match &task.target {
-            Some(target) if !alive && panes.has(task) => process::in_front(target.pane_pid),
-            _ => None,
-        };
-        if let Some(running) = running.as_ref().filter(|_| !there && !ended) {
-            ensure_no_orphan(task, running)?;
+        if !ended && !still {
+            ensure_no_orphan(task, &run)?;
         }
         // What runs in its pane ends with it, but for what its shell has put aside.
         let shell = match &task.target {
@@ -250,6 +257,10 @@ impl Runs {
         };
         let jobs = shell.is_some() && !alive;
         let agent = running.as_ref().and_then(|running| running.agent);
+        let busy = match shell {
+            Some(shell) if jobs => process::in_front(shell),
+            _ => Ok(None),
+        };
         let aside = match shell {
             Some(shell) if !alive || agent.is_some() => {
                 process::put_aside(shell, agent.filter(|_| alive))
@@ -258,14 +269,14 @@ impl Runs {
             _ => Ok(Vec::new()),
         };
         let leader = shell.or(running.map(|running| running.launcher));
-        let others = process::standing_in(&task.worktree, leader, jobs);
-        let (aside, others) = match (aside, others) {
-            (Ok(aside), Ok(mut others)) => {
-                others.retain(|one| !aside.contains(one));
-                (aside, Some(others))
-            }
-            _ => (Vec::new(), None),
+        let mut others = process::standing_in(&task.worktree, leader, jobs).ok();
+        let (busy, aside) = match (busy, aside) {
+            (Ok(busy), Ok(aside)) => (busy, Some(aside)),
+            _ => (None, None),
         };
+        if let (Some(aside), Some(others)) = (&aside, &mut others) {
+            others.retain(|one| !aside.contains(one));
+        }
         Ok(Self {
             alive,
             busy,
@@ -277,16 +288,22 @@ impl Runs {
 
 /// # Errors
 /// When a command is at work on the task or died at it, or nobody knows what it is.
-fn ensure_settled(id: &TaskId, state: &State) -> Result<()> {
+fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     if !matches!(
         state,
         State::Unknown | State::Starting | State::Removing | State::Interrupted
     ) {
         return Ok(());
     }
-    Err(Failure::new(format!("'{id}' is {}", state.name()))
-        .hint(format!("git flux status {id}"))
-        .into())
+    let failure = Failure::new(format!("'{id}' is {}", state.name()));
+    let failure = failure.hint(format!("git flux status {id}"));
+    match run.ensure_known() {
+        Err(error) if *state == State::Unknown => {
+            let failure = failure::hints(&error).fold(failure, Failure::hint);
+            Err(error.context(failure))
+        }
+        _ => Err(failure.into()),
+    }
 }
 
 /// The tip of the task's branch.

@@ -1,5 +1,6 @@
 //! The removal of a task, once everything is agreed.
 
+use std::iter;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,12 @@ use anyhow::{Context as _, Error, Result};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
+use super::observe::Panes;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::agent;
 use crate::agent::launch::now;
-use crate::agent::process::is_alive;
+use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::Failure;
 use crate::git::{Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
@@ -41,17 +43,24 @@ pub(crate) enum Removed {
 /// When the agent does not end, or it cannot be told what it left.
 pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
     stop(flux, plan)?;
-    if let (Some(program), Some(target)) = (plan.busy, &plan.task.target) {
+    if let Some(target) = &plan.task.target
+        && plan.has_foreign_jobs()
+    {
+        // A question may have been open for long: its number then may be another's by now.
+        let program = in_front(target.pane_pid).ok().flatten();
+        let program = program.map(|pid| (pid, born(pid)));
         close(target, &flux.run_dir(&plan.task.id))?;
-        await_process(program)?;
+        if let Some((pid, born)) = program {
+            await_process(pid, born)?;
+        }
     }
     stands(flux, plan)
 }
 
 /// Waits for a program whose terminal has gone.
-fn await_process(pid: i32) -> Result<()> {
+fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
     let begun = Instant::now();
-    while is_alive(pid, None) {
+    while is_alive(pid, born) {
         interrupt::check()?;
         if begun.elapsed() > Duration::from_secs(15) {
             return Err(Failure::new(format!("process {pid} does not end"))
@@ -207,32 +216,31 @@ pub(crate) fn stands(flux: &Flux, plan: &Plan) -> Result<bool> {
 
 /// Asks the agent to end, and waits until it has.
 fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
-    let run = flux.run_dir(&plan.task.id);
-    let Some(running) = run.running()? else {
-        return Ok(());
-    };
-    // Then the process is the user's shell.
-    if run.exit()?.is_some() {
+    let task = &plan.task;
+    let run = flux.run_dir(&task.id);
+    // Once there is an exit, the process is the user's shell.
+    if run.exit()?.is_some() || !run.is_alive()? {
         return Ok(());
     }
     let _spinner = flux.ui.spinner("stopping the agent");
-    if running.alive() {
-        if let Some(target) = &plan.task.target
+    // What the launcher's mark says, the agent may have written.
+    let launcher = Panes::of(iter::once(task))?.process_of(task);
+    if let Some(launcher) = launcher.or_else(|| run.proven_launcher()) {
+        if let Some(target) = &task.target
             && let Ok(screen) = pane::capture(target, usize::MAX)
         {
             drop(run.write_screen(&screen.join("\n")));
         }
         // The launcher passes it on, and sees to it that the agent ends.
-        let farewell = agent::farewell(&plan.task.agent);
-        signal::kill(Pid::from_raw(running.launcher), farewell).ok();
+        signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
     }
     let begun = Instant::now();
-    while running.alive() && run.exit()?.is_none() {
+    while run.exit()?.is_none() && run.is_alive()? {
         interrupt::check()?;
         if begun.elapsed() > Duration::from_secs(20) {
             return Err(
-                Failure::new(format!("the agent of '{}' does not end", plan.task.id))
-                    .hint(format!("git flux attach {}", plan.task.id))
+                Failure::new(format!("the agent of '{}' does not end", task.id))
+                    .hint(format!("git flux attach {}", task.id))
                     .into(),
             );
         }

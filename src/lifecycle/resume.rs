@@ -9,9 +9,10 @@ use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, close, descend, find_target, hang_up, ready, watch};
+use super::{Flux, Worktree, descend, find_target, hang_up, ready, watch};
 use crate::agent::launch::Running;
 use crate::agent::process;
+use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, admin};
 use crate::interrupt;
@@ -76,14 +77,16 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     if !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
         flux.repo.checkout(&task.worktree)?;
     }
-    let (running, exit) = (run.running()?, run.exit()?);
-    match running.filter(|_| exit.is_none()) {
-        Some(running) if running.alive() => Err(Failure::new(format!("'{id}' is running"))
-            .hint(format!("git flux attach {id}"))
-            .into()),
-        Some(running) => ensure_no_orphan(task, &running),
-        None => Ok(()),
+    run.ensure_known()?;
+    if run.exit()?.is_some() {
+        return Ok(());
     }
+    if run.is_alive()? {
+        return Err(Failure::new(format!("'{id}' is running"))
+            .hint(format!("git flux attach {id}"))
+            .into());
+    }
+    ensure_no_orphan(task, &run)
 }
 
 /// The refusal of a task whose worktree is gone.
@@ -96,11 +99,20 @@ pub(crate) fn gone(task: &Task) -> Failure {
 
 /// # Errors
 /// When the agent of a launcher that is gone is still alive.
-pub(super) fn ensure_no_orphan(task: &Task, running: &Running) -> Result<()> {
-    match running.orphan(&task.worktree) {
+pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
+    let id = &task.id;
+    let Some(running) = run.running()? else {
+        return Ok(());
+    };
+    let orphan = running.orphan(&task.worktree).with_context(|| {
+        Failure::new(format!(
+            "the launcher of '{id}' is gone, but its agent may be alive"
+        ))
+        .hint(run.way_out("running"))
+    })?;
+    match orphan {
         Some(orphan) => Err(Failure::new(format!(
-            "the launcher of '{}' is gone, but its agent is still alive (process {orphan})",
-            task.id
+            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
         ))
         .hint(format!("kill {orphan}"))
         .into()),
@@ -178,12 +190,16 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
     if !Panes::of([task].into_iter())?.has(task) || pane::is_ours(target) {
         return Ok(None);
     }
-    match process::in_front(target.pane_pid) {
+    let id = &task.id;
+    let in_front = process::in_front(target.pane_pid).with_context(|| {
+        Failure::new(format!("it is not known what runs in the pane of '{id}'"))
+            .hint(format!("look, and leave its shell: git flux attach {id}"))
+    })?;
+    match in_front {
         Some(pid) => Err(Failure::new(format!(
-            "a program runs in the pane of '{}' (process {pid})",
-            task.id
+            "a program runs in the pane of '{id}' (process {pid})"
         ))
-        .hint(format!("git flux attach {}", task.id))
+        .hint(format!("git flux attach {id}"))
         .into()),
         None => {
             ensure_nothing_aside(task, target)?;
@@ -227,12 +243,8 @@ fn back(
     let full = disk_full(&cause, &[flux.repo.common_dir()]);
     let run = &flux.run_dir(id);
     let undo = || {
-        if !run.withdraw()? {
-            hang_up(run)?;
-        }
-        if let Some(opened) = opened {
-            close(&opened.target, run)?;
-        }
+        run.withdraw()?;
+        hang_up(run, opened.map(|opened| &opened.target))?;
         run.begin_again()?;
         if let Some(running) = running {
             run.write_running(running)?;
@@ -266,9 +278,16 @@ pub(super) fn note_pane(flux: &Flux, task: &Task, oid: &str, lock: &Lock) -> Res
 /// Whether a launcher runs for a task that is not the one its record names.
 pub(super) fn is_unnoted(flux: &Flux, task: &Task) -> bool {
     let noted = task.target.as_ref().map(|target| target.pane_pid);
-    let running = flux.run_dir(&task.id).running();
-    let running = running.ok().flatten();
-    running.is_some_and(|running| noted != Some(running.launcher) && running.alive())
+    let run = flux.run_dir(&task.id);
+    let running = run.running().ok().flatten();
+    let launcher = running.map(|running| running.launcher);
+    // Where the system proves nothing, its pane may.
+    launcher.is_some_and(|launcher| {
+        noted != Some(launcher)
+            && run
+                .is_launcher(launcher)
+                .unwrap_or_else(|| run.is_alive().unwrap_or_default())
+    })
 }
 
 /// Makes a task of a worktree that is there, on the branch it has. Nothing is started.

@@ -13,7 +13,7 @@ use super::launch::{launch, none_runs, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
-use super::{Flux, Worktree, close, descend, find_shell, hang_up, watch};
+use super::{Flux, Worktree, descend, find_shell, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
@@ -347,19 +347,15 @@ impl Way<'_> {
 
     fn undo(&self, oid: &str) -> Result<Undone> {
         let task = &self.start.task;
-        if !self.run.withdraw()? {
-            // The agent has been there: what it did in that moment is kept.
-            hang_up(self.run)?;
-        }
+        // If the agent has been there, what it did in that moment is kept.
+        self.run.withdraw()?;
         let opened = self.opened.as_ref().map(|opened| opened.target.clone());
         // tmux may have made a pane and said that it failed.
         let opened = match self.start.work {
             Work::Shell if opened.is_none() => find_shell(self.flux, task)?,
             _ => opened,
         };
-        if let Some(target) = &opened {
-            close(target, self.run)?;
-        }
+        hang_up(self.run, opened.as_ref())?;
         if self.registered && self.start.from.is_none() && has_strayed(self.flux, task)? {
             if self.run.exit()?.is_none() {
                 self.run.write_exit(&none_runs())?;

@@ -1,5 +1,6 @@
 //! What the launcher in a new pane says of itself.
 
+use std::fs::File;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,14 +30,16 @@ const LINES: usize = 20;
 pub(super) fn until_started(
     flux: &Flux,
     id: &TaskId,
-    run: &RunDir,
+    (run, request): (&RunDir, &File),
     opened: Option<&Opened>,
 ) -> Result<()> {
     let mut spinner = flux.ui.spinner("starting the agent");
     let mut step = None;
     let begun = Instant::now();
     loop {
-        // In this order: the launcher writes how it ended last.
+        // In this order: the launcher lets go of its request once it has written all, and how it
+        // ended comes last.
+        let is_through = !run.launch().exists() && is_free(request);
         let exit = run.exit()?;
         let running = run.running()?;
         if let Some(Running { setup, agent, .. }) = &running {
@@ -66,6 +69,10 @@ pub(super) fn until_started(
         interrupt::check()?;
         // Its process has gone without a mark: it could not write one.
         let gone = opened.is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
+        if is_through && !gone {
+            // The agent denies it, but it was started: another has written over the mark.
+            return Ok(());
+        }
         if gone && begun.elapsed() > Duration::from_secs(2) && run.exit()?.is_none() {
             return Err(Failure::new("the pane closed before the agent was started").into());
         }
@@ -80,6 +87,11 @@ pub(super) fn until_started(
             Some(_) => Duration::from_millis(20),
         });
     }
+}
+
+/// Returns whether the launcher does not hold its request, or not any more.
+fn is_free(request: &File) -> bool {
+    request.try_lock_shared().is_ok() && request.unlock().is_ok()
 }
 
 /// The error for what ran before the agent and failed; what it said is shown.

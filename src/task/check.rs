@@ -158,8 +158,13 @@ fn path(field: &str, path: &Path) -> Result<()> {
 /// # Errors
 /// Says which field it is.
 pub(crate) fn time(field: &str, seconds: u64) -> Result<()> {
-    ensure!(seconds <= LAST, "'{field}' is not a time");
+    ensure!(is_time(seconds), "'{field}' is not a time");
     Ok(())
+}
+
+/// Returns whether a clock can have shown it, in seconds since 1970.
+pub(crate) fn is_time(seconds: u64) -> bool {
+    seconds <= LAST
 }
 
 /// Whether a text is short and in one line, as a name is.

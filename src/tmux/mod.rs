@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod command;
+mod fields;
 pub(crate) mod message;
 pub(crate) mod pane;
 pub(crate) mod target;

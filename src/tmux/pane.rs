@@ -6,12 +6,13 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::command::{TIMEOUT, is_gone, outer_socket, own_socket};
+use super::fields::Fields;
 use crate::sanitize;
-use crate::task::{Layout, Rest, Target};
+use crate::task::{Layout, Rest, Target, TaskId};
 
 /// One pane of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +21,15 @@ pub(crate) struct Pane {
     server_start: u64,
     pub(crate) window: String,
     pub(crate) id: String,
-    pid: i32,
+    pub(crate) pid: i32,
+    /// Its process has ended: the number may be another's by now.
+    pub(crate) dead: bool,
     socket: PathBuf,
     session_name: String,
     /// The repository that git flux wrote on it.
     pub(crate) repo: Option<PathBuf>,
+    /// The task that git flux wrote on it.
+    task: String,
     /// What the program in it calls itself.
     pub(crate) title: String,
     /// When its window last showed something, in seconds since 1970.
@@ -42,10 +47,9 @@ impl Pane {
             && self.id == target.pane
     }
 
-    /// The target this pane is, if `launcher` is its process; `session` is the
-    /// name that a session of the task's own has.
-    pub(crate) fn run_by(&self, launcher: i32, session: &str) -> Option<Target> {
-        (self.pid == launcher).then(|| self.target(session))
+    /// Returns whether git flux wrote this task of this repository on it.
+    pub(crate) fn is_made_for(&self, id: &TaskId, repo: &Path) -> bool {
+        self.task == id.as_str() && self.repo.as_deref() == Some(repo)
     }
 
     /// The target this pane is, if git flux made it for `repo` as the session of this name.
@@ -54,7 +58,8 @@ impl Pane {
         ours.then(|| self.target(session))
     }
 
-    fn target(&self, session: &str) -> Target {
+    /// Returns the target this pane is; `session` is the name that a session of the task's own has.
+    pub(crate) fn target(&self, session: &str) -> Target {
         Target {
             kind: if self.session_name == session {
                 Layout::Session
@@ -73,7 +78,21 @@ impl Pane {
     }
 }
 
-const FIELDS: &str = "#{pid}\t#{start_time}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{socket_path}\t#{session_name}\t#{window_activity}\t#{window_panes}\t#{pane_title}\t#{@flux_repo}";
+const FIELDS: [&str; 13] = [
+    "pid",
+    "start_time",
+    "window_id",
+    "pane_id",
+    "pane_pid",
+    "pane_dead",
+    "socket_path",
+    "session_name",
+    "window_activity",
+    "window_panes",
+    "pane_title",
+    "@flux_repo",
+    "@flux_task",
+];
 
 /// All panes of the server with this socket, or of the user's own; none if
 /// there is no server, or no session on it. `tmux list-panes -a -F …`, and
@@ -101,11 +120,13 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
         tmux.args(options).within(patience).outcome()
     };
+    let fields = Fields::new(FIELDS);
+    let format = fields.format();
     let gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
     let mut attempts = 0;
     let out = loop {
         attempts += 1;
-        match ask("list-panes", &["-a", "-F", FIELDS])? {
+        match ask("list-panes", &["-a", "-F", &format])? {
             Ok(out) => break out,
             // No server has no panes, and one without sessions refuses to list them.
             Err(_) if gone() => return Ok(Vec::new()),
@@ -118,10 +139,8 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         }
     };
     let mut panes: Vec<Pane> = Vec::new();
-    for line in out.lines() {
-        let Some(pane) = read(line) else {
-            bail!("`tmux list-panes` printed an unknown line");
-        };
+    for record in fields.read(&out).context("`tmux list-panes` failed")? {
+        let pane = read(record).context("`tmux list-panes` printed an unknown line")?;
         // A linked window lists its panes once for every session.
         if panes.iter().all(|p| p.id != pane.id) {
             panes.push(pane);
@@ -130,32 +149,31 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
     Ok(panes)
 }
 
-fn read(line: &str) -> Option<Pane> {
-    // The last one may hold anything: everybody can set it.
-    let fields: Vec<&str> = line.splitn(11, '\t').collect();
-    let &[
+fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
+    let [
         server,
         start,
         window,
         id,
         pid,
+        dead,
         socket,
         session_name,
         stirred,
         panes,
         title,
         repo,
-    ] = fields.as_slice()
-    else {
-        return None;
-    };
+        task,
+    ] = values;
     Some(Pane {
         server_pid: server.parse().ok()?,
         server_start: start.parse().ok()?,
         window: window.to_owned(),
         id: id.to_owned(),
         pid: pid.parse().ok()?,
+        dead: dead != "0",
         repo: decode(repo),
+        task: task.to_owned(),
         socket: socket.into(),
         session_name: session_name.to_owned(),
         title: title.to_owned(),
@@ -197,12 +215,13 @@ pub(crate) fn kill(target: &Target) -> Result<()> {
         .run()
 }
 
-/// Closes the pane if it is still the one that `target` means, by one process:
-/// `tmux if-shell -F <it is> 'kill-pane -t <pane>'`
+/// Closes the pane if it is still the one that `target` means, by one process. Returns whether its
+/// process was alive in it until now:
+/// `tmux if-shell -F <it is> 'display-message -p …; kill-pane -t <pane>'`
 ///
 /// # Errors
 /// When tmux refuses, for one since there is no such pane.
-pub(crate) fn close(target: &Target) -> Result<()> {
+pub(crate) fn close(target: &Target) -> Result<bool> {
     let number = target.pane.strip_prefix('%').unwrap_or_default();
     let number: u32 = number.parse().context("a pane has a number")?;
     let is = |field: &str, value: String| format!("#{{==:#{{{field}}},{value}}}");
@@ -211,11 +230,14 @@ pub(crate) fn close(target: &Target) -> Result<()> {
         is("start_time", target.server_start.to_string()),
         is("pane_pid", target.pane_pid.to_string()),
     ];
-    Tmux::on(&target.socket, "if-shell")
+    let out = Tmux::on(&target.socket, "if-shell")
         .args(["-F", "-t", &target.pane])
         .arg(format!("#{{&&:{server},#{{&&:{start},{pane}}}}}"))
-        .arg(format!("kill-pane -t %{number}"))
-        .run()
+        .arg(format!(
+            "display-message -p -t %{number} '#{{pane_dead}}'; kill-pane -t %{number}"
+        ))
+        .output()?;
+    Ok(out.trim() == "0")
 }
 
 /// Shows `message` to the clients that show the pane: `tmux display-message`, which expands

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::command::{ensure_installed, ensure_recent, inside, is_gone, own_socket, unexpanded};
+use super::fields::Fields;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::task::{Layout, Rest, Target, TaskId};
@@ -116,15 +117,25 @@ fn here() -> Result<Option<Here>> {
     let (true, Ok(pane)) = (inside(), env::var("TMUX_PANE")) else {
         return Ok(None);
     };
-    let fields = "#{version}\t#{session_id}\t#{pane_tty}\t#{window_panes}\t#{pane_width}\t#{pane_height}\t#{window_zoomed_flag}";
+    let fields = Fields::new([
+        "version",
+        "session_id",
+        "pane_tty",
+        "window_panes",
+        "pane_width",
+        "pane_height",
+        "window_zoomed_flag",
+    ]);
     let Ok(out) = Tmux::new("display-message")
-        .args(["-p", "-t", &pane, fields])
+        .args(["-p", "-t", &pane, &fields.format()])
         .outcome()?
     else {
         return Ok(None);
     };
-    let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
-    let &[version, session, tty, panes, width, height, zoomed] = fields.as_slice() else {
+    let Ok(records) = fields.read(&out) else {
+        return Ok(None);
+    };
+    let &[[version, session, tty, panes, width, height, zoomed]] = records.as_slice() else {
         return Ok(None);
     };
     ensure_recent(version)?;
@@ -160,14 +171,14 @@ fn our_terminal() -> Option<String> {
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
 fn ensure_free(session: &str) -> Result<()> {
+    let fields = Fields::new(["version", "session_name"]);
     let Ok(out) = Tmux::new("list-sessions")
-        .args(["-F", "#{version}\t#{session_name}"])
+        .args(["-F", &fields.format()])
         .outcome()?
     else {
         return ensure_installed();
     };
-    for line in out.lines() {
-        let (version, name) = line.split_once('\t').unwrap_or((line, ""));
+    for [version, name] in fields.read(&out).context("`tmux list-sessions` failed")? {
         ensure_recent(version)?;
         if name == session {
             return Err(
@@ -200,7 +211,18 @@ pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> String {
 }
 
 /// What is asked of a pane that was made.
-const FIELDS: &str = "#{socket_path}\t#{pid}\t#{start_time}\t#{session_name}\t#{window_id}\t#{pane_id}\t#{pane_pid}\t#{pane_tty}\t#{pane_index}\t#{prefix}";
+const FIELDS: [&str; 10] = [
+    "socket_path",
+    "pid",
+    "start_time",
+    "session_name",
+    "window_id",
+    "pane_id",
+    "pane_pid",
+    "pane_tty",
+    "pane_index",
+    "prefix",
+];
 
 /// Opens a place with `program` as its process, an argument vector of at least two words.
 ///
@@ -218,8 +240,10 @@ pub(crate) fn open(
     lock: &Lock,
 ) -> Result<Opened> {
     let dir = unexpanded(dir);
+    let fields = Fields::new(FIELDS);
+    let format = fields.format();
     let made = |tmux: Tmux| {
-        let tmux = tmux.args(["-d", "-P", "-F", FIELDS, "-c"]).arg(&dir);
+        let tmux = tmux.args(["-d", "-P", "-F", &format, "-c"]).arg(&dir);
         tmux.arg("--").args(program)
     };
     // At the next number that is free, as tmux does it: nobody's windows change theirs.
@@ -249,7 +273,7 @@ pub(crate) fn open(
             let again = again.arg(&dir).arg("--").args(program);
             again.holding(lock)?.run()?;
             let about = Tmux::on(&old.socket, "display-message");
-            let about = about.args(["-p", "-t", &old.pane, FIELDS]);
+            let about = about.args(["-p", "-t", &old.pane, &format]);
             (about.output()?, old.kind)
         }
         Place::Session { name } => {
@@ -270,7 +294,9 @@ pub(crate) fn open(
             (out?, Layout::Session)
         }
     };
-    let opened = read(&out, kind).context("tmux did not say what it made")?;
+    let records = fields.read(&out)?;
+    let made = records.first().and_then(|values| read(*values, kind));
+    let opened = made.context("tmux did not say what it made")?;
     if kind != Layout::Session {
         let Target { socket, pane, .. } = &opened.target;
         tag(Tmux::on(socket, "set-option"), pane, id, repo)
@@ -289,9 +315,8 @@ fn tag(tmux: Tmux, pane: &str, id: &TaskId, repo: &Path) -> Tmux {
         .args(["-p", "-t", pane, "@flux_repo", &super::pane::encode(repo)])
 }
 
-fn read(out: &str, kind: Layout) -> Option<Opened> {
-    let fields: Vec<&str> = out.trim_end_matches('\n').split('\t').collect();
-    let &[
+fn read(values: [&str; FIELDS.len()], kind: Layout) -> Option<Opened> {
+    let [
         socket,
         server,
         start,
@@ -302,10 +327,7 @@ fn read(out: &str, kind: Layout) -> Option<Opened> {
         tty,
         index,
         prefix,
-    ] = fields.as_slice()
-    else {
-        return None;
-    };
+    ] = values;
     Some(Opened {
         target: Target {
             kind,

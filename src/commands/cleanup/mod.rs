@@ -189,7 +189,7 @@ impl Cleanup {
             if plan.must_stop() || matches!(choice, Uncommitted::Commit(_)) {
                 outlook.ensure_free(flux)?;
             }
-            let unchanged = if plan.must_stop() {
+            let unchanged = if plan.must_stop() || plan.has_foreign_jobs() {
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.

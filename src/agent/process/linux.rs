@@ -1,0 +1,64 @@
+//! Processes, as Linux shows them in `/proc`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::stat::Stat;
+
+/// Reads `/proc/<pid>/stat`.
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The second field is the program's name in parentheses and may hold anything.
+    let (head, tail) = stat.rsplit_once(") ")?;
+    let mut fields = tail.split(' ');
+    Some(Stat {
+        name: head.split_once('(')?.1.to_owned(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        in_front: fields.nth(1)?.parse().ok()?,
+        born: fields.nth(13)?.parse().ok()?,
+    })
+}
+
+/// Returns the name of this boot of the system.
+pub(super) fn boot() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// Returns the program and the arguments of a process.
+pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+    Some(words.map(|word| OsStr::from_bytes(word).into()).collect())
+}
+
+/// Returns the working directory of a process.
+pub(super) fn directory(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// Returns the path of a file that a process has open.
+pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()
+}
+
+/// Returns the numbers of all processes.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub(super) fn all() -> Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc").context("could not look for processes")? {
+        let name = entry.context("could not look for processes")?.file_name();
+        pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(pids)
+}

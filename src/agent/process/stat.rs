@@ -1,0 +1,15 @@
+//! What every system that tells of processes tells of each.
+
+/// A process, as the system sees it.
+pub(super) struct Stat {
+    pub(super) name: String,
+    /// `T` or `t` if it is stopped, `Z` or `X` if it has ended.
+    pub(super) state: char,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    /// The foreground process group of its terminal.
+    pub(super) in_front: i32,
+    /// When it started, in a unit of the system's own.
+    pub(super) born: u64,
+}

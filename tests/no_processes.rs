@@ -1,0 +1,221 @@
+//! A system that tells nothing of processes: what is unknown refuses, or asks. `.ci/long` builds the program for one.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::launcher::Started;
+use crate::world::*;
+
+/// A process that has the number of another one now.
+struct Stranger(Child);
+
+impl Stranger {
+    fn new() -> Self {
+        let mut command = Command::new("sleep");
+        Self(command.arg("1000").stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Has its number in place of that of the launcher, or of the agent.
+    fn take(&self, task: &Started<'_>, who: &str) {
+        task.note(who, self.0.id());
+    }
+
+    fn assert_alive(&mut self) {
+        assert_eq!(self.0.try_wait().unwrap(), None);
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Started<'_> {
+    fn run_file(&self, name: &str) -> std::path::PathBuf {
+        let runs = self.world.repo().join(".git/flux/run");
+        runs.join(&self.id).join(name)
+    }
+
+    fn note(&self, who: &str, pid: u32) {
+        let path = self.run_file("running");
+        let mut running: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        running[who] = pid.into();
+        fs::write(path, running.to_string()).unwrap();
+    }
+
+    /// Waits for the end of an agent whose launcher is gone. What took it over may never wait for
+    /// it: then its number stays, so another stands for it that is certainly free.
+    fn wait_agent_gone(&self) {
+        self.agent.wait_gone();
+        self.note("agent", i32::MAX as u32);
+    }
+
+    /// Kills the launcher before it can write anything.
+    fn kill_launcher(&self) {
+        let kill = format!("kill -9 {}", self.launcher);
+        let mut shell = Command::new("/bin/sh");
+        assert!(shell.args(["-c", &kill]).status().unwrap().success());
+        wait_until("the launcher to end", || {
+            Process::find(self.launcher).is_none()
+        });
+    }
+
+    /// Ends the shell that follows the agent, and with it the pane.
+    fn leave_shell(&self) {
+        self.keys(["exit", "Enter"]);
+        wait_until("the pane to close", || {
+            let panes = self
+                .world
+                .try_tmux(["list-panes", "-a", "-F", "#{pane_id}"]);
+            panes.is_none_or(|panes| panes.lines().all(|pane| pane != self.pane))
+        });
+    }
+
+    fn cleanup(&self) -> Output {
+        self.world.flux(["cleanup", "-y", &self.id]).run()
+    }
+
+    /// Has cleanup refuse with these words and change nothing, and follows its hint.
+    #[track_caller]
+    fn refused(&self, words: &str) {
+        let before = self.world.snapshot();
+        let output = self.cleanup();
+        output.code(1).stderr_has(words);
+        self.world.assert_unchanged(&before);
+        let hints = output.stderr.lines();
+        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to go on without it: "));
+        let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
+        let mut shell = self.world.command("/bin/sh");
+        assert!(shell.args(["-c", hint]).status().unwrap().success());
+    }
+}
+
+#[test]
+fn a_stranger_with_the_number_of_launcher_or_agent_is_left_alone() {
+    let world = World::new();
+    let mut stranger = Stranger::new();
+
+    // The launcher's lock is there, and free.
+    let task = Started::new(&world, "wait");
+    task.kill_launcher();
+    task.wait_agent_gone();
+    stranger.take(&task, "launcher");
+    assert_eq!(task.status()["state"], "lost");
+    task.cleanup().success();
+    stranger.assert_alive();
+
+    // It found no room for a lock.
+    let task = Started::new(&world, "wait");
+    task.kill_launcher();
+    task.wait_agent_gone();
+    stranger.take(&task, "launcher");
+    fs::remove_file(task.run_file("alive")).unwrap();
+    assert_eq!(task.status()["state"], "unknown");
+    task.refused("this system does not tell whether process");
+    stranger.assert_alive();
+    task.cleanup().success();
+
+    // The agent's number.
+    let task = Started::new(&world, "wait");
+    task.kill_launcher();
+    task.wait_agent_gone();
+    stranger.take(&task, "agent");
+    world
+        .flux(["resume", &task.id])
+        .run()
+        .code(1)
+        .stderr_has("its agent may be alive");
+    task.refused("its agent may be alive");
+    stranger.assert_alive();
+    task.cleanup().success();
+    stranger.assert_alive();
+}
+
+#[test]
+fn a_worktree_is_not_removed_under_an_agent_without_a_launcher() {
+    let world = World::new();
+    let task = Started::new(&world, "stubborn");
+    task.kill_launcher();
+    assert_eq!(task.status()["state"], "lost");
+    let before = world.snapshot();
+    task.cleanup().code(1).stderr_has("its agent may be alive");
+    world.assert_unchanged(&before);
+    assert!(task.agent.is_alive());
+    task.agent.kill("KILL");
+    task.wait_agent_gone();
+    task.cleanup().success();
+}
+
+#[test]
+fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    let before = world.snapshot();
+    world
+        .flux(["send", &task.id, "hello"])
+        .run()
+        .code(1)
+        .stderr_has("it is not known who reads what is typed");
+    // What the user has begun while the agent was stopped is not known either.
+    let unknown = "this system does not tell what runs in the pane";
+    task.cleanup().code(1).stderr_has(unknown);
+    world.assert_unchanged(&before);
+    assert!(task.agent.is_alive());
+
+    task.agent.tell("exit 0");
+    world.wait_ended(&task.id);
+    task.wait_for_screen("To merge its work");
+    world
+        .flux(["cleanup", "-n", &task.id])
+        .run()
+        .success()
+        .stdout_has(unknown);
+    let before = world.snapshot();
+    let attach = format!("git flux attach {}", task.id);
+    task.cleanup()
+        .code(1)
+        .stderr_has(unknown)
+        .stderr_has(&attach);
+    let resume = || world.flux(["resume", &task.id]).run();
+    resume()
+        .code(1)
+        .stderr_has("it is not known")
+        .stderr_has(&attach);
+    world.assert_unchanged(&before);
+    task.leave_shell();
+    world.behaviour("wait");
+    resume().success();
+    task.agent.wait_starts(2);
+    assert_eq!(task.status()["state"], "running");
+
+    // Who agrees to it, on a terminal.
+    let terminal = world.terminal(120, 30);
+    terminal.type_line(&format!("git flux cleanup -y {}", task.id));
+    terminal.wait_for_screen("Remove it all the same?");
+    terminal.keys(["y"]);
+    wait_until("the task to be removed", || {
+        !world.worktree(&task.id).exists()
+    });
+    task.agent.wait_gone();
+}
+
+#[test]
+fn what_the_setup_leaves_is_hung_up_once_the_agent_has_ended() {
+    let world = World::new();
+    let setup = "sleep 1000 & echo $! >../left";
+    world.git(["config", "flux.setup", setup]);
+    let task = Started::new(&world, "wait");
+    let left = fs::read_to_string(world.root().join("left")).unwrap();
+    let left = || Process::find(left.trim().parse().unwrap());
+    assert!(left().is_some());
+    task.agent.tell("exit 0");
+    world.wait_ended(&task.id);
+    wait_until("the rest to end", || {
+        left().is_none_or(|one| one.state == 'Z')
+    });
+    task.wait_for_screen("To merge its work");
+}
