@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
 use super::launch::{Launch, Running};
-use crate::git::shared::open_file;
+use crate::git::regular_file::open_file;
 use crate::git::{Lock, Sharing};
 use crate::task::Exit;
 
