@@ -125,4 +125,12 @@ fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
         .code(1)
         .stderr_has("could not lock");
     world.assert_unchanged(&before);
+    // It is in the way of no other task, and neither is what is none.
+    fs::write(run.with_file_name("file"), "").unwrap();
+    symlink("/nowhere", run.with_file_name("link")).unwrap();
+    world
+        .flux(["run", "-q", "--name", "next", "Next"])
+        .run()
+        .success();
+    world.flux(["cleanup", "-y", "next"]).run().success();
 }

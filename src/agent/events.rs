@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::run::end_if_any;
-use crate::git::shared::open_to_append;
+use crate::git::regular_file::open_to_append;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why, check};
 

@@ -32,7 +32,7 @@ use super::process::{boot, born};
 use super::run::{RunDir, whole};
 use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
-use crate::git::shared::open_file;
+use crate::git::regular_file::open_file;
 use crate::sanitize;
 use crate::task::{Exit, Said, version};
 use crate::tmux::pane;

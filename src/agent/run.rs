@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::launch::{Launch, Running};
 use super::process;
 use crate::failure::Failure;
-use crate::git::shared::open_file;
+use crate::git::regular_file::open_file;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::task::{Exit, version};

@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::run::RunDir;
-use crate::git::shared::open_file;
+use crate::git::regular_file::open_file;
 
 /// Ends the watch when it is dropped.
 pub(crate) struct Watch {

@@ -30,6 +30,7 @@ pub(crate) mod overlooked;
 pub(crate) mod own;
 pub(crate) mod rebase;
 pub(crate) mod refs;
+pub(crate) mod regular_file;
 pub(crate) mod repo;
 pub(crate) mod scratch;
 pub(crate) mod shared;

@@ -9,9 +9,12 @@ use std::os::unix::fs::{
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access, geteuid};
 use tempfile::NamedTempFile;
+
+use super::regular_file::{
+    REGULAR, ensure_file, ensure_owned_as_its_dir, of_another_user, open_file,
+};
 
 /// The end of a file's name while the file is being written.
 const PART: &str = ".part";
@@ -140,9 +143,13 @@ impl Sharing {
     ) -> io::Result<()> {
         let mode = there.mode() & 0o7777;
         let adjusted = self.adjusted(mode, there.is_dir());
-        match adjusted == mode || there.uid() != geteuid().as_raw() {
-            true => Ok(()),
-            false => set(Permissions::from_mode(adjusted)),
+        if adjusted == mode || there.uid() != geteuid().as_raw() {
+            return Ok(());
+        }
+        match set(Permissions::from_mode(adjusted)) {
+            // A file system without permissions (FAT) has none to give.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            done => done,
         }
     }
 
@@ -156,7 +163,7 @@ impl Sharing {
         options.read(true).write(true).create(true).truncate(false);
         let file = options
             .mode(if self == Self::Private { 0o600 } else { 0o666 })
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .custom_flags(REGULAR)
             .open(path)?;
         let there = ensure_file(&file)?;
         if self == Self::Private {
@@ -167,7 +174,7 @@ impl Sharing {
             let written = mode & 0o222;
             let mode = written | written << 1;
             if mode != there.mode() & 0o7777 {
-                file.set_permissions(Permissions::from_mode(mode))?;
+                drop(file.set_permissions(Permissions::from_mode(mode)));
             }
         }
         Ok(file)
@@ -207,11 +214,8 @@ impl Sharing {
                 .permissions(Permissions::from_mode(mode))
                 .tempfile_in(dir)?;
             drop(file.as_file().try_lock());
-            let there = file.as_file().metadata()?;
-            if there.nlink() > 0 {
-                self.mend(&there, |permissions| {
-                    file.as_file().set_permissions(permissions)
-                })?;
+            if file.path().exists() {
+                self.adjust(file.path())?;
                 return Ok(file);
             }
         }
@@ -227,59 +231,8 @@ pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
     there.uid() == us.as_raw() || (there.is_dir() && is_private && is_open_to_us())
 }
 
-/// Refuses a file that has another owner than the directory that it is in.
-fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(path).metadata()?;
-    match dir.uid() == file.uid() {
-        true => Ok(()),
-        false => Err(of_another_user()),
-    }
-}
-
-fn of_another_user() -> io::Error {
-    io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
-}
-
-/// Opens a private file to add to it, which is made if there is none.
-///
-/// # Errors
-/// When it is a link, no regular file or another user's.
-pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path)?;
-    ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
-    Ok(file)
-}
-
-/// Opens a regular file for reading, and follows no link.
-///
-/// # Errors
-/// When there is none.
-pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path)?;
-    ensure_file(&file)?;
-    Ok(file)
-}
-
-/// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
-fn ensure_file(file: &File) -> io::Result<Metadata> {
-    let metadata = file.metadata()?;
-    match metadata.is_file() {
-        true => Ok(metadata),
-        false => Err(io::Error::other("it is not a file")),
-    }
-}
-
 /// Removes what writers that were killed have left in `dir`, as far as that can be done.
-pub(crate) fn sweep(dir: &Path) {
+fn sweep(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let is_part = |name: &[u8]| name.ends_with(PART.as_bytes());
     for entry in entries.filter(|entry| is_part(entry.file_name().as_encoded_bytes())) {

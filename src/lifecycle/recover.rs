@@ -22,7 +22,7 @@ use crate::tmux::pane;
 /// way of the command itself.
 ///
 /// # Errors
-/// When the locks cannot be tried.
+/// When what is left of tasks that are gone cannot be removed.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
@@ -39,8 +39,13 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
-        let Some(lock) = flux.try_lock_task(id)? else {
-            continue;
+        let lock = match flux.try_lock_task(id) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => continue,
+            Err(error) => {
+                flux.ui.warning(format_args!("{error:#}"));
+                continue;
+            }
         };
         match settle(flux, task, &lock) {
             Ok(said) => {
@@ -116,7 +121,8 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
             continue;
         }
         let run = flux.run_dir(&id);
-        let Some(lock) = flux.try_lock_task(&id)? else {
+        // What is no directory is nothing that a command has left.
+        let Ok(Some(lock)) = flux.try_lock_task(&id) else {
             continue;
         };
         // A task that is about to start makes its directory before its record.

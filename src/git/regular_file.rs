@@ -1,0 +1,87 @@
+//! Regular files of a known name: opened without following a link or waiting for another process.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// Flags for `open` with which a link is an error, and a FIFO is not waited for.
+pub(super) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits();
+
+/// Opens a private file to add to it, which is made if there is none.
+///
+/// # Errors
+/// When it is a link, no regular file or another user's.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(REGULAR)
+        .open(path)?;
+    ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
+    Ok(file)
+}
+
+/// Opens a regular file for reading, and follows no link.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(REGULAR)
+        .open(path)?;
+    ensure_file(&file)?;
+    Ok(file)
+}
+
+/// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
+pub(super) fn ensure_file(file: &File) -> io::Result<Metadata> {
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok(metadata),
+        false => Err(io::Error::other("it is not a file")),
+    }
+}
+
+/// Refuses a file that has another owner than the directory that it is in.
+pub(super) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(path).metadata()?;
+    match dir.uid() == file.uid() {
+        true => Ok(()),
+        false => Err(of_another_user()),
+    }
+}
+
+pub(super) fn of_another_user() -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let temp = tempfile::tempdir().unwrap();
+        let [file, link, fifo] = ["file", "link", "fifo"].map(|name| temp.path().join(name));
+        fs::write(&file, "text").unwrap();
+        symlink(&file, &link).unwrap();
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        assert!(open_file(&file).is_ok() && open_to_append(&file).is_ok());
+        assert!(open_to_append(&temp.path().join("new")).is_ok());
+        for other in [&link, &fifo, temp.path()] {
+            assert!(open_file(other).is_err() && open_to_append(other).is_err());
+        }
+    }
+}
