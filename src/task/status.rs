@@ -21,7 +21,7 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    /// The same, if an agent can have ended so: what is written down may be anyone's.
+    /// Returns the exit if a program can have ended so: an agent can write the file itself.
     ///
     /// # Errors
     /// Says which field is not what it must be.
@@ -189,4 +189,31 @@ pub(crate) struct Status {
     pub(crate) ahead: Option<usize>,
     pub(crate) behind: Option<usize>,
     pub(crate) changes: Option<Changes>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_one_that_a_program_can_have() {
+        let exit = |text: &str| serde_json::from_str::<Exit>(text).unwrap().checked();
+        for right in [
+            r#"{"status":0,"signal":null,"error":null,"at":1700000000}"#,
+            r#"{"status":255,"at":253402207200}"#,
+            r#"{"signal":64,"at":0,"later":1}"#,
+        ] {
+            assert!(exit(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            r#"{"status":-1,"at":1}"#,
+            r#"{"status":256,"at":1}"#,
+            r#"{"signal":-9,"at":1}"#,
+            r#"{"signal":128,"at":1}"#,
+            r#"{"status":0,"at":253402207201}"#,
+            r#"{"status":0,"at":18446744073709551615}"#,
+        ] {
+            assert!(exit(wrong).is_err(), "{wrong}");
+        }
+    }
 }
