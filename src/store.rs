@@ -114,11 +114,11 @@ impl Store {
         }
     }
 
-    /// Fails if the configuration says that a branch is that of a task whose record cannot be
-    /// read: it says so itself of the others.
+    /// Fails if a branch is that of a task whose record cannot be read; only the configuration
+    /// tells that.
     ///
     /// # Errors
-    /// When it does.
+    /// Says what is wrong with the record.
     pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
         let id = settings.of_branch(branch, &table::TASK);
         let stored = id.and_then(|id| self.tasks.iter().find(|stored| stored.id.as_str() == id));

@@ -211,11 +211,18 @@ fn a_record_that_cannot_be_read_is_left_alone() {
         &format!("{tree}^{{tree}}"),
     ]);
     let before = world.snapshot();
-    assert_eq!(archived(&world), ["good"]);
+    assert_eq!(archived(&world), ["fix", "good"]);
+    let unread =
+        "the record of the removed task 'fix' cannot be read: the record has no 'task.json'";
     let output = world.flux(["restore", "fix"]).run();
-    output.code(1).stderr_has("there is no removed task 'fix'");
+    output.code(1).stderr_has(unread);
     world.assert_unchanged(&before);
-    world.flux(["restore", "--empty", "-y"]).run().success();
+    let output = world.flux(["restore", "--empty", "-y"]).run();
+    output
+        .code(1)
+        .stderr_has("deleted 'good'")
+        .stderr_has(unread);
+    assert_eq!(archived(&world), ["fix"]);
     assert!(trash(&world, "fix").join("fix.txt").exists());
     commit(&world, "refs/flux/archive/fix/tip");
 }

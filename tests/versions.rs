@@ -195,6 +195,11 @@ fn status_is_unknown_when_the_files_of_a_run_are_newer() {
         let before = world.snapshot();
         assert_eq!(state(), "unknown", "{file}");
         world
+            .flux(["status", &id])
+            .run()
+            .success()
+            .stdout_has(&format!("/{file}' cannot be read: it is of version 2"));
+        world
             .flux(["cleanup", "-y", &id])
             .run()
             .code(1)

@@ -115,6 +115,14 @@ fn show(
         field("Owner", owner)?;
     }
     field("State", &health(status))?;
+    if status.state == State::Unknown {
+        // One of the two is why.
+        let run = flux.run_dir(&task.id);
+        let errors = [run.running().err(), run.exit().err()];
+        for error in errors.iter().flatten() {
+            field("Why", &format!("{error:#}"))?;
+        }
+    }
     field("Agent", &task.agent)?;
     if let Some(target) = &task.target {
         let value = match target.kind {

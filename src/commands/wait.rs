@@ -177,7 +177,7 @@ impl Wait {
     }
 }
 
-/// The state of a task, or why it has none: it is gone, or its record cannot be read.
+/// The state of a task, or the word for one that has none: gone, or its record cannot be read.
 type Stands = Result<State, &'static str>;
 
 /// The states as they are now.

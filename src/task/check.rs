@@ -1,5 +1,5 @@
-//! Checks each field of a record for what it must be. A record travels with its repository,
-//! and may have been made by anyone; what is built from it are commands, paths and refs.
+//! Checks each field of a record for what it must be. A record travels with its repository and
+//! may be of any origin; commands, paths and refs are built from it.
 
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,28 +9,28 @@ use anyhow::{Result, ensure};
 
 use super::{Existing, Merged, Removal, Target, Task, TaskId};
 
-/// How long `task.json` may be, in bytes: arguments for an agent may be long.
+/// The longest `task.json`, in bytes: arguments for an agent may be long.
 pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
 
-/// How long a title may be, in bytes: it is written with 200 characters at most.
+/// The longest title, in bytes; those that are written have 200 characters at most.
 const TITLE: usize = 4096;
 
-/// How long a name may be, in bytes: that of an agent, of a session, of a variable.
+/// The longest name of an agent, a session or a variable, in bytes.
 const NAME: usize = 1024;
 
-/// How long a path or the name of a ref may be, in bytes: what Linux takes.
+/// The longest path or name of a ref, in bytes: what Linux takes.
 const PATH: usize = 4096;
 
 /// The last second that has a date: 9999-12-30T22:00:00Z.
 const LAST: u64 = 253_402_207_200;
 
-/// Ports that a block of them may begin with: not those of the system, and not the last ones.
+/// The first ports that a task may have: neither those of the system nor the very last ones.
 const PORTS: RangeInclusive<u16> = 1024..=65_000;
 
-/// Where git has refs that each worktree has for itself.
+/// The directories of refs that each worktree has for itself.
 pub(crate) const OWN: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritten"];
 
-/// What an archive has for commits that were in logs alone.
+/// The name in an archive for commits that were in logs alone.
 pub(crate) const REFLOG: &str = "reflog";
 
 impl Task {
@@ -167,12 +167,12 @@ pub(crate) fn is_time(seconds: u64) -> bool {
     seconds <= LAST
 }
 
-/// Whether a text is short and in one line, as a name is.
+/// Returns whether a text is short and in one line, as a name is.
 fn is_name(name: &str) -> bool {
     name.len() <= NAME && !name.contains(char::is_control)
 }
 
-/// Whether `name` is `<id>` or `<id>.<number>`.
+/// Returns whether `name` is `<id>` or `<id>.<number>`.
 fn is_archive_name(name: &str, id: &TaskId) -> bool {
     let rest = name.strip_prefix(id.as_str());
     rest.is_some_and(|rest| match rest.strip_prefix('.') {
@@ -181,26 +181,26 @@ fn is_archive_name(name: &str, id: &TaskId) -> bool {
     })
 }
 
-/// Whether git has variables of this name: letters, digits and `-`, a letter first.
+/// Returns whether git has variables of this name: letters, digits and `-`, a letter first.
 fn is_variable(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
     letter && name.len() <= NAME && name.bytes().all(plain)
 }
 
-/// Whether `refs/<part>` is a ref that a worktree has for itself.
+/// Returns whether `refs/<part>` is a ref that a worktree has for itself.
 fn is_own(part: &str) -> bool {
     let name = format!("refs/{part}");
     let below = |dir: &str| name.strip_prefix(dir).is_some_and(|it| it.starts_with('/'));
     OWN.iter().any(|dir| below(dir)) && is_ref_name(&name)
 }
 
-/// Whether git would take `name` for a branch: `git check-ref-format --branch`.
+/// Returns whether git would take `name` for a branch: `git check-ref-format --branch`.
 pub(crate) fn is_branch_name(name: &str) -> bool {
     name != "HEAD" && !name.starts_with('-') && is_ref_name(&format!("refs/heads/{name}"))
 }
 
-/// Whether git would take `name` for a ref: `git check-ref-format`.
+/// Returns whether git would take `name` for a ref: `git check-ref-format`.
 fn is_ref_name(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     let never = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);

@@ -197,3 +197,30 @@ pub(crate) struct Unlooked {
     pub(crate) why: String,
     pub(crate) hints: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_one_that_a_program_can_have() {
+        let exit = |text: &str| serde_json::from_str::<Exit>(text).unwrap().is_plausible();
+        for right in [
+            r#"{"status":0,"signal":null,"error":null,"at":1700000000}"#,
+            r#"{"status":255,"at":253402207200}"#,
+            r#"{"signal":64,"at":0,"later":1}"#,
+        ] {
+            assert!(exit(right), "{right}");
+        }
+        for wrong in [
+            r#"{"status":-1,"at":1}"#,
+            r#"{"status":256,"at":1}"#,
+            r#"{"signal":-9,"at":1}"#,
+            r#"{"signal":128,"at":1}"#,
+            r#"{"status":0,"at":253402207201}"#,
+            r#"{"status":0,"at":18446744073709551615}"#,
+        ] {
+            assert!(!exit(wrong), "{wrong}");
+        }
+    }
+}

@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
-/// The version of the JSON that one run leaves for others: `launch`, `running`, `exit` and the
-/// lines of `events`.
+/// The version of `launch`, `running`, `exit` and the lines of `events`, in which a run and
+/// others talk to each other.
 ///
-/// It is written nowhere as long as it is 1, which none means. A change after which this
-/// program would take something for what it is not raises it, with a field `version`; one that
-/// may be overlooked does not. 0.1.0 looks for no version in these files: what must not be
-/// misread by it has to have a field of another name or type as well.
+/// None of them carries it as long as it is 1: a file without a `version` is of the first. A
+/// change that this program would misread raises it; a field that may be overlooked does not.
+/// 0.1.0 looks for no version there and reads what we write today. What it must not misread
+/// needs a field of another name or type beside the version, so that it finds the file damaged.
 pub(crate) const RUN: u64 = 1;
 
 /// The error for what a newer git flux has written.

@@ -12,7 +12,7 @@ use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree
 use super::{Checkout, History, Repo};
 use crate::git::Sharing;
 
-/// How long a file of a record may be, in bytes: it is read as a whole.
+/// The longest file of a record, in bytes: it is read as a whole.
 const LONGEST: usize = 64 * 1024 * 1024;
 
 impl Repo {
