@@ -105,5 +105,6 @@ mod strangers;
 mod strangers_branches;
 mod submodules;
 mod trust;
+mod undeletable;
 mod unreaped;
 mod wait;

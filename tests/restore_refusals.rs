@@ -211,11 +211,17 @@ fn a_record_that_cannot_be_read_is_left_alone() {
         &format!("{tree}^{{tree}}"),
     ]);
     let before = world.snapshot();
-    assert_eq!(archived(&world), ["good"]);
+    let unread = "the record of the removed task 'fix' cannot be read: ";
+    let output = world.flux(["restore", "--list"]).run();
+    output.code(1).stdout_has("good ").stderr_has(unread);
     let output = world.flux(["restore", "fix"]).run();
     output.code(1).stderr_has("there is no removed task 'fix'");
     world.assert_unchanged(&before);
-    world.flux(["restore", "--empty", "-y"]).run().success();
+    let output = world.flux(["restore", "--empty", "-y"]).run();
+    output
+        .code(1)
+        .stderr_has("deleted 'good'")
+        .stderr_has(unread);
     assert!(trash(&world, "fix").join("fix.txt").exists());
     commit(&world, "refs/flux/archive/fix/tip");
 }

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod diff;
 mod explain;
+mod faults;
 pub(crate) mod help;
 mod install;
 mod layout;
@@ -26,6 +27,7 @@ mod text;
 mod wait;
 
 pub(crate) use complete::complete;
+use faults::Faults;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

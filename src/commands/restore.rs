@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 
 use super::cleanup::revert;
 use super::list::age;
-use super::{candidates, settled, table};
+use super::{Faults, candidates, settled, table};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
-use crate::lifecycle::archive::{self, Archived, size};
+use crate::lifecycle::archive::{self, Archived};
+use crate::lifecycle::leftovers::{self, Leftover};
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
+use crate::lifecycle::tree::size;
 use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
@@ -100,7 +102,7 @@ impl Restore {
         let question = match which {
             [] => {
                 flux.ui.status("there is nothing to delete");
-                return Ok(());
+                return self.clear(flux, Faults::default());
             }
             [one] => format!("Delete '{}' for good ({})?", one.name, ended(one)),
             many => {
@@ -122,14 +124,31 @@ impl Restore {
                 return Err(Failure::declined("nothing was changed").into());
             }
         }
+        let mut faults = Faults::default();
         for one in which {
-            archive::drop_for_good(flux, one)?;
-            flux.ui.status(format_args!(
-                "deleted '{}' (its commits were at {})",
-                one.name, one.tip
-            ));
+            match archive::drop_for_good(flux, one) {
+                Ok(()) => flux.ui.status(format_args!(
+                    "deleted '{}' (its commits were at {})",
+                    one.name, one.tip
+                )),
+                Err(error) if which.len() == 1 && !self.empty => return Err(error),
+                Err(error) => faults.show(&error),
+            }
         }
-        Ok(())
+        self.clear(flux, faults)
+    }
+
+    /// Deletes what could not be deleted before, where everything is to go.
+    fn clear(&self, flux: &Flux, mut faults: Faults) -> Result<()> {
+        if self.empty && faults.none() {
+            let left = leftovers::clear(flux);
+            left.iter().for_each(|error| faults.show(error));
+        }
+        let left = leftovers::find(flux)?.into_iter();
+        for left in left.filter(|left| self.empty && left.unread) {
+            name(flux, &left, &mut faults);
+        }
+        faults.ensure_none("not everything could be deleted")
     }
 }
 
@@ -289,18 +308,43 @@ fn ended(one: &Archived) -> String {
     }
 }
 
+/// The size of a worktree in the trash, if there is one.
+type Size = Option<Result<u64>>;
+
 fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
-    let _spinner = flux.ui.spinner("measuring the trash");
-    let sized = archived.iter().map(|one| {
-        let size = one.trash.as_deref().map(size).transpose();
-        size.map(|size| (one, size))
-    });
-    let sized: Vec<(&Archived, Option<u64>)> = sized.collect::<Result<_>>()?;
+    let spinner = flux.ui.spinner("measuring the trash");
+    let sized = archived
+        .iter()
+        .map(|one| (one, one.trash.as_deref().map(size)));
+    let sized: Vec<(&Archived, Size)> = sized.collect();
+    drop(spinner);
+    rows(flux, &sized, json)?;
+    let mut faults = Faults::default();
+    let sizes = sized.iter().filter_map(|(_, size)| size.as_ref());
+    for error in sizes.filter_map(|size| size.as_ref().err()) {
+        faults.warn(flux, format_args!("{error:#}"));
+    }
+    for left in leftovers::find(flux)? {
+        name(flux, &left, &mut faults);
+    }
+    faults.ensure_none("not everything could be read")
+}
+
+/// Says what is left, and the way out.
+fn name(flux: &Flux, left: &Leftover, faults: &mut Faults) {
+    match left.unread {
+        true => faults.warn(flux, &left.what),
+        false => flux.ui.warning(&left.what),
+    }
+    left.hints.iter().for_each(|hint| flux.ui.hint(hint));
+}
+
+fn rows(flux: &Flux, sized: &[(&Archived, Size)], json: bool) -> Result<()> {
     if json {
-        let objects: Vec<Value> = sized.iter().map(|(one, size)| object(one, *size)).collect();
+        let objects: Vec<Value> = sized.iter().map(|(one, size)| object(one, size)).collect();
         return flux.ui.json(&objects);
     }
-    if archived.is_empty() {
+    if sized.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
     }
@@ -310,7 +354,11 @@ fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
             [
                 one.name.clone(),
                 since(one),
-                size.map_or("-".to_owned(), |size| HumanBytes(size).to_string()),
+                match size {
+                    Some(Ok(size)) => HumanBytes(*size).to_string(),
+                    Some(Err(_)) => "?".to_owned(),
+                    None => "-".to_owned(),
+                },
                 ended(one),
                 sanitize::line(&one.task.title),
             ]
@@ -329,7 +377,7 @@ fn since(one: &Archived) -> String {
 }
 
 /// A removed task as programs read it.
-fn object(one: &Archived, size: Option<u64>) -> Value {
+fn object(one: &Archived, size: &Size) -> Value {
     let removal = one.task.removal.as_ref();
     let into = removal.and_then(|removal| removal.into.as_ref());
     json!({
@@ -345,6 +393,6 @@ fn object(one: &Archived, size: Option<u64>) -> Value {
         "mergedInto": into.map(|merged| &merged.branch),
         "worktree": one.task.worktree.to_string_lossy(),
         "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
-        "size": size,
+        "size": size.as_ref().and_then(|size| size.as_ref().ok()),
     })
 }

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{Flux, Lock};
+use super::{Flux, Lock, trash, tree};
 use crate::failure::Failure;
 use crate::git::{Transaction, keep, own, refs};
 use crate::store::{self, ARCHIVE, base_ref, task_ref};
@@ -249,13 +248,9 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
-    let trash = flux.trash().join(&one.name);
-    match fs::remove_dir_all(&trash) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not delete '{}'", trash.display()));
-        }
-        _ => {}
-    }
+    // By a name of its own it is no worktree of anything, should some of it stay.
+    let place = flux.trash().join(&one.name);
+    let aside = trash::set_aside(&place)?;
     let message = format!("flux restore: drop {}", one.name);
     let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
     let logs = logs
@@ -263,7 +258,14 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         .fold(Transaction::default(), |all, (name, oid)| {
             all.delete(name, oid)
         });
-    one.forget(logs).commit(flux.repo.home(), &message, lock)
+    let forgotten = one.forget(logs).commit(flux.repo.home(), &message, lock);
+    let Some(aside) = aside else { return forgotten };
+    if forgotten.is_err() {
+        fs::rename(&aside, &place).context("could not move a worktree back in the trash")?;
+        return forgotten;
+    }
+    trash::clear(&aside)
+        .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
@@ -273,12 +275,8 @@ pub(super) fn tidy_up(flux: &Flux, name: &str) {
     if place.join("worktree").exists() {
         return;
     }
-    match fs::remove_dir_all(&place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => flux.ui.warning(format_args!(
-            "could not remove '{}': {error}",
-            place.display()
-        )),
-        _ => {}
+    if let Err(error) = tree::delete(&place) {
+        flux.ui.warning(format_args!("{error:#}"));
     }
 }
 
@@ -309,20 +307,4 @@ fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
 /// The name of what lies at this place in the trash.
 pub(super) fn name_of(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
-}
-
-/// How many bytes the files below `path` have.
-///
-/// # Errors
-/// When a directory cannot be read.
-pub(crate) fn size(path: &Path) -> Result<u64> {
-    let what = || format!("could not measure '{}'", path.display());
-    let metadata = path.symlink_metadata().with_context(what)?;
-    if !metadata.is_dir() {
-        return Ok(metadata.len());
-    }
-    let entries = fs::read_dir(path).with_context(what)?;
-    entries
-        .map(|entry| size(&entry.with_context(what)?.path()))
-        .sum()
 }

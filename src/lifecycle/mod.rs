@@ -14,6 +14,7 @@ pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
 mod launch;
+pub(crate) mod leftovers;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
@@ -26,6 +27,7 @@ pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod start;
 mod trash;
+pub(crate) mod tree;
 pub(crate) mod trust;
 pub(crate) mod watch;
 
