@@ -91,6 +91,12 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// The hints of `error`.
+pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
+    let lines = lines(error).into_iter();
+    lines.filter_map(|(label, line)| (label == "hint").then_some(line))
+}
+
 /// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
 /// be the beginning of what is meant, or a part of it; case does not count.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {

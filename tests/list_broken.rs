@@ -88,7 +88,7 @@ fn a_corrupt_record_spoils_one_row() {
         ]);
     }
     let before = world.snapshot();
-    let list = world.flux(["list", "--json"]).run().success().json();
+    let list = world.flux(["list", "--json"]).run().code(1).json();
     let states: Vec<&str> = list
         .as_array()
         .unwrap()
@@ -107,8 +107,23 @@ fn a_corrupt_record_spoils_one_row() {
         .find(|task| task["id"] == *whole)
         .unwrap();
     assert_eq!(good["state"], "running");
-    let table = world.flux(["list"]).ok();
+    let output = world.flux(["list"]).run();
+    output.code(1).stderr_has("not everything could be read");
+    let table = output.stdout;
     assert_eq!(row(&table, &whole)[1], "running");
+    let waited = world.flux(["wait", "--any"]).run();
+    waited.code(1).stdout_has("broken-3 broken\n");
+    for many in [
+        ["cleanup", "--merged"],
+        ["cleanup", "--all"],
+        ["resume", "--all"],
+    ] {
+        let output = world.flux(many).run();
+        for at in 0..records.len() {
+            let named = format!("the record of 'broken-{at}' cannot be read");
+            assert_eq!(output.code(1).stderr.matches(&named).count(), 1, "{output}");
+        }
+    }
     for at in 0..records.len() {
         let id = format!("broken-{at}");
         let broken = row(&table, &id);
@@ -125,7 +140,7 @@ fn a_corrupt_record_spoils_one_row() {
         world
             .flux(["list", "--porcelain"])
             .run()
-            .success()
+            .code(1)
             .stdout_has(&format!("task {id}\nstate broken\nerror "));
     }
     for command in ["attach", "diff", "cleanup"] {
@@ -149,7 +164,7 @@ fn a_record_whose_object_is_missing_spoils_one_row() {
         ".git/refs/flux/tasks/broken",
         "0123456789012345678901234567890123456789\n",
     );
-    let list = world.flux(["list", "--json"]).run().success().json();
+    let list = world.flux(["list", "--json"]).run().code(1).json();
     let state = |id: &str| {
         list.as_array()
             .unwrap()

@@ -5,8 +5,7 @@ use std::fmt::Display;
 use anyhow::{Error, Result};
 
 use crate::failure::Failure;
-use crate::lifecycle::Flux;
-use crate::ui;
+use crate::ui::{self, Ui};
 
 /// How many of many have failed; each was named.
 #[derive(Debug, Default)]
@@ -16,12 +15,17 @@ impl Faults {
     /// Shows the error of one.
     pub(super) fn show(&mut self, error: &Error) {
         ui::show(error);
-        self.0 += 1;
+        self.count();
     }
 
     /// Says what could not be told of one.
-    pub(super) fn warn(&mut self, flux: &Flux, what: impl Display) {
-        flux.ui.warning(what);
+    pub(super) fn warn(&mut self, ui: &Ui, what: impl Display) {
+        ui.warning(what);
+        self.count();
+    }
+
+    /// Counts one that is named already.
+    pub(super) fn count(&mut self) {
         self.0 += 1;
     }
 

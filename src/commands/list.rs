@@ -9,15 +9,16 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use console::Style;
 
+use super::Faults;
 use super::object::{self, Porcelain};
 use super::table;
 use crate::agent::launch::now;
-use crate::git::{Git, Repo};
+use crate::git::{Git, Repo, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{State, Status, Task};
+use crate::task::{Phase, State, Status, Task};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
 
@@ -44,6 +45,8 @@ enum Row {
 pub(super) struct Rows {
     project: String,
     rows: Vec<Row>,
+    /// What could not be told, beside the records that cannot be read.
+    unread: Vec<String>,
 }
 
 impl Rows {
@@ -55,15 +58,30 @@ impl Rows {
 impl List {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
+        let mut faults = Faults::default();
         let repositories = if self.everywhere {
-            everywhere(&ui)?
+            everywhere(&ui, &mut faults)?
         } else {
             vec![here(&ui)?]
         };
-        self.print(&ui, &repositories)
+        self.print(&ui, &repositories, faults)
     }
 
-    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
+    /// Prints the tasks, and fails in the end if something of them could not be told.
+    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
+        self.tables(ui, repositories)?;
+        for repository in repositories {
+            for why in &repository.unread {
+                faults.warn(ui, why);
+            }
+            let rows = repository.rows.iter();
+            let broken = rows.filter(|row| matches!(row, Row::Broken { .. }));
+            broken.for_each(|_| faults.count());
+        }
+        faults.ensure_none("not everything could be read")
+    }
+
+    fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         let all = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
             let objects: Vec<_> = all()
@@ -138,11 +156,14 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     }
     .into_iter();
     let mut rows = Vec::new();
+    let mut unread = Vec::new();
     for stored in &store.tasks {
         rows.push(match &stored.task {
-            Ok(_) => Row::Task(Box::new(
-                statuses.next().context("a task was not looked at")?,
-            )),
+            Ok(_) => {
+                let status = statuses.next().context("a task was not looked at")?;
+                unread.extend(why_unread(&status));
+                Row::Task(Box::new(status))
+            }
             Err(error) => Row::Broken {
                 id: stored.id.to_string(),
                 error: format!("{error:#}"),
@@ -156,11 +177,25 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     Ok(Rows {
         project: flux.repo.home().to_string_lossy().into_owned(),
         rows,
+        unread,
     })
 }
 
+/// Says why the changes of a task are not known, where its worktree is there.
+fn why_unread(status: &Status) -> Option<String> {
+    let worktree = &status.task.worktree;
+    let is_there = status.changes.is_none() && status.state != State::NoWorktree;
+    // It may be on its way, there or away.
+    let whole = status.task.phase == Phase::Active && worktree.join(".git").exists();
+    let error = (is_there && whole).then(|| changes(worktree, false).err())??;
+    Some(format!(
+        "the changes of '{}' cannot be told: {error:#}",
+        status.task.id
+    ))
+}
+
 /// The repositories that have a task's pane on this server, found by the options on the panes.
-fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
+fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut found = BTreeSet::new();
     found.extend(pane::list(None)?.into_iter().filter_map(|pane| pane.repo));
     let mut repositories = Vec::new();
@@ -173,10 +208,13 @@ fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
             rows(&Flux { repo, settings, ui }, &store)
         }) {
             Ok(rows) => repositories.push(rows),
-            Err(error) => ui.warning(format_args!(
-                "'{}' cannot be listed: {error:#}",
-                shown(&common_dir)
-            )),
+            Err(error) => {
+                let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
+                match common_dir.exists() {
+                    true => faults.warn(ui, what),
+                    false => ui.warning(what),
+                }
+            }
         }
     }
     Ok(repositories)

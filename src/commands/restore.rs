@@ -322,7 +322,7 @@ fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
     let mut faults = Faults::default();
     let sizes = sized.iter().filter_map(|(_, size)| size.as_ref());
     for error in sizes.filter_map(|size| size.as_ref().err()) {
-        faults.warn(flux, format_args!("{error:#}"));
+        faults.warn(&flux.ui, format_args!("{error:#}"));
     }
     for left in leftovers::find(flux)? {
         name(flux, &left, &mut faults);
@@ -333,7 +333,7 @@ fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
 /// Says what is left, and the way out.
 fn name(flux: &Flux, left: &Leftover, faults: &mut Faults) {
     match left.unread {
-        true => faults.warn(flux, &left.what),
+        true => faults.warn(&flux.ui, &left.what),
         false => flux.ui.warning(&left.what),
     }
     left.hints.iter().for_each(|hint| flux.ui.hint(hint));

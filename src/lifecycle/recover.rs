@@ -9,6 +9,7 @@ use super::resume::{is_unnoted, note_pane};
 use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
 };
+use crate::failure;
 use crate::git::{Lock, Transaction, refs};
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
@@ -19,7 +20,7 @@ use crate::tmux::pane;
 /// way of the command itself.
 ///
 /// # Errors
-/// When the locks cannot be tried.
+/// On interruption.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
@@ -29,33 +30,38 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
-        let Some(lock) = Lock::attempt(&flux.run_dir(id).lock())? else {
-            continue;
+        let lock = Lock::attempt(&flux.run_dir(id).lock());
+        let settled = match lock {
+            Ok(None) => continue,
+            Ok(Some(lock)) => settle(flux, task, &lock),
+            Err(error) => Err(error),
         };
-        match settle(flux, task, &lock) {
+        match settled {
             Ok(said) => {
                 changed = true;
                 if let Some(said) = said {
                     flux.ui.status(said);
                 }
             }
-            Err(error) => flux.ui.warning(format_args!(
-                "could not settle the interrupted task '{id}': {error:#}"
-            )),
+            Err(error) => {
+                flux.ui.warning(format_args!(
+                    "could not settle the interrupted task '{id}': {error:#}"
+                ));
+                failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
+            }
         }
     }
-    clear_orphans(flux, store)?;
+    clear_orphans(flux, store);
     Ok(changed)
 }
 
 /// Removes the run files of tasks that are gone: a command that died after the
-/// last, or before the first transaction has left them.
-fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
+/// last, or before the first transaction has left them. What stays is in nobody's way.
+fn clear_orphans(flux: &Flux, store: &Store) {
     let Ok(entries) = fs::read_dir(flux.repo.flux_dir().join("run")) else {
-        return Ok(());
+        return;
     };
-    for entry in entries {
-        let entry = entry?;
+    for entry in entries.flatten() {
         let name = entry.file_name();
         // Renamed to be removed, by a command that was killed then.
         if name.as_encoded_bytes().starts_with(b".") {
@@ -68,16 +74,26 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
         if store.tasks.iter().any(|stored| stored.id == id) {
             continue;
         }
-        let run = flux.run_dir(&id);
-        let Some(lock) = Lock::attempt(&run.lock())? else {
-            continue;
-        };
-        // A task that is about to start makes its directory before its record.
-        if refs::list(flux.repo.home(), &[&task_ref(&id)])?.is_empty() {
-            let _guard = flux.lock_repo()?;
-            clear_scratch(flux, &id, &lock)?;
-            run.remove()?;
+        if let Err(error) = clear_orphan(flux, &id) {
+            let path = entry.path();
+            flux.ui.warning(format_args!(
+                "could not clear away '{}': {error:#}",
+                path.display()
+            ));
         }
+    }
+}
+
+fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
+    let run = flux.run_dir(id);
+    let Some(lock) = Lock::attempt(&run.lock())? else {
+        return Ok(());
+    };
+    // A task that is about to start makes its directory before its record.
+    if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
+        let _guard = flux.lock_repo()?;
+        clear_scratch(flux, id, &lock)?;
+        run.remove()?;
     }
     Ok(())
 }

@@ -204,12 +204,10 @@ fn print(flux: &Flux, loss: &Loss, deeds: Option<&[String]>) -> Result<()> {
 fn object(id: &TaskId, loss: &Loss, plan: Option<&Plan>, deeds: Option<&[String]>) -> Value {
     let check = |check: &Check| {
         let (result, why) = words(&check.verdict);
-        let lines = match &check.verdict {
-            Verdict::Refuses(error) => failure::lines(error),
+        let hints: Vec<String> = match &check.verdict {
+            Verdict::Refuses(error) => failure::hints(error).collect(),
             Verdict::Passes(_) | Verdict::Asks(_) => Vec::new(),
         };
-        let hints = lines.into_iter().filter(|(label, _)| *label == "hint");
-        let hints: Vec<String> = hints.map(|(_, hint)| hint).collect();
         json!({ "check": check.name, "result": result, "why": why, "hints": hints })
     };
     let checks: Vec<Value> = loss.checks.iter().map(check).collect();
