@@ -61,7 +61,11 @@ impl Stored {
         let id = &self.id;
         self.task.as_ref().map_err(|error| {
             Failure::new(format!("the record of '{id}' cannot be read: {error:#}"))
-                .hint(format!("git show refs/flux/tasks/{id}:task.json"))
+                .hint(format!("git cat-file -p {TASKS}{id}"))
+                .hint(format!(
+                    "to set it aside: git update-ref {ARCHIVE}{id}/task {} && git update-ref -d {TASKS}{id}",
+                    self.oid
+                ))
                 .into()
         })
     }

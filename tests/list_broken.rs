@@ -1,5 +1,6 @@
 //! `git flux list` where something is wrong: interrupted tasks, corrupt records, hostile titles.
 
+use crate::hints::{hints, paste};
 use crate::list::{ids, row};
 use crate::world::*;
 
@@ -120,7 +121,7 @@ fn a_corrupt_record_spoils_one_row() {
     ] {
         let output = world.flux(many).run();
         for at in 0..records.len() {
-            let named = format!("the record of 'broken-{at}' cannot be read");
+            let named = format!("error: the record of 'broken-{at}' cannot be read");
             assert_eq!(output.code(1).stderr.matches(&named).count(), 1, "{output}");
         }
     }
@@ -151,6 +152,18 @@ fn a_corrupt_record_spoils_one_row() {
             .stderr_has("broken-3");
     }
     world.assert_unchanged(&before);
+    // Each can be looked at and set aside, as its hints say.
+    for at in 0..records.len() {
+        let output = world.flux(["cleanup", &format!("broken-{at}")]).run();
+        for hint in hints(&output) {
+            paste(&world, &hint).unwrap();
+        }
+    }
+    let output = world.flux(["list"]).run();
+    output.success().has_not("broken");
+    let named = "the record of the removed task 'broken-3' cannot be read";
+    let output = world.flux(["restore", "--list"]).run();
+    output.code(1).stderr_has(named);
     // The others are as they were, and new ones start.
     world.flux(["status", &whole]).run().success();
     world.flux(["run", "-q", "Another"]).run().success();

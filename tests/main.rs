@@ -42,6 +42,7 @@ mod errors_disk;
 mod expire;
 mod fresh_machine;
 mod help;
+mod hints;
 mod hooks;
 mod install;
 mod install_checks;

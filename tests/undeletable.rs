@@ -85,10 +85,7 @@ fn a_directory_of_another_user_spoils_its_own_row() {
     for file in ["two/worktree/pgdata.log", "four/worktree/pgdata.log"] {
         assert_eq!(err.matches(file).count(), 1, "{err}");
     }
-    assert!(
-        err.contains("hint: its commits: git branch odd refs/flux/archive/odd/tip\n"),
-        "{err}"
-    );
+    assert!(err.contains("hint: its commits: git branch odd "), "{err}");
     let (code, out, _) = as_user(&world, &["restore", "--list", "--json"]);
     let list: serde_json::Value = serde_json::from_str(&out).unwrap();
     let sizes = list.as_array().unwrap().iter();

@@ -1,6 +1,8 @@
 //! What is in the trash or the archive and cannot be restored: it is named, with the way out.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
 
 use super::{Flux, expire, trash};
 use crate::git::{Lock, refs};
@@ -41,27 +43,28 @@ pub(crate) fn find(flux: &Flux) -> Result<Vec<Leftover>> {
 
 fn unreadable(flux: &Flux) -> Result<Vec<Leftover>> {
     let refs = refs::list(flux.repo.home(), &[ARCHIVE])?;
+    let names = refs
+        .keys()
+        .filter_map(|name| name.strip_prefix(ARCHIVE)?.split_once('/'));
+    let names: BTreeSet<&str> = names.map(|(name, _)| name).collect();
     let mut found = Vec::new();
-    for (full, oid) in &refs {
-        let name = full
-            .strip_prefix(ARCHIVE)
-            .and_then(|rest| rest.strip_suffix("/tip"));
-        let Some(name) = name else { continue };
+    for name in names {
+        let part = |part: &str| refs.get(&format!("{ARCHIVE}{name}/{part}"));
         let read = || {
-            let record = refs.get(&format!("{ARCHIVE}{name}/task"));
-            let record = flux.repo.read_file(record.unwrap_or(oid), RECORD)?;
-            Task::from_json(&record)
+            let record = part("task").context("it has none")?;
+            let task = Task::from_json(&flux.repo.read_file(record, RECORD)?)?;
+            part("tip").context("it has no commit").map(|_| task)
         };
         let Err(error) = read() else { continue };
-        let (branch, below) = (word(name), word(&format!("{ARCHIVE}{name}")));
+        let below = word(&format!("{ARCHIVE}{name}"));
+        let commits =
+            part("tip").map(|tip| format!("its commits: git branch {} {tip}", word(name)));
+        let delete = format!(
+            "to delete it: git for-each-ref --format='delete %(refname)' {below} | git update-ref --stdin"
+        );
         found.push(Leftover {
             what: format!("the record of the removed task '{name}' cannot be read: {error:#}"),
-            hints: vec![
-                format!("its commits: git branch {branch} {full}"),
-                format!(
-                    "to delete it: git for-each-ref --format='delete %(refname)' {below} | git update-ref --stdin"
-                ),
-            ],
+            hints: commits.into_iter().chain([delete]).collect(),
             unread: true,
         });
     }
