@@ -13,9 +13,10 @@ use super::{candidates, choose};
 use crate::failure::Failure;
 use crate::git::{Git, admin, changes};
 use crate::lifecycle::Flux;
+use crate::lifecycle::broken::Broken;
 use crate::store::Store;
 use crate::task::Task;
-use crate::ui::{Ui, shown, word};
+use crate::ui::{Ui, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
@@ -33,13 +34,15 @@ impl Diff {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
-        if !task.worktree.join(".git").exists() {
-            return Err(Failure::new(format!(
-                "the worktree of '{}' is gone: '{}'",
-                task.id,
-                shown(&task.worktree)
-            ))
-            .hint(format!("git diff {} {}", task.base, word(&task.branch)))
+        if let Some(broken) = Broken::find(&flux, task)? {
+            // What it has committed can be seen all the same.
+            let committed = store.tip(&task.branch).is_some();
+            let hint = format!("git diff {} {}", word(&task.base), word(&task.branch));
+            let failure = broken.failure();
+            return Err(match committed {
+                true => failure.hint(format!("what it has committed: {hint}")),
+                false => failure,
+            }
             .into());
         }
         match show(&flux, task, &task.base, self.args)? {

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::git::{Change, changes};
+use crate::lifecycle::broken::Broken;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
@@ -70,8 +71,15 @@ impl StatusOf {
             object["screen"] = json!(screen);
             return flux.ui.json(&object);
         }
-        let resumable = can_resume(&flux, task, &stored.oid)?;
-        show(&flux, &status, resumable, &files, screen.as_deref())
+        let next = match &status.state {
+            State::NoWorktree | State::NoBranch => Broken::find(&flux, task)?,
+            _ => None,
+        };
+        let next = match next {
+            Some(broken) => ways(broken),
+            None => next_of(&status, can_resume(&flux, task, &stored.oid)?),
+        };
+        show(&flux, &status, next, &files, screen.as_deref())
     }
 }
 
@@ -86,7 +94,7 @@ fn code(change: &Change) -> String {
 fn show(
     flux: &Flux,
     status: &Status,
-    resumable: bool,
+    next: Vec<(String, &'static str)>,
     files: &[Change],
     screen: Option<&[String]>,
 ) -> Result<()> {
@@ -169,7 +177,6 @@ fn show(
     }
     flux.ui.data("")?;
     flux.ui.data(bold.apply_to("Next"))?;
-    let next = next(status, resumable);
     let width = next
         .iter()
         .map(|(command, _)| command.len())
@@ -228,7 +235,13 @@ fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
     }
 }
 
-fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
+/// The ways out of what is missing.
+fn ways(broken: Broken) -> Vec<(String, &'static str)> {
+    let ways = broken.ways.into_iter();
+    ways.map(|(what, command)| (command, what)).collect()
+}
+
+fn next_of(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
     let id = &status.task.id;
     let mut next = Vec::new();
     match &status.state {
@@ -237,9 +250,6 @@ fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
         }
         state if state.is_alive() => {
             next.push((format!("git flux attach {id}"), "watch it, talk to it"));
-        }
-        State::NoWorktree | State::NoBranch => {
-            next.push(("git worktree list".to_owned(), "where it may have gone"));
         }
         State::Ended(_) | State::Idle | State::Lost => {
             if resumable {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::broken::Broken;
 use super::loss::{Loss, Verdict};
 use super::{Flux, ensure_not_elsewhere};
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ pub(super) fn worktree(
     task: &Task,
     worktrees: &[Worktree],
     missing: bool,
+    has_branch: bool,
     loss: &mut Loss,
 ) {
     let path = shown(&task.worktree);
@@ -40,18 +42,10 @@ pub(super) fn worktree(
             "none is in progress",
         );
     }
-    let branch = format!("'{}' is checked out", task.branch);
-    loss.pass("HEAD", on_branch(task, entry), branch);
-}
-
-/// The refusal of what is at the path of the worktree of a task, and is not that.
-pub(super) fn not_ours(task: &Task) -> Failure {
-    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-    Failure::new(format!(
-        "'{path}' is not a worktree of this repository any more"
-    ))
-    .hint("git worktree list")
-    .hint(format!("git worktree repair {pasted}"))
+    if has_branch {
+        let branch = format!("'{}' is checked out", task.branch);
+        loss.pass("HEAD", on_branch(task, entry), branch);
+    }
 }
 
 /// # Errors
@@ -62,7 +56,7 @@ fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Resu
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {
-        return Err(not_ours(task).into());
+        return Err(Broken::not_ours(flux, task)?.failure().into());
     }
     let inner = worktrees
         .iter()

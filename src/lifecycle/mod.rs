@@ -7,6 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
+pub(crate) mod broken;
 pub(crate) mod check;
 mod copies;
 mod disk;
@@ -23,6 +24,7 @@ pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod ready;
 pub(crate) mod recover;
+pub(crate) mod rejoin;
 pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod start;
@@ -186,8 +188,12 @@ fn descend(
                 }
                 kept = Some(trash.clone());
             }
-            Worktree::Keep => {
+            Worktree::Keep | Worktree::KeepOnly => {
                 let trash = flux.trash_for(task)?;
+                if matches!(how, Worktree::KeepOnly) {
+                    fs::write(trash.join(trash::ONLY), "")
+                        .context("could not mark a worktree in the trash")?;
+                }
                 if keep::take(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {

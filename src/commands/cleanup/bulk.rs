@@ -54,6 +54,9 @@ impl Cleanup {
                 Ok((loss, None)) => return loss.ensure().err().map(Err),
                 Err(error) => return Some(Err(error)),
             };
+            if plan.unread.is_some() && !self.discard && is_merged(&plan) {
+                return loss.ensure().err().map(Err);
+            }
             let plan = loss.ensure().and_then(|()| self.unasked(plan)).ok();
             plan.filter(is_merged).map(Ok)
         };
@@ -143,6 +146,7 @@ impl Cleanup {
     /// Refuses what would have to be asked about for each task.
     fn unasked(&self, plan: Plan) -> Result<Plan> {
         let id = &plan.task.id;
+        self.ensure_read(&plan)?;
         if self.discard || (plan.uncommitted.is_empty() && !plan.missing) {
             return Ok(plan);
         }
