@@ -1,5 +1,8 @@
 //! Hints are pasted: each does what it promises.
 
+use std::fs;
+use std::path::PathBuf;
+
 use crate::world::*;
 
 /// The hints of a command, as they can be pasted: without what they say before the command.
@@ -9,15 +12,16 @@ pub(crate) fn hints(output: &Output) -> Vec<String> {
     hints.map(|hint| command(hint).to_owned()).collect()
 }
 
-/// The command of a hint: what follows the last colon before the first of these programs.
+/// The command of a hint: what follows the first colon after which a program is named.
 fn command(hint: &str) -> &str {
-    let programs = ["git ", "mv ", "rm ", "kill ", "sudo ", "cd ", "tmux "];
+    let programs = [
+        "git ", "mv ", "rm ", "kill ", "sudo ", "cd ", "tmux ", "unset ",
+    ];
     let begins = |text: &str| programs.iter().any(|program| text.starts_with(program));
     let starts = hint.match_indices(": ").map(|(at, colon)| at + colon.len());
     let mut starts = [0].into_iter().chain(starts);
-    starts
-        .find(|at| begins(&hint[*at..]))
-        .map_or(hint, |at| &hint[at..])
+    let start = starts.find(|at| begins(&hint[*at..]));
+    start.map_or(hint, |at| &hint[at..])
 }
 
 /// Pastes a command into a shell in the main worktree.
@@ -33,5 +37,38 @@ pub(crate) fn paste(world: &World, command: &str) -> Result<String, String> {
     match output.status.success() {
         true => Ok(said.concat()),
         false => Err(format!("{command}: {}\n{}", output.status, said.concat())),
+    }
+}
+
+/// The directories of a world in which nothing runs, put aside.
+pub(crate) struct Saved<'a> {
+    world: &'a World,
+    copy: PathBuf,
+}
+
+impl<'a> Saved<'a> {
+    pub(crate) fn of(world: &'a World) -> Self {
+        let copies = (0..).map(|n| world.tools().join(format!("saved-{n}")));
+        let copy = { copies }.find(|copy| !copy.exists()).unwrap();
+        Self::copy(world, &world.root().to_owned(), &copy);
+        Self { world, copy }
+    }
+
+    /// Puts everything back as it was.
+    pub(crate) fn put_back(&self) {
+        fs::remove_dir_all(self.world.root()).unwrap();
+        Self::copy(self.world, &self.copy, &self.world.root().to_owned());
+    }
+
+    fn copy(world: &World, from: &PathBuf, to: &PathBuf) {
+        let mut copy = world.command("cp");
+        let done = copy.current_dir(world.tools()).arg("-a").arg(from).arg(to);
+        assert!(done.status().unwrap().success());
+    }
+}
+
+impl Drop for Saved<'_> {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.copy).ok();
     }
 }

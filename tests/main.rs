@@ -11,6 +11,7 @@ mod abroad;
 mod adopt;
 mod agents;
 mod attach;
+mod broken;
 mod busy;
 mod cases;
 mod cases_reading;

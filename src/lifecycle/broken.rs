@@ -86,10 +86,16 @@ impl Broken {
         // git mends what is a worktree by its own entry; a clone it leaves alone.
         let mendable = !link.is_ok_and(|link| link.is_dir()) && path.is_dir();
         let ways = if admin::is_forgotten(common, path)? {
-            let again = "git has forgotten it; to have it again";
-            vec![(again, format!("git flux adopt {pasted}"))]
+            let name = task.branch_ref();
+            match refs::list(flux.repo.home(), &[&name])?.is_empty() {
+                true => branch_again(flux, task)?.into_iter().take(1).collect(),
+                false => vec![(
+                    "where git has forgotten it",
+                    format!("git flux adopt {pasted}"),
+                )],
+            }
         } else if mendable && admin::has_entry(common, path)? {
-            let repair = format!("git worktree repair {pasted}");
+            let repair = "git worktree repair".to_owned();
             vec![("if it is the task's", repair), away]
         } else {
             vec![away]
@@ -163,7 +169,7 @@ fn branch_again(flux: &Flux, task: &Task) -> Result<Vec<(&'static str, String)>>
     let (id, tip) = (&task.id, last_commit(flux, task)?);
     Ok(vec![
         (
-            "to have it again, at its last commit that is known",
+            "to have its branch again, at the last commit that is known",
             format!("git branch {} {tip}", word(&task.branch)),
         ),
         (
