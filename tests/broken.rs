@@ -69,7 +69,7 @@ fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
 fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let (world, id) = task();
     make(&world, &id, &world.worktree(&id));
-    let before = world.snapshot();
+    let before = Saved::of(&world);
     for command in ["cleanup", "resume", "diff"] {
         let output = world.flux([command, &id]).run();
         let refused = output.code == Some(1) && output.stderr.contains(said);
@@ -83,7 +83,7 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
         .lines()
         .filter_map(|line| line.trim().split("  ").next())
         .collect();
-    world.assert_unchanged(&before);
+    before.assert_unchanged();
     for command in next {
         let saved = Saved::of(&world);
         paste(&world, command).unwrap_or_else(|said| panic!("{said}\nafter {status}"));

@@ -60,6 +60,20 @@ impl<'a> Saved<'a> {
         Self::copy(self.world, &self.copy, &self.world.root().to_owned());
     }
 
+    /// Asserts that no file has changed since, but for the locks of git flux.
+    #[track_caller]
+    pub(crate) fn assert_unchanged(&self) {
+        let mut diff = self.world.command("diff");
+        let diff = diff.args(["-rq", "--no-dereference", "-x", "lock"]);
+        let output = diff
+            .arg(&self.copy)
+            .arg(self.world.root())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "something has changed:\n{said}");
+    }
+
     fn copy(world: &World, from: &PathBuf, to: &PathBuf) {
         let mut copy = world.command("cp");
         let done = copy.current_dir(world.tools()).arg("-a").arg(from).arg(to);

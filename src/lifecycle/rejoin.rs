@@ -9,7 +9,7 @@ use super::broken::Broken;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::store::{self, Store, Stored};
-use crate::task::{Phase, Task, TaskId};
+use crate::task::{Task, TaskId};
 use crate::ui::shown;
 
 /// Returns the task that the directory at `path` is the worktree of, where the task does not
@@ -55,7 +55,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let task = stored.readable()?;
     let worktrees = worktree::list(flux.repo.home())?;
     let found = find(flux, &store, &worktrees, path)?;
-    if found.is_none_or(|found| found.id != *id) || task.phase != Phase::Active {
+    if found.is_none_or(|found| found.id != *id) {
         return Err(Failure::new(format!("'{id}' changed meanwhile"))
             .hint(format!("git flux status {id}"))
             .into());
