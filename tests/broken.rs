@@ -13,11 +13,20 @@ use crate::world::*;
 fn task() -> (World, String) {
     let world = World::new();
     let id = done_task(&world);
-    world.kill_tmux();
+    end_all(&world, &id);
     let worktree = world.worktree(&id);
     world.write(worktree.join("loose.txt"), "only here\n");
     world.write(worktree.join("trace.log"), "ignored\n");
     (world, id)
+}
+
+/// Ends all that runs for a task, and waits until nothing does that could still write.
+fn end_all(world: &World, id: &str) {
+    world.kill_tmux();
+    let alive = world.repo().join(".git/flux/run").join(id).join("alive");
+    wait_until("the launcher to end", || {
+        fs::File::open(&alive).map_or(true, |file| file.try_lock_shared().is_ok())
+    });
 }
 
 /// How often a way out may lead to another refusal.
@@ -92,7 +101,7 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let see = |world: &World| {
         assert!(lost || holds(world, &id, "loose.txt", "only here\n"));
         world.flux(["restore", &id]).run().success();
-        world.kill_tmux();
+        end_all(&world, &id);
         world.git(["rev-parse", &format!("refs/heads/feature/{id}")]);
     };
     assert!(lead_out(
@@ -284,7 +293,7 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
         world.git(["config", "flux.trashKeep", "0"]);
         world.flux(["__expire"]).run().success();
         world.flux(["restore", &id]).run().success();
-        world.kill_tmux();
+        end_all(&world, &id);
         assert_eq!(world.read(worktree.join("a.x")), "only hare\n");
         assert_eq!(world.read(worktree.join("trace.log")), "ignored\n");
     };
