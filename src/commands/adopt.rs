@@ -306,10 +306,14 @@ fn find<'a>(
             .into());
     }
     if missing || !admin::is_ours(flux.repo.common_dir(), &entry.path)? {
+        let again = match admin::moved_beside(flux.repo.common_dir(), &entry.path) {
+            Some(moved) => format!("git worktree repair {}", quoted(&moved)),
+            None if missing => "git worktree prune".to_owned(),
+            None => "git worktree repair".to_owned(),
+        };
         return Err(
             Failure::new(format!("the worktree '{given}' is not there any more"))
-                .hint("git worktree prune")
-                .hint(format!("git worktree repair {}", quoted(path)))
+                .hint(again)
                 .into(),
         );
     }

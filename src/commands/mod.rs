@@ -17,6 +17,7 @@ mod layout;
 mod list;
 mod log;
 mod object;
+mod removed;
 mod restore;
 mod resume;
 mod run;

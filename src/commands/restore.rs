@@ -5,21 +5,18 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use console::Style;
-use indicatif::HumanBytes;
-use serde_json::{Value, json};
 
 use super::cleanup::revert;
 use super::list::age;
-use super::{Faults, candidates, settled, table};
+use super::{Faults, candidates, removed, settled};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
 use crate::lifecycle::archive::{self, Archived};
-use crate::lifecycle::leftovers::{self, Leftover};
+use crate::lifecycle::broken::free_beside;
+use crate::lifecycle::leftovers;
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
-use crate::lifecycle::tree::size;
 use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
@@ -58,7 +55,7 @@ impl Restore {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {
-            return print(&flux, &archive::list(&flux)?, self.json);
+            return removed::print(&flux, &archive::list(&flux)?, self.json);
         }
         let store = settled(&flux)?;
         let archived = archive::list(&flux)?;
@@ -146,7 +143,7 @@ impl Restore {
         }
         let left = leftovers::find(flux)?.into_iter();
         for left in left.filter(|left| self.empty && left.unread) {
-            name(flux, &left, &mut faults);
+            removed::name(flux, &left, &mut faults);
         }
         faults.ensure_none("not everything could be deleted")
     }
@@ -205,20 +202,24 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         ensure_not_elsewhere(&worktree::list(flux.repo.home())?, task)?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
-        return Err(again(Failure::new(format!(
+        let failure = Failure::new(format!(
             "the branch '{other}' is in the way of '{}'",
             task.branch
-        )))
-        .into());
+        ));
+        let rename = format!("git branch -m {} <another name>", word(other));
+        return Err(again(failure.hint(rename)).into());
     }
-    let taken = task.worktree.symlink_metadata().is_ok() || registered(flux, &task.worktree)?;
-    if taken {
-        let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-        return Err(again(
-            Failure::new(format!("'{path}' exists already"))
-                .hint(format!("mv {pasted} {pasted}.away")),
-        )
-        .into());
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    if task.worktree.symlink_metadata().is_ok() {
+        let away = quoted(&free_beside(&task.worktree));
+        let failure = Failure::new(format!("'{path}' exists already"));
+        return Err(again(failure.hint(format!("mv {pasted} {away}"))).into());
+    }
+    if registered(flux, &task.worktree)? {
+        let failure = Failure::new(format!(
+            "git has a worktree at '{path}', which is not there"
+        ));
+        return Err(again(failure.hint(format!("git worktree remove {pasted}"))).into());
     }
     Ok(())
 }
@@ -297,7 +298,7 @@ fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
 }
 
 /// How a task ended, in words.
-fn ended(one: &Archived) -> String {
+pub(super) fn ended(one: &Archived) -> String {
     let Some(removal) = &one.task.removal else {
         return "not started".to_owned();
     };
@@ -308,91 +309,7 @@ fn ended(one: &Archived) -> String {
     }
 }
 
-/// The size of a worktree in the trash, if there is one.
-type Size = Option<Result<u64>>;
-
-fn print(flux: &Flux, archived: &[Archived], json: bool) -> Result<()> {
-    let spinner = flux.ui.spinner("measuring the trash");
-    let sized = archived
-        .iter()
-        .map(|one| (one, one.trash.as_deref().map(size)));
-    let sized: Vec<(&Archived, Size)> = sized.collect();
-    drop(spinner);
-    rows(flux, &sized, json)?;
-    let mut faults = Faults::default();
-    let sizes = sized.iter().filter_map(|(_, size)| size.as_ref());
-    for error in sizes.filter_map(|size| size.as_ref().err()) {
-        faults.warn(&flux.ui, format_args!("{error:#}"));
-    }
-    for left in leftovers::find(flux)? {
-        name(flux, &left, &mut faults);
-    }
-    faults.ensure_none("not everything could be read")
-}
-
-/// Says what is left, and the way out.
-fn name(flux: &Flux, left: &Leftover, faults: &mut Faults) {
-    match left.unread {
-        true => faults.warn(&flux.ui, &left.what),
-        false => flux.ui.warning(&left.what),
-    }
-    left.hints.iter().for_each(|hint| flux.ui.hint(hint));
-}
-
-fn rows(flux: &Flux, sized: &[(&Archived, Size)], json: bool) -> Result<()> {
-    if json {
-        let objects: Vec<Value> = sized.iter().map(|(one, size)| object(one, size)).collect();
-        return flux.ui.json(&objects);
-    }
-    if sized.is_empty() {
-        flux.ui.status("there is nothing to restore");
-        return Ok(());
-    }
-    let rows: Vec<[String; 5]> = sized
-        .iter()
-        .map(|(one, size)| {
-            [
-                one.name.clone(),
-                since(one),
-                match size {
-                    Some(Ok(size)) => HumanBytes(*size).to_string(),
-                    Some(Err(_)) => "?".to_owned(),
-                    None => "-".to_owned(),
-                },
-                ended(one),
-                sanitize::line(&one.task.title),
-            ]
-        })
-        .collect();
-    let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
-    for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
-        flux.ui.data(line)?;
-    }
-    Ok(())
-}
-
 /// How long ago it was removed.
-fn since(one: &Archived) -> String {
+pub(super) fn since(one: &Archived) -> String {
     format!("{} ago", age(now().saturating_sub(one.removed())))
-}
-
-/// A removed task as programs read it.
-fn object(one: &Archived, size: &Size) -> Value {
-    let removal = one.task.removal.as_ref();
-    let into = removal.and_then(|removal| removal.into.as_ref());
-    json!({
-        "name": one.name,
-        "id": one.task.id.as_str(),
-        "title": one.task.title,
-        "agent": one.task.agent,
-        "branch": one.task.branch,
-        "base": one.task.base,
-        "tip": one.tip,
-        "snapshot": one.snapshot(),
-        "removed": removal.map(|removal| removal.at),
-        "mergedInto": into.map(|merged| &merged.branch),
-        "worktree": one.task.worktree.to_string_lossy(),
-        "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
-        "size": size.as_ref().and_then(|size| size.as_ref().ok()),
-    })
 }

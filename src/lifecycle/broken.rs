@@ -195,7 +195,7 @@ pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<String> {
 }
 
 /// A name beside `path` that nothing has.
-fn free_beside(path: &Path) -> PathBuf {
+pub(crate) fn free_beside(path: &Path) -> PathBuf {
     let beside = |n: u32| {
         let mut name = OsString::from(path.as_os_str());
         name.push(if n == 0 {
