@@ -60,10 +60,19 @@ impl Stored {
     /// # Errors
     /// What is wrong with the record.
     pub(crate) fn readable(&self) -> Result<&Task> {
-        let what = format!("the record of '{}'", self.id);
-        let record = task_ref(&self.id);
-        let task = self.task.as_ref();
-        task.map_err(|error| version::refusal(&what, &record, error).into())
+        let id = &self.id;
+        let record = task_ref(id);
+        self.task.as_ref().map_err(|error| {
+            let failure = version::refusal(&format!("the record of '{id}'"), &record, error);
+            match version::is_newer(error) {
+                true => failure,
+                false => failure.hint(format!(
+                    "to set it aside: git update-ref {ARCHIVE}{id}/task {} && git update-ref -d {record}",
+                    self.oid
+                )),
+            }
+            .into()
+        })
     }
 }
 

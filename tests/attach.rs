@@ -279,7 +279,7 @@ fn where_the_worktree_is_gone_nothing_is_opened() {
     );
     let screen = terminal.screen();
     assert!(
-        screen.contains("is gone") && screen.contains("hint: git "),
+        screen.contains("is gone") && screen.contains(": git worktree add "),
         "{screen}"
     );
     world.assert_unchanged(&before);

@@ -238,7 +238,8 @@ fn a_worktree_whose_directory_is_gone_is_not_taken_for_clean() {
     fs::rename(&worktree, &away).unwrap();
     let gone = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("gone").stderr_has("--discard");
+    let back = format!("mv '{}' '{}'", away.display(), worktree.display());
+    output.code(1).stderr_has("gone").stderr_has(&back);
     world.assert_unchanged(&gone);
     // It was only away: everything is as it was.
     fs::rename(&away, &worktree).unwrap();

@@ -1,5 +1,6 @@
 //! `git flux list` where something is wrong: interrupted tasks, corrupt records, hostile titles.
 
+use crate::hints::{hints, paste};
 use crate::list::{ids, row};
 use crate::world::*;
 
@@ -87,7 +88,7 @@ fn a_corrupt_record_spoils_one_row() {
         world.own_ref(&format!("refs/flux/tasks/broken-{at}"), record);
     }
     let before = world.snapshot();
-    let list = world.flux(["list", "--json"]).run().success().json();
+    let list = world.flux(["list", "--json"]).run().code(1).json();
     let states: Vec<&str> = list
         .as_array()
         .unwrap()
@@ -106,8 +107,23 @@ fn a_corrupt_record_spoils_one_row() {
         .find(|task| task["id"] == *whole)
         .unwrap();
     assert_eq!(good["state"], "running");
-    let table = world.flux(["list"]).ok();
+    let output = world.flux(["list"]).run();
+    output.code(1).stderr_has("not everything could be read");
+    let table = output.stdout;
     assert_eq!(row(&table, &whole)[1], "running");
+    let waited = world.flux(["wait", "--any"]).run();
+    waited.code(1).stdout_has("broken-3 broken\n");
+    for many in [
+        ["cleanup", "--merged"],
+        ["cleanup", "--all"],
+        ["resume", "--all"],
+    ] {
+        let output = world.flux(many).run();
+        for at in 0..records.len() {
+            let named = format!("error: the record of 'broken-{at}' cannot be read");
+            assert_eq!(output.code(1).stderr.matches(&named).count(), 1, "{output}");
+        }
+    }
     for at in 0..records.len() {
         let id = format!("broken-{at}");
         let broken = row(&table, &id);
@@ -124,7 +140,7 @@ fn a_corrupt_record_spoils_one_row() {
         world
             .flux(["list", "--porcelain"])
             .run()
-            .success()
+            .code(1)
             .stdout_has(&format!("task {id}\nstate broken\nerror "));
     }
     for command in ["attach", "diff", "cleanup"] {
@@ -135,6 +151,18 @@ fn a_corrupt_record_spoils_one_row() {
             .stderr_has("broken-3");
     }
     world.assert_unchanged(&before);
+    // Each can be looked at and set aside, as its hints say.
+    for at in 0..records.len() {
+        let output = world.flux(["cleanup", &format!("broken-{at}")]).run();
+        for hint in hints(&output) {
+            paste(&world, &hint).unwrap();
+        }
+    }
+    let output = world.flux(["list"]).run();
+    output.success().has_not("broken");
+    let named = "the record of the removed task 'broken-3' cannot be read";
+    let output = world.flux(["restore", "--list"]).run();
+    output.code(1).stderr_has(named);
     // The others are as they were, and new ones start.
     world.flux(["status", &whole]).run().success();
     world.flux(["run", "-q", "Another"]).run().success();
@@ -148,7 +176,7 @@ fn a_record_whose_object_is_missing_spoils_one_row() {
     world.write(".git/refs/flux/tasks/broken", format!("{missing}\n"));
     let mark = format!("version 1\n{missing} refs/flux/tasks/broken\n");
     world.write(".git/flux/marks/tasks/broken", mark);
-    let list = world.flux(["list", "--json"]).run().success().json();
+    let list = world.flux(["list", "--json"]).run().code(1).json();
     let state = |id: &str| {
         list.as_array()
             .unwrap()

@@ -29,12 +29,12 @@ fn a_worktree_that_was_moved_by_git_keeps_its_branch() {
     world.git(["worktree", "move", from, to]);
     world.write(moved.join("README.md"), "edited\n");
     let said = format!("the branch 'feature/{id}' is checked out in");
-    let back = format!("git worktree move '{to}' '{from}'");
+    let back = format!("git flux adopt '{to}'");
     for args in [&["cleanup", &*id][..], &["cleanup", "-y", "--discard", &id]] {
         refused(&world, args, &[&said, &back]);
     }
     // The hint leads out of it.
-    world.git(["worktree", "move", to, from]);
+    world.flux(["adopt", to]).run().success();
     world.flux(["cleanup", "--commit", &id]).run().success();
     assert_eq!(world.read("README.md"), "edited\n");
     assert_removed(&world, &id);

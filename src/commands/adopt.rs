@@ -16,10 +16,11 @@ use crate::failure::Failure;
 use crate::git::{Worktree, admin, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::check::ensure_idle;
+use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
 use crate::settings::table;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::task::record::VERSION;
 use crate::task::{Existing, Phase, Rest, Task, TaskId};
 use crate::ui::{Ui, quoted, shown, word};
@@ -53,7 +54,17 @@ impl Adopt {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         let store = settled(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
-        let entry = find(&flux, &store, &worktrees, &self.path)?;
+        let real = real(&self.path)?;
+        if let Some(Stored { id, .. }) = rejoin::find(&flux, &store, &worktrees, &real)? {
+            rejoin::rejoin(&flux, id, &real)?;
+            flux.ui.status(format_args!(
+                "'{}' is the worktree of '{id}' again",
+                shown(&real)
+            ));
+            flux.ui.hint(format_args!("git flux status {id}"));
+            return Ok(());
+        }
+        let entry = find(&flux, &store, &worktrees, &self.path, &real)?;
         let description = self.task.join(&OsString::from(" ")).into_encoded_bytes();
         let task = self.settle(&flux, &store, &worktrees, entry, &description)?;
         let work = match description.is_empty() {
@@ -253,26 +264,28 @@ fn ensure_alone(
     }
 }
 
+/// The path without links, whose directory may be gone while its own is there still.
+fn real(path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    let whole = std::path::absolute(path).context("could not tell where that is")?;
+    let parent = whole.parent().and_then(|parent| parent.canonicalize().ok());
+    Ok(match (parent, whole.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => whole,
+    })
+}
+
 /// The worktree at `path`, if it can become a task.
 fn find<'a>(
     flux: &Flux,
     store: &Store,
     worktrees: &'a [Worktree],
     path: &Path,
+    real: &Path,
 ) -> Result<&'a Worktree> {
     let given = shown(path);
-    let real = match path.canonicalize() {
-        Ok(real) => real,
-        // Its directory may be there still.
-        Err(_) => {
-            let whole = std::path::absolute(path).context("could not tell where that is")?;
-            let parent = whole.parent().and_then(|parent| parent.canonicalize().ok());
-            match (parent, whole.file_name()) {
-                (Some(parent), Some(name)) => parent.join(name),
-                _ => whole,
-            }
-        }
-    };
     let entry = worktrees.iter().find(|entry| {
         entry.path == real || entry.path.canonicalize().is_ok_and(|path| path == real)
     });
@@ -298,10 +311,14 @@ fn find<'a>(
             .into());
     }
     if missing || !admin::is_ours(flux.repo.common_dir(), &entry.path)? {
+        let again = match admin::moved_beside(flux.repo.common_dir(), &entry.path) {
+            Some(moved) => format!("git worktree repair {}", quoted(&moved)),
+            None if missing => "git worktree prune".to_owned(),
+            None => "git worktree repair".to_owned(),
+        };
         return Err(
             Failure::new(format!("the worktree '{given}' is not there any more"))
-                .hint("git worktree prune")
-                .hint(format!("git worktree repair {}", quoted(path)))
+                .hint(again)
                 .into(),
         );
     }

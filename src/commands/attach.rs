@@ -11,8 +11,8 @@ use super::{candidates, choose_own, settled};
 use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
+use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
-use crate::lifecycle::resume::gone;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Target, Task};
@@ -62,7 +62,7 @@ pub(super) fn ensure_terminal(hint: &str) -> Result<()> {
 fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let id = &task.id;
     if !task.worktree.exists() {
-        return Err(gone(task).into());
+        ensure_whole(flux, task)?;
     }
     let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");
     if !flux.ui.can_ask() || !flux.ui.confirm(question, true)? {

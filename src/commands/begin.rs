@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::Faults;
 use super::list::{self, List};
 use crate::ui::Ui;
 
@@ -27,5 +28,5 @@ pub(super) fn run() -> Result<()> {
     if rows.is_empty() {
         return ui.data(HOW_TO_BEGIN);
     }
-    List::default().print(&ui, &[rows])
+    List::default().print(&ui, &[rows], Faults::default())
 }

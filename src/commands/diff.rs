@@ -13,10 +13,11 @@ use super::{candidates, choose};
 use crate::failure::Failure;
 use crate::git::{Distrust, Git, admin, others};
 use crate::lifecycle::Flux;
+use crate::lifecycle::broken::Broken;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;
 use crate::task::Task;
-use crate::ui::{Ui, shown, word};
+use crate::ui::{Ui, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
@@ -35,13 +36,15 @@ impl Diff {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
         ensure_here(&flux, task)?;
-        if !task.worktree.join(".git").exists() {
-            return Err(Failure::new(format!(
-                "the worktree of '{}' is gone: '{}'",
-                task.id,
-                shown(&task.worktree)
-            ))
-            .hint(format!("git diff {} {}", task.base, word(&task.branch)))
+        if let Some(broken) = Broken::find(&flux, task)? {
+            // What it has committed can be seen all the same.
+            let committed = store.tip(&task.branch).is_some();
+            let hint = format!("git diff {} {}", word(&task.base), word(&task.branch));
+            let failure = broken.failure();
+            return Err(match committed {
+                true => failure.hint(format!("what it has committed: {hint}")),
+                false => failure,
+            }
             .into());
         }
         match show(&flux, task, &task.base, self.args)? {

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use console::Style;
 
+use super::Faults;
 use super::object::{self, Porcelain};
 use super::status::unlooked;
 use super::table;
@@ -67,15 +68,34 @@ impl Rows {
 impl List {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
+        let mut faults = Faults::default();
         let repositories = if self.everywhere {
-            everywhere(&ui)?
+            everywhere(&ui, &mut faults)?
         } else {
             vec![here(&ui)?]
         };
-        self.print(&ui, &repositories)
+        self.print(&ui, &repositories, faults)
     }
 
-    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
+    /// Prints the tasks, and fails in the end if something of them could not be told.
+    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
+        self.tables(ui, repositories)?;
+        for repository in repositories {
+            for row in &repository.rows {
+                let is_known = match row {
+                    Row::Task(status) => unlooked(ui, status),
+                    Row::Foreign { .. } => true,
+                    Row::Broken { .. } => false,
+                };
+                if !is_known {
+                    faults.count();
+                }
+            }
+        }
+        faults.ensure_none("not everything could be read")
+    }
+
+    fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         let all = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
             let objects: Vec<_> = all()
@@ -149,9 +169,6 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
         true => Vec::new(),
         false => observe::statuses(flux, store, &tasks)?,
     };
-    for status in &statuses {
-        unlooked(flux, status);
-    }
     let mut statuses = statuses.into_iter();
     let mut rows = Vec::new();
     for stored in &store.tasks {
@@ -184,7 +201,7 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
 }
 
 /// The repositories that have a task's pane on this server, found by the options on the panes.
-fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
+fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut found = BTreeSet::new();
     found.extend(pane::list(None)?.into_iter().filter_map(|pane| pane.repo));
     let mut repositories = Vec::new();
@@ -197,10 +214,13 @@ fn everywhere(ui: &Ui) -> Result<Vec<Rows>> {
             rows(&Flux { repo, settings, ui }, &store)
         }) {
             Ok(rows) => repositories.push(rows),
-            Err(error) => ui.warning(format_args!(
-                "'{}' cannot be listed: {error:#}",
-                shown(&common_dir)
-            )),
+            Err(error) => {
+                let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
+                match common_dir.exists() {
+                    true => faults.warn(ui, what),
+                    false => ui.warning(what),
+                }
+            }
         }
     }
     Ok(repositories)

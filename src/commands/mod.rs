@@ -10,12 +10,14 @@ mod completions;
 mod config;
 mod diff;
 mod explain;
+mod faults;
 pub(crate) mod help;
 mod install;
 mod layout;
 mod list;
 mod log;
 mod object;
+mod removed;
 mod restore;
 mod resume;
 mod run;
@@ -26,6 +28,7 @@ mod text;
 mod wait;
 
 pub(crate) use complete::complete;
+use faults::Faults;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -7,25 +7,23 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use console::Style;
-use indicatif::HumanBytes;
-use serde_json::{Value, json};
 
 use super::cleanup::revert;
 use super::list::age;
-use super::status::count;
-use super::{candidates, settled, table};
+use super::{Faults, candidates, removed, settled};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::worktree;
-use crate::lifecycle::archive::{self, Archived, Listed, Unread, size};
+use crate::lifecycle::archive::{self, Archived, Listed, Unread};
+use crate::lifecycle::broken::free_beside;
+use crate::lifecycle::leftovers;
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
 use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
 use crate::store::{self, Store};
-use crate::task::{Existing, Layout, Phase, Task, version};
+use crate::task::{Existing, Layout, Phase, Task};
 use crate::tmux::target;
 use crate::ui::{Ui, quoted, shown, word};
 
@@ -62,14 +60,14 @@ impl Restore {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {
-            return print(&flux, &archive::list_all(&flux)?, self.json);
+            return removed::print(&flux, &archive::list_all(&flux)?, self.json);
         }
         let store = settled(&flux)?;
         let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
-            self.delete(&flux, &all.0.iter().filter(is_ours).collect::<Vec<_>>())?;
-            return left(&flux, &all.1);
+            let ours: Vec<&Archived> = all.0.iter().filter(is_ours).collect();
+            return self.delete(&flux, &ours, &all.1);
         }
         let one = self.choose(&flux, &all)?;
         if let Some(owner) = flux.remover(one) {
@@ -79,7 +77,7 @@ impl Restore {
                 .into());
         }
         if self.drop {
-            return self.delete(&flux, &[one]);
+            return self.delete(&flux, &[one], &[]);
         }
         if !one.foreign {
             let started = bring_back(&flux, &store, one)?;
@@ -120,11 +118,11 @@ impl Restore {
     }
 
     /// Deletes removed tasks, once that is agreed to.
-    fn delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
+    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
         let question = match which {
             [] => {
                 flux.ui.status("there is nothing to delete");
-                return Ok(());
+                return self.clear(flux, unread, Faults::default());
             }
             [one] => format!("Delete '{}' for good ({})?", one.name, ended(one)),
             many => {
@@ -146,16 +144,34 @@ impl Restore {
                 return Err(Failure::declined("nothing was changed").into());
             }
         }
+        let mut faults = Faults::default();
         for one in which {
-            archive::drop_for_good(flux, one)?;
-            flux.ui.status(format_args!(
-                "deleted '{}' (the commits of '{}' were at {})",
-                one.name,
-                sanitize::line(&one.task.branch),
-                one.tip
-            ));
+            match archive::drop_for_good(flux, one) {
+                Ok(()) => flux.ui.status(format_args!(
+                    "deleted '{}' (the commits of '{}' were at {})",
+                    one.name,
+                    sanitize::line(&one.task.branch),
+                    one.tip
+                )),
+                Err(error) if which.len() == 1 && !self.empty => return Err(error),
+                Err(error) => faults.show(&error),
+            }
         }
-        Ok(())
+        self.clear(flux, unread, faults)
+    }
+
+    /// Deletes what could not be deleted before, where everything is to go, and names what stays
+    /// since it cannot be read.
+    fn clear(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
+        if self.empty && faults.none() {
+            let left = leftovers::clear(flux)?;
+            left.iter().for_each(|error| faults.show(error));
+        }
+        for one in unread {
+            removed::name(flux, one.refusal());
+            faults.count();
+        }
+        faults.ensure_none("not everything could be deleted")
     }
 }
 
@@ -216,20 +232,24 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         ensure_not_elsewhere(&worktree::list(flux.repo.home())?, task)?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
-        return Err(again(Failure::new(format!(
+        let failure = Failure::new(format!(
             "the branch '{other}' is in the way of '{}'",
             task.branch
-        )))
-        .into());
+        ));
+        let rename = format!("git branch -m {} <another name>", word(other));
+        return Err(again(failure.hint(rename)).into());
     }
-    let taken = task.worktree.symlink_metadata().is_ok() || registered(flux, &task.worktree)?;
-    if taken {
-        let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-        return Err(again(
-            Failure::new(format!("'{path}' exists already"))
-                .hint(format!("mv {pasted} {pasted}.away")),
-        )
-        .into());
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    if task.worktree.symlink_metadata().is_ok() {
+        let away = quoted(&free_beside(&task.worktree));
+        let failure = Failure::new(format!("'{path}' exists already"));
+        return Err(again(failure.hint(format!("mv {pasted} {away}"))).into());
+    }
+    if registered(flux, &task.worktree)? {
+        let failure = Failure::new(format!(
+            "git has a worktree at '{path}', which is not there"
+        ));
+        return Err(again(failure.hint(format!("git worktree remove {pasted}"))).into());
     }
     Ok(())
 }
@@ -309,7 +329,7 @@ fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
 }
 
 /// How a task ended, in words.
-fn ended(one: &Archived) -> String {
+pub(super) fn ended(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
     }
@@ -323,101 +343,7 @@ fn ended(one: &Archived) -> String {
     }
 }
 
-/// Says which entries were left, since they cannot be read.
-///
-/// # Errors
-/// When there are any.
-fn left(flux: &Flux, unread: &[Unread]) -> Result<()> {
-    for one in unread {
-        flux.ui.warning(one.refusal());
-    }
-    match unread.len() {
-        0 => Ok(()),
-        many => {
-            let what = format!("{} not deleted", count(many, "removed task"));
-            Err(Failure::new(what).hint("git flux restore --list").into())
-        }
-    }
-}
-
-fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Result<()> {
-    let _spinner = flux.ui.spinner("measuring the trash");
-    let sized = archived.iter().map(|one| {
-        let size = one.trash.as_deref().map(size).transpose();
-        size.map(|size| (one, size))
-    });
-    let sized: Vec<(&Archived, Option<u64>)> = sized.collect::<Result<_>>()?;
-    if json {
-        let objects = sized.iter().map(|(one, size)| object(one, *size));
-        let objects: Vec<Value> = objects.chain(unread.iter().map(unread_object)).collect();
-        return flux.ui.json(&objects);
-    }
-    if archived.is_empty() && unread.is_empty() {
-        flux.ui.status("there is nothing to restore");
-        return Ok(());
-    }
-    let known = sized.iter().map(|(one, size)| {
-        [
-            one.name.clone(),
-            since(one),
-            size.map_or("-".to_owned(), |size| HumanBytes(size).to_string()),
-            ended(one),
-            sanitize::line(&one.task.title),
-        ]
-    });
-    let unread = unread.iter().map(|one| {
-        let error = format!("its record cannot be read: {:#}", one.error);
-        let unknown = || "?".to_owned();
-        let state = version::state_of(&one.error).to_owned();
-        [
-            one.name.clone(),
-            unknown(),
-            unknown(),
-            state,
-            sanitize::line(&error),
-        ]
-    });
-    let rows: Vec<[String; 5]> = known.chain(unread).collect();
-    let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
-    for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
-        flux.ui.data(line)?;
-    }
-    Ok(())
-}
-
 /// How long ago it was removed.
-fn since(one: &Archived) -> String {
+pub(super) fn since(one: &Archived) -> String {
     format!("{} ago", age(now().saturating_sub(one.removed())))
-}
-
-/// A removed task as programs read it.
-fn object(one: &Archived, size: Option<u64>) -> Value {
-    let removal = one.task.removal.as_ref();
-    let into = removal.and_then(|removal| removal.into.as_ref());
-    json!({
-        "name": one.name,
-        "id": one.task.id.as_str(),
-        "title": one.task.title,
-        "agent": one.task.agent,
-        "branch": one.task.branch,
-        "base": one.task.base,
-        "tip": one.tip,
-        "snapshot": one.snapshot(),
-        "removed": removal.map(|removal| removal.at),
-        "mergedInto": into.map(|merged| &merged.branch),
-        "worktree": one.task.worktree.to_string_lossy(),
-        "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
-        "size": size,
-        "foreign": one.foreign,
-    })
-}
-
-/// An entry of the archive that cannot be read, as programs read it.
-fn unread_object(one: &Unread) -> Value {
-    json!({
-        "name": one.name, "id": null, "title": null, "agent": null, "branch": null, "base": null,
-        "tip": null, "snapshot": null, "removed": null, "mergedInto": null, "worktree": null,
-        "trash": null, "size": null, "state": version::state_of(&one.error),
-        "error": format!("{:#}", one.error),
-    })
 }

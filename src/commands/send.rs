@@ -141,6 +141,10 @@ fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
     Ok(match state {
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
         State::Opening | State::Starting => closed("is still starting"),
+        State::NoWorktree | State::NoBranch => Ear::Closed(
+            format!("the agent of '{id}' does not run, since something of '{id}' is missing"),
+            format!("git flux status {id}"),
+        ),
         state if !state.is_alive() => {
             let resumable = can_resume(flux, task, &store.find(&flux.repo, id.as_str())?.oid)?;
             Ear::Closed(

@@ -10,6 +10,7 @@ use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::failure;
 use crate::git::{Change, changes};
+use crate::lifecycle::broken::Broken;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
@@ -63,7 +64,7 @@ impl StatusOf {
         } else {
             Vec::new()
         };
-        unlooked(&flux, &status);
+        unlooked(&flux.ui, &status);
         if self.json {
             let mut object = object::json(&status);
             object["files"] = files
@@ -73,8 +74,15 @@ impl StatusOf {
             object["screen"] = json!(screen);
             return flux.ui.json(&object);
         }
-        let resumable = can_resume(&flux, task, &stored.oid)?;
-        show(&flux, &status, resumable, &files, screen.as_deref())?;
+        let next = match &status.state {
+            State::NoWorktree | State::NoBranch => Broken::find(&flux, task)?,
+            _ => None,
+        };
+        let next = match next {
+            Some(broken) => ways(broken),
+            None => next_of(&status, can_resume(&flux, task, &stored.oid)?),
+        };
+        show(&flux, &status, next, &files, screen.as_deref())?;
         if status.state == State::Unknown
             && let Err(error) = flux.run_dir(&task.id).ensure_known()
         {
@@ -96,7 +104,7 @@ fn code(change: &Change) -> String {
 fn show(
     flux: &Flux,
     status: &Status,
-    resumable: bool,
+    next: Vec<(String, &'static str)>,
     files: &[Change],
     screen: Option<&[String]>,
 ) -> Result<()> {
@@ -190,7 +198,6 @@ fn show(
     }
     flux.ui.data("")?;
     flux.ui.data(bold.apply_to("Next"))?;
-    let next = next(status, resumable);
     let width = next
         .iter()
         .map(|(command, _)| command.len())
@@ -202,16 +209,15 @@ fn show(
     Ok(())
 }
 
-/// Says why the changes of a task are not known, if git was not run in its worktree.
-pub(super) fn unlooked(flux: &Flux, status: &Status) {
-    if let Some(unlooked) = &status.unlooked {
-        let (id, why) = (&status.task.id, &unlooked.why);
-        flux.ui
-            .warning(format_args!("the changes of '{id}' are not known: {why}"));
-        for hint in &unlooked.hints {
-            flux.ui.hint(hint);
-        }
-    }
+/// Says why the changes of a task are not known, if they are not. Returns whether they are.
+pub(super) fn unlooked(ui: &Ui, status: &Status) -> bool {
+    let Some(unlooked) = &status.unlooked else {
+        return true;
+    };
+    let (id, why) = (&status.task.id, &unlooked.why);
+    ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
+    unlooked.hints.iter().for_each(|hint| ui.hint(hint));
+    false
 }
 
 /// `1 file`, `2 files`
@@ -262,7 +268,13 @@ fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
     }
 }
 
-fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
+/// The ways out of what is missing.
+fn ways(broken: Broken) -> Vec<(String, &'static str)> {
+    let ways = broken.ways.into_iter();
+    ways.map(|(what, command)| (command, what)).collect()
+}
+
+fn next_of(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
     let id = &status.task.id;
     let mut next = Vec::new();
     if status.owner.is_some() {
@@ -279,9 +291,6 @@ fn next(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
         State::Elsewhere => {
             let drop = format!("git flux cleanup {id} --discard-branch");
             return vec![(drop, "drop it from this repository alone")];
-        }
-        State::NoWorktree | State::NoBranch => {
-            next.push(("git worktree list".to_owned(), "where it may have gone"));
         }
         State::Ended(_) | State::Idle | State::Lost => {
             if resumable {

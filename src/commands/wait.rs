@@ -114,25 +114,38 @@ impl Wait {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         // What happens from here on is not missed.
         let (sender, happened) = channel();
-        let watches: Vec<Watch> = open
-            .keys()
-            .map(|id| watch::run(&flux.run_dir(id), &sender))
-            .collect::<Result<_>>()?;
+        let watch = |id: &TaskId| (id.clone(), watch::run(&flux.run_dir(id), &sender));
+        let watches: Vec<(TaskId, Result<Watch>)> = open.keys().map(watch).collect();
         let mut bad = 0;
         loop {
             let before = open.len();
             for (id, state) in states(&flux, &open)? {
                 let reached = match &state {
-                    Ok(state) => Reached::of(state, &self.until),
-                    Err(_) => Reached::Never,
+                    Ok(Some(state)) => Reached::of(state, &self.until),
+                    Ok(None) | Err(_) => Reached::Never,
                 };
                 if reached == Reached::NotYet {
                     continue;
                 }
                 open.remove(&id);
                 bad += usize::from(reached != Reached::There { well: true });
-                let label = state.map_or_else(str::to_owned, |state| state.label());
+                let label = match state {
+                    Ok(Some(state)) => state.label(),
+                    Ok(None) => "removed".to_owned(),
+                    Err(error) => {
+                        flux.ui.warning(format_args!("{error:#}"));
+                        version::state_of(&error).to_owned()
+                    }
+                };
                 flux.ui.data(format_args!("{id} {label}"))?;
+            }
+            for (id, watch) in &watches {
+                if let Err(error) = watch
+                    && open.remove(id).is_some()
+                {
+                    flux.ui.warning(format_args!("'{id}': {error:#}"));
+                    bad += 1;
+                }
             }
             if open.is_empty() || (self.any && open.len() < before) {
                 break;
@@ -177,27 +190,22 @@ impl Wait {
     }
 }
 
-/// The state of a task, or the word for one that has none: gone, or its record cannot be read.
-type Stands = Result<State, &'static str>;
+/// The state of a task; none of one that is gone.
+type Known = Result<Option<State>>;
 
-/// The states as they are now.
-fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Stands)>> {
+/// The states as they are now. One that cannot be told spoils none of the others.
+fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)>> {
     let look = || -> Result<Vec<_>> {
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let state = |id: &TaskId| {
-            let Some(stored) = store.tasks.iter().find(|stored| stored.id == *id) else {
-                return Ok(Err("removed"));
-            };
-            match &stored.task {
-                Ok(task) => observe::one(flux, &store, task).map(|one| Ok(one.0)),
-                Err(error) => Ok(Err(version::state_of(error))),
-            }
+        let state = |id: &TaskId| match store.tasks.iter().find(|stored| stored.id == *id) {
+            Some(stored) => observe::one(flux, &store, stored.readable()?).map(|one| Some(one.0)),
+            None => Ok(None),
         };
-        ids.keys().map(|id| Ok((id.clone(), state(id)?))).collect()
+        Ok(ids.keys().map(|id| (id.clone(), state(id))).collect())
     };
     let states = look()?;
     // Or its start, or removal, came to its end between the two looks at record and lock.
-    let broken = |(_, state): &(_, Stands)| *state == Ok(State::Interrupted);
+    let broken = |(_, state): &(_, Known)| matches!(state, Ok(Some(State::Interrupted)));
     if states.iter().any(broken) {
         look()
     } else {

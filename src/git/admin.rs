@@ -165,6 +165,79 @@ pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf
     (is_repository && other != common_dir).then(|| other.to_owned())
 }
 
+/// Returns whether git has an entry of a worktree at `path`.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
+    Ok(dir_of(common_dir, path)?.is_some())
+}
+
+/// Returns whether the directory at `path` says that it is a worktree of this repository, of
+/// which git has no entry: that was pruned while the directory was away, by a git in a container, say.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
+    let named = named_by(path);
+    let parent = named.as_deref().and_then(Path::parent);
+    let worktrees = common_dir.join("worktrees");
+    let real = |dir: &Path| dir.canonicalize().ok();
+    let here = parent.is_some_and(|parent| {
+        // With the last of them git removes the directory, too.
+        parent == worktrees || (real(parent).is_some() && real(parent) == real(&worktrees))
+    });
+    Ok(here && path.is_dir() && !has_entry(common_dir, path)?)
+}
+
+/// The entry that the `.git` file of the directory at `path` names, if it is one.
+fn named_by(path: &Path) -> Option<PathBuf> {
+    let link = path.join(".git");
+    if !link.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    let file = fs::read(link).ok()?;
+    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
+    Some(normal(&path.join(OsStr::from_bytes(named))))
+}
+
+/// Returns the directory beside `path` that was moved from there without git's knowledge, if
+/// there is one.
+pub(crate) fn moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let entry = dir_of(common_dir, path).ok()?;
+    let entry = entry.unwrap_or_else(|| {
+        let name = path.file_name().unwrap_or_default();
+        common_dir.join("worktrees").join(name)
+    });
+    let beside = fs::read_dir(path.parent()?).ok()?.flatten();
+    let mut beside = beside.map(|found| found.path());
+    beside.find(|found| {
+        let is_moved = || matches!(has_entry(common_dir, found), Ok(false));
+        named_by(found).is_some_and(|named| named == entry) && is_moved()
+    })
+}
+
+/// Returns the commit that the log of the worktree at `path` ends with, if it has one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>> {
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(None);
+    };
+    let log = match fs::read(admin.join("logs/HEAD")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
+    };
+    // Where a branch is deleted under a worktree, its log says that it stands at none.
+    let new = |line: &[u8]| line.split(|&b| b == b' ').nth(1).map(<[u8]>::to_vec);
+    let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
+    let mut lines = log.split(|&b| b == b'\n').filter_map(new).filter(is_commit);
+    Ok(lines
+        .next_back()
+        .and_then(|name| String::from_utf8(name).ok()))
+}
+
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
 /// by a command that was killed before git forgot the worktree, or just after.
 ///

@@ -101,11 +101,19 @@ const KEPT: [(&str, &str); 4] = [
     (LOG, "logs/HEAD"),
 ];
 
+/// Copies a file, or moves it where it cannot be read.
+fn transfer(from: &Path, to: &Path) -> io::Result<()> {
+    match admin::copy(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => fs::rename(from, to),
+        copied => copied,
+    }
+}
+
 /// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        match admin::copy(&admin.join(file), &trash.join(name)) {
+        match transfer(&admin.join(file), &trash.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("could not keep the {name}"));
             }
@@ -144,7 +152,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         if fs::exists(&kept).with_context(what)? {
             let place = admin.join(file);
             fs::create_dir_all(place.parent().with_context(what)?).with_context(what)?;
-            admin::copy(&kept, &place).with_context(what)?;
+            transfer(&kept, &place).with_context(what)?;
         }
     }
     submodules::put_back(&admin, trash)?;

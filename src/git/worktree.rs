@@ -1,15 +1,16 @@
 //! Linked worktrees.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
+use std::fs::{self, Permissions};
+use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::command::patiently;
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Git, Lock, Repo, admin};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +98,45 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> R
         OsStr::new(branch),
     ];
     Git::new(home, args).holding(lock)?.run()
+}
+
+/// Registers the directory at `path` again, of which git has no entry any more, with `branch`
+/// checked out: its files stay as they are, its index becomes that of the branch. `scratch` is
+/// a directory of ours. The caller holds the repository's lock.
+///
+/// # Errors
+/// When git refuses.
+pub(crate) fn register_again(
+    repo: &Repo,
+    path: &Path,
+    branch: &str,
+    scratch: &Path,
+    lock: &Lock,
+) -> Result<()> {
+    let what = || format!("could not register '{}' again", path.display());
+    // git calls the entry like the directory that it is made for.
+    let twin = scratch.join(path.file_name().with_context(what)?);
+    clear(repo.home(), &twin, lock)?;
+    register(repo.home(), &twin, branch, lock)?;
+    let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
+    let mut link = OsString::from("gitdir: ");
+    link.push(&entry);
+    link.push("\n");
+    // What is there by now may be a link to a file of the user's.
+    let file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(path)
+        .with_context(what)?;
+    file.as_file()
+        .write_all(link.as_bytes())
+        .with_context(what)?;
+    file.persist(path.join(".git")).with_context(what)?;
+    let repair = ["worktree", "repair"].map(OsStr::new);
+    let repair = repair.into_iter().chain([path.as_os_str()]);
+    Git::new(repo.home(), repair).holding(lock)?.run()?;
+    fs::remove_dir_all(scratch).with_context(what)?;
+    let reset = repo.checkout(path)?.git(["reset", "--quiet", "--mixed"]);
+    reset.holding(lock)?.run()
 }
 
 /// Lets a branch follow that of a remote: `git branch --set-upstream-to=<upstream> <branch>`.

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::{Flux, Lock};
+use super::{Flux, Lock, trash, tree};
 use crate::failure::Failure;
 use crate::git::{Repo, Transaction, keep, own, refs};
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId, version};
+use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
 fn logged(id: &TaskId, commit: &str) -> String {
@@ -135,15 +135,28 @@ impl Archived {
 pub(crate) struct Unread {
     /// Its name in the archive.
     pub(crate) name: String,
+    /// The tip of its branch, if that is there.
+    tip: Option<String>,
     pub(crate) error: Error,
 }
 
 impl Unread {
-    /// Returns the refusal to do anything with it.
+    /// Returns the refusal to do anything with it, with the commands that keep its commits or get
+    /// rid of it.
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
         let what = format!("the record of the removed task '{name}'");
-        version::refusal(&what, &format!("{ARCHIVE}{name}/task"), &self.error)
+        let failure = version::refusal(&what, &format!("{ARCHIVE}{name}/task"), &self.error);
+        if version::is_newer(&self.error) {
+            return failure;
+        }
+        let commits = self.tip.iter();
+        let commits = commits.map(|tip| format!("its commits: git branch {} {tip}", word(name)));
+        let failure = commits.fold(failure, Failure::hint);
+        let below = word(&format!("{ARCHIVE}{name}"));
+        failure.hint(format!(
+            "to delete it: git for-each-ref --format='delete %(refname)' {below} | git update-ref --stdin"
+        ))
     }
 }
 
@@ -183,6 +196,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
             Ok(one) => archived.push(one),
             Err(error) => unread.push(Unread {
                 name: name.to_owned(),
+                tip: refs.get(&format!("{ARCHIVE}{name}/tip")).cloned(),
                 error,
             }),
         }
@@ -265,22 +279,25 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
     let mut refs = Transaction::default();
+    let mut aside = None;
     // What is in the trash under the name of a foreign one is not its worktree.
     if !one.foreign {
-        let trash = flux.trash().join(&one.name);
-        match fs::remove_dir_all(&trash) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error)
-                    .with_context(|| format!("could not delete '{}'", trash.display()));
-            }
-            _ => {}
-        }
+        // By a name of its own it is no worktree of anything, should some of it stay.
+        aside = trash::set_aside(&flux.trash().join(&one.name))?;
         let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
         let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
-    one.forget(refs).commit(&flux.repo, &message, lock)
+    let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
+    let Some(aside) = aside else { return forgotten };
+    if forgotten.is_err() {
+        fs::rename(&aside, flux.trash().join(&one.name))
+            .context("could not move a worktree back in the trash")?;
+        return forgotten;
+    }
+    trash::clear(&aside)
+        .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
@@ -290,12 +307,8 @@ pub(super) fn tidy_up(flux: &Flux, one: &Archived) {
     if one.foreign || place.join("worktree").exists() {
         return;
     }
-    match fs::remove_dir_all(&place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => flux.ui.warning(format_args!(
-            "could not remove '{}': {error}",
-            place.display()
-        )),
-        _ => {}
+    if let Err(error) = tree::delete(&place) {
+        flux.ui.warning(format_args!("{error:#}"));
     }
 }
 
@@ -326,20 +339,4 @@ pub(super) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> 
 /// The name of what lies at this place in the trash.
 pub(super) fn name_of(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
-}
-
-/// How many bytes the files below `path` have.
-///
-/// # Errors
-/// When a directory cannot be read.
-pub(crate) fn size(path: &Path) -> Result<u64> {
-    let what = || format!("could not measure '{}'", path.display());
-    let metadata = path.symlink_metadata().with_context(what)?;
-    if !metadata.is_dir() {
-        return Ok(metadata.len());
-    }
-    let entries = fs::read_dir(path).with_context(what)?;
-    entries
-        .map(|entry| size(&entry.with_context(what)?.path()))
-        .sum()
 }

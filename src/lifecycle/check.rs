@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::broken::Broken;
 use super::loss::{Loss, Verdict};
 use super::{Flux, ensure_not_elsewhere};
 use crate::failure::Failure;
@@ -16,6 +17,7 @@ pub(super) fn worktree(
     task: &Task,
     worktrees: &[Worktree],
     missing: bool,
+    has_branch: bool,
     loss: &mut Loss,
 ) {
     let path = shown(&task.worktree);
@@ -35,18 +37,10 @@ pub(super) fn worktree(
     if !missing && let Ok(checkout) = flux.repo.checkout(&task.worktree) {
         loss.pass("operation", ensure_idle(&checkout), "none is in progress");
     }
-    let branch = format!("'{}' is checked out", task.branch);
-    loss.pass("HEAD", on_branch(task, entry), branch);
-}
-
-/// The refusal of what is at the path of the worktree of a task, and is not that.
-pub(super) fn not_ours(task: &Task) -> Failure {
-    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-    Failure::new(format!(
-        "'{path}' is not a worktree of this repository any more"
-    ))
-    .hint("git worktree list")
-    .hint(format!("git worktree repair {pasted}"))
+    if has_branch {
+        let branch = format!("'{}' is checked out", task.branch);
+        loss.pass("HEAD", on_branch(task, entry), branch);
+    }
 }
 
 /// # Errors
@@ -57,7 +51,7 @@ fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Resu
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && !known {
-        return Err(not_ours(task).into());
+        return Err(Broken::not_ours(flux, task)?.failure().into());
     }
     if !missing && !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
         flux.repo.checkout(&task.worktree)?;

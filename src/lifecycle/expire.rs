@@ -3,19 +3,21 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
 use super::owner::other_owner;
 use super::recover::sweep_marks;
-use super::{Flux, archive};
+use super::{Flux, archive, trash};
 use crate::agent::ourselves;
+use crate::failure::Failure;
 use crate::git::{Lock, refs};
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
 use crate::task::TaskId;
+use crate::ui;
 
 /// How long one process may go on deleting.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -25,11 +27,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What is being deleted has a name that begins with this.
-const GOING: &str = ".going-";
-
 impl Flux {
-    fn expire_lock(&self) -> PathBuf {
+    pub(super) fn expire_lock(&self) -> PathBuf {
         self.repo.flux_dir().join("expire")
     }
 
@@ -73,12 +72,20 @@ impl Flux {
         };
         lock.note_time().context("could not note the time")?;
         let limit = Settings::archive_expiry(self.repo.home())?;
+        let mut faults = 0;
+        // What cannot be deleted is in the way of nothing else.
+        let mut note = |done: Result<()>| {
+            if let Err(error) = done {
+                ui::show(&error);
+                faults += 1;
+            }
+        };
         for one in archive::list(self)? {
             if begun.elapsed() > PATIENCE {
-                return Ok(());
+                break;
             }
             if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
-                archive::drop_for_good(self, &one)?;
+                note(archive::drop_for_good(self, &one));
             }
         }
         let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
@@ -87,23 +94,25 @@ impl Flux {
                 .keys()
                 .any(|part| part.starts_with(&format!("{name}/")))
         };
-        sweep_marks(self, "archive", has)?;
+        note(sweep_marks(self, "archive", has));
         for place in self.outlived()? {
-            self.let_go(&place)?;
+            note(self.let_go(&place));
         }
         for entry in entries(&self.trash())? {
             if other_owner(&entry).is_some() {
                 continue;
             }
-            let is_going = entry
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(GOING.as_bytes()));
-            if is_going && begun.elapsed() < PATIENCE {
-                fs::remove_dir_all(&entry).context("could not delete a worktree in the trash")?;
+            if trash::is_going(&entry) && begun.elapsed() < PATIENCE {
+                note(trash::clear(&entry));
             }
         }
         drop(lock);
-        Ok(())
+        match faults {
+            0 => Ok(()),
+            _ => Err(Failure::new("not everything could be deleted")
+                .hint("git flux restore --list")
+                .into()),
+        }
     }
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
@@ -111,7 +120,9 @@ impl Flux {
     fn let_go(&self, place: &Path) -> Result<()> {
         let name = archive::name_of(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
-        let id: TaskId = id.parse().context("a name in the trash is ours")?;
+        let id: TaskId = id
+            .parse()
+            .with_context(|| format!("'{}' is not of git flux", place.display()))?;
         if other_owner(&self.run_dir(&id).0).is_some() {
             return Ok(());
         }
@@ -124,10 +135,7 @@ impl Flux {
         };
         let record = task_ref(&id);
         if refs::list(self.repo.home(), &[&record])?.is_empty() {
-            // One of this name may be left of a process that was killed.
-            let going = format!("{GOING}{name}.{}", process::id());
-            fs::rename(place, place.with_file_name(going))
-                .context("could not move a worktree in the trash")?;
+            trash::set_aside(place)?;
         }
         self.tidy_run(&id)
     }
@@ -141,11 +149,13 @@ impl Flux {
             let hidden = place
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if hidden || other_owner(&place).is_some() || !place.join("worktree").exists() {
+            let stays = hidden || other_owner(&place).is_some() || place.join(trash::ONLY).exists();
+            if stays || !place.join("worktree").exists() {
                 continue;
             }
+            // It may be gone by now.
             let at = place.metadata().and_then(|place| place.modified());
-            places.push((at.context("could not look into the trash")?, place));
+            places.extend(at.ok().map(|at| (at, place)));
         }
         places.sort();
         // What seems to come from the future was removed before the clock was set.
@@ -160,7 +170,7 @@ impl Flux {
     }
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.context("could not look into the trash")?,

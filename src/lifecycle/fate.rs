@@ -16,6 +16,8 @@ use crate::ui::{quoted, shown};
 pub(super) enum Worktree {
     /// Moves it to the trash, whole.
     Keep,
+    /// Moves it to the trash, where it stays until the task is deleted: no snapshot has what is in it.
+    KeepOnly,
     /// It was moved here by a command that was killed: git forgets it.
     Moved(PathBuf),
     /// Deletes it: nothing but a checkout of our own was ever in it.
@@ -155,10 +157,7 @@ pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) 
         task.branch,
         shown(&entry.path)
     ))
-    .hint(format!(
-        "if that is the task's: git worktree move {place} {}",
-        quoted(&task.worktree)
-    ))
+    .hint(format!("if that is the task's: git flux adopt {place}"))
     .hint(format!("if it is yours: git -C {place} switch --detach"))
     .into())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Style, Worktree, refs};
+use crate::git::{MergePlan, Repo, Style, Worktree, admin, refs};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
@@ -80,7 +80,11 @@ impl Into {
                 .hint(format!("git flux cleanup {id} --discard-branch"))
         })?;
         if branch == task.branch {
-            return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
+            return Err(
+                Failure::new(format!("'{branch}' cannot be merged into itself"))
+                    .hint(format!("git flux cleanup {id} --into <branch>"))
+                    .into(),
+            );
         }
         let name = format!("refs/heads/{branch}");
         let worktree = worktrees
@@ -98,11 +102,15 @@ impl Into {
         if let Some(path) = &worktree
             && !fs::exists(path).context("could not look at a worktree")?
         {
+            let again = match admin::moved_beside(flux.repo.common_dir(), path) {
+                Some(moved) => format!("git worktree repair {}", quoted(&moved)),
+                None => "git worktree prune".to_owned(),
+            };
             let path = shown(path);
             return Err(
                 Failure::new(format!("the worktree of '{branch}' is gone: '{path}'"))
-                    .hint("git worktree prune")
-                    .hint(format!("git flux cleanup {id}"))
+                    .hint(again)
+                    .hint(format!("then: git flux cleanup {id}"))
                     .into(),
             );
         }

@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 
@@ -185,6 +186,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
     let Some(into) = &plan.into else {
         return Ok(());
     };
+    let begun = SystemTime::now();
     let checkout = into
         .worktree
         .as_deref()
@@ -205,7 +207,11 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         let look = "git worktree list".to_owned();
         return Err(error.context(failure("neither was changed", look)));
     };
-    let what = match forward::back(worktree, commit, &into.tip, lock) {
+    let back = forward::back(worktree, commit, &into.tip, lock);
+    if let Some(blocked) = plan.was_blocked(flux, begun) {
+        return Err(blocked.into());
+    }
+    let what = match back {
         Ok(()) => "neither was changed",
         Err(_) => "what was checked out there may be changed",
     };

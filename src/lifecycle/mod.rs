@@ -7,6 +7,7 @@
 //! descent.
 
 pub(crate) mod archive;
+pub(crate) mod broken;
 pub(crate) mod check;
 mod conclude;
 mod copies;
@@ -16,6 +17,7 @@ pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
 mod launch;
+pub(crate) mod leftovers;
 pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
@@ -25,10 +27,12 @@ pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod ready;
 pub(crate) mod recover;
+pub(crate) mod rejoin;
 pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod start;
 mod trash;
+pub(crate) mod tree;
 pub(crate) mod trust;
 pub(crate) mod watch;
 
@@ -181,8 +185,12 @@ fn descend(
                 }
                 kept = Some(trash.clone());
             }
-            Worktree::Keep => {
+            Worktree::Keep | Worktree::KeepOnly => {
                 let trash = flux.trash_for(task)?;
+                if matches!(how, Worktree::KeepOnly) {
+                    fs::write(trash.join(trash::ONLY), "")
+                        .context("could not mark a worktree in the trash")?;
+                }
                 if keep::take(repo, &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {

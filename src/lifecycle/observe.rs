@@ -18,7 +18,8 @@ use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, worktree};
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{
-    Changes, Found, Habit, Said, Source, State, Status, Target, Task, TaskId, Unlooked, version,
+    Changes, Found, Habit, Phase, Said, Source, State, Status, Target, Task, TaskId, Unlooked,
+    version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -115,8 +116,11 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     )| {
         let (changes, unlooked) = match changes {
             Some(Ok(changes)) => (Some(changes), None),
-            Some(Err(error)) => (None, distrust(&error)),
-            None => (None, None),
+            // It may be on its way, there or away; or it is not this repository's.
+            Some(Err(error)) if state != State::Elsewhere && is_whole(task, &error) => {
+                (None, Some(unlooked(&error)))
+            }
+            Some(Err(_)) | None => (None, None),
         };
         Status {
             task: Task::clone(task),
@@ -176,16 +180,20 @@ fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result
     })
 }
 
-/// Why git was not run in a worktree, if that is why its changes are not known.
-fn distrust(error: &Error) -> Option<Unlooked> {
+/// Returns whether a task has the worktree whose changes could not be told.
+fn is_whole(task: &Task, error: &Error) -> bool {
+    let is_active = task.phase == Phase::Active;
+    error.is::<Distrust>() || is_active && task.worktree.join(".git").exists()
+}
+
+fn unlooked(error: &Error) -> Unlooked {
     let lines = || failure::lines(error).into_iter();
     let why = lines().filter(|(label, _)| *label != "hint");
     let why: Vec<String> = why.map(|(_, line)| line).collect();
-    let hints = lines().filter(|(label, _)| *label == "hint");
-    error.is::<Distrust>().then(|| Unlooked {
+    Unlooked {
         why: why.join(": "),
-        hints: hints.map(|(_, line)| line).collect(),
-    })
+        hints: failure::hints(error).collect(),
+    }
 }
 
 /// The state of each task, in a word, in the store's order; without a look into the worktrees.

@@ -1,9 +1,10 @@
 //! What is in the way of a merge.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 
@@ -103,42 +104,60 @@ impl Plan {
         };
         let checkout = flux.repo.checkout(worktree)?;
         ensure_unlocked(branch, &checkout)?;
-        let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, &tree)?;
-        let collides = |change: &&Change| {
-            let there = worktree.join(&change.path);
-            let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
-            // A directory that is ignored or untracked as a whole is in the way only
-            // with the very file that the merge brings.
-            let within = |path: &PathBuf| {
-                path.starts_with(&change.path)
-                    && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
-            };
-            touched
-                .iter()
-                .any(|path| within(path) || change.path.starts_with(path))
-        };
-        let changes = all_changes(&checkout, true)?.1;
-        let found: Vec<&Change> = changes.iter().filter(collides).collect();
+        let found = blockers(flux, tip, &tree, &checkout)?;
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(self.blocked(branch, worktree, &found).into()),
+        }
+    }
+
+    /// The refusal that names the files which the merge would overwrite.
+    fn blocked(&self, branch: &str, worktree: &Path, found: &[Change]) -> Failure {
         let names = found
             .iter()
             .map(|change| format!("'{}'", shown(&change.path)));
         let in_the_way: Vec<String> = names.collect();
-        if in_the_way.is_empty() {
-            return Ok(());
-        }
         let failure = Failure::new(format!(
             "the merge would overwrite {} in the worktree of '{branch}'",
             in_the_way.join(", ")
         ));
         let overlooked = found.iter().find_map(|change| reveal(change, worktree));
         let failure = overlooked.into_iter().fold(failure, Failure::hint);
-        Err(failure
+        failure
             .hint(format!(
                 "commit, stash or move them: git -C {} status --ignored",
                 quoted(worktree)
             ))
             .hint(format!("git flux cleanup {}", self.task.id))
-            .into())
+    }
+
+    /// Returns the refusal of a merge that git has refused just now, before it touched a file,
+    /// since files of the user's are in its way that were there before `begun`. A file that
+    /// is younger may be one that git had begun to write.
+    pub(super) fn was_blocked(&self, flux: &Flux, begun: SystemTime) -> Option<Failure> {
+        let Some(Into {
+            branch,
+            tip,
+            worktree: Some(worktree),
+            merge,
+            ..
+        }) = &self.into
+        else {
+            return None;
+        };
+        let tree = merge.tree(&flux.repo, &self.tip).ok()??;
+        let found = blockers(flux, tip, &tree, &flux.repo.checkout(worktree).ok()?).ok()?;
+        let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
+        let is_older = |change: &Change| {
+            let file = worktree.join(&change.path).symlink_metadata();
+            file.is_ok_and(|file| {
+                let seconds = u64::try_from(file.ctime()).unwrap_or(u64::MAX);
+                let nanos = u32::try_from(file.ctime_nsec()).unwrap_or(u32::MAX);
+                (seconds, nanos) < (limit.as_secs(), limit.subsec_nanos())
+            })
+        };
+        let untouched = !found.is_empty() && found.iter().all(is_older);
+        untouched.then(|| self.blocked(branch, worktree, &found))
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
@@ -179,6 +198,32 @@ impl Plan {
     .hint(format!("git flux cleanup {id}"))
     .into())
     }
+}
+
+/// How far the times of files may be behind the clock.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Returns what stands in `checkout`, which has `tip` checked out, where going to `tree` would
+/// write.
+fn blockers(flux: &Flux, tip: &str, tree: &str, checkout: &Checkout) -> Result<Vec<Change>> {
+    let worktree = checkout.path();
+    let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, tree)?;
+    let collides = |change: &Change| {
+        let there = worktree.join(&change.path);
+        let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
+        // A directory that is ignored or untracked as a whole is in the way only
+        // with the very file that the merge brings.
+        let within = |path: &PathBuf| {
+            path.starts_with(&change.path)
+                && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
+        };
+        touched
+            .iter()
+            .any(|path| within(path) || change.path.starts_with(path))
+    };
+    let mut changes = all_changes(checkout, true)?.1;
+    changes.retain(collides);
+    Ok(changes)
 }
 
 /// The command after which git looks again at a change that it was told to overlook.

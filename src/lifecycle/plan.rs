@@ -9,7 +9,7 @@ use super::elsewhere::ensure_here;
 use super::into::Wanted;
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
-use super::{Flux, Into, check, observe};
+use super::{Flux, Into, broken, check, observe};
 use crate::agent::process::{self, Process};
 use crate::agent::run::RunDir;
 use crate::failure::{self, Failure};
@@ -18,7 +18,7 @@ use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
 use crate::tmux::pane;
-use crate::ui::{quoted, word};
+use crate::ui::word;
 
 /// Everything observed of a task that is to be removed.
 #[derive(Clone, Debug)]
@@ -27,8 +27,12 @@ pub(crate) struct Plan {
     pub(crate) oid: String,
     /// The branch's tip.
     pub(crate) tip: String,
+    /// The branch is gone, and the tip is the last commit of it that is known.
+    pub(crate) branch_gone: bool,
     /// Uncommitted files: what `git status` shows, and what it was told to overlook.
     pub(crate) uncommitted: Vec<Change>,
+    /// Why it cannot be told what is uncommitted, if so.
+    pub(crate) unread: Option<String>,
     /// Ignored files, which stay in the trash.
     pub(crate) ignored: Vec<Change>,
     /// None if the branch is to be dropped.
@@ -84,9 +88,11 @@ impl Plan {
         thread::scope(|scope| {
             // It takes longer than everything else together, which is looked at meanwhile.
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
-            let files = scope.spawn(|| match checkout.transpose()? {
-                None => Ok(Vec::new()),
-                Some(checkout) => Ok(all_changes(&checkout, true)?.1),
+            let files = scope.spawn(|| -> Result<Vec<Change>> {
+                match checkout.transpose()? {
+                    None => Ok(Vec::new()),
+                    Some(checkout) => Ok(all_changes(&checkout, true)?.1),
+                }
             });
             let mut loss = Loss::default();
             let worktrees = worktree::list(flux.repo.home())?;
@@ -95,18 +101,28 @@ impl Plan {
             loss.note("state", ensure_settled(&task.id, &state, &run), |()| {
                 Verdict::Passes(state.label())
             });
-            let tip = loss.note("branch", tip_of(store, task), |tip| {
-                Verdict::Passes(format!("'{}' is at {}", task.branch, &tip[..9]))
+            let branch_gone = store.tip(&task.branch).is_none();
+            let drops = matches!(wanted, Wanted::Nothing);
+            let tip = loss.note("branch", tip_of(flux, store, task, drops), |tip| {
+                let (branch, tip) = (&task.branch, &tip[..tip.len().min(9)]);
+                match branch_gone {
+                    true => Verdict::Asks(format!("'{branch}' is gone, {tip} is known of it")),
+                    false => Verdict::Passes(format!("'{branch}' is at {tip}")),
+                }
             });
-            check::worktree(flux, task, &worktrees, missing, &mut loss);
+            let tip = tip.as_deref();
+            check::worktree(flux, task, &worktrees, missing, !branch_gone, &mut loss);
             let abroad = match missing {
                 true => Ok(false),
                 false => flux.is_abroad(&task.worktree),
             };
             let abroad = loss.must("file system", abroad);
+            let mut of_submodules = Loss::default();
             if let Some(tip) = tip {
-                check::submodules(flux, task, tip, abroad == Some(true), &mut loss);
+                let abroad = abroad == Some(true);
+                check::submodules(flux, task, tip, abroad, &mut of_submodules);
             }
+            let at = loss.checks.len();
             let into = match (wanted, tip) {
                 (Wanted::Merge { into, style }, Some(tip)) => {
                     let into = Into::find(flux, store, task, tip, (into, style), &worktrees);
@@ -118,15 +134,25 @@ impl Plan {
             let runs = began.and_then(|began| Runs::find(flux, task, began));
             let runs = loss.must("agent", runs);
             let files = files.join().expect("looking at files does not panic");
-            let found = loss.must("uncommitted", files);
+            let (all, unread): (Vec<Change>, _) = match files {
+                Ok(all) => (all, None),
+                // Whoever leaves it in the trash need not know.
+                Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+            };
+            // What cannot be looked into goes to the trash whole, submodules too.
+            if unread.is_none() || abroad != Some(false) {
+                loss.checks.splice(at..at, of_submodules.checks);
+            }
             let plan = || {
-                let (all, runs) = (found?, runs?);
+                let runs = runs?;
                 let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
                 Some(Self {
                     task: task.clone(),
                     oid: stored.oid.clone(),
                     tip: tip?.to_owned(),
+                    branch_gone,
                     uncommitted,
+                    unread,
                     ignored,
                     into: into?,
                     alive: runs.alive,
@@ -306,20 +332,23 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     }
 }
 
-/// The tip of the task's branch.
+/// The tip of the task's branch; where that is gone and is dropped, its last commit that is known.
 ///
 /// # Errors
 /// When the branch is gone.
-fn tip_of<'a>(store: &'a Store, task: &Task) -> Result<&'a str> {
-    store.tip(&task.branch).with_context(|| {
-        Failure::new(format!(
-            "the branch '{}' of '{}' is gone",
-            task.branch, task.id
-        ))
-        .hint(format!("git -C {} reflog", quoted(&task.worktree)))
-        .hint(format!(
-            "git branch {} <the last commit of it>",
-            word(&task.branch)
-        ))
-    })
+fn tip_of(flux: &Flux, store: &Store, task: &Task, drops: bool) -> Result<String> {
+    if let Some(tip) = store.tip(&task.branch) {
+        return Ok(tip.to_owned());
+    }
+    if !drops {
+        broken::ensure_whole(flux, task)?;
+        return Err(Failure::new(format!("'{}' changed meanwhile", task.id)).into());
+    }
+    if let Some(other) = store.in_the_way(&task.branch) {
+        let (other, branch) = (word(other), &task.branch);
+        let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
+        let rename = format!("git branch -m {other} <another name>");
+        return Err(Failure::new(what).hint(rename).into());
+    }
+    broken::last_commit(flux, task)
 }

@@ -10,6 +10,7 @@ use super::{
     Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
 };
 use super::{archive, elsewhere};
+use crate::failure;
 use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
@@ -22,7 +23,7 @@ use crate::tmux::pane;
 /// way of the command itself.
 ///
 /// # Errors
-/// When what is left of tasks that are gone cannot be removed.
+/// On interruption.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
@@ -39,27 +40,27 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
-        let lock = match flux.try_lock_task(id) {
-            Ok(Some(lock)) => lock,
+        let settled = match flux.try_lock_task(id) {
             Ok(None) => continue,
-            Err(error) => {
-                flux.ui.warning(format_args!("{error:#}"));
-                continue;
-            }
+            Ok(Some(lock)) => settle(flux, task, &lock),
+            Err(error) => Err(error),
         };
-        match settle(flux, task, &lock) {
+        match settled {
             Ok(said) => {
                 changed = true;
                 if let Some(said) = said {
                     flux.ui.status(said);
                 }
             }
-            Err(error) => flux.ui.warning(format_args!(
-                "could not settle the interrupted task '{id}': {error:#}"
-            )),
+            Err(error) => {
+                flux.ui.warning(format_args!(
+                    "could not settle the interrupted task '{id}': {error:#}"
+                ));
+                failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
+            }
         }
     }
-    clear_orphans(flux, store)?;
+    clear_orphans(flux, store);
     sweep_marks(flux, "tasks", |name| store.has_ref(name))?;
     sweep_marks(flux, "base", |name| store.has_ref(name))?;
     Ok(changed)
@@ -98,13 +99,12 @@ pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) 
 }
 
 /// Removes the run files of tasks that are gone: a command that died after the
-/// last, or before the first transaction has left them.
-fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
+/// last, or before the first transaction has left them. What stays is in nobody's way.
+fn clear_orphans(flux: &Flux, store: &Store) {
     let Ok(entries) = fs::read_dir(flux.repo.flux_dir().join("run")) else {
-        return Ok(());
+        return;
     };
-    for entry in entries {
-        let entry = entry?;
+    for entry in entries.flatten() {
         if other_owner(&entry.path()).is_some() {
             continue;
         }
@@ -120,17 +120,26 @@ fn clear_orphans(flux: &Flux, store: &Store) -> Result<()> {
         if store.tasks.iter().any(|stored| stored.id == id) {
             continue;
         }
-        let run = flux.run_dir(&id);
-        // What is no directory is nothing that a command has left.
-        let Ok(Some(lock)) = flux.try_lock_task(&id) else {
-            continue;
-        };
-        // A task that is about to start makes its directory before its record.
-        if refs::list(flux.repo.home(), &[&task_ref(&id)])?.is_empty() {
-            let _guard = flux.lock_repo()?;
-            clear_scratch(flux, &id, &lock)?;
-            run.remove()?;
+        if let Err(error) = clear_orphan(flux, &id) {
+            let path = entry.path();
+            flux.ui.warning(format_args!(
+                "could not clear away '{}': {error:#}",
+                path.display()
+            ));
         }
+    }
+}
+
+fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
+    let run = flux.run_dir(id);
+    let Some(lock) = flux.try_lock_task(id)? else {
+        return Ok(());
+    };
+    // A task that is about to start makes its directory before its record.
+    if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
+        let _guard = flux.lock_repo()?;
+        clear_scratch(flux, id, &lock)?;
+        run.remove()?;
     }
     Ok(())
 }

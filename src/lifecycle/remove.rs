@@ -8,6 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
+use super::disk::disk_full;
 use super::observe::Panes;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
@@ -84,13 +85,13 @@ pub(crate) fn remove(
 ) -> Result<Removed> {
     let task = &plan.task;
     interrupt::check()?;
-    let snapshot = if plan.uncommitted.is_empty() || plan.missing {
-        None
-    } else {
-        let checkout = flux.repo.checkout(&task.worktree);
-        let snapshot = checkout.and_then(|checkout| snapshot::take(&checkout, &plan.tip, true));
-        Some(snapshot.context("could not archive what is uncommitted; nothing was changed")?)
-    };
+    if plan.branch_gone {
+        // Only for a moment: what is removed has a branch, and so have its logs.
+        let again = Transaction::default().create(&task.branch_ref(), &plan.tip);
+        let message = format!("flux cleanup: {}: its branch was gone", task.id);
+        again.commit(&flux.repo, &message, lock)?;
+    }
+    let (snapshot, how) = archived(flux, plan)?;
     let own = own::find(&flux.repo, &task.worktree, &task.branch, &plan.tip)
         .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
@@ -140,18 +141,51 @@ pub(crate) fn remove(
         Ok(oid) => oid,
         Err(error) => return moved_on(flux, plan, merge.as_deref(), error),
     };
-    let kept = finish(flux, plan, &removing, &oid, lock).with_context(|| {
+    let kept = finish(flux, plan, &removing, (&oid, &how), lock).with_context(|| {
         Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup")
     })?;
     Ok(Removed::Done { merge, kept })
 }
 
-fn finish(flux: &Flux, plan: &Plan, task: &Task, oid: &str, lock: &Lock) -> Result<Kept> {
+/// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
+/// that cannot be taken is in the way of nothing where the worktree stays whole.
+fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
+    let clean = plan.uncommitted.is_empty() && plan.unread.is_none();
+    if clean || plan.missing {
+        return Ok((None, Worktree::Keep));
+    }
+    let (common, task) = (flux.repo.common_dir(), &plan.task);
+    let checkout = flux.repo.checkout(&task.worktree);
+    match checkout.and_then(|checkout| snapshot::take(&checkout, &plan.tip, true)) {
+        Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
+        Err(error) if !plan.abroad && disk_full(&error, &[common]).is_none() => {
+            interrupt::check()?;
+            if plan.unread.is_none() {
+                flux.ui.warning(format_args!(
+                    "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
+                    task.id
+                ));
+            }
+            Ok((None, Worktree::KeepOnly))
+        }
+        Err(error) => {
+            Err(error.context("could not archive what is uncommitted; nothing was changed"))
+        }
+    }
+}
+
+fn finish(
+    flux: &Flux,
+    plan: &Plan,
+    task: &Task,
+    (oid, how): (&str, &Worktree),
+    lock: &Lock,
+) -> Result<Kept> {
     if let (Some(target), false) = (&task.target, plan.inside) {
         close(target, &flux.run_dir(&task.id))?;
     }
-    descend(flux, task, oid, Some(&plan.tip), &Worktree::Keep, lock)
+    descend(flux, task, oid, Some(&plan.tip), how, lock)
 }
 
 /// Whether the target is where it was when the plan was made.
@@ -210,7 +244,17 @@ pub(crate) fn stands(flux: &Flux, plan: &Plan) -> Result<bool> {
     if plan.missing {
         return Ok(true);
     }
+    if plan.unread.is_some() {
+        // That its branch stands where it did is verified when the task goes.
+        let (path, branch) = (&plan.task.worktree, plan.task.branch_ref());
+        let entries = worktree::list(flux.repo.home())?;
+        let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
+        return Ok(plan.branch_gone || entries.iter().any(is_there));
+    }
     let (head, changes) = all_changes(&flux.repo.checkout(&plan.task.worktree)?, false)?;
+    if plan.branch_gone {
+        return Ok(changes == plan.uncommitted);
+    }
     Ok(head.oid == plan.tip && head.branch == plan.task.branch && changes == plan.uncommitted)
 }
 

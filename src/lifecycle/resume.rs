@@ -1,9 +1,8 @@
 //! The agent of a task that is there, started again; and a task made of a worktree that is.
 
-use std::fs;
-
 use anyhow::{Context as _, Error, Result};
 
+use super::broken::ensure_whole;
 use super::disk::disk_full;
 use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
@@ -14,7 +13,7 @@ use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
 use crate::failure::Failure;
-use crate::git::{Lock, Transaction, admin};
+use crate::git::{Lock, Transaction};
 use crate::interrupt;
 use crate::sanitize;
 use crate::settings::table;
@@ -22,7 +21,6 @@ use crate::store::{self, Store};
 use crate::task::{Exit, Phase, Target, Task, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::{Opened, Place};
-use crate::ui::shown;
 
 /// What makes the agent of a task go on where it was; none if it is not there, or cannot.
 pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<Work> {
@@ -71,12 +69,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
             .hint(format!("git flux status {id}"))
             .into());
     }
-    if !fs::exists(task.worktree.join(".git")).context("could not look at the worktree")? {
-        return Err(gone(task).into());
-    }
-    if !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
-        flux.repo.checkout(&task.worktree)?;
-    }
+    ensure_whole(flux, task)?;
     run.ensure_known()?;
     if run.exit()?.is_some() {
         return Ok(());
@@ -87,14 +80,6 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
             .into());
     }
     ensure_no_orphan(task, &run)
-}
-
-/// The refusal of a task whose worktree is gone.
-pub(crate) fn gone(task: &Task) -> Failure {
-    let (id, path) = (&task.id, shown(&task.worktree));
-    Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
-        .hint("git worktree list")
-        .hint(format!("git flux status {id}"))
 }
 
 /// # Errors

@@ -4,13 +4,22 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::archive::Listed;
-use super::{Flux, archive};
+use super::{Flux, archive, tree};
+use crate::failure::Failure;
 use crate::git::admin;
 use crate::task::{Task, TaskId};
+use crate::ui::quoted;
+
+/// What is being deleted has a name that begins with this.
+const GOING: &str = ".going-";
+
+/// The mark of a worktree that holds what no snapshot has: it stays until its task is deleted.
+pub(super) const ONLY: &str = "only";
 
 impl Flux {
     /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
@@ -100,4 +109,52 @@ impl Flux {
         }
         Ok(found)
     }
+}
+
+/// Gives what lies at `place` in the trash a name of what is being deleted, and returns where
+/// it is then; none if there is nothing.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub(super) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
+    let name = archive::name_of(place).context("a name in the trash is ours")?;
+    // One of this name may be left of a process that was killed, or of one that could not.
+    for n in 0_u32.. {
+        let aside = place.with_file_name(format!("{GOING}{name}.{}.{n}", process::id()));
+        if aside.symlink_metadata().is_ok() {
+            continue;
+        }
+        return match fs::rename(place, &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error)
+                .with_context(|| format!("could not move '{}' in the trash", place.display())),
+        };
+    }
+    bail!("the trash is full")
+}
+
+/// Returns whether what lies at `place` is being deleted, or was to be.
+pub(super) fn is_going(place: &Path) -> bool {
+    let name = place.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(GOING.as_bytes())
+}
+
+/// Deletes what [`set_aside`] has put aside.
+///
+/// # Errors
+/// When some of it stays: the file at fault, and how to get rid of it.
+pub(super) fn clear(aside: &Path) -> Result<()> {
+    let hint = || Failure::new(stays(aside)).hint(rid(aside));
+    tree::delete(aside).with_context(hint)
+}
+
+/// Says that something is left of what was deleted.
+pub(super) fn stays(aside: &Path) -> String {
+    format!("what is left of it is in '{}'", aside.display())
+}
+
+/// The command that deletes what we cannot.
+pub(super) fn rid(aside: &Path) -> String {
+    format!("sudo rm -rf {}", quoted(aside))
 }

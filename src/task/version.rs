@@ -36,23 +36,28 @@ impl fmt::Display for Newer {
 
 impl std::error::Error for Newer {}
 
+/// Returns whether the error is that a newer git flux has written it.
+pub(crate) fn is_newer(error: &Error) -> bool {
+    error.downcast_ref::<Newer>().is_some()
+}
+
 /// Returns the state of a task whose record cannot be read, in a word: `newer` where a newer
 /// git flux has written it.
 pub(crate) fn state_of(error: &Error) -> &'static str {
-    match error.downcast_ref::<Newer>() {
-        Some(_) => "newer",
-        None => "broken",
+    match is_newer(error) {
+        true => "newer",
+        false => "broken",
     }
 }
 
 /// Returns the refusal to do anything with `what`, whose record in the tree `record` cannot be read.
 pub(crate) fn refusal(what: &str, record: &str, error: &Error) -> Failure {
     let failure = Failure::new(format!("{what} cannot be read: {error:#}"));
-    let failure = match error.downcast_ref::<Newer>() {
-        Some(_) => failure.hint("update git flux, or find the newer one: type -a git-flux"),
-        None => failure,
-    };
-    failure.hint(format!("git show {record}:task.json"))
+    match is_newer(error) {
+        true => failure.hint("update git flux, or find the newer one: type -a git-flux"),
+        false => failure,
+    }
+    .hint(format!("git cat-file -p {record}"))
 }
 
 /// Reads a JSON object of a version up to `known`. One without a version is of the first.

@@ -12,7 +12,7 @@ use crate::git::{Integrated, MergePlan};
 use crate::lifecycle::Flux;
 use crate::lifecycle::plan::Plan;
 use crate::sanitize;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::task::TaskId;
 use crate::ui;
 
@@ -31,9 +31,7 @@ impl Cleanup {
             return Ok(Some(every().collect()));
         }
         if self.merged {
-            // What cannot be told is not merged.
-            let merged = |(_, plan): &Outlook| plan.as_ref().is_ok_and(is_merged);
-            return Ok(Some(every().filter(merged).collect()));
+            return Ok(Some(self.merged(flux, store)));
         }
         if self.tasks.len() < 2 {
             return Ok(None);
@@ -46,6 +44,30 @@ impl Cleanup {
             }
         }
         Ok(Some(ids.iter().map(outlook).collect()))
+    }
+
+    /// The tasks that are merged, and those of which that cannot be told.
+    fn merged(&self, flux: &Flux, store: &Store) -> Vec<Outlook> {
+        let outlook = |id: &TaskId| {
+            let (loss, plan) = match self.examine(flux, store, id) {
+                Ok((loss, Some(plan))) => (loss, plan),
+                Ok((loss, None)) => return loss.ensure().err().map(Err),
+                Err(error) => return Some(Err(error)),
+            };
+            if plan.unread.is_some() && !self.discard && is_merged(&plan) {
+                return loss.ensure().err().map(Err);
+            }
+            let plan = loss.ensure().and_then(|()| self.unasked(plan)).ok();
+            plan.filter(is_merged).map(Ok)
+        };
+        // One that goes nowhere is merged nowhere.
+        let goes = |stored: &&Stored| {
+            let into = stored.task.as_ref().map(|task| task.into.is_some());
+            self.into.is_some() || into.unwrap_or(true)
+        };
+        let ids = store.tasks.iter().filter(goes).map(|stored| &stored.id);
+        ids.filter_map(|id| Some((id.clone(), outlook(id)?)))
+            .collect()
     }
 
     /// Removes several tasks. One that is refused does not stop the others.
@@ -124,6 +146,7 @@ impl Cleanup {
     /// Refuses what would have to be asked about for each task.
     fn unasked(&self, plan: Plan) -> Result<Plan> {
         let id = &plan.task.id;
+        self.ensure_read(&plan)?;
         if self.discard || (plan.uncommitted.is_empty() && !plan.missing) {
             return Ok(plan);
         }

@@ -59,7 +59,15 @@ impl Cleanup {
     /// What becomes of the files.
     fn files(&self, plan: &Plan, loss: &mut Loss) {
         let files = &plan.uncommitted;
-        let uncommitted = if plan.missing && !self.discard {
+        if let Err(error) = self.ensure_read(plan) {
+            loss.note("uncommitted", Err::<(), _>(error), |()| {
+                unreachable!("it is an error")
+            });
+            return;
+        }
+        let uncommitted = if plan.unread.is_some() {
+            Verdict::Passes("unknown; the worktree is left in the trash whole".to_owned())
+        } else if plan.missing && !self.discard {
             Verdict::Asks("unknown, since the worktree is gone".to_owned())
         } else if files.is_empty() {
             Verdict::Passes("none".to_owned())

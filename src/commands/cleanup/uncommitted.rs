@@ -1,6 +1,6 @@
 //! What becomes of uncommitted changes.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use indicatif::HumanBytes;
 
 use super::Cleanup;
@@ -9,9 +9,10 @@ use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::git::Change;
 use crate::lifecycle::Flux;
+use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::obstacle::reveal;
 use crate::lifecycle::plan::Plan;
-use crate::ui::{quoted, shown};
+use crate::ui::shown;
 
 /// What becomes of uncommitted changes.
 pub(super) enum Uncommitted {
@@ -27,6 +28,7 @@ impl Cleanup {
         if plan.missing && !self.discard {
             return self.unseen(flux, plan);
         }
+        self.ensure_read(plan)?;
         plan.ensure_movable(flux, self.discard)?;
         if plan.uncommitted.is_empty() {
             return Ok(Uncommitted::Leave);
@@ -64,19 +66,33 @@ impl Cleanup {
         }))
     }
 
+    /// # Errors
+    /// When it cannot be told what is uncommitted, and nobody said to leave it in the trash.
+    pub(super) fn ensure_read(&self, plan: &Plan) -> Result<()> {
+        let Some(why) = plan.unread.as_ref().filter(|_| !self.discard) else {
+            return Ok(());
+        };
+        let id = &plan.task.id;
+        let branch = match self.discard_branch {
+            true => " --discard-branch",
+            false => "",
+        };
+        let what = format!("it cannot be told what is uncommitted in the worktree of '{id}'");
+        let failure = Failure::new(what).hint(format!(
+            "to move it to the trash whole, from where all of it can be restored: git flux cleanup {id} --discard{branch}"
+        ));
+        Err(anyhow!(why.clone()).context(failure))
+    }
+
     /// The worktree is gone, so nobody can tell what was uncommitted in it.
     fn unseen(&self, flux: &Flux, plan: &Plan) -> Result<Uncommitted> {
         let (id, path) = (&plan.task.id, shown(&plan.task.worktree));
         if !flux.ui.can_ask() {
-            return Err(
-                Failure::new(format!("the worktree of '{id}' is gone: '{path}'"))
-                    .hint(format!(
-                        "if it was moved: git worktree repair {}",
-                        quoted(&plan.task.worktree)
-                    ))
-                    .hint(format!("git flux cleanup {id} --discard"))
-                    .into(),
-            );
+            ensure_whole(flux, &plan.task)?;
+            let again = format!("git flux cleanup {id}");
+            return Err(Failure::new(format!("'{id}' changed meanwhile"))
+                .hint(again)
+                .into());
         }
         flux.ui.status(format_args!(
             "The worktree of '{id}' is gone: '{path}'. What was uncommitted in it is unknown."

@@ -25,6 +25,11 @@ pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
         deeds.push(format!("stop {}", plan.stopped()));
     }
     deeds.push(match &plan.into {
+        None if plan.branch_gone => format!(
+            "keep {}, the last commit that is known of '{}'",
+            short(&plan.tip),
+            plan.task.branch
+        ),
         None if plan.task.keeps_branch() => {
             format!("leave '{}' as it is, without merging it", plan.task.branch)
         }
@@ -64,6 +69,9 @@ pub(super) fn nothing_yet(plan: &Plan) -> bool {
 pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
     let (id, branch) = (&plan.task.id, &plan.task.branch);
     match &plan.into {
+        None if plan.branch_gone => {
+            format!("The branch '{branch}' is gone. Remove '{id}'?")
+        }
         None if plan.task.keeps_branch() => {
             format!("Remove '{id}', and leave '{branch}' as it is, without merging it?")
         }
@@ -174,6 +182,11 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
         (Some(into), None) => flux.ui.status(format_args!(
             "nothing was merged: {}",
             nothing(plan, into).unwrap_or_default()
+        )),
+        (None, _) if plan.branch_gone => flux.ui.status(format_args!(
+            "the branch '{}' was gone; {} is the last commit that is known of it",
+            task.branch,
+            short(&plan.tip)
         )),
         (None, _) if task.keeps_branch() => flux.ui.status(format_args!(
             "'{}' is left as it is, without merging it",

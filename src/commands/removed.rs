@@ -1,0 +1,126 @@
+//! `git flux restore --list`
+
+use anyhow::{Error, Result};
+use console::Style;
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::restore::{ended, since};
+use super::{Faults, table};
+use crate::failure::{self, Failure};
+use crate::lifecycle::archive::{Archived, Listed, Unread};
+use crate::lifecycle::tree::size;
+use crate::lifecycle::{Flux, leftovers};
+use crate::sanitize;
+use crate::task::version;
+
+/// The size of a worktree in the trash, if there is one.
+type Size = Option<Result<u64>>;
+
+/// Prints what can be restored, and names what cannot.
+///
+/// # Errors
+/// Where something could not be read, in the end.
+pub(super) fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Result<()> {
+    let spinner = flux.ui.spinner("measuring the trash");
+    let sized = archived
+        .iter()
+        .map(|one| (one, one.trash.as_deref().map(size)));
+    let sized: Vec<(&Archived, Size)> = sized.collect();
+    drop(spinner);
+    rows(flux, &sized, unread, json)?;
+    let mut faults = Faults::default();
+    let sizes = sized.iter().filter_map(|(_, size)| size.as_ref());
+    for error in sizes.filter_map(|size| size.as_ref().err()) {
+        faults.warn(&flux.ui, format_args!("{error:#}"));
+    }
+    for one in unread {
+        name(flux, one.refusal());
+        faults.count();
+    }
+    for left in leftovers::find(flux)? {
+        name(flux, left);
+    }
+    faults.ensure_none("not everything could be read")
+}
+
+/// Says what is left, and the way out.
+pub(super) fn name(flux: &Flux, left: Failure) {
+    let left = Error::from(left);
+    flux.ui.warning(&left);
+    failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
+}
+
+fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool) -> Result<()> {
+    if json {
+        let objects = sized.iter().map(|(one, size)| object(one, size));
+        let objects: Vec<Value> = objects.chain(unread.iter().map(unread_object)).collect();
+        return flux.ui.json(&objects);
+    }
+    if sized.is_empty() && unread.is_empty() {
+        flux.ui.status("there is nothing to restore");
+        return Ok(());
+    }
+    let known = sized.iter().map(|(one, size)| {
+        [
+            one.name.clone(),
+            since(one),
+            match size {
+                Some(Ok(size)) => HumanBytes(*size).to_string(),
+                Some(Err(_)) => "?".to_owned(),
+                None => "-".to_owned(),
+            },
+            ended(one),
+            sanitize::line(&one.task.title),
+        ]
+    });
+    let unread = unread.iter().map(|one| {
+        let unknown = || "?".to_owned();
+        let error = format!("its record cannot be read: {:#}", one.error);
+        [
+            one.name.clone(),
+            unknown(),
+            unknown(),
+            version::state_of(&one.error).to_owned(),
+            sanitize::line(&error),
+        ]
+    });
+    let rows: Vec<[String; 5]> = known.chain(unread).collect();
+    let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
+    for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
+        flux.ui.data(line)?;
+    }
+    Ok(())
+}
+
+/// A removed task as programs read it.
+fn object(one: &Archived, size: &Size) -> Value {
+    let removal = one.task.removal.as_ref();
+    let into = removal.and_then(|removal| removal.into.as_ref());
+    json!({
+        "name": one.name,
+        "id": one.task.id.as_str(),
+        "title": one.task.title,
+        "agent": one.task.agent,
+        "branch": one.task.branch,
+        "base": one.task.base,
+        "tip": one.tip,
+        "snapshot": one.snapshot(),
+        "removed": removal.map(|removal| removal.at),
+        "mergedInto": into.map(|merged| &merged.branch),
+        "worktree": one.task.worktree.to_string_lossy(),
+        "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
+        "size": size.as_ref().and_then(|size| size.as_ref().ok()),
+        "foreign": one.foreign,
+    })
+}
+
+/// An entry of the archive that cannot be read, as programs read it.
+fn unread_object(one: &Unread) -> Value {
+    json!({
+        "name": one.name, "id": null, "title": null, "agent": null, "branch": null, "base": null,
+        "tip": null, "snapshot": null, "removed": null, "mergedInto": null, "worktree": null,
+        "trash": null, "size": null, "foreign": null, "state": version::state_of(&one.error),
+        "error": format!("{:#}", one.error),
+    })
+}

@@ -1,0 +1,330 @@
+//! Tasks of which something is missing, however that came to be: each command says what is true, every hint works
+//! when it is pasted, and there is a way out on which nothing is lost.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::cleanup::done_task;
+use crate::hints::{Saved, hints, paste};
+use crate::world::*;
+
+/// A task whose agent has committed and ended, with a change and an ignored file; nothing runs.
+fn task() -> (World, String) {
+    let world = World::new();
+    let id = done_task(&world);
+    end_all(&world, &id);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("loose.txt"), "only here\n");
+    world.write(worktree.join("trace.log"), "ignored\n");
+    (world, id)
+}
+
+/// Ends all that runs for a task, and waits until nothing does that could still write.
+fn end_all(world: &World, id: &str) {
+    world.kill_tmux();
+    let alive = world.repo().join(".git/flux/run").join(id).join("alive");
+    wait_until("the launcher to end", || {
+        fs::File::open(&alive).map_or(true, |file| file.try_lock_shared().is_ok())
+    });
+}
+
+/// How often a way out may lead to another refusal.
+const STEPS: usize = 3;
+
+/// Follows every hint of a refused command, and those of the refusal after it: each can be pasted, and one of them
+/// leads to where the command is done.
+#[track_caller]
+fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
+    let output = world.flux(args).run();
+    if output.code == Some(0) {
+        see(world);
+        return true;
+    }
+    output.code(1).has_not("panicked");
+    let hints = hints(&output);
+    assert!(!hints.is_empty(), "no hint\n{output}");
+    let mut leads = false;
+    for hint in hints.iter().filter(|hint| !hint.contains('<')) {
+        let saved = Saved::of(world);
+        paste(world, hint).unwrap_or_else(|said| panic!("{said}\nafter {output}"));
+        let id = args[1];
+        let gone = world
+            .try_git(["show-ref", &format!("refs/flux/tasks/{id}")])
+            .is_err();
+        if gone {
+            see(world);
+        }
+        leads |= gone || (steps > 0 && lead_out(world, args, see, steps - 1));
+        saved.put_back();
+    }
+    assert!(leads || steps < STEPS, "no way out: {hints:#?}\n{output}");
+    leads
+}
+
+/// Where a file of the task is, after it was removed or mended.
+fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
+    let trash = world.repo().join(".git/flux/trash");
+    let places = [world.worktree(id), trash.join(id).join("worktree")];
+    let aside = fs::read_dir(world.root()).unwrap();
+    let aside = aside.map(|entry| entry.unwrap().path());
+    let mut places = places.into_iter().chain(aside);
+    places.any(|place| fs::read_to_string(place.join(name)).is_ok_and(|found| found == text))
+}
+
+/// Makes a task so, and asserts that `cleanup` finds a way out, on which its change stays where it is not `lost`
+/// already, and after which the task comes back with its commit.
+#[track_caller]
+fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
+    let (world, id) = task();
+    make(&world, &id, &world.worktree(&id));
+    let before = Saved::of(&world);
+    for command in ["cleanup", "resume", "diff"] {
+        let output = world.flux([command, &id]).run();
+        let refused = output.code == Some(1) && output.stderr.contains(said);
+        assert!(refused, "'{command}' did not say {said:?}\n{output}");
+        output.stderr_has("hint: ").has_not("panicked");
+    }
+    world.flux(["log", &id]).run().success();
+    let status = world.flux(["status", &id]).run();
+    let next = status.success().stdout.split_once("Next\n").unwrap().1;
+    let next: Vec<&str> = next
+        .lines()
+        .filter_map(|line| line.trim().split("  ").next())
+        .collect();
+    before.assert_unchanged();
+    for command in next {
+        let saved = Saved::of(&world);
+        paste(&world, command).unwrap_or_else(|said| panic!("{said}\nafter {status}"));
+        saved.put_back();
+    }
+    let see = |world: &World| {
+        assert!(lost || holds(world, &id, "loose.txt", "only here\n"));
+        world.flux(["restore", &id]).run().success();
+        end_all(&world, &id);
+        world.git(["rev-parse", &format!("refs/heads/feature/{id}")]);
+    };
+    assert!(lead_out(
+        &world,
+        &["cleanup", &id, "-y", "--discard"],
+        &see,
+        STEPS
+    ));
+    assert!(lead_out(
+        &world,
+        &["cleanup", &id, "-y", "--discard", "--discard-branch"],
+        &see,
+        STEPS
+    ));
+}
+
+#[test]
+fn cleanup_leads_out_where_the_worktree_is_gone() {
+    case("is gone", true, |_, _, worktree| {
+        fs::remove_dir_all(worktree).unwrap()
+    });
+    case("is gone", true, |world, _, worktree| {
+        fs::remove_dir_all(worktree).unwrap();
+        world.git(["worktree", "prune"]);
+    });
+    case("it is in '", false, |world, _, worktree| {
+        fs::rename(worktree, world.root().join("moved by hand")).unwrap();
+    });
+    case("is checked out in '", false, |world, _, worktree| {
+        let to = world.root().join("moved by git");
+        world.git([
+            "worktree",
+            "move",
+            worktree.to_str().unwrap(),
+            to.to_str().unwrap(),
+        ]);
+    });
+}
+
+fn prune(world: &World, worktree: &Path) {
+    let away = world.root().join("unmounted");
+    fs::rename(worktree, &away).unwrap();
+    world.git(["worktree", "prune"]);
+    fs::rename(&away, worktree).unwrap();
+}
+
+fn delete_branch(world: &World, id: &str) {
+    world.git(["update-ref", "-d", &format!("refs/heads/feature/{id}")]);
+}
+
+#[test]
+fn cleanup_leads_out_where_the_branch_is_gone() {
+    case("is gone", false, |world, id, _| delete_branch(world, id));
+    case("and so is its branch", true, |world, id, worktree| {
+        world.git(["worktree", "remove", "--force", worktree.to_str().unwrap()]);
+        world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
+    });
+    case("and so is its branch", true, |world, id, worktree| {
+        fs::remove_dir_all(worktree).unwrap();
+        delete_branch(world, id);
+    });
+    case(
+        "not a worktree of this repository",
+        false,
+        |world, id, worktree| {
+            prune(world, worktree);
+            delete_branch(world, id);
+        },
+    );
+}
+
+#[test]
+fn cleanup_leads_out_where_the_worktree_is_something_else() {
+    let said = "not a worktree of this repository";
+    case(said, false, |world, _, worktree| prune(world, worktree));
+    case(said, true, |world, _, worktree| {
+        fs::remove_dir_all(worktree).unwrap();
+        world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
+    });
+    case(said, true, |world, _, worktree| {
+        fs::remove_dir_all(worktree).unwrap();
+        world.write(worktree, "a file");
+    });
+    case(said, false, |_, _, worktree| {
+        fs::remove_file(worktree.join(".git")).unwrap()
+    });
+    // Made in a repository that was moved since.
+    case(said, false, |world, id, worktree| {
+        let name = format!("gitdir: /elsewhere/.git/worktrees/myapp-{id}\n");
+        world.write(worktree.join(".git"), name);
+    });
+}
+
+#[test]
+fn cleanup_leads_out_where_something_else_is_checked_out() {
+    for switch in [
+        &["switch", "-q", "--detach"][..],
+        &["switch", "-q", "-c", "other"],
+    ] {
+        let (world, id) = task();
+        world.git_in(world.worktree(&id), switch);
+        let see = |world: &World| assert!(holds(world, &id, "loose.txt", "only here\n"));
+        assert!(lead_out(
+            &world,
+            &["cleanup", &id, "-y", "--discard"],
+            &see,
+            STEPS
+        ));
+        delete_branch(&world, &id);
+        let forget = ["cleanup", &id, "-y", "--discard", "--discard-branch"];
+        assert!(lead_out(&world, &forget, &see, STEPS));
+    }
+}
+
+/// G8: a container's `git worktree prune`, or that of a machine where the directory is not.
+#[test]
+fn adopt_rebuilds_an_entry_that_was_pruned() {
+    let (world, id) = task();
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("README.md"), "changed\n");
+    let status = || world.git_in(&worktree, ["status", "--porcelain", "--ignored"]);
+    let before = status();
+    prune(&world, &worktree);
+    let output = world.flux(["adopt", worktree.to_str().unwrap()]).run();
+    output
+        .success()
+        .stderr_has(&format!("is the worktree of '{id}' again"));
+    assert_eq!(status(), before);
+    assert_eq!(world.read(worktree.join("README.md")), "changed\n");
+    let run = world.repo().join(".git/flux/run").join(&id);
+    assert!(!run.join("merge").exists());
+    let whole = world.flux(["status", "--json", &id]).run().json();
+    assert_ne!(whole["state"], "broken");
+    // Once more, after a git flux that was killed half way.
+    prune(&world, &worktree);
+    world.fault(&Fault::every("git", "worktree repair", Mode::KillBefore));
+    world
+        .flux(["adopt", worktree.to_str().unwrap()])
+        .run()
+        .killed();
+    world.clear_fault();
+    world
+        .flux(["adopt", worktree.to_str().unwrap()])
+        .run()
+        .success();
+    assert_eq!(status(), before);
+    let cleanup = ["cleanup", &id, "--commit"];
+    world.flux(cleanup).run().success();
+    assert_eq!(world.read("README.md"), "changed\n");
+}
+
+/// G9: `--discard` destroys nothing, so it need not know.
+#[test]
+fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
+    let (world, id) = task();
+    let worktree = world.worktree(&id);
+    world.git(["config", "filter.lost.clean", "no-such-program"]);
+    world.git(["config", "filter.lost.required", "true"]);
+    world.write(".git/info/attributes", "*.x filter=lost\n");
+    world.write(worktree.join("a.x"), "only here\n");
+    world.git_in(&worktree, ["-c", "filter.lost.clean=cat", "add", "a.x"]);
+    world.write(worktree.join("a.x"), "only hare\n");
+    let before = world.snapshot();
+    let output = world.flux(["list"]).run();
+    let unread = format!("the changes of '{id}' cannot be told: `git status` failed");
+    assert_eq!(
+        output.code(1).stderr.matches(&unread).count(),
+        1,
+        "{output}"
+    );
+    for options in [&[][..], &["--discard-branch"], &["--commit"], &["--merged"]] {
+        let name = (options != ["--merged"]).then_some(&*id);
+        let args = ["cleanup", "-y"].into_iter().chain(name);
+        let output = world.flux(args.chain(options.iter().copied())).run();
+        let said = "it cannot be told what is uncommitted";
+        match options {
+            // Nor was it merged.
+            ["--merged"] => output.success().has_not("error"),
+            _ => output
+                .code(1)
+                .stderr_has(said)
+                .stderr_has("no-such-program"),
+        };
+        world.assert_unchanged(&before);
+    }
+    let see = |world: &World| {
+        assert_eq!(world.read("agent.txt"), "one\n");
+        // No snapshot has it: it stays, however full the trash is.
+        world.git(["config", "flux.trashKeep", "0"]);
+        world.flux(["__expire"]).run().success();
+        world.flux(["restore", &id]).run().success();
+        end_all(&world, &id);
+        assert_eq!(world.read(worktree.join("a.x")), "only hare\n");
+        assert_eq!(world.read(worktree.join("trace.log")), "ignored\n");
+    };
+    assert!(lead_out(&world, &["cleanup", "-y", &id], &|_| (), 0));
+    world
+        .flux(["cleanup", "-y", "--discard", &id])
+        .run()
+        .success();
+    see(&world);
+}
+
+/// The same of an index that cannot be read.
+#[test]
+fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
+    let (world, id) = task();
+    let index = world
+        .repo()
+        .join(format!(".git/worktrees/myapp-{id}/index"));
+    fs::write(&index, "damaged").unwrap();
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o000)).unwrap();
+    world
+        .flux(["cleanup", &id])
+        .run()
+        .code(1)
+        .stderr_has("hint: ");
+    world.flux(["cleanup", "--discard", &id]).run().success();
+    assert!(holds(&world, &id, "loose.txt", "only here\n"));
+    world.flux(["restore", &id]).run().success();
+    assert_eq!(
+        world.read(world.worktree(&id).join("loose.txt")),
+        "only here\n"
+    );
+    assert_eq!(world.read(&index), "damaged");
+}
