@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Git, Lock, admin, submodules, worktree};
+use super::{Git, Lock, Repo, admin, submodules, worktree};
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -19,12 +19,13 @@ use super::{Git, Lock, admin, submodules, worktree};
 /// # Errors
 /// When it fails: then the worktree is where it was.
 pub(crate) fn take(
-    common_dir: &Path,
+    repo: &Repo,
     path: &Path,
     commit: Option<&str>,
     trash: &Path,
     lock: &Lock,
 ) -> Result<bool> {
+    let common_dir = repo.common_dir();
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
     if let Some(admin) = admin::dir_of(common_dir, path)? {
         copy(&admin, path, trash)?;
@@ -44,7 +45,7 @@ pub(crate) fn take(
                 submodules::keep(common_dir, path, trash)?;
                 let args = ["worktree", "remove"].map(OsStr::new);
                 let args = args.into_iter().chain([path.as_os_str()]);
-                return Git::new(common_dir, args)
+                return Git::new(repo.home(), args)
                     .holding(lock)?
                     .run()
                     .map(|()| false);
@@ -60,7 +61,7 @@ pub(crate) fn take(
             }
         }
     }
-    forget(common_dir, path, trash, lock).map(|()| kept)
+    forget(repo, path, trash, lock).map(|()| kept)
 }
 
 /// Lets git forget a worktree that was moved to `trash`; what it keeps of its
@@ -68,9 +69,9 @@ pub(crate) fn take(
 ///
 /// # Errors
 /// When git fails, or something else is at the place by now.
-pub(crate) fn forget(common_dir: &Path, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
-    submodules::keep(common_dir, path, trash)?;
-    worktree::forget(common_dir, path, lock)
+pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
+    submodules::keep(repo.common_dir(), path, trash)?;
+    worktree::forget(repo.home(), path, lock)
 }
 
 /// The log of `HEAD`, as it is called in the trash.

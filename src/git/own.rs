@@ -52,7 +52,7 @@ pub(crate) fn find(
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
-    let lost = heads(common, commits)?;
+    let lost = heads(repo.home(), commits)?;
     let part = |(name, oid): (String, String)| Some((name.strip_prefix("refs/")?.to_owned(), oid));
     let mut found: Vec<_> = own.into_iter().filter_map(part).collect();
     if !lost.is_empty() {
@@ -78,7 +78,7 @@ fn logged(log: &Path) -> Result<BTreeSet<String>> {
 
 /// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
 /// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
-fn heads(common_dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
+fn heads(dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
     if commits.is_empty() {
         return Ok(commits);
     }
@@ -87,7 +87,7 @@ fn heads(common_dir: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String
     let all = ["--not", "--single-worktree", "--all"];
     let args = args.into_iter().chain(all);
     let commits = commits.into_iter().map(|commit| commit + "\n");
-    let out = Git::reading(common_dir, args)
+    let out = Git::reading(dir, args)
         .input(commits.collect::<String>())
         .output()?;
     let out = String::from_utf8(out)?;

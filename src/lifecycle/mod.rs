@@ -168,8 +168,7 @@ fn descend(
             Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
             Worktree::Moved(trash) => {
                 if is_registered(flux, task)? {
-                    let (dir, path) = (repo.common_dir(), &task.worktree);
-                    keep::forget(dir, path, trash, &guard).with_context(|| {
+                    keep::forget(repo, &task.worktree, trash, &guard).with_context(|| {
                         let path = quoted(&task.worktree);
                         format!("something is at the place of the removed worktree; move it away: mv {path} {path}.away")
                     })?;
@@ -178,7 +177,7 @@ fn descend(
             }
             Worktree::Keep => {
                 let trash = flux.trash_for(task)?;
-                if keep::take(repo.common_dir(), &task.worktree, tip, &trash, &guard)? {
+                if keep::take(repo, &task.worktree, tip, &trash, &guard)? {
                     kept = Some(trash);
                 } else {
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
