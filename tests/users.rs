@@ -178,6 +178,11 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
             .contains("task a1\nowner 64711\n")
     );
 
+    // By name, where the machine knows one.
+    chown(flux.join("run/a1"), Some(0), None).unwrap();
+    assert_eq!(bob.json(&["list", "--json"])[0]["owner"], "root");
+    chown(flux.join("run/a1"), Some(alice.uid), None).unwrap();
+
     // Each is refused the other's, and pointed to what works.
     let before = world.snapshot();
     for words in [
@@ -204,17 +209,26 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
     assert!(bob.ok(&["log", "a1"]).contains("Of Alice"));
     bob.ok(&["status", "--explain", "a1"]);
 
+    // What a killed command of hers has left is hers to settle.
+    let left = ["killed", ".gone.4711"].map(|name| flux.join("run").join(name));
+    for dir in &left {
+        fs::create_dir(dir).unwrap();
+        chown(dir, Some(alice.uid), None).unwrap();
+    }
+
     // What is meant for all is for his own.
     let work = "cd ../myapp-b1 && echo new >new.txt && git add -A && git commit -qm Work";
     assert_eq!(bob.run_with("022", &["sh", "-c", work]).0, Some(0));
     bob.ok(&["cleanup", "--all", "-y"]);
     assert_eq!(world.read("new.txt"), "new\n");
     assert!(!flux.join("run/b1").exists() && flux.join("run/a1").exists());
+    assert!(left.iter().all(|dir| dir.exists()));
     assert_eq!(mode(flux.join("trash")) & 0o2770, 0o2770);
     bob.ok(&["restore", "-q", "b1"]);
 
     // Alice can work where Bob has written, and neither deletes what the other has removed.
     alice.ok(&["cleanup", "-y", "a1"]);
+    assert!(left.iter().all(|dir| !dir.exists()));
     let trash = flux.join("trash/a1");
     assert!(trash.exists());
     world.git(["config", "flux.trashKeep", "0"]);
