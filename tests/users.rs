@@ -27,7 +27,14 @@ impl<'a> User<'a> {
             chown(&dir, Some(uid), Some(GROUP)).unwrap();
             fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
         }
-        fs::copy(world.tools().join("gitconfig"), home.join(".gitconfig")).unwrap();
+        // As git's own message says for the repository of another user, and no more.
+        let config = fs::read_to_string(world.tools().join("gitconfig")).unwrap();
+        let safe = format!("directory = {}", world.repo().display());
+        fs::write(
+            home.join(".gitconfig"),
+            config.replace("directory = *", &safe),
+        )
+        .unwrap();
         Self { world, uid, home }
     }
 
@@ -142,6 +149,11 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
     for (path, bits) in [("", 0o2770), ("run", 0o2770), ("lock", 0o660)] {
         assert_eq!(mode(flux.join(path)) & 0o2770, bits, "{path}");
     }
+    // Also where libgit2 has written, which follows the umask alone.
+    for entry in fs::read_dir(world.repo().join(".git/objects")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path) & 0o2070, 0o2070, "{}", path.display());
+    }
     bob.ok(&["run", "-q", "--name", "b1", "Of Bob"]);
 
     // Each sees both, and whose they are.
@@ -165,6 +177,11 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
         bob.ok(&["list", "--porcelain"])
             .contains("task a1\nowner 64711\n")
     );
+
+    // By name, where the machine knows one.
+    chown(flux.join("run/a1"), Some(0), None).unwrap();
+    assert_eq!(bob.json(&["list", "--json"])[0]["owner"], "root");
+    chown(flux.join("run/a1"), Some(alice.uid), None).unwrap();
 
     // Each is refused the other's, and pointed to what works.
     let before = world.snapshot();
@@ -192,14 +209,26 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
     assert!(bob.ok(&["log", "a1"]).contains("Of Alice"));
     bob.ok(&["status", "--explain", "a1"]);
 
+    // What a killed command of hers has left is hers to settle.
+    let left = ["killed", ".gone.4711"].map(|name| flux.join("run").join(name));
+    for dir in &left {
+        fs::create_dir(dir).unwrap();
+        chown(dir, Some(alice.uid), None).unwrap();
+    }
+
     // What is meant for all is for his own.
+    let work = "cd ../myapp-b1 && echo new >new.txt && git add -A && git commit -qm Work";
+    assert_eq!(bob.run_with("022", &["sh", "-c", work]).0, Some(0));
     bob.ok(&["cleanup", "--all", "-y"]);
+    assert_eq!(world.read("new.txt"), "new\n");
     assert!(!flux.join("run/b1").exists() && flux.join("run/a1").exists());
+    assert!(left.iter().all(|dir| dir.exists()));
     assert_eq!(mode(flux.join("trash")) & 0o2770, 0o2770);
     bob.ok(&["restore", "-q", "b1"]);
 
     // Alice can work where Bob has written, and neither deletes what the other has removed.
     alice.ok(&["cleanup", "-y", "a1"]);
+    assert!(left.iter().all(|dir| !dir.exists()));
     let trash = flux.join("trash/a1");
     assert!(trash.exists());
     world.git(["config", "flux.trashKeep", "0"]);

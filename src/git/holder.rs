@@ -87,10 +87,15 @@ fn owner(line: &str, device: u64, inode: u64) -> Option<u32> {
     let mut place = fields.next()?.split(':');
     let mut number = |radix| u64::from_str_radix(place.next()?, radix).ok();
     let (major, minor, found) = (number(16)?, number(16)?, number(10)?);
-    let is_device = nix::sys::stat::makedev(major, minor) == device;
+    let is_device = number_of(major, minor) == device;
     // Layers such as overlayfs and btrfs name their devices otherwise here than there.
     let is_unnamed = major == 0;
     (found == inode && (is_device || is_unnamed)).then_some(pid)
+}
+
+/// Returns the number of a device as `stat` on Linux has it.
+fn number_of(major: u64, minor: u64) -> u64 {
+    (minor & 0xff) | (major & 0xfff) << 8 | (minor & !0xff) << 12 | (major & !0xfff) << 32
 }
 
 #[cfg(test)]
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_owner_is_that_of_a_flock_on_this_file() {
-        let device = nix::sys::stat::makedev(0xfd, 1);
+        let device = 0xfd01;
         let line = "1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF";
         assert_eq!(owner(line, device, 1310), Some(4711));
         assert_eq!(owner(line, device, 1311), None);
@@ -111,5 +116,7 @@ mod tests {
             None
         );
         assert_eq!(owner("", device, 1310), None);
+        let large = line.replace("fd:01", "1fd:101");
+        assert_eq!(owner(&large, 0x11_fd01, 1310), Some(4711));
     }
 }
