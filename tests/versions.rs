@@ -252,7 +252,14 @@ fn cleanup_and_restore_keep_the_fields_of_a_record_that_they_do_not_know() {
         let json = world.git(["show", &format!("{name}:task.json")]);
         serde_json::from_str::<serde_json::Value>(&json).unwrap()
     };
-    world.flux(["cleanup", "fix", "-y"]).run().success();
+    // What is configured may be anything, and goes into no record.
+    world.git(["config", "branch.topic.fluxInto", "no branch"]);
+    world.git(["config", "branch.topic.fluxAgent", "no\nagent"]);
+    let cleanup = ["cleanup", "fix", "-y", "--into", "main"];
+    world.flux(cleanup).run().success();
+    for key in ["fluxInto", "fluxAgent"] {
+        world.git(["config", "--unset", &format!("branch.topic.{key}")]);
+    }
     rewrite(
         &world,
         "refs/flux/archive/fix/task",

@@ -71,6 +71,19 @@ impl Task {
         self.check_objects()
     }
 
+    /// Returns the task as a record can have it: what is configured for its branch wins over the
+    /// record, and may be anything.
+    pub(super) fn recordable(&self) -> Self {
+        let into = self.into.clone();
+        let agent = is_name(&self.agent).then(|| self.agent.clone());
+        Self {
+            title: self.title.chars().take(TITLE / 4).collect(),
+            into: into.filter(|into| is_branch_name(into)),
+            agent: agent.unwrap_or_default(),
+            ..self.clone()
+        }
+    }
+
     /// Fails if what must be the name of an object is none. All are of one length: a
     /// repository has one kind.
     fn check_objects(&self) -> Result<()> {
@@ -113,7 +126,10 @@ impl Target {
         ensure!(named, "'target.session' is not the name of a session");
         let alive = self.pane_pid > 0 && i32::try_from(self.server_pid).is_ok_and(|pid| pid > 0);
         ensure!(alive, "'target' has a number that no process has");
-        path("target.socket", &self.socket)?;
+        // tmux takes any path, a relative one too.
+        let socket = self.socket.as_os_str().as_bytes();
+        let is_path = (1..=PATH).contains(&socket.len()) && !socket.contains(&0);
+        ensure!(is_path, "'target.socket' is not a path");
         time("target.server_start", self.server_start)
     }
 }

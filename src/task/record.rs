@@ -221,7 +221,7 @@ impl Task {
     /// # Errors
     /// When it could not be read again.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(self)?;
+        let mut json = serde_json::to_vec_pretty(&self.recordable())?;
         json.push(b'\n');
         Self::from_json(&json).context("this record could not be read again")?;
         Ok(json)

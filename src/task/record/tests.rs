@@ -100,6 +100,21 @@ fn what_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
+fn what_is_configured_for_a_branch_spoils_no_record() {
+    let configured = Task {
+        title: "ä".repeat(5000),
+        into: Some("no branch".to_owned()),
+        agent: "a\nb".to_owned(),
+        ..task()
+    };
+    let read = Task::from_json(&configured.to_json().unwrap()).unwrap();
+    assert!(configured.title.starts_with(&read.title) && read.title.len() > 200);
+    assert_eq!((read.into, read.agent), (None, String::new()));
+    let plain = Task::from_json(&task().to_json().unwrap()).unwrap();
+    assert_eq!(plain, task());
+}
+
+#[test]
 fn fields_that_are_not_known_survive_each_rewrite() {
     let mut record = whole();
     let more = json!({ "deep": [1, null, { "x": "y" }], "big": u64::MAX, "real": 0.5 });
@@ -269,7 +284,16 @@ fn no_field_is_believed() {
             ],
         ),
         ("/target/pane_pid", &pids),
-        ("/target/socket", &paths),
+        (
+            "/target/socket",
+            &[
+                json!(""),
+                json!("/a\0b"),
+                json!([47, 0]),
+                json!(long(5000)),
+                json!(null),
+            ],
+        ),
         ("/target/server_pid", &pids),
         ("/target/server_start", &times),
         ("/removal/at", &times),
