@@ -1,13 +1,15 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use super::run::end_if_any;
@@ -21,6 +23,9 @@ const TAIL: u64 = 64 * 1024;
 
 /// How far back events are shown, in bytes.
 const MUCH: u64 = 16 * 1024 * 1024;
+
+/// How long another may write before it is written all the same.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The name of the event with which the launcher begins a run.
 pub(crate) const START: &str = "start";
@@ -112,10 +117,17 @@ impl<'a> Log<'a> {
             .append(true)
             .create(true)
             .mode(0o600)
+            // An agent can put a link there, or a pipe.
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
             .open(path)
             .with_context(|| format!("could not write '{}'", path.display()))?;
-        // A line that is written twice is better than none.
-        drop(file.lock());
+        // A line that is written twice is better than none, and than to wait for an agent that
+        // never lets go.
+        let begun = Instant::now();
+        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < PATIENCE
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
         Ok(Self { file, path })
     }
 
