@@ -186,10 +186,10 @@ fn a_run_file_that_is_none_spoils_one_row_and_has_a_way_out() {
         follow_hint(&world, &output, WAY_OUT);
         assert_eq!(state(&world, &id), "running", "{name} {kind}");
     }
-    // Nobody waits for the other end of a pipe.
+    // No lock and no mark: it counts as lost. Nothing waits for the other end of a pipe.
     put("alive", "pipe");
     let wait = ["wait", "--timeout", "1", &id];
-    for (args, code) in [(&["list"][..], 0), (&["status", &id], 0), (&wait, 124)] {
+    for (args, code) in [(&["list"][..], 0), (&["status", &id], 0), (&wait, 1)] {
         world.flux(args).run().code(code);
     }
     assert_eq!(state(&world, &other), "running");
@@ -197,6 +197,46 @@ fn a_run_file_that_is_none_spoils_one_row_and_has_a_way_out() {
     fs::remove_file(run.join("alive")).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
     agent.wait_gone();
+}
+
+#[test]
+fn the_launcher_follows_no_link_and_waits_for_no_lock_of_its_agent() {
+    let world = World::new();
+    let id = world.start("Fix it");
+    let agent = world.agent(&id);
+    agent.wait_started();
+    let events = run_dir(&world, &id).join("events");
+    let mine = world.write("../mine", "mine\n");
+    let lock = |path: &Path| {
+        let mut command = Command::new("flock");
+        let command = command.arg(path).args(["sleep", "1000"]).process_group(0);
+        let child = Bystander(command.spawn().unwrap());
+        wait_until("the lock", || {
+            fs::File::open(path).unwrap().try_lock().is_err()
+        });
+        child
+    };
+    let _holder = lock(&events);
+    agent.tell("exit 0");
+    world.wait_ended(&id);
+    fs::remove_file(&events).unwrap();
+    symlink(&mine, &events).unwrap();
+    world.behaviour("exit 0");
+    world
+        .flux(["resume", &id])
+        .run()
+        .code(1)
+        .stderr_has("at once");
+    world.wait_ended(&id);
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine\n");
+    fs::remove_file(&events).unwrap();
+    Command::new("mkfifo").arg(&events).status().unwrap();
+    for args in [&["log", &id][..], &["status", "--explain", &id], &["list"]] {
+        drop(world.flux(args).run());
+    }
+    world.behaviour("wait");
+    world.flux(["resume", &id]).run().success();
+    world.flux(["cleanup", "-y", &id]).run().success();
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub(super) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
     })
 }
 
+/// Returns whether a process was started by `parent`; `None` if the system does not tell.
+pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
+    are_told().then(|| stat(pid).is_some_and(|stat| u32::try_from(stat.parent) == Ok(parent)))
+}
+
 /// Returns whether there is such a process, no zombie where that is told, and not another one that
 /// got its number: one that was `born` at another time.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::git::regular_file::open_file;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::task::{Exit, version};
+use crate::task::{Exit, Target, version};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
@@ -98,11 +98,14 @@ impl RunDir {
         process::is_launcher(pid, &self.launch())
     }
 
-    /// Returns the process of the launcher, if the system proves that it is the one: only then may
-    /// it be sent a signal.
-    pub(crate) fn proven_launcher(&self) -> Option<i32> {
-        let launcher = self.running().ok().flatten()?.launcher;
-        (self.is_launcher(launcher) == Some(true)).then_some(launcher)
+    /// Returns the process of the launcher, in the pane or by its mark, if the system proves that it
+    /// is the one: only then may it be sent a signal.
+    pub(crate) fn proven_launcher(&self, target: Option<&Target>) -> Option<i32> {
+        let in_pane = target.map(|target| target.pane_pid);
+        let running = self.running().ok().flatten();
+        let marked = running.map(|running| running.launcher);
+        let mut pids = in_pane.into_iter().chain(marked);
+        pids.find(|pid| self.is_launcher(*pid) == Some(true))
     }
 
     /// Fails if it is not known what runs here: the marks cannot be read, or the system does not

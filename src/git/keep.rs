@@ -25,7 +25,6 @@ pub(crate) fn take(
     trash: &Path,
     lock: &Lock,
 ) -> Result<bool> {
-    let common_dir = repo.common_dir();
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
     if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
         copy(repo, &admin, path, trash)?;

@@ -275,7 +275,7 @@ fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 /// # Errors
 /// When one does not.
 fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
-    if let Some(launcher) = run.proven_launcher() {
+    if let Some(launcher) = run.proven_launcher(opened) {
         signal::kill(Pid::from_raw(launcher), Signal::SIGHUP).ok();
     }
     match opened {
@@ -290,6 +290,8 @@ fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
 /// # Errors
 /// When it is not known what runs, or the agent does not end.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
+    // A server of another PID namespace has other numbers.
+    let is_ours = process::is_child(target.pane_pid, target.server_pid) != Some(false);
     let process = (target.pane_pid, process::born(target.pane_pid));
     let is_closed = match pane::close(target) {
         Ok(is_closed) => is_closed,
@@ -302,7 +304,7 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
             }
         }
     };
-    await_end(run, is_closed.then_some(process))
+    await_end(run, (is_closed && is_ours).then_some(process))
 }
 
 /// Waits until the launcher has ended, and the process that was in the pane. Who holds the

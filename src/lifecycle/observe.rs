@@ -43,19 +43,13 @@ impl Panes {
 
     /// Whether the pane of a task is still there.
     pub(crate) fn has(&self, task: &Task) -> bool {
-        self.pane_of(task).is_some()
-    }
-
-    /// Returns the process in the pane of a task, if both are there: the pane proves whose it is.
-    pub(super) fn process_of(&self, task: &Task) -> Option<i32> {
-        let pane = self.pane_of(task).filter(|pane| !pane.dead)?;
-        Some(pane.pid)
-    }
-
-    fn pane_of(&self, task: &Task) -> Option<&Pane> {
-        let target = task.target.as_ref()?;
-        let panes = self.0.get(&target.socket)?;
-        panes.iter().find(|pane| pane.is(target))
+        let pane_of = |target: &Target| {
+            self.0
+                .get(&target.socket)?
+                .iter()
+                .find(|pane| pane.is(target))
+        };
+        task.target.as_ref().and_then(pane_of).is_some()
     }
 }
 

@@ -1,6 +1,5 @@
 //! The removal of a task, once everything is agreed.
 
-use std::iter;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,6 @@ use nix::sys::signal;
 use nix::unistd::Pid;
 
 use super::disk::disk_full;
-use super::observe::Panes;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::agent;
@@ -267,16 +265,19 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let _spinner = flux.ui.spinner("stopping the agent");
-    // What the launcher's mark says, the agent may have written.
-    let launcher = Panes::of(iter::once(task))?.process_of(task);
-    if let Some(launcher) = launcher.or_else(|| run.proven_launcher()) {
-        if let Some(target) = &task.target
-            && let Ok(screen) = pane::capture(target, usize::MAX)
-        {
-            drop(run.write_screen(&screen.join("\n")));
+    if let Some(target) = &task.target
+        && let Ok(screen) = pane::capture(target, usize::MAX)
+    {
+        drop(run.write_screen(&screen.join("\n")));
+    }
+    // The launcher passes it on, and sees to it that the agent ends. What its mark says, the agent
+    // may have written: where no process proves to be the launcher, its pane is closed.
+    match (run.proven_launcher(task.target.as_ref()), &task.target) {
+        (Some(launcher), _) => {
+            signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
         }
-        // The launcher passes it on, and sees to it that the agent ends.
-        signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
+        (None, Some(target)) => close(target, &run)?,
+        (None, None) => {}
     }
     let begun = Instant::now();
     while run.exit()?.is_none() && run.is_alive()? {

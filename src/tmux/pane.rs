@@ -22,8 +22,6 @@ pub(crate) struct Pane {
     pub(crate) window: String,
     pub(crate) id: String,
     pub(crate) pid: i32,
-    /// Its process has ended: the number may be another's by now.
-    pub(crate) dead: bool,
     socket: PathBuf,
     session_name: String,
     /// The repository that git flux wrote on it.
@@ -78,13 +76,12 @@ impl Pane {
     }
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 12] = [
     "pid",
     "start_time",
     "window_id",
     "pane_id",
     "pane_pid",
-    "pane_dead",
     "socket_path",
     "session_name",
     "window_activity",
@@ -156,7 +153,6 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         window,
         id,
         pid,
-        dead,
         socket,
         session_name,
         stirred,
@@ -171,7 +167,6 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         window: window.to_owned(),
         id: id.to_owned(),
         pid: pid.parse().ok()?,
-        dead: dead != "0",
         repo: decode(repo),
         task: task.to_owned(),
         socket: socket.into(),
