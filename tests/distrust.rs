@@ -417,3 +417,36 @@ fn looking_runs_no_program_that_an_agent_configured() {
     }
     assert_eq!(attack.ran(), [""; 0], "{list}");
 }
+
+#[test]
+fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
+    let world = World::at("world");
+    let run = |repo: &Path, id: &str| {
+        let run = ["run", "-q", "--name", id, id];
+        world.flux(run).in_dir(repo).run().success();
+    };
+    run(&world.repo(), "mine");
+    // A pane's option is all that names it, and any agent can set that.
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    spoil(&other);
+    world.git_in(&other, ["add", "-A"]);
+    world.git_in(&other, ["commit", "-qm", "files"]);
+    run(&other, "theirs");
+    let mark = world.root().join("mark");
+    let program = format!("touch '{}'; cat", mark.display());
+    for key in ["filter.evil.clean", "core.fsmonitor"] {
+        world.git_in(&other, ["config", key, &program]);
+    }
+    fs::write(world.root().join("other-theirs/file.x"), "two\n").unwrap();
+    let list = world.flux(["list", "--everywhere"]).run();
+    list.success()
+        .stdout_has("mine")
+        .stdout_has("theirs")
+        .stderr_has("sets 'filter.evil.clean', which names a program");
+    assert!(!mark.exists(), "{list}");
+    // Who goes there is asked nothing, as with git itself.
+    let list = world.flux(["list"]).in_dir(&other).run();
+    list.success().has_not("warning: ");
+    assert!(mark.exists(), "{list}");
+}

@@ -44,6 +44,30 @@ fn worlds() -> [World; 2] {
 }
 
 #[test]
+fn cleanup_forgets_nothing_when_an_answer_of_git_is_cut_off() {
+    let world = World::new();
+    let (id, commits) = task(&world);
+    let refs = world.git(["for-each-ref"]);
+    for words in [
+        "for-each-ref",
+        "worktree list",
+        "status --porcelain",
+        "refs/worktree",
+        "rev-list",
+        "config -z",
+    ] {
+        world.fault(&Fault::every("git", words, Mode::CutOff));
+        world.flux(["cleanup", "-y", &id]).run().code(1);
+        assert!(world.fault_fired(), "{words}");
+        assert_eq!(world.git(["for-each-ref"]), refs, "{words}");
+    }
+    world.clear_fault();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    let keep = format!("refs/flux/archive/{id}/worktree/keep");
+    assert_eq!(world.git(["rev-parse", &keep]), commits[1]);
+}
+
+#[test]
 fn they_are_in_the_archive_and_come_back() {
     for world in worlds() {
         let (id, commits) = task(&world);

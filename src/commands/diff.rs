@@ -83,7 +83,8 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -
         Err(error) => return Err(error),
     }
     git.extend(args);
-    let diff = checkout.reading(git);
+    // What is shown may have to be fetched first.
+    let diff = checkout.reading(git).env("GIT_NO_LAZY_FETCH", "0");
     if untracked.is_empty() {
         return diff.in_foreground();
     }

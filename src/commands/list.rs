@@ -207,8 +207,12 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut repositories = Vec::new();
     for common_dir in found {
         // A pane may outlive its repository, and its option may have been tampered with.
-        match Repo::open_at(&common_dir).and_then(|repo| {
+        match Repo::open_at(&common_dir).and_then(|mut repo| {
             let settings = Settings::load(repo.home())?;
+            // Who wrote the option may have written that, too.
+            if let Some(key) = settings.own_filter() {
+                repo.distrust(key);
+            }
             let store = Store::load(&repo, &settings)?;
             let ui = ui.clone();
             rows(&Flux { repo, settings, ui }, &store)

@@ -99,7 +99,7 @@ fn merged(repo: &Repo, before: &str, ours: &str, theirs: &str) -> Result<Merged>
 fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> {
     let list = |tree: &str| {
         let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree];
-        anyhow::Ok(paths(&Git::reading(repo.home(), args).output()?))
+        paths(&Git::reading(repo.home(), args).output()?)
     };
     let tracked = list(tracked)?;
     // Every file and every directory.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::Checkout;
+use super::command::records;
 use crate::task::Changes;
 
 /// One changed file.
@@ -122,7 +123,7 @@ impl Head {
 
 fn parse(out: &[u8]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
-    for record in out.split(|&b| b == 0).filter(|r| !r.is_empty()) {
+    for record in records(out)? {
         // The path follows a fixed number of fields and may hold spaces itself.
         let (code, fields) = match record {
             [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8),
@@ -205,5 +206,6 @@ mod tests {
             }
         );
         assert!(parse(b"3 what\0").is_err());
+        assert!(parse(b"? cut off").is_err());
     }
 }

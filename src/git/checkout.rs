@@ -13,9 +13,10 @@ use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result};
 
 use super::admin::{self, read_small};
+use super::command::records;
 use super::index::Index;
 use super::{Git, harmless};
 use crate::failure::Failure;
@@ -36,6 +37,8 @@ pub(crate) enum Distrust {
     Key { file: PathBuf, key: String },
     /// A configuration file has a line that is not understood, by its number.
     Line { file: PathBuf, line: usize },
+    /// The repository is one that a pane names, and this key of its configuration a program.
+    Named { home: PathBuf, key: String },
 }
 
 impl fmt::Display for Distrust {
@@ -53,6 +56,13 @@ impl fmt::Display for Distrust {
             Self::Line { file, line } => {
                 let file = file.display();
                 write!(f, "line {line} of '{file}' is not understood")
+            }
+            Self::Named { home, key } => {
+                let home = home.display();
+                write!(
+                    f,
+                    "the configuration of '{home}' sets '{key}', which names a program"
+                )
             }
         }
     }
@@ -93,6 +103,9 @@ impl Distrust {
             )),
             Self::Line { file, .. } => {
                 refused().hint(format!("git config --file {} --edit", quoted(file)))
+            }
+            Self::Named { home, .. } => {
+                refused().hint(format!("if it is yours: git -C {} flux list", quoted(home)))
             }
         }
     }
@@ -264,14 +277,14 @@ impl Checkout {
     pub(crate) fn reading<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
         match self.kind {
             Kind::Main => Git::reading(&self.path, args),
-            Kind::Linked => self.pinned(args),
-            // What is missing there is not fetched: that would run what its remotes name.
-            Kind::Nested => self.pinned(args).env("GIT_NO_LAZY_FETCH", "1"),
+            Kind::Linked | Kind::Nested => self.pinned(args),
         }
     }
 
     fn pinned<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
         Git::reading(&self.path, with(&QUIET, args))
+            // That would run what the remotes name.
+            .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_DIR", &self.git_dir)
             .env("GIT_COMMON_DIR", &self.common_dir)
             .env("GIT_WORK_TREE", &self.path)
@@ -316,12 +329,9 @@ impl Checkout {
         }
         let out = self.reading(["ls-files", "--stage", "-z"]).output()?;
         let mut links = Vec::new();
-        for record in out.split_inclusive(|&b| b == 0) {
-            let record = record.strip_suffix(b"\0");
-            let at = record.and_then(|record| record.iter().position(|&b| b == b'\t'));
-            let (Some(record), Some(at)) = (record, at) else {
-                bail!("`git ls-files` printed a short record");
-            };
+        for record in records(&out)? {
+            let at = record.iter().position(|&b| b == b'\t');
+            let at = at.context("`git ls-files` printed a short record")?;
             if record.starts_with(b"160000 ") {
                 links.push(OsString::from_vec(record[at + 1..].to_vec()).into());
             }

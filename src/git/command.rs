@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use rand::RngExt as _;
 use signal_hook::consts::SIGPIPE;
 
@@ -222,7 +222,8 @@ impl Git {
     /// # Errors
     /// As [`Git::output`].
     pub(crate) fn line(self) -> Result<String> {
-        text(self.output()?)
+        let name = self.name.clone();
+        text(&name, self.output()?)
     }
 
     /// Asks it for a line; none if its answer is no, by exit code 1.
@@ -232,7 +233,7 @@ impl Git {
     pub(crate) fn answer(self) -> Result<Option<String>> {
         let name = self.name.clone();
         match self.outcome()? {
-            (0, output) => text(output.stdout).map(Some),
+            (0, output) => text(&name, output.stdout).map(Some),
             (1, _) => Ok(None),
             (code, output) => Err(failed(&name, code, &output.stderr)),
         }
@@ -265,9 +266,31 @@ impl Git {
     }
 }
 
-/// A line without its end.
-fn text(line: Vec<u8>) -> Result<String> {
-    Ok(String::from_utf8(line)?.trim_end().to_owned())
+/// A line without its end; nothing is an answer too.
+///
+/// # Errors
+/// When it has no end: it is cut off.
+fn text(name: &str, line: Vec<u8>) -> Result<String> {
+    let line = String::from_utf8(line)?;
+    if !(line.is_empty() || line.ends_with('\n')) {
+        bail!("`{name}` printed half a line");
+    }
+    Ok(line.trim_end().to_owned())
+}
+
+/// Takes an answer of git's apart, in which each record is ended by NUL.
+///
+/// # Errors
+/// When the last one is cut off.
+pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
+    let whole = match out {
+        [] => None,
+        out => Some(
+            out.strip_suffix(b"\0")
+                .context("git printed half a record")?,
+        ),
+    };
+    Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
 }
 
 /// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.

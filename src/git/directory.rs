@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Git;
+use super::command::records;
 
 /// What a tree has at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +62,6 @@ fn exactly<const N: usize>(dir: &Path, args: [&OsStr; N]) -> Git {
 
 /// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
 fn read(out: &[u8]) -> Result<Vec<Entry>> {
-    let records = out.split(|&b| b == 0).filter(|record| !record.is_empty());
     let entry = |record: &[u8]| {
         let at = record.iter().position(|&b| b == b'\t')?;
         let facts = std::str::from_utf8(&record[..at]).ok()?;
@@ -81,7 +81,7 @@ fn read(out: &[u8]) -> Result<Vec<Entry>> {
             size: facts.next()?.parse().unwrap_or(0),
         })
     };
-    records
+    records(out)?
         .map(|record| entry(record).context("`git ls-tree` printed an unknown record"))
         .collect()
 }
@@ -113,5 +113,6 @@ mod tests {
         assert_eq!(found[0].path, Path::new("a\tb\nc"));
         assert_eq!(found[0].object, "1a");
         assert!(read(b"what\0").is_err());
+        assert!(read(&out[..out.len() - 1]).is_err());
     }
 }

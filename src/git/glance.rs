@@ -51,7 +51,7 @@ pub(crate) fn common_dir() -> Result<PathBuf> {
 /// When git fails.
 pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
     let out = Git::glancing(["worktree", "list", "--porcelain", "-z"]).output()?;
-    let entries = super::worktree::parse(&out).into_iter();
+    let entries = super::worktree::parse(&out)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Git;
+use super::command::records;
 
 /// A commit, in short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> 
         "--",
     ];
     let out = Git::reading(dir, args).output()?;
-    let lines = out.split(|&b| b == 0).filter(|line| !line.is_empty());
-    lines
+    records(&out)?
         .map(|line| {
             let line = String::from_utf8_lossy(line);
             let mut parts = line.splitn(3, ' ');

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::command::failed;
+use super::command::{failed, records};
 use super::integrated::{self, Integrated};
 use super::rebase::{self, Pick, Replay};
 use super::{Checkout, Git, Lock, Repo};
@@ -183,7 +183,7 @@ impl Merged {
         // git before 2.41 does not know it, and takes those of the main worktree.
         let git = Git::reading(repo.home(), args).env("GIT_ATTR_SOURCE", ours);
         let (code, output) = git.outcome()?;
-        let mut fields = output.stdout.split(|&b| b == 0);
+        let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
         match code {
             0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?)),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::command::records;
 use super::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
@@ -30,7 +31,7 @@ pub(crate) fn named(
     for pattern in patterns {
         args.extend([OsString::from("--exclude"), pattern.clone()]);
     }
-    let mut files = paths(&Git::reading(dir, args).output()?);
+    let mut files = paths(&Git::reading(dir, args).output()?)?;
     // A repository, which git does not look into, ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
@@ -43,7 +44,7 @@ pub(crate) fn named(
 /// When git fails.
 pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let args = ["ls-files", "-z", "--others", "--exclude-standard"];
-    let mut files = paths(&checkout.reading(args).output()?);
+    let mut files = paths(&checkout.reading(args).output()?)?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
@@ -55,13 +56,14 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// When git fails.
 pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
     let out = checkout.reading(["ls-files", "-z"]).output()?;
-    Ok(paths(&out).into_iter().collect())
+    Ok(paths(&out)?.into_iter().collect())
 }
 
 /// Names that git has ended by NUL each.
-pub(super) fn paths(out: &[u8]) -> Vec<PathBuf> {
-    let records = out.split(|&b| b == 0).filter(|record| !record.is_empty());
-    records
-        .map(|record| OsString::from_vec(record.to_vec()).into())
-        .collect()
+///
+/// # Errors
+/// When the last is cut off.
+pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
+    let path = |record: &[u8]| OsString::from_vec(record.to_vec()).into();
+    Ok(records(out)?.map(path).collect())
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::changes::{Change, Head};
+use super::command::records;
 use super::index::Index;
 use super::{Checkout, admin};
 
@@ -37,7 +38,7 @@ impl Overlooked {
             return Ok(found);
         }
         let out = checkout.reading(["ls-files", "-v", "-z"]).output()?;
-        for record in out.split_inclusive(|&b| b == 0) {
+        for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");
             };
@@ -45,17 +46,15 @@ impl Overlooked {
             if !assumed && !skipped {
                 continue;
             }
-            let file = checkout
-                .path()
-                .join(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)));
+            let file = checkout.path().join(OsStr::from_bytes(path));
             if skipped && !is_there(&file)? {
                 continue;
             }
             if assumed {
-                found.assumed.extend_from_slice(path);
+                found.assumed.extend([path, b"\0"].concat());
             }
             if skipped {
-                found.skipped.extend_from_slice(path);
+                found.skipped.extend([path, b"\0"].concat());
             }
         }
         Ok(found)

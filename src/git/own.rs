@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::{Git, Repo, admin, refs};
 use crate::task::check::OWN;
@@ -43,7 +43,7 @@ pub(crate) fn find(
     if tables {
         let branch = format!("refs/heads/{branch}");
         let log = git(&["rev-list", "--walk-reflogs", "HEAD", &branch])?;
-        commits.extend(String::from_utf8(log)?.lines().map(str::to_owned));
+        commits.extend(lines(&log)?.map(str::to_owned));
     } else {
         let of_branch = common.join("logs/refs/heads").join(branch);
         for log in [admin.join("logs/HEAD"), of_branch] {
@@ -54,14 +54,26 @@ pub(crate) fn find(
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
     let lost = heads(repo.home(), commits)?;
-    let part = |(name, oid): (String, String)| Some((name.strip_prefix("refs/")?.to_owned(), oid));
-    let mut found: Vec<_> = own.into_iter().filter_map(part).collect();
+    let part = |(name, oid): (String, String)| (name.replacen("refs/", "", 1), oid);
+    let mut found: Vec<_> = own.into_iter().map(part).collect();
     if !lost.is_empty() {
         let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
         let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
         found.push((REFLOG.to_owned(), all));
     }
     Ok(found)
+}
+
+/// The lines that `git rev-list` printed.
+///
+/// # Errors
+/// When the last one is cut off.
+fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
+    let out = std::str::from_utf8(out)?;
+    if !(out.is_empty() || out.ends_with('\n')) {
+        bail!("`git rev-list` printed half a line");
+    }
+    Ok(out.lines())
 }
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
@@ -91,10 +103,9 @@ fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
     let out = Git::reading(home, args)
         .input(commits.collect::<String>())
         .output()?;
-    let out = String::from_utf8(out)?;
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
-    for line in out.lines() {
+    for line in lines(&out)? {
         let mut names = line.split(' ');
         heads.extend(names.next());
         parents.extend(names);

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::commit::Draft;
 use super::merge::{Conflict, Merged};
@@ -87,8 +87,12 @@ pub(crate) fn list(repo: &Repo, target: &str, tips: &[&str], compare: bool) -> R
     args.extend(ranges.iter().map(String::as_str));
     let out = Git::reading(repo.home(), args).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
+    let commits = fields.chunks_exact(FIELDS);
     // A newline after the last.
-    fields.chunks_exact(FIELDS).map(parse).collect()
+    if !matches!(commits.remainder(), [b"\n" | b""]) {
+        bail!("`git rev-list` printed half a commit");
+    }
+    commits.map(parse).collect()
 }
 
 fn parse(fields: &[&[u8]]) -> Result<Commit> {

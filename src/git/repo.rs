@@ -29,6 +29,8 @@ pub(crate) struct Repo {
     /// The main worktree; none if the repository is bare.
     main: Option<PathBuf>,
     sharing: OnceCell<Sharing>,
+    /// A key of its own configuration that names a program, where nobody went there to run it.
+    program: Option<String>,
 }
 
 impl Repo {
@@ -99,7 +101,13 @@ impl Repo {
             current,
             main,
             sharing: OnceCell::new(),
+            program: None,
         })
+    }
+
+    /// Keeps git out of its worktrees, since `key` of its configuration names a program.
+    pub(crate) fn distrust(&mut self, key: &str) {
+        self.program = Some(key.to_owned());
     }
 
     /// `<git-common-dir>`
@@ -241,6 +249,10 @@ impl Repo {
             ObjectFormat::Sha256 => 32,
             _ => 20,
         };
+        if let Some(key) = &self.program {
+            let (home, key) = (self.home().to_owned(), key.clone());
+            return Err(refused(Distrust::Named { home, key }.into(), path));
+        }
         match self.main.as_deref() == Some(path) {
             true => Ok(Checkout::main(&self.common_dir, path, name)),
             false => Checkout::linked(&self.common_dir, path, name),

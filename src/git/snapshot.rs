@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use super::command::records;
 use super::overlooked::Overlooked;
-use super::{Checkout, admin};
+use super::{Checkout, Git, admin};
 
 /// What the commands here must not do: run hooks, split an index of ours, or
 /// hand files to LFS, whose prune does not know our refs and deletes what it was given.
@@ -33,7 +34,7 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
     let index = Index::of(checkout)?;
-    index.git(&["add", "--all", "--sparse"])?;
+    index.raw(&["add", "--all", "--sparse"], None)?;
     let tree = index.git(&["write-tree"])?;
     index.commit(&tree, &[parent], "snapshot")
 }
@@ -56,7 +57,7 @@ pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String
         Some(index.git(&["write-tree"])?)
     } else {
         // What no tree can hold: every side is kept, under its stage and path.
-        let tree = index.tree_of(&sides(&unmerged), "--index-info")?;
+        let tree = index.tree_of(&sides(&unmerged)?, "--index-info")?;
         of_index.push(index.commit(&tree, &[], "sides of conflicts")?);
         None
     };
@@ -64,17 +65,15 @@ pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String
         Overlooked::of(checkout)?.reveal(|args, input| index.raw(args, Some(input)).map(drop))?;
     }
     // What lies outside of a sparse checkout is otherwise left out without a word.
-    index.git(&["add", "--update", "--sparse"])?;
+    index.raw(&["add", "--update", "--sparse"], None)?;
     let tracked = index.git(&["write-tree"])?;
     let staged = staged.unwrap_or_else(|| tracked.clone());
     let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
     let mut parents = vec![tip.to_owned(), index.commit(&staged, &of_index, "index")?];
     let others = index.raw(&["ls-files", "--others", "--exclude-standard", "-z"], None)?;
     // What ends in a slash is a repository of its own.
-    let files = others
-        .split_inclusive(|&b| b == 0)
-        .filter(|path| !path.ends_with(b"/\0"));
-    let files: Vec<u8> = files.flatten().copied().collect();
+    let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
+    let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
     if !files.is_empty() {
         let tree = index.tree_of(&files, "--stdin")?;
         parents.push(index.commit(&tree, &[], "untracked files")?);
@@ -102,21 +101,21 @@ pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
 }
 
 /// `<mode> <oid> <stage>\t<path>` as entries for `update-index`, each below its stage.
-fn sides(unmerged: &[u8]) -> Vec<u8> {
+///
+/// # Errors
+/// When it is something else.
+fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    for entry in unmerged
-        .split(|&b| b == 0)
-        .filter(|entry| !entry.is_empty())
-    {
-        let mut fields = entry.splitn(2, |&b| b == b'\t');
-        let (head, path) = (
-            fields.next().unwrap_or_default(),
-            fields.next().unwrap_or_default(),
-        );
-        let (blob, stage) = head.split_at(head.len().saturating_sub(2));
-        out.extend_from_slice(&[blob, b" 0\t", stage.trim_ascii(), b"/", path, b"\0"].concat());
+    for entry in records(unmerged)? {
+        let odd = "`git ls-files` printed a short record";
+        let at = entry.iter().position(|&b| b == b'\t').context(odd)?;
+        let (head, path) = (&entry[..at], &entry[at + 1..]);
+        let [blob @ .., b' ', stage] = head else {
+            bail!(odd);
+        };
+        out.extend_from_slice(&[blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
     }
-    out
+    Ok(out)
 }
 
 /// An index of our own for a worktree.
@@ -135,7 +134,7 @@ impl<'a> Index<'a> {
         Ok(Self { dir, checkout })
     }
 
-    fn run(&self, index: &str, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
+    fn prepared(&self, index: &str, args: &[&str], input: Option<&[u8]>) -> Git {
         let git = self.checkout.reading(PLAIN.iter().chain(args));
         let mut git = git.env("GIT_INDEX_FILE", self.dir.path().join(index));
         for name in NAMES {
@@ -147,22 +146,23 @@ impl<'a> Index<'a> {
         if let Some(input) = input {
             git = git.input(input);
         }
-        git.output()
+        git
     }
 
     fn raw(&self, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
-        self.run("index", args, input)
+        self.prepared("index", args, input).output()
     }
 
     fn git(&self, args: &[&str]) -> Result<String> {
-        line(self.raw(args, None)?)
+        self.prepared("index", args, None).line()
     }
 
     /// The tree of `entries`, given to `git update-index -z --add <form>`.
     fn tree_of(&self, entries: &[u8], form: &str) -> Result<String> {
         let other = "other";
-        self.run(other, &["update-index", "-z", "--add", form], Some(entries))?;
-        let tree = line(self.run(other, &["write-tree"], None)?)?;
+        let add = ["update-index", "-z", "--add", form];
+        self.prepared(other, &add, Some(entries)).run()?;
+        let tree = self.prepared(other, &["write-tree"], None).line()?;
         fs::remove_file(self.dir.path().join(other))
             .context("could not remove an index of ours")?;
         Ok(tree)
@@ -177,8 +177,4 @@ impl<'a> Index<'a> {
             .collect();
         self.git(&args)
     }
-}
-
-fn line(out: Vec<u8>) -> Result<String> {
-    Ok(String::from_utf8(out)?.trim_end().to_owned())
 }

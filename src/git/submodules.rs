@@ -147,7 +147,7 @@ fn put_away(
 
 /// Whether a repository has other worktrees, which it cannot be moved away
 /// from, or commits that none of its remotes is known to have:
-/// `git rev-list --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
+/// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn holds(repository: &Checkout) -> Result<Holds> {
     let worktrees = repository.git_dir().join("worktrees");
     let what = "could not look for other worktrees";
@@ -158,6 +158,7 @@ fn holds(repository: &Checkout) -> Result<Holds> {
     }
     let args = [
         "rev-list",
+        "--count",
         "--max-count=1",
         "--ignore-missing",
         "HEAD",
@@ -166,9 +167,9 @@ fn holds(repository: &Checkout) -> Result<Holds> {
         "--not",
         "--remotes",
     ];
-    Ok(match repository.reading(args).output()?.is_empty() {
-        true => Holds::Nothing,
-        false => Holds::Commits,
+    Ok(match repository.reading(args).line()?.as_str() {
+        "0" => Holds::Nothing,
+        _ => Holds::Commits,
     })
 }
 

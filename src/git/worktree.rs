@@ -7,9 +7,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use super::command::patiently;
+use super::command::{patiently, records};
 use super::{Checkout, Git, Lock, Repo, admin};
 
 /// One entry of `git worktree list --porcelain -z`.
@@ -42,12 +42,17 @@ impl Worktree {
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
     let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
-    Ok(parse(&patiently(git)?))
+    parse(&patiently(git)?)
 }
 
-pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
+/// # Errors
+/// When it is not a list of worktrees, or not all of one.
+pub(super) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
+    let odd = "`git worktree list` printed something unknown";
+    // An entry ends with an empty line, and there is always one.
+    let entries = out.strip_suffix(b"\0\0").context(odd)?;
     let mut worktrees: Vec<Worktree> = Vec::new();
-    for line in out.split(|&b| b == 0) {
+    for line in entries.split(|&b| b == 0) {
         let (key, value) = match line.iter().position(|&b| b == b' ') {
             Some(at) => (&line[..at], &line[at + 1..]),
             None => (line, &line[..0]),
@@ -58,14 +63,16 @@ pub(super) fn parse(out: &[u8]) -> Vec<Worktree> {
                 path: OsString::from_vec(value.to_vec()).into(),
                 ..Worktree::default()
             }),
+            (_, None) => bail!(odd),
             (b"branch", Some(entry)) => entry.branch = Some(text()),
             (b"bare", Some(entry)) => entry.bare = true,
             (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
+            // Newer gits may say more.
             _ => {}
         }
     }
-    worktrees
+    Ok(worktrees)
 }
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
@@ -232,7 +239,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
         .reading(args)
         .env("GIT_INDEX_FILE", &index)
         .output()?;
-    for record in out.split(|&b| b == 0).filter(|r| !r.is_empty()) {
+    for record in records(&out)? {
         let (code, file) = record.split_at(record.len().min(3));
         let untouched = match code {
             // What a checkout that was cut off has not written yet is missing …
@@ -288,13 +295,12 @@ fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()
     let args = args.into_iter().chain(["--diff-filter=d", &tip, snapshot]);
     let changed = checkout.reading(args).output()?;
     let is_missing = |file: &&[u8]| {
-        let file = file.strip_suffix(b"\0").unwrap_or(file);
         let found = checkout.path().join(OsStr::from_bytes(file));
         let found = found.symlink_metadata();
         found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     };
-    let files = changed.split_inclusive(|&b| b == 0).filter(is_missing);
-    let files: Vec<u8> = files.flatten().copied().collect();
+    let files = records(&changed)?.filter(is_missing);
+    let files: Vec<u8> = files.flat_map(|file| [file, b"\0"].concat()).collect();
     if files.is_empty() {
         return Ok(());
     }
@@ -331,7 +337,7 @@ mod tests {
     fn entries_are_read_with_every_kind_of_path() {
         let out = b"worktree /a\0bare\0\0worktree /b c\nd\xff\0HEAD 1\0branch refs/heads/x\0locked why not\0\0\
                     worktree /e\0HEAD 1\0detached\0locked\0\0";
-        let entries = parse(out);
+        let entries = parse(out).unwrap();
         assert_eq!(entries.len(), 3);
         assert!(entries[0].bare);
         assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
@@ -341,5 +347,13 @@ mod tests {
             (entries[2].branch.as_deref(), entries[2].locked.as_deref()),
             (None, Some(""))
         );
+        for length in 0..out.len() {
+            let cut = parse(&out[..length]);
+            assert!(
+                cut.is_err() || out[..length].ends_with(b"\0\0"),
+                "{length} bytes"
+            );
+        }
+        assert!(parse(b"HEAD 1\0\0").is_err());
     }
 }

@@ -15,10 +15,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::shown::Shown;
 use self::table::Setting;
+use crate::git::command::records;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style, glance};
 use crate::task::Layout;
@@ -49,7 +50,7 @@ pub(crate) struct Settings {
 
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
-    let sections = ["flux.", "branch."];
+    let sections = ["flux.", "branch.", "filter."];
     sections.iter().any(|section| key.starts_with(section))
         || ["core.hookspath", "commit.gpgsign"].contains(&key)
 }
@@ -65,7 +66,7 @@ impl Settings {
         let args = ["config", "-z", "--show-scope", "--show-origin", "--list"];
         Ok(Self {
             dir: dir.to_owned(),
-            entries: parse(&Git::reading(dir, args).output()?),
+            entries: parse(&Git::reading(dir, args).output()?)?,
             ..Self::default()
         })
     }
@@ -226,6 +227,14 @@ impl Settings {
         self.last("core.hookspath").map(|e| e.value.as_str())
     }
 
+    /// The first key of a filter that the repository itself has configured.
+    pub(crate) fn own_filter(&self) -> Option<&str> {
+        let is_own = |entry: &&Entry| {
+            entry.key.starts_with("filter.") && ["local", "worktree"].contains(&&*entry.scope)
+        };
+        self.entries.iter().find(is_own).map(|entry| &*entry.key)
+    }
+
     /// A setting of a branch.
     pub(crate) fn of_branch(&self, branch: &str, setting: &Setting) -> Option<&str> {
         self.last(&setting.of(branch))
@@ -251,13 +260,16 @@ impl Settings {
     }
 }
 
-fn parse(out: &[u8]) -> Vec<Entry> {
-    let mut fields = out.split(|&b| b == 0);
+/// # Errors
+/// When it is not all of a configuration.
+fn parse(out: &[u8]) -> Result<Vec<Entry>> {
+    let mut fields = records(out)?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut entries = Vec::new();
-    while let (Some(scope), Some(origin), Some(pair)) =
-        (fields.next(), fields.next(), fields.next())
-    {
+    while let Some(scope) = fields.next() {
+        let (Some(origin), Some(pair)) = (fields.next(), fields.next()) else {
+            bail!("`git config` printed half an entry");
+        };
         // A key without a value is true, as git has it.
         let (key, value) = match pair.iter().position(|&b| b == b'\n') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -275,7 +287,7 @@ fn parse(out: &[u8]) -> Vec<Entry> {
             scope: text(scope),
         });
     }
-    entries
+    Ok(entries)
 }
 
 /// A path with a leading `~/` replaced, as `git config --type=path` does.
@@ -297,7 +309,7 @@ mod tests {
               local\0file:/l\0commit.gpgsign\0local\0file:/l\0branch.feature/a.b.description\none\ntwo\0\
               global\0file:/g\0branch.feature/a.b.remote\nup\0\
               local\0file:/l\0branch.renamed.fluxtask\nfix-1\0local\0file:/l\0flux.Mine.command\nsh -c 'a b'\0",
-        );
+        ).unwrap();
         Settings {
             entries,
             ..Settings::default()

@@ -194,6 +194,8 @@ pub(crate) enum Mode {
     Fail,
     /// Everything done, and exit code 1 all the same.
     FailAfter,
+    /// Everything done, but for the last byte of the answer.
+    CutOff,
     /// Nothing done, no answer.
     Hang,
     /// `kill -9` of the caller before anything is done.
@@ -212,6 +214,7 @@ impl Mode {
         match self {
             Self::Fail => "fail",
             Self::FailAfter => "fail-after",
+            Self::CutOff => "cut-off",
             Self::Hang => "hang",
             Self::KillBefore => "kill-before",
             Self::KillDuring => "kill-during",

@@ -55,6 +55,9 @@ fail-after)
 	"$real" "$@"
 	echo 'fatal: injected' >&2
 	code=1 ;;
+cut-off)
+	"$real" "$@" | head -c -1
+	code=0 ;;
 hang) exec sleep 100000 ;;
 kill-before)
 	kill -9 "$PPID"
