@@ -455,6 +455,36 @@ fn hints_do_what_they_promise_when_they_are_pasted() {
         nothing,
     );
 
+    let lock_it = |world: &World| {
+        world.git(["worktree", "add", "-q", "../theirs", "other"]);
+        world.git(["worktree", "lock", "../theirs"]);
+    };
+    paste.case("is locked", &["adopt", "../theirs"], lock_it, nothing);
+    paste.case("which removed task?", &["restore"], removed, nothing);
+
+    // What is missing; `broken` has more of it.
+    let moved_on = |world: &World| drop(world.commit_in(world.repo(), "new.txt", "new\n"));
+    let fast_forward = ["cleanup", "fix", "--ff-only"];
+    paste.case("'main' has moved", &fast_forward, moved_on, nothing);
+    let gone = |_: &World| fs::remove_dir_all(&fix).unwrap();
+    for command in ["cleanup", "diff", "resume"] {
+        paste.case(
+            "the worktree of 'fix' is gone",
+            &[command, "fix"],
+            gone,
+            nothing,
+        );
+    }
+    let no_branch = |world: &World| {
+        world.git(["update-ref", "-d", "refs/heads/feature/fix"]);
+    };
+    paste.case(
+        "the branch 'feature/fix' of 'fix' is gone",
+        &cleanup,
+        no_branch,
+        nothing,
+    );
+
     // Agents.
     paste.case("does not run", &["send", "fix", "hello"], nothing, nothing);
     paste.case(
