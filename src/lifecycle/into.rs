@@ -11,7 +11,7 @@ use crate::git::{MergePlan, Repo, Style, Worktree, admin, refs};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
-use crate::ui::{quoted, shown};
+use crate::ui::{quoted, shown, word};
 
 /// Where a task's work goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +107,12 @@ impl Into {
                 None => "git worktree prune".to_owned(),
             };
             let path = shown(path);
+            let named = typed.map(|typed| format!(" --into {}", word(typed)));
+            let named = named.unwrap_or_default();
             return Err(
                 Failure::new(format!("the worktree of '{branch}' is gone: '{path}'"))
                     .hint(again)
-                    .hint(format!("then: git flux cleanup {id}"))
+                    .hint(format!("then: git flux cleanup {id}{named}"))
                     .into(),
             );
         }
