@@ -71,6 +71,11 @@ impl fmt::Display for Distrust {
 impl std::error::Error for Distrust {}
 
 impl Distrust {
+    /// Returns whether the directory is this repository's worktree all the same.
+    pub(crate) fn is_ours(&self) -> bool {
+        !matches!(self, Self::Link(_) | Self::Back(_))
+    }
+
     /// The refusal to run git at `path`, with what mends it.
     fn failure(&self, path: &Path) -> Failure {
         let place = sanitize::line(&path.to_string_lossy());

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Flux;
-use crate::failure::Failure;
-use crate::git::{admin, refs, worktree};
+use crate::failure::{self, Failure};
+use crate::git::{Distrust, admin, refs, worktree};
 use crate::store::base_ref;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
@@ -79,6 +79,17 @@ impl Broken {
     /// When it cannot be looked at.
     pub(super) fn not_ours(flux: &Flux, task: &Task) -> Result<Self> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
+        if let Err(error) = flux.repo.checkout(path)
+            && error
+                .downcast_ref::<Distrust>()
+                .is_some_and(Distrust::is_ours)
+        {
+            let ways = failure::hints(&error).map(|hint| ("to mend it", hint));
+            return Ok(Self {
+                what: error.to_string(),
+                ways: ways.collect(),
+            });
+        }
         let pasted = quoted(path);
         let aside = quoted(&free_beside(path));
         let away = ("to move it away", format!("mv {pasted} {aside}"));

@@ -50,11 +50,8 @@ fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Resu
     ensure_not_elsewhere(worktrees, task)?;
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
-    if !missing && !known {
+    if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {
         return Err(Broken::not_ours(flux, task)?.failure().into());
-    }
-    if !missing && !admin::is_ours(flux.repo.common_dir(), &task.worktree)? {
-        flux.repo.checkout(&task.worktree)?;
     }
     let inner = worktrees
         .iter()
