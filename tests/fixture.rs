@@ -1,21 +1,19 @@
 //! A repository of git flux 0.1.0, as `fixture/make` made it with the program itself: everything works on it.
 
+mod launcher;
+
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::sys::signal::{self, Signal};
-use nix::unistd::{self, Pid};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM, SIGTTOU};
-use signal_hook::iterator::Signals;
+use nix::unistd;
 
 use crate::list::row;
 use crate::world::*;
+use launcher::now;
 
 /// Where it was made, and its tmux server.
 const MADE_IN: &str = "/tmp/flux-0.1.0/world";
@@ -241,7 +239,7 @@ fn a_launcher_of_0_1_0_is_taken_over() {
         ("FLUX_TASK", "alive".into()),
     ];
     let options = options.map(|(name, value)| format!("{name}={}", value.display()));
-    let test = ["--exact", "fixture::launcher_of_0_1_0", "--nocapture"];
+    let test = ["--exact", "fixture::launcher::stands_in", "--nocapture"];
     let made = world
         .command("tmux")
         .args([
@@ -334,86 +332,4 @@ fn a_launcher_of_0_1_0_is_taken_over() {
     );
     let log = world.flux(["log", "alive"]).ok();
     assert!(log.contains("exited: was ended by signal"), "{log}");
-}
-
-/// Time since 1970, in so many parts of a second.
-fn now(parts: u128) -> u128 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    now.as_millis() * parts / 1000
-}
-
-/// The launcher of 0.1.0, as far as others see it: what it writes, in its words, what it holds, and
-/// what it does with a signal. No test by itself: [`a_launcher_of_0_1_0_is_taken_over`] starts it.
-#[test]
-fn launcher_of_0_1_0() {
-    let Some(run) = env::var_os("STAND_IN").map(PathBuf::from) else {
-        return;
-    };
-    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGTERM, SIGTTOU]).unwrap();
-    let write = |name: &str, text: String| {
-        let part = run.join(name).with_extension("part");
-        fs::write(&part, text).unwrap();
-        fs::rename(part, run.join(name)).unwrap();
-    };
-    let note = |line: String| {
-        let mut events = File::options()
-            .append(true)
-            .open(run.join("events"))
-            .unwrap();
-        writeln!(events, "{line}").unwrap();
-    };
-    let pid = unistd::getpid();
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let born = stat
-        .rsplit_once(") ")
-        .unwrap()
-        .1
-        .split(' ')
-        .nth(19)
-        .unwrap();
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let since = now(1);
-    let mark = |agent: &str| {
-        format!(
-            r#"{{"launcher":{pid},"born":{born},"boot":"{}","agent":{agent},"since":{since},"setup":{{"step":null,"missed":[]}}}}"#,
-            boot.trim_end()
-        )
-    };
-    write("running", mark("null"));
-    note(format!(
-        r#"{{"at":{},"state":"starting","event":"start"}}"#,
-        now(1000)
-    ));
-    let own = run.join("alive.own");
-    let alive = File::create(&own).unwrap();
-    alive.lock().unwrap();
-    fs::rename(own, run.join("alive")).unwrap();
-    let mut agent = Command::new("claude").process_group(0).spawn().unwrap();
-    let group = Pid::from_raw(i32::try_from(agent.id()).unwrap());
-    unistd::tcsetpgrp(io::stdin(), group).unwrap();
-    signal::killpg(group, Signal::SIGCONT).ok();
-    write("running", mark(&group.to_string()));
-    let status = loop {
-        if let Some(status) = agent.try_wait().unwrap() {
-            break status;
-        }
-        for received in signals.wait() {
-            if received == SIGHUP || received == SIGTERM {
-                signal::killpg(group, Signal::try_from(received).unwrap()).ok();
-                signal::killpg(group, Signal::SIGCONT).ok();
-            }
-        }
-    };
-    let signal = status.signal().unwrap_or_default();
-    let event = r#""state":"exited","event":"exit","message":"was ended by signal"#;
-    note(format!(r#"{{"at":{},{event} {signal}"}}"#, now(1000)));
-    write(
-        "exit",
-        format!(
-            r#"{{"status":null,"signal":{signal},"error":null,"at":{}}}"#,
-            now(1)
-        ),
-    );
-    drop(alive);
-    std::process::exit(0);
 }
