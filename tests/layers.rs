@@ -261,6 +261,57 @@ fn git_and_tmux_are_each_started_in_one_place() {
     assert!(started >= 2, "git or tmux is not started at all any more");
 }
 
+/// In a worktree git believes what an agent wrote there.
+#[test]
+fn git_is_started_in_a_worktree_through_a_checkout_alone() {
+    // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.
+    const PLACES: [&str; 8] = [
+        "home,",
+        "repo.home(),",
+        "flux.repo.home(),",
+        "dir,",
+        "Path::new(\".\"),",
+        "Path::new(\"/\"),",
+        "&self.path,",
+        "self.path,",
+    ];
+    let mut wrong = Vec::new();
+    let mut started = 0;
+    for source in sources() {
+        for start in ["Git::new(", "Git::reading("] {
+            let at = source.code.match_indices(start);
+            for (at, _) in at {
+                let place = source.code[at + start.len()..].trim_start();
+                let own = ["git/checkout.rs", "git/scratch.rs"].contains(&&*source.path);
+                let known = PLACES.iter().find(|known| place.starts_with(**known));
+                let is_own = known.is_some_and(|known| known.contains("self.path"));
+                started += 1;
+                if known.is_none() || (is_own && !own) {
+                    let line = place.lines().next().unwrap_or_default();
+                    wrong.push(format!("src/{}: {start}{line}", source.path));
+                }
+            }
+        }
+        // And no function is given such a place for another.
+        for function in [
+            "refs::list(",
+            "log::between(",
+            "directory::find(",
+            "worktree::list(",
+        ] {
+            let calls = source.lines_with(function);
+            wrong.extend(calls.into_iter().filter(|call| call.contains("worktree)")));
+            let calls = source.lines_with(function);
+            wrong.extend(calls.into_iter().filter(|call| call.contains("worktree,")));
+        }
+    }
+    assert_none("git in a worktree that nobody looked at", &wrong);
+    assert!(
+        started > 20,
+        "only {started} starts were found: are they all seen?"
+    );
+}
+
 #[test]
 fn only_the_terminal_room_prints() {
     let mut wrong = Vec::new();

@@ -252,6 +252,9 @@ fn health(status: &Status) -> String {
             "interrupted while {}: the next command that changes anything settles it",
             status.task.phase.name()
         ),
+        State::NoWorktree if status.unlooked.is_some() => {
+            "broken: its worktree does not lead to this repository".to_owned()
+        }
         State::NoWorktree => "broken: its worktree is gone".to_owned(),
         State::NoBranch => "broken: its branch is gone".to_owned(),
         State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),

@@ -110,6 +110,14 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin)
 }
 
+/// Whether the `.git` file of the worktree at `path` names a directory that is there.
+pub(super) fn leads_somewhere(path: &Path) -> bool {
+    let file = read_small(&path.join(".git")).ok().flatten();
+    let named = file.as_deref().map(<[u8]>::trim_ascii_end);
+    let named = named.and_then(|named| named.strip_prefix(b"gitdir: "));
+    named.is_some_and(|named| path.join(OsStr::from_bytes(named)).is_dir())
+}
+
 /// Whether two paths lead to one place.
 fn is_same(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();

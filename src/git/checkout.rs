@@ -88,10 +88,16 @@ impl Distrust {
         };
         match self {
             Self::Link(link) => match link.symlink_metadata() {
-                Ok(found) if !found.is_file() => gone().hint(format!(
+                // A repository of its own: somebody's.
+                Ok(found) if found.is_dir() => gone(),
+                Ok(found) if found.is_symlink() => gone().hint(format!(
                     "mv {0} {0}.away && git worktree repair",
                     quoted(link)
                 )),
+                // As it is in a copy of a repository, which names the worktrees of the original.
+                Ok(_) if admin::leads_somewhere(path) => {
+                    gone().hint("if it is the task's: git worktree repair")
+                }
                 _ => gone().hint("git worktree repair"),
             },
             Self::Back(_) => gone().hint(format!("git worktree repair {}", quoted(path))),
@@ -110,7 +116,7 @@ impl Distrust {
                 refused().hint(format!("git config --file {} --edit", quoted(file)))
             }
             Self::Named { home, .. } => {
-                refused().hint(format!("if it is yours: git -C {} flux list", quoted(home)))
+                refused().hint(format!("git -C {} flux list", quoted(home)))
             }
         }
     }

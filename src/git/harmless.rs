@@ -175,12 +175,11 @@ fn parse(text: &[u8], is_repository: bool) -> Result<BTreeMap<String, String>, F
         };
         let value = value.trim_matches([' ', '\t']);
         let accepted = |keys: &[&str]| keys.contains(&&*pattern);
-        if VALUES
-            .iter()
-            .any(|(name, values)| pattern == *name && values.contains(&value))
-        {
+        let has_value =
+            |(name, values): &(&str, [&str; 2])| pattern == *name && values.contains(&value);
+        if VALUES.iter().any(has_value) {
             found.insert(key, value.to_owned());
-        } else if !accepted(&KEYS) && !(is_repository && accepted(&OF_REPOSITORY)) {
+        } else if !(accepted(&KEYS) || is_repository && accepted(&OF_REPOSITORY)) {
             return Err(Foreign::Key(key));
         }
     }
