@@ -1,6 +1,7 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -83,6 +84,26 @@ pub(crate) fn take(common_dir: &Path, path: &Path, tip: &str, whole: bool) -> Re
     }
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
     index.commit(&tracked, &parents, "uncommitted changes")
+}
+
+/// Returns whether git can read these files of the worktree at `path`, through their filters:
+/// `git hash-object --stdin-paths`.
+pub(crate) fn can_hash<'a>(path: &Path, files: &mut dyn Iterator<Item = &'a PathBuf>) -> bool {
+    let mut names = Vec::new();
+    for file in files {
+        let is_file = path
+            .join(file)
+            .symlink_metadata()
+            .is_ok_and(|f| f.is_file());
+        let name = file.as_os_str().as_bytes();
+        // It has no form for names with a newline in them.
+        if is_file && !name.contains(&b'\n') {
+            names.extend_from_slice(name);
+            names.push(b'\n');
+        }
+    }
+    let args = PLAIN.iter().chain(&["hash-object", "--stdin-paths"]);
+    Git::reading(path, args).input(names).run().is_ok()
 }
 
 /// Whether all that is in the worktree at `path` is in `snapshot`, and nothing is ignored.

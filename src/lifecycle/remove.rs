@@ -7,7 +7,6 @@ use anyhow::{Context as _, Error, Result};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
-use super::disk::disk_full;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::agent;
@@ -147,20 +146,24 @@ fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
     let (common, task) = (flux.repo.common_dir(), &plan.task);
     match snapshot::take(common, &task.worktree, &plan.tip, true) {
         Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
-        Err(error) if !plan.abroad && disk_full(&error, &[common]).is_none() => {
+        Err(error) if !plan.abroad && !can_archive(plan) => {
             interrupt::check()?;
-            if plan.unread.is_none() {
-                flux.ui.warning(format_args!(
-                    "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
-                    task.id
-                ));
-            }
+            flux.ui.warning(format_args!(
+                "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
+                task.id
+            ));
             Ok((None, Worktree::KeepOnly))
         }
         Err(error) => {
             Err(error.context("could not archive what is uncommitted; nothing was changed"))
         }
     }
+}
+
+/// Whether git can take in what is uncommitted: not where a filter is gone, or a file is another user's.
+fn can_archive(plan: &Plan) -> bool {
+    let mut files = plan.uncommitted.iter().map(|change| &change.path);
+    plan.unread.is_none() && snapshot::can_hash(&plan.task.worktree, &mut files)
 }
 
 fn finish(

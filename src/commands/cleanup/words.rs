@@ -200,6 +200,7 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             "removed '{}': worktree and {target}; the branch '{}' stays",
             task.id, task.branch
         ),
+        false if plan.branch_gone => format!("removed '{}': worktree and {target}", task.id),
         false => format!("removed '{}': worktree, branch and {target}", task.id),
     });
     if let (Some(name), true) = (&kept.archive, plan.tip != task.base) {
