@@ -305,6 +305,23 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
     see(&world);
 }
 
+/// The same where git shows what is uncommitted, and cannot take it in.
+#[test]
+fn cleanup_moves_to_the_trash_whole_what_cannot_be_archived() {
+    let (world, id) = task();
+    let worktree = world.worktree(&id);
+    world.git(["config", "filter.lost.clean", "no-such-program"]);
+    world.git(["config", "filter.lost.required", "true"]);
+    world.write(".git/info/attributes", "*.x filter=lost\n");
+    world.write(worktree.join("a.x"), "only here\n");
+    let cleanup = ["cleanup", &id, "--discard"];
+    let output = world.flux(cleanup).run();
+    output.success().stderr_has("stays in the trash alone: ");
+    let kept = world.repo().join(".git/flux/trash").join(&id);
+    assert!(kept.join("only").exists());
+    assert_eq!(world.read(kept.join("worktree/a.x")), "only here\n");
+}
+
 /// The same of an index that cannot be read.
 #[test]
 fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
@@ -327,4 +344,29 @@ fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
         "only here\n"
     );
     assert_eq!(world.read(&index), "damaged");
+}
+
+#[test]
+fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
+    let (world, id) = task();
+    let new = world.root().join("new");
+    fs::create_dir(&new).unwrap();
+    let repo = new.join("myapp");
+    fs::rename(world.repo(), &repo).unwrap();
+    let worktree = new.join(format!("myapp-{id}"));
+    fs::rename(world.worktree(&id), &worktree).unwrap();
+    for hint in ["git worktree repair ", "git flux adopt "] {
+        let output = world.flux(["cleanup", "-y", &id]).in_dir(&repo).run();
+        let hints = hints(output.code(1));
+        assert!(hints[0].starts_with(hint), "{output}");
+        let there = format!("cd '{}' && {}", repo.display(), hints[0]);
+        let shell = world.command("/bin/sh").args(["-c", &there]).status();
+        assert!(shell.unwrap().success(), "{output}");
+    }
+    assert_eq!(world.read(worktree.join("loose.txt")), "only here\n");
+    let cleanup = ["cleanup", "-y", "--discard", &id];
+    world.flux(cleanup).in_dir(&repo).run().success();
+    assert_eq!(world.read(repo.join("agent.txt")), "one\n");
+    let kept = repo.join(".git/flux/trash").join(&id);
+    assert_eq!(world.read(kept.join("worktree/loose.txt")), "only here\n");
 }

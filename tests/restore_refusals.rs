@@ -123,7 +123,7 @@ fn a_worktree_of_the_users_in_its_place_is_in_the_way() {
     });
     // Its directory may be away, on a disk that is not mounted.
     refused(
-        &["exists already"],
+        &["which is not there", "git worktree repair "],
         |world| {
             add(world);
             fs::rename(world.worktree("fix"), world.root().join("away")).unwrap();

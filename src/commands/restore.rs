@@ -13,7 +13,7 @@ use super::list::age;
 use super::{Faults, candidates, removed, settled};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
-use crate::git::worktree;
+use crate::git::{admin, worktree};
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::broken::free_beside;
 use crate::lifecycle::leftovers;
@@ -249,7 +249,11 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         let failure = Failure::new(format!(
             "git has a worktree at '{path}', which is not there"
         ));
-        return Err(again(failure.hint(format!("git worktree remove {pasted}"))).into());
+        let hint = match admin::moved_beside(flux.repo.common_dir(), &task.worktree) {
+            Some(moved) => format!("git worktree repair {}", quoted(&moved)),
+            None => format!("if it is not away only: git worktree remove {pasted}"),
+        };
+        return Err(again(failure.hint(hint)).into());
     }
     Ok(())
 }

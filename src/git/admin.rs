@@ -225,6 +225,16 @@ pub(crate) fn moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     })
 }
 
+/// Returns the directory in `dir` that was moved there from `path`, together with the repository:
+/// it has its name, and names an entry like that of `path` in a repository that is not there.
+pub(crate) fn moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
+    let found = dir.join(path.file_name()?);
+    let entry = dir_of(common_dir, path).ok()??;
+    let named = named_by(&found)?;
+    let alike = named.file_name() == entry.file_name() && !named.exists();
+    (alike && found != path).then_some(found)
+}
+
 /// Returns the commit that the log of the worktree at `path` ends with, if it has one.
 ///
 /// # Errors

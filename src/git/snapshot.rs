@@ -1,6 +1,8 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
@@ -80,6 +82,30 @@ pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String
     }
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
     index.commit(&tracked, &parents, "uncommitted changes")
+}
+
+/// Returns whether git can read these files of the worktree, through their filters:
+/// `git hash-object --stdin-paths`.
+pub(crate) fn can_hash<'a>(
+    checkout: &Checkout,
+    files: &mut dyn Iterator<Item = &'a PathBuf>,
+) -> bool {
+    let mut names = Vec::new();
+    for file in files {
+        let is_file = checkout
+            .path()
+            .join(file)
+            .symlink_metadata()
+            .is_ok_and(|f| f.is_file());
+        let name = file.as_os_str().as_bytes();
+        // It has no form for names with a newline in them.
+        if is_file && !name.contains(&b'\n') {
+            names.extend_from_slice(name);
+            names.push(b'\n');
+        }
+    }
+    let args = PLAIN.iter().chain(&["hash-object", "--stdin-paths"]);
+    checkout.reading(args).input(names).run().is_ok()
 }
 
 /// Whether all that is in a worktree is in `snapshot`, and nothing is ignored.

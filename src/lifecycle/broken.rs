@@ -150,6 +150,16 @@ fn gone(flux: &Flux, task: &Task, has_branch: bool) -> Result<Broken> {
             ways: vec![("to move it back", back)],
         });
     }
+    let beside = flux.repo.home().parent();
+    if let Some(moved) = beside.and_then(|dir| admin::moved_into(flux.repo.common_dir(), dir, path))
+    {
+        what = format!("{what}; it is in '{}'", shown(&moved));
+        let repair = format!("git worktree repair {}", quoted(&moved));
+        return Ok(Broken {
+            what,
+            ways: vec![("to let git find it", repair)],
+        });
+    }
     if !has_branch {
         return Ok(Broken {
             what: format!("{what}, and so is its branch '{}'", task.branch),

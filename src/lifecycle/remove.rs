@@ -3,18 +3,17 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
-use super::disk::disk_full;
 use super::plan::Plan;
 use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::Failure;
-use crate::git::{Transaction, all_changes, own, refs, snapshot, worktree};
+use crate::git::{Checkout, Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
@@ -153,24 +152,34 @@ fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
     if clean || plan.missing {
         return Ok((None, Worktree::Keep));
     }
-    let (common, task) = (flux.repo.common_dir(), &plan.task);
+    let task = &plan.task;
     let checkout = flux.repo.checkout(&task.worktree);
-    match checkout.and_then(|checkout| snapshot::take(&checkout, &plan.tip, true)) {
+    let taken = match &checkout {
+        Ok(checkout) => snapshot::take(checkout, &plan.tip, true),
+        Err(error) => Err(anyhow!("{error:#}")),
+    };
+    match taken {
         Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
-        Err(error) if !plan.abroad && disk_full(&error, &[common]).is_none() => {
+        Err(error)
+            if !plan.abroad && !checkout.is_ok_and(|checkout| can_archive(plan, &checkout)) =>
+        {
             interrupt::check()?;
-            if plan.unread.is_none() {
-                flux.ui.warning(format_args!(
-                    "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
-                    task.id
-                ));
-            }
+            flux.ui.warning(format_args!(
+                "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
+                task.id
+            ));
             Ok((None, Worktree::KeepOnly))
         }
         Err(error) => {
             Err(error.context("could not archive what is uncommitted; nothing was changed"))
         }
     }
+}
+
+/// Whether git can take in what is uncommitted: not where a filter is gone, or a file is another user's.
+fn can_archive(plan: &Plan, checkout: &Checkout) -> bool {
+    let mut files = plan.uncommitted.iter().map(|change| &change.path);
+    plan.unread.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
 fn finish(

@@ -59,10 +59,8 @@ impl Cleanup {
     /// What becomes of the files.
     fn files(&self, plan: &Plan, loss: &mut Loss) {
         let files = &plan.uncommitted;
-        if let Err(error) = self.ensure_read(plan) {
-            loss.note("uncommitted", Err::<(), _>(error), |()| {
-                unreachable!("it is an error")
-            });
+        let read = loss.must("uncommitted", self.ensure_read(plan));
+        if read.is_none() {
             return;
         }
         let uncommitted = if plan.unread.is_some() {

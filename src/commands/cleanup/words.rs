@@ -202,6 +202,10 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             "removed '{}': worktree and {target}; the branch '{}' stays",
             task.id, task.branch
         ),
+        false if plan.branch_gone => format!(
+            "removed '{}': worktree and {target}; its branch '{}' was gone",
+            task.id, task.branch
+        ),
         false => format!(
             "removed '{}': worktree, branch '{}' and {target}",
             task.id, task.branch
