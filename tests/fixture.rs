@@ -222,9 +222,12 @@ fn restore_brings_back_what_0_1_0_has_removed() {
 }
 
 #[test]
-fn restore_brings_back_an_entry_of_0_1_0_that_has_neither_trash_nor_run_directory() {
+fn restore_asks_for_an_entry_of_0_1_0_that_has_neither_trash_nor_run_directory() {
     let world = unpacked();
-    world.flux(["restore", "foreign"]).run().success();
+    let output = world.flux(["restore", "foreign"]).run();
+    output.code(1).stderr_has("'foreign' is foreign");
+    let restore = ["restore", "foreign", "--foreign"];
+    world.flux(restore).run().success();
     assert!(world.worktree("foreign").join("foreign.txt").exists());
 }
 
