@@ -479,3 +479,24 @@ fn settings_of_a_tasks_worktree_alone_do_not_count() {
     world.agent("two").wait_started();
     assert!(!world.worktree("two").join("evil").exists());
 }
+
+#[test]
+fn list_waits_for_no_pipe_that_an_agent_made() {
+    let world = World::new();
+    world
+        .flux(["run", "-q", "--name", "one", "Do it"])
+        .run()
+        .success();
+    let admin = world.repo().join(".git/worktrees/myapp-one");
+    for name in ["HEAD", "gitdir", "commondir", "index"] {
+        let (file, whole) = (admin.join(name), admin.join("whole"));
+        fs::rename(&file, &whole).unwrap();
+        let made = world.command("mkfifo").arg(&file).status();
+        assert!(made.unwrap().success());
+        let list = world.flux(["list"]).run();
+        let what = format!("'{}'", file.display());
+        list.stderr_has(&what).stderr_has("hint: ");
+        fs::rename(whole, file).unwrap();
+    }
+    world.flux(["list"]).run().success().has_not("warning: ");
+}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::command::{patiently, records};
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Git, Lock, Repo, admin};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ impl Worktree {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
+    admin::ensure_no_pipe(dir)?;
     let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
     parse(&patiently(git)?)
 }
