@@ -451,3 +451,52 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
     list.success().has_not("warning: ");
     assert!(mark.exists(), "{list}");
 }
+
+#[test]
+fn settings_of_a_tasks_worktree_alone_do_not_count() {
+    let world = World::new();
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    world
+        .flux(["run", "-q", "--name", "one", "Do it"])
+        .run()
+        .success();
+    let inside = world.worktree("one");
+    for (key, value) in [
+        ("flux.agent", "evil"),
+        ("flux.evil.command", "touch evil"),
+        ("flux.setup", "touch evil"),
+    ] {
+        world.git_in(&inside, ["config", "--worktree", key, value]);
+    }
+    world
+        .flux(["config"])
+        .in_dir(&inside)
+        .run()
+        .success()
+        .has_not("evil");
+    let run = ["run", "-q", "--name", "two", "Do it"];
+    world.flux(run).in_dir(&inside).run().success();
+    world.agent("two").wait_started();
+    assert!(!world.worktree("two").join("evil").exists());
+}
+
+#[test]
+fn list_waits_for_no_pipe_that_an_agent_made() {
+    let world = World::new();
+    world
+        .flux(["run", "-q", "--name", "one", "Do it"])
+        .run()
+        .success();
+    let admin = world.repo().join(".git/worktrees/myapp-one");
+    for name in ["HEAD", "gitdir", "commondir", "index"] {
+        let (file, whole) = (admin.join(name), admin.join("whole"));
+        fs::rename(&file, &whole).unwrap();
+        let made = world.command("mkfifo").arg(&file).status();
+        assert!(made.unwrap().success());
+        let list = world.flux(["list"]).run();
+        let what = format!("'{}'", file.display());
+        list.stderr_has(&what).stderr_has("hint: ");
+        fs::rename(whole, file).unwrap();
+    }
+    world.flux(["list"]).run().success().has_not("warning: ");
+}

@@ -30,7 +30,10 @@ impl Config {
         // Outside of a repository there is configuration too.
         let repo = Repo::open().ok();
         let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.home()));
-        let settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
+        let mut settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
+        if repo.as_ref().is_some_and(Repo::is_linked) {
+            settings = settings.without_worktree();
+        }
         let shown = settings.shown();
         if self.json {
             ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;

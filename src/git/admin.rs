@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nix::fcntl::OFlag;
 
-use super::checkout::Distrust;
+use super::checkout::{Distrust, refused};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.
@@ -287,6 +287,29 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
     let moved = |line: &[u8]| line.split(|&b| b == b' ').nth(1) != Some(commit.as_bytes());
     let mut lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Ok(lines.any(moved))
+}
+
+/// Fails if git would wait for ever for what it keeps of a worktree of the repository at `home`: an
+/// agent can put a pipe there.
+///
+/// # Errors
+/// With a [`Distrust`] that names it.
+pub(super) fn ensure_no_pipe(home: &Path) -> Result<()> {
+    for worktrees in [home.join(".git/worktrees"), home.join("worktrees")] {
+        let Ok(entries) = fs::read_dir(worktrees) else {
+            continue;
+        };
+        for admin in entries.flatten().map(|entry| entry.path()) {
+            for name in ["HEAD", "commondir", "gitdir", "locked"] {
+                let file = admin.join(name);
+                let found = file.metadata().map(|found| found.file_type());
+                if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+                    return Err(refused(Distrust::Odd(file).into(), &admin));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether git may know any worktree but the main one.

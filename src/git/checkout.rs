@@ -331,8 +331,8 @@ impl Checkout {
 
     /// The paths at which its index points to other repositories: `git ls-files --stage -z`
     fn links(&self) -> Result<Vec<PathBuf>> {
-        if let Some(index) = Index::of(self) {
-            return Ok(index.links);
+        if Index::of(self).is_some_and(|index| !index.links) {
+            return Ok(Vec::new());
         }
         let there = fs::exists(self.index()).context("could not look for an index")?;
         if !there {

@@ -120,6 +120,11 @@ impl Repo {
         self.current.as_deref()
     }
 
+    /// Whether the user stands in a linked worktree.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.current.is_some() && self.current != self.main
+    }
+
     /// The main worktree, or the bare repository itself: where repository-wide commands run.
     pub(crate) fn home(&self) -> &Path {
         self.main.as_deref().unwrap_or(&self.common_dir)

@@ -64,7 +64,7 @@ fn checked_out(
     seen: &mut BTreeSet<PathBuf>,
 ) -> Result<()> {
     // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-    if Index::of(checkout).is_some_and(|index| index.links.is_empty()) {
+    if Index::of(checkout).is_some_and(|index| !index.links) {
         return Ok(());
     }
     for link in Repo::links(checkout, commit)? {

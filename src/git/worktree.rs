@@ -41,6 +41,7 @@ impl Worktree {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
+    admin::ensure_no_pipe(dir)?;
     let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
     parse(&patiently(git)?)
 }

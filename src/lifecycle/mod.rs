@@ -100,6 +100,10 @@ impl Flux {
             Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
             None => Settings::load(dir)?,
         };
+        let settings = match repo.is_linked() {
+            true => settings.without_worktree(),
+            false => settings,
+        };
         Ok(Self { repo, settings, ui })
     }
 

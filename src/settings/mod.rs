@@ -79,6 +79,13 @@ impl Settings {
         }
     }
 
+    /// Leaves out what a linked worktree has configured for itself: its agent may have, and
+    /// settings name programs.
+    pub(crate) fn without_worktree(mut self) -> Self {
+        self.entries.retain(|entry| entry.scope != "worktree");
+        self
+    }
+
     /// The same for the repository that the caller's directory and environment name: what is
     /// asked while a line is typed.
     ///
