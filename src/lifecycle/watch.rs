@@ -36,10 +36,13 @@ pub(super) fn until_started(
     let mut spinner = flux.ui.spinner("starting the agent");
     let mut step = None;
     let begun = Instant::now();
+    let mut through = None::<Instant>;
     loop {
         // In this order: the launcher lets go of its request once it has written all, and how it
         // ended comes last.
-        let is_through = !run.launch().exists() && is_free(request);
+        if through.is_none() && !run.launch().exists() && is_free(request) {
+            through = Some(Instant::now());
+        }
         let exit = run.exit()?;
         let running = run.running()?;
         if let Some(Running { setup, agent, .. }) = &running {
@@ -69,8 +72,8 @@ pub(super) fn until_started(
         interrupt::check()?;
         // Its process has gone without a mark: it could not write one.
         let gone = opened.is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
-        if is_through && !gone {
-            // The agent denies it, but it was started: another has written over the mark.
+        if through.is_some_and(|since| since.elapsed() > Duration::from_secs(2)) && !gone {
+            // The launcher lives on, so it has started the agent: another has written over its mark.
             return Ok(());
         }
         if gone && begun.elapsed() > Duration::from_secs(2) && run.exit()?.is_none() {
