@@ -101,7 +101,7 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let see = |world: &World| {
         assert!(lost || holds(world, &id, "loose.txt", "only here\n"));
         world.flux(["restore", &id]).run().success();
-        end_all(&world, &id);
+        end_all(world, &id);
         world.git(["rev-parse", &format!("refs/heads/feature/{id}")]);
     };
     assert!(lead_out(
@@ -121,7 +121,7 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
 #[test]
 fn cleanup_leads_out_where_the_worktree_is_gone() {
     case("is gone", true, |_, _, worktree| {
-        fs::remove_dir_all(worktree).unwrap()
+        fs::remove_dir_all(worktree).unwrap();
     });
     case("is gone", true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
@@ -186,7 +186,7 @@ fn cleanup_leads_out_where_the_worktree_is_something_else() {
         world.write(worktree, "a file");
     });
     case(said, false, |_, _, worktree| {
-        fs::remove_file(worktree.join(".git")).unwrap()
+        fs::remove_file(worktree.join(".git")).unwrap();
     });
     // Made in a repository that was moved since.
     case(said, false, |world, id, worktree| {
@@ -293,7 +293,7 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
         world.git(["config", "flux.trashKeep", "0"]);
         world.flux(["__expire"]).run().success();
         world.flux(["restore", &id]).run().success();
-        end_all(&world, &id);
+        end_all(world, &id);
         assert_eq!(world.read(worktree.join("a.x")), "only hare\n");
         assert_eq!(world.read(worktree.join("trace.log")), "ignored\n");
     };

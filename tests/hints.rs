@@ -294,7 +294,7 @@ fn hints_do_what_they_promise_when_they_are_pasted() {
     });
     let untracked = |world: &World| drop(world.write("fix.txt", "mine\n"));
     let move_it = |world: &World| {
-        fs::rename(world.repo().join("fix.txt"), world.root().join("aside")).unwrap()
+        fs::rename(world.repo().join("fix.txt"), world.root().join("aside")).unwrap();
     };
     paste.case(
         "the merge would overwrite 'fix.txt' in",

@@ -86,10 +86,7 @@ pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String
 
 /// Returns whether git can read these files of the worktree, through their filters:
 /// `git hash-object --stdin-paths`.
-pub(crate) fn can_hash<'a>(
-    checkout: &Checkout,
-    files: &mut dyn Iterator<Item = &'a PathBuf>,
-) -> bool {
+pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &PathBuf>) -> bool {
     let mut names = Vec::new();
     for file in files {
         let is_file = checkout

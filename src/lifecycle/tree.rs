@@ -13,6 +13,7 @@ use anyhow::{Error, Result};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -244,8 +245,8 @@ fn is_dir(found: &FileStat) -> bool {
     SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-fn id(found: &FileStat) -> (u64, u64) {
-    (found.st_dev as u64, found.st_ino)
+fn id(found: &FileStat) -> (dev_t, ino_t) {
+    (found.st_dev, found.st_ino)
 }
 
 #[cfg(test)]
