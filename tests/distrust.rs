@@ -334,7 +334,8 @@ fn looking_runs_no_program_that_an_agent_configured() {
     for (at, setting) in SETTINGS.iter().enumerate() {
         attack.plant(&[at]);
         let list = world.flux(["list", "--json"]).run();
-        let rows = list.success().json();
+        // What is not known of one is said, and in the end it fails.
+        let rows = list.code(1).json();
         assert_eq!(attack.ran(), [""; 0], "{setting:?}\n{list}");
         // One that git is told to leave out in a repository of its own.
         let known = setting.0 == "core.hooksPath";
@@ -409,7 +410,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
     assert!(pasted >= PLACES.len(), "{list}");
     attack.ran();
     let list = world.flux(["list", "--json"]).run();
-    for row in list.success().json().as_array().unwrap() {
+    for row in list.code(1).json().as_array().unwrap() {
         assert_eq!(
             row["changes"].is_null(),
             row["id"] == "admin-link",
@@ -441,7 +442,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
     }
     fs::write(world.root().join("other-theirs/file.x"), "two\n").unwrap();
     let list = world.flux(["list", "--everywhere"]).run();
-    list.success()
+    list.code(1)
         .stdout_has("mine")
         .stdout_has("theirs")
         .stderr_has("sets 'filter.evil.clean', which names a program");

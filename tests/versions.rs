@@ -69,7 +69,7 @@ fn all_commands_leave_a_task_alone_when_its_record_is_newer() {
             .code(1)
             .stderr_has("the record of 'later' cannot be read: it is of version 2")
             .stderr_has("hint: update git flux, or find the newer one: type -a git-flux")
-            .stderr_has("hint: git show refs/flux/tasks/later:task.json");
+            .stderr_has("hint: git cat-file -p refs/flux/tasks/later");
     }
     world.flux(["run", "--name", "later", "x"]).run().code(1);
     world.assert_unchanged(&before);
@@ -138,7 +138,7 @@ fn restore_leaves_an_entry_of_the_archive_alone_when_it_is_newer() {
             .run()
             .code(1)
             .stderr_has("the record of the removed task 'one' cannot be read: it is of version 2")
-            .stderr_has("hint: git show refs/flux/archive/one/task:task.json");
+            .stderr_has("hint: git cat-file -p refs/flux/archive/one/task");
     }
     world.assert_unchanged(&before);
     world
@@ -146,7 +146,7 @@ fn restore_leaves_an_entry_of_the_archive_alone_when_it_is_newer() {
         .run()
         .code(1)
         .stderr_has("deleted 'two'")
-        .stderr_has("1 removed task not deleted");
+        .stderr_has("not everything could be deleted");
     // Neither its refs nor its worktree have expired.
     for name in ["one", "two"] {
         let place = place.with_file_name(name);
@@ -281,7 +281,7 @@ fn list_is_quick_when_a_record_is_beyond_all_bounds() {
     world.flux(["run", "-q", "--name", "huge", "Huge"]).ok();
     let title = format!("\"title\": \"{}", "x".repeat(20 * 1024 * 1024));
     rewrite(&world, "refs/flux/tasks/huge", "\"title\": \"", &title);
-    let table = world.flux(["list"]).ok();
+    let table = world.flux(["list"]).run().code(1).stdout.clone();
     assert_eq!(row(&table, "huge")[1], "broken");
     assert!(table.len() < 10_000);
 }

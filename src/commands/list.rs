@@ -85,7 +85,7 @@ impl List {
                 let is_known = match row {
                     Row::Task(status) => unlooked(ui, status),
                     Row::Foreign { .. } => true,
-                    Row::Broken { .. } => false,
+                    Row::Broken { state, .. } => *state == version::NEWER,
                 };
                 if !is_known {
                     faults.count();

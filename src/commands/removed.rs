@@ -36,7 +36,9 @@ pub(super) fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Res
     }
     for one in unread {
         name(flux, one.refusal());
-        faults.count();
+        if !version::is_newer(&one.error) {
+            faults.count();
+        }
     }
     for left in leftovers::find(flux)? {
         name(flux, left);

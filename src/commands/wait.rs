@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use jiff::SignedDuration;
@@ -132,9 +132,9 @@ impl Wait {
                 let label = match state {
                     Ok(Some(state)) => state.label(),
                     Ok(None) => "removed".to_owned(),
-                    Err(error) => {
+                    Err((word, error)) => {
                         flux.ui.warning(format_args!("{error:#}"));
-                        version::state_of(&error).to_owned()
+                        word.to_owned()
                     }
                 };
                 flux.ui.data(format_args!("{id} {label}"))?;
@@ -190,15 +190,24 @@ impl Wait {
     }
 }
 
-/// The state of a task; none of one that is gone.
-type Known = Result<Option<State>>;
+/// The state of a task; none of one that is gone, and of one that cannot be told a word and why.
+type Known = Result<Option<State>, (&'static str, Error)>;
 
 /// The states as they are now. One that cannot be told spoils none of the others.
 fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)>> {
     let look = || -> Result<Vec<_>> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let state = |id: &TaskId| match store.tasks.iter().find(|stored| stored.id == *id) {
-            Some(stored) => observe::one(flux, &store, stored.readable()?).map(|one| Some(one.0)),
+            Some(stored) => {
+                let word = stored
+                    .task
+                    .as_ref()
+                    .err()
+                    .map_or("unknown", version::state_of);
+                let task = stored.readable();
+                let state = task.and_then(|task| observe::one(flux, &store, task));
+                state.map(|one| Some(one.0)).map_err(|error| (word, error))
+            }
             None => Ok(None),
         };
         Ok(ids.keys().map(|id| (id.clone(), state(id))).collect())

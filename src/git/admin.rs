@@ -82,8 +82,13 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::Link(link).into());
     };
     for dir in [&worktrees, &admin] {
-        if !dir.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-            return Err(Distrust::Odd(dir.clone()).into());
+        match dir.symlink_metadata() {
+            Ok(found) if found.is_dir() => {}
+            // git removes an entry with its directory, and that of all entries with the last one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Distrust::Link(link).into());
+            }
+            _ => return Err(Distrust::Odd(dir.clone()).into()),
         }
     }
     let gitdir = admin.join("gitdir");

@@ -6,18 +6,24 @@
 //! killed command has made is marked too; what it names and is not there does no harm.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::iter;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::Sharing;
+use super::regular_file::open_file;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";
 
 /// The first line of a mark. A mark of another version vouches for nothing.
 const HEAD: &str = "version 1\n";
+
+/// How much of a mark is read, in bytes.
+const LONGEST: u64 = 1024 * 1024;
 
 /// A ref and an object that it may stand at.
 pub(super) type Stand = (String, String);
@@ -27,19 +33,23 @@ pub(super) type Stand = (String, String);
 pub(crate) struct Marks(PathBuf);
 
 /// The mark of one task or one archive entry: the refs `refs/flux/<class>/<name>` and below.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark(Vec<Stand>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The inode of `<git-common-dir>/flux` when it was first written: a copy has another.
+    home: Option<u64>,
+    stands: Vec<Stand>,
+}
 
 impl Mark {
     /// Returns whether the ref may stand at this object.
     pub(crate) fn has(&self, name: &str, object: &str) -> bool {
-        self.0.iter().any(|(n, o)| n == name && o == object)
+        self.stands.iter().any(|(n, o)| n == name && o == object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
     pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of = move |(n, object): &'a Stand| (n == name).then_some(object.as_str());
-        self.0.iter().filter_map(of)
+        self.stands.iter().filter_map(of)
     }
 }
 
@@ -58,16 +68,33 @@ impl Marks {
             return Ok(None);
         };
         let what = || format!("could not read the mark of '{name}'");
-        let text = match fs::read_to_string(&path) {
+        let mut text = String::new();
+        match open_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(what)?,
-        };
-        let lines = text.strip_prefix(HEAD).with_context(what)?.lines();
-        let stand = |line: &str| {
-            let (object, name) = line.split_once(' ')?;
-            Some((name.to_owned(), object.to_owned()))
-        };
-        Ok(Some(Mark(lines.filter_map(stand).collect())))
+            file => file.and_then(|file| file.take(LONGEST).read_to_string(&mut text)),
+        }
+        .with_context(what)?;
+        let mut mark = Mark::default();
+        for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
+            match line.split_once(' ') {
+                Some(("home", inode)) => mark.home = inode.parse().ok(),
+                Some((object, name)) => mark.stands.push((name.to_owned(), object.to_owned())),
+                None => {}
+            }
+        }
+        Ok(Some(mark))
+    }
+
+    /// Returns whether the ref was made in this very repository, and not in one of which it is a
+    /// copy. One that was moved to another file system counts as a copy.
+    pub(crate) fn is_at_home(&self, name: &str) -> bool {
+        let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
+        home.is_some() && home == self.home()
+    }
+
+    fn home(&self) -> Option<u64> {
+        let home = self.0.parent().and_then(|dir| fs::metadata(dir).ok());
+        home.map(|dir| dir.ino())
     }
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
@@ -103,8 +130,8 @@ impl Marks {
         self.change(made, sharing, |mark| {
             for stand in made {
                 // The latest last.
-                mark.0.retain(|other| other != stand);
-                mark.0.push(stand.clone());
+                mark.stands.retain(|other| other != stand);
+                mark.stands.push(stand.clone());
             }
         })
     }
@@ -117,7 +144,7 @@ impl Marks {
             !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
         };
         self.change(&touched, sharing, |mark| {
-            mark.0.retain(|stand| !is_old(stand));
+            mark.stands.retain(|stand| !is_old(stand));
         })
         .ok();
     }
@@ -125,7 +152,7 @@ impl Marks {
     /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
     pub(super) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
         self.change(unmade, sharing, |mark| {
-            mark.0.retain(|stand| !unmade.contains(stand));
+            mark.stands.retain(|stand| !unmade.contains(stand));
         })
         .ok();
     }
@@ -162,11 +189,12 @@ impl Marks {
         owners.dedup();
         for owner in owners {
             let before = self.find(&[FLUX, owner].concat())?;
-            let mut mark = Mark(before.iter().flat_map(|mark| mark.0.clone()).collect());
+            let mut mark = before.clone().unwrap_or_default();
             change(&mut mark);
             // Of other owners' refs this mark says nothing.
-            mark.0.retain(|(name, _)| Self::owner(name) == Some(owner));
-            match (before, mark.0.is_empty()) {
+            mark.stands
+                .retain(|(name, _)| Self::owner(name) == Some(owner));
+            match (before, mark.stands.is_empty()) {
                 (Some(before), false) if before == mark => {}
                 (None, true) => {}
                 (Some(_), true) => self.sweep(owner)?,
@@ -183,11 +211,14 @@ impl Marks {
         for dir in [&self.0, dir] {
             sharing.make_dir(dir).with_context(what)?;
         }
-        let lines = mark
-            .0
-            .iter()
-            .map(|(name, object)| format!("{object} {name}\n"));
-        let text: String = std::iter::once(HEAD.to_owned()).chain(lines).collect();
+        let home = mark.home.or_else(|| self.home());
+        let home = home.map(|home| format!("home {home}\n"));
+        let stands = mark.stands.iter();
+        let stands = stands.map(|(name, object)| format!("{object} {name}\n"));
+        let text: String = iter::once(HEAD.to_owned())
+            .chain(home)
+            .chain(stands)
+            .collect();
         sharing.write(&path, text.as_bytes())
     }
 }
@@ -243,6 +274,17 @@ mod tests {
         ];
         marks.announce(&parts, Sharing::Umask).unwrap();
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
+        assert!(marks.is_at_home("refs/flux/archive/a.1"));
+        // In a copy it is not, whatever becomes of the mark there.
+        let copy = tempfile::tempdir().unwrap();
+        let there = Marks::new(copy.path());
+        fs::create_dir_all(copy.path().join("marks/archive")).unwrap();
+        let file = "marks/archive/a.1";
+        fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+        there
+            .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
+            .unwrap();
+        assert!(!there.is_at_home("refs/flux/archive/a.1"));
         let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
         assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
         assert!(!mark.has(&parts[0].0, "2"));

@@ -10,13 +10,16 @@ use super::conclude::Conclusion;
 use super::{Flux, Kept};
 use crate::failure::Failure;
 use crate::git::{Lock, admin, keep};
-use crate::store::{self, Stored};
+use crate::store::{self, Stored, task_ref};
 use crate::task::Task;
-use crate::ui::{quoted, shown};
+use crate::ui::shown;
 
-/// Returns the other repository that the worktree of a task belongs to, if it does.
+/// Returns the other repository that the worktree of a task belongs to, if it does. Where the task
+/// was made here and not in a repository of which this one is a copy, an agent says so.
 pub(crate) fn original(flux: &Flux, task: &Task) -> Option<PathBuf> {
-    admin::other_repository(flux.repo.common_dir(), &task.worktree)
+    let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
+    let is_copy = !flux.repo.marks().is_at_home(&task_ref(&task.id));
+    is_copy.then_some(other)
 }
 
 /// Fails if the worktree of a task belongs to another repository.
@@ -28,15 +31,10 @@ pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
         return Ok(());
     };
     let id = &task.id;
-    let home = match original.parent() {
-        Some(home) if original.ends_with(".git") => home,
-        _ => &original,
-    };
     Err(Failure::new(format!(
         "'{id}' is elsewhere: its worktree belongs to the repository '{}'",
         shown(&original)
     ))
-    .hint(format!("git -C {} flux status {id}", quoted(home)))
     .hint(format!(
         "to drop it from this repository alone: git flux cleanup {id} --discard-branch"
     ))

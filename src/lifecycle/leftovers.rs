@@ -37,10 +37,14 @@ fn places(flux: &Flux) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When the trash cannot be read.
 pub(crate) fn clear(flux: &Flux) -> Result<Vec<anyhow::Error>> {
+    let left = places(flux)?;
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
     let Some(_lock) = Lock::attempt(&flux.expire_lock(), flux.repo.sharing()?)? else {
         return Ok(Vec::new());
     };
-    let left = places(flux)?.into_iter();
+    let left = left.into_iter();
     Ok(left
         .filter_map(|place| trash::clear(&place).err())
         .collect())

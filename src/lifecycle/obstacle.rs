@@ -201,7 +201,7 @@ impl Plan {
 }
 
 /// How far the times of files may be behind the clock.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(10);
 
 /// Returns what stands in `checkout`, which has `tip` checked out, where going to `tree` would
 /// write.

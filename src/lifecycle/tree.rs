@@ -62,7 +62,7 @@ fn told(verb: &str, path: &Path, error: Errno) -> Error {
 struct Level {
     name: OsString,
     /// Device and number, by which it is known again.
-    id: (u64, u64),
+    id: (dev_t, ino_t),
     /// The directories in it that are still to be looked at.
     left: Vec<CString>,
 }

@@ -41,11 +41,14 @@ pub(crate) fn is_newer(error: &Error) -> bool {
     error.downcast_ref::<Newer>().is_some()
 }
 
+/// The state of a task whose record a newer git flux has written.
+pub(crate) const NEWER: &str = "newer";
+
 /// Returns the state of a task whose record cannot be read, in a word: `newer` where a newer
 /// git flux has written it.
 pub(crate) fn state_of(error: &Error) -> &'static str {
     match is_newer(error) {
-        true => "newer",
+        true => NEWER,
         false => "broken",
     }
 }

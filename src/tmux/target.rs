@@ -178,7 +178,12 @@ fn ensure_free(session: &str) -> Result<()> {
     else {
         return ensure_installed();
     };
-    for [version, name] in fields.read(&out).context("`tmux list-sessions` failed")? {
+    let sessions = fields.read(&out).or_else(|error| {
+        // One that is too old answers in a form of its own.
+        ensure_installed()?;
+        Err(error)
+    });
+    for [version, name] in sessions.context("`tmux list-sessions` failed")? {
         ensure_recent(version)?;
         if name == session {
             return Err(

@@ -130,7 +130,7 @@ impl World {
             .unwrap();
         fs::remove_file(file).unwrap();
         let tree = String::from_utf8(made.stdout).unwrap();
-        self.git(["update-ref", name, tree.trim_end()]);
+        self.own_ref(name, tree.trim_end());
     }
 
     /// The worktree of a task by the default settings: `<root>/myapp-<id>`.
