@@ -14,6 +14,7 @@ use super::{Faults, candidates, removed, settled};
 use crate::agent::launch::now;
 use crate::failure::{Failure, USAGE};
 use crate::git::{admin, worktree};
+use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::broken::free_beside;
 use crate::lifecycle::leftovers;
@@ -146,6 +147,7 @@ impl Restore {
         }
         let mut faults = Faults::default();
         for one in which {
+            interrupt::check()?;
             match archive::drop_for_good(flux, one) {
                 Ok(()) => flux.ui.status(format_args!(
                     "deleted '{}' (the commits of '{}' were at {})",

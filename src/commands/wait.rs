@@ -210,7 +210,9 @@ fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)
             }
             None => Ok(None),
         };
-        Ok(ids.keys().map(|id| (id.clone(), state(id))).collect())
+        let states = ids.keys().map(|id| (id.clone(), state(id))).collect();
+        interrupt::check()?;
+        Ok(states)
     };
     let states = look()?;
     // Or its start, or removal, came to its end between the two looks at record and lock.

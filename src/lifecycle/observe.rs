@@ -15,6 +15,7 @@ use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, worktree};
+use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{
@@ -102,6 +103,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     });
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
+    interrupt::check()?;
     let states = concluded(flux, store, tasks, &worktrees);
     let seen = tasks.iter().zip(states).zip(changes).zip(commits);
     let status = |(((task, (state, found)), changes), commits): (
