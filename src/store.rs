@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 pub(crate) use self::config::{remove_config, trust, write_config};
-pub(crate) use self::foreign::own_parts;
+pub(crate) use self::foreign::{is_ours, own_parts};
 
 use crate::failure::{Failure, nearest};
 use crate::git::{Lock, Repo, Transaction, refs};

@@ -134,3 +134,94 @@ fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
         .success();
     world.flux(["cleanup", "-y", "next"]).run().success();
 }
+
+/// What is in the place of a directory of ours leads to files of the user's.
+#[test]
+fn no_command_follows_a_link_that_an_agent_put_below_git_flux() {
+    let world = World::new();
+    let [one, other] = ["One", "Other"].map(|name| world.start(name));
+    let flux = world.repo().join(".git/flux");
+    let mine = world.root().join("mine");
+    world.git([
+        "worktree",
+        "add",
+        "-q",
+        "-b",
+        "mine",
+        mine.to_str().unwrap(),
+    ]);
+    world.write(mine.join("work/worktree/draft"), "only here\n");
+    let draft = || fs::read_to_string(mine.join("work/worktree/draft")).unwrap();
+    // Where a merge is made.
+    symlink(&mine, run_dir(&world, &one).join("merge")).unwrap();
+    world.flux(["cleanup", "-y", &other]).run().success();
+    assert_eq!(draft(), "only here\n");
+    // And whole directories.
+    world.git(["config", "flux.trashKeep", "0"]);
+    for name in ["run", "trash", "marks"] {
+        let (dir, aside) = (flux.join(name), flux.join("aside"));
+        fs::rename(&dir, &aside).unwrap();
+        symlink(&mine, &dir).unwrap();
+        let before = world.snapshot();
+        for args in [
+            &["run", "Next"][..],
+            &["cleanup", "-y", &one],
+            &["list"],
+            &["__expire"],
+        ] {
+            let output = world.flux(args).run();
+            output
+                .code(1)
+                .stderr_has(&format!("{name}' is not a directory"))
+                .stderr_has(&format!("{name}'.away"));
+        }
+        world.assert_unchanged(&before);
+        assert_eq!(draft(), "only here\n");
+        fs::remove_file(&dir).unwrap();
+        fs::rename(aside, dir).unwrap();
+    }
+    world.flux(["cleanup", "-y", &one]).run().success();
+    assert_eq!(draft(), "only here\n");
+}
+
+#[test]
+fn a_mark_that_is_none_spoils_one_row_and_has_a_way_out() {
+    let world = World::new();
+    let [one, other] = ["One", "Other"].map(|name| world.start(name));
+    let mark = world.repo().join(".git/flux/marks/tasks").join(&one);
+    for kind in ["pipe", "zero", "long"] {
+        fs::remove_file(&mark).unwrap();
+        match kind {
+            "pipe" => drop(Command::new("mkfifo").arg(&mark).status().unwrap()),
+            "zero" => symlink("/dev/zero", &mark).unwrap(),
+            _ => fs::File::create(&mark).unwrap().set_len(1 << 40).unwrap(),
+        }
+        let list = world.flux(["list", "--json"]).run().json();
+        assert_eq!(
+            [&list[0]["state"], &list[1]["state"]],
+            ["running", "foreign"]
+        );
+        let output = world.flux(["cleanup", "-y", &one]).run();
+        output
+            .code(1)
+            .stderr_has("could not read the mark of 'refs/flux/tasks/");
+        let way = "hint: to go by the configuration of its branch: ";
+        let hint = output
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(way));
+        let mut shell = world.command("/bin/sh");
+        let shell = shell.args(["-c", hint.unwrap()]).current_dir(world.repo());
+        assert!(shell.status().unwrap().success());
+        let list = world.flux(["list", "--json"]).run().success().json();
+        assert_eq!(
+            [&list[0]["state"], &list[1]["state"]],
+            ["running", "running"]
+        );
+        fs::rename(mark.with_extension("away"), &mark).ok();
+    }
+    fs::remove_file(&mark).unwrap();
+    for id in [&one, &other] {
+        world.flux(["cleanup", "-y", id]).run().success();
+    }
+}

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use nix::fcntl::OFlag;
 
 use super::checkout::{Distrust, refused};
+use super::regular_file::{open_file, read_file};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.
@@ -33,12 +34,11 @@ pub(super) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>>
 /// # Errors
 /// When it cannot be copied.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let time = fs::metadata(from)?.modified()?;
-    fs::copy(from, to)?;
-    fs::File::options()
-        .append(true)
-        .open(to)?
-        .set_modified(time)
+    let mut file = open_file(from)?;
+    let time = file.metadata()?.modified()?;
+    let mut copy = fs::File::create(to)?;
+    io::copy(&mut file, &mut copy)?;
+    copy.set_modified(time)
 }
 
 /// Whether the directory at `path` is this repository's worktree, as [`of`] finds it.
@@ -170,7 +170,7 @@ pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf
     let link = path.join(".git");
     // What is no file cannot be waited for.
     let is_file = link.symlink_metadata().is_ok_and(|link| link.is_file());
-    let file = is_file.then(|| fs::read(&link).ok()).flatten()?;
+    let file = is_file.then(|| read_file(&link).ok()).flatten()?;
     let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
     let admin = path.join(OsStr::from_bytes(named)).canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
@@ -209,7 +209,7 @@ fn named_by(path: &Path) -> Option<PathBuf> {
     if !link.symlink_metadata().ok()?.is_file() {
         return None;
     }
-    let file = fs::read(link).ok()?;
+    let file = read_file(&link).ok()?;
     let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
     Some(normal(&path.join(OsStr::from_bytes(named))))
 }
@@ -248,7 +248,7 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(None);
     };
-    let log = match fs::read(admin.join("logs/HEAD")) {
+    let log = match read_file(&admin.join("logs/HEAD")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
     };
@@ -267,7 +267,7 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    let file = match fs::read(trash.join("worktree").join(".git")) {
+    let file = match read_file(&trash.join("worktree").join(".git")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         file => file.context("could not look into the trash")?,
     };
@@ -285,7 +285,7 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(false);
     };
-    let log = match fs::read(admin.join("logs/HEAD")) {
+    let log = match read_file(&admin.join("logs/HEAD")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
     };

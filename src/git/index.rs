@@ -1,9 +1,8 @@
 //! What the entries of an index are, without a process and without its files:
 //! gitformat-index(5). libgit2 takes as long to read a large one as all else of a cleanup.
 
-use std::fs;
-
 use super::Checkout;
+use super::regular_file::read_file;
 
 /// Where the mode of an entry is, and its flags, but for the object name before them.
 const MODE: usize = 24;
@@ -28,7 +27,7 @@ pub(super) struct Index {
 impl Index {
     /// The index of a worktree; none if it cannot be read, or is of a form that only git reads.
     pub(super) fn of(checkout: &Checkout) -> Option<Self> {
-        read(&fs::read(checkout.index()).ok()?, checkout.name())
+        read(&read_file(&checkout.index()).ok()?, checkout.name())
     }
 }
 
@@ -79,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::git::{Git, Repo};
+    use std::fs;
 
     fn git(dir: &Path, args: &[&str]) {
         let ours = ["-c", "user.name=a", "-c", "user.email=a@b"];

@@ -1,15 +1,16 @@
 //! Locks that the kernel releases when their holder dies.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::Sharing;
+use super::checkout::quoted;
 use super::holder::Holder;
 use super::regular_file::open_file;
 use crate::failure::Failure;
@@ -91,13 +92,18 @@ impl Lock {
     pub(crate) fn attempt(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
         let what = || format!("could not lock '{}'", path.display());
         if let Some(dir) = path.parent() {
-            sharing.make_dir(dir).with_context(what)?;
+            let made = sharing.make_dir(dir);
+            made.map_err(|error| {
+                Error::new(error).context(in_the_way(dir, Metadata::is_dir, what()))
+            })?;
         }
         let file = match sharing.open_lock(path) {
             Ok(file) => file,
             // Removed with its directory between the two calls.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(what),
+            Err(error) => {
+                return Err(Error::new(error).context(in_the_way(path, Metadata::is_file, what())));
+            }
         };
         match file.try_lock() {
             Ok(()) => {}
@@ -130,6 +136,17 @@ impl Lock {
     /// A second handle on the same lock, for a child's standard input.
     pub(crate) fn share(&self) -> Result<File> {
         self.0.try_clone().context("could not share a lock")
+    }
+}
+
+/// Returns the failure to lock a file because of `path`: with what moves it away, if it is not
+/// what it should be.
+fn in_the_way(path: &Path, is_right: fn(&Metadata) -> bool, what: String) -> Failure {
+    match path.symlink_metadata() {
+        Ok(found) if !is_right(&found) => {
+            Failure::new(what).hint(format!("mv {0} {0}.away", quoted(path)))
+        }
+        _ => Failure::new(what),
     }
 }
 

@@ -6,7 +6,7 @@
 //! killed command has made is marked too; what it names and is not there does no harm.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Sharing;
-use super::regular_file::open_file;
+use super::regular_file::read_file;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";
 
 /// The first line of a mark. A mark of another version vouches for nothing.
 const HEAD: &str = "version 1\n";
-
-/// How much of a mark is read, in bytes.
-const LONGEST: u64 = 1024 * 1024;
 
 /// A ref and an object that it may stand at.
 pub(super) type Stand = (String, String);
@@ -68,12 +65,10 @@ impl Marks {
             return Ok(None);
         };
         let what = || format!("could not read the mark of '{name}'");
-        let mut text = String::new();
-        match open_file(&path) {
+        let text = match read_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file.and_then(|file| file.take(LONGEST).read_to_string(&mut text)),
-        }
-        .with_context(what)?;
+            text => String::from_utf8(text.with_context(what)?).with_context(what)?,
+        };
         let mut mark = Mark::default();
         for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
             match line.split_once(' ') {
@@ -178,7 +173,8 @@ impl Marks {
         Some(&rest[..class.len() + 1 + owner.len()])
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
+    /// Returns where the mark of a ref is.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         Some(self.0.join(Self::owner(name)?))
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::regular_file::read_file;
 use super::{Git, Repo, admin, refs};
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
@@ -78,7 +79,7 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
 fn logged(log: &Path) -> Result<BTreeSet<String>> {
-    let text = match fs::read(log) {
+    let text = match read_file(log) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         text => text.with_context(|| format!("could not read '{}'", log.display()))?,
     };

@@ -1,7 +1,7 @@
 //! Regular files of a known name: opened without following a link or waiting for another process.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -37,6 +37,23 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
         .open(path)?;
     ensure_file(&file)?;
     Ok(file)
+}
+
+/// How long a file may be that is read whole, in bytes: a sparse one takes no room to make.
+const LONGEST: u64 = 1 << 30;
+
+/// Reads a regular file, and follows no link.
+///
+/// # Errors
+/// When there is none, or it is longer than any that git makes.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open_file(path)?;
+    if file.metadata()?.len() > LONGEST {
+        return Err(io::Error::other("it is too long"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::changes::Head;
 use super::index::Index;
+use super::regular_file::read_file;
 use super::{Checkout, Repo, admin};
 
 /// A repository of a submodule.
@@ -196,7 +197,7 @@ pub(super) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
     if !fs::exists(&kept).context("could not look for submodules")? {
         return Ok(());
     }
-    let link = fs::read(trash.join("worktree").join(".git"))?;
+    let link = read_file(&trash.join("worktree").join(".git"))?;
     let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
     ensure!(
         named.file_name() == admin.file_name(),

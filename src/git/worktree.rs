@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::command::{patiently, records};
+use super::regular_file::read_file;
 use super::{Checkout, Git, Lock, Repo, admin};
 
 /// One entry of `git worktree list --porcelain -z`.
@@ -267,7 +268,7 @@ fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool>
     object.push(file);
     let args = [OsStr::new("cat-file"), OsStr::new("--filters"), &object];
     let whole = checkout.reading(args).output()?;
-    let found = fs::read(found).context("could not read a file of the worktree")?;
+    let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }
 

@@ -37,6 +37,7 @@ pub(crate) mod trust;
 pub(crate) mod watch;
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,6 +96,7 @@ impl Flux {
             (Repo::open(), settings.map(|settings| settings.join()))
         });
         let repo = repo?;
+        ensure_directories(&repo.flux_dir())?;
         let dir = repo.current().unwrap_or(repo.home());
         let settings = match settings {
             Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
@@ -231,13 +233,31 @@ fn descend(
     })
 }
 
+/// Fails if a directory of ours is something else: what is deleted in it would not be ours, either.
+fn ensure_directories(flux_dir: &Path) -> Result<()> {
+    let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
+    for dir in iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path)) {
+        if dir.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+            let pasted = quoted(dir);
+            return Err(
+                Failure::new(format!("'{}' is not a directory", dir.display()))
+                    .hint(format!("mv {pasted} {pasted}.away"))
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Removes what a killed command left of a merge. The caller holds the repository's lock.
 fn clear_scratch(flux: &Flux, id: &TaskId, lock: &Lock) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
-    if scratch.exists() {
-        worktree::clear(flux.repo.home(), &scratch, lock)
-    } else {
-        Ok(())
+    match scratch.symlink_metadata() {
+        Ok(found) if found.is_dir() => worktree::clear(flux.repo.home(), &scratch, lock),
+        // An agent may have put it there; a link may lead to a worktree of the user's.
+        Ok(_) => fs::remove_file(&scratch)
+            .with_context(|| format!("could not remove '{}'", scratch.display())),
+        Err(_) => Ok(()),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::sanitize;
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
+use crate::ui::quoted;
 
 /// Settles every task whose last command died, and says so. Returns whether
 /// anything changed. A task that cannot be settled is a warning, never in the
@@ -61,8 +62,12 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         }
     }
     clear_orphans(flux, store);
-    sweep_marks(flux, "tasks", |name| store.has_ref(name))?;
-    sweep_marks(flux, "base", |name| store.has_ref(name))?;
+    for class in ["tasks", "base"] {
+        if let Err(error) = sweep_marks(flux, class, |name| store.has_ref(name)) {
+            flux.ui.warning(format_args!("{error:#}"));
+            failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
+        }
+    }
     Ok(changed)
 }
 
@@ -126,6 +131,7 @@ fn clear_orphans(flux: &Flux, store: &Store) {
                 "could not clear away '{}': {error:#}",
                 path.display()
             ));
+            flux.ui.hint(format_args!("rm -rf {}", quoted(&path)));
         }
     }
 }
@@ -157,10 +163,10 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         flux.run_dir(&seen.id).remove()?;
         return Ok(None);
     };
-    if repo.marks().vouch(&record, &oid) == Some(false) {
+    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
+    if !store::is_ours(&repo.marks(), &flux.settings, &seen.id, &oid, Some(&task)) {
         bail!("its record is foreign by now");
     }
-    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
     let tip = found.remove(&task.branch_ref());
     let id = &task.id;
     match task.phase {

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use super::{ARCHIVE, Failure, Repo, Settings, Stored, Task, TaskId, table, task_ref, word};
 use crate::git::marks::Marks;
+use crate::ui::quoted;
 
 /// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
 /// has no mark: then the configuration of its branch, which does not travel either, names it.
-pub(super) fn is_ours(
+pub(crate) fn is_ours(
     marks: &Marks,
     settings: &Settings,
     id: &TaskId,
@@ -30,7 +31,17 @@ impl Stored {
         let failure = Failure::new(format!(
             "'{id}' is foreign: this repository has not made its record"
         ));
-        let mark = repo.marks().find(&name).ok().flatten();
+        let marks = repo.marks();
+        let mark = match marks.find(&name) {
+            Ok(mark) => mark,
+            Err(error) => {
+                let path = marks.path(&name).unwrap_or_default();
+                return Failure::new(format!("{error:#}")).hint(format!(
+                    "to go by the configuration of its branch: mv {0} {0}.away",
+                    quoted(&path)
+                ));
+            }
+        };
         let last = mark.as_ref().and_then(|mark| mark.objects(&name).last());
         if let Some(own) = last.filter(|own| repo.has_object(own)) {
             return failure.hint(format!(
