@@ -24,12 +24,17 @@ impl World {
         self.git_in(dir, ["commit", "-q", "-m", "Initial commit"]);
     }
 
+    /// The mark of a ref of git flux.
+    fn mark(&self, name: &str) -> PathBuf {
+        let rest = name.strip_prefix("refs/flux/").expect("a ref of git flux");
+        let owner: Vec<&str> = rest.split('/').take(2).collect();
+        self.repo().join(".git/flux/marks").join(owner.join("/"))
+    }
+
     /// Makes a ref of git flux as if this repository had: with its mark.
     #[track_caller]
     pub(crate) fn own_ref(&self, name: &str, object: &str) {
-        let rest = name.strip_prefix("refs/flux/").expect("a ref of git flux");
-        let owner: Vec<&str> = rest.split('/').take(2).collect();
-        let mark = self.repo().join(".git/flux/marks").join(owner.join("/"));
+        let mark = self.mark(name);
         fs::create_dir_all(mark.parent().unwrap()).unwrap();
         let mut text = fs::read_to_string(&mark).unwrap_or_else(|_| "version 1\n".to_owned());
         let object = self.git(["rev-parse", object]);
@@ -130,7 +135,11 @@ impl World {
             .unwrap();
         fs::remove_file(file).unwrap();
         let tree = String::from_utf8(made.stdout).unwrap();
-        self.own_ref(name, tree.trim_end());
+        // 0.1.0 made none.
+        match self.mark(name).exists() {
+            true => self.own_ref(name, tree.trim_end()),
+            false => drop(self.git(["update-ref", name, tree.trim_end()])),
+        }
     }
 
     /// The worktree of a task by the default settings: `<root>/myapp-<id>`.
