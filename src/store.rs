@@ -92,7 +92,7 @@ impl Store {
     /// # Errors
     /// When git fails. A record that cannot be read spoils itself alone.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
-        Ok(Self::of(repo, settings, Self::refs(repo.home())?))
+        Self::of(repo, settings, Self::refs(repo.home())?)
     }
 
     /// The refs that it is made of, in the repository of `dir`.
@@ -103,8 +103,30 @@ impl Store {
         refs::list(dir, &[TASKS, BASES, HEADS])
     }
 
-    /// The tasks that these refs are.
-    pub(crate) fn of(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
+    /// Takes the tasks from these refs. What seems foreign is looked at again: its record may have
+    /// changed since the refs were listed, and its mark with it.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn of(
+        repo: &Repo,
+        settings: &Settings,
+        mut refs: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        loop {
+            let store = Self::sorted(repo, settings, refs);
+            if store.foreign.is_empty() {
+                return Ok(store);
+            }
+            refs = Self::refs(repo.home())?;
+            let stands = |one: &Stored| refs.get(&task_ref(&one.id)) == Some(&one.oid);
+            if store.foreign.iter().all(stands) {
+                return Ok(store);
+            }
+        }
+    }
+
+    fn sorted(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
         let (mut tasks, mut foreign) = (Vec::new(), Vec::new());
         let marks = repo.marks();
         for (name, oid) in &refs {

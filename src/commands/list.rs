@@ -148,7 +148,7 @@ pub(super) fn here(ui: &Ui) -> Result<Rows> {
     let store = match refs {
         Some(refs) => {
             let refs = refs.expect("reading refs does not panic")?;
-            Store::of(&flux.repo, &flux.settings, refs)
+            Store::of(&flux.repo, &flux.settings, refs)?
         }
         None => Store::load(&flux.repo, &flux.settings)?,
     };

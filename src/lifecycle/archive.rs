@@ -179,11 +179,27 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
-    let refs = refs::list(flux.repo.home(), &[ARCHIVE, TASKS])?;
+    let all = || refs::list(flux.repo.home(), &[ARCHIVE, TASKS]);
+    let mut refs = all()?;
+    loop {
+        let listed = sorted(flux, &refs);
+        if listed.0.iter().all(|one| !one.foreign) && listed.1.is_empty() {
+            return Ok(listed);
+        }
+        // It may be gone or there by now, and its mark with it.
+        let again = all()?;
+        if again == refs {
+            return Ok(listed);
+        }
+        refs = again;
+    }
+}
+
+fn sorted(flux: &Flux, refs: &BTreeMap<String, String>) -> Listed {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
     let mut found: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
-    for (part, oid) in &refs {
+    for (part, oid) in refs {
         let parts = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
             let part = (part.clone(), oid.clone());
@@ -202,7 +218,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
         }
     }
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
-    Ok((archived, unread))
+    (archived, unread)
 }
 
 /// The entry of these refs. What others have added to one of ours is no part of it.
