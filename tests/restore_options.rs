@@ -267,7 +267,8 @@ fn what_is_dropped_is_gone_for_good() {
     }
     let terminal = on_terminal(&world, "--drop alpha", &[(question, &["y"])]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-    terminal.wait_for_screen(&format!("its commits were at {tip}"));
+    terminal.wait_for_screen("the commits of 'feature/alpha' were at");
+    assert!(terminal.screen().replace('\n', "").contains(&tip));
     assert_not_archived(&world, "alpha");
     assert_eq!(archived(&world), ["beta"]);
     let output = world.flux(["restore", "--drop", "-y", "-q", "bet"]).run();

@@ -83,7 +83,8 @@ impl List {
         for repository in repositories {
             for row in &repository.rows {
                 let is_known = match row {
-                    Row::Task(status) => unlooked(ui, status),
+                    // That it is broken is known.
+                    Row::Task(status) => unlooked(ui, status) || status.state == State::NoWorktree,
                     Row::Foreign { .. } => true,
                     Row::Broken { state, .. } => *state == version::NEWER,
                 };
