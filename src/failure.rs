@@ -91,6 +91,12 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Puts a failure on top of an error. The hints of that, which would be lost, come after its own.
+pub(crate) fn over(error: anyhow::Error, failure: Failure) -> anyhow::Error {
+    let hints: Vec<String> = hints(&error).collect();
+    error.context(hints.into_iter().fold(failure, Failure::hint))
+}
+
 /// Returns the hints that belong to `error`.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
     let hints = lines(error)

@@ -131,15 +131,18 @@ fn changes_that_git_was_told_to_overlook_are_not_lost() {
 }
 
 #[test]
-fn a_trash_that_is_a_link_to_another_file_system_is_seen_before_anything() {
+fn a_trash_that_is_a_link_is_refused_before_anything() {
     let world = World::new();
     let id = working_task(&world);
     let dir = elsewhere(&world);
     symlink(dir.path(), world.repo().join(".git/flux/trash")).unwrap();
     world.write(world.worktree(&id).join(".env"), "SECRET\n");
-    refused(&world, dir.path(), &["cleanup", "-y", &id]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("/trash' is not a directory");
+    world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
-    fs::remove_file(world.worktree(&id).join(".env")).unwrap();
+    fs::remove_file(world.repo().join(".git/flux/trash")).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_removed(&world, &id);
 }

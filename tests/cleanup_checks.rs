@@ -359,7 +359,7 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
 fn a_dry_run_settles_nothing() {
     let world = World::new();
     let id = done_task(&world);
-    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.fault(&Fault::every("git", "--remove-section", Mode::KillBefore));
     world.flux(["cleanup", "-y", &id]).run().killed();
     world.clear_fault();
     let before = world.snapshot();

@@ -344,3 +344,80 @@ fn a_mark_without_a_record_is_swept_and_a_killed_start_is_not_foreign() {
         assert!(!marks().contains("fix"), "{}", marks());
     }
 }
+
+/// `git symbolic-ref` makes a ref of git flux another name of a branch of the user's.
+#[test]
+fn cleanup_and_restore_follow_no_symbolic_ref_to_a_branch_of_the_users() {
+    let world = World::new();
+    done(&world, "mine");
+    let name = |part: &str| format!("refs/flux/{part}");
+    let symbolic = |part: &str| {
+        let branch = part.replace('/', "-");
+        let object = world.git(["rev-parse", &name(part)]);
+        world.git(["branch", &branch, &format!("{object}^{{commit}}")]);
+        world.git(["symbolic-ref", &name(part), &format!("refs/heads/{branch}")]);
+        (branch, object)
+    };
+    let (base, commit) = symbolic("base/mine");
+    world
+        .flux(["cleanup", "mine", "--discard-branch"])
+        .run()
+        .success();
+    assert_eq!(world.git(["rev-parse", &base]), commit);
+    let (tip, commit) = symbolic("archive/mine/tip");
+    world.flux(["restore", "mine"]).run().success();
+    assert_eq!(world.git(["rev-parse", &tip]), commit);
+    world.git(["symbolic-ref", "refs/heads/alias", "refs/heads/main"]);
+    world.flux(["cleanup", "mine", "-y"]).run().success();
+    for branch in [&base, &tip, "alias", "main"] {
+        world.git(["rev-parse", "--verify", "-q", branch]);
+    }
+}
+
+/// One ref cannot be below another.
+#[test]
+fn a_ref_in_the_place_of_a_directory_of_refs_is_named_with_the_way_out() {
+    let world = World::new();
+    done(&world, "mine");
+    world.git(["update-ref", "refs/flux/archive", "HEAD"]);
+    let output = world.flux(["cleanup", "mine", "--discard-branch"]).run();
+    let hint = "git update-ref --no-deref -d refs/flux/archive";
+    output.code(1).stderr_has(hint);
+    world.git(hint.split(' ').skip(1));
+    let output = world.flux(["cleanup", "--all"]).run();
+    output.success().stderr_has("it is complete now");
+    assert_eq!(archived(&world), ["mine"]);
+    // Another name is free.
+    done(&world, "other");
+    world.git(["update-ref", "refs/flux/archive/other", "HEAD"]);
+    let output = world.flux(["cleanup", "other", "--discard-branch"]).run();
+    output.success().stderr_has("restore other.1");
+}
+
+/// An agent can have its own entry of git name the worktree of another task.
+#[test]
+fn cleanup_keeps_what_is_the_tasks_own_whatever_another_entry_names() {
+    let world = World::new();
+    for id in ["mine", "other"] {
+        done(&world, id);
+    }
+    let mine = world.worktree("mine");
+    let aside = world.commit_in(&mine, "aside.txt", "only here\n");
+    world.git_in(&mine, ["update-ref", "refs/worktree/mine", &aside]);
+    world.git_in(&mine, ["reset", "-q", "--hard", "HEAD^"]);
+    let entries = world.repo().join(".git/worktrees");
+    for claim in ["myapp-other", "a"] {
+        let entry = entries.join(claim);
+        fs::create_dir_all(&entry).unwrap();
+        fs::copy(entries.join("myapp-mine/HEAD"), entry.join("HEAD")).unwrap();
+        fs::write(entry.join("commondir"), "../..\n").unwrap();
+        fs::write(entry.join("gitdir"), format!("{}/.git\n", mine.display())).unwrap();
+    }
+    world
+        .flux(["cleanup", "mine", "--discard-branch"])
+        .run()
+        .success();
+    let kept = "refs/flux/archive/mine/worktree/mine";
+    assert_eq!(world.git(["rev-parse", kept]), aside);
+    assert!(!entries.join("myapp-mine").exists());
+}

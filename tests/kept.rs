@@ -364,7 +364,7 @@ fn the_trash_of_an_earlier_task_is_not_taken_for_that_of_the_next() {
     let args = ["cleanup", "-y", "--discard", "--discard-branch", "login"];
     world.flux(args).run().success();
     fs::remove_dir_all(start()).unwrap();
-    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.fault(&Fault::every("git", "--remove-section", Mode::KillBefore));
     world.flux(args).run().killed();
     world.clear_fault();
     world

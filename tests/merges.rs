@@ -109,31 +109,22 @@ fn why_a_commit_was_not_made_is_said() {
 }
 
 #[test]
-fn a_directory_that_came_back_after_a_killed_removal_is_named() {
+fn a_directory_that_came_back_after_a_killed_removal_stays() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
     world.write(worktree.join(".env"), "SECRET\n");
-    world.fault(&Fault::every("git", "worktree remove", Mode::KillBefore));
+    world.fault(&Fault::every("git", "--remove-section", Mode::KillBefore));
     world.flux(["cleanup", &id]).run().killed();
     world.wait_fault_over();
     world.clear_fault();
     assert!(!worktree.exists());
     // A server that still runs writes its log.
     let log = world.write(worktree.join("server.log"), "up\n");
-    let before = world.snapshot();
-    let output = world.flux(["cleanup", &id]).run();
-    let path = worktree.display();
-    output
-        .code(1)
-        .stderr_has(&format!("could not settle the interrupted task '{id}'"))
-        .stderr_has(&format!("mv '{path}' '{path}'.away"));
-    world.assert_unchanged(&before);
-    assert_eq!(world.read(log), "up\n");
-    // The hint leads out of it.
-    let away = world.root().join("away");
-    fs::rename(&worktree, &away).unwrap();
-    world.flux(["run", "-q", "--name", "other", "Do"]).ok();
+    let output = world.flux(["cleanup", "--all"]).run();
+    output.success().stderr_has("it is complete now");
+    assert_eq!(world.read(&log), "up\n");
     assert_eq!(world.read(trash(&world, &id).join(".env")), "SECRET\n");
+    fs::remove_dir_all(&worktree).unwrap();
     assert_removed(&world, &id);
 }

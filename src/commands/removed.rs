@@ -65,7 +65,7 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
     }
     let known = sized.iter().map(|(one, size)| {
         [
-            one.name.clone(),
+            sanitize::line(&one.name),
             since(one),
             match size {
                 Some(Ok(size)) => HumanBytes(*size).to_string(),
@@ -80,7 +80,7 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
         let unknown = || "?".to_owned();
         let error = format!("its record cannot be read: {:#}", one.error);
         [
-            one.name.clone(),
+            sanitize::line(&one.name),
             unknown(),
             unknown(),
             version::state_of(&one.error).to_owned(),

@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
 
-use super::checkout::{Distrust, refused};
+use super::checkout::Distrust;
 use super::regular_file::{open_file, read_file};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
@@ -294,29 +294,6 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
     Ok(lines.any(moved))
 }
 
-/// Fails if git would wait for ever for what it keeps of a worktree of the repository at `home`: an
-/// agent can put a pipe there.
-///
-/// # Errors
-/// With a [`Distrust`] that names it.
-pub(super) fn ensure_no_pipe(home: &Path) -> Result<()> {
-    for worktrees in [home.join(".git/worktrees"), home.join("worktrees")] {
-        let Ok(entries) = fs::read_dir(worktrees) else {
-            continue;
-        };
-        for admin in entries.flatten().map(|entry| entry.path()) {
-            for name in ["HEAD", "commondir", "gitdir", "locked"] {
-                let file = admin.join(name);
-                let found = file.metadata().map(|found| found.file_type());
-                if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
-                    return Err(refused(Distrust::Odd(file).into(), &admin));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Whether git may know any worktree but the main one.
 pub(crate) fn any(common_dir: &Path) -> bool {
     match fs::read_dir(common_dir.join("worktrees")) {
@@ -341,13 +318,39 @@ pub(super) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => entries.with_context(what)?,
     };
+    let mut found = Vec::new();
     for entry in entries {
         let admin = entry.with_context(what)?.path();
         if is_of(&admin, path).with_context(what)? {
-            return Ok(Some(admin));
+            found.push(admin);
         }
     }
-    Ok(None)
+    // An agent can have its own entry name the worktree of another task: that names its entry.
+    let named = named_by(path).and_then(|named| Some(named.file_name()?.to_owned()));
+    let is_named = |admin: &PathBuf| admin.file_name() == named.as_deref();
+    match found.iter().position(is_named) {
+        Some(at) => Ok(Some(found.swap_remove(at))),
+        None if found.len() > 1 => bail!(
+            "git has {} entries of a worktree at '{}'",
+            found.len(),
+            path.display()
+        ),
+        None => Ok(found.pop()),
+    }
+}
+
+/// The administrative directory of the worktree that was at `path` and lies in `trash` now.
+///
+/// # Errors
+/// When it cannot be told whether there is one.
+pub(super) fn of_moved(common_dir: &Path, path: &Path, trash: &Path) -> Result<Option<PathBuf>> {
+    let named = named_by(&trash.join("worktree"));
+    let name = named.as_deref().and_then(Path::file_name);
+    let admin = name.map(|name| common_dir.join("worktrees").join(name));
+    match admin {
+        Some(admin) if is_of(&admin, path)? => Ok(Some(admin)),
+        _ => dir_of(common_dir, path),
+    }
 }
 
 /// Whether an administrative directory is that of the worktree at `path`.
@@ -365,7 +368,7 @@ fn is_of(admin: &Path, path: &Path) -> Result<bool> {
 }
 
 /// The path without `..`, which need not exist.
-fn normal(path: &Path) -> PathBuf {
+pub(super) fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

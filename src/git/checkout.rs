@@ -12,6 +12,7 @@ use std::fs;
 use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 
@@ -164,6 +165,9 @@ const QUIET: [&str; 4] = [
     "core.hooksPath=/dev/null",
 ];
 
+/// How long git may take to look into the worktree of an agent, in which each file may be a pipe.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Checkout {
     /// The main worktree.
     pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
@@ -294,6 +298,7 @@ impl Checkout {
 
     fn pinned<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
         Git::reading(&self.path, with(&QUIET, args))
+            .within(PATIENCE)
             // That would run what the remotes name.
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_DIR", &self.git_dir)

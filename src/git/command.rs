@@ -14,6 +14,8 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use rand::RngExt as _;
 use signal_hook::consts::SIGPIPE;
 
+use super::deadline::Deadline;
+use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -56,6 +58,7 @@ pub(crate) struct Git {
     input: Option<Vec<u8>>,
     holding: Option<File>,
     loud: bool,
+    patience: Option<Duration>,
 }
 
 impl Git {
@@ -93,6 +96,7 @@ impl Git {
             input: None,
             holding: None,
             loud: false,
+            patience: None,
         }
     }
 
@@ -145,6 +149,12 @@ impl Git {
         self
     }
 
+    /// Gives up after a time, and ends git and what it has started: an agent can have it wait for ever.
+    pub(super) fn within(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// Shows what git says on standard error while it runs, on a terminal.
     pub(super) fn loud(mut self) -> Self {
         self.loud = io::stderr().is_terminal();
@@ -175,10 +185,17 @@ impl Git {
             (Some(_), Some(lock)) => self.command.stdin(Stdio::piped()).stdout(lock),
             (Some(_), None) => self.command.stdin(Stdio::piped()),
         };
+        if self.patience.is_some() {
+            // So that what it has started can be ended with it.
+            self.command.process_group(0);
+        }
         let mut child = self
             .command
             .spawn()
             .map_err(|error| not_started(error, &self.name))?;
+        let deadline = self
+            .patience
+            .map(|patience| Deadline::new(&child, patience));
         if let (Some(bytes), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
             match stdin.write_all(&bytes) {
                 // It stopped reading: its exit code says why.
@@ -189,6 +206,13 @@ impl Git {
         let output = child
             .wait_with_output()
             .with_context(|| format!("`{}` was lost", self.name))?;
+        if let (Some(deadline), Some(patience)) = (deadline, self.patience)
+            && deadline.end()
+        {
+            interrupt::check()?;
+            let (name, seconds) = (&self.name, patience.as_secs());
+            bail!("`{name}` did not end within {seconds} seconds: it may wait for a pipe");
+        }
         match output.status.code() {
             Some(GIT_USAGE) => {
                 ensure_recent()?;
@@ -357,30 +381,5 @@ fn ensure_recent() -> Result<()> {
         .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
         .into()),
         _ => Ok(()),
-    }
-}
-
-/// The first `<major>.<minor>` in what `--version` printed.
-pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
-    text.split(|c: char| !c.is_ascii_digit() && c != '.')
-        .find_map(|word| {
-            let mut parts = word.split('.');
-            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::version;
-
-    #[test]
-    fn versions_are_found_in_every_form() {
-        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
-        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
-        assert_eq!(version("tmux 3.3a"), Some((3, 3)));
-        assert_eq!(version("tmux next-3.8"), Some((3, 8)));
-        assert_eq!(version("tmux openbsd-7.5"), Some((7, 5)));
-        assert_eq!(version("3.5a"), Some((3, 5)));
-        assert_eq!(version("tmux master"), None);
     }
 }

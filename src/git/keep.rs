@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Git, Lock, Repo, admin, submodules, worktree};
+use super::{Git, Lock, Repo, admin, entries, submodules, worktree};
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -62,7 +62,7 @@ pub(crate) fn take(
             }
         }
     }
-    forget(repo, path, trash, lock).map(|()| kept)
+    forget(repo, path, trash).map(|()| kept)
 }
 
 /// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
@@ -71,22 +71,20 @@ pub(crate) fn take(
 /// # Errors
 /// When it cannot be moved.
 pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    let Some(admin) = admin::dir_of(common_dir, path)? else {
-        return Ok(false);
-    };
-    fs::rename(&admin, trash.join("entry"))
-        .with_context(|| format!("could not move '{}'", admin.display()))?;
-    Ok(true)
+    entries::set_aside(admin::dir_of(common_dir, path)?, trash)
 }
 
-/// Lets git forget a worktree that was moved to `trash`; what it keeps of its
-/// submodules goes there too.
+/// Lets git forget a worktree that was moved to `trash`: what it keeps of it, and of its
+/// submodules, goes there too.
 ///
 /// # Errors
-/// When git fails, or something else is at the place by now.
-pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path, lock: &Lock) -> Result<()> {
-    submodules::keep(repo.common_dir(), path, trash)?;
-    worktree::forget(repo.home(), path, lock)
+/// When it cannot be moved.
+pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
+    let admin = admin::of_moved(repo.common_dir(), path, trash)?;
+    if let Some(admin) = &admin {
+        submodules::keep_of(admin, trash)?;
+    }
+    entries::set_aside(admin, trash).map(drop)
 }
 
 /// The log of `HEAD`, as it is called in the trash.

@@ -12,7 +12,9 @@ pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
 pub(crate) mod commit;
+mod deadline;
 pub(crate) mod directory;
+pub(crate) mod entries;
 pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
@@ -37,6 +39,7 @@ pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod submodules;
 
+pub(crate) mod version;
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};

@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::marks::{FLUX, Stand};
 use super::{Git, Lock, Repo};
+use crate::failure::Failure;
+use crate::sanitize;
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
@@ -135,7 +137,7 @@ impl Transaction {
         self.line("verify", name, &[old])
     }
 
-    /// `git update-ref -z --stdin -m <message>`. What becomes of refs of git flux is marked first.
+    /// `git update-ref --no-deref -z --stdin -m <message>`. What becomes of refs of git flux is marked first.
     ///
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
@@ -145,13 +147,33 @@ impl Transaction {
         let done = run(repo.home(), self.input, message, lock);
         if done.is_ok() {
             marks.confirm(&self.made, &self.deleted, sharing);
-        } else if let Ok(found) = list(repo.home(), &[FLUX]) {
-            // Where the disk is full, git may say so after it has changed some of them.
-            let came = |(name, object): &Stand| found.get(name) == Some(object);
-            let unmade = self.made.into_iter().filter(|stand| !came(stand));
-            marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
+            return Ok(());
         }
-        done
+        let Ok(found) = list(repo.home(), &[FLUX.trim_end_matches('/')]) else {
+            return done;
+        };
+        // One ref cannot be below another.
+        let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+        let blocks = |other: &&String| {
+            let mut names = self.made.iter().map(|(name, _)| name);
+            names.any(|name| below(name, other) || below(other, name))
+        };
+        let blocking = found.keys().find(blocks).cloned();
+        // Where the disk is full, git may say so after it has changed some of them.
+        let came = |(name, object): &Stand| found.get(name) == Some(object);
+        let unmade = self.made.into_iter().filter(|stand| !came(stand));
+        marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
+        match blocking {
+            Some(name) => done.context(
+                Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name))).hint(
+                    format!(
+                        "git update-ref --no-deref -d {}",
+                        sanitize::line(&shell_words::quote(&name))
+                    ),
+                ),
+            ),
+            None => done,
+        }
     }
 
     /// The same for refs that the worktree at `path` has for itself.
@@ -164,7 +186,8 @@ impl Transaction {
 }
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
-    let args = ["update-ref", "-m", message, "--stdin", "-z"];
+    // A ref may be made to name another, a branch of the user's, say.
+    let args = ["update-ref", "--no-deref", "-m", message, "--stdin", "-z"];
     Git::new(dir, args)
         .input(input)
         .holding(lock)?

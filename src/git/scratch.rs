@@ -37,7 +37,7 @@ impl<'a> Scratch<'a> {
         lock: &'a Lock,
     ) -> Result<Self> {
         if path.exists() {
-            worktree::clear(repo.home(), path, lock)?;
+            worktree::clear(repo, path)?;
         }
         let add = NO_HOOKS
             .into_iter()

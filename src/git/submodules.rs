@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -180,10 +181,19 @@ fn holds(repository: &Checkout) -> Result<Holds> {
 /// # Errors
 /// When they cannot be moved.
 pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    match admin::modules(common_dir, path)? {
+    match admin::dir_of(common_dir, path)? {
         None => Ok(()),
-        Some(modules) => fs::rename(modules, trash.join("modules"))
-            .context("could not keep the repositories of the submodules"),
+        Some(admin) => keep_of(&admin, trash),
+    }
+}
+
+/// The same, of the worktree that git keeps in `admin`.
+pub(super) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
+    match fs::rename(admin.join("modules"), trash.join("modules")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context("could not keep the repositories of the submodules")
+        }
+        _ => Ok(()),
     }
 }
 

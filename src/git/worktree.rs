@@ -8,10 +8,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
 
 use super::command::{patiently, records};
 use super::regular_file::read_file;
-use super::{Checkout, Git, Lock, Repo, admin};
+use super::{Checkout, Git, Lock, Repo, admin, entries};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) struct Worktree {
     pub(crate) branch: Option<String>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
-    unborn: bool,
+    pub(super) unborn: bool,
     /// The reason, empty if none was given.
     pub(crate) locked: Option<String>,
 }
@@ -42,7 +43,7 @@ impl Worktree {
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
-    admin::ensure_no_pipe(dir)?;
+    entries::ensure_no_pipe(dir)?;
     let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
     parse(&patiently(git)?)
 }
@@ -125,7 +126,7 @@ pub(crate) fn register_again(
     let what = || format!("could not register '{}' again", path.display());
     // git calls the entry like the directory that it is made for.
     let twin = scratch.join(path.file_name().with_context(what)?);
-    clear(repo.home(), &twin, lock)?;
+    clear(repo, &twin)?;
     register(repo.home(), &twin, branch, lock)?;
     let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
     let mut link = OsString::from("gitdir: ");
@@ -197,17 +198,26 @@ fn discard(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// When something of it stays.
-pub(crate) fn clear(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
+pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
+    let what = || format!("could not remove '{}'", path.display());
     // In this order: as long as anything is left of it, the directory is.
-    let removed = discard(home, path, lock);
+    let aside = aside(repo)?;
+    entries::set_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not remove '{}'", path.display()));
-        }
-        _ if removed.is_ok() => return Ok(()),
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(what),
+        _ => aside.close().with_context(what),
     }
-    forget(home, path, lock)
+}
+
+/// Makes a directory for what is to be deleted. What a killed command leaves of it expires.
+fn aside(repo: &Repo) -> Result<TempDir> {
+    let trash = repo.flux_dir().join("trash");
+    let what = || format!("could not make a directory in '{}'", trash.display());
+    repo.sharing()?.make_dir(&trash).with_context(what)?;
+    let made = tempfile::Builder::new()
+        .prefix(".going-")
+        .tempdir_in(&trash);
+    made.with_context(what)
 }
 
 /// Whether a worktree holds nothing but files of `commit`, also
@@ -318,17 +328,29 @@ fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()
         .run()
 }
 
-/// Removes a worktree and its entry, if there is one: `git worktree remove --force --force <path>`.
+/// Removes a worktree that nothing but its checkout was ever in, and its entry. Both are moved away
+/// first, so that no link is followed which an agent puts in its place meanwhile; across file
+/// systems git removes it: `git worktree remove --force --force <path>`. That there is none is no error.
 ///
 /// # Errors
-/// When git fails.
-pub(crate) fn forget(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
-    let removed = discard(home, path, lock);
-    // git says the same of what it does not know and of what it cannot remove.
-    if removed.is_err() && list(home)?.iter().all(|entry| entry.path != path) {
-        return Ok(());
+/// When something of it stays.
+pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
+    let what = || format!("could not remove the worktree '{}'", path.display());
+    let admin = admin::dir_of(repo.common_dir(), path)?;
+    let aside = aside(repo)?;
+    if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        match fs::rename(path, aside.path().join("worktree")) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                return discard(repo.home(), path, lock);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(what);
+            }
+            _ => {}
+        }
     }
-    removed
+    entries::set_aside(admin, aside.path())?;
+    aside.close().with_context(what)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use super::{Flux, Lock, trash, tree};
 use crate::failure::Failure;
 use crate::git::{Repo, Transaction, keep, own, refs};
+use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId, version};
 use crate::ui::word;
@@ -145,8 +146,8 @@ impl Unread {
     /// rid of it.
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
-        let what = format!("the record of the removed task '{name}'");
-        let failure = version::refusal(&what, &format!("{ARCHIVE}{name}/task"), &self.error);
+        let what = format!("the record of the removed task '{}'", sanitize::line(name));
+        let failure = version::refusal(&what, &word(&format!("{ARCHIVE}{name}/task")), &self.error);
         if version::is_newer(&self.error) {
             return failure;
         }
@@ -346,7 +347,9 @@ pub(super) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> 
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let free = |name: &String| {
         let prefix = format!("{ARCHIVE}{name}/");
-        !taken.keys().any(|name| name.starts_with(&prefix))
+        !taken
+            .keys()
+            .any(|name| name.starts_with(&prefix) || *name == prefix[..prefix.len() - 1])
             && (name == ours || !flux.trash().join(name).exists())
     };
     names(id).find(free).context("the archive is full")

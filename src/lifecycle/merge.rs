@@ -118,7 +118,7 @@ fn with_hooks(
     };
     let clear = || {
         let _guard = flux.lock_repo()?;
-        worktree::clear(flux.repo.home(), &path, lock)
+        worktree::clear(&flux.repo, &path)
     };
     // Why it was not made is what counts; what is left of it, the next command clears away.
     let cleared = clear();

@@ -180,14 +180,10 @@ fn descend(
         let guard = flux.lock_repo()?;
         match how {
             Worktree::Foreign => {}
-            Worktree::Discard => worktree::forget(repo.home(), &task.worktree, &guard)?,
+            Worktree::Discard => worktree::forget(repo, &task.worktree, &guard)?,
             Worktree::Moved(trash) => {
                 if is_registered(flux, task)? {
-                    let path = &task.worktree;
-                    keep::forget(repo, path, trash, &guard).with_context(|| {
-                        let path = quoted(&task.worktree);
-                        format!("something is at the place of the removed worktree; move it away: mv {path} {path}.away")
-                    })?;
+                    keep::forget(repo, &task.worktree, trash)?;
                 }
                 kept = Some(trash.clone());
             }
@@ -204,7 +200,7 @@ fn descend(
                 }
             }
         }
-        clear_scratch(flux, &task.id, &guard)?;
+        clear_scratch(flux, &task.id)?;
         store::remove_config(repo, task, &guard)?;
     }
     let wanted = kept.as_deref().and_then(archive::name_of);
@@ -250,10 +246,10 @@ fn ensure_directories(flux_dir: &Path) -> Result<()> {
 }
 
 /// Removes what a killed command left of a merge. The caller holds the repository's lock.
-fn clear_scratch(flux: &Flux, id: &TaskId, lock: &Lock) -> Result<()> {
+fn clear_scratch(flux: &Flux, id: &TaskId) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     match scratch.symlink_metadata() {
-        Ok(found) if found.is_dir() => worktree::clear(flux.repo.home(), &scratch, lock),
+        Ok(found) if found.is_dir() => worktree::clear(&flux.repo, &scratch),
         // An agent may have put it there; a link may lead to a worktree of the user's.
         Ok(_) => fs::remove_file(&scratch)
             .with_context(|| format!("could not remove '{}'", scratch.display())),

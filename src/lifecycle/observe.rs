@@ -14,7 +14,7 @@ use crate::agent::{self, Voice, process, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
-use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, worktree};
+use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
@@ -88,13 +88,13 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
 /// # Errors
 /// When git fails. A worktree whose changes cannot be told has none to show.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
-    let home = flux.repo.home();
+    let (home, common_dir) = (flux.repo.home(), flux.repo.common_dir());
     let there = have_worktrees(flux, tasks);
     let checkouts = iter::zip(tasks, &there)
         .map(|(task, there)| there.then(|| flux.repo.checkout(&task.worktree)));
     let checkouts: Vec<_> = checkouts.collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
-        let worktrees = scope.spawn(|| registered(home, &there));
+        let worktrees = scope.spawn(|| registered(home, common_dir, &there));
         let changes = scope.spawn(|| changes_of(checkouts));
         let mut history = flux.repo.history();
         let commits = tasks.iter().map(|task| commits(&mut history, store, task));
@@ -141,9 +141,9 @@ fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
 }
 
 /// The worktrees that git knows, if that of any task is `there`.
-fn registered(home: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
+fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
     if there.contains(&true) {
-        worktree::list(home)
+        entries::list(home, common_dir)
     } else {
         Ok(Vec::new())
     }
@@ -199,7 +199,11 @@ fn unlooked(error: &Error) -> Unlooked {
 pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
-    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &tasks))?;
+    let worktrees = registered(
+        flux.repo.home(),
+        flux.repo.common_dir(),
+        &have_worktrees(flux, &tasks),
+    )?;
     let mut states = concluded(flux, store, &tasks, &worktrees).into_iter();
     let label = |stored: &Stored| match &stored.task {
         Ok(_) => {
@@ -216,7 +220,11 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
-    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &[task]))?;
+    let worktrees = registered(
+        flux.repo.home(),
+        flux.repo.common_dir(),
+        &have_worktrees(flux, &[task]),
+    )?;
     let mut concluded = concluded(flux, store, &[task], &worktrees);
     concluded.pop().context("the task was not looked at")
 }
@@ -259,7 +267,11 @@ fn concluded(
 /// # Errors
 /// When git fails.
 pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
-    let worktrees = registered(flux.repo.home(), &have_worktrees(flux, &[task]))?;
+    let worktrees = registered(
+        flux.repo.home(),
+        flux.repo.common_dir(),
+        &have_worktrees(flux, &[task]),
+    )?;
     let seen = looks(flux, store, &[task], &worktrees).pop();
     Ok(seen.map(|(_, seen)| seen).unwrap_or_default())
 }

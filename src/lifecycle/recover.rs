@@ -138,13 +138,13 @@ fn clear_orphans(flux: &Flux, store: &Store) {
 
 fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     let run = flux.run_dir(id);
-    let Some(lock) = flux.try_lock_task(id)? else {
+    let Some(_lock) = flux.try_lock_task(id)? else {
         return Ok(());
     };
     // A task that is about to start makes its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
         let _guard = flux.lock_repo()?;
-        clear_scratch(flux, id, &lock)?;
+        clear_scratch(flux, id)?;
         run.remove()?;
     }
     Ok(())
@@ -172,7 +172,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
     match task.phase {
         Phase::Active => {
             let _guard = flux.lock_repo()?;
-            clear_scratch(flux, id, lock)?;
+            clear_scratch(flux, id)?;
             note_pane(flux, &task, &oid, lock)?;
             Ok(None)
         }

@@ -12,7 +12,7 @@ use super::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::git::{Checkout, Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
@@ -138,9 +138,10 @@ pub(crate) fn remove(
         Ok(oid) => oid,
         Err(error) => return moved_on(flux, plan, merge.as_deref(), error),
     };
-    let kept = finish(flux, plan, &removing, (&oid, &how), lock).with_context(|| {
-        Failure::new(format!("the removal of '{}' is not complete", task.id))
-            .hint("the next command that changes anything settles it: git flux cleanup")
+    let kept = finish(flux, plan, &removing, (&oid, &how), lock).map_err(|error| {
+        let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
+            .hint("the next command that changes anything settles it: git flux cleanup");
+        failure::over(error, failure)
     })?;
     Ok(Removed::Done { merge, kept })
 }

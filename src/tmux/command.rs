@@ -251,7 +251,7 @@ pub(super) fn ensure_installed() -> Result<()> {
 /// # Errors
 /// When it is too old.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
-    match crate::git::command::version(text) {
+    match crate::git::version::version(text) {
         Some(found) if found < OLDEST => Err(Failure::new(format!(
             "tmux {}.{} is too old, git flux needs {}.{} or newer",
             found.0, found.1, OLDEST.0, OLDEST.1

@@ -65,7 +65,7 @@ impl Cleanup {
             let into = stored.task.as_ref().map(|task| task.into.is_some());
             self.into.is_some() || into.unwrap_or(true)
         };
-        let ids = store.tasks.iter().filter(goes).map(|stored| &stored.id);
+        let ids = flux.own_tasks(store).filter(goes).map(|stored| &stored.id);
         ids.filter_map(|id| Some((id.clone(), outlook(id)?)))
             .collect()
     }

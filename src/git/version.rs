@@ -1,0 +1,26 @@
+//! Versions in what programs print.
+
+/// The first `<major>.<minor>` in what `--version` printed.
+pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .find_map(|word| {
+            let mut parts = word.split('.');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_are_found_in_every_form() {
+        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(version("tmux 3.3a"), Some((3, 3)));
+        assert_eq!(version("tmux next-3.8"), Some((3, 8)));
+        assert_eq!(version("tmux openbsd-7.5"), Some((7, 5)));
+        assert_eq!(version("3.5a"), Some((3, 5)));
+        assert_eq!(version("tmux master"), None);
+    }
+}
