@@ -85,8 +85,11 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<Failure>());
     let inner = inner.filter(|failure| !outer.is_some_and(|outer| std::ptr::eq(outer, *failure)));
-    for failure in outer.into_iter().chain(inner) {
-        lines.extend(failure.hints.iter().map(|hint| ("hint", hint.clone())));
+    for hint in outer.into_iter().chain(inner).flat_map(|f| &f.hints) {
+        let line = ("hint", hint.clone());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
     }
     lines
 }

@@ -17,7 +17,7 @@ use super::{Flux, Worktree, descend, find_shell, hang_up, watch};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
-use crate::failure::{DECLINED, Failure};
+use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
@@ -342,7 +342,7 @@ impl Way<'_> {
             }
             Ok(_) => failure,
         };
-        cause.context(failure.code(code))
+        failure::over(cause, failure.code(code))
     }
 
     fn undo(&self, oid: &str) -> Result<Undone> {
