@@ -189,11 +189,12 @@ pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
 
 /// The same, of the worktree that git keeps in `admin`.
 pub(super) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
-    match fs::rename(admin.join("modules"), trash.join("modules")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).context("could not keep the repositories of the submodules")
-        }
-        _ => Ok(()),
+    let modules = admin.join("modules");
+    // What is not there cannot be moved, but the system may name another reason first.
+    match fs::symlink_metadata(&modules) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => fs::rename(modules, trash.join("modules"))
+            .context("could not keep the repositories of the submodules"),
     }
 }
 

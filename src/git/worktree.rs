@@ -209,15 +209,16 @@ pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a directory for what is to be deleted. What a killed command leaves of it expires.
+/// Makes a directory for what is to be deleted: in the trash, where what a killed command
+/// leaves of it expires, or beside it where nothing can be made there.
 fn aside(repo: &Repo) -> Result<TempDir> {
     let trash = repo.flux_dir().join("trash");
     let what = || format!("could not make a directory in '{}'", trash.display());
     repo.sharing()?.make_dir(&trash).with_context(what)?;
-    let made = tempfile::Builder::new()
-        .prefix(".going-")
-        .tempdir_in(&trash);
-    made.with_context(what)
+    let make = |place: &Path| tempfile::Builder::new().prefix(".going-").tempdir_in(place);
+    make(&trash)
+        .or_else(|error| make(&repo.flux_dir()).map_err(|_| error))
+        .with_context(what)
 }
 
 /// Whether a worktree holds nothing but files of `commit`, also
