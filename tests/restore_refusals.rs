@@ -226,3 +226,23 @@ fn a_record_that_cannot_be_read_is_left_alone() {
     assert!(trash(&world, "fix").join("fix.txt").exists());
     commit(&world, "refs/flux/archive/fix/tip");
 }
+
+#[test]
+fn a_link_in_the_trash_is_not_followed() {
+    let world = World::new();
+    removed(&world);
+    let mine = world.root().join("mine");
+    fs::create_dir(&mine).unwrap();
+    let files = trash(&world, "fix");
+    fs::rename(&files, world.root().join("away")).unwrap();
+    std::os::unix::fs::symlink(&mine, &files).unwrap();
+    let before = world.snapshot();
+    let output = world.flux(["restore", "fix"]).run();
+    let hint = format!("rm '{}'", files.display());
+    output.code(1).stderr_has("is a link").stderr_has(&hint);
+    world.assert_unchanged(&before);
+    assert_eq!(fs::read_dir(&mine).unwrap().count(), 0);
+    fs::remove_file(&files).unwrap();
+    world.flux(["restore", "fix"]).run().success();
+    assert_eq!(world.read(world.worktree("fix").join("fix.txt")), "work\n");
+}

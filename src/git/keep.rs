@@ -8,7 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::checkout::quoted;
 use super::{Git, Lock, Repo, admin, entries, submodules, worktree};
+use crate::failure::Failure;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -144,6 +146,11 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
 /// When it fails: what is not back is still in the trash.
 pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let what = || format!("could not put '{}' back", path.display());
+    let files = trash.join("worktree");
+    if !files.symlink_metadata().with_context(what)?.is_dir() {
+        let failure = Failure::new(format!("'{}' is a link", files.display()));
+        return Err(failure.hint(format!("rm {}", quoted(&files))).into());
+    }
     let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
     for (name, file) in KEPT {
         let kept = trash.join(name);
@@ -155,7 +162,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
     }
     submodules::put_back(&admin, trash)?;
     // It names the entry that git has made for it now.
-    let (files, link) = (trash.join("worktree"), path.join(".git"));
+    let link = path.join(".git");
     let aside = trash.join("gitfile");
     let copied = fs::copy(&link, &aside).and_then(|_| fs::rename(&aside, files.join(".git")));
     if copied.is_err() {
