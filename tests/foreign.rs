@@ -421,3 +421,29 @@ fn cleanup_keeps_what_is_the_tasks_own_whatever_another_entry_names() {
     assert_eq!(world.git(["rev-parse", kept]), aside);
     assert!(!entries.join("myapp-mine").exists());
 }
+
+/// What git lists of an agent's worktree is what that agent says: no other task is stopped by it,
+/// and its own is told what mends it.
+#[test]
+fn an_entry_that_names_another_place_spoils_one_row() {
+    let world = World::new();
+    for id in ["mine", "liar"] {
+        done(&world, id);
+    }
+    let gitdir = world.repo().join(".git/worktrees/myapp-liar/gitdir");
+    let nowhere = world.root().join("nowhere");
+    fs::create_dir(&nowhere).unwrap();
+    let repair = format!("git worktree repair '{}'", world.worktree("liar").display());
+    for named in [world.repo(), nowhere, world.worktree("mine")] {
+        fs::write(&gitdir, format!("{}/.git\n", named.display())).unwrap();
+        let output = world.flux(["cleanup", "liar", "-y"]).run();
+        output.code(1).stderr_has(&repair);
+    }
+    world.flux(["cleanup", "mine", "-y"]).run().success();
+    world.git([
+        "worktree",
+        "repair",
+        world.worktree("liar").to_str().unwrap(),
+    ]);
+    world.flux(["cleanup", "liar", "-y"]).run().success();
+}

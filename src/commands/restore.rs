@@ -231,7 +231,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         .into());
     }
     if task.existing.is_some() {
-        ensure_not_elsewhere(&worktree::list(flux.repo.home())?, task)?;
+        ensure_not_elsewhere(flux, &worktree::list(flux.repo.home())?, task)?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
         let failure = Failure::new(format!(

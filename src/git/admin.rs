@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
 
 use super::checkout::Distrust;
+use super::entries;
 use super::regular_file::{open_file, read_file};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
@@ -203,8 +204,20 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(here && path.is_dir() && !has_entry(common_dir, path)?)
 }
 
+/// Returns whether the directory at `path` names an entry with `branch` (`refs/heads/…`) checked out,
+/// which in turn names a place that knows nothing of it: `git worktree repair <path>` sets that right.
+pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool {
+    let named =
+        named_by(path).filter(|named| named.parent() == Some(&common_dir.join("worktrees")));
+    let entry = named.as_deref().and_then(entries::read);
+    entry.is_some_and(|entry| {
+        let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
+        is_elsewhere && entry.branch.as_deref() == Some(branch)
+    })
+}
+
 /// The entry that the `.git` file of the directory at `path` names, if it is one.
-fn named_by(path: &Path) -> Option<PathBuf> {
+pub(super) fn named_by(path: &Path) -> Option<PathBuf> {
     let link = path.join(".git");
     if !link.symlink_metadata().ok()?.is_file() {
         return None;

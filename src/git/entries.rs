@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::admin::{normal, read_small};
+use super::admin::{named_by, normal, read_small};
 use super::checkout::{Distrust, refused};
 use super::{Worktree, worktree};
 
@@ -30,7 +30,8 @@ pub(crate) fn list(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     Ok([main].into_iter().chain(linked).collect())
 }
 
-fn read(admin: &Path) -> Option<Worktree> {
+/// What git keeps of a worktree in `admin`, none if it cannot be read.
+pub(super) fn read(admin: &Path) -> Option<Worktree> {
     let text = |name: &str| read_small(&admin.join(name)).ok()?;
     let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
     let link = normal(&admin.join(OsStr::from_bytes(gitdir.trim_ascii_end())));
@@ -41,6 +42,25 @@ fn read(admin: &Path) -> Option<Worktree> {
         branch: branch.map(str::to_owned),
         ..Worktree::default()
     })
+}
+
+/// Leaves out what lies about its place: an agent can have git list its own entry at that of
+/// another worktree. The main one is true, and of the others the one that the place names.
+pub(super) fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+    let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
+    for one in worktrees {
+        match kept.iter().position(|other| other.path == one.path) {
+            None => kept.push(one),
+            Some(0) => {}
+            Some(at) => {
+                let named = named_by(&one.path).and_then(|named| read(&named));
+                if named.is_some_and(|named| named.branch == one.branch) {
+                    kept[at] = one;
+                }
+            }
+        }
+    }
+    kept
 }
 
 /// Fails if git would wait for ever for what it keeps of a worktree of the repository at `home`: an

@@ -38,14 +38,14 @@ impl Worktree {
     }
 }
 
-/// `git worktree list --porcelain -z`: the main worktree first.
+/// `git worktree list --porcelain -z`: the main worktree first, each place once.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
     entries::ensure_no_pipe(dir)?;
     let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
-    parse(&patiently(git)?)
+    Ok(entries::true_ones(parse(&patiently(git)?)?))
 }
 
 /// # Errors

@@ -35,6 +35,9 @@ impl Broken {
         if exists && has_branch && admin::is_ours(common, path)? {
             return Ok(None);
         }
+        if let Some(altered) = Self::altered(flux, task) {
+            return Ok(Some(altered));
+        }
         let entries = worktree::list(flux.repo.home())?;
         let other = entries.iter().find(|entry| {
             entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
@@ -73,22 +76,32 @@ impl Broken {
         })
     }
 
+    /// What git keeps of the worktree of a task, which is there, has been altered.
+    pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
+        let path = &task.worktree;
+        let error = flux.repo.checkout(path).err()?;
+        let hints = match error.downcast_ref::<Distrust>()?.is_ours() {
+            true => failure::hints(&error).collect(),
+            false if admin::is_misplaced(flux.repo.common_dir(), path, &task.branch_ref()) => {
+                vec![format!("git worktree repair {}", quoted(path))]
+            }
+            false => return None,
+        };
+        let ways = hints.into_iter().map(|hint| ("to mend it", hint));
+        Some(Self {
+            what: error.to_string(),
+            ways: ways.collect(),
+        })
+    }
+
     /// What is at the path of the worktree of a task is not that.
     ///
     /// # Errors
     /// When it cannot be looked at.
     pub(super) fn not_ours(flux: &Flux, task: &Task) -> Result<Self> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
-        if let Err(error) = flux.repo.checkout(path)
-            && error
-                .downcast_ref::<Distrust>()
-                .is_some_and(Distrust::is_ours)
-        {
-            let ways = failure::hints(&error).map(|hint| ("to mend it", hint));
-            return Ok(Self {
-                what: error.to_string(),
-                ways: ways.collect(),
-            });
+        if let Some(altered) = Self::altered(flux, task) {
+            return Ok(altered);
         }
         let pasted = quoted(path);
         let aside = quoted(&free_beside(path));

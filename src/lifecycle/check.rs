@@ -47,7 +47,7 @@ pub(super) fn worktree(
 /// When what is at the task's path is not the task's, or not the task's alone.
 fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
     let id = &task.id;
-    ensure_not_elsewhere(worktrees, task)?;
+    ensure_not_elsewhere(flux, worktrees, task)?;
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!known || !admin::is_ours(flux.repo.common_dir(), &task.worktree)?) {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use super::archive::Archived;
+use super::broken::Broken;
 use crate::failure::Failure;
 use crate::git::{admin, snapshot, submodules, worktree};
 use crate::task::Task;
@@ -134,7 +135,7 @@ pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
-        ensure_not_elsewhere(&entries, task)?;
+        ensure_not_elsewhere(flux, &entries, task)?;
     }
     let ours =
         |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
@@ -143,7 +144,11 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
 
 /// # Errors
 /// When the task's branch is checked out in another worktree than the task's.
-pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) -> Result<()> {
+pub(crate) fn ensure_not_elsewhere(
+    flux: &Flux,
+    entries: &[worktree::Worktree],
+    task: &Task,
+) -> Result<()> {
     let branch = task.branch_ref();
     let elsewhere = entries
         .iter()
@@ -151,6 +156,10 @@ pub(crate) fn ensure_not_elsewhere(entries: &[worktree::Worktree], task: &Task) 
     let Some(entry) = elsewhere else {
         return Ok(());
     };
+    // It may be the task's own entry, which names another place now: that can be mended.
+    if let Some(altered) = Broken::altered(flux, task) {
+        return Err(altered.failure().into());
+    }
     let place = quoted(&entry.path);
     Err(Failure::new(format!(
         "the branch '{}' is checked out in '{}'",
