@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(arg) if arg == "__tell" => {
-            agent::notify::run(args);
+            agent::notify::run();
             return ExitCode::SUCCESS;
         }
         _ => {}

@@ -146,3 +146,19 @@ fn terminals_hear_a_bell_and_see_a_notice_whichever_session_they_look_at() {
     });
     wait_until("the bell", || client.ask("#{window_bell_flag}") == "1");
 }
+
+/// The launcher is not fenced in with the agent, which can write the files of its run.
+#[test]
+fn what_an_agent_writes_is_not_run_when_it_ends() {
+    let world = World::new();
+    world.git(["config", "flux.notify", &noting(&world, "note")]);
+    let evil = noting(&world, "evil");
+    let task = Task::new(&world);
+    task.agent.wait_started();
+    let file = task.run_dir().join("notify");
+    let told = fs::read_to_string(&file).unwrap();
+    fs::write(&file, told.replace("\"note\"", &format!("\"{evil}\""))).unwrap();
+    task.agent.tell("exit 2");
+    wait_until("the note", || notes(&world, "note").ends_with('\n'));
+    assert_eq!(notes(&world, "evil"), "");
+}

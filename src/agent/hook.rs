@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::events::{Event, Log, START};
-use super::notify;
+use super::notify::{self, Notices};
 use super::report::{self, Kind, Report};
 use super::run::RunDir;
 use super::transcript;
@@ -71,7 +71,12 @@ fn heed(args: &[OsString]) -> Result<()> {
     log.append(&event)?;
     drop(log);
     // To be told is not worth a state that is not shown.
-    drop(notify::begin(&run, before.as_ref(), &event, &[]));
+    drop(notify::begin(
+        Notices::of(&run),
+        before.as_ref(),
+        &event,
+        &[],
+    ));
     let told = before.is_some_and(|before| before.state == event.state);
     if !told && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.name());

@@ -27,7 +27,7 @@ use signal_hook::iterator::Signals;
 use super::events::{self, Event, START};
 use super::job::{changed, end, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
-use super::notify;
+use super::notify::{self, Notices};
 use super::process::{boot, born};
 use super::run::{RunDir, whole};
 use super::setup::{Failed, Progress, dismiss};
@@ -78,6 +78,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     run.write_running(&running)?;
     fs::remove_file(path).context(nothing)?;
     note(&run, &Event::new(Said::Starting, START));
+    let notices = Notices::of(&run);
 
     let job = Job {
         launch,
@@ -115,7 +116,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // The last that is written: who finds it finds all.
     job.run.write_exit(&exit)?;
     if !hung_up {
-        drop(notify::begin(&job.run, None, &end, &job.launch.env));
+        drop(notify::begin(notices, None, &end, &job.launch.env));
         pane::mark_own(pid, Said::Exited.name());
         job.hand_over(&exit)?;
     }

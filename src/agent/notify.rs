@@ -5,9 +5,10 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -71,15 +72,21 @@ impl Notices {
         };
         write(&run.0.join(FILE), &serde_json::to_vec(&notices)?)
     }
+
+    /// How the user is to be told; none in no way. An agent can write this file: who is not
+    /// fenced in with it, the launcher, reads it before the agent starts.
+    pub(super) fn of(run: &RunDir) -> Option<Self> {
+        read(&run.0.join(FILE)).ok()?
+    }
 }
 
 /// Starts a process that tells of `event`, if it is one to tell of and comes after another
-/// state or is about something else. It gets our environment, and `env`.
+/// state or is about something else. It gets our environment, and `env`, and reads how.
 ///
 /// # Errors
 /// When it cannot be started.
 pub(super) fn begin(
-    run: &RunDir,
+    notices: Option<Notices>,
     before: Option<&Event>,
     event: &Event,
     env: &[(Bytes, Bytes)],
@@ -89,19 +96,21 @@ pub(super) fn begin(
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
-    if !worth
-        || before.is_some_and(|before| key(before) == key(event))
-        || !run.0.join(FILE).exists()
-    {
+    if !worth || before.is_some_and(|before| key(before) == key(event)) {
         return Ok(());
     }
+    let Some(notices) = notices else {
+        return Ok(());
+    };
     let mut command = Command::new(ourselves()?);
-    command.arg("__tell").arg(&run.0);
+    command.arg("__tell");
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
     command.env("FLUX_STATE", event.state.name());
     command.env("FLUX_REASON", event.why.map_or("", |why| why.name()));
     command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
-    start(command)
+    let mut teller = start(command, Stdio::piped())?;
+    let mut input = teller.stdin.take().context("there is no pipe to it")?;
+    serde_json::to_writer(&mut input, &notices).context("could not tell it how")
 }
 
 /// Tells a program that the agent's user has for its notices what the agent says.
@@ -111,31 +120,28 @@ pub(super) fn begin(
 pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(args);
-    start(command)
+    start(command, Stdio::null()).map(drop)
 }
 
 /// Starts a program that nobody waits for, and that outlives us.
-fn start(mut command: Command) -> Result<()> {
+fn start(mut command: Command, input: Stdio) -> Result<Child> {
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .map(drop)
         .context("could not start a program")
 }
 
-/// Tells in every way that is configured: `__tell <run>`, what it is about in the environment.
-pub(crate) fn run(mut args: impl Iterator<Item = OsString>) {
+/// Tells in every way that standard input names: `__tell`, what it is about in the environment.
+pub(crate) fn run() {
     // Nobody is there to hear of an error.
-    let told = args.next().map(|dir| tell(&RunDir(dir.into())));
-    drop(told);
+    drop(tell());
 }
 
-fn tell(run: &RunDir) -> Result<()> {
-    let notices: Option<Notices> = read(&run.0.join(FILE))?;
-    let notices = notices.context("nobody wants to know")?;
+fn tell() -> Result<()> {
+    let notices: Notices = serde_json::from_reader(io::stdin())?;
     let text = |name: &str| env::var(name).unwrap_or_default();
     let (state, reason) = (text("FLUX_STATE"), text("FLUX_REASON"));
     let head = match (state.as_str(), reason.as_str()) {
@@ -176,7 +182,7 @@ fn desktop(head: &str, body: &str) -> Result<()> {
         // What it shows may have tags.
         let body = body.replace('&', "&amp;").replace('<', "&lt;");
         command.args(["--app-name=git flux", "--", head, &body]);
-        return start(command);
+        return start(command, Stdio::null()).map(drop);
     }
     let program = installed("osascript").context("there is no notify-send")?;
     let mut command = Command::new(program);
@@ -188,7 +194,7 @@ fn desktop(head: &str, body: &str) -> Result<()> {
         command.args(["-e", line]);
     }
     command.args(["--", head, body]);
-    start(command)
+    start(command, Stdio::null()).map(drop)
 }
 
 /// A command of the user's.
@@ -204,5 +210,5 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
         true => notices.worktree.as_path(),
         false => Path::new("/"),
     });
-    start(command)
+    start(command, Stdio::null()).map(drop)
 }
