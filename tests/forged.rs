@@ -209,7 +209,11 @@ fn the_launcher_follows_no_link_and_waits_for_no_lock_of_its_agent() {
     let mine = world.write("../mine", "mine\n");
     let lock = |path: &Path| {
         let mut command = Command::new("flock");
-        let command = command.arg(path).args(["sleep", "1000"]).process_group(0);
+        let command = command
+            .arg("--no-fork")
+            .arg(path)
+            .args(["sleep", "1000"])
+            .process_group(0);
         let child = Bystander(command.spawn().unwrap());
         wait_until("the lock", || {
             fs::File::open(path).unwrap().try_lock().is_err()
