@@ -370,3 +370,23 @@ fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
     let kept = repo.join(".git/flux/trash").join(&id);
     assert_eq!(world.read(kept.join("worktree/loose.txt")), "only here\n");
 }
+
+#[test]
+fn a_head_that_a_crash_has_emptied_is_written_again() {
+    for head in [Some(""), Some("garbage\n"), None] {
+        let (world, id) = task();
+        let place = world.repo().join(format!(".git/worktrees/myapp-{id}/HEAD"));
+        match head {
+            Some(text) => fs::write(&place, text).unwrap(),
+            None => fs::remove_file(&place).unwrap(),
+        }
+        let output = world.flux(["cleanup", &id, "-y", "--commit"]).run();
+        output.code(1).stderr_has("HEAD'");
+        let hints = hints(&output);
+        assert_eq!(hints.len(), 1, "{output}");
+        paste(&world, &hints[0]).unwrap();
+        let output = world.flux(["cleanup", &id, "-y", "--commit"]).run();
+        output.success();
+        assert_eq!(world.git(["show", "main:loose.txt"]), "only here");
+    }
+}

@@ -15,7 +15,7 @@ pub(crate) fn hints(output: &Output) -> Vec<String> {
 /// The command of a hint: what follows the first colon after which a program is named.
 fn command(hint: &str) -> &str {
     let programs = [
-        "git ", "mv ", "rm ", "kill ", "sudo ", "cd ", "tmux ", "unset ",
+        "git ", "echo ", "mv ", "rm ", "kill ", "sudo ", "cd ", "tmux ", "unset ",
     ];
     let begins = |text: &str| programs.iter().any(|program| text.starts_with(program));
     let starts = hint.match_indices(": ").map(|(at, colon)| at + colon.len());

@@ -113,6 +113,9 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
             return Err(Distrust::Odd(file).into());
         }
     }
+    if !entries::has_head(&admin)? {
+        return Err(Distrust::Head(admin.join("HEAD")).into());
+    }
     Ok(admin)
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Distrust {
     Back(PathBuf),
     /// `commondir` does not lead to this repository.
     Common(PathBuf),
+    /// `HEAD` names neither a ref nor an object.
+    Head(PathBuf),
     /// It is a link, or something else than it should be.
     Odd(PathBuf),
     /// A configuration file has a key that may name a program.
@@ -49,7 +51,9 @@ impl fmt::Display for Distrust {
                 write!(f, "'{}' does not lead to this repository", file.display())
             }
             Self::Back(file) => write!(f, "'{}' does not name the worktree", file.display()),
-            Self::Odd(file) => write!(f, "'{}' is not what git makes it", file.display()),
+            Self::Head(file) | Self::Odd(file) => {
+                write!(f, "'{}' is not what git makes it", file.display())
+            }
             Self::Key { file, key } => {
                 let file = file.display();
                 write!(f, "'{file}' sets '{key}', which may name a program")
@@ -106,6 +110,8 @@ impl Distrust {
                 let file = quoted(file);
                 refused().hint(format!("rm -f {file} && echo ../.. >{file}"))
             }
+            // Only who knows the branch can say what it has to be.
+            Self::Head(_) => refused(),
             Self::Odd(file) if file.is_dir() => refused().hint(format!("ls -ld {}", quoted(file))),
             Self::Odd(file) => refused().hint(format!("mv {0} {0}.away", quoted(file))),
             Self::Key { file, key } => refused().hint(format!(

@@ -44,6 +44,20 @@ pub(super) fn read(admin: &Path) -> Option<Worktree> {
     })
 }
 
+/// Whether `HEAD` in `admin` can be one: a crash leaves it empty.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn has_head(admin: &Path) -> Result<bool> {
+    let head = admin.join("HEAD");
+    // Of a link (core.preferSymlinkRefs) git is the judge.
+    if head.is_symlink() {
+        return Ok(true);
+    }
+    let says = read_small(&head)?.unwrap_or_default();
+    Ok(says.starts_with(b"ref: ") || says.len() >= 40)
+}
+
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
 /// another worktree. The main one is true, and of the others the one that the place names.
 pub(super) fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {

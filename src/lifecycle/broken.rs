@@ -80,12 +80,17 @@ impl Broken {
     pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
         let path = &task.worktree;
         let error = flux.repo.checkout(path).err()?;
-        let hints = match error.downcast_ref::<Distrust>()?.is_ours() {
-            true => failure::hints(&error).collect(),
-            false if admin::is_misplaced(flux.repo.common_dir(), path, &task.branch_ref()) => {
+        let distrust = error.downcast_ref::<Distrust>()?;
+        let hints = match distrust {
+            Distrust::Head(file) => {
+                let (head, file) = (word(&format!("ref: {}", task.branch_ref())), quoted(file));
+                vec![format!("echo {head} >{file}")]
+            }
+            _ if distrust.is_ours() => failure::hints(&error).collect(),
+            _ if admin::is_misplaced(flux.repo.common_dir(), path, &task.branch_ref()) => {
                 vec![format!("git worktree repair {}", quoted(path))]
             }
-            false => return None,
+            _ => return None,
         };
         let ways = hints.into_iter().map(|hint| ("to mend it", hint));
         Some(Self {
