@@ -121,10 +121,7 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 
 /// Whether the `.git` file of the worktree at `path` names a directory that is there.
 pub(super) fn leads_somewhere(path: &Path) -> bool {
-    let file = read_small(&path.join(".git")).ok().flatten();
-    let named = file.as_deref().map(<[u8]>::trim_ascii_end);
-    let named = named.and_then(|named| named.strip_prefix(b"gitdir: "));
-    named.is_some_and(|named| path.join(OsStr::from_bytes(named)).is_dir())
+    link_of(path).is_some_and(|named| named.is_dir())
 }
 
 /// Whether two paths lead to one place.
@@ -171,12 +168,7 @@ pub(super) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
 /// Returns the common directory of the other repository that the directory at `path` says to be
 /// a worktree of, if there is one.
 pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
-    let link = path.join(".git");
-    // What is no file cannot be waited for.
-    let is_file = link.symlink_metadata().is_ok_and(|link| link.is_file());
-    let file = is_file.then(|| read_file(&link).ok()).flatten()?;
-    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
-    let admin = path.join(OsStr::from_bytes(named)).canonicalize().ok()?;
+    let admin = link_of(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
     let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
     (is_repository && other != common_dir).then(|| other.to_owned())
@@ -221,13 +213,14 @@ pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool
 
 /// The entry that the `.git` file of the directory at `path` names, if it is one.
 pub(super) fn named_by(path: &Path) -> Option<PathBuf> {
-    let link = path.join(".git");
-    if !link.symlink_metadata().ok()?.is_file() {
-        return None;
-    }
-    let file = read_file(&link).ok()?;
+    link_of(path).map(|named| normal(&named))
+}
+
+/// The same as it stands there, with its links and `..`.
+fn link_of(path: &Path) -> Option<PathBuf> {
+    let file = read_file(&path.join(".git")).ok()?;
     let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
-    Some(normal(&path.join(OsStr::from_bytes(named))))
+    Some(path.join(OsStr::from_bytes(named)))
 }
 
 /// Returns the directory beside `path` that was moved from there without git's knowledge, if
