@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
+use crate::hints::{hints, paste};
 use crate::world::*;
 
 const OTHER: u32 = 4242;
@@ -29,22 +30,6 @@ fn world() -> Option<World> {
     Some(world)
 }
 
-/// Runs what the output hints at.
-fn paste(world: &World, output: &Output) {
-    let hint = output
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("hint: "));
-    let hint = hint.unwrap_or_else(|| panic!("no hint: {output}"));
-    let args = ["-c", hint];
-    let shell = world
-        .command("/bin/sh")
-        .current_dir(world.repo())
-        .args(args)
-        .output();
-    assert!(shell.unwrap().status.success(), "{hint}");
-}
-
 #[test]
 fn every_command_works_where_the_top_alone_is_safe() {
     let Some(world) = world() else { return };
@@ -53,7 +38,7 @@ fn every_command_works_where_the_top_alone_is_safe() {
     refused
         .code(1)
         .stderr_has("the repository belongs to another user");
-    paste(&world, &refused);
+    paste(&world, &hints(&refused)[0]).unwrap();
     let safe = world.git(["config", "--global", "--get-all", "safe.directory"]);
     assert_eq!(Path::new(&safe), world.repo(), "no more than the top");
     world.git(["status"]);
@@ -130,7 +115,7 @@ fn the_hint_works_when_it_is_pasted_where_a_pattern_is_not_enough() {
     world.git(["config", "--global", "safe.directory", &pattern]);
     let refused = world.flux(["list"]).run();
     refused.code(1);
-    paste(&world, &refused);
+    paste(&world, &hints(&refused)[0]).unwrap();
     world.flux(["list"]).run().success();
     world
         .flux(["run", "-q", "--name", "one", "Do it"])
