@@ -240,6 +240,8 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "agent/launcher.rs" | "lifecycle/expire.rs" => None,
             // Whoever tells the user, in their way.
             "agent/notify.rs" => None,
+            // A hook of the user's, where git would start it with another environment.
+            "git/hooks.rs" => None,
             // The user's editor and pager.
             "git/foreground.rs" => None,
             // man and the user's shells.
@@ -265,10 +267,11 @@ fn git_and_tmux_are_each_started_in_one_place() {
 #[test]
 fn git_is_started_in_a_worktree_through_a_checkout_alone() {
     // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.
-    const PLACES: [&str; 8] = [
+    const PLACES: [&str; 9] = [
         "home,",
         "repo.home(),",
         "flux.repo.home(),",
+        "self.repo.home(),",
         "dir,",
         "Path::new(\".\"),",
         "Path::new(\"/\"),",
@@ -282,7 +285,7 @@ fn git_is_started_in_a_worktree_through_a_checkout_alone() {
             let at = source.code.match_indices(start);
             for (at, _) in at {
                 let place = source.code[at + start.len()..].trim_start();
-                let own = ["git/checkout.rs", "git/scratch.rs"].contains(&&*source.path);
+                let own = ["git/checkout.rs", "git/scratch/mod.rs"].contains(&&*source.path);
                 let known = PLACES.iter().find(|known| place.starts_with(**known));
                 let is_own = known.is_some_and(|known| known.contains("self.path"));
                 started += 1;

@@ -37,8 +37,8 @@ fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() 
         ),
         (
             "--squash",
-            "pre-commit prepare-commit-msg commit-msg post-merge",
-            "prepare-commit-msg post-merge",
+            "pre-commit prepare-commit-msg commit-msg post-merge post-commit",
+            "prepare-commit-msg post-merge post-commit",
         ),
         (
             "--rebase",

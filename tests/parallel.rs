@@ -169,9 +169,10 @@ fn a_stranger_that_has_the_lock_of_a_ref_for_a_moment_is_waited_for() {
         // Ten times git's own patience; that it is given up in the end does not matter here.
         let script = format!(
             "#!/bin/sh\ncase \" $* \" in *' merge --quiet --ff-only '*)\n\
-             (set -C; : >'{lock}') || exit 70\n\
-             (sleep 1; rm '{lock}') </dev/null >/dev/null 2>&1 & ;;\nesac\nexec '{git}' \"$@\"\n",
+             [ -e '{done}' ] || {{ (set -C; : >'{lock}') || exit 70; : >'{done}'\n\
+             (sleep 1; rm '{lock}') </dev/null >/dev/null 2>&1 & }} ;;\nesac\nexec '{git}' \"$@\"\n",
             lock = lock.display(),
+            done = world.root().join("done").display(),
             git = require("git").display()
         );
         world.install("git", &script);

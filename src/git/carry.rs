@@ -57,7 +57,10 @@ pub(crate) fn fit(
     for tree in &theirs {
         match merged(repo, &before, &ours, tree)? {
             Merged::Tree(tree) => trees.push(tree),
-            Merged::Conflicts(files) => conflicts.extend(files.into_iter().map(|file| file.path)),
+            // Where nothing may be written, no driver decides.
+            Merged::Conflicts(files) | Merged::Drivers(files) => {
+                conflicts.extend(files.into_iter().map(|file| file.path));
+            }
         }
     }
     let others = parents.get(2);

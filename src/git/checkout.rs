@@ -283,8 +283,13 @@ impl Checkout {
         self.name
     }
 
-    /// `git <args>` that changes something in it, with the hooks of the repository: git finds its
-    /// way by itself, so that they see what they would see without git flux.
+    /// `git <args>` that runs hooks of the user's: git finds its way by itself and is told nothing,
+    /// so that they see what they would see without git flux.
+    pub(super) fn with_hooks<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        Git::new(&self.path, args).with_hooks()
+    }
+
+    /// `git <args>` that changes something in it.
     pub(super) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
         let quiet = match self.kind {
             Kind::Main => &[][..],
@@ -302,8 +307,21 @@ impl Checkout {
         }
     }
 
+    /// `git <args>` that runs nothing, and tells how git would: what is configured counts as it is.
+    pub(super) fn asking<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        match self.kind {
+            Kind::Main => Git::reading(&self.path, args),
+            Kind::Linked | Kind::Nested => self.told(args),
+        }
+    }
+
     fn pinned<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
-        Git::reading(&self.path, with(&QUIET, args))
+        self.told(with(&QUIET, args))
+    }
+
+    /// git is told where everything is.
+    fn told<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+        Git::reading(&self.path, args)
             .within(PATIENCE)
             // That would run what the remotes name.
             .env("GIT_NO_LAZY_FETCH", "1")

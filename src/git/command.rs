@@ -7,14 +7,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
-use rand::RngExt as _;
 use signal_hook::consts::SIGPIPE;
 
+use super::captured::Captured;
 use super::deadline::Deadline;
+use super::patience::LOCKS;
 use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -25,20 +25,9 @@ const OLDEST: (u32, u32) = (2, 38);
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
 
-/// How long git waits for the locks of refs where it changes something, in ms: many tasks come
-/// and go at once, and git's own patience with one reftable is a tenth of a second.
-const PATIENCE: [&str; 6] = [
-    "-c",
-    "reftable.lockTimeout=20000",
-    "-c",
-    "core.filesRefLockTimeout=20000",
-    "-c",
-    "core.packedRefsTimeout=20000",
-];
-
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
-const FOREIGN: [&str; 8] = [
+pub(super) const FOREIGN: [&str; 8] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -58,6 +47,7 @@ pub(crate) struct Git {
     input: Option<Vec<u8>>,
     holding: Option<File>,
     loud: bool,
+    hooks: bool,
     patience: Option<Duration>,
 }
 
@@ -96,6 +86,7 @@ impl Git {
             input: None,
             holding: None,
             loud: false,
+            hooks: false,
             patience: None,
         }
     }
@@ -139,8 +130,14 @@ impl Git {
     /// When the lock's descriptor cannot be copied.
     pub(crate) fn holding(mut self, lock: &super::Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
-        self.command.args(PATIENCE);
         Ok(self)
+    }
+
+    /// Runs hooks of the user's as a git of the user's own would: it is told no settings, which they
+    /// would see in their environment, and what they leave running is not waited for.
+    pub(super) fn with_hooks(mut self) -> Self {
+        self.hooks = true;
+        self
     }
 
     /// Keeps ^C from it: a step that takes a moment and must not stop half way.
@@ -166,17 +163,20 @@ impl Git {
     /// # Errors
     /// When it could not be started, was ended by a signal, or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
-        let captured = |loud| {
-            if loud {
-                Stdio::inherit()
-            } else {
-                Stdio::piped()
-            }
-        };
+        if self.holding.is_some() && !self.hooks {
+            self.command.args(LOCKS);
+        }
         self.command
             .args(&self.args)
-            .stderr(captured(self.loud))
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(match self.loud {
+                true => Stdio::inherit(),
+                false => Stdio::piped(),
+            });
+        let captured = self
+            .hooks
+            .then(|| Captured::new(&mut self.command, self.loud));
+        let captured = captured.transpose()?;
         match (&self.input, self.holding.take()) {
             // git reads nothing from an empty lock file, and writes nothing to
             // standard output where it is given its input here.
@@ -203,9 +203,12 @@ impl Git {
                 _ => {}
             }
         }
-        let output = child
+        let mut output = child
             .wait_with_output()
             .with_context(|| format!("`{}` was lost", self.name))?;
+        if let Some(captured) = captured {
+            captured.read(&mut output)?;
+        }
         if let (Some(deadline), Some(patience)) = (deadline, self.patience)
             && deadline.end()
         {
@@ -315,28 +318,6 @@ pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
         ),
     };
     Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
-}
-
-/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
-const ATTEMPTS: u32 = 15;
-
-/// Runs a command that looks at all worktrees, again if it fails: every such git
-/// dies while another one is half way through `git worktree add`, and no lock of
-/// ours keeps a stranger from that.
-///
-/// # Errors
-/// When it fails [`ATTEMPTS`] times.
-pub(super) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
-    let mut pause = Duration::from_millis(10);
-    for _ in 1..ATTEMPTS {
-        if let Ok(said) = git().output() {
-            return Ok(said);
-        }
-        interrupt::check()?;
-        thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
-        pause = (pause * 2).min(Duration::from_millis(200));
-    }
-    git().output()
 }
 
 /// The error for a git that ran and said no.

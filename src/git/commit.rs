@@ -1,5 +1,6 @@
 //! Commits: made of a tree without a worktree, or of what is in one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
@@ -44,7 +45,8 @@ impl Draft<'_> {
 }
 
 /// Commits everything in a worktree whose branch stands at `tip`, with hooks and signing as usual:
-/// `git add --all --sparse`, `git commit [--no-verify] -m <message>`. Returns whether there was anything.
+/// `git add --all --sparse`, `git commit [--no-verify] -m <message>`. Returns whether there was
+/// anything. `hooks` is where they are if not where git would look there.
 ///
 /// # Errors
 /// When git or a hook refuses: then the index is what it was, unless somebody has
@@ -53,7 +55,7 @@ pub(crate) fn commit_all(
     checkout: &Checkout,
     tip: &str,
     message: &str,
-    verify: bool,
+    (verify, hooks): (bool, Option<&Path>),
     lock: &Lock,
 ) -> Result<bool> {
     // git looks into them to add what has changed.
@@ -61,14 +63,21 @@ pub(crate) fn commit_all(
     let index = checkout.index();
     let before = index.with_file_name("index.before-flux");
     admin::copy(&index, &before).context("could not keep the index")?;
-    let git = |args: &[&str]| checkout.git(args).env("GIT_EDITOR", ":").holding(lock);
     let verify = if verify { "--verify" } else { "--no-verify" };
-    let commit = ["commit", "--quiet", verify, "-m", message];
+    let hooks = hooks.map(|dir| {
+        let mut said = OsString::from("core.hooksPath=");
+        said.push(dir);
+        said
+    });
+    let hooks = hooks.iter().flat_map(|said| [OsStr::new("-c"), said]);
+    let commit = ["commit", "--quiet", verify, "-m", message].map(OsStr::new);
+    let commit: Vec<&OsStr> = hooks.chain(commit).collect();
     let mut added = None;
     let mut attempt = || {
-        git(&["add", "--all", "--sparse"])?.run()?;
+        let add = checkout.git(["add", "--all", "--sparse"]);
+        add.holding(lock)?.run()?;
         added = Some(tree_of_index(checkout)?);
-        git(&commit)?.loud().run()
+        checkout.with_hooks(&commit).holding(lock)?.loud().run()
     };
     if let Err(error) = attempt() {
         let (head, changes) = super::changes::Head::and_changes(checkout, false)?;

@@ -4,33 +4,61 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::command::patiently;
+use super::patience::patiently;
 use super::{Checkout, Git, Lock};
+use crate::interrupt;
 
-/// Moves the branch checked out in a worktree forward to `commit`, files and all:
-/// `git merge --ff-only --no-squash --commit --no-autostash --no-overwrite-ignore <commit>`.
+/// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
+/// of the user; `action` is what they and the reflog are told:
+/// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
+/// <commit>`. A strategy that is configured (`pull.twohead`) could have git make a commit all the
+/// same, and no option is stronger than one of `branch.<name>.mergeOptions`: if there is one,
+/// `settings` has to say that there is none.
 ///
 /// # Errors
 /// When a change or file of the user's is in the way: then nothing has changed. When the branch
 /// cannot be written: then the files have.
-pub(crate) fn checked_out(worktree: &Checkout, commit: &str, lock: &Lock) -> Result<()> {
-    let args = [
+///
+/// git waits but a moment for somebody who is about to write the branch, and cannot be told to wait
+/// longer without the hooks seeing it. So where it fails, they are waited for, and it is tried once more.
+pub(crate) fn checked_out(
+    worktree: &Checkout,
+    (old, commit): (&str, &str),
+    (action, settings): (&str, &[&str]),
+    lock: &Lock,
+) -> Result<()> {
+    let merge = [
         "merge",
         "--quiet",
         "--ff-only",
-        // Against branch.<name>.mergeOptions.
         "--no-squash",
         "--commit",
+        "--strategy=ort",
         "--no-autostash",
         "--no-overwrite-ignore",
         commit,
     ];
+    let args: Vec<&str> = settings.iter().copied().chain(merge).collect();
+    let merge = || {
+        let git = worktree.with_hooks(&args);
+        let git = git.env("GIT_REFLOG_ACTION", action).shielded();
+        git.holding(lock)?.loud().run()
+    };
+    let Err(error) = merge() else { return Ok(()) };
+    if back(worktree, commit, old, lock).is_ok() && can_be_written(worktree, old, lock).is_ok() {
+        interrupt::check()?;
+        return merge();
+    }
+    Err(error)
+}
+
+/// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
+/// `git update-ref --stdin`, which is told how long to wait.
+fn can_be_written(worktree: &Checkout, tip: &str, lock: &Lock) -> Result<()> {
     worktree
-        .git(args)
-        .env("GIT_REFLOG_ACTION", "flux cleanup")
-        .shielded()
+        .git(["-c", "core.hooksPath=/dev/null", "update-ref", "--stdin"])
+        .input(format!("verify HEAD {tip}\n"))
         .holding(lock)?
-        .loud()
         .run()
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::command::{failed, records};
 use super::integrated::{self, Integrated};
 use super::rebase::{self, Pick, Replay};
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Lock, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,11 @@ pub(crate) enum MergePlan {
         onto: String,
         picks: Vec<Pick>,
     },
+    /// Merge drivers of the user's decide about files: what it comes to is known once it is made.
+    Drivers {
+        commits: usize,
+        files: Vec<Conflict>,
+    },
     /// The target has this many commits that the task has not, and must not have.
     Moved { by: usize },
     /// Both have changed the same.
@@ -98,13 +103,21 @@ impl MergePlan {
             (Style::Merge | Style::Squash, Merged::Conflicts(files)) => {
                 Ok(Self::Conflicts { files })
             }
+            (Style::Merge | Style::Squash, Merged::Drivers(files)) => {
+                Ok(Self::Drivers { commits, files })
+            }
         }
     }
 
     fn rebase(repo: &Repo, target: &str, tip: &str) -> Result<Self> {
         let commits = rebase::list(repo, target, &[tip], true)?;
+        let number = commits.len();
         Ok(match rebase::replay(repo, target, commits)? {
             Replay::Conflicts(files) => Self::Conflicts { files },
+            Replay::Drivers(files) => Self::Drivers {
+                commits: number,
+                files,
+            },
             Replay::Picks { onto, picks, kept } => match (kept, picks.len()) {
                 (0, 0) => Self::UpToDate(Integrated::Picked),
                 (commits, 0) if onto == tip => Self::FastForward { commits },
@@ -122,18 +135,22 @@ impl MergePlan {
         match self {
             Self::FastForward { commits }
             | Self::Commit { commits, .. }
+            | Self::Drivers { commits, .. }
             | Self::Rebase { commits, .. } => *commits,
             Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => 0,
         }
     }
 
-    /// The tree that the target will have; none if it stays as it is.
+    /// The tree that the target will have; none if it stays as it is, or nobody knows yet.
     ///
     /// # Errors
     /// When a commit is missing.
     pub(crate) fn tree(&self, repo: &Repo, tip: &str) -> Result<Option<String>> {
         match self {
-            Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => Ok(None),
+            Self::UpToDate(_)
+            | Self::Moved { .. }
+            | Self::Drivers { .. }
+            | Self::Conflicts { .. } => Ok(None),
             Self::FastForward { .. } => repo.tree_of(tip).map(Some),
             Self::Commit { tree, .. } => Ok(Some(tree.clone())),
             Self::Rebase { onto, picks, .. } => match picks.last() {
@@ -163,11 +180,13 @@ pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
 pub(super) enum Merged {
     Tree(String),
     Conflicts(Vec<Conflict>),
+    /// In these files both have changed the same, and merge drivers decide about them.
+    Drivers(Vec<Conflict>),
 }
 
 impl Merged {
     /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`,
-    /// with the attributes of `ours`, whatever is checked out where it runs.
+    /// with the attributes of `ours`, whatever is checked out where it runs. No merge driver runs.
     ///
     /// # Errors
     /// When one of the commits is missing or git fails.
@@ -181,7 +200,8 @@ impl Merged {
             theirs,
         ];
         // git before 2.41 does not know it, and takes those of the main worktree.
-        let git = Git::reading(repo.home(), args).env("GIT_ATTR_SOURCE", ours);
+        let git = repo.drivers().without(repo.home(), &args);
+        let git = git.env("GIT_ATTR_SOURCE", ours);
         let (code, output) = git.outcome()?;
         let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
@@ -190,7 +210,10 @@ impl Merged {
             1 => match conflicts(fields, [ours, theirs])? {
                 // Without one there was a failure of the same code.
                 files if files.is_empty() => Err(failed("git merge-tree", code, &output.stderr)),
-                files => Ok(Self::Conflicts(files)),
+                files => Ok(match repo.drivers().decide(repo, ours, &files)? {
+                    true => Self::Drivers(files),
+                    false => Self::Conflicts(files),
+                }),
             },
             _ => Err(failed("git merge-tree", code, &output.stderr)),
         }

@@ -7,6 +7,7 @@
 //! stays private to `repo.rs`.
 
 pub(crate) mod admin;
+mod captured;
 pub(crate) mod carry;
 pub(crate) mod changes;
 pub(crate) mod checkout;
@@ -14,12 +15,14 @@ pub(crate) mod command;
 pub(crate) mod commit;
 mod deadline;
 pub(crate) mod directory;
+pub(crate) mod drivers;
 pub(crate) mod entries;
 pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
 mod harmless;
 mod holder;
+pub(crate) mod hooks;
 mod index;
 pub(crate) mod integrated;
 pub(crate) mod keep;
@@ -30,6 +33,7 @@ pub(crate) mod merge;
 pub(crate) mod others;
 pub(crate) mod overlooked;
 pub(crate) mod own;
+mod patience;
 pub(crate) mod rebase;
 pub(crate) mod refs;
 pub(crate) mod regular_file;

@@ -151,6 +151,8 @@ pub(super) enum Replay {
     },
     /// In these files, at the first commit that has any.
     Conflicts(Vec<Conflict>),
+    /// The same, if merge drivers decide about these.
+    Drivers(Vec<Conflict>),
 }
 
 /// Foresees `git rebase <target>`: merges are left out, and so is what the target
@@ -176,6 +178,7 @@ pub(super) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) -> Result<
         let merged = match pick(repo, &tree, &before, &commit)? {
             Merged::Tree(merged) => merged,
             Merged::Conflicts(files) => return Ok(Replay::Conflicts(files)),
+            Merged::Drivers(files) => return Ok(Replay::Drivers(files)),
         };
         // One that was empty from the start was meant to be.
         if merged == tree && !empty {

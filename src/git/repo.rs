@@ -15,6 +15,7 @@ use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
 use super::checkout::{Checkout, Distrust, quoted, refused};
+use super::drivers::Drivers;
 use super::marks::Marks;
 use super::{Git, Sharing};
 use crate::failure::Failure;
@@ -31,6 +32,7 @@ pub(crate) struct Repo {
     sharing: OnceCell<Sharing>,
     /// A key of its own configuration that names a program, where nobody went there to run it.
     program: Option<String>,
+    drivers: Drivers,
 }
 
 impl Repo {
@@ -102,12 +104,22 @@ impl Repo {
             main,
             sharing: OnceCell::new(),
             program: None,
+            drivers: Drivers::default(),
         })
     }
 
     /// Keeps git out of its worktrees, since `key` of its configuration names a program.
     pub(crate) fn distrust(&mut self, key: &str) {
         self.program = Some(key.to_owned());
+    }
+
+    /// Says which merge drivers are configured.
+    pub(crate) fn set_drivers(&mut self, drivers: Drivers) {
+        self.drivers = drivers;
+    }
+
+    pub(super) fn drivers(&self) -> &Drivers {
+        &self.drivers
     }
 
     /// `<git-common-dir>`
@@ -123,6 +135,11 @@ impl Repo {
     /// Whether the user stands in a linked worktree.
     pub(crate) fn is_linked(&self) -> bool {
         self.current.is_some() && self.current != self.main
+    }
+
+    /// The main worktree; none if the repository is bare.
+    pub(crate) fn main(&self) -> Option<&Path> {
+        self.main.as_deref()
     }
 
     /// The main worktree, or the bare repository itself: where repository-wide commands run.

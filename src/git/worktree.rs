@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use super::command::{patiently, records};
+use super::command::records;
+use super::patience::patiently;
 use super::regular_file::read_file;
 use super::{Checkout, Git, Lock, Repo, admin, entries};
 
@@ -92,7 +93,7 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
 /// `git worktree add --no-checkout <path> <branch>`.
 ///
 /// The caller holds the repository's lock. Hooks are kept off, since there are
-/// no files yet; [`post_checkout`] runs them when there are.
+/// no files yet; [`post_checkout`](super::hooks::post_checkout) runs them when there are.
 ///
 /// # Errors
 /// When git refuses.
@@ -167,17 +168,6 @@ pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> 
 /// When git fails: a filter, a full disk, an interruption.
 pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
     let args = ["reset", "--hard", "--no-recurse-submodules"];
-    checkout.git(args).holding(lock)?.loud().run()
-}
-
-/// `git hook run --ignore-missing post-checkout -- <null> <head> 1`, as `git worktree add` would.
-///
-/// # Errors
-/// When the hook fails.
-pub(crate) fn post_checkout(checkout: &Checkout, head: &str, lock: &Lock) -> Result<()> {
-    let null = "0".repeat(head.len());
-    let hook = ["hook", "run", "--ignore-missing", "post-checkout", "--"];
-    let args = hook.into_iter().chain([&*null, head, "1"]);
     checkout.git(args).holding(lock)?.loud().run()
 }
 

@@ -1,86 +1,84 @@
 //! The merge of a task: its commits are made before anything changes, then the target moves.
 
-use std::env;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 
 use super::plan::Plan;
+use super::scratch::{self, Work, refused};
 use super::{Flux, Into, Lock};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::git::commit::Draft;
+use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Pick};
-use crate::git::scratch::Scratch;
-use crate::git::{MergePlan, Style, forward, worktree};
+use crate::git::{Checkout, MergePlan, Style, forward};
 use crate::ui::quoted;
 
-/// What is to be made on top of the target.
-enum Work<'a> {
-    /// A commit of both.
-    Merge { tree: &'a str, message: Vec<u8> },
-    /// A commit on the target alone.
-    Squash { tree: &'a str, message: Vec<u8> },
-    /// Commits, one after the other.
-    Rebase { onto: &'a str, picks: &'a [Pick] },
+/// What the target will go to, which no branch has yet.
+pub(crate) struct Made {
+    pub(crate) commit: String,
+    /// Hooks have run, for as long as they wanted.
+    pub(crate) took_time: bool,
 }
 
-/// Makes what the target will go to, which no branch has yet; none if there is
-/// nothing to merge. With `verify` all hooks run that git would run.
+/// Makes what the target will go to; none if there is nothing to merge. With `verify` all hooks
+/// run that git would run.
 ///
 /// # Errors
 /// When a hook, a signature or an identity is in the way.
-pub(crate) fn prepare(
-    flux: &Flux,
-    plan: &Plan,
-    verify: bool,
-    lock: &Lock,
-) -> Result<Option<String>> {
+pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Result<Option<Made>> {
     plan.ensure_mergeable()?;
     let Some(into) = &plan.into else {
         return Ok(None);
     };
-    let work = match &into.merge {
-        MergePlan::FastForward { .. } => return Ok(Some(plan.tip.clone())),
-        MergePlan::Rebase { onto, picks, .. } => Work::Rebase { onto, picks },
-        MergePlan::Commit { tree, .. } if into.style == Style::Squash => {
-            let message = squash_message(flux, plan, into)?;
-            Work::Squash { tree, message }
+    let work = match (&into.merge, into.style) {
+        (MergePlan::FastForward { .. }, _) => {
+            return Ok(Some(Made {
+                commit: plan.tip.clone(),
+                took_time: false,
+            }));
         }
-        MergePlan::Commit { tree, .. } => {
-            let message = merge_message(plan, into);
-            Work::Merge { tree, message }
-        }
-        MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. } => {
+        (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
         }
+        (_, Style::Rebase) => Work::Rebase,
+        (_, Style::Squash) => Work::Squash(squash_message(flux, plan, into)?),
+        (_, Style::Merge | Style::FastForward) => Work::Merge(merge_message(plan, into)),
     };
-    let made = if has_hooks(flux, plan, verify) {
-        with_hooks(flux, plan, into, &work, verify, lock)
-    } else {
-        without_hooks(flux, plan, into, &work)
+    let hooks = hooks(flux, into)?;
+    let needs_files = matches!(into.merge, MergePlan::Drivers { .. });
+    let took_time = needs_files || hooks.has(names(into.style, verify));
+    let made = match took_time {
+        true => scratch::make(flux, plan, into, (&work, &hooks, verify), lock),
+        false => off_tree(flux, plan, into, &work),
     };
-    let made = made.with_context(|| {
-        Failure::new(format!(
-            "could not make the merge of '{}'; nothing was changed",
-            plan.task.id
-        ))
+    let commit = made.map_err(|error| match error.downcast_ref::<Failure>() {
+        Some(_) => error,
+        None => failure::over(error, refused(plan)),
     })?;
-    Ok(Some(made))
+    Ok(Some(Made { commit, took_time }))
 }
 
-fn without_hooks(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String> {
+/// Makes it without a file, where nobody wants to see one.
+fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String> {
     let (home, sign) = (flux.repo.home(), flux.settings.sign()?);
-    let (tree, message, parents) = match work {
-        Work::Merge { tree, message } => (tree, message, vec![&*into.tip, &plan.tip]),
-        Work::Squash { tree, message } => (tree, message, vec![&*into.tip]),
-        Work::Rebase { onto, picks } => {
+    let (tree, message, parents) = match (&into.merge, work) {
+        (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: String, pick: &Pick| {
                 pick.draft(&parent, &pick.commit.message, sign).make(home)
             };
-            return picks.iter().try_fold((*onto).to_owned(), add);
+            return picks.iter().try_fold(onto.clone(), add);
         }
+        (MergePlan::Commit { tree, .. }, Work::Merge(message)) => {
+            (tree, message, vec![&*into.tip, &plan.tip])
+        }
+        (MergePlan::Commit { tree, .. }, Work::Squash(message)) => {
+            (tree, message, vec![&*into.tip])
+        }
+        _ => bail!("there is nothing to make of this plan"),
     };
     let draft = Draft {
         tree,
@@ -90,39 +88,6 @@ fn without_hooks(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<S
         sign,
     };
     draft.make(home)
-}
-
-/// In a worktree of its own: hooks look at the files of a merge.
-fn with_hooks(
-    flux: &Flux,
-    plan: &Plan,
-    into: &Into,
-    work: &Work,
-    verify: bool,
-    lock: &Lock,
-) -> Result<String> {
-    let path = flux.run_dir(&plan.task.id).scratch();
-    let scratch = {
-        let _guard = flux.lock_repo()?;
-        Scratch::open(&flux.repo, &path, &into.tip, verify, lock)?
-    };
-    // Without the repository's lock: a hook may be a git flux itself.
-    let made = match work {
-        Work::Merge { message, .. } => scratch.merge(&plan.tip, message),
-        Work::Squash { tree, message } => scratch.squash(tree, message),
-        Work::Rebase { onto, picks } => flux.settings.sign().and_then(|sign| {
-            scratch.may_rebase(&into.branch, &plan.task.branch)?;
-            let add = |parent: String, pick: &Pick| scratch.pick(pick, &parent, sign);
-            picks.iter().try_fold((*onto).to_owned(), add)
-        }),
-    };
-    let clear = || {
-        let _guard = flux.lock_repo()?;
-        worktree::clear(&flux.repo, &path)
-    };
-    // Why it was not made is what counts; what is left of it, the next command clears away.
-    let cleared = clear();
-    made.and_then(|made| cleared.map(|()| made))
 }
 
 fn merge_message(plan: &Plan, into: &Into) -> Vec<u8> {
@@ -146,7 +111,7 @@ fn squash_message(flux: &Flux, plan: &Plan, into: &Into) -> Result<Vec<u8>> {
 }
 
 /// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
-fn hooks(style: Style, verify: bool) -> &'static [&'static str] {
+fn names(style: Style, verify: bool) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
@@ -156,26 +121,32 @@ fn hooks(style: Style, verify: bool) -> &'static [&'static str] {
     if verify { all } else { &all[..1] }
 }
 
-/// Whether a hook may want to see the merge. A path that only git can expand counts as yes.
-pub(crate) fn has_hooks(flux: &Flux, plan: &Plan, verify: bool) -> bool {
-    let Some(into) = &plan.into else {
-        return false;
-    };
-    let dir = match flux.settings.hooks_path() {
-        None => flux.repo.common_dir().join("hooks"),
-        Some(path) => match (path.strip_prefix("~/"), env::var_os("HOME")) {
-            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-            _ if path.starts_with('~') || path.starts_with("%(") => return true,
-            // Relative to the top of the worktree that the hook runs in.
-            _ => into
-                .worktree
-                .as_deref()
-                .unwrap_or(flux.repo.home())
-                .join(path),
-        },
-    };
-    let hooks = hooks(into.style, verify);
-    hooks.iter().any(|hook| dir.join(hook).exists())
+/// The hooks of the worktree where the target is checked out; of the main one if that is nowhere.
+fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
+    let (repo, configured) = (&flux.repo, flux.settings.configured_hooks());
+    let place = into.worktree.as_deref().or(repo.main());
+    // Its configuration has been read, which is that of the main worktree.
+    if flux.settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
+        return Ok(Hooks::usual(repo, configured));
+    }
+    let checkout = place.map(|place| repo.checkout(place)).transpose()?;
+    Hooks::find(repo, checkout.as_ref(), configured)
+}
+
+/// Where the hooks are that run at a commit in the task's worktree, if git would not find them
+/// there: `core.hooksPath` is relative, and what it names is in the checkout of the target alone
+/// (`.husky/_`, which nobody commits).
+pub(crate) fn hooks_for_commit(flux: &Flux, plan: &Plan) -> Option<PathBuf> {
+    let path = Path::new(flux.settings.hooks_path()?);
+    let expanded = ["~", "%("]
+        .iter()
+        .any(|start| path.as_os_str().as_bytes().starts_with(start.as_bytes()));
+    if path.is_absolute() || expanded || plan.task.worktree.join(path).exists() {
+        return None;
+    }
+    let into = plan.into.as_ref().and_then(|into| into.worktree.as_deref());
+    let there = into.unwrap_or(flux.repo.home()).join(path);
+    there.is_dir().then_some(there)
 }
 
 /// Moves the target branch forward to what was made.
@@ -193,10 +164,22 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         .map(|path| flux.repo.checkout(path));
     let checkout = checkout.transpose()?;
     let moved = match &checkout {
-        Some(worktree) => forward::checked_out(worktree, commit, lock),
+        Some(worktree) => {
+            let action = format!("merge {}", plan.task.branch);
+            let options = format!("branch.{}.mergeOptions=", into.branch);
+            let none = ["-c", &*options];
+            let has_some = flux.settings.has_merge_options(&into.branch);
+            let said = (&*action, if has_some { &none[..] } else { &[] });
+            forward::checked_out(worktree, (&into.tip, commit), said, lock)
+        }
         None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
     };
-    let Err(error) = moved else { return Ok(()) };
+    let Err(error) = moved else {
+        if let Some(worktree) = &checkout {
+            post_commit(flux, into, worktree, commit, lock);
+        }
+        return Ok(());
+    };
     let (id, branch) = (&plan.task.id, &into.branch);
     let failure = |what: &str, look: String| {
         Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
@@ -217,4 +200,23 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
     };
     let look = format!("git -C {} status", quoted(worktree.path()));
     Err(error.context(failure(what, look)))
+}
+
+/// `git commit` runs it after a squash, whatever it comes to.
+fn post_commit(flux: &Flux, into: &Into, worktree: &Checkout, commit: &str, lock: &Lock) {
+    let is_made = matches!(
+        into.merge,
+        MergePlan::Commit { .. } | MergePlan::Drivers { .. }
+    );
+    if into.style != Style::Squash || !is_made {
+        return;
+    }
+    let run = || match hooks(flux, into)?.has(&["post-commit"]) {
+        true => post_commit_hook(worktree, commit, lock),
+        false => Ok(()),
+    };
+    if let Err(error) = run() {
+        flux.ui
+            .warning(format_args!("the post-commit hook failed: {error:#}"));
+    }
 }

@@ -30,6 +30,7 @@ pub(crate) mod recover;
 pub(crate) mod rejoin;
 pub(crate) mod remove;
 pub(crate) mod resume;
+mod scratch;
 pub(crate) mod start;
 mod trash;
 pub(crate) mod tree;
@@ -95,7 +96,7 @@ impl Flux {
             let settings = (!Git::is_directed()).then(|| scope.spawn(here));
             (Repo::open(), settings.map(|settings| settings.join()))
         });
-        let repo = repo?;
+        let mut repo = repo?;
         ensure_directories(&repo.flux_dir())?;
         let dir = repo.current().unwrap_or(repo.home());
         let settings = match settings {
@@ -106,6 +107,7 @@ impl Flux {
             true => settings.without_worktree(),
             false => settings,
         };
+        repo.set_drivers(settings.drivers());
         Ok(Self { repo, settings, ui })
     }
 
@@ -176,6 +178,7 @@ fn descend(
 ) -> Result<Kept> {
     let repo = &flux.repo;
     let mut kept = None;
+    scratch::clear(flux, &task.id, Some(task))?;
     {
         let guard = flux.lock_repo()?;
         match how {
@@ -200,7 +203,6 @@ fn descend(
                 }
             }
         }
-        clear_scratch(flux, &task.id)?;
         store::remove_config(repo, task, &guard)?;
     }
     let wanted = kept.as_deref().and_then(archive::name_of);
@@ -243,18 +245,6 @@ fn ensure_directories(flux_dir: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Removes what a killed command left of a merge. The caller holds the repository's lock.
-fn clear_scratch(flux: &Flux, id: &TaskId) -> Result<()> {
-    let scratch = flux.run_dir(id).scratch();
-    match scratch.symlink_metadata() {
-        Ok(found) if found.is_dir() => worktree::clear(&flux.repo, &scratch),
-        // An agent may have put it there; a link may lead to a worktree of the user's.
-        Ok(_) => fs::remove_file(&scratch)
-            .with_context(|| format!("could not remove '{}'", scratch.display())),
-        Err(_) => Ok(()),
-    }
 }
 
 /// The pane whose process is the launcher that left its mark. The agent may have written that: the

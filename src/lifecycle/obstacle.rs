@@ -45,6 +45,7 @@ impl Plan {
             MergePlan::UpToDate(_)
             | MergePlan::FastForward { .. }
             | MergePlan::Commit { .. }
+            | MergePlan::Drivers { .. }
             | MergePlan::Rebase { .. } => return Ok(()),
         };
         // What a merge resolves, a rebase meets again.

@@ -6,9 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::owner::other_owner;
 use super::resume::{is_unnoted, note_pane};
-use super::{
-    Flux, Worktree, clear_scratch, close, descend, find_shell, find_target, is_registered,
-};
+use super::{Flux, Worktree, close, descend, find_shell, find_target, is_registered, scratch};
 use super::{archive, elsewhere};
 use crate::failure;
 use crate::git::marks::FLUX;
@@ -143,8 +141,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     };
     // A task that is about to start makes its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
-        let _guard = flux.lock_repo()?;
-        clear_scratch(flux, id)?;
+        scratch::clear(flux, id, None)?;
         run.remove()?;
     }
     Ok(())
@@ -171,8 +168,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
     let id = &task.id;
     match task.phase {
         Phase::Active => {
-            let _guard = flux.lock_repo()?;
-            clear_scratch(flux, id)?;
+            scratch::clear(flux, id, Some(&task))?;
             note_pane(flux, &task, &oid, lock)?;
             Ok(None)
         }

@@ -19,6 +19,7 @@ use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
+use crate::git::hooks::{self, Hooks};
 use crate::git::{Lock, Transaction, keep, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, Store, task_ref};
@@ -292,7 +293,11 @@ impl Way<'_> {
             Some(from) => &from.tip,
             None => task.start(),
         };
-        if let Err(error) = worktree::post_checkout(&checkout, head, lock) {
+        let here = flux.repo.current().or(flux.repo.main());
+        let here = here.map(|path| flux.repo.checkout(path)).transpose()?;
+        let hooks = Hooks::find(&flux.repo, here.as_ref(), flux.settings.configured_hooks())?;
+        let failed = hooks::post_checkout(&hooks, &checkout, head)?;
+        if let Some(error) = failed {
             interrupt::check()?;
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));

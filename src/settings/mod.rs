@@ -4,6 +4,7 @@
 
 mod agents;
 mod check;
+mod hooks;
 mod ready;
 mod shown;
 pub(crate) mod table;
@@ -50,7 +51,7 @@ pub(crate) struct Settings {
 
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
-    let sections = ["flux.", "branch.", "filter."];
+    let sections = ["flux.", "branch.", "filter.", "hook.", "merge."];
     sections.iter().any(|section| key.starts_with(section))
         || ["core.hookspath", "commit.gpgsign"].contains(&key)
 }
@@ -227,11 +228,6 @@ impl Settings {
         ];
         let line = Git::reading(dir, args).line()?;
         line.parse().context("`git config` printed no time")
-    }
-
-    /// `core.hooksPath` as it stands.
-    pub(crate) fn hooks_path(&self) -> Option<&str> {
-        self.last("core.hookspath").map(|e| e.value.as_str())
     }
 
     /// The first key of a filter that the repository itself has configured.

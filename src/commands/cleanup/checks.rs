@@ -17,6 +17,7 @@ use crate::lifecycle::plan::Plan;
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::TaskId;
+use crate::ui::shown;
 
 impl Cleanup {
     /// Everything that is looked at before a task is removed, and what the removal
@@ -166,13 +167,18 @@ fn merge(plan: &Plan) -> String {
     let Some(into) = &plan.into else {
         return format!("'{}' is dropped, and kept in the archive", plan.task.branch);
     };
+    let (commits, style) = (count(plan.commits(), "commit"), into.style.name());
+    if let MergePlan::Drivers { files, .. } = &into.merge {
+        let names: Vec<String> = files
+            .iter()
+            .map(|file| format!("'{}'", shown(&file.path)))
+            .collect();
+        let names = names.join(", ");
+        return format!("{commits}, not tried: a merge driver decides about {names} ({style})");
+    }
     match nothing(plan, into) {
         Some(why) => format!("nothing: {why}"),
-        None => format!(
-            "{}, no conflict ({})",
-            count(plan.commits(), "commit"),
-            into.style.name()
-        ),
+        None => format!("{commits}, no conflict ({style})"),
     }
 }
 

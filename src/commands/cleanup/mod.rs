@@ -193,14 +193,16 @@ impl Cleanup {
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.
-                let slow = flux.ui.can_ask() || merge::has_hooks(flux, &plan, verify);
+                let slow = flux.ui.can_ask() || merge.as_ref().is_some_and(|made| made.took_time);
                 !slow || stands(flux, &plan)?
             };
             match choice {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
                     let checkout = flux.repo.checkout(&plan.task.worktree)?;
-                    if commit_all(&checkout, &plan.tip, &message, verify, lock)? {
+                    let hooks = merge::hooks_for_commit(flux, &plan);
+                    let hooks = (verify, hooks.as_deref());
+                    if commit_all(&checkout, &plan.tip, &message, hooks, lock)? {
                         let files = count(plan.uncommitted.len(), "file");
                         flux.ui
                             .status(format_args!("committed {files} on '{}'", plan.task.branch));
@@ -211,7 +213,7 @@ impl Cleanup {
                     if merge.is_some() && queue.is_none() {
                         queue = Some(flux.lock_merge()?);
                     }
-                    match remove(flux, &plan, merge, lock)? {
+                    match remove(flux, &plan, merge.map(|made| made.commit), lock)? {
                         Removed::Done { merge, kept } => {
                             return words::tell(flux, &plan, merge.as_deref(), &kept);
                         }

@@ -1,0 +1,203 @@
+//! The hooks of the user: where they are, which there are, and the one that git flux itself starts.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Error, Result};
+use nix::libc::ENOEXEC;
+use nix::unistd::{AccessFlags, access};
+
+use super::captured::Captured;
+use super::command::{FOREIGN, failed};
+use super::version::version;
+use super::{Checkout, Git, Lock, Repo};
+
+/// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Configured {
+    pub(crate) name: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) command: String,
+}
+
+/// The hooks that git runs in a worktree.
+#[derive(Clone, Debug)]
+pub(crate) struct Hooks {
+    /// Where their files are.
+    pub(super) dir: PathBuf,
+    /// The same as it is configured, if that is relative to the top of a worktree.
+    pub(super) relative: Option<PathBuf>,
+    pub(super) configured: Vec<Configured>,
+}
+
+impl Hooks {
+    /// Those of a worktree for which nothing else is configured.
+    pub(crate) fn usual(repo: &Repo, configured: Vec<Configured>) -> Self {
+        Self {
+            dir: repo.common_dir().join("hooks"),
+            relative: None,
+            configured,
+        }
+    }
+
+    /// Those of a worktree, or of a bare repository: `git rev-parse --git-path hooks`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn find(
+        repo: &Repo,
+        checkout: Option<&Checkout>,
+        configured: Vec<Configured>,
+    ) -> Result<Self> {
+        let args = ["rev-parse", "--git-path", "hooks"];
+        let (top, git) = match checkout {
+            Some(checkout) => (checkout.path(), checkout.asking(args)),
+            None => (repo.home(), Git::reading(repo.home(), args)),
+        };
+        let mut path = git.output()?;
+        // It may have a newline in it.
+        path.pop_if(|last| *last == b'\n');
+        let path = PathBuf::from(OsString::from_vec(path));
+        Ok(Self {
+            dir: top.join(&path),
+            // What git itself makes of nothing is relative as well.
+            relative: (path.is_relative() && top.join(&path) != repo.common_dir().join("hooks"))
+                .then_some(path),
+            configured,
+        })
+    }
+
+    /// Whether there is a hook of one of these names.
+    pub(crate) fn has(&self, names: &[&str]) -> bool {
+        let is_configured = |name: &&str| {
+            let mut events = self.configured.iter().flat_map(|hook| &hook.events);
+            events.any(|event| event == name)
+        };
+        let is_there = |name: &&str| self.file(name).is_some();
+        names.iter().any(is_there) || names.iter().any(is_configured)
+    }
+
+    /// The file of a hook, if git would run it.
+    pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
+        let file = self.dir.join(name);
+        is_executable(&file).then_some(file)
+    }
+}
+
+/// Whether git would run this file.
+pub(super) fn is_executable(file: &Path) -> bool {
+    access(file, AccessFlags::X_OK).is_ok()
+}
+
+/// Runs `post-checkout <null> <head> 1` in a new worktree, as `git worktree add` would where `hooks`
+/// are looked for, which is where it is called, and not in the new worktree. `git hook run` there
+/// would name the repository in the environment, and a `git init` somewhere else would go there.
+/// Returns why a hook failed, if one did.
+///
+/// # Errors
+/// When it is not known whether there is one.
+pub(crate) fn post_checkout(
+    hooks: &Hooks,
+    checkout: &Checkout,
+    head: &str,
+) -> Result<Option<Error>> {
+    const NAME: &str = "post-checkout";
+    let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
+    let mut programs: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
+    if hooks.configured.iter().any(|hook| of_event(&hook)) && knows_configured()? {
+        for hook in hooks.configured.iter().filter(of_event) {
+            let command = &hook.command;
+            let args = ["-c", &format!("{command} \"$@\""), command].map(OsString::from);
+            programs.push(("sh".into(), args.to_vec()));
+        }
+    }
+    programs.extend(hooks.file(NAME).map(|file| (file, Vec::new())));
+    if programs.is_empty() {
+        return Ok(None);
+    }
+    let exec_path = Git::reading(Path::new("/"), ["--exec-path"]).line()?;
+    let null = "0".repeat(head.len());
+    for (program, mut args) in programs {
+        args.extend([&*null, head, "1"].map(OsString::from));
+        if let Err(error) = start((&program, &args), checkout.path(), &exec_path) {
+            return Ok(Some(error));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether git runs hooks that are configured: `git version`
+fn knows_configured() -> Result<bool> {
+    let text = Git::reading(Path::new("/"), ["version"]).line()?;
+    Ok(version(&text).is_some_and(|version| version >= (2, 54)))
+}
+
+/// Runs `post-commit` in the worktree where `commit` has just been checked out, as `git commit`
+/// would: `git hook run --ignore-missing post-commit`. What it comes to is nobody's concern, in git as here.
+///
+/// # Errors
+/// When the hook fails.
+pub(crate) fn post_commit(checkout: &Checkout, commit: &str, lock: &Lock) -> Result<()> {
+    let format = [
+        "show",
+        "-s",
+        "--date=raw",
+        "--format=%an%x00%ae%x00@%ad%x00",
+        commit,
+    ];
+    let author = checkout.reading(format).output()?;
+    let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
+    let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
+    let index = checkout.index();
+    // git has it relative to the top, where it can.
+    let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
+    let git = checkout.with_hooks(["hook", "run", "--ignore-missing", "post-commit"]);
+    let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
+    let git = names
+        .into_iter()
+        .zip(author)
+        .fold(git, |git, (name, value)| git.env(name, value));
+    git.holding(lock)?.loud().run()
+}
+
+/// Runs a hook in the environment that git gives it where it names no repository:
+/// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
+fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> Result<()> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let first = [PathBuf::from(exec_path)].into_iter();
+    let path = match env::split_paths(&path).next() == Some(exec_path.into()) {
+        true => path,
+        false => env::join_paths(first.chain(env::split_paths(&path))).context("PATH is odd")?,
+    };
+    let run = |program: &Path, before: Option<&Path>| -> Result<io::Result<_>> {
+        let mut command = Command::new(program);
+        command.args(before).args(args).current_dir(top);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command
+            .env("GIT_PREFIX", "")
+            .env("GIT_EXEC_PATH", exec_path);
+        command.env("PATH", &path).stdin(Stdio::null());
+        let captured = Captured::as_errors(&mut command)?;
+        Ok(command.status().map(|status| (status, captured)))
+    };
+    let done = match run(program, None)? {
+        // Without a `#!` line it is one for the shell.
+        Err(error) if error.raw_os_error() == Some(ENOEXEC) => run(Path::new("sh"), Some(program))?,
+        done => done,
+    };
+    let what = || format!("could not run '{}'", program.display());
+    let (status, captured) = done.with_context(what)?;
+    match status.success() {
+        true => Ok(()),
+        false => {
+            let code = status.code().unwrap_or(-1);
+            Err(failed("post-checkout", code, &captured.errors()?))
+        }
+    }
+}

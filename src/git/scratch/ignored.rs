@@ -1,0 +1,192 @@
+//! Ignored things of the checkout (`node_modules`, `.venv`, `.env`), which hooks look for.
+//!
+//! They are links, and kept out of `git add` and `git status` by an `info/exclude` of its own, since
+//! `node_modules/` in a `.gitignore` does not mean a link. What leads back into the checkout would
+//! have hooks look at files from before the merge: such things are made anew, or not shown.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::leading_back::names_its_place;
+use super::{make_dir, write as write_file};
+use crate::git::Checkout;
+use crate::git::command::records;
+use crate::git::regular_file::read_file;
+
+/// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard
+/// --directory -z`. Returns those that are not shown.
+///
+/// # Errors
+/// When git fails or a link cannot be made.
+pub(super) fn link(checkout: &Checkout, path: &Path) -> Result<Vec<PathBuf>> {
+    let args = ["ls-files", "--others", "--ignored", "--exclude-standard"];
+    let args = args.into_iter().chain(["--directory", "-z"]);
+    let out = checkout.reading(args).output()?;
+    let places = Places {
+        from: checkout.path(),
+        to: path,
+    };
+    let mut unseen = Vec::new();
+    let mut exclude = Vec::new();
+    for record in records(&out)? {
+        let name = Path::new(OsStr::from_bytes(
+            record.strip_suffix(b"/").unwrap_or(record),
+        ));
+        let there = places.from.join(name);
+        if there.symlink_metadata().is_err() || !places.has_room(name)? {
+            continue;
+        }
+        // No pattern can have a newline in it.
+        if record.contains(&b'\n') || names_its_place(&there, places.from) {
+            unseen.push(name.to_owned());
+            continue;
+        }
+        places.put(name)?;
+        exclude.extend(pattern(name));
+    }
+    if !exclude.is_empty() {
+        let file = path.join(".git/info/exclude");
+        let before = match file.symlink_metadata() {
+            Ok(_) => read_file(&file).context("could not read info/exclude")?,
+            Err(_) => Vec::new(),
+        };
+        write_file(&file, &[&before[..], b"\n", &exclude].concat())?;
+    }
+    Ok(unseen)
+}
+
+/// A line of `info/exclude` that means this path alone.
+fn pattern(name: &Path) -> Vec<u8> {
+    let mut line = vec![b'/'];
+    for &byte in name.as_os_str().as_bytes() {
+        if b"\\*?[ ".contains(&byte) {
+            line.push(b'\\');
+        }
+        line.push(byte);
+    }
+    line.push(b'\n');
+    line
+}
+
+/// How an entry of a directory comes along.
+#[derive(Clone, Copy)]
+enum Way {
+    /// As a link to it.
+    Link,
+    /// As a directory with its entries in it.
+    Entries(fn(&OsStr) -> Self),
+    /// As a copy: it looks for other files beside where it is itself.
+    Copy,
+}
+
+impl Way {
+    /// How the entry called `name` at `there` comes along.
+    fn of(there: &Path, name: &OsStr) -> Self {
+        let is_composers = || there.join("composer/autoload_real.php").exists();
+        match name.as_bytes() {
+            b"node_modules" if there.is_dir() => Self::Entries(in_node_modules),
+            b"vendor" if is_composers() => Self::Entries(in_vendor),
+            // Yarn's.
+            b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json" => Self::Copy,
+            _ => Self::Link,
+        }
+    }
+}
+
+/// Packages of the same repository are links from here to where they are: they have to lead to
+/// what is merged.
+fn in_node_modules(name: &OsStr) -> Way {
+    match name.as_bytes() {
+        b".bin" | [b'@', ..] => Way::Entries(|_| Way::Link),
+        _ => Way::Link,
+    }
+}
+
+/// PHP looks for the classes of the repository beside the file that says which there are.
+fn in_vendor(name: &OsStr) -> Way {
+    match name.as_bytes() {
+        b"autoload.php" => Way::Copy,
+        b"composer" | b"bin" => Way::Entries(|_| Way::Copy),
+        _ => Way::Link,
+    }
+}
+
+/// The worktree that things are in, and the one that they come to.
+struct Places<'a> {
+    from: &'a Path,
+    to: &'a Path,
+}
+
+impl Places<'_> {
+    /// Makes the directories above a path, and returns whether there is nothing at it.
+    fn has_room(&self, name: &Path) -> Result<bool> {
+        let mut dir = self.to.to_owned();
+        for part in name.parent().into_iter().flat_map(Path::components) {
+            let Component::Normal(part) = part else {
+                return Ok(false);
+            };
+            dir.push(part);
+            match dir.symlink_metadata() {
+                Ok(found) if found.is_dir() => {}
+                // Whatever the branch has there leads elsewhere.
+                Ok(_) => return Ok(false),
+                Err(_) => make_dir(&dir)?,
+            }
+        }
+        Ok(self.to.join(name).symlink_metadata().is_err())
+    }
+
+    fn put(&self, name: &Path) -> Result<()> {
+        let way = Way::of(&self.from.join(name), name.file_name().unwrap_or_default());
+        self.put_by(name, way)
+    }
+
+    fn put_by(&self, name: &Path, way: Way) -> Result<()> {
+        let (there, here) = (self.from.join(name), self.to.join(name));
+        let what = || format!("could not link '{}'", there.display());
+        let found = there.symlink_metadata().with_context(what)?;
+        match way {
+            _ if found.is_symlink() => {
+                let target = fs::read_link(&there).with_context(what)?;
+                symlink(self.moved(&target), &here).with_context(what)
+            }
+            Way::Entries(way) if found.is_dir() => {
+                make_dir(&here)?;
+                let entries = fs::read_dir(&there).with_context(what)?;
+                for entry in entries {
+                    let entry: DirEntry = entry.with_context(what)?;
+                    let below = entry.file_name();
+                    self.put_by(&name.join(&below), way(&below))?;
+                }
+                Ok(())
+            }
+            Way::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            _ => symlink(&there, &here).with_context(what),
+        }
+    }
+
+    /// Where a link leads: the same text, but for one that names the checkout by its path.
+    fn moved(&self, target: &Path) -> PathBuf {
+        match target.strip_prefix(self.from) {
+            Ok(below) => self.to.join(below),
+            Err(_) => target.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pattern_means_one_path() {
+        let line = |name: &str| String::from_utf8(pattern(Path::new(name))).unwrap();
+        assert_eq!(line("a/od d[1]*?\\ "), "/a/od\\ d\\[1]\\*\\?\\\\\\ \n");
+        assert_eq!(line("#!x"), "/#!x\n");
+    }
+}

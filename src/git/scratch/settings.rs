@@ -1,0 +1,190 @@
+//! Its configuration: the user's, by `include`, and what it has for itself.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::repository::point_head;
+use super::wrappers::BEFORE;
+use super::{Original, write as write_file};
+use crate::git::Git;
+use crate::git::command::records;
+
+/// What git reads from the file itself, whatever that includes: it must say what kind of repository this is.
+const EXTENSIONS: [&str; 3] = [
+    "extensions.objectformat",
+    "extensions.compatobjectformat",
+    "extensions.partialclone",
+];
+const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
+
+/// Writes `config` for the worktree at `path` with `branch` checked out. Each file that git reads in the original is read
+/// here too, also where that depends on the path (`includeIf.gitdir`):
+/// `git config --list --show-origin --includes -z`, in both.
+///
+/// # Errors
+/// When git fails or the file cannot be written.
+pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<()> {
+    let file = path.join(".git/config");
+    let list = ["config", "--list", "--show-origin", "--includes", "-z"];
+    let settings = parse(&original.asking(&list).output()?)?;
+    let last = |key: &str| {
+        let of_key = settings.iter().rev().find(|one| one.key == key.as_bytes());
+        of_key.map(|one| one.value.as_slice())
+    };
+    let own = |keys: &[&str]| -> Vec<u8> {
+        let lines = keys.iter().filter_map(|key| Some(line(key, last(key)?)));
+        lines.flatten().collect()
+    };
+    let mut base = b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n".to_vec();
+    base.extend(own(&EXTENSIONS));
+    let common = original.repo.common_dir().join("config");
+    base.extend(line("include.path", common.as_os_str().as_bytes()));
+    let of_worktree = original.git_dir().join("config.worktree");
+    if last("extensions.worktreeconfig").is_some() && of_worktree.exists() {
+        base.extend(line("include.path", of_worktree.as_os_str().as_bytes()));
+    }
+    let mut tail = own(&SPARSE);
+    // A merge takes the last of these, a rebase the first.
+    if last("pull.twohead").is_some() {
+        base = [line("pull.twohead", b"ort"), base].concat();
+        tail.extend(line("pull.twohead", b"ort"));
+    }
+    for hook in &original.hooks.configured {
+        let key = format!("hook.{}.event", hook.name);
+        // An empty one takes back what was said before.
+        tail.extend(line(&key, b""));
+        let before = hook.events.iter();
+        let before = before.filter(|event| BEFORE.contains(&event.as_str()));
+        tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
+    }
+    let hooks = path.join(".git/hooks");
+    // What a merge by hand would be told besides would make another one of it.
+    let options = format!("branch.{branch}.mergeOptions");
+    let of_its_own: [(&str, &[u8]); 6] = [
+        ("core.bare", b"false"),
+        ("core.fsmonitor", b"false"),
+        ("core.hooksPath", hooks.as_os_str().as_bytes()),
+        ("gc.auto", b"0"),
+        ("maintenance.auto", b"false"),
+        (&options, b""),
+    ];
+    tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
+    write_file(&file, &[&base[..], &tail].concat())?;
+    // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
+    let head = original
+        .reading(&["symbolic-ref", "--quiet", "HEAD"])
+        .answer()?;
+    point_head(path, &head.unwrap_or_else(|| "refs/heads/.none".to_owned()))?;
+    let dir = path;
+    let found = parse(&Git::reading(dir, list).output()?)?;
+    point_head(path, &format!("refs/heads/{branch}"))?;
+    let found = files(&found, path);
+    let missing = files(&settings, original.top());
+    let missing = missing.iter().filter(|file| !found.contains(file));
+    let missing = missing.flat_map(|file| line("include.path", file.as_os_str().as_bytes()));
+    let missing: Vec<u8> = missing.collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    write_file(&file, &[base, missing, tail].concat())
+}
+
+/// One that is set, and where.
+struct Set {
+    origin: Vec<u8>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+fn parse(out: &[u8]) -> Result<Vec<Set>> {
+    let mut fields = records(out)?;
+    let mut settings = Vec::new();
+    while let Some(origin) = fields.next() {
+        let entry = fields
+            .next()
+            .context("`git config` printed half an entry")?;
+        let at = entry.iter().position(|&byte| byte == b'\n');
+        let (key, value) = match at {
+            Some(at) => (&entry[..at], &entry[at + 1..]),
+            // A key alone is true.
+            None => (entry, &b"true"[..]),
+        };
+        settings.push(Set {
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+    Ok(settings)
+}
+
+/// The files that they are from, each once, in order.
+fn files(settings: &[Set], top: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for set in settings {
+        let Some(name) = set.origin.strip_prefix(b"file:") else {
+            continue;
+        };
+        let file = top.join(OsStr::from_bytes(name));
+        let file = file.canonicalize().unwrap_or(file);
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
+}
+
+/// A section with one variable, as `git config` writes it.
+fn line(key: &str, value: &[u8]) -> Vec<u8> {
+    let (section, rest) = key.split_once('.').unwrap_or((key, ""));
+    let (subsection, variable) = match rest.rsplit_once('.') {
+        Some((subsection, variable)) => (Some(subsection), variable),
+        None => (None, rest),
+    };
+    let mut text = format!("[{section}").into_bytes();
+    if let Some(subsection) = subsection {
+        text.extend(b" \"");
+        for &byte in subsection.as_bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                text.push(b'\\');
+            }
+            text.push(byte);
+        }
+        text.push(b'"');
+    }
+    text.extend(b"]\n\t");
+    text.extend(variable.as_bytes());
+    text.extend(b" = \"");
+    for &byte in value {
+        match byte {
+            b'\n' => text.extend(b"\\n"),
+            b'\t' => text.extend(b"\\t"),
+            b'"' | b'\\' => text.extend([b'\\', byte]),
+            byte => text.push(byte),
+        }
+    }
+    text.extend(b"\"\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_quotes_what_git_would_take_apart() {
+        let text = |key, value: &str| String::from_utf8(line(key, value.as_bytes())).unwrap();
+        assert_eq!(
+            text("include.path", "/a \"b\";#\\c\nd"),
+            "[include]\n\tpath = \"/a \\\"b\\\";#\\\\c\\nd\"\n"
+        );
+        assert_eq!(
+            text("branch.a.b\"c.mergeOptions", ""),
+            "[branch \"a.b\\\"c\"]\n\tmergeOptions = \"\"\n"
+        );
+        assert_eq!(text("gc.auto", "0"), "[gc]\n\tauto = \"0\"\n");
+    }
+}

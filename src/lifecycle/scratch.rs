@@ -1,0 +1,228 @@
+//! Where a merge is made that hooks look at.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Error, Result, bail};
+
+use super::plan::Plan;
+use super::{Flux, Into, Lock, tree};
+use crate::failure::{self, Failure};
+use crate::git::hooks::Hooks;
+use crate::git::scratch::{Original, Scratch};
+use crate::git::{MergePlan, worktree};
+use crate::task::{Task, TaskId};
+use crate::ui::{quoted, shown, word};
+
+/// What is to be made on top of the target.
+pub(super) enum Work {
+    /// A commit of both, with this message.
+    Merge(Vec<u8>),
+    /// A commit on the target alone, with this message.
+    Squash(Vec<u8>),
+    /// Commits, one after the other.
+    Rebase,
+}
+
+/// The refusal of a merge that cannot be made.
+pub(super) fn refused(plan: &Plan) -> Failure {
+    let id = &plan.task.id;
+    Failure::new(format!(
+        "could not make the merge of '{id}'; nothing was changed"
+    ))
+}
+
+/// Makes the commit of a merge in a repository of its own.
+///
+/// # Errors
+/// When a hook refuses, or the commit is not what was asked for.
+pub(super) fn make(
+    flux: &Flux,
+    plan: &Plan,
+    into: &Into,
+    (work, hooks, verify): (&Work, &Hooks, bool),
+    lock: &Lock,
+) -> Result<String> {
+    let (repo, task) = (&flux.repo, &plan.task);
+    let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
+    let checkout = checkout.transpose()?;
+    let main = repo.main().map(|path| repo.checkout(path)).transpose()?;
+    let target = into.worktree.as_deref().unwrap_or(repo.home());
+    clear(flux, &task.id, Some(task))?;
+    let dir = place(flux, task, target)?;
+    // From here on the next command looks for it.
+    let notes = flux.run_dir(&task.id).scratch();
+    fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
+    let make = || {
+        fs::create_dir(&dir).with_context(|| {
+            Failure::new(format!("could not make '{}'", shown(&dir)))
+                .hint(format!("ls -ld {}", quoted(dir.parent().unwrap_or(&dir))))
+        })?;
+        let path = dir.join(target.file_name().unwrap_or(OsStr::new("project")));
+        let original = Original {
+            repo,
+            checkout: checkout.as_ref(),
+            main: main.as_ref(),
+            hooks,
+            branches: [(&into.branch, &into.tip), (&task.branch, &plan.tip)],
+        };
+        let head = match work {
+            Work::Rebase => &task.branch,
+            Work::Merge(_) | Work::Squash(_) => &into.branch,
+        };
+        let scratch = {
+            let _spinner = flux.ui.spinner("checking out the files for the hooks");
+            Scratch::open(&original, &path, head, verify, lock)?
+        };
+        for path in &scratch.unseen {
+            flux.ui.warning(format_args!(
+                "the hooks do not see '{}', which names '{}' by its path",
+                shown(path),
+                shown(target)
+            ));
+        }
+        commit(flux, plan, into, (work, &scratch), &notes)
+    };
+    let made = make();
+    // What is left of it, the next command clears away.
+    if let Err(error) = clear(flux, &task.id, Some(task)) {
+        flux.ui.warning(format_args!("{error:#}"));
+    }
+    made
+}
+
+fn commit(
+    flux: &Flux,
+    plan: &Plan,
+    into: &Into,
+    (work, scratch): (&Work, &Scratch<'_>),
+    notes: &Path,
+) -> Result<String> {
+    let file = notes.join("message");
+    let written = |message: &[u8]| {
+        let what = || format!("could not write '{}'", file.display());
+        fs::write(&file, message).with_context(what)
+    };
+    let branch = &plan.task.branch;
+    let made = match work {
+        Work::Merge(message) => written(message).and_then(|()| scratch.merge(branch, &file)),
+        Work::Squash(message) => written(message).and_then(|()| scratch.squash(branch, &file)),
+        Work::Rebase => scratch.rebase(&into.branch),
+    };
+    let made = made.map_err(|error| explain(error, plan, into, scratch))?;
+    scratch.deliver(&flux.repo)?;
+    let (ahead, behind) = flux.repo.ahead_behind(&made, &into.tip)?;
+    let is_whole = match (work, &into.merge) {
+        (Work::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&plan.tip),
+        (Work::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
+        (Work::Squash(_) | Work::Rebase, _) => ahead > 0,
+    };
+    if behind > 0 || !is_whole {
+        bail!(
+            "what git and the hooks have made is not the merge of '{branch}' into '{}'",
+            into.branch
+        );
+    }
+    let planned = into.merge.tree(&flux.repo, &plan.tip)?;
+    if planned.is_some_and(|planned| flux.repo.tree_of(&made).ok() != Some(planned)) {
+        flux.ui.status("the hooks have changed what is committed");
+    }
+    Ok(made)
+}
+
+/// What else there is to say where a hook may have refused.
+fn explain(error: Error, plan: &Plan, into: &Into, scratch: &Scratch<'_>) -> Error {
+    let files = scratch.conflicts().unwrap_or_default();
+    if !files.is_empty() {
+        let mut plan = plan.clone();
+        if let Some(into) = &mut plan.into {
+            into.merge = MergePlan::Conflicts { files };
+        }
+        return plan.ensure_mergeable().err().unwrap_or(error);
+    }
+    let error = match scratch.has_changes() {
+        true => error.context("what a hook or a merge driver changed is gone"),
+        false => error,
+    };
+    let failure = refused(plan);
+    let Some(place) = &into.worktree else {
+        return failure::over(error, failure);
+    };
+    // What does not work here may work where the hooks see the checkout itself.
+    let (id, place, branch) = (&plan.task.id, quoted(place), word(&plan.task.branch));
+    let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
+    failure::over(error, failure.hint(by_hand))
+}
+
+/// The directory for the merge of a task: beside its worktree; or, where that is in a work tree or
+/// in a repository, beside this repository. What looks upwards for files (`node_modules`) would
+/// find those of the work tree, and what leaves `.git` out would leave all of it out.
+///
+/// # Errors
+/// When there is something at it, or no such place.
+fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
+    let [first, others @ ..] = &places(flux, &task.id, Some(task))[..] else {
+        bail!("there is no place for the merge");
+    };
+    let is_within = |dir: &Path| dir.starts_with(target) || dir.starts_with(flux.repo.common_dir());
+    let has_git = |dir: &Path| dir.join(".git").symlink_metadata().is_ok();
+    let mut above = first.ancestors().skip(1);
+    let place = match is_within(first) || above.any(has_git) {
+        false => Some(first),
+        true => others.iter().find(|dir| !is_within(dir)),
+    };
+    let place = place.context("there is no place for the merge")?;
+    if place.symlink_metadata().is_ok() {
+        let pasted = quoted(place);
+        return Err(
+            Failure::new(format!("'{}' is in the way of the merge", shown(place)))
+                .hint(format!("mv {pasted} {pasted}.away"))
+                .into(),
+        );
+    }
+    Ok(place.clone())
+}
+
+/// Where the merge of a task may be made: beside its worktree, beside the repository, and above that.
+fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
+    let repo = &flux.repo;
+    let mut name = OsString::from(".");
+    name.push(repo.project());
+    name.push(format!("-{id}.merge"));
+    let beside = repo.beside();
+    let first = match task.and_then(|task| task.worktree.parent()) {
+        Some(parent) => parent.to_owned(),
+        None => flux.settings.worktree_dir(repo.home(), beside),
+    };
+    let dirs = [first.as_path()].into_iter().chain(beside.ancestors());
+    dirs.map(|dir| dir.join(&name)).collect()
+}
+
+/// Removes what a killed command left of a merge.
+///
+/// # Errors
+/// When some of it stays.
+pub(super) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
+    let notes = flux.run_dir(id).scratch();
+    match notes.symlink_metadata() {
+        Ok(found) if found.is_dir() => {}
+        // An agent may have put it there; a link may lead to a worktree of the user's.
+        Ok(_) => {
+            let what = || format!("could not remove '{}'", notes.display());
+            return fs::remove_file(&notes).with_context(what);
+        }
+        Err(_) => return Ok(()),
+    }
+    for place in places(flux, id, task) {
+        if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            let hint = || {
+                let place = quoted(&place);
+                Failure::new("what was made for a merge stays").hint(format!("rm -rf {place}"))
+            };
+            tree::delete(&place).with_context(hint)?;
+        }
+    }
+    let _guard = flux.lock_repo()?;
+    worktree::clear(&flux.repo, &notes)
+}

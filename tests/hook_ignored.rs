@@ -1,0 +1,208 @@
+//! Ignored files of the checkout, as hooks of a merge see them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::cleanup::*;
+use crate::cleanup_hooks::hook;
+use crate::world::*;
+
+/// A task that adds `file`, ready to be merged into a main that has moved and ignores some things.
+fn ready(world: &World, file: &str, text: &str) -> String {
+    let ignored =
+        "node_modules/\n/.venv\n.tox/\n/build/\nvendor/\n.env\nod d[[]1]*\n.pnp.cjs\n.husky/_/\n";
+    world.write(".gitignore", ignored);
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    let id = done_task(world);
+    world.commit_in(world.worktree(&id), file, text);
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    id
+}
+
+fn install(world: &World, name: &str, script: &str) {
+    hook(world, &world.repo().join(".git/hooks"), name, script);
+}
+
+#[test]
+fn a_workspace_package_is_that_of_the_merge() {
+    for (link, name) in [
+        ("../../packages/a", "node_modules/@x/a"),
+        ("../packages/a", "node_modules/a"),
+        ("@/packages/a", "node_modules/b"),
+    ] {
+        let world = World::new();
+        world.commit_in(world.repo(), "packages/a/code", "good\n");
+        let id = ready(&world, "packages/a/code", "BROKEN\n");
+        let at = world.repo().join(name);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        symlink(link.replace('@', world.repo().to_str().unwrap()), &at).unwrap();
+        let check = format!("test -e {name}/code && ! grep BROKEN {name}/code");
+        install(&world, "pre-merge-commit", &check);
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output.code(1).stderr_has("nothing was changed");
+        fs::remove_file(world.tools().join("hooks.log")).unwrap();
+        world.assert_unchanged(&before);
+        // As the hint says: the same by hand, which the same hook refuses; and without it.
+        let by_hand = format!("git -C {0} merge feature/{id}", quoted(&world));
+        output.stderr_has(&format!("{by_hand} && git flux cleanup {id}"));
+        fs::remove_file(world.repo().join(".git/hooks/pre-merge-commit")).unwrap();
+        world.git(["merge", "-q", "--no-edit", &format!("feature/{id}")]);
+        world.flux(["cleanup", &id]).run().success();
+        assert_removed(&world, &id);
+    }
+}
+
+fn quoted(world: &World) -> String {
+    format!("'{}'", world.repo().display())
+}
+
+#[test]
+fn a_hook_finds_what_is_ignored_and_adds_none_of_it() {
+    let world = World::new();
+    let id = ready(&world, "src/new.txt", "new\n");
+    for file in [
+        "node_modules/tool/run.js",
+        "node_modules/.bin/other",
+        "src/node_modules/deep/x",
+        ".venv/pyvenv.cfg",
+        ".venv/lib/python3.12/site-packages/tool.py",
+        ".env",
+        "od d[1] x",
+        "od d[1] dir/file",
+    ] {
+        world.write(file, "ignored\n");
+    }
+    symlink(
+        "../tool/run.js",
+        world.repo().join("node_modules/.bin/tool"),
+    )
+    .unwrap();
+    let check = "set -e\n\
+        for file in node_modules/tool/run.js node_modules/.bin/tool src/node_modules/deep/x .venv/pyvenv.cfg .env\n\
+        do grep -q ignored \"$file\"; done\n\
+        grep -q ignored 'od d[1] x'; grep -q ignored 'od d[1] dir/file'\n\
+        test -z \"$(git status --porcelain --untracked-files=all | grep '^?' || :)\"\n\
+        git add -A; git stash list; git clean -fdx -q";
+    install(&world, "pre-merge-commit", check);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+    let files = world.git(["ls-tree", "-r", "--name-only", "main"]);
+    assert!(
+        !files.contains("node_modules") && !files.contains("od d"),
+        "{files}"
+    );
+    for file in [
+        "node_modules/tool/run.js",
+        ".venv/pyvenv.cfg",
+        ".env",
+        "od d[1] dir/file",
+    ] {
+        assert_eq!(world.read(file), "ignored\n", "{file}");
+    }
+}
+
+#[test]
+fn what_names_the_checkout_by_its_path_is_not_shown_and_that_is_said() {
+    let site = ".venv/lib/python3.12/site-packages";
+    for (file, text, name) in [
+        (format!("{site}/mine.pth"), "@/src\n", ".venv"),
+        (
+            format!("{site}/__editable___mine_finder.py"),
+            "M = {'mine': '@/src'}\n",
+            ".venv",
+        ),
+        (
+            format!("{site}/mine-1.dist-info/direct_url.json"),
+            "{\"url\": \"file://%\", \"dir_info\": {\"editable\": true}}",
+            ".venv",
+        ),
+        (
+            ".tox/py3/lib/python3.12/site-packages/mine.egg-link".into(),
+            "@\n.",
+            ".tox",
+        ),
+        (
+            "build/CMakeCache.txt".into(),
+            "# c\nCMAKE_HOME_DIRECTORY:INTERNAL=@\n",
+            "build",
+        ),
+    ] {
+        let world = World::new();
+        let id = ready(&world, "src/new.txt", "new\n");
+        let repo = world.repo().to_str().unwrap().to_owned();
+        let text = text
+            .replace('@', &repo)
+            .replace('%', &repo.replace(' ', "%20"));
+        world.write(&file, text);
+        install(&world, "pre-merge-commit", &format!("test -e '{file}'"));
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output
+            .code(1)
+            .stderr_has(&format!(
+                "the hooks do not see '{name}', which names '{repo}' by its path"
+            ))
+            .stderr_has(&format!("merge feature/{id} && git flux cleanup {id}"));
+        fs::remove_file(world.tools().join("hooks.log")).unwrap();
+        world.assert_unchanged(&before);
+        world.git(["merge", "-q", "--no-edit", &format!("feature/{id}")]);
+        world.flux(["cleanup", &id]).run().success();
+        assert_removed(&world, &id);
+    }
+}
+
+#[test]
+fn what_looks_beside_itself_is_a_copy() {
+    let world = World::new();
+    let id = ready(&world, "src/code", "BROKEN\n");
+    // As PHP's and Yarn's do: from where the file really is.
+    let look = "cat \"$(dirname \"$(readlink -f \"$0\")\")/";
+    world.write(
+        "vendor/composer/autoload_real.php",
+        format!("{look}../../src/code\"\n"),
+    );
+    world.write("vendor/autoload.php", format!("{look}../src/code\"\n"));
+    world.write("vendor/lib/file", "ignored\n");
+    world.write(".pnp.cjs", format!("{look}src/code\"\n"));
+    let check = "grep -q ignored vendor/lib/file || exit 2\n\
+        for file in vendor/composer/autoload_real.php vendor/autoload.php .pnp.cjs; do\n\
+        sh $file | grep -q BROKEN || exit 3; done";
+    install(&world, "pre-merge-commit", check);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn hooks_that_nobody_commits_are_found_at_every_merge_and_commit() {
+    for (style, name) in [
+        ("--merge", "pre-merge-commit"),
+        ("--squash", "pre-commit"),
+        ("--rebase", "pre-rebase"),
+        ("--commit", "pre-commit"),
+    ] {
+        for moved in [false, true] {
+            let world = World::new();
+            let id = ready(&world, "src/new.txt", "new\n");
+            let worktree = world.worktree(&id);
+            if style == "--commit" {
+                world.write(worktree.join("loose.txt"), "loose\n");
+            }
+            if moved {
+                world.commit_in(world.repo(), "README.md", "again\n");
+            }
+            let dir = world.repo().join(".husky/_");
+            world.git(["config", "core.hooksPath", ".husky/_"]);
+            hook(&world, &dir, name, "echo because of the hook >&2; exit 1");
+            let before = world.snapshot();
+            let output = world.flux(["cleanup", "-y", style, &id]).run();
+            output.code(1).stderr_has("because of the hook");
+            fs::remove_file(world.tools().join("hooks.log")).unwrap();
+            world.assert_unchanged(&before);
+            let args = ["cleanup", "-y", style, "--no-verify", &id];
+            world.flux(args).run().success();
+            assert_removed(&world, &id);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What hooks of a merge do reaches nothing of the user's: it is made in a repository of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cleanup::*;
+use crate::cleanup_hooks::hook;
+use crate::world::*;
+
+/// Writes a hook into the repository's own directory of hooks.
+fn install(world: &World, name: &str, script: &str) {
+    hook(world, &world.repo().join(".git/hooks"), name, script);
+}
+
+/// A task that is ready to be merged into a main that has moved.
+fn ready(world: &World) -> String {
+    let id = done_task(world);
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    id
+}
+
+/// Where the merge of a task is made.
+fn place(world: &World, id: &str) -> PathBuf {
+    world.repo().with_file_name(format!(".myapp-{id}.merge"))
+}
+
+/// Cleans up with a hook that refuses after `script`, and finds nothing changed.
+#[track_caller]
+fn touches_nothing(style: &str, name: &str, script: &str) {
+    let world = World::new();
+    let id = ready(&world);
+    world.git(["tag", "v1"]);
+    world.git(["branch", "other"]);
+    world.write("README.md", "stashed\n");
+    world.git(["stash", "push", "-q"]);
+    world.write("src/login.txt", "mine\n");
+    world.write("untracked.txt", "mine\n");
+    world.write("staged.txt", "mine\n");
+    world.git(["add", "staged.txt"]);
+    install(
+        &world,
+        name,
+        &format!("{script}\necho because of the hook >&2; exit 1"),
+    );
+    let before = world.snapshot();
+    let stash = world.git(["stash", "list"]);
+    let output = world.flux(["cleanup", "-y", style, &id]).run();
+    output
+        .code(1)
+        .stderr_has("because of the hook")
+        .stderr_has("nothing was changed");
+    fs::remove_file(world.tools().join("hooks.log")).unwrap();
+    world.assert_unchanged(&before);
+    assert_eq!(world.git(["stash", "list"]), stash);
+    assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
+    assert!(!place(&world, &id).exists());
+    // The same hook that agrees is a merge, and no more than that.
+    install(&world, name, script);
+    let (tags, stash) = (world.git(["tag"]), world.git(["stash", "list"]));
+    let output = world.flux(["cleanup", "-y", style, &id]).run();
+    // One that has committed or stashed what is to be merged may be in the way of git itself.
+    if output.code == Some(0) {
+        assert_removed(&world, &id);
+    }
+    assert_eq!(world.git(["tag"]), tags);
+    assert_eq!(world.git(["stash", "list"]), stash);
+    assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
+    assert_eq!(world.read("untracked.txt"), "mine\n");
+    assert_eq!(world.read("src/login.txt"), "mine\n");
+    world.git(["rev-parse", "--verify", "other"]);
+    world.git(["fsck", "--strict"]);
+}
+
+/// What a hook, or the tests that it runs, may do to the repository that it stands in.
+const DEEDS: [&str; 9] = [
+    "git commit -q --no-verify --allow-empty -m mine",
+    "git stash push -q -u || :",
+    "dir=$(mktemp -d); cd \"$dir\" && git init -q . && echo x >x && git add x && git commit -q -m fixture",
+    "git tag v2; git tag -d v1; git branch -D other; git update-ref refs/heads/new HEAD",
+    "git config user.name other; git config core.bare true; git config --unset core.bare",
+    "git gc -q --prune=now; git reflog expire --all --expire=now; git prune",
+    "git clean -qfdx; git reset -q --hard HEAD~1; git checkout -q --orphan lost",
+    "rm -rf .git src README.md",
+    "git worktree add -q ../elsewhere; git worktree prune",
+];
+
+#[test]
+fn what_a_hook_of_a_merge_does_reaches_nothing_of_the_users() {
+    for deed in DEEDS {
+        touches_nothing("--merge", "pre-merge-commit", deed);
+    }
+}
+
+#[test]
+fn what_a_hook_of_a_squash_does_reaches_nothing_of_the_users() {
+    for deed in DEEDS {
+        touches_nothing("--squash", "pre-commit", deed);
+    }
+}
+
+#[test]
+fn what_a_hook_of_a_rebase_does_reaches_nothing_of_the_users() {
+    for deed in &DEEDS[1..] {
+        touches_nothing("--rebase", "pre-rebase", deed);
+    }
+}
+
+#[test]
+fn a_merge_does_not_wait_for_what_a_hook_leaves_running() {
+    let world = World::new();
+    let id = ready(&world);
+    let stop = world.root().join("stop");
+    let script = format!(
+        "(until [ -e '{0}' ]; do sleep 0.05; done; : >'{0}ped') &",
+        stop.display()
+    );
+    for name in ["pre-merge-commit", "post-merge"] {
+        install(&world, name, &script);
+    }
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+    fs::write(&stop, "").unwrap();
+    wait_until("the hook's program to end", || {
+        world.root().join("stopped").exists()
+    });
+}
+
+#[test]
+fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes() {
+    let world = World::new();
+    let id = ready(&world);
+    // git, its wrapper's shell and this one: the first above them that is called so.
+    let script = "pid=$$; while [ \"$pid\" -gt 1 ]; do\n\
+        [ \"$(cat /proc/$pid/comm)\" != git-flux ] || { kill -9 \"$pid\"; break; }\n\
+        pid=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$pid/status); done; kill -9 $PPID";
+    install(&world, "pre-merge-commit", script);
+    world.write("untracked.txt", "mine\n");
+    let before = world.snapshot();
+    world.flux(["cleanup", &id]).run().killed();
+    assert!(place(&world, &id).join("myapp/.git").is_dir());
+    let after = world.snapshot();
+    let changes = before.changes(&after);
+    let is_ours = |change: &String| change.contains("flux") || change.contains(".merge");
+    assert!(changes.iter().all(is_ours), "{changes:#?}");
+    fs::remove_file(world.repo().join(".git/hooks/pre-merge-commit")).unwrap();
+    fs::remove_file(world.tools().join("hooks.log")).unwrap();
+    // One that changes anything.
+    world.flux(["cleanup", "no-such-task"]).run().code(1);
+    assert!(!place(&world, &id).exists());
+    world.assert_unchanged(&before);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_user_who_commits_while_a_hook_runs_has_a_commit_of_their_own() {
+    let world = World::new();
+    let id = done_task(&world);
+    let (begun, go) = (world.root().join("begun"), world.root().join("go"));
+    let script = format!(
+        ": >'{}'; until [ -e '{}' ]; do sleep 0.05; done",
+        begun.display(),
+        go.display()
+    );
+    install(&world, "pre-merge-commit", &script);
+    std::thread::scope(|scope| {
+        let cleanup = scope.spawn(|| world.flux(["cleanup", &id]).run());
+        wait_until("the hook to run", || begun.exists());
+        world.write("README.md", "mine\n");
+        world.git(["commit", "-q", "-a", "-m", "My own small change"]);
+        let files = world.git(["show", "--format=", "--name-only", "HEAD"]);
+        assert_eq!(files, "README.md");
+        fs::write(&go, "").unwrap();
+        cleanup.join().unwrap().success();
+    });
+    assert_removed(&world, &id);
+    assert_eq!(
+        world.git(["log", "-1", "--format=%s", "main^1"]),
+        "My own small change"
+    );
+    assert_eq!(world.read("agent.txt"), "one\n");
+}
+
+/// Where hooks ran, as they noted it.
+fn tops(world: &World) -> Vec<String> {
+    let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap();
+    let top = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
+    log.lines().map(top).collect()
+}
+
+#[test]
+fn hooks_run_neither_below_the_checkout_nor_below_git() {
+    for dir in [
+        None,
+        Some(".worktrees"),
+        Some(".git/worktrees-of-mine"),
+        Some("@/away"),
+    ] {
+        let world = World::new();
+        if let Some(dir) = dir {
+            let dir = dir.replace('@', world.root().to_str().unwrap());
+            world.git(["config", "flux.worktreeDir", &dir]);
+        }
+        let id = ready(&world);
+        install(&world, "pre-merge-commit", "");
+        world.flux(["cleanup", &id]).run().success();
+        let tops = tops(&world);
+        let [top] = &tops[..] else { panic!("{tops:?}") };
+        assert!(!top.contains("/.git/"), "{dir:?}: {top}");
+        assert!(!Path::new(top).starts_with(world.repo()), "{dir:?}: {top}");
+        assert!(top.ends_with("/myapp"), "{dir:?}: {top}");
+        assert_removed(&world, &id);
+        let left = fs::read_dir(world.root()).unwrap().flatten();
+        let left: Vec<_> = left.map(|entry| entry.path()).collect();
+        let is_scratch = |path: &PathBuf| path.to_string_lossy().ends_with(".merge");
+        assert!(!left.iter().any(is_scratch), "{left:?}");
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_a_merge_stays_and_is_said() {
+    let world = World::new();
+    let id = ready(&world);
+    install(&world, "pre-merge-commit", "");
+    let file = place(&world, &id).join("mine.txt");
+    world.write(&file, "mine\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("is in the way of the merge");
+    world.assert_unchanged(&before);
+    assert_eq!(world.read(&file), "mine\n");
+    fs::rename(place(&world, &id), world.tools().join("away")).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}

@@ -1,0 +1,129 @@
+//! Merge drivers of the user's: they decide about files where a merge is made, and run nowhere else.
+
+use std::fs;
+
+use crate::cleanup::*;
+use crate::cleanup_hooks::hook;
+use crate::world::*;
+
+/// A task and a main that have both changed `lock`, about which a driver decides that is the
+/// shell code `driver`, with what it is given as `%O %A %B`.
+fn both_changed(world: &World, driver: &str) -> String {
+    world.write(".gitattributes", "lock merge=lk\n");
+    world.write("lock", "base\n");
+    world.write("list", "theirs\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Lock"]);
+    let log = world.tools().join("driver.log");
+    let driver = format!("pwd >>'{}'; {driver}", log.display());
+    world.git(["config", "merge.lk.driver", &driver]);
+    let id = done_task(world);
+    world.commit_in(world.worktree(&id), "lock", "task\n");
+    world.commit_in(world.repo(), "lock", "main\n");
+    id
+}
+
+/// Where the driver ran.
+fn runs(world: &World) -> Vec<String> {
+    let log = fs::read_to_string(world.tools().join("driver.log")).unwrap_or_default();
+    log.lines().map(str::to_owned).collect()
+}
+
+/// As npm-merge-driver does, it writes the file itself, made of another one.
+const WRITES: &str = "cat list >lock; cat list lock >%A";
+
+#[test]
+fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
+    let world = World::new();
+    let id = both_changed(&world, WRITES);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "--dry-run", &id]).run();
+    output
+        .success()
+        .stdout_has("not tried: a merge driver decides about 'lock'");
+    let plan = world
+        .flux(["cleanup", "--json", &id])
+        .run()
+        .success()
+        .json();
+    assert_eq!(plan[0]["conflicts"], serde_json::json!([]));
+    world.flux(["status", &id]).ok();
+    world.flux(["list"]).ok();
+    world.assert_unchanged(&before);
+    assert_eq!(runs(&world), Vec::<String>::new());
+    // Somebody who declines has seen nothing run either.
+    world
+        .flux(["cleanup", "--into", "nowhere", &id])
+        .run()
+        .code(1);
+    assert_eq!(runs(&world), Vec::<String>::new());
+}
+
+#[test]
+fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
+    for style in ["--merge", "--squash", "--rebase"] {
+        for with_hook in [false, true] {
+            let world = World::new();
+            // A rebase by hand stops where a driver writes files itself.
+            let driver = match style {
+                "--rebase" => "cat list list >%A",
+                _ => WRITES,
+            };
+            let id = both_changed(&world, driver);
+            if with_hook {
+                let hooks = world.repo().join(".git/hooks");
+                hook(&world, &hooks, "prepare-commit-msg", "");
+            }
+            world.flux(["cleanup", style, &id]).run().success();
+            assert_eq!(world.read("lock"), "theirs\ntheirs\n", "{style}");
+            assert_eq!(world.git(["status", "--porcelain"]), "");
+            let runs = runs(&world);
+            assert!(!runs.is_empty());
+            let repo = world.repo().to_str().unwrap().to_owned();
+            assert!(!runs.contains(&repo), "{runs:?}");
+            assert_removed(&world, &id);
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_cannot_decide_leaves_a_conflict() {
+    for style in ["--merge", "--squash", "--rebase"] {
+        let world = World::new();
+        let id = both_changed(&world, "exit 1");
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", style, &id]).run();
+        output.code(3).stderr_has("conflict in 'lock'");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn a_file_that_no_driver_decides_about_is_in_conflict_without_one_running() {
+    let world = World::new();
+    let id = both_changed(&world, WRITES);
+    world.commit_in(world.worktree(&id), "README.md", "task\n");
+    world.commit_in(world.repo(), "README.md", "main\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(3).stderr_has("'README.md'");
+    world.assert_unchanged(&before);
+    assert_eq!(runs(&world), Vec::<String>::new());
+}
+
+#[test]
+fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
+    let world = World::new();
+    let id = both_changed(&world, "exit 1");
+    world.git(["config", "merge.default", "a=b \"c\""]);
+    world.git(["config", "merge.a=b \"c\".driver", "cat %B >%A"]);
+    world.git(["config", "merge.lk.driver", "cat %B >%A"]);
+    world.commit_in(world.worktree(&id), "README.md", "task\n");
+    world.commit_in(world.repo(), "README.md", "main\n");
+    let output = world.flux(["cleanup", "-n", &id]).run();
+    output.success().stdout_has("decides about");
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("README.md"), "task\n");
+    assert_eq!(world.read("lock"), "task\n");
+    assert_removed(&world, &id);
+}
