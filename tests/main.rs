@@ -50,6 +50,7 @@ mod help;
 mod hints;
 mod hook_ignored;
 mod hook_isolation;
+mod hook_world;
 mod hooks;
 mod install;
 mod install_checks;
