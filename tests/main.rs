@@ -85,6 +85,7 @@ mod ports;
 mod processes;
 mod readme;
 mod real;
+mod real_hooks;
 mod repositories;
 mod repositories_callers;
 mod repositories_filters;

@@ -8,7 +8,7 @@ use super::{CLAUDE, Real, installed};
 
 /// A user who has used it before, here.
 fn claude() -> Real {
-    let program = installed(CLAUDE).join("@anthropic-ai/claude-code/bin/claude.exe");
+    let program = installed(&[CLAUDE]).join("@anthropic-ai/claude-code/bin/claude.exe");
     let mut real = Real::new(
         "claude",
         &program,

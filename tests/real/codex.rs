@@ -8,7 +8,7 @@ use crate::world::wait_until;
 
 /// The program itself: what npm puts in front of it needs node.
 fn program() -> PathBuf {
-    let vendor = installed(CODEX).join("@openai");
+    let vendor = installed(&[CODEX]).join("@openai");
     let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
     let found = below(vendor)
         .flat_map(|package| below(package.path().join("vendor")))

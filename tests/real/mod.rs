@@ -208,9 +208,9 @@ fn kill(pid: i32) {
     nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
 }
 
-/// The root of what `package` installs, once for all tests and runs.
-fn installed(package: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(package.replace('/', "-"));
+/// The root of what these packages install, once for all tests and runs.
+pub(crate) fn installed(packages: &[&str]) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(packages[0].replace('/', "-"));
     fs::create_dir_all(&dir).unwrap();
     let lock = File::create(dir.join("lock")).unwrap();
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
@@ -224,9 +224,10 @@ fn installed(package: &str) -> PathBuf {
                 "--loglevel=error",
                 "--prefix",
             ])
-            .args([dir.as_os_str(), package.as_ref()])
+            .arg(&dir)
+            .args(packages)
             .status();
-        assert!(npm.unwrap().success(), "npm could not install {package}");
+        assert!(npm.unwrap().success(), "npm could not install {packages:?}");
         File::create(done).unwrap();
     }
     dir.join("node_modules")
