@@ -1,7 +1,7 @@
 //! What may be different where git flux calls a hook, and why. Nothing else may.
 
+use super::case::{Act, Case, HooksPath, Place};
 use super::recorder::Call;
-use super::{Act, Case, HooksPath, Place};
 
 /// Something that a hook sees otherwise. A fact that is not there is empty.
 pub(super) struct Difference<'a> {
@@ -70,7 +70,7 @@ fn own_hook(it: &Difference<'_>) -> String {
     let checkout = it.case.checkout();
     let dir = match it.case.hooks {
         HooksPath::Default => "<root>/myapp/.git/hooks".to_owned(),
-        HooksPath::Absolute => "<tools>/hooks".to_owned(),
+        HooksPath::Absolute | HooksPath::Configured => "<tools>/hooks".to_owned(),
         HooksPath::Tracked => format!("{checkout}/.githooks"),
         HooksPath::Ignored => format!("{checkout}/.husky/_"),
     };

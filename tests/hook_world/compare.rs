@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Case;
 use super::allowed::{self, Difference};
+use super::case::Case;
 use super::recorder::Call;
 
 /// What is different and not allowed, some lines for each.

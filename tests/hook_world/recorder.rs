@@ -44,11 +44,26 @@ pub(super) fn install(world: &World, hooks: &Path, frequent: bool) {
     let calls = format!("'{}'", calls_dir(world).display());
     let recorder = include_str!("recorder.sh").replace("@CALLS@", &calls);
     world.install("hook-recorder", &recorder);
-    let count = NAMES.len() - if frequent { 0 } else { FREQUENT };
-    for name in &NAMES[..count] {
+    for name in names(frequent) {
         // The same bytes in every world, since a hook may be committed.
         install_at(&hooks.join(name), "#!/bin/sh\n. hook-recorder\n");
     }
+}
+
+/// Puts the recorder into the configuration, for each hook by a name of its own.
+pub(super) fn configure(world: &World, frequent: bool) {
+    let dir = world.tools().join("hooks");
+    install(world, &dir, frequent);
+    for name in names(frequent) {
+        let command = format!("'{}'", dir.join(name).display());
+        world.git(["config", &format!("hook.note-{name}.event"), name]);
+        world.git(["config", &format!("hook.note-{name}.command"), &command]);
+    }
+}
+
+fn names(frequent: bool) -> &'static [&'static str] {
+    let count = NAMES.len() - if frequent { 0 } else { FREQUENT };
+    &NAMES[..count]
 }
 
 fn calls_dir(world: &World) -> PathBuf {

@@ -2,7 +2,8 @@
 //! and an agent that writes down what it is given.
 //!
 //! Nothing here is global, for the tests run as threads of one process: every program is started with an
-//! empty environment plus what `World::env` lists. Set `KEEP_WORLD=1` to look at a world afterwards.
+//! empty environment plus what `World::env` lists. Set `KEEP_WORLD=1` to look at a world afterwards, and
+//! `TEST_GIT` to the path of a git that is used instead of the machine's.
 //!
 //! ```text
 //! <temp>/<name>/myapp      the repository; what git flux creates appears beside it
@@ -76,7 +77,7 @@ impl World {
         let world = Self {
             root: base.join(name.as_ref()),
             tools: base.join("the tools"),
-            git: require("git"),
+            git: env::var_os("TEST_GIT").map_or_else(|| require("git"), PathBuf::from),
             tmux: require("tmux"),
             temp,
             sockets,
@@ -147,6 +148,10 @@ impl World {
 
     fn machine_path(&self) -> Vec<PathBuf> {
         let mut dirs: Vec<PathBuf> = wait::USUAL.iter().map(PathBuf::from).collect();
+        // A git that was asked for comes before that of the machine.
+        if env::var_os("TEST_GIT").is_some() {
+            dirs.insert(0, self.git.parent().unwrap().to_path_buf());
+        }
         for tool in [&self.git, &self.tmux] {
             let dir = tool.parent().unwrap().to_path_buf();
             if !dirs.contains(&dir) {
