@@ -17,7 +17,7 @@ pub(super) struct Difference<'a> {
 type Covers = fn(&Difference<'_>) -> bool;
 
 /// Each with its reason. The top directory's own path is in no row: `<top>` stands for it.
-const ALLOWED: [(&str, Covers); 6] = [
+const ALLOWED: [(&str, Covers); 7] = [
     (
         "the user's hook is run where it is, which is not below this top: by its absolute path",
         |it| it.in_scratch && it.fact == "self" && it.flux == own_hook(it),
@@ -34,6 +34,14 @@ const ALLOWED: [(&str, Covers); 6] = [
             let of_linked =
                 it.fact == "$GIT_DIR" && it.flux.is_empty() || is_place && it.flux == unlinked(it);
             it.in_scratch && it.case.place == Place::Linked && of_linked
+        },
+    ),
+    (
+        "git is told by an option where ignored hooks are, which are not in the task's worktree",
+        |it| {
+            let said = "'core.hooksPath'='<root>/myapp/.husky/_'";
+            let is_ignored = it.case.act == Act::Commit && it.case.hooks == HooksPath::Ignored;
+            is_ignored && it.fact == "$GIT_CONFIG_PARAMETERS" && it.flux == said
         },
     ),
     (

@@ -168,6 +168,18 @@ impl Case {
         }
     }
 
+    /// Has the ignored hooks of the checkout found in other worktrees, where git alone finds none: what
+    /// is committed there goes to where they count.
+    fn show_hooks(self, world: &World, everywhere: bool) {
+        let dir = match everywhere {
+            true => self.checkout_in(world).join(".husky/_"),
+            false => ".husky/_".into(),
+        };
+        if self.hooks == Ignored {
+            world.git(["config", "core.hooksPath", dir.to_str().unwrap()]);
+        }
+    }
+
     /// The calls where the user does it with git alone.
     fn with_git(self) -> Vec<Call> {
         let world = self.prepare();
@@ -182,6 +194,8 @@ impl Case {
             world.git(["worktree", "remove", "--force", "../myapp-fix"]);
             git(&["switch", "-q", "feature/fix"]);
         }
+        // Of no command that is compared.
+        git(&["update-ref", "-d", "ORIG_HEAD"]);
         let forward = ["merge", "-q", "--ff-only", "feature/fix"];
         let add = ["worktree", "add", "-q"];
         recorder::clear(&world);
@@ -207,7 +221,9 @@ impl Case {
             Act::Commit => {
                 let worktree = world.worktree("fix");
                 world.git_in(&worktree, ["add", "-A"]);
+                self.show_hooks(&world, true);
                 world.git_in(&worktree, ["commit", "-q", "-m", "The rest"]);
+                self.show_hooks(&world, false);
                 git(&forward);
             }
             Act::Run => drop(git(
