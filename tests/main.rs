@@ -126,3 +126,4 @@ mod unreaped;
 mod users;
 mod versions;
 mod wait;
+mod worktree_dir;

@@ -264,6 +264,17 @@ impl Checkout {
         })
     }
 
+    /// The work tree of any repository, in which git only looks: it may be the user's, or an agent's.
+    pub(super) fn enclosing(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            git_dir: git_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            name: 20,
+            kind: Kind::Nested,
+        }
+    }
+
     /// Where its files are.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -272,6 +283,11 @@ impl Checkout {
     /// Where git keeps its `HEAD` and its index.
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
+    }
+
+    /// Where git keeps what all worktrees of its repository share.
+    pub(super) fn common_dir(&self) -> &Path {
+        &self.common_dir
     }
 
     pub(super) fn index(&self) -> PathBuf {

@@ -21,6 +21,7 @@ pub(crate) mod foreground;
 pub(crate) mod forward;
 pub(crate) mod glance;
 mod harmless;
+pub(crate) mod hide;
 mod holder;
 pub(crate) mod hooks;
 mod index;

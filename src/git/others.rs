@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::command::records;
+use super::hide::is_ignore_file;
 use super::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
 /// of the patterns in `file`, names as `.gitignore` would: `git ls-files --others --ignored`.
-/// What is in a repository or a worktree of its own is not among them.
+/// What is in a repository or a worktree of its own is not among them, nor is what was made to
+/// hide a worktree.
 ///
 /// # Errors
 /// When git fails.
@@ -34,6 +36,7 @@ pub(crate) fn named(
     let mut files = paths(&Git::reading(dir, args).output()?)?;
     // A repository, which git does not look into, ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
+    files.retain(|path| !is_ignore_file(&dir.join(path)));
     Ok(files)
 }
 

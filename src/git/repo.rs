@@ -1,5 +1,6 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
+mod enclosing;
 mod history;
 mod objects;
 

@@ -55,7 +55,7 @@ use nix::unistd::Pid;
 use crate::agent::process;
 use crate::agent::run::RunDir;
 use crate::failure::Failure;
-use crate::git::{Git, Lock, Repo, keep, refs, worktree};
+use crate::git::{Git, Lock, Repo, hide, keep, refs, worktree};
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Target, Task, TaskId};
@@ -202,6 +202,9 @@ fn descend(
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
                 }
             }
+        }
+        if let Err(error) = hide::forget(&task.worktree) {
+            flux.ui.warning(format_args!("{error:#}"));
         }
         store::remove_config(repo, task, &guard)?;
     }

@@ -20,7 +20,7 @@ use crate::agent::setup::Ready;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::hooks::{self, Hooks};
-use crate::git::{Lock, Transaction, keep, refs, worktree};
+use crate::git::{Lock, Transaction, hide, keep, refs, worktree};
 use crate::interrupt;
 use crate::store::{self, Store, task_ref};
 use crate::task::{Exit, Phase, Task};
@@ -226,8 +226,14 @@ impl Way<'_> {
         }
         {
             let _guard = flux.lock_repo()?;
+            let is_new = hide::is_dir_missing(&task.worktree);
             worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
             self.registered = true;
+            if let Err(error) = hide::hide(&task.worktree, is_new) {
+                let path = shown(&task.worktree);
+                flux.ui
+                    .warning(format_args!("`git status` shows '{path}': {error:#}"));
+            }
             if let Some(upstream) = &self.start.upstream {
                 worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
             }

@@ -1,0 +1,215 @@
+//! Worktrees inside of another work tree, by `flux.worktreeDir` or beside a submodule: `git status` and `git add`
+//! do not see them there.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::world::*;
+
+/// A world whose `flux.worktreeDir` this is.
+fn world_with(dir: impl AsRef<OsStr>) -> World {
+    let world = World::new();
+    world.git([
+        OsStr::new("config"),
+        OsStr::new("flux.worktreeDir"),
+        dir.as_ref(),
+    ]);
+    world
+}
+
+fn exclude(world: &World) -> PathBuf {
+    world.repo().join(".git/info/exclude")
+}
+
+#[track_caller]
+fn start(world: &World, id: &str) {
+    let output = world.flux(["run", "--name", id, "Fix it"]).run();
+    output.success().has_not("warning");
+}
+
+#[track_caller]
+fn assert_clean(world: &World, dir: &Path) {
+    assert_eq!(world.git_in(dir, ["status", "--porcelain"]), "");
+    world.git_in(dir, ["add", "--all"]);
+    assert_eq!(world.git_in(dir, ["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_directory_that_run_makes_is_ignored_and_goes_with_the_last_worktree() {
+    let world = world_with(".worktrees/deep");
+    let before = fs::read(exclude(&world)).unwrap();
+    start(&world, "one");
+    assert_clean(&world, &world.repo());
+    let output = world.flux(["run", "--name", "two", "Fix it"]).run();
+    output.success().has_not("uncommitted");
+    assert_clean(&world, &world.repo());
+    world.flux(["cleanup", "-y", "one"]).run().success();
+    assert_clean(&world, &world.repo());
+    assert!(world.repo().join(".worktrees/deep/myapp-two").exists());
+    world.flux(["cleanup", "-y", "two"]).run().success();
+    assert!(!world.repo().join(".worktrees/deep").exists());
+    world.flux(["restore", "two"]).run().success();
+    assert_clean(&world, &world.repo());
+    assert_eq!(fs::read(exclude(&world)).unwrap(), before);
+}
+
+#[test]
+fn a_directory_of_the_users_gets_no_file_and_shows_everything_else() {
+    let world = world_with("trees");
+    let theirs = world.write("trees/theirs.txt", "theirs\n");
+    // Without an end, and not ours to mend.
+    fs::write(exclude(&world), "*.tmp").unwrap();
+    start(&world, "one");
+    assert_eq!(world.git(["status", "--porcelain"]), "?? trees/");
+    let all = ["status", "--porcelain", "--untracked-files=all"];
+    assert_eq!(world.git(all), "?? trees/theirs.txt");
+    start(&world, "two");
+    assert_eq!(world.git(all), "?? trees/theirs.txt");
+    let text = "*.tmp\n# a worktree of git flux\n/trees/myapp-one/\n# a worktree of git flux\n/trees/myapp-two/\n";
+    assert_eq!(world.read(exclude(&world)), text);
+    world.flux(["cleanup", "-y", "one"]).run().success();
+    world.write(exclude(&world), world.read(exclude(&world)) + "/mine\n");
+    world.flux(["cleanup", "-y", "two"]).run().success();
+    assert_eq!(world.read(exclude(&world)), "*.tmp\n/mine\n");
+    let left: Vec<_> = fs::read_dir(world.repo().join("trees")).unwrap().collect();
+    assert_eq!(left.len(), 1);
+    assert!(theirs.exists());
+    world.flux(["restore", "two"]).run().success();
+    assert_eq!(world.git(all), "?? trees/theirs.txt");
+}
+
+#[test]
+fn the_top_of_a_work_tree_may_hold_worktrees_too() {
+    let world = world_with(".");
+    start(&world, "one");
+    assert_clean(&world, &world.repo());
+    world.flux(["cleanup", "-y", "one"]).run().success();
+    assert!(!world.read(exclude(&world)).contains("git flux"));
+}
+
+#[test]
+fn a_name_of_any_kind_is_hidden_and_no_other() {
+    let names: [&[u8]; 8] = [
+        b" two words ",
+        b"#one",
+        b"!one",
+        b"[ab]*?",
+        b"back\\slash",
+        b"new\nline\n",
+        b":(glob)x",
+        b"odd\xff",
+    ];
+    for name in names {
+        let world = World::new();
+        let dir = world.repo().join(OsStr::from_bytes(name));
+        fs::create_dir(&dir).unwrap();
+        // The setting is text; a link leads to what is not.
+        symlink(&dir, world.root().join("link")).unwrap();
+        world.git(["config", "flux.worktreeDir", "../link"]);
+        let before = fs::read(exclude(&world)).unwrap();
+        start(&world, "one");
+        assert_clean(&world, &world.repo());
+        let worktree = dir.join("myapp-one");
+        assert!(worktree.join(".git").exists(), "{name:?}");
+        // What is called nearly like it shows.
+        for near in ["a", "xone", "back/slash"] {
+            world.write(world.repo().join(near).join("myapp-one/file"), "");
+        }
+        let all = ["status", "--porcelain", "--untracked-files=all"];
+        assert_eq!(world.git(all).lines().count(), 3, "{name:?}");
+        world.flux(["cleanup", "-y", "one"]).run().success();
+        assert_eq!(fs::read(exclude(&world)).unwrap(), before, "{name:?}");
+    }
+}
+
+#[test]
+fn what_is_ignored_already_is_not_ignored_twice() {
+    let world = world_with("trees");
+    world.write(".gitignore", "/trees/\n");
+    world.git(["commit", "-qam", "Ignore"]);
+    let before = fs::read(exclude(&world)).unwrap();
+    start(&world, "one");
+    assert!(!world.repo().join("trees/.gitignore").exists());
+    assert_eq!(fs::read(exclude(&world)).unwrap(), before);
+    world.flux(["cleanup", "-y", "one"]).run().success();
+    assert!(world.repo().join("trees").exists());
+}
+
+#[test]
+fn the_repository_around_a_submodule_does_not_show_its_worktrees() {
+    let world = World::new();
+    let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
+    world.make_repository(&top);
+    world.git(["clone", "-q", "--bare", ".", lib.to_str().unwrap()]);
+    let allow = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    let add = ["add", lib.to_str().unwrap(), "sub"];
+    world.git_in(&top, allow.iter().chain(&add));
+    world.git_in(&top, ["commit", "-q", "-m", "Add a submodule"]);
+    let sub = top.join("sub");
+    let run = ["run", "-q", "--name", "one", "Fix it"];
+    world.flux(run).in_dir(&sub).run().success();
+    assert!(top.join("sub-one").exists());
+    assert_clean(&world, &top);
+    let cleanup = ["cleanup", "-y", "one"];
+    world.flux(cleanup).in_dir(&sub).run().success();
+    assert!(
+        !world
+            .read(top.join(".git/info/exclude"))
+            .contains("git flux")
+    );
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_ignored_name_behind() {
+    for dir in [".worktrees", "src"] {
+        let world = world_with(dir);
+        let before = (world.snapshot(), fs::read(exclude(&world)).unwrap());
+        world.fault(&Fault {
+            words: "reset --hard",
+            ..Fault::nth("git", 1, Mode::Fail)
+        });
+        world.flux(["run", "Fix it"]).run().code(1);
+        assert!(world.fault_fired());
+        world.clear_fault();
+        world.assert_unchanged(&before.0);
+        assert_eq!(fs::read(exclude(&world)).unwrap(), before.1);
+    }
+}
+
+#[test]
+fn a_link_in_place_of_the_exclude_file_is_not_followed() {
+    let world = world_with("src");
+    let theirs = world.write("../theirs", "theirs\n");
+    fs::remove_file(exclude(&world)).unwrap();
+    symlink(&theirs, exclude(&world)).unwrap();
+    let output = world.flux(["run", "--name", "one", "Fix it"]).run();
+    output
+        .success()
+        .stderr_has("warning: `git status` shows '")
+        .stderr_has("info/exclude'");
+    world.flux(["cleanup", "-y", "one"]).run().success();
+    assert_eq!(world.read(&theirs), "theirs\n");
+}
+
+#[test]
+fn no_git_is_asked_about_a_worktree_beside_the_repository() {
+    let world = World::new();
+    world.shim();
+    world.start("Fix it");
+    let asked = |call: &Call| call.args.iter().any(|arg| arg == "check-ignore");
+    assert!(!world.calls().iter().any(asked));
+}
+
+#[test]
+fn a_directory_called_git_that_is_no_repository_is_passed_over() {
+    let world = World::new();
+    fs::create_dir(world.root().join(".git")).unwrap();
+    start(&world, "one");
+    world
+        .flux(["cleanup", "-y", "one"])
+        .run()
+        .has_not("warning");
+}
