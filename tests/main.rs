@@ -102,6 +102,7 @@ mod run;
 mod run_base;
 mod run_branch;
 mod run_changes;
+mod run_directory;
 mod run_files;
 mod run_layout;
 mod run_options;

@@ -156,7 +156,10 @@ fn an_empty_directory_in_the_place_of_the_worktree_is_used() {
 fn a_task_may_be_started_from_below_and_from_another_task() {
     let world = World::new();
     let below = world.flux(["run", "-q", "One"]).in_dir("src").ok();
-    assert_eq!(world.agent(&below).cwd(), world.worktree(&below));
+    assert_eq!(
+        world.agent(&below).cwd(),
+        world.worktree(&below).join("src")
+    );
     let commit = world.commit_in(world.worktree(&below), "a.txt", "a");
     let beside = world
         .flux(["run", "-q", "Two"])

@@ -35,6 +35,9 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<(Bytes, Bytes)>,
     #[serde(with = "record::path")]
     pub(crate) worktree: PathBuf,
+    /// The directory in the worktree to start the agent in, if that is not the top.
+    #[serde(default)]
+    pub(crate) directory: Option<Bytes>,
     #[serde(with = "record::path")]
     pub(crate) shell: OsString,
     /// A file to print before the agent starts, for a person.
@@ -159,6 +162,7 @@ impl Launch {
                 .map(|(name, value)| (Bytes(name), Bytes(value)))
                 .collect(),
             worktree: task.worktree.clone(),
+            directory: None,
             shell: super::shell(),
             ready: Ready::default(),
             silent: matches!(voice(&agent.name), Voice::Quiet | Voice::None),

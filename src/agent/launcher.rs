@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -34,7 +34,7 @@ use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::sanitize;
-use crate::task::{Exit, Said, version};
+use crate::task::{Bytes, Exit, Said, version};
 use crate::tmux::pane;
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
@@ -164,6 +164,21 @@ impl Job {
         Ok(())
     }
 
+    /// Goes to the directory that the agent starts in, for what has to be made ready before it is
+    /// at the top, and returns it. Where it leads out of the worktree by now, the top it is.
+    fn enter_directory(&self) -> Result<PathBuf> {
+        let top = &self.launch.worktree;
+        if let Some(Bytes(directory)) = &self.launch.directory
+            && env::set_current_dir(directory).is_ok()
+            && env::current_dir().is_ok_and(|here| here.starts_with(top))
+        {
+            return Ok(directory.into());
+        }
+        env::set_current_dir(top)
+            .with_context(|| format!("could not enter '{}'", top.display()))?;
+        Ok(top.clone())
+    }
+
     pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
@@ -204,6 +219,7 @@ impl Job {
             .split_first()
             .context("there is no program to start")?;
         let mut command = self.command(&program.0);
+        command.env("PWD", self.enter_directory()?);
         if let Some(file) = &self.launch.input {
             let prompt = open_file(Path::new(&file.0));
             command.stdin(prompt.context("could not read the task")?);

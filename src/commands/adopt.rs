@@ -172,6 +172,7 @@ impl Adopt {
             base,
             into,
             worktree: entry.path.clone(),
+            directory: None,
             created: now(),
             port: None,
             target: None,

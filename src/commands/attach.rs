@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::launch::directory;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Target, Task};
@@ -81,19 +82,10 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
     let name = target::session_name(&flux.repo.project(), id);
     let place = target::choose(Some(Layout::Session), false, name)?;
     let program = ourselves()?;
-    let argv = [
-        program.as_os_str(),
-        OsStr::new("__shell"),
-        task.worktree.as_os_str(),
-    ];
-    let opened = target::open(
-        &place,
-        id,
-        flux.repo.common_dir(),
-        &task.worktree,
-        &argv,
-        &lock,
-    )?;
+    let dir = directory(task).unwrap_or_else(|| task.worktree.clone());
+    let argv = [program.as_os_str(), OsStr::new("__shell"), dir.as_os_str()];
+    let common = flux.repo.common_dir();
+    let opened = target::open(&place, id, common, &task.worktree, &argv, &lock)?;
     // How the agent ended stays known: a shell is no agent.
     let task = task.running_in(Some(opened.target.clone()));
     let advanced = store::advance(

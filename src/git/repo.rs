@@ -133,6 +133,15 @@ impl Repo {
         self.current.as_deref()
     }
 
+    /// The directory below the top of their worktree in which the user stands, if not at the top:
+    /// `git rev-parse --show-prefix`.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let here = env::current_dir().ok()?;
+        let below = here.strip_prefix(self.current()?).ok()?;
+        let is_git_dir = here.starts_with(&self.common_dir);
+        (!below.as_os_str().is_empty() && !is_git_dir).then(|| below.to_owned())
+    }
+
     /// Whether the user stands in a linked worktree.
     pub(crate) fn is_linked(&self) -> bool {
         self.current.is_some() && self.current != self.main

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -16,8 +16,9 @@ use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::git::Lock;
 use crate::interrupt;
-use crate::task::{Exit, Task};
+use crate::task::{Bytes, Exit, Task};
 use crate::tmux::target::{self, Opened, Place};
+use crate::ui::shown;
 
 /// Opens the place, makes the worktree `ready` and waits until the work has begun in it; what is open then is in
 /// `opened`, also where it fails.
@@ -33,6 +34,14 @@ pub(super) fn launch(
     (run, lock): (&RunDir, &Lock),
     opened: &mut Option<Opened>,
 ) -> Result<()> {
+    let directory = directory(task);
+    if let (None, Some(wanted)) = (&directory, &task.directory) {
+        let wanted = shown(Path::new(&wanted.0));
+        flux.ui.status(format_args!(
+            "There is no directory '{wanted}' in the worktree of '{}': its agent starts at the top.",
+            task.id
+        ));
+    }
     let mut open = |verb: &str, about: &Path| {
         let launcher = ourselves()?;
         let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
@@ -43,7 +52,7 @@ pub(super) fn launch(
     match work {
         Work::Shell => {
             run.write_exit(&none_runs())?;
-            open("__shell", &task.worktree)
+            open("__shell", directory.as_ref().unwrap_or(&task.worktree))
         }
         Work::Agent {
             agent,
@@ -53,6 +62,7 @@ pub(super) fn launch(
             let source = flux.repo.home();
             let mut launch = Launch::new(task, agent, program, prompt, source, run)?;
             launch.ready = ready.clone();
+            launch.directory = directory.map(|path| Bytes(path.into()));
             if let Some(init) = init {
                 launch.ready.steps.splice(0..0, init.put(run)?);
             }
@@ -65,6 +75,14 @@ pub(super) fn launch(
             watch::until_started(flux, &task.id, (run, &request), opened.as_ref())
         }
     }
+}
+
+/// Returns the directory in the worktree of a task that its agent starts in; none for the top, or
+/// where there is none, as on another commit, or it lies elsewhere by a link.
+pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
+    let path = task.worktree.join(&task.directory.as_ref()?.0);
+    let is_real = path.canonicalize().is_ok_and(|real| real == path) && path.is_dir();
+    is_real.then_some(path)
 }
 
 /// The pane that counts, and since when its launcher runs, in seconds since 1970. tmux may have

@@ -16,7 +16,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod expire;
 mod fate;
 pub(crate) mod into;
-mod launch;
+pub(crate) mod launch;
 pub(crate) mod leftovers;
 pub(crate) mod loss;
 pub(crate) mod merge;

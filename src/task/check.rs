@@ -50,6 +50,9 @@ impl Task {
             branch("into", into)?;
         }
         path("worktree", &self.worktree)?;
+        if let Some(directory) = &self.directory {
+            below("directory", Path::new(&directory.0))?;
+        }
         time("created", self.created)?;
         ensure!(
             self.port.is_none_or(|port| PORTS.contains(&port)),
@@ -166,6 +169,16 @@ fn path(field: &str, path: &Path) -> Result<()> {
         && parts.all(|part| matches!(part, Component::Normal(_)));
     let plain = bytes.len() <= PATH && !bytes.contains(&0);
     ensure!(down && plain, "'{field}' is not a path from the root down");
+    Ok(())
+}
+
+/// Fails if a path does not go down from a directory.
+fn below(field: &str, path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes();
+    let mut parts = path.components();
+    let down = !bytes.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)));
+    let plain = bytes.len() <= PATH && !bytes.contains(&0);
+    ensure!(down && plain, "'{field}' is not a path below a directory");
     Ok(())
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Task {
     pub(crate) into: Option<String>,
     #[serde(with = "super::record::path")]
     pub(crate) worktree: PathBuf,
+    /// The directory in the worktree that its agent starts in, if that is not the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<Bytes>,
     /// Seconds since 1970.
     pub(crate) created: u64,
     /// The first of the ports that are set aside for it.

@@ -212,6 +212,7 @@ impl Run {
             base: common.base.clone(),
             into: common.into.clone(),
             worktree: path,
+            directory: flux.repo.directory().map(|path| Bytes(path.into())),
             created: now(),
             port: None,
             target: None,

@@ -24,6 +24,7 @@ fn task() -> Task {
         base: "0".repeat(64),
         into: None,
         worktree: worktree.into(),
+        directory: Some(Bytes(OsString::from_vec(b"a/\xff".to_vec()))),
         created: 1,
         port: None,
         target: None,
@@ -41,7 +42,7 @@ fn whole() -> Value {
     json!({
         "version": 1, "id": "fix-1", "title": "Fix it", "phase": "removing", "agent": "claude",
         "agent_args": ["--model", [255, 1]], "branch": "feature/fix-1", "base": object("0"),
-        "into": "main", "worktree": "/tmp/fix-1", "created": 1_700_000_000, "port": 20_000,
+        "into": "main", "worktree": "/tmp/fix-1", "directory": "src/a", "created": 1_700_000_000, "port": 20_000,
         "target": {
             "kind": "pane", "session": "my session", "window": "@1", "pane": "%1", "pane_pid": 2,
             "socket": "/tmp/tmux-0/default", "server_pid": 3, "server_start": 1_700_000_000,
@@ -225,7 +226,7 @@ fn no_field_is_believed() {
         json!(["a"]),
     ];
     let own = |part: &str| json!([[part, "0".repeat(40)]]);
-    let table: [(&str, &[Value]); 30] = [
+    let table: [(&str, &[Value]); 31] = [
         (
             "/id",
             &[
@@ -248,6 +249,19 @@ fn no_field_is_believed() {
         ("/base", &objects),
         ("/into", &branches),
         ("/worktree", &paths),
+        (
+            "/directory",
+            &[
+                json!(""),
+                json!("/etc"),
+                json!("../x"),
+                json!("a/../.."),
+                json!("./a"),
+                json!("a\0b"),
+                json!([0]),
+                json!(long(5000)),
+            ],
+        ),
         ("/created", &times),
         (
             "/port",
