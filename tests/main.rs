@@ -65,6 +65,7 @@ mod manual;
 mod meanwhile;
 mod merge_drivers;
 mod merge_hooks;
+mod merge_impossible;
 mod merge_kinds;
 mod merge_shapes;
 mod merge_styles;

@@ -15,6 +15,7 @@ use signal_hook::consts::SIGPIPE;
 use super::captured::Captured;
 use super::deadline::Deadline;
 use super::patience::LOCKS;
+use super::died::Died;
 use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -225,7 +226,8 @@ impl Git {
             None => {
                 interrupt::check()?;
                 let signal = output.status.signal().unwrap_or_default();
-                Err(anyhow!("`{}` was ended by signal {signal}", self.name))
+                let command = self.name;
+                Err(Died { command, signal }.into())
             }
         }
     }

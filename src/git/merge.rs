@@ -1,6 +1,8 @@
 //! Merges, built off-tree: a conflict touches nothing.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
@@ -66,6 +68,18 @@ pub(crate) enum MergePlan {
     Conflicts { files: Vec<Conflict> },
 }
 
+/// The error for commits that have none in common: git does not merge them unasked.
+#[derive(Debug)]
+pub(crate) struct Unrelated;
+
+impl fmt::Display for Unrelated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("they have no commit in common")
+    }
+}
+
+impl Error for Unrelated {}
+
 /// A file that a merge cannot decide about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict {
@@ -78,7 +92,8 @@ impl MergePlan {
     /// Compares histories, and if both moved, what they come to.
     ///
     /// # Errors
-    /// When one of the commits is missing or git fails.
+    /// With [`Unrelated`] when they have no commit in common; when one of the commits is missing
+    /// or git fails.
     pub(crate) fn make(repo: &Repo, target: &str, tip: &str, style: Style) -> Result<Self> {
         let (commits, behind) = repo.ahead_behind(tip, target)?;
         if commits == 0 {
@@ -88,7 +103,12 @@ impl MergePlan {
             // The target has not moved: nothing can conflict, the tree is the task's own.
             Merged::Tree(repo.tree_of(tip)?)
         } else {
-            Merged::of(repo, target, tip)?
+            let merged = Merged::of(repo, target, tip);
+            match merged {
+                // git refuses, and says so to people alone.
+                Err(_) if repo.merge_base(target, tip)?.is_none() => return Err(Unrelated.into()),
+                merged => merged?,
+            }
         };
         if let Some(how) = integrated::find(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));

@@ -6,14 +6,43 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::plan::Plan;
 use super::{Flux, Into};
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Change, Checkout, MergePlan, Style, all_changes, forward, worktree};
+use crate::git::{
+    Change, Checkout, Died, MergePlan, Style, Unrelated, all_changes, forward, worktree,
+};
 use crate::interrupt;
+use crate::task::Task;
 use crate::ui::{quoted, shown, word};
+
+/// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
+/// once that is done, nothing of the branch is missing in the task.
+pub(super) fn explain(error: Error, task: &Task, into: &str) -> Error {
+    let (id, branch) = (&task.id, &task.branch);
+    let merge = |options: &str| {
+        let (path, into) = (quoted(&task.worktree), word(into));
+        format!("merge it in the task's worktree: git -C {path} {options} {into}")
+    };
+    let then = format!("then: git flux cleanup {id} --into {}", word(into));
+    if error.is::<Unrelated>() {
+        let failure = Failure::new(format!("'{branch}' cannot be merged into '{into}'"));
+        let other = task.into.as_ref().filter(|other| *other != into);
+        let other = other.map(|other| format!("git flux cleanup {id} --into {}", word(other)));
+        let failure = other.into_iter().fold(failure, Failure::hint);
+        let failure = failure.hint(merge("merge --allow-unrelated-histories"));
+        return error.context(failure.hint(then));
+    }
+    if error.is::<Died>() {
+        let failure = Failure::new(format!("git cannot merge '{branch}' into '{into}'"));
+        // Where it dies, it is for the renames of directories.
+        let failure = failure.hint(merge("-c merge.directoryRenames=false merge"));
+        return error.context(failure.hint(then));
+    }
+    error
+}
 
 impl Plan {
     /// Fails where the task cannot be merged as it was asked for: with exit code 3

@@ -9,11 +9,11 @@ use super::elsewhere::ensure_here;
 use super::into::Wanted;
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
-use super::{Flux, Into, broken, check, observe};
+use super::{Flux, Into, broken, check, observe, obstacle};
 use crate::agent::process::{self, Process};
 use crate::agent::run::RunDir;
 use crate::failure::{self, Failure};
-use crate::git::{Change, MergePlan, all_changes, snapshot, worktree};
+use crate::git::{Change, MergePlan, all_changes, refs, snapshot, worktree};
 use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
@@ -125,7 +125,9 @@ impl Plan {
             let at = loss.checks.len();
             let into = match (wanted, tip) {
                 (Wanted::Merge { into, style }, Some(tip)) => {
-                    let into = Into::find(flux, store, task, tip, (into, style), &worktrees);
+                    let branch = into.or(task.into.as_deref()).map_or("", refs::short);
+                    let into = Into::find(flux, store, task, tip, (into, style), &worktrees)
+                        .map_err(|error| obstacle::explain(error, task, branch));
                     loss.note("target", into, |into| Verdict::Passes(into.place()))
                         .map(Some)
                 }
@@ -234,7 +236,8 @@ impl Plan {
         let tip = snapshot::foresee(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut plan = self.clone();
         if let Some(into) = &mut plan.into {
-            into.merge = MergePlan::make(&flux.repo, &into.tip, &tip, into.style)?;
+            into.merge = MergePlan::make(&flux.repo, &into.tip, &tip, into.style)
+                .map_err(|error| obstacle::explain(error, &self.task, &into.branch))?;
         }
         plan.tip = tip;
         Ok(plan)

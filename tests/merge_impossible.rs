@@ -1,0 +1,92 @@
+//! Histories that git does not merge: the refusal names a merge by hand, after which cleanup goes on.
+
+use crate::cleanup::done_task;
+use crate::hints::{hints, paste};
+use crate::world::*;
+
+/// The options that merge a task in one way or another, and a dry run.
+const WAYS: [&[&str]; 6] = [
+    &["-y"],
+    &["-y", "--squash"],
+    &["-y", "--rebase"],
+    &["-y", "--ff-only"],
+    &["-y", "--commit"],
+    &["--dry-run"],
+];
+
+/// Asserts that a task is not merged into main in any way, and returns the hints that are given.
+#[track_caller]
+fn refused(world: &World, id: &str, why: &str) -> Vec<String> {
+    let before = world.snapshot();
+    let mut given = Vec::new();
+    for options in WAYS {
+        let args = ["cleanup", id, "--into", "main"];
+        let output = world.flux(args.iter().chain(options)).run();
+        output.code(1).stderr_has(&format!("'feature/{id}'"));
+        output.stderr_has(why);
+        given.push(hints(&output));
+        world.assert_unchanged(&before);
+    }
+    assert!(given.iter().all(|hints| *hints == given[0]), "{given:?}");
+    given.swap_remove(0)
+}
+
+/// A task of a branch that has no commit in common with main.
+fn unrelated(world: &World) -> String {
+    world.git(["checkout", "-q", "--orphan", "pages"]);
+    world.git(["rm", "-rfq", "."]);
+    world.commit_in(world.repo(), "page.txt", "page\n");
+    world.git(["checkout", "-q", "main"]);
+    world.behaviour("commit");
+    let id = world.flux(["run", "-q", "--base", "pages", "Fix it"]).ok();
+    let tip = || world.git(["log", "-1", "--format=%s", &format!("feature/{id}")]);
+    wait_until("the agent's commit", || tip() == "Agent work");
+    id
+}
+
+#[test]
+fn unrelated_histories_are_refused_in_every_way_and_can_be_merged_by_hand() {
+    let world = World::new();
+    let id = unrelated(&world);
+    let why = "  caused by: they have no commit in common\n";
+    let given = refused(&world, &id, why);
+    assert_eq!(given.len(), 3, "{given:?}");
+    assert_eq!(given[0], format!("git flux cleanup {id} --into pages"));
+    paste(&world, &given[1]).unwrap();
+    let cleanup = ["cleanup", "-y", &id, "--into", "main"];
+    assert_eq!(given[2], format!("git flux cleanup {id} --into main"));
+    world.flux(cleanup).run().success();
+    for file in ["page.txt", "agent.txt", "README.md"] {
+        assert!(world.repo().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_task_of_an_unrelated_branch_goes_where_it_came_from_as_the_hint_says() {
+    let world = World::new();
+    let id = unrelated(&world);
+    let given = refused(&world, &id, "no commit in common");
+    paste(&world, &format!("{} -y", given[0])).unwrap();
+    assert_eq!(world.git(["show", "pages:agent.txt"]), "Agent work");
+}
+
+#[test]
+fn a_merge_that_git_dies_of_is_refused_with_a_merge_by_hand() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.commit_in(world.repo(), "other.txt", "main's\n");
+    let git = require("git");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' merge-tree '*) kill -ABRT $$ ;; esac\nexec '{}' \"$@\"\n",
+        git.display()
+    );
+    world.install("git", &script);
+    let why = "  caused by: `git merge-tree` was ended by signal 6\n";
+    let given = refused(&world, &id, why);
+    assert_eq!(given.len(), 2, "{given:?}");
+    assert!(given[0].contains("-c merge.directoryRenames=false merge main"));
+    paste(&world, &given[0]).unwrap();
+    // git is not asked to merge any more.
+    paste(&world, &format!("{} -y", given[1])).unwrap();
+    assert!(world.repo().join("agent.txt").exists());
+}
