@@ -325,3 +325,29 @@ fn no_editor_is_opened() {
     assert!(!opened.exists());
     assert_removed(&world, &id);
 }
+
+#[test]
+fn the_colours_of_what_a_hook_says_are_left_out_and_nothing_else_is_obeyed() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.commit_in(world.repo(), "README.md", "moved\n");
+    // One that is put together by what is left out of it is shown, and not obeyed.
+    let said = r"\033[38;2;255;0;0mrefused\033[0m \033[1mby\033[22m \033]8;;http://x\033\\a hook\033]8;;\033\\\n\033\033[31m[31mtwo\302\23331m\007";
+    let script = format!("printf '{said}\\n' >&2; exit 1");
+    hook(
+        &world,
+        &world.repo().join(".git/hooks"),
+        "pre-merge-commit",
+        &script,
+    );
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .code(1)
+        .stderr_has("  caused by: refused by a hook\n")
+        .stderr_has("  caused by: \\u{1b}[31mtwo\\u{7}\n")
+        .has_not("\u{1b}")
+        .has_not("\u{9b}")
+        .has_not("\u{7}");
+    world.assert_unchanged(&before);
+}

@@ -10,12 +10,13 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
+use console::strip_ansi_codes;
 use signal_hook::consts::SIGPIPE;
 
 use super::captured::Captured;
 use super::deadline::Deadline;
-use super::patience::LOCKS;
 use super::died::Died;
+use super::patience::LOCKS;
 use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -325,6 +326,8 @@ pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
 /// The error for a git that ran and said no.
 pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
     let said = String::from_utf8_lossy(stderr);
+    // A hook speaks in colours, also where it should not.
+    let said = strip_ansi_codes(&said);
     // Progress is drawn over itself; what counts is what stands at the end.
     let said: Vec<&str> = said
         .lines()
