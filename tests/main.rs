@@ -26,6 +26,7 @@ mod cleanup_conflicts;
 mod cleanup_hooks;
 mod cleanup_loop;
 mod cleanup_obstacles;
+mod cleanup_pipeline;
 mod cleanup_places;
 mod cleanup_questions;
 mod cleanup_uncommitted;

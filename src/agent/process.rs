@@ -117,7 +117,7 @@ impl Process {
 }
 
 /// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, what we have started, and those of the session that `leader` leads, which end with its terminal.
+/// who called us, the rest of our pipeline, what we have started, and those of the session that `leader` leads, which end with its terminal.
 /// With `jobs` it is a shell, and what it has in the background or suspended counts.
 ///
 /// # Errors
@@ -126,8 +126,13 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
     ensure_told()?;
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
+    let pids = all()?;
+    let pipeline = pipeline(us, &pids);
     let mut found = Vec::new();
-    for pid in all()? {
+    for pid in pids {
+        if pipeline.contains(&pid) {
+            continue;
+        }
         if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
             continue;
         }
@@ -179,6 +184,39 @@ pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>>
         }
     }
     Ok(found)
+}
+
+/// Returns the processes of a pipeline, one of which is `us`, as a shell makes it: those of a process
+/// group whose output is the input of another.
+fn pipeline(us: i32, pids: &[i32]) -> BTreeSet<i32> {
+    let is_pipe = |path: &PathBuf| path.to_string_lossy().starts_with("pipe:[");
+    let pipe = |pid, at| system::file(pid, at).filter(is_pipe);
+    let ends = |pid| (pipe(pid, 0), [pipe(pid, 1), pipe(pid, 2)]);
+    let mut found = BTreeSet::from([us]);
+    let mut last = vec![ends(us)];
+    let group = stat(us).map(|stat| stat.group);
+    let of_group = |pid: &&i32| stat(**pid).map(|stat| stat.group) == group;
+    let is_piped = last
+        .iter()
+        .any(|(from, to)| from.is_some() || to.iter().any(Option::is_some));
+    if group.is_none() || !is_piped {
+        return found;
+    }
+    let others: Vec<_> = pids
+        .iter()
+        .filter(of_group)
+        .map(|&pid| (pid, ends(pid)))
+        .collect();
+    while let Some((input, outputs)) = last.pop() {
+        for (pid, (from, to)) in &others {
+            let reads = from.is_some() && outputs.contains(from);
+            let writes = input.is_some() && to.contains(&input);
+            if (reads || writes) && found.insert(*pid) {
+                last.push((from.clone(), to.clone()));
+            }
+        }
+    }
+    found
 }
 
 /// What the first three files of a process are, as far as that can be read.
