@@ -47,6 +47,7 @@ mod fixture;
 mod foreign;
 mod forged;
 mod fresh_machine;
+mod git_crypt;
 mod help;
 mod hints;
 mod hook_ignored;

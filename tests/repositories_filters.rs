@@ -145,3 +145,75 @@ fn a_post_checkout_hook_runs_once_in_the_new_worktree_with_its_files() {
         assert_eq!(world.read(log), expected);
     }
 }
+
+/// A filter that looks for its key in the git directory of the worktree it runs in, as git-crypt does.
+fn with_keys(world: &World) {
+    let key = r#"test -s "$(git rev-parse --git-dir)/git-crypt/keys/default" || { echo no key >&2; exit 1; }"#;
+    for (name, how) in [("smudge", "tr a-z A-Z"), ("clean", "tr A-Z a-z")] {
+        world.install(name, &format!("#!/bin/sh\n{key}\nexec {how}\n"));
+        world.git(["config", &format!("filter.keyed.{name}"), name]);
+    }
+    world.git(["config", "filter.keyed.required", "true"]);
+    world.write(".git/git-crypt/keys/default", "key\n");
+    world.write(".gitattributes", "*.secret filter=keyed\n");
+    world.write("a.secret", "ONE\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Filtered"]);
+}
+
+#[test]
+fn a_filter_finds_its_keys_in_every_worktree() {
+    let world = World::new();
+    with_keys(&world);
+    Cycle::of(&world).run_with(|worktree| {
+        assert_eq!(world.read(worktree.join("a.secret")), "ONE\n");
+    });
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    world.commit_in(&worktree, "b.secret", "TWO\n");
+    world.write(worktree.join("a.secret"), "CHANGED\n");
+    world
+        .flux(["cleanup", "-y", "--discard", &id])
+        .run()
+        .success();
+    assert_eq!(world.read("b.secret"), "TWO\n");
+    // Also where nothing is left of it but its commits and its snapshot.
+    fs::remove_dir_all(world.repo().join(".git/flux/trash").join(&id)).unwrap();
+    world.flux(["restore", &id]).run().success();
+    assert_eq!(world.read(worktree.join("a.secret")), "CHANGED\n");
+    assert_eq!(
+        world.git_in(&worktree, ["status", "--porcelain"]),
+        " M a.secret"
+    );
+    assert_eq!(world.read(".git/git-crypt/keys/default"), "key\n");
+}
+
+#[test]
+fn what_tools_keep_in_the_git_directory_of_a_worktree_comes_back() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let admin = || {
+        let dir = world.git_in(world.worktree(&id), ["rev-parse", "--absolute-git-dir"]);
+        std::path::PathBuf::from(dir)
+    };
+    world.write(admin().join("tool-state/deep/file"), "theirs\n");
+    // A key of its own is not replaced by that of the repository.
+    world.write(admin().join("git-crypt/keys/default"), "own\n");
+    world.write(admin().join("MERGE_RR"), "");
+    world.write(".git/git-crypt/keys/default", "key\n");
+    let state = || {
+        let read = |name: &str| fs::read_to_string(admin().join(name)).ok();
+        ["tool-state/deep/file", "git-crypt/keys/default"].map(read)
+    };
+    let before = state();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    // One that fails leaves it in the trash.
+    world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+    world.flux(["restore", &id]).run().code(1);
+    assert!(world.fault_fired());
+    world.clear_fault();
+    world.flux(["restore", &id]).run().success();
+    assert_eq!(state()[0], before[0]);
+    assert!(!admin().join("MERGE_RR").exists());
+    assert_eq!(state()[1].as_deref(), Some("own\n"));
+}

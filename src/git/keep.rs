@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::checkout::quoted;
-use super::{Git, Lock, Repo, admin, entries, submodules, worktree};
+use super::{Git, Lock, Repo, admin, entries, submodules, tools, worktree};
 use crate::failure::Failure;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
@@ -140,7 +140,7 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
 }
 
 /// Puts what [`take`] has moved away back to `path`, where a worktree is registered
-/// that has no files yet: files, index, and what it checks out sparsely.
+/// that has no files yet: files, index, what it checks out sparsely, and what other tools keep there.
 ///
 /// # Errors
 /// When it fails: what is not back is still in the trash.
@@ -161,6 +161,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         }
     }
     submodules::put_back(&admin, trash)?;
+    tools::put_back(&admin, trash)?;
     // It names the entry that git has made for it now.
     let link = path.join(".git");
     let aside = trash.join("gitfile");

@@ -9,7 +9,7 @@ use super::Flux;
 use super::archive::Archived;
 use super::broken::Broken;
 use crate::failure::Failure;
-use crate::git::{admin, snapshot, submodules, worktree};
+use crate::git::{admin, snapshot, submodules, tools, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -78,6 +78,7 @@ impl Worktree {
         if waits {
             // They come back before the files do, and git would delete them.
             submodules::keep(common, &task.worktree, &place)?;
+            tools::keep(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -97,6 +98,7 @@ impl Worktree {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
             submodules::keep(common, &task.worktree, &place)?;
+            tools::keep(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         let Some(from) = from else {

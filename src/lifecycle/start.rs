@@ -20,7 +20,7 @@ use crate::agent::setup::Ready;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::hooks::{self, Hooks};
-use crate::git::{Lock, Transaction, hide, keep, refs, worktree};
+use crate::git::{Lock, Transaction, hide, keep, refs, tools, worktree};
 use crate::interrupt;
 use crate::store::{self, Store, task_ref};
 use crate::task::{Exit, Phase, Task};
@@ -278,7 +278,12 @@ impl Way<'_> {
             .as_ref()
             .and_then(|from| from.trash.as_ref());
         if let Some(place) = place {
-            return keep::put_back(flux.repo.common_dir(), &task.worktree, place);
+            keep::put_back(flux.repo.common_dir(), &task.worktree, place)?;
+        }
+        // It may have brought some of its own.
+        tools::link_keys(flux.repo.common_dir(), &task.worktree)?;
+        if place.is_some() {
+            return Ok(());
         }
         let checkout = flux.repo.checkout(&task.worktree)?;
         {
