@@ -33,11 +33,12 @@ const BEGINNINGS: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
 /// Where git-crypt keeps its keys, in the git directory of the worktree that it is run in.
 const GIT_CRYPT: &str = "git-crypt";
 
-fn is_of_git(name: &[u8]) -> bool {
+/// Whether something of this name in the git directory of a worktree is git's.
+pub(super) fn is_of_git(name: &[u8]) -> bool {
     let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
     let known = || OF_GIT.iter().any(|known| known.as_bytes() == name);
     let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(|one| begins(&one))
+    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(|one| begins(one))
 }
 
 /// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the

@@ -12,29 +12,12 @@ use anyhow::{Context as _, Result};
 
 use super::{Original, make_dir, write as write_file};
 use crate::git::regular_file::read_file;
+use crate::git::tools::is_of_git;
 
-/// Directories in a git directory that are git's, or ours. What else there is belongs to a tool
-/// (git-lfs, git-crypt, git-annex), which looks for it there.
-const KNOWN: [&str; 19] = [
-    "branches",
-    "common",
-    "flux",
-    "fsmonitor--daemon",
-    "gitweb",
-    "hooks",
-    "info",
-    "logs",
-    "modules",
-    "objects",
-    "rebase-apply",
-    "rebase-merge",
-    "refs",
-    "reftable",
-    "remotes",
-    "sequencer",
-    "svn",
-    "worktrees",
-    "NOTES_MERGE_WORKTREE",
+/// Directories that are git's, or ours, in the one git directory that all worktrees share. What
+/// else there is belongs to a tool (git-lfs, git-annex), which looks for it there.
+const SHARED: [&str; 7] = [
+    "branches", "flux", "gitweb", "hooks", "objects", "remotes", "svn",
 ];
 
 /// Writes it for a worktree at `path` with `branch` checked out. Refs are files there, whatever
@@ -80,7 +63,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
             copy(&dir.join(&name), &git_dir.join(&name))?;
         }
         for name in names(dir)? {
-            let known = KNOWN.iter().any(|known| OsStr::new(known) == name);
+            let known = is_of_git(name.as_bytes()) || SHARED.iter().any(|known| *known == name);
             let (there, link) = (dir.join(&name), git_dir.join(&name));
             if !known && there.is_dir() && link.symlink_metadata().is_err() {
                 symlink(&there, &link)
