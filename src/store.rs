@@ -5,8 +5,8 @@
 
 mod config;
 mod foreign;
+mod symbolic;
 
-use std::collections::BTreeMap;
 use std::iter;
 use std::path::Path;
 
@@ -16,7 +16,8 @@ pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
 
 use crate::failure::{Failure, nearest};
-use crate::git::{Lock, Repo, Transaction, refs};
+use crate::git::refs::{self, Refs};
+use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
 use crate::task::{Task, TaskId, version};
 use crate::ui::word;
@@ -79,7 +80,7 @@ impl Stored {
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
 pub(crate) struct Store {
-    refs: BTreeMap<String, String>,
+    refs: Refs,
     /// The tasks of this repository.
     pub(crate) tasks: Vec<Stored>,
     /// Records that came from elsewhere.
@@ -99,8 +100,8 @@ impl Store {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn refs(dir: &Path) -> Result<BTreeMap<String, String>> {
-        refs::list(dir, &[TASKS, BASES, HEADS])
+    pub(crate) fn refs(dir: &Path) -> Result<Refs> {
+        refs::read(dir, &[TASKS, BASES, HEADS])
     }
 
     /// Takes the tasks from these refs. What seems foreign is looked at again: its record may have
@@ -108,28 +109,24 @@ impl Store {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn of(
-        repo: &Repo,
-        settings: &Settings,
-        mut refs: BTreeMap<String, String>,
-    ) -> Result<Self> {
+    pub(crate) fn of(repo: &Repo, settings: &Settings, mut refs: Refs) -> Result<Self> {
         loop {
             let store = Self::sorted(repo, settings, refs);
             if store.foreign.is_empty() {
                 return Ok(store);
             }
             refs = Self::refs(repo.home())?;
-            let stands = |one: &Stored| refs.get(&task_ref(&one.id)) == Some(&one.oid);
+            let stands = |one: &Stored| refs.objects.get(&task_ref(&one.id)) == Some(&one.oid);
             if store.foreign.iter().all(stands) {
                 return Ok(store);
             }
         }
     }
 
-    fn sorted(repo: &Repo, settings: &Settings, refs: BTreeMap<String, String>) -> Self {
+    fn sorted(repo: &Repo, settings: &Settings, refs: Refs) -> Self {
         let (mut tasks, mut foreign) = (Vec::new(), Vec::new());
         let marks = repo.marks();
-        for (name, oid) in &refs {
+        for (name, oid) in &refs.objects {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
             let Some(Ok(id)) = id else { continue };
             let task = read(repo, settings, &refs, &id, oid);
@@ -159,12 +156,12 @@ impl Store {
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
         let name = [HEADS, branch].concat();
-        self.refs.get(&name).map(String::as_str)
+        self.refs.objects.get(&name).map(String::as_str)
     }
 
     /// Returns whether there was this ref of a task or base, or one below it.
     pub(crate) fn has_ref(&self, name: &str) -> bool {
-        let mut from = self.refs.range(name.to_owned()..);
+        let mut from = self.refs.objects.range(name.to_owned()..);
         let first = from.next().map(|(found, _)| found.as_str());
         first
             .and_then(|found| found.strip_prefix(name))
@@ -173,7 +170,8 @@ impl Store {
 
     /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
     pub(crate) fn in_the_way(&self, branch: &str) -> Option<&str> {
-        let heads = self.refs.keys().filter_map(|name| name.strip_prefix(HEADS));
+        let names = self.refs.objects.keys();
+        let heads = names.filter_map(|name| name.strip_prefix(HEADS));
         let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
         heads
             .into_iter()
@@ -262,18 +260,12 @@ fn none(what: &str, name: &str) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-fn read(
-    repo: &Repo,
-    settings: &Settings,
-    refs: &BTreeMap<String, String>,
-    id: &TaskId,
-    oid: &str,
-) -> Result<Task> {
+fn read(repo: &Repo, settings: &Settings, refs: &Refs, id: &TaskId, oid: &str) -> Result<Task> {
     let mut task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
     }
-    let exists = |branch: &str| refs.contains_key(&[HEADS, branch].concat());
+    let exists = |branch: &str| refs.objects.contains_key(&[HEADS, branch].concat());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of(id.as_str())
@@ -290,6 +282,9 @@ fn read(
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
         task.into = Some(refs::short(into).to_owned());
+    }
+    if let Some(into) = &task.into {
+        task.into = Some(symbolic::target(refs, into).unwrap_or(into).to_owned());
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);

@@ -124,6 +124,7 @@ mod status;
 mod strangers;
 mod strangers_branches;
 mod submodules;
+mod symbolic;
 mod trust;
 mod undeletable;
 mod unreaped;

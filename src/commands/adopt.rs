@@ -189,7 +189,7 @@ impl Adopt {
         let Some(into) = &self.into else {
             return Ok(None);
         };
-        let into = refs::short(into);
+        let into = store.resolve(refs::short(into))?;
         if store.tip(into).is_none() {
             return Err(Failure::new(format!("there is no branch '{into}'"))
                 .hint("git branch")
@@ -202,9 +202,9 @@ impl Adopt {
         let configured = settings.of_branch(branch, &table::BRANCH_INTO);
         // The configuration goes before what a record says.
         match configured.or_else(|| settings.into()) {
-            Some(other) if refs::short(other) != into => Err(Failure::new(format!(
-                "'{branch}' is configured to go to '{other}'"
-            ))
+            Some(other) if store.resolve(refs::short(other))? != into => Err(Failure::new(
+                format!("'{branch}' is configured to go to '{other}'"),
+            )
             .hint(format!(
                 "git config branch.{}.fluxInto {}",
                 word(branch),

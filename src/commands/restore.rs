@@ -231,6 +231,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         .into());
     }
     if task.existing.is_some() {
+        store.ensure_not_symbolic(&task.branch)?;
         ensure_not_elsewhere(flux, &worktree::list(flux.repo.home())?, task)?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {

@@ -16,7 +16,7 @@ use super::{Git, refs};
 /// When git fails.
 pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, String>> {
     let out = Git::glancing(refs::ASK.iter().chain(patterns)).output()?;
-    refs::parse(&out)
+    refs::parse(&out).map(|refs| refs.objects)
 }
 
 /// The whole configuration: `git config -z --list`, which takes git half the time that looking for keys does.

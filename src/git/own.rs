@@ -38,7 +38,7 @@ pub(crate) fn find(
     let tables = exists("reftable")?;
     let mut own = BTreeMap::new();
     if tables || exists(OWN[0])? || exists(OWN[1])? || exists(OWN[2])? {
-        own = refs::parse(&git(&[&refs::ASK[..], &OWN].concat())?)?;
+        own = refs::parse(&git(&[&refs::ASK[..], &OWN].concat())?)?.objects;
     }
     let mut commits = BTreeSet::new();
     if tables {

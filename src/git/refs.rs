@@ -15,18 +15,42 @@ use crate::sanitize;
 pub(super) const ASK: [&str; 3] = [
     "for-each-ref",
     "--no-sort",
-    "--format=%(objectname) %(refname) ",
+    "--format=%(objectname) %(refname) %(symref) ",
 ];
 
-/// The refs that are, or lie below, one of `patterns`, each with the object it
-/// stands at: `git for-each-ref --no-sort --format=… <patterns>`. Names that are not UTF-8 are
-/// left out.
+/// Refs, by their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refs {
+    /// The object that each stands at.
+    pub(crate) objects: BTreeMap<String, String>,
+    /// The ref that a symbolic one is in the end.
+    pub(crate) symbolic: BTreeMap<String, String>,
+}
+
+impl Refs {
+    /// Returns the ref that `name` is in the end, if it is a symbolic one.
+    pub(crate) fn target(&self, name: &str) -> Option<&str> {
+        self.symbolic.get(name).map(String::as_str)
+    }
+}
+
+/// Lists the refs that are, or lie below, one of `patterns`:
+/// `git for-each-ref --no-sort --format=… <patterns>`. Names that are not UTF-8 are left out, and
+/// so are symbolic refs that lead nowhere.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
+    let out = Git::reading(dir, ASK.iter().chain(patterns)).output()?;
+    parse(&out)
+}
+
+/// Lists refs as [`read`] does, each with the object it stands at.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, String>> {
-    let out = Git::reading(dir, ASK.iter().chain(patterns)).output()?;
-    parse(&out)
+    read(dir, patterns).map(|refs| refs.objects)
 }
 
 /// The branches, local and of remotes, that have the commit, and what they stand at:
@@ -54,29 +78,35 @@ pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
 
 /// # Errors
 /// When it is not what was asked for, or not all of it.
-pub(super) fn parse(out: &[u8]) -> Result<BTreeMap<String, String>> {
-    let mut refs = BTreeMap::new();
+pub(super) fn parse(out: &[u8]) -> Result<Refs> {
+    let mut refs = Refs::default();
     let odd = "`git for-each-ref` printed something unknown";
     let all = match out {
         [] => return Ok(refs),
         out => out.strip_suffix(b"\n").context(odd)?,
     };
     for line in all.split(|&b| b == b'\n') {
-        let line = line.strip_suffix(b" ").context(odd)?;
-        let at = line.iter().position(|&b| b == b' ').context(odd)?;
-        let (object, name) = (&line[..at], &line[at + 1..]);
+        let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
+        let [object, name, symbolic, b""] = fields[..] else {
+            bail!(odd);
+        };
         let object = std::str::from_utf8(object).ok().filter(|object| {
             matches!(object.len(), 40 | 64) && object.bytes().all(|b| b.is_ascii_hexdigit())
         });
         let object = object.context(odd)?;
-        if !name.starts_with(b"refs/") || name.contains(&b' ') {
+        if !name.starts_with(b"refs/") {
             bail!(odd);
         }
         // No task's, and no branch that one could be on.
         let Ok(name) = std::str::from_utf8(name) else {
             continue;
         };
-        refs.insert(name.to_owned(), object.to_owned());
+        refs.objects.insert(name.to_owned(), object.to_owned());
+        if !symbolic.is_empty() {
+            // One whose name is not UTF-8 is none of those that are known.
+            let target = String::from_utf8_lossy(symbolic).into_owned();
+            refs.symbolic.insert(name.to_owned(), target);
+        }
     }
     Ok(refs)
 }
@@ -222,20 +252,25 @@ mod tests {
         let (one, two) = ("1".repeat(40), "2".repeat(64));
         let out = [
             one.as_bytes(),
-            b" refs/heads/\xff \n",
+            b" refs/heads/\xff  \n",
             two.as_bytes(),
-            b" refs/flux/tasks/a \n",
+            b" refs/heads/a refs/heads/b \n",
         ];
         let out = out.concat();
         let refs = parse(&out).unwrap();
-        assert_eq!(refs.len(), 1, "a name that is not UTF-8 is left out");
-        assert_eq!(refs["refs/flux/tasks/a"], two);
+        assert_eq!(
+            refs.objects.len(),
+            1,
+            "a name that is not UTF-8 is left out"
+        );
+        assert_eq!(refs.objects["refs/heads/a"], two);
+        assert_eq!(refs.symbolic["refs/heads/a"], "refs/heads/b");
         // A line of a whole answer is a whole answer.
         let first = out.iter().position(|&b| b == b'\n').unwrap() + 1;
         for length in (1..out.len()).filter(|length| *length != first) {
             assert!(parse(&out[..length]).is_err(), "{length} bytes");
         }
-        for odd in ["\n", "x refs/heads/a \n", "fatal: not now \n"] {
+        for odd in ["\n", "x refs/heads/a  \n", "fatal: not now \n"] {
             assert!(parse(odd.as_bytes()).is_err(), "{odd:?}");
         }
     }

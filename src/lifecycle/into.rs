@@ -61,10 +61,11 @@ impl Into {
     ) -> Result<Self> {
         let id = &task.id;
         let typed = into.map(refs::short);
-        let branch = typed.or(task.into.as_deref()).with_context(|| {
+        let named = typed.or(task.into.as_deref()).with_context(|| {
             Failure::new(format!("'{id}' did not start from a branch"))
                 .hint(format!("git flux cleanup {id} --into <branch>"))
         })?;
+        let branch = store.resolve(named)?;
         let target = store.tip(branch).with_context(|| {
             let failure = Failure::new(format!(
                 "there is no branch '{branch}' to merge '{id}' into"

@@ -338,9 +338,10 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
 /// The tip of the task's branch; where that is gone and is dropped, its last commit that is known.
 ///
 /// # Errors
-/// When the branch is gone.
+/// When the branch is gone, or has become a symbolic ref.
 fn tip_of(flux: &Flux, store: &Store, task: &Task, drops: bool) -> Result<String> {
     if let Some(tip) = store.tip(&task.branch) {
+        store.ensure_not_symbolic(&task.branch)?;
         return Ok(tip.to_owned());
     }
     if !drops {

@@ -32,7 +32,7 @@ pub(super) fn choose(
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<Chosen> {
-    let local = refs::short(name);
+    let local = store.resolve(refs::short(name))?;
     if let Some(tip) = store.tip(local) {
         store.ensure_known(&flux.settings, local)?;
         ensure_free(store, worktrees, local)?;
@@ -177,11 +177,12 @@ pub(in crate::commands) fn origin(
     head: Option<&str>,
 ) -> Result<(String, Option<String>)> {
     let branch = &chosen.name;
-    let plain = |name: &str| refs::short(name).to_owned();
+    let plain = |name: &str| store.resolve(refs::short(name)).map(ToOwned::to_owned);
     let settings = &flux.settings;
     let configured = settings.of_branch(branch, &table::BRANCH_INTO);
-    let configured = configured.or_else(|| settings.into()).map(plain);
-    let candidates = [configured, head.map(plain)].into_iter().flatten();
+    let configured = configured.or_else(|| settings.into());
+    let candidates = [configured, head].into_iter().flatten().map(plain);
+    let candidates: Vec<String> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     let tip = &chosen.existing.tip;
     let against = match &into {

@@ -275,10 +275,11 @@ impl Run {
                 Git::reading(dir, args).answer()?
             }
         };
-        Ok((
-            base,
-            name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)),
-        ))
+        let branch = name
+            .as_deref()
+            .and_then(|name| name.strip_prefix("refs/heads/"));
+        let branch = branch.map(|branch| store.resolve(branch)).transpose()?;
+        Ok((base, branch.map(str::to_owned)))
     }
 }
 

@@ -1,0 +1,50 @@
+//! Branches that are symbolic refs of others.
+
+use anyhow::{Context as _, Result};
+
+use super::{HEADS, Store};
+use crate::failure::Failure;
+use crate::git::refs::Refs;
+use crate::sanitize;
+use crate::ui::word;
+
+/// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
+pub(super) fn target<'a>(refs: &'a Refs, name: &str) -> Option<&'a str> {
+    let target = refs.target(&[HEADS, name].concat())?;
+    target.strip_prefix(HEADS)
+}
+
+impl Store {
+    /// Returns the branch that `name` is: the one that it is a symbolic ref of, or itself.
+    ///
+    /// # Errors
+    /// When it is a symbolic ref of something else than a branch.
+    pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
+        let full = [HEADS, name].concat();
+        let Some(target) = self.refs.target(&full) else {
+            return Ok(name);
+        };
+        target.strip_prefix(HEADS).with_context(|| {
+            let target = sanitize::line(target);
+            let what = format!("'{name}' is a symbolic ref of '{target}', which is not a branch");
+            let hint = format!("git symbolic-ref {} refs/heads/<branch>", word(&full));
+            Failure::new(what).hint(hint)
+        })
+    }
+
+    /// Fails if the branch of a task has become a symbolic ref: then its commits are another's.
+    ///
+    /// # Errors
+    /// As it says.
+    pub(crate) fn ensure_not_symbolic(&self, branch: &str) -> Result<()> {
+        let full = [HEADS, branch].concat();
+        let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {
+            return Ok(());
+        };
+        let target = sanitize::line(target);
+        let what = format!("the branch '{branch}' is a symbolic ref of '{target}'");
+        let (full, branch) = (word(&full), word(branch));
+        let hint = format!("git symbolic-ref --delete {full} && git branch {branch} {tip}");
+        Err(Failure::new(what).hint(hint).into())
+    }
+}
