@@ -18,6 +18,7 @@ mod cases_reading;
 mod cases_refusal;
 mod cases_removal;
 mod cases_text;
+mod checked_out;
 mod cleanup;
 mod cleanup_agent;
 mod cleanup_bulk;

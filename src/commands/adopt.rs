@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::git::{Worktree, admin, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::check::ensure_idle;
+use crate::lifecycle::checked_out::{Holders, ensure_main_is_known};
 use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
@@ -54,6 +55,7 @@ impl Adopt {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         let store = settled(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
+        ensure_main_is_known(&flux, &worktrees)?;
         let real = real(&self.path)?;
         if let Some(Stored { id, .. }) = rejoin::find(&flux, &store, &worktrees, &real)? {
             rejoin::rejoin(&flux, id, &real)?;
@@ -234,7 +236,7 @@ fn standing(flux: &Flux, worktrees: &[Worktree], entry: &Worktree) -> Result<Opt
 }
 
 /// # Errors
-/// When the branch is another task's, or checked out in another worktree as well.
+/// When the branch is another task's, or checked out or in use in another worktree as well.
 fn ensure_alone(
     flux: &Flux,
     store: &Store,
@@ -253,15 +255,15 @@ fn ensure_alone(
         );
     }
     store.ensure_known(&flux.settings, branch)?;
-    let same = |other: &&Worktree| other.path != entry.path && other.branch == entry.branch;
-    match worktrees.iter().find(same) {
+    let holders = Holders::find(flux, store, worktrees, branch)?.except(&entry.path);
+    match holders.worktree() {
         Some(other) => Err(Failure::new(format!(
             "'{branch}' is checked out in '{}' as well",
-            shown(&other.path)
+            shown(other)
         ))
         .hint(format!("git -C {} switch -c <branch>", quoted(&entry.path)))
         .into()),
-        None => Ok(()),
+        None => holders.ensure_none(),
     }
 }
 

@@ -2,8 +2,6 @@
 
 mod foreign;
 
-use std::path::Path;
-
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -17,6 +15,7 @@ use crate::git::{admin, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::broken::free_beside;
+use crate::lifecycle::checked_out::{Holders, ensure_main_is_known};
 use crate::lifecycle::leftovers;
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
@@ -216,6 +215,8 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id.as_str())?;
+    let worktrees = worktree::list(flux.repo.home())?;
+    ensure_main_is_known(flux, &worktrees)?;
     let again = |failure: Failure| failure.hint(format!("then: git flux restore {id}"));
     if store.tasks.iter().any(|stored| stored.id == *id) {
         let failure = Failure::new(format!("there is a task '{id}' already"));
@@ -232,7 +233,9 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     }
     if task.existing.is_some() {
         store.ensure_not_symbolic(&task.branch)?;
-        ensure_not_elsewhere(flux, &worktree::list(flux.repo.home())?, task)?;
+        ensure_not_elsewhere(flux, &worktrees, task)?;
+        let holders = Holders::find(flux, store, &worktrees, &task.branch)?;
+        holders.except(&task.worktree).ensure_none()?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
         let failure = Failure::new(format!(
@@ -248,7 +251,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         let failure = Failure::new(format!("'{path}' exists already"));
         return Err(again(failure.hint(format!("mv {pasted} {away}"))).into());
     }
-    if registered(flux, &task.worktree)? {
+    if worktrees.iter().any(|entry| entry.path == task.worktree) {
         let failure = Failure::new(format!(
             "git has a worktree at '{path}', which is not there"
         ));
@@ -290,11 +293,6 @@ fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
         existing: Some(existing),
         ..task
     })
-}
-
-fn registered(flux: &Flux, path: &Path) -> Result<bool> {
-    let entries = worktree::list(flux.repo.home())?;
-    Ok(entries.iter().any(|entry| entry.path == path))
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {

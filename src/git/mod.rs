@@ -25,6 +25,7 @@ mod harmless;
 pub(crate) mod hide;
 mod holder;
 pub(crate) mod hooks;
+pub(crate) mod in_use;
 mod index;
 pub(crate) mod integrated;
 pub(crate) mod keep;

@@ -39,14 +39,20 @@ impl Worktree {
     }
 }
 
-/// `git worktree list --porcelain -z`: the main worktree first, each place once.
+/// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
+/// [`Repo::home`].
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path) -> Result<Vec<Worktree>> {
-    entries::ensure_no_pipe(dir)?;
-    let git = || Git::reading(dir, ["worktree", "list", "--porcelain", "-z"]);
-    Ok(entries::true_ones(parse(&patiently(git)?)?))
+pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
+    entries::ensure_no_pipe(home)?;
+    let git = || Git::reading(home, ["worktree", "list", "--porcelain", "-z"]);
+    let mut worktrees = parse(&patiently(git)?)?;
+    // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
+    if let Some(main) = worktrees.first_mut() {
+        main.path = home.to_owned();
+    }
+    Ok(entries::true_ones(worktrees))
 }
 
 /// # Errors

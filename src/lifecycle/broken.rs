@@ -139,10 +139,16 @@ impl Broken {
     }
 
     /// The refusal, with each command as a hint.
-    pub(crate) fn failure(self) -> Failure {
+    pub(crate) fn failure(mut self) -> Failure {
+        let failure = Failure::new(std::mem::take(&mut self.what));
+        self.with_ways(failure)
+    }
+
+    /// Adds each command to a refusal, as a hint.
+    pub(super) fn with_ways(self, failure: Failure) -> Failure {
         let hints = self.ways.into_iter();
         let hints = hints.map(|(what, command)| format!("{what}: {command}"));
-        hints.fold(Failure::new(self.what), Failure::hint)
+        hints.fold(failure, Failure::hint)
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::archive::Archived;
 use super::broken::Broken;
+use super::checked_out::Holders;
 use crate::failure::Failure;
 use crate::git::{admin, snapshot, submodules, tools, worktree};
 use crate::task::Task;
@@ -145,28 +146,25 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
 }
 
 /// # Errors
-/// When the task's branch is checked out in another worktree than the task's.
+/// When the task's branch is checked out or in use in another worktree than the task's.
 pub(crate) fn ensure_not_elsewhere(
     flux: &Flux,
     entries: &[worktree::Worktree],
     task: &Task,
 ) -> Result<()> {
-    let branch = task.branch_ref();
-    let elsewhere = entries
-        .iter()
-        .find(|entry| entry.path != task.worktree && entry.branch.as_ref() == Some(&branch));
-    let Some(entry) = elsewhere else {
-        return Ok(());
+    let holders = Holders::of_git(flux, entries, &task.branch)?.except(&task.worktree);
+    let Some(elsewhere) = holders.worktree() else {
+        return holders.ensure_none();
     };
     // It may be the task's own entry, which names another place now: that can be mended.
     if let Some(altered) = Broken::altered(flux, task) {
         return Err(altered.failure().into());
     }
-    let place = quoted(&entry.path);
+    let place = quoted(elsewhere);
     Err(Failure::new(format!(
         "the branch '{}' is checked out in '{}'",
         task.branch,
-        shown(&entry.path)
+        shown(elsewhere)
     ))
     .hint(format!("if that is the task's: git flux adopt {place}"))
     .hint(format!("if it is yours: git -C {place} switch --detach"))

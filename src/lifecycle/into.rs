@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::Flux;
+use super::checked_out::Holders;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Style, Worktree, admin, refs};
+use crate::git::{MergePlan, Repo, Style, Worktree, admin, in_use, refs};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
@@ -80,26 +81,16 @@ impl Into {
                 .hint(format!("git flux cleanup {id} --into <branch>"))
                 .hint(format!("git flux cleanup {id} --discard-branch"))
         })?;
-        if branch == task.branch {
+        let name = format!("refs/heads/{branch}");
+        if in_use::is_same_ref(flux.repo.common_dir(), &name, &task.branch_ref()) {
             return Err(
                 Failure::new(format!("'{branch}' cannot be merged into itself"))
                     .hint(format!("git flux cleanup {id} --into <branch>"))
                     .into(),
             );
         }
-        let name = format!("refs/heads/{branch}");
-        let worktree = worktrees
-            .iter()
-            .find(|entry| !entry.bare && entry.branch.as_ref() == Some(&name))
-            .map(|entry| entry.path.clone())
-            // git lists the repository of a submodule instead of its worktree.
-            .map(|path| {
-                if path == flux.repo.common_dir() {
-                    flux.repo.home().to_owned()
-                } else {
-                    path
-                }
-            });
+        let holders = Holders::find(flux, store, worktrees, branch)?;
+        let worktree = holders.worktree().map(ToOwned::to_owned);
         if let Some(path) = &worktree
             && !fs::exists(path).context("could not look at a worktree")?
         {
@@ -131,6 +122,9 @@ impl Into {
             .into());
         }
         let merge = MergePlan::make(&flux.repo, target, tip, style)?;
+        if !matches!(merge, MergePlan::UpToDate(_)) {
+            holders.ensure_movable(&task.branch)?;
+        }
         Ok(Self {
             branch: branch.to_owned(),
             tip: target.to_owned(),

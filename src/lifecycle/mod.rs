@@ -9,6 +9,7 @@
 pub(crate) mod archive;
 pub(crate) mod broken;
 pub(crate) mod check;
+pub(crate) mod checked_out;
 mod conclude;
 mod copies;
 mod disk;

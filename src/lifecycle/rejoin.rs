@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use super::broken::Broken;
+use super::checked_out::Holders;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::store::{self, Store, Stored};
@@ -71,8 +72,12 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     if store.tip(&task.branch).is_none() {
         return Err(Broken::without_branch(flux, task)?.failure().into());
     }
-    let _guard = flux.lock_repo()?;
     let scratch = flux.run_dir(id).scratch();
+    // What a killed command has registered there is ours.
+    let twin = scratch.join(path.file_name().unwrap_or_default());
+    let holders = Holders::of_git(flux, &worktrees, &task.branch)?;
+    holders.except(path).except(&twin).ensure_none()?;
+    let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)
         .with_context(|| format!("could not make '{}' a worktree again", shown(path)))
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
 use crate::lifecycle::Flux;
+use crate::lifecycle::checked_out::Holders;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Existing, Rest};
@@ -35,7 +36,7 @@ pub(super) fn choose(
     let local = store.resolve(refs::short(name))?;
     if let Some(tip) = store.tip(local) {
         store.ensure_known(&flux.settings, local)?;
-        ensure_free(store, worktrees, local)?;
+        ensure_free(flux, store, worktrees, local)?;
         let existing = Existing {
             tip: tip.to_owned(),
             made: false,
@@ -130,27 +131,24 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
 }
 
 /// # Errors
-/// When the branch is checked out somewhere: then it can be nowhere else.
-fn ensure_free(store: &Store, worktrees: &[Worktree], branch: &str) -> Result<()> {
-    let name = format!("refs/heads/{branch}");
-    let Some(entry) = worktrees
-        .iter()
-        .find(|entry| entry.branch.as_ref() == Some(&name))
-    else {
-        return Ok(());
+/// When the branch is checked out or in use somewhere: then it can be nowhere else.
+fn ensure_free(flux: &Flux, store: &Store, worktrees: &[Worktree], branch: &str) -> Result<()> {
+    let holders = Holders::find(flux, store, worktrees, branch)?;
+    let Some(path) = holders.worktree() else {
+        return holders.ensure_none();
     };
-    let place = quoted(&entry.path);
+    let place = quoted(path);
     let failure = Failure::new(format!(
         "the branch '{branch}' is checked out in '{}'",
-        shown(&entry.path)
+        shown(path)
     ));
     let task = store.tasks.iter().find(|stored| {
         let task = stored.task.as_ref();
-        task.is_ok_and(|task| task.worktree == entry.path)
+        task.is_ok_and(|task| task.worktree == path)
     });
     Err(match task {
         Some(stored) => failure.hint(format!("git flux attach {}", stored.id)),
-        None if is_main(worktrees, &entry.path) => {
+        None if is_main(worktrees, path) => {
             failure.hint(format!("git -C {place} switch <another branch>"))
         }
         None => failure

@@ -14,6 +14,7 @@ use crate::agent::{Agent, Prompt, prompt};
 use crate::commands::{settled, text};
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, Worktree, worktree};
+use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::lifecycle::start::{Start, Work, exists};
 use crate::lifecycle::{Flux, ready};
 use crate::store::Store;
@@ -53,10 +54,11 @@ impl Run {
     pub(super) fn settle(&self, flux: &Flux) -> Result<(Vec<Start>, Store)> {
         let store = settled(flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
+        ensure_main_is_known(flux, &worktrees)?;
         let here = worktrees
             .iter()
             .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
-        // Of a bare repository and of a submodule git does not list it.
+        // Nobody stands in the worktree of a bare repository.
         let head = match here {
             Some(entry) => entry.branch.clone(),
             None => flux.repo.head()?,

@@ -1,0 +1,141 @@
+//! Who uses a branch, where `git worktree list` does not say: an operation that goes back to it,
+//! and names that a file system takes for one.
+
+use std::fs;
+use std::io::ErrorKind::NotFound;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::admin::read_small;
+use super::checkout::refused;
+use super::{Git, Repo, Worktree, admin, entries};
+
+/// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.
+pub(crate) fn is_same_ref(common_dir: &Path, one: &str, other: &str) -> bool {
+    one == other || is_same_file(&common_dir.join(one), &common_dir.join(other))
+}
+
+/// Returns whether two paths lead to one file or directory.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    file(one).is_some_and(|found| file(other) == Some(found))
+}
+
+/// An operation of several steps in a worktree.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// The worktree.
+    pub(crate) path: PathBuf,
+    /// The refs that it moves or goes back to, `refs/heads/…`.
+    pub(crate) refs: Vec<String>,
+}
+
+/// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
+    let mut found = Vec::new();
+    let mut add = |admin: &Path, path: &Path| -> Result<()> {
+        for (name, refs) in operations_of(admin).map_err(|error| refused(error, path))? {
+            let path = path.to_owned();
+            found.push(Operation { name, path, refs });
+        }
+        Ok(())
+    };
+    add(repo.common_dir(), repo.home())?;
+    let linked = match fs::read_dir(repo.common_dir().join("worktrees")) {
+        Err(error) if error.kind() == NotFound => return Ok(found),
+        linked => linked.context("could not list the worktrees")?,
+    };
+    for admin in linked {
+        let admin = admin.context("could not list the worktrees")?.path();
+        // One without is just being made.
+        if let Some(entry) = entries::read(&admin) {
+            add(&admin, &entry.path)?;
+        }
+    }
+    Ok(found)
+}
+
+fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let text = |name: &str| -> Result<String> {
+        let text = read_small(&admin.join(name))?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    };
+    let mut found = Vec::new();
+    // Three lines for each ref: its name, what it was and what it will be.
+    let updated = text("rebase-merge/update-refs")?;
+    let updated = updated.lines().step_by(3).map(str::to_owned);
+    let mut rebased = vec![
+        text("rebase-merge/head-name")?,
+        text("rebase-apply/head-name")?,
+    ];
+    rebased.extend(updated);
+    rebased.retain(|name| name.starts_with("refs/"));
+    if !rebased.is_empty() {
+        found.push(("rebase", rebased));
+    }
+    let bisected = text("BISECT_START")?;
+    if !bisected.is_empty() {
+        found.push(("bisect", vec![format!("refs/heads/{bisected}")]));
+    }
+    Ok(found)
+}
+
+/// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,
+/// `refs/heads/…`: `git symbolic-ref --quiet HEAD`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
+    Git::reading(home, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+}
+
+/// Returns the level of the configuration that sets core.bare, `local` for one, if any does:
+/// `git config --show-scope --get core.bare`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<String>> {
+    let args = ["config", "--show-scope", "--get", "core.bare"];
+    let answer = Git::reading(home, args).answer()?;
+    Ok(answer.and_then(|line| line.split('\t').next().map(str::to_owned)))
+}
+
+impl Repo {
+    /// Returns whether files are checked out that git does not know of: it takes the repository
+    /// for bare, but there is an index.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
+        let is_bare =
+            self.home() == self.common_dir() || worktrees.first().is_some_and(|main| main.bare);
+        let index = self.common_dir().join("index");
+        Ok(is_bare && fs::exists(index).context("could not look for an index")?)
+    }
+
+    /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that
+    /// is not one that is just being made: a crash has emptied it, and nothing else says what is
+    /// checked out.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn lost_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
+        if entry.bare || entry.branch.is_some() || !entry.unborn {
+            return Ok(None);
+        }
+        let Some(admin) = admin::dir_of(self.common_dir(), &entry.path)? else {
+            return Ok(None);
+        };
+        let head = admin.join("HEAD");
+        let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
+        // What git writes first.
+        let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
+        let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
+        Ok((!is_new).then_some(head))
+    }
+}

@@ -1,0 +1,292 @@
+//! Who has a branch checked out: it is not moved under files that git, or git flux, would not move along.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Flux;
+use super::broken::{Broken, free_beside};
+use crate::failure::Failure;
+use crate::git::Worktree;
+use crate::git::in_use::{bare_is_set_in, is_same_file, is_same_ref, main_head, operations};
+use crate::sanitize;
+use crate::store::Store;
+use crate::task::{Phase, Task};
+use crate::ui::{quoted, shown, word};
+
+/// A place where a branch is checked out or in use.
+#[derive(Debug)]
+enum Holder {
+    /// A worktree that has it checked out.
+    Worktree(PathBuf),
+    /// A worktree that has it checked out under another name, which the file system takes for the same.
+    Spelled { path: PathBuf, name: String },
+    /// The worktree of a task, of which git has no entry.
+    Unregistered(Box<Task>),
+    /// Files somewhere, of a repository that is bare for git.
+    Unknown,
+    /// A rebase or bisect that goes back to it.
+    Operation { name: &'static str, path: PathBuf },
+    /// A worktree whose HEAD is lost: it may have any branch checked out.
+    Lost { path: PathBuf, head: PathBuf },
+}
+
+/// The places where a branch is checked out or in use.
+pub(crate) struct Holders<'a> {
+    flux: &'a Flux,
+    /// Without `refs/heads/`, and no symbolic ref.
+    branch: &'a str,
+    found: Vec<Holder>,
+}
+
+impl<'a> Holders<'a> {
+    /// Looks for all places where a branch is checked out or in use.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn find(
+        flux: &'a Flux,
+        store: &Store,
+        worktrees: &[Worktree],
+        branch: &'a str,
+    ) -> Result<Self> {
+        let mut holders = Self::of_git(flux, worktrees, branch)?;
+        for entry in worktrees {
+            if let Some(head) = flux.repo.lost_head(entry)? {
+                let is_tasks = |task: &Task| task.worktree == entry.path && task.branch != branch;
+                let mut tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
+                // Its record tells.
+                if !tasks.any(is_tasks) {
+                    let path = entry.path.clone();
+                    holders.found.push(Holder::Lost { path, head });
+                }
+            }
+        }
+        let is_registered = |task: &Task| worktrees.iter().any(|one| one.path == task.worktree);
+        for stored in &store.tasks {
+            let Ok(task) = &stored.task else { continue };
+            // A start makes the directory a moment before the entry.
+            if task.phase == Phase::Active
+                && holders.is_branch(&task.branch_ref())
+                && !is_registered(task)
+                && task.worktree.symlink_metadata().is_ok()
+            {
+                let task = Box::new(task.clone());
+                holders.found.push(Holder::Unregistered(task));
+            }
+        }
+        Ok(holders)
+    }
+
+    /// Looks for the places that git knows, and for one that it should know.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
+        let mut holders = Self {
+            flux,
+            branch,
+            found: Vec::new(),
+        };
+        let full = format!("refs/heads/{branch}");
+        for entry in worktrees.iter().filter(|entry| !entry.bare) {
+            let path = entry.path.clone();
+            match &entry.branch {
+                Some(name) if *name == full => holders.found.push(Holder::Worktree(path)),
+                Some(name) if holders.is_branch(name) => {
+                    let name = name.clone();
+                    holders.found.push(Holder::Spelled { path, name });
+                }
+                _ => {}
+            }
+        }
+        if flux.repo.has_unknown_files(worktrees)?
+            && let Some(head) = main_head(flux.repo.home())?
+            && holders.is_branch(&head)
+        {
+            holders.found.push(Holder::Unknown);
+        }
+        for operation in operations(&flux.repo)? {
+            if operation.refs.iter().any(|name| holders.is_branch(name)) {
+                let (name, path) = (operation.name, operation.path);
+                holders.found.push(Holder::Operation { name, path });
+            }
+        }
+        Ok(holders)
+    }
+
+    fn is_branch(&self, name: &str) -> bool {
+        let full = format!("refs/heads/{}", self.branch);
+        is_same_ref(self.flux.repo.common_dir(), &full, name)
+    }
+
+    /// Leaves out what is in the worktree at `path`.
+    pub(crate) fn except(mut self, path: &Path) -> Self {
+        self.found.retain(|holder| match holder {
+            Holder::Worktree(at)
+            | Holder::Spelled { path: at, .. }
+            | Holder::Operation { path: at, .. }
+            | Holder::Lost { path: at, .. } => at != path && !is_same_file(at, path),
+            Holder::Unregistered(task) => task.worktree != path,
+            Holder::Unknown => true,
+        });
+        self
+    }
+
+    /// Returns the first worktree that has the branch checked out, as far as git knows.
+    pub(crate) fn worktree(&self) -> Option<&Path> {
+        self.found.iter().find_map(|holder| match holder {
+            Holder::Worktree(path) => Some(path.as_path()),
+            _ => None,
+        })
+    }
+
+    /// Fails unless one worktree at most has the branch checked out, where it can be moved to `from`.
+    ///
+    /// # Errors
+    /// When moving it would leave files behind.
+    pub(super) fn ensure_movable(&self, from: &str) -> Result<()> {
+        let is_worktree = |holder: &&Holder| matches!(holder, Holder::Worktree(_));
+        match self.found.iter().find(|holder| !is_worktree(holder)) {
+            Some(Holder::Unknown) => {
+                return Err(unknown(self.flux, self.branch, Some(from))?.into());
+            }
+            Some(holder) => return Err(self.failure(holder)?.into()),
+            None => {}
+        }
+        match &self.found[..] {
+            [] | [_] => Ok(()),
+            [_, others @ ..] => Err(self.several(others).into()),
+        }
+    }
+
+    /// Fails if the branch is checked out or in use.
+    ///
+    /// # Errors
+    /// Also when its way out cannot be told.
+    pub(crate) fn ensure_none(&self) -> Result<()> {
+        match self.found.first() {
+            Some(holder) => Err(self.failure(holder)?.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The refusal of a branch that is checked out in several worktrees.
+    fn several(&self, others: &[Holder]) -> Failure {
+        let paths = self.found.iter().filter_map(|holder| match holder {
+            Holder::Worktree(path) => Some(format!("'{}'", shown(path))),
+            _ => None,
+        });
+        let paths: Vec<String> = paths.collect();
+        let failure = Failure::new(format!(
+            "the branch '{}' is checked out in {}",
+            self.branch,
+            paths.join(" and in ")
+        ));
+        others.iter().fold(failure, |failure, other| match other {
+            Holder::Worktree(path) if path.exists() => {
+                failure.hint(format!("git -C {} switch --detach", quoted(path)))
+            }
+            _ => failure.hint("git worktree prune"),
+        })
+    }
+
+    /// The refusal of a branch for one place where it is checked out or in use.
+    fn failure(&self, holder: &Holder) -> Result<Failure> {
+        let branch = self.branch;
+        Ok(match holder {
+            Holder::Worktree(path) => Failure::new(format!(
+                "the branch '{branch}' is checked out in '{}'",
+                shown(path)
+            ))
+            .hint(format!("git -C {} switch --detach", quoted(path))),
+            Holder::Spelled { path, name } => Failure::new(format!(
+                "'{}' has the branch '{branch}' checked out as '{}'",
+                shown(path),
+                sanitize::line(name)
+            ))
+            .hint(format!(
+                "git -C {} symbolic-ref HEAD {}",
+                quoted(path),
+                word(&format!("refs/heads/{branch}"))
+            )),
+            Holder::Unregistered(task) => {
+                let failure = Failure::new(format!(
+                    "the branch '{branch}' is checked out in '{}', which git does not list",
+                    shown(&task.worktree)
+                ));
+                Broken::not_ours(self.flux, task)?.with_ways(failure)
+            }
+            Holder::Unknown => unknown(self.flux, branch, None)?,
+            Holder::Operation { name, path } => {
+                let failure = Failure::new(format!(
+                    "a {name} is in progress on '{branch}' in '{}'",
+                    shown(path)
+                ));
+                match path.exists() {
+                    true => failure.hint(format!(
+                        "finish or abort it: git -C {} status",
+                        quoted(path)
+                    )),
+                    false => failure.hint("git worktree prune"),
+                }
+            }
+            Holder::Lost { path, head } => Failure::new(format!(
+                "it is not known which branch '{}' has checked out",
+                shown(path)
+            ))
+            .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head))),
+        })
+    }
+}
+
+/// Fails where the main worktree is not known, since the repository is bare for git: new worktrees
+/// would lie inside of it.
+///
+/// # Errors
+/// Also when it cannot be told.
+pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Result<()> {
+    let common = flux.repo.common_dir();
+    if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
+        return Ok(());
+    }
+    let what = format!(
+        "files are checked out, but git takes '{}' for bare",
+        shown(common)
+    );
+    Err(with_ways_out(flux, Failure::new(what), None)?.into())
+}
+
+/// The refusal of a branch whose files are somewhere: its repository is bare for git. `from` is
+/// what it was to be moved to.
+fn unknown(flux: &Flux, branch: &str, from: Option<&str>) -> Result<Failure> {
+    let what = format!(
+        "'{branch}' has files checked out, but git takes '{}' for bare",
+        shown(flux.repo.common_dir())
+    );
+    with_ways_out(flux, Failure::new(what), from)
+}
+
+fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&str>) -> Result<Failure> {
+    let common = flux.repo.common_dir();
+    let git = format!("git --git-dir={}", quoted(common));
+    let scope = bare_is_set_in(flux.repo.home())?;
+    let failure = match (scope.as_deref(), from) {
+        (Some("command"), _) => return Ok(failure.hint("leave out: -c core.bare=true")),
+        (Some("worktree"), _) if common.ends_with(".git") => {
+            failure.hint(format!("{git} config --worktree core.bare false"))
+        }
+        _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
+        (_, Some(from)) => failure.hint(format!(
+            "to merge it where the files are: {git} --work-tree=<directory> merge {}",
+            word(from)
+        )),
+        (_, None) => failure,
+    };
+    let index = common.join("index");
+    Ok(failure.hint(format!(
+        "if no files are: mv {} {}",
+        quoted(&index),
+        quoted(&free_beside(&index))
+    )))
+}
