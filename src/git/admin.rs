@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::OFlag;
 
-use super::checkout::Distrust;
+use super::distrust::Distrust;
 use super::entries;
 use super::regular_file::{open_file, read_file};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::admin::{named_by, normal, read_small};
-use super::checkout::{Distrust, refused};
+use super::distrust::{Distrust, refused};
 use super::{Worktree, worktree};
 
 /// Lists the worktrees, the main one first. What git cannot list is left out.

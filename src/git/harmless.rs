@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::admin::read_small;
-use super::checkout::Distrust;
+use super::distrust::Distrust;
 
 /// The keys that are accepted, in lower case; `*` is any subsection.
 const KEYS: [&str; 87] = [

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::admin::read_small;
-use super::checkout::refused;
+use super::distrust::refused;
 use super::{Git, Repo, Worktree, admin, entries};
 
 /// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::checkout::quoted;
+use super::distrust::quoted;
 use super::{Git, Lock, Repo, admin, entries, submodules, tools, worktree};
 use crate::failure::Failure;
 

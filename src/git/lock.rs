@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 
 use super::Sharing;
-use super::checkout::quoted;
+use super::distrust::quoted;
 use super::holder::Holder;
 use super::regular_file::open_file;
 use crate::failure::Failure;

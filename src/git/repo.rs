@@ -15,7 +15,8 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
-use super::checkout::{Checkout, Distrust, quoted, refused};
+use super::checkout::Checkout;
+use super::distrust::{Distrust, quoted, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
 use super::{Git, Sharing};

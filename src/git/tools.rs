@@ -38,7 +38,7 @@ pub(super) fn is_of_git(name: &[u8]) -> bool {
     let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
     let known = || OF_GIT.iter().any(|known| known.as_bytes() == name);
     let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(|one| begins(one))
+    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(begins)
 }
 
 /// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the
