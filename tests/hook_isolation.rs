@@ -1,7 +1,13 @@
 //! What hooks of a merge do reaches nothing of the user's: it is made in a repository of its own.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::cleanup::*;
 use crate::cleanup_hooks::hook;
@@ -232,4 +238,70 @@ fn what_is_in_the_place_of_a_merge_stays_and_is_said() {
     fs::rename(place(&world, &id), world.tools().join("away")).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_removed(&world, &id);
+}
+
+/// What a killed merge must not have touched: files with their times, index, refs, stash, configuration.
+fn traces(world: &World) -> Vec<String> {
+    let mut traces = vec![
+        world.git(["for-each-ref"]),
+        world.git(["stash", "list"]),
+        world.git(["worktree", "list"]),
+        world.read(".git/config"),
+        world.read(".git/HEAD"),
+    ];
+    let files = ["README.md", "src/login.txt", "untracked.txt", ".git/index"];
+    traces.extend(files.map(|file| {
+        let found = fs::metadata(world.repo().join(file)).unwrap();
+        format!("{file} {} {:?}", found.ino(), found.modified().unwrap())
+    }));
+    traces
+}
+
+#[test]
+#[ignore = "it takes minutes: .ci/long killed_merges"]
+fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
+    const TIMES: usize = 30;
+    let world = World::new();
+    let id = ready(&world);
+    world.write("untracked.txt", "mine\n");
+    world.write("src/login.txt", "mine\n");
+    install(
+        &world,
+        "pre-merge-commit",
+        "git stash push -q -ku; git stash pop -q; exit 1",
+    );
+    install(&world, "prepare-commit-msg", "");
+    world.git(["status"]);
+    let program = world.flux(["--version"]).run();
+    program.success();
+    let whole = std::time::Instant::now();
+    world.flux(["cleanup", "-y", &id]).run().code(1);
+    let whole = whole.elapsed();
+    let before = traces(&world);
+    let mut killed = 0;
+    for n in 0..TIMES {
+        let mut command = world.command(env!("CARGO_BIN_EXE_git-flux"));
+        command
+            .args(["cleanup", "-y", &id])
+            .current_dir(world.repo());
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let mut child = command.spawn().unwrap();
+        // Spread over the time that it takes, and a part of the way to the next.
+        let part = (n as f64 + f64::from(rand::random::<u8>()) / 256.0) / TIMES as f64;
+        std::thread::sleep(whole.mul_f64(part));
+        let group = i32::try_from(child.id()).unwrap();
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        kill(Pid::from_raw(-group), Signal::SIGKILL).ok();
+        child.wait().unwrap();
+        assert_eq!(traces(&world), before, "killed after {part} of the way");
+        world.git(["fsck", "--strict"]);
+        world.flux(["cleanup", "no-such-task"]).run().code(1);
+        assert!(!place(&world, &id).exists());
+        assert_eq!(traces(&world), before, "settled after {part} of the way");
+    }
+    assert!(killed > TIMES / 2, "only {killed} were killed");
+    println!("{killed} of {TIMES} were killed on the way, and left no trace");
 }

@@ -70,6 +70,7 @@ mod merge_drivers;
 mod merge_hooks;
 mod merge_impossible;
 mod merge_kinds;
+mod merge_layouts;
 mod merge_shapes;
 mod merge_styles;
 mod merge_world;

@@ -172,3 +172,41 @@ fn a_tag_that_is_called_like_a_branch_is_not_taken_for_it() {
         assert_eq!(world.read("README.md"), "moved\n");
     }
 }
+
+#[test]
+fn identity_and_signature_are_those_of_the_branch_wherever_it_is_checked_out() {
+    for elsewhere in [false, true] {
+        for style in ["--merge", "--squash", "--rebase"] {
+            let world = World::new();
+            let id = ready(&world);
+            fake_gpg(&world, SIGNS);
+            let file = world.write(
+                "../mine",
+                "[user]\n\temail = other@example.org\n[commit]\n\tgpgSign = true\n",
+            );
+            let file = file.to_str().unwrap();
+            world.git(["switch", "-q", "-c", "side"]);
+            if elsewhere {
+                world.git(["worktree", "add", "-q", "../the-main-one", "main"]);
+            }
+            world.git(["config", "includeIf.onbranch:main.path", file]);
+            let standing = world.git(["config", "--default", "none", "user.email"]);
+            assert_ne!(standing, "other@example.org");
+            world
+                .flux(["cleanup", style, &id, "--into", "main"])
+                .run()
+                .success();
+            let made = world.git(["cat-file", "-p", "main"]);
+            let committer = made.lines().find(|line| line.starts_with("committer"));
+            // A rebase commits on the task's branch, and so does git.
+            let expected = style != "--rebase";
+            let found = committer.unwrap().contains("<other@example.org>");
+            assert_eq!(found, expected, "{style} {elsewhere}\n{made}");
+            assert_eq!(
+                made.contains("gpgsig"),
+                expected,
+                "{style} {elsewhere}\n{made}"
+            );
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::rebase::Author;
-use super::{Checkout, Git, Lock, admin};
+use super::{Checkout, Git, Lock, Repo, admin};
 
 /// A commit that is to be made.
 pub(crate) struct Draft<'a> {
@@ -21,11 +21,12 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Makes the commit, which nothing refers to yet: `git commit-tree [-S] -p <parent> … <tree>`.
+    /// Makes the commit, which nothing refers to yet, with the identity that is configured for
+    /// `checkout`: `git commit-tree [-S] -p <parent> … <tree>`.
     ///
     /// # Errors
     /// When git fails, for want of an identity or a signature.
-    pub(crate) fn make(&self, dir: &Path) -> Result<String> {
+    pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<String> {
         let mut args = vec!["-c", "i18n.commitEncoding=UTF-8", "commit-tree"];
         // commit-tree alone ignores commit.gpgSign.
         if self.sign {
@@ -33,7 +34,11 @@ impl Draft<'_> {
         }
         args.extend(self.parents.iter().flat_map(|parent| ["-p", parent]));
         args.push(self.tree);
-        let mut git = Git::new(dir, args).input(self.message);
+        let git = match checkout {
+            Some(checkout) => checkout.git(args),
+            None => Git::new(repo.home(), args),
+        };
+        let mut git = git.input(self.message);
         if let Some(author) = self.author {
             git = git
                 .env("GIT_AUTHOR_NAME", &author.name)
@@ -42,6 +47,15 @@ impl Draft<'_> {
         }
         git.line()
     }
+}
+
+/// Whether commits are signed in a worktree: `git config --type=bool --get commit.gpgSign`
+///
+/// # Errors
+/// When it is not a boolean.
+pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
+    let args = ["config", "--type=bool", "--get", "commit.gpgSign"];
+    Ok(checkout.asking(args).answer()?.as_deref() == Some("true"))
 }
 
 /// Commits everything in a worktree whose branch stands at `tip`, with hooks and signing as usual:

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::scratch::{self, Work, refused};
 use super::{Flux, Into, Lock};
 use crate::failure::{self, Failure};
-use crate::git::commit::Draft;
+use crate::git::commit::{Draft, signs};
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Pick};
 use crate::git::{Checkout, MergePlan, Style, forward};
@@ -50,7 +50,10 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
     };
     let hooks = hooks(flux, into)?;
     let needs_files = matches!(into.merge, MergePlan::Drivers { .. });
-    let took_time = needs_files || hooks.has(names(into.style, verify));
+    // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
+    let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
+    let needs_branch = is_elsewhere && flux.settings.depends_on_branch();
+    let took_time = needs_files || needs_branch || hooks.has(names(into.style, verify));
     let made = match took_time {
         true => scratch::make(flux, plan, into, (&work, &hooks, verify), lock),
         false => off_tree(flux, plan, into, &work),
@@ -64,11 +67,19 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
 
 /// Makes it without a file, where nobody wants to see one.
 fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String> {
-    let (home, sign) = (flux.repo.home(), flux.settings.sign()?);
+    let repo = &flux.repo;
+    let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
+    let checkout = checkout.transpose()?;
+    let sign = match &checkout {
+        // What is configured may depend on the place, and on the branch there.
+        Some(checkout) if repo.current() != Some(checkout.path()) => signs(checkout)?,
+        _ => flux.settings.sign()?,
+    };
     let (tree, message, parents) = match (&into.merge, work) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: String, pick: &Pick| {
-                pick.draft(&parent, &pick.commit.message, sign).make(home)
+                let draft = pick.draft(&parent, &pick.commit.message, sign);
+                draft.make(repo, checkout.as_ref())
             };
             return picks.iter().try_fold(onto.clone(), add);
         }
@@ -87,7 +98,7 @@ fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String
         author: None,
         sign,
     };
-    draft.make(home)
+    draft.make(repo, checkout.as_ref())
 }
 
 fn merge_message(plan: &Plan, into: &Into) -> Vec<u8> {

@@ -51,6 +51,12 @@ impl Settings {
             .is_some()
     }
 
+    /// Whether something is configured for branches of some name: `includeIf.onbranch:<pattern>.path`
+    pub(crate) fn depends_on_branch(&self) -> bool {
+        let mut keys = self.entries.iter().map(|entry| &entry.key);
+        keys.any(|key| key.starts_with("includeif.onbranch:"))
+    }
+
     /// The merge drivers that are configured.
     pub(crate) fn drivers(&self) -> Drivers {
         let name = |key: &str| {

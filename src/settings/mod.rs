@@ -51,7 +51,14 @@ pub(crate) struct Settings {
 
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
-    let sections = ["flux.", "branch.", "filter.", "hook.", "merge."];
+    let sections = [
+        "flux.",
+        "branch.",
+        "filter.",
+        "hook.",
+        "includeif.",
+        "merge.",
+    ];
     sections.iter().any(|section| key.starts_with(section))
         || ["core.hookspath", "commit.gpgsign"].contains(&key)
 }
