@@ -48,6 +48,7 @@ mod fixture;
 mod foreign;
 mod forged;
 mod fresh_machine;
+mod fsmonitor;
 mod git_crypt;
 mod help;
 mod hints;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::admin::{named_by, normal, read_small};
 use super::distrust::{Distrust, refused};
-use super::{Worktree, worktree};
+use super::{Worktree, fsmonitor, worktree};
 
 /// Lists the worktrees, the main one first. What git cannot list is left out.
 ///
@@ -101,8 +101,8 @@ pub(super) fn ensure_no_pipe(home: &Path) -> Result<()> {
 }
 
 /// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
-/// place is believed, as `git worktree remove` has to, and nothing is lost. Returns whether
-/// there was anything.
+/// place is believed, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
+/// whether there was anything.
 ///
 /// # Errors
 /// When it cannot be moved.
@@ -110,6 +110,9 @@ pub(super) fn set_aside(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
     let Some(admin) = admin else {
         return Ok(false);
     };
+    if let Some(common_dir) = admin.ancestors().nth(2) {
+        fsmonitor::stop(common_dir, &admin);
+    }
     fs::rename(&admin, aside.join("entry"))
         .with_context(|| format!("could not move '{}'", admin.display()))?;
     // git removes the directory of all entries with the last one.

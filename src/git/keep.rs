@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::distrust::quoted;
-use super::{Git, Lock, Repo, admin, entries, submodules, tools, worktree};
+use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tools, worktree};
 use crate::failure::Failure;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
@@ -46,6 +46,7 @@ pub(crate) fn take(
                 }
                 // git removes no worktree with submodules; none of them is checked out.
                 submodules::keep(repo.common_dir(), path, trash)?;
+                fsmonitor::stop(repo.common_dir(), checkout.git_dir());
                 let args = ["worktree", "remove"].map(OsStr::new);
                 let args = args.into_iter().chain([path.as_os_str()]);
                 return Git::new(repo.home(), args)

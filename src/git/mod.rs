@@ -21,6 +21,7 @@ pub(crate) mod drivers;
 pub(crate) mod entries;
 pub(crate) mod foreground;
 pub(crate) mod forward;
+pub(crate) mod fsmonitor;
 pub(crate) mod glance;
 mod harmless;
 pub(crate) mod hide;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::command::records;
 use super::patience::patiently;
 use super::regular_file::read_file;
-use super::{Checkout, Git, Lock, Repo, admin, entries, tools};
+use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tools};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -339,6 +339,9 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
     if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         match fs::rename(path, aside.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                if let Some(admin) = &admin {
+                    fsmonitor::stop(repo.common_dir(), admin);
+                }
                 return discard(repo.home(), path, lock);
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::archive::Listed;
 use super::{Flux, archive, tree};
 use crate::failure::Failure;
-use crate::git::admin;
+use crate::git::{admin, fsmonitor};
 use crate::task::{Task, TaskId};
 use crate::ui::quoted;
 
@@ -146,6 +146,10 @@ pub(super) fn is_going(place: &Path) -> bool {
 /// When some of it stays: the file at fault, and how to get rid of it.
 pub(super) fn clear(aside: &Path) -> Result<()> {
     let hint = || Failure::new(stays(aside)).hint(rid(aside));
+    // An earlier git flux left it running.
+    if let Some(common_dir) = aside.ancestors().nth(3) {
+        fsmonitor::stop(common_dir, &aside.join("entry"));
+    }
     tree::delete(aside).with_context(hint)
 }
 

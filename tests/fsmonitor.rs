@@ -1,0 +1,95 @@
+//! The file system monitor of a worktree ends with it. Not every git has one: what listens here is the test, and that
+//! git is called is all there is to see.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use crate::world::*;
+
+const SOCKET: &str = "fsmonitor--daemon.ipc";
+
+/// Listens where the daemon of the repository's worktree would, and nowhere near too long a path.
+fn listen(world: &World) -> (UnixListener, PathBuf) {
+    let socket = world.root().join("s");
+    (UnixListener::bind(&socket).unwrap(), socket)
+}
+
+/// Lets the task have a daemon.
+fn give(world: &World, socket: &PathBuf, id: &str) {
+    let admin = world.git_in(world.worktree(id), ["rev-parse", "--absolute-git-dir"]);
+    fs::hard_link(socket, PathBuf::from(admin).join(SOCKET)).unwrap();
+}
+
+/// How often a daemon was stopped since it was asked last, and each time in its git directory.
+fn stopped(world: &World) -> usize {
+    let stops = |call: &Call| call.line().ends_with("fsmonitor--daemon stop");
+    let count = world.calls().iter().filter(|call| stops(call)).count();
+    world.clear_calls();
+    count
+}
+
+#[test]
+fn the_daemon_ends_when_the_task_is_removed_in_any_way() {
+    let world = World::new();
+    let (_listener, socket) = listen(&world);
+    world.shim();
+    let ways: [&[&str]; 2] = [&["-y"], &["-y", "--discard-branch"]];
+    for way in ways {
+        let id = world.start("Fix it");
+        assert_eq!(stopped(&world), 0);
+        give(&world, &socket, &id);
+        world
+            .flux(["cleanup", &id].iter().chain(way))
+            .run()
+            .success();
+        assert_eq!(stopped(&world), 1, "{way:?}");
+        // In the trash it has none; one that was left there by an earlier version ends with its files.
+        world.flux(["restore", "--drop", "-y", &id]).run().success();
+        assert_eq!(stopped(&world), 1);
+    }
+    let id = world.start("Fix it");
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(stopped(&world), 0);
+}
+
+#[test]
+fn the_daemon_of_a_task_that_does_not_start_ends_too() {
+    let world = World::new();
+    let (_listener, socket) = listen(&world);
+    world.shim();
+    let hook = format!(
+        "#!/bin/sh\nln '{}' \"$(git rev-parse --git-dir)/{SOCKET}\"\n",
+        socket.display()
+    );
+    install_at(&world.repo().join(".git/hooks/post-checkout"), &hook);
+    let before = world.snapshot();
+    world.git(["config", "flux.setup", "false"]);
+    world.flux(["run", "Fix it"]).run().code(1);
+    assert_eq!(stopped(&world), 1);
+    world.git(["config", "--unset", "flux.setup"]);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_not_waited_for() {
+    let world = World::new();
+    let (_listener, socket) = listen(&world);
+    let id = world.start("Fix it");
+    give(&world, &socket, &id);
+    world.fault(&Fault::every("git", "fsmonitor--daemon", Mode::Hang));
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert!(world.fault_fired());
+    assert!(!world.worktree(&id).exists());
+}
+
+#[test]
+fn a_file_in_place_of_the_socket_is_no_daemon() {
+    let world = World::new();
+    world.shim();
+    let id = world.start("Fix it");
+    let admin = world.git_in(world.worktree(&id), ["rev-parse", "--absolute-git-dir"]);
+    world.write(PathBuf::from(admin).join(SOCKET), "");
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_eq!(stopped(&world), 0);
+}
