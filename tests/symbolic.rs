@@ -105,6 +105,18 @@ fn a_symbolic_branch_that_is_no_branch_is_refused() {
 }
 
 #[test]
+fn run_overwrites_no_symbolic_ref_that_leads_nowhere() {
+    let world = World::new();
+    link(&world, "feature/go", "refs/heads/gone");
+    let run = ["run", "-q", "--name", "go", "Go"];
+    let said = "'refs/heads/feature/go' is a symbolic ref that leads nowhere";
+    refused(&world, &run, &[said]);
+    let output = world.flux(run).run();
+    paste(&world, &hints(&output)[0]).unwrap();
+    world.flux(run).ok();
+}
+
+#[test]
 fn cleanup_refuses_a_task_whose_branch_has_become_symbolic() {
     let world = World::new();
     let id = done_task(&world);

@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result};
 
 use super::admin::read_small;
 use super::distrust::refused;
+
+use super::regular_file::read_file;
 use super::{Git, Repo, Worktree, admin, entries};
 
 /// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.
@@ -21,6 +23,43 @@ pub(crate) fn is_same_ref(common_dir: &Path, one: &str, other: &str) -> bool {
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
     file(one).is_some_and(|found| file(other) == Some(found))
+}
+
+/// Returns the name that the files of a branch that git does not list have already: `branch` itself
+/// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
+    let what = "could not look at the files of branches";
+    let mut dir = common_dir.join("refs/heads");
+    let mut found = Vec::new();
+    for part in branch.split('/') {
+        let path = dir.join(part);
+        if path.symlink_metadata().is_err() {
+            break;
+        }
+        let mut other = None;
+        for entry in fs::read_dir(&dir).context(what)? {
+            let name = entry.context(what)?.file_name();
+            if name == part {
+                other = None;
+                break;
+            }
+            if is_same_file(&dir.join(&name), &path) {
+                other = Some(name.to_string_lossy().into_owned());
+            }
+        }
+        found.push(other.unwrap_or_else(|| part.to_owned()));
+        dir = path;
+    }
+    let found = found.join("/");
+    if found != branch {
+        return Ok((!branch.starts_with(&found)).then_some(found));
+    }
+    // `dir` is its file by now, or a directory that git has left empty.
+    let is_symbolic = dir.is_symlink() || read_file(&dir).is_ok_and(|f| f.starts_with(b"ref:"));
+    Ok(is_symbolic.then_some(found))
 }
 
 /// An operation of several steps in a worktree.
@@ -137,5 +176,31 @@ impl Repo {
         let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
         let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
         Ok((!is_new).then_some(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_is_stored_under_the_name_that_its_files_have() {
+        let temp = tempfile::tempdir().unwrap();
+        let heads = temp.path().join("refs/heads");
+        fs::create_dir_all(heads.join("feature/empty")).unwrap();
+        fs::write(heads.join("feature/a"), "ref: refs/heads/b\n").unwrap();
+        fs::write(heads.join("feature/new"), "0".repeat(40)).unwrap();
+        let stored = |branch: &str| stored_name(temp.path(), branch).unwrap();
+        assert_eq!(stored("feature/a").as_deref(), Some("feature/a"));
+        for free in [
+            "feature/b",
+            "feature/a-b",
+            "other/a",
+            "feat",
+            "feature/empty",
+            "feature/new",
+        ] {
+            assert_eq!(stored(free), None, "{free}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::free::ensure_not_stored;
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
 use crate::lifecycle::Flux;
@@ -57,6 +58,7 @@ pub(super) fn choose(
         .hint(format!("git flux run --branch {}", word(&local)))
         .into());
     }
+    ensure_not_stored(flux, &local)?;
     if let Some(other) = store.in_the_way(&local) {
         return Err(Failure::new(format!(
             "the branch '{local}' cannot be made beside the branch '{other}'"

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::failure::Failure;
+use crate::git::in_use;
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::branch_exists;
 use crate::settings::table;
@@ -26,10 +27,11 @@ pub(in crate::commands) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> 
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 
-pub(super) fn ensure_free(store: &Store, branch: &str) -> Result<()> {
+pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()> {
     if store.tip(branch).is_some() {
         return Err(branch_exists(branch).into());
     }
+    ensure_not_stored(flux, branch)?;
     if let Some(other) = store.in_the_way(branch) {
         return Err(Failure::new(format!(
             "the branch '{branch}' cannot be made beside the branch '{other}'"
@@ -39,6 +41,28 @@ pub(super) fn ensure_free(store: &Store, branch: &str) -> Result<()> {
         .into());
     }
     Ok(())
+}
+
+/// Fails if a branch that git does not list has a file all the same: a symbolic ref that leads nowhere
+/// would be overwritten, and another spelling of a name would be the same branch.
+///
+/// # Errors
+/// Also when it cannot be told.
+pub(super) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
+    let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
+        return Ok(());
+    };
+    if name != branch {
+        let what = format!("this file system takes '{branch}' and '{name}' for the same branch");
+        return Err(Failure::new(what)
+            .hint("choose another id with --name")
+            .hint("git config flux.branchPrefix <another prefix>")
+            .into());
+    }
+    let file = format!("refs/heads/{branch}");
+    let what = format!("'{file}' is a symbolic ref that leads nowhere");
+    let hint = format!("git symbolic-ref --delete {}", word(&file));
+    Err(Failure::new(what).hint(hint).into())
 }
 
 /// An existing directory is left alone unless it is empty; anything else is never touched.

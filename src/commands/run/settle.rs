@@ -183,7 +183,7 @@ impl Run {
             None => {
                 let branch = format!("{}{id}", flux.settings.branch_prefix());
                 ensure_name(flux, &branch)?;
-                ensure_free(&common.store, &branch)?;
+                ensure_free(flux, &common.store, &branch)?;
                 branch
             }
         };
