@@ -184,3 +184,36 @@ fn inside_a_submodule() {
     let status = world.git_in(&superproject, ["status", "--porcelain"]);
     assert_eq!(status, " M sub");
 }
+
+/// With core.worktree git itself knows the files of the main worktree alone by this configuration.
+#[test]
+fn core_worktree_needs_a_way_back() {
+    let world = World::new();
+    let id = crate::cleanup::done_task(&world);
+    let (repo, files) = (world.repo(), world.root().join("files"));
+    fs::create_dir(&files).unwrap();
+    world.git(["config", "core.worktree", files.to_str().unwrap()]);
+    world.git(["checkout", "-q", "--force", "main"]);
+    let cleanup = |dir: &Path| {
+        let cleanup = world.flux(["cleanup", "-y", "--into", "main", &id]);
+        cleanup.in_dir(dir).run()
+    };
+    let refs = world.git(["for-each-ref"]);
+    let linked = world.worktree(&id);
+    for dir in [&repo, &linked] {
+        let output = cleanup(dir);
+        output.code(1).stderr_has("does not lead to the repository");
+        assert_eq!(world.git(["for-each-ref"]), refs);
+        let back = crate::hints::hints(&output);
+        assert!(back[0].starts_with("echo 'gitdir: "), "{output}");
+        assert!(
+            back[1].ends_with("config --unset core.worktree"),
+            "{output}"
+        );
+    }
+    let output = cleanup(&linked);
+    crate::hints::paste(&world, &crate::hints::hints(&output)[0]).unwrap();
+    cleanup(&repo).success();
+    assert_eq!(world.git_in(&files, ["status", "--porcelain"]), "");
+    assert!(files.join("agent.txt").exists());
+}

@@ -21,6 +21,7 @@ use super::drivers::Drivers;
 use super::marks::Marks;
 use super::{Git, Sharing};
 use crate::failure::Failure;
+use crate::sanitize;
 use crate::task::TaskId;
 
 /// An open repository.
@@ -81,21 +82,20 @@ impl Repo {
                 repo.commondir().canonicalize().ok()
             };
             if !same && common_dir_of(worktree).as_ref() != Some(&common_dir) {
-                return Err(Failure::new(format!(
-                    "the worktree '{}' does not lead to the repository '{}' by itself",
-                    worktree.display(),
-                    common_dir.display()
-                ))
-                .hint(
-                    "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE",
-                )
-                .into());
+                return Err(astray(&git2, worktree, &common_dir).into());
             }
         }
         let main = if git2.is_worktree() {
             let main = Repository::open(&common_dir);
-            let main = main.map_err(|error| explain(error, Some(&common_dir)))?;
-            main.workdir().map(real).transpose()?
+            let repository = main.map_err(|error| explain(error, Some(&common_dir)))?;
+            let main = repository.workdir().map(real).transpose()?;
+            if let Some(main) = &main {
+                let found = Repository::discover_path(main, iter::empty::<&OsStr>());
+                if !found.is_ok_and(|found| real(&found).is_ok_and(|found| found == common_dir)) {
+                    return Err(astray(&repository, main, &common_dir).into());
+                }
+            }
+            main
         } else {
             current.clone()
         };
@@ -346,6 +346,38 @@ fn no_repository() -> String {
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
     reason.unwrap_or("not a git repository").to_owned()
+}
+
+/// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
+fn astray(git2: &Repository, worktree: &Path, common_dir: &Path) -> Failure {
+    let failure = Failure::new(format!(
+        "the worktree '{}' does not lead to the repository '{}' by itself",
+        worktree.display(),
+        common_dir.display()
+    ));
+    let is_configured = git2
+        .config()
+        .is_ok_and(|config| config.get_entry("core.worktree").is_ok());
+    if !is_configured {
+        return failure
+            .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
+    }
+    let link = worktree.join(".git");
+    let failure = match link.symlink_metadata() {
+        Err(_) => failure.hint(format!(
+            "echo {} >{}",
+            sanitize::line(&shell_words::quote(&format!(
+                "gitdir: {}",
+                common_dir.display()
+            ))),
+            quoted(&link)
+        )),
+        Ok(_) => failure,
+    };
+    failure.hint(format!(
+        "git --git-dir={} config --unset core.worktree",
+        quoted(common_dir)
+    ))
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
