@@ -3,7 +3,9 @@
 
 use std::fs;
 
+use crate::cleanup::done_task;
 use crate::cleanup_hooks::hook;
+use crate::hints::hints;
 use crate::repositories::Cycle;
 use crate::world::*;
 
@@ -216,4 +218,26 @@ fn what_tools_keep_in_the_git_directory_of_a_worktree_comes_back() {
     assert_eq!(state()[0], before[0]);
     assert!(!admin().join("MERGE_RR").exists());
     assert_eq!(state()[1].as_deref(), Some("own\n"));
+}
+
+#[test]
+fn a_filter_that_is_gone_from_the_users_own_checkout_is_named_by_the_dry_run() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["config", "filter.lost.clean", "no-such-program"]);
+    world.git(["config", "filter.lost.required", "true"]);
+    world.write(".git/info/attributes", "*.x filter=lost\n");
+    world.write("a.x", "one\n");
+    let there = ["-c", "filter.lost.clean=cat"];
+    world.git(there.iter().chain(&["add", "a.x"]));
+    world.git(there.iter().chain(&["commit", "-qm", "Filtered"]));
+    world.write("a.x", "two\n");
+    let before = world.git(["for-each-ref"]);
+    let output = world.flux(["cleanup", "--dry-run", &id]).run();
+    output
+        .code(1)
+        .stderr_has("it cannot be told which files of '")
+        .stderr_has("no-such-program");
+    assert!(hints(&output)[0].ends_with(" status"), "{output}");
+    assert_eq!(world.git(["for-each-ref"]), before);
 }

@@ -134,7 +134,14 @@ impl Plan {
         };
         let checkout = flux.repo.checkout(worktree)?;
         ensure_unlocked(branch, &checkout)?;
-        let found = blockers(flux, tip, &tree, &checkout)?;
+        let found = blockers(flux, tip, &tree, &checkout).with_context(|| {
+            let place = shown(worktree);
+            Failure::new(format!(
+                "it cannot be told which files of '{place}' are changed"
+            ))
+            .hint(format!("git -C {} status", quoted(worktree)))
+            .hint(format!("then: git flux cleanup {}", self.task.id))
+        })?;
         match found.is_empty() {
             true => Ok(()),
             false => Err(self.blocked(branch, worktree, &found).into()),

@@ -104,7 +104,10 @@ impl Ui {
 
     /// Says what is not as it should be, though it did not stop anything.
     pub(crate) fn warning(&self, message: impl Display) {
-        labelled("warning", &message.to_string());
+        // Of what another program has said in several lines, one is made.
+        let message = message.to_string();
+        let lines: Vec<&str> = message.lines().collect();
+        labelled("warning", &lines.join("; "));
     }
 
     /// Asks yes or no.
