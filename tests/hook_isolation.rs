@@ -305,3 +305,63 @@ fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
     assert!(killed > TIMES / 2, "only {killed} were killed");
     println!("{killed} of {TIMES} were killed on the way, and left no trace");
 }
+
+#[test]
+fn a_hook_of_a_new_worktree_that_makes_a_repository_elsewhere_makes_it_there() {
+    let world = World::new();
+    let script = "set -e; dir=$(mktemp -d); cd \"$dir\"; git init -q .; echo x >x; git add x; git commit -q -m fixture; test -d .git";
+    install(&world, "post-checkout", script);
+    world.behaviour("commit one");
+    let main = commit(&world, "main");
+    world.git(["branch", "side"]);
+    let output = world.flux(["run", "--name", "a", "Fix"]).run();
+    output.success().has_not("hook failed");
+    world.agent("a").wait_first_done();
+    assert_eq!(commit(&world, "feature/a~1"), main);
+    world
+        .flux(["run", "-q", "--name", "b", "--branch", "side", "Fix"])
+        .ok();
+    world.agent("b").wait_first_done();
+    assert_eq!(commit(&world, "side~1"), main);
+    for id in ["a", "b"] {
+        end_agent(&world, id);
+    }
+    world
+        .flux(["cleanup", "--discard-branch", "-y", "a"])
+        .run()
+        .success();
+    fs::remove_dir_all(trash(&world, "a")).unwrap();
+    world.behaviour("raw");
+    world.flux(["restore", "a"]).ok();
+    assert_eq!(commit(&world, "feature/a~1"), main);
+    assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
+    assert_eq!(
+        world.git(["config", "--get-all", "core.worktree", "--default", "none"]),
+        "none"
+    );
+    assert_eq!(tops(&world).len(), 3);
+}
+
+#[test]
+fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
+    let world = World::new();
+    let id = ready(&world);
+    let begun = world.root().join("begun");
+    install(
+        &world,
+        "pre-merge-commit",
+        &format!(": >'{}'; sleep 1000", begun.display()),
+    );
+    world.write("untracked.txt", "mine\n");
+    let before = world.snapshot();
+    let terminal = world.terminal(100, 30);
+    terminal.command(&format!("git-flux cleanup -y {id}"));
+    wait_until("the hook to run", || begun.exists());
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+    terminal.close();
+    fs::remove_file(begun).unwrap();
+    fs::remove_file(world.tools().join("hooks.log")).unwrap();
+    assert!(!place(&world, &id).exists());
+    world.assert_unchanged(&before);
+}

@@ -132,7 +132,6 @@ fn a_target_that_is_checked_out_nowhere() {
     world.behaviour("commit one");
     for (n, style) in STYLES.into_iter().enumerate() {
         let name = format!("t{n}");
-        world.git(["branch", "-f", "main"]);
         world.git(["switch", "-q", "main"]);
         world.flux(["run", "-q", "--name", &name, "Fix"]).ok();
         world.agent(&name).wait_first_done().tell("exit 0");

@@ -3,6 +3,7 @@
 mod enclosing;
 mod history;
 mod objects;
+mod refusals;
 
 use std::cell::OnceCell;
 use std::env;
@@ -15,13 +16,12 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
+use self::refusals::{astray, explain};
 use super::checkout::Checkout;
-use super::distrust::{Distrust, quoted, refused};
+use super::distrust::{Distrust, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
 use super::{Git, Sharing};
-use crate::failure::Failure;
-use crate::sanitize;
 use crate::task::TaskId;
 
 /// An open repository.
@@ -337,73 +337,4 @@ fn set_up() -> Result<()> {
             unsafe { git2::opts::set_extensions(&["refstorage", "relativeworktrees", "noop"]) };
     });
     result.context("could not set up libgit2")
-}
-
-/// What git itself says where there is no repository: `git rev-parse`
-fn no_repository() -> String {
-    let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
-    let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let first = said.as_ref().ok().and_then(|said| said.lines().next());
-    let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    reason.unwrap_or("not a git repository").to_owned()
-}
-
-/// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
-fn astray(git2: &Repository, worktree: &Path, common_dir: &Path) -> Failure {
-    let failure = Failure::new(format!(
-        "the worktree '{}' does not lead to the repository '{}' by itself",
-        worktree.display(),
-        common_dir.display()
-    ));
-    let is_configured = git2
-        .config()
-        .is_ok_and(|config| config.get_entry("core.worktree").is_ok());
-    if !is_configured {
-        return failure
-            .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
-    }
-    let link = worktree.join(".git");
-    let failure = match link.symlink_metadata() {
-        Err(_) => failure.hint(format!(
-            "echo {} >{}",
-            sanitize::line(&shell_words::quote(&format!(
-                "gitdir: {}",
-                common_dir.display()
-            ))),
-            quoted(&link)
-        )),
-        Ok(_) => failure,
-    };
-    failure.hint(format!(
-        "git --git-dir={} config --unset core.worktree",
-        quoted(common_dir)
-    ))
-}
-
-/// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
-fn top(common_dir: Option<&Path>) -> PathBuf {
-    match common_dir {
-        Some(dir) if dir.ends_with(".git") => dir.parent().unwrap_or(dir).to_owned(),
-        Some(dir) => dir.to_owned(),
-        None => {
-            let here = env::current_dir().unwrap_or_default();
-            let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
-            tops.next().unwrap_or(&here).to_owned()
-        }
-    }
-}
-
-fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
-    match error.code() {
-        ErrorCode::NotFound => Failure::new(no_repository())
-            .hint("git init && git commit --allow-empty -m 'Initial commit'")
-            .into(),
-        ErrorCode::Owner => anyhow::Error::new(error).context(
-            Failure::new("the repository belongs to another user").hint(format!(
-                "git config --global --add safe.directory {}",
-                quoted(&top(common_dir))
-            )),
-        ),
-        _ => anyhow::Error::new(error).context("could not open the repository"),
-    }
 }

@@ -12,6 +12,7 @@ use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
 use crate::git::scratch::{Original, Scratch};
 use crate::git::{MergePlan, worktree};
+use crate::interrupt;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
@@ -88,6 +89,9 @@ pub(super) fn make(
     // What is left of it, the next command clears away.
     if let Err(error) = clear(flux, &task.id, Some(task)) {
         flux.ui.warning(format_args!("{error:#}"));
+    }
+    if made.is_err() {
+        interrupt::check()?;
     }
     made
 }

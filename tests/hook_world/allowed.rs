@@ -65,10 +65,9 @@ const ALLOWED: [(&str, Covers); 7] = [
     (
         "git flux names the commit that it has made or checked, not a branch that may move",
         |it| {
-            let action = it.fact == "$GIT_REFLOG_ACTION" && it.flux == "flux cleanup";
             let head = it.fact.starts_with("$GITHEAD_");
             let hooks = ["post-merge", "post-index-change", "reference-transaction"];
-            !it.in_scratch && hooks.contains(&it.hook) && (action || head)
+            !it.in_scratch && hooks.contains(&it.hook) && head
         },
     ),
 ];
