@@ -16,12 +16,13 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
-use self::refusals::{astray, explain};
+use self::refusals::{astray, no_repository, top};
 use super::checkout::Checkout;
-use super::distrust::{Distrust, refused};
+use super::distrust::{Distrust, quoted, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
 use super::{Git, Sharing};
+use crate::failure::Failure;
 use crate::task::TaskId;
 
 /// An open repository.
@@ -82,7 +83,7 @@ impl Repo {
                 repo.commondir().canonicalize().ok()
             };
             if !same && common_dir_of(worktree).as_ref() != Some(&common_dir) {
-                return Err(astray(&git2, worktree, &common_dir).into());
+                return Err(astray(worktree, &common_dir, names_worktree(&git2)).into());
             }
         }
         let main = if git2.is_worktree() {
@@ -92,7 +93,7 @@ impl Repo {
             if let Some(main) = &main {
                 let found = Repository::discover_path(main, iter::empty::<&OsStr>());
                 if !found.is_ok_and(|found| real(&found).is_ok_and(|found| found == common_dir)) {
-                    return Err(astray(&repository, main, &common_dir).into());
+                    return Err(astray(main, &common_dir, names_worktree(&repository)).into());
                 }
             }
             main
@@ -337,4 +338,25 @@ fn set_up() -> Result<()> {
             unsafe { git2::opts::set_extensions(&["refstorage", "relativeworktrees", "noop"]) };
     });
     result.context("could not set up libgit2")
+}
+
+/// Whether `core.worktree` is configured.
+fn names_worktree(git2: &Repository) -> bool {
+    let config = git2.config();
+    config.is_ok_and(|config| config.get_entry("core.worktree").is_ok())
+}
+
+fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
+    match error.code() {
+        ErrorCode::NotFound => Failure::new(no_repository())
+            .hint("git init && git commit --allow-empty -m 'Initial commit'")
+            .into(),
+        ErrorCode::Owner => anyhow::Error::new(error).context(
+            Failure::new("the repository belongs to another user").hint(format!(
+                "git config --global --add safe.directory {}",
+                quoted(&top(common_dir))
+            )),
+        ),
+        _ => anyhow::Error::new(error).context("could not open the repository"),
+    }
 }

@@ -3,15 +3,13 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository};
-
 use crate::failure::Failure;
 use crate::git::Git;
 use crate::git::distrust::quoted;
 use crate::sanitize;
 
 /// What git itself says where there is no repository: `git rev-parse`
-fn no_repository() -> String {
+pub(super) fn no_repository() -> String {
     let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
@@ -20,15 +18,12 @@ fn no_repository() -> String {
 }
 
 /// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
-pub(super) fn astray(git2: &Repository, worktree: &Path, common_dir: &Path) -> Failure {
+pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
     let failure = Failure::new(format!(
         "the worktree '{}' does not lead to the repository '{}' by itself",
         worktree.display(),
         common_dir.display()
     ));
-    let is_configured = git2
-        .config()
-        .is_ok_and(|config| config.get_entry("core.worktree").is_ok());
     if !is_configured {
         return failure
             .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
@@ -52,7 +47,7 @@ pub(super) fn astray(git2: &Repository, worktree: &Path, common_dir: &Path) -> F
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
-fn top(common_dir: Option<&Path>) -> PathBuf {
+pub(super) fn top(common_dir: Option<&Path>) -> PathBuf {
     match common_dir {
         Some(dir) if dir.ends_with(".git") => dir.parent().unwrap_or(dir).to_owned(),
         Some(dir) => dir.to_owned(),
@@ -61,21 +56,5 @@ fn top(common_dir: Option<&Path>) -> PathBuf {
             let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
             tops.next().unwrap_or(&here).to_owned()
         }
-    }
-}
-
-/// The refusal of a repository that libgit2 does not open.
-pub(super) fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
-    match error.code() {
-        ErrorCode::NotFound => Failure::new(no_repository())
-            .hint("git init && git commit --allow-empty -m 'Initial commit'")
-            .into(),
-        ErrorCode::Owner => anyhow::Error::new(error).context(
-            Failure::new("the repository belongs to another user").hint(format!(
-                "git config --global --add safe.directory {}",
-                quoted(&top(common_dir))
-            )),
-        ),
-        _ => anyhow::Error::new(error).context("could not open the repository"),
     }
 }
