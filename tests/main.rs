@@ -52,6 +52,7 @@ mod fsmonitor;
 mod git_crypt;
 mod help;
 mod hints;
+mod hook_effects;
 mod hook_ignored;
 mod hook_isolation;
 mod hook_world;

@@ -133,15 +133,25 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
     Git::reading(home, ["symbolic-ref", "--quiet", "HEAD"]).answer()
 }
 
-/// Returns the level of the configuration that sets core.bare, `local` for one, if any does:
-/// `git config --show-scope --get core.bare`.
+/// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
+/// does: `git config --show-scope --type=bool --get core.bare`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<String>> {
-    let args = ["config", "--show-scope", "--get", "core.bare"];
+pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
+    let args = [
+        "config",
+        "--show-scope",
+        "--type=bool",
+        "--get",
+        "core.bare",
+    ];
     let answer = Git::reading(home, args).answer()?;
-    Ok(answer.and_then(|line| line.split('\t').next().map(str::to_owned)))
+    let split = |line: String| {
+        let (scope, value) = line.split_once('\t')?;
+        Some((scope.to_owned(), value == "true"))
+    };
+    Ok(answer.and_then(split))
 }
 
 impl Repo {

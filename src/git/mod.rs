@@ -41,6 +41,7 @@ pub(crate) mod own;
 mod patience;
 pub(crate) mod rebase;
 pub(crate) mod refs;
+mod refusals;
 pub(crate) mod regular_file;
 pub(crate) mod repo;
 pub(crate) mod scratch;

@@ -3,7 +3,6 @@
 mod enclosing;
 mod history;
 mod objects;
-mod refusals;
 
 use std::cell::OnceCell;
 use std::env;
@@ -16,11 +15,11 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
-use self::refusals::{astray, no_repository, top};
 use super::checkout::Checkout;
 use super::distrust::{Distrust, quoted, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
+use super::refusals::{astray, no_repository, top};
 use super::{Git, Sharing};
 use crate::failure::Failure;
 use crate::task::TaskId;

@@ -271,6 +271,7 @@ fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&str>) -> Result<Fa
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
     let scope = bare_is_set_in(flux.repo.home())?;
+    let scope = scope.map(|(scope, _)| scope);
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("leave out: -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => {

@@ -133,7 +133,10 @@ fn names(style: Style, verify: bool) -> &'static [&'static str] {
 }
 
 /// The hooks of the worktree where the target is checked out; of the main one if that is nowhere.
-fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
+///
+/// # Errors
+/// When git fails.
+pub(super) fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
     let (repo, configured) = (&flux.repo, flux.settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     // Its configuration has been read, which is that of the main worktree.

@@ -16,6 +16,7 @@ mod disk;
 pub(crate) mod elsewhere;
 pub(crate) mod expire;
 mod fate;
+mod hook_effects;
 pub(crate) mod into;
 pub(crate) mod launch;
 pub(crate) mod leftovers;

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
+use super::hook_effects::Listing;
 use super::plan::Plan;
-use super::{Flux, Kept, Lock, Worktree, close, descend};
+use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
 use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
@@ -97,7 +98,7 @@ pub(crate) fn remove(
         false => flux.settings.section_of_branch(&task.branch),
     };
     if let Some(commit) = &merge
-        && let Err(error) = super::merge::forward(flux, plan, commit, lock)
+        && let Err(error) = forward(flux, plan, commit, lock)
     {
         interrupt::check()?;
         return if target_stands(flux, plan)? {
@@ -144,6 +145,27 @@ pub(crate) fn remove(
         failure::over(error, failure)
     })?;
     Ok(Removed::Done { merge, kept })
+}
+
+/// The hooks that run where a branch goes forward.
+const HOOKS: [&str; 4] = [
+    "post-merge",
+    "post-commit",
+    "post-index-change",
+    "reference-transaction",
+];
+
+/// Moves the target, and says what the hooks have changed beside.
+fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Result<()> {
+    let Some(into) = &plan.into else {
+        return Ok(());
+    };
+    let before = Listing::before(flux, &merge::hooks(flux, into)?, &HOOKS)?;
+    let moved = merge::forward(flux, plan, commit, lock);
+    if let Some(before) = before {
+        before.warn(flux, "post-merge", &into.branch_ref());
+    }
+    moved
 }
 
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One

@@ -9,6 +9,7 @@ use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
 use super::fate::has_strayed;
+use super::hook_effects::Listing;
 use super::launch::{launch, none_runs, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
@@ -307,11 +308,15 @@ impl Way<'_> {
         let here = flux.repo.current().or(flux.repo.main());
         let here = here.map(|path| flux.repo.checkout(path)).transpose()?;
         let hooks = Hooks::find(&flux.repo, here.as_ref(), flux.settings.configured_hooks())?;
+        let before = Listing::before(flux, &hooks, &["post-checkout"])?;
         let failed = hooks::post_checkout(&hooks, &checkout, head)?;
         if let Some(error) = failed {
             interrupt::check()?;
             flux.ui
                 .warning(format_args!("the post-checkout hook failed: {error:#}"));
+        }
+        if let Some(before) = before {
+            before.warn(flux, "post-checkout", &task.branch_ref());
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::Git;
+use super::distrust::quoted;
 use crate::failure::Failure;
-use crate::git::Git;
-use crate::git::distrust::quoted;
 use crate::sanitize;
 
 /// What git itself says where there is no repository: `git rev-parse`
