@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::git::{Worktree, admin, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::check::ensure_idle;
-use crate::lifecycle::checked_out::{Holders, ensure_main_is_known};
+use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
 use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
@@ -255,15 +255,15 @@ fn ensure_alone(
         );
     }
     store.ensure_known(&flux.settings, branch)?;
-    let holders = Holders::find(flux, store, worktrees, branch)?.except(&entry.path);
-    match holders.worktree() {
+    let uses = BranchUses::find(flux, store, worktrees, branch)?.except(&entry.path);
+    match uses.worktree() {
         Some(other) => Err(Failure::new(format!(
             "'{branch}' is checked out in '{}' as well",
             shown(other)
         ))
         .hint(format!("git -C {} switch -c <branch>", quoted(&entry.path)))
         .into()),
-        None => holders.ensure_none(),
+        None => uses.ensure_none(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::git::{admin, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::broken::free_beside;
-use crate::lifecycle::checked_out::{Holders, ensure_main_is_known};
+use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
 use crate::lifecycle::leftovers;
 use crate::lifecycle::resume::going_on;
 use crate::lifecycle::start::{Start, Started, Work, start};
@@ -234,8 +234,8 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     if task.existing.is_some() {
         store.ensure_not_symbolic(&task.branch)?;
         ensure_not_elsewhere(flux, &worktrees, task)?;
-        let holders = Holders::find(flux, store, &worktrees, &task.branch)?;
-        holders.except(&task.worktree).ensure_none()?;
+        let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
+        uses.except(&task.worktree).ensure_none()?;
     }
     if let Some(other) = store.in_the_way(&task.branch) {
         let failure = Failure::new(format!(

@@ -16,7 +16,7 @@ use crate::ui::{quoted, shown, word};
 
 /// A place where a branch is checked out or in use.
 #[derive(Debug)]
-enum Holder {
+enum BranchUse {
     /// A worktree that has it checked out.
     Worktree(PathBuf),
     /// A worktree that has it checked out under another name, which the file system takes for the same.
@@ -32,14 +32,14 @@ enum Holder {
 }
 
 /// The places where a branch is checked out or in use.
-pub(crate) struct Holders<'a> {
+pub(crate) struct BranchUses<'a> {
     flux: &'a Flux,
     /// Without `refs/heads/`, and no symbolic ref.
     branch: &'a str,
-    found: Vec<Holder>,
+    found: Vec<BranchUse>,
 }
 
-impl<'a> Holders<'a> {
+impl<'a> BranchUses<'a> {
     /// Looks for all places where a branch is checked out or in use.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl<'a> Holders<'a> {
         worktrees: &[Worktree],
         branch: &'a str,
     ) -> Result<Self> {
-        let mut holders = Self::of_git(flux, worktrees, branch)?;
+        let mut uses = Self::of_git(flux, worktrees, branch)?;
         for entry in worktrees {
             if let Some(head) = flux.repo.lost_head(entry)? {
                 let is_tasks = |task: &Task| task.worktree == entry.path && task.branch != branch;
@@ -58,7 +58,7 @@ impl<'a> Holders<'a> {
                 // Its record tells.
                 if !tasks.any(is_tasks) {
                     let path = entry.path.clone();
-                    holders.found.push(Holder::Lost { path, head });
+                    uses.found.push(BranchUse::Lost { path, head });
                 }
             }
         }
@@ -67,15 +67,15 @@ impl<'a> Holders<'a> {
             let Ok(task) = &stored.task else { continue };
             // A start makes the directory a moment before the entry.
             if task.phase == Phase::Active
-                && holders.is_branch(&task.branch_ref())
+                && uses.is_branch(&task.branch_ref())
                 && !is_registered(task)
                 && task.worktree.symlink_metadata().is_ok()
             {
                 let task = Box::new(task.clone());
-                holders.found.push(Holder::Unregistered(task));
+                uses.found.push(BranchUse::Unregistered(task));
             }
         }
-        Ok(holders)
+        Ok(uses)
     }
 
     /// Looks for the places that git knows, and for one that it should know.
@@ -83,7 +83,7 @@ impl<'a> Holders<'a> {
     /// # Errors
     /// When it cannot be told.
     pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
-        let mut holders = Self {
+        let mut uses = Self {
             flux,
             branch,
             found: Vec::new(),
@@ -92,27 +92,27 @@ impl<'a> Holders<'a> {
         for entry in worktrees.iter().filter(|entry| !entry.bare) {
             let path = entry.path.clone();
             match &entry.branch {
-                Some(name) if *name == full => holders.found.push(Holder::Worktree(path)),
-                Some(name) if holders.is_branch(name) => {
+                Some(name) if *name == full => uses.found.push(BranchUse::Worktree(path)),
+                Some(name) if uses.is_branch(name) => {
                     let name = name.clone();
-                    holders.found.push(Holder::Spelled { path, name });
+                    uses.found.push(BranchUse::Spelled { path, name });
                 }
                 _ => {}
             }
         }
         if flux.repo.has_unknown_files(worktrees)?
             && let Some(head) = main_head(flux.repo.home())?
-            && holders.is_branch(&head)
+            && uses.is_branch(&head)
         {
-            holders.found.push(Holder::Unknown);
+            uses.found.push(BranchUse::Unknown);
         }
         for operation in operations(&flux.repo)? {
-            if operation.refs.iter().any(|name| holders.is_branch(name)) {
+            if operation.refs.iter().any(|name| uses.is_branch(name)) {
                 let (name, path) = (operation.name, operation.path);
-                holders.found.push(Holder::Operation { name, path });
+                uses.found.push(BranchUse::Operation { name, path });
             }
         }
-        Ok(holders)
+        Ok(uses)
     }
 
     fn is_branch(&self, name: &str) -> bool {
@@ -122,21 +122,21 @@ impl<'a> Holders<'a> {
 
     /// Leaves out what is in the worktree at `path`.
     pub(crate) fn except(mut self, path: &Path) -> Self {
-        self.found.retain(|holder| match holder {
-            Holder::Worktree(at)
-            | Holder::Spelled { path: at, .. }
-            | Holder::Operation { path: at, .. }
-            | Holder::Lost { path: at, .. } => at != path && !is_same_file(at, path),
-            Holder::Unregistered(task) => task.worktree != path,
-            Holder::Unknown => true,
+        self.found.retain(|one| match one {
+            BranchUse::Worktree(at)
+            | BranchUse::Spelled { path: at, .. }
+            | BranchUse::Operation { path: at, .. }
+            | BranchUse::Lost { path: at, .. } => at != path && !is_same_file(at, path),
+            BranchUse::Unregistered(task) => task.worktree != path,
+            BranchUse::Unknown => true,
         });
         self
     }
 
     /// Returns the first worktree that has the branch checked out, as far as git knows.
     pub(crate) fn worktree(&self) -> Option<&Path> {
-        self.found.iter().find_map(|holder| match holder {
-            Holder::Worktree(path) => Some(path.as_path()),
+        self.found.iter().find_map(|one| match one {
+            BranchUse::Worktree(path) => Some(path.as_path()),
             _ => None,
         })
     }
@@ -146,12 +146,12 @@ impl<'a> Holders<'a> {
     /// # Errors
     /// When moving it would leave files behind.
     pub(super) fn ensure_movable(&self, from: &str) -> Result<()> {
-        let is_worktree = |holder: &&Holder| matches!(holder, Holder::Worktree(_));
-        match self.found.iter().find(|holder| !is_worktree(holder)) {
-            Some(Holder::Unknown) => {
+        let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
+        match self.found.iter().find(|one| !is_worktree(one)) {
+            Some(BranchUse::Unknown) => {
                 return Err(unknown(self.flux, self.branch, Some(from))?.into());
             }
-            Some(holder) => return Err(self.failure(holder)?.into()),
+            Some(one) => return Err(self.failure(one)?.into()),
             None => {}
         }
         match &self.found[..] {
@@ -166,15 +166,15 @@ impl<'a> Holders<'a> {
     /// Also when its way out cannot be told.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
-            Some(holder) => Err(self.failure(holder)?.into()),
+            Some(one) => Err(self.failure(one)?.into()),
             None => Ok(()),
         }
     }
 
     /// The refusal of a branch that is checked out in several worktrees.
-    fn several(&self, others: &[Holder]) -> Failure {
-        let paths = self.found.iter().filter_map(|holder| match holder {
-            Holder::Worktree(path) => Some(format!("'{}'", shown(path))),
+    fn several(&self, others: &[BranchUse]) -> Failure {
+        let paths = self.found.iter().filter_map(|one| match one {
+            BranchUse::Worktree(path) => Some(format!("'{}'", shown(path))),
             _ => None,
         });
         let paths: Vec<String> = paths.collect();
@@ -184,7 +184,7 @@ impl<'a> Holders<'a> {
             paths.join(" and in ")
         ));
         others.iter().fold(failure, |failure, other| match other {
-            Holder::Worktree(path) if path.exists() => {
+            BranchUse::Worktree(path) if path.exists() => {
                 failure.hint(format!("git -C {} switch --detach", quoted(path)))
             }
             _ => failure.hint("git worktree prune"),
@@ -192,15 +192,15 @@ impl<'a> Holders<'a> {
     }
 
     /// The refusal of a branch for one place where it is checked out or in use.
-    fn failure(&self, holder: &Holder) -> Result<Failure> {
+    fn failure(&self, one: &BranchUse) -> Result<Failure> {
         let branch = self.branch;
-        Ok(match holder {
-            Holder::Worktree(path) => Failure::new(format!(
+        Ok(match one {
+            BranchUse::Worktree(path) => Failure::new(format!(
                 "the branch '{branch}' is checked out in '{}'",
                 shown(path)
             ))
             .hint(format!("git -C {} switch --detach", quoted(path))),
-            Holder::Spelled { path, name } => Failure::new(format!(
+            BranchUse::Spelled { path, name } => Failure::new(format!(
                 "'{}' has the branch '{branch}' checked out as '{}'",
                 shown(path),
                 sanitize::line(name)
@@ -210,15 +210,15 @@ impl<'a> Holders<'a> {
                 quoted(path),
                 word(&format!("refs/heads/{branch}"))
             )),
-            Holder::Unregistered(task) => {
+            BranchUse::Unregistered(task) => {
                 let failure = Failure::new(format!(
                     "the branch '{branch}' is checked out in '{}', which git does not list",
                     shown(&task.worktree)
                 ));
                 Broken::not_ours(self.flux, task)?.with_ways(failure)
             }
-            Holder::Unknown => unknown(self.flux, branch, None)?,
-            Holder::Operation { name, path } => {
+            BranchUse::Unknown => unknown(self.flux, branch, None)?,
+            BranchUse::Operation { name, path } => {
                 let failure = Failure::new(format!(
                     "a {name} is in progress on '{branch}' in '{}'",
                     shown(path)
@@ -231,7 +231,7 @@ impl<'a> Holders<'a> {
                     false => failure.hint("git worktree prune"),
                 }
             }
-            Holder::Lost { path, head } => Failure::new(format!(
+            BranchUse::Lost { path, head } => Failure::new(format!(
                 "it is not known which branch '{}' has checked out",
                 shown(path)
             ))

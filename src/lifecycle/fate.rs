@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::archive::Archived;
 use super::broken::Broken;
-use super::checked_out::Holders;
+use super::checked_out::BranchUses;
 use crate::failure::Failure;
 use crate::git::{admin, snapshot, submodules, tools, worktree};
 use crate::task::Task;
@@ -152,9 +152,9 @@ pub(crate) fn ensure_not_elsewhere(
     entries: &[worktree::Worktree],
     task: &Task,
 ) -> Result<()> {
-    let holders = Holders::of_git(flux, entries, &task.branch)?.except(&task.worktree);
-    let Some(elsewhere) = holders.worktree() else {
-        return holders.ensure_none();
+    let uses = BranchUses::of_git(flux, entries, &task.branch)?.except(&task.worktree);
+    let Some(elsewhere) = uses.worktree() else {
+        return uses.ensure_none();
     };
     // It may be the task's own entry, which names another place now: that can be mended.
     if let Some(altered) = Broken::altered(flux, task) {

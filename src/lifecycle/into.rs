@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::Flux;
-use super::checked_out::Holders;
+use super::checked_out::BranchUses;
 use crate::failure::Failure;
 use crate::git::{MergePlan, Repo, Style, Worktree, admin, in_use, refs};
 use crate::settings::table;
@@ -89,8 +89,8 @@ impl Into {
                     .into(),
             );
         }
-        let holders = Holders::find(flux, store, worktrees, branch)?;
-        let worktree = holders.worktree().map(ToOwned::to_owned);
+        let uses = BranchUses::find(flux, store, worktrees, branch)?;
+        let worktree = uses.worktree().map(ToOwned::to_owned);
         if let Some(path) = &worktree
             && !fs::exists(path).context("could not look at a worktree")?
         {
@@ -123,7 +123,7 @@ impl Into {
         }
         let merge = MergePlan::make(&flux.repo, target, tip, style)?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
-            holders.ensure_movable(&task.branch)?;
+            uses.ensure_movable(&task.branch)?;
         }
         Ok(Self {
             branch: branch.to_owned(),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use super::broken::Broken;
-use super::checked_out::Holders;
+use super::checked_out::BranchUses;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::store::{self, Store, Stored};
@@ -75,8 +75,8 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     // What a killed command has registered there is ours.
     let twin = scratch.join(path.file_name().unwrap_or_default());
-    let holders = Holders::of_git(flux, &worktrees, &task.branch)?;
-    holders.except(path).except(&twin).ensure_none()?;
+    let uses = BranchUses::of_git(flux, &worktrees, &task.branch)?;
+    uses.except(path).except(&twin).ensure_none()?;
     let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)
         .with_context(|| format!("could not make '{}' a worktree again", shown(path)))

@@ -8,7 +8,7 @@ use super::free::ensure_not_stored;
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
 use crate::lifecycle::Flux;
-use crate::lifecycle::checked_out::Holders;
+use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Existing, Rest};
@@ -135,9 +135,9 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
 /// # Errors
 /// When the branch is checked out or in use somewhere: then it can be nowhere else.
 fn ensure_free(flux: &Flux, store: &Store, worktrees: &[Worktree], branch: &str) -> Result<()> {
-    let holders = Holders::find(flux, store, worktrees, branch)?;
-    let Some(path) = holders.worktree() else {
-        return holders.ensure_none();
+    let uses = BranchUses::find(flux, store, worktrees, branch)?;
+    let Some(path) = uses.worktree() else {
+        return uses.ensure_none();
     };
     let place = quoted(path);
     let failure = Failure::new(format!(
