@@ -5,13 +5,42 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Flux;
-use crate::git::hooks::Hooks;
+use crate::git::Checkout;
+use crate::git::hooks::{self, Hooks};
 use crate::git::in_use::bare_is_set_in;
 use crate::git::marks::FLUX;
 use crate::git::refs;
+use crate::interrupt;
 use crate::sanitize;
 use crate::store::Store;
+use crate::task::Task;
 use crate::ui::{quoted, word};
+
+/// Runs `post-checkout` in the new worktree of a task with `head` checked out, and says what it
+/// came to: it is in the way of nothing.
+///
+/// # Errors
+/// When it is not known whether there is one, or on interruption.
+pub(super) fn post_checkout(
+    flux: &Flux,
+    task: &Task,
+    checkout: &Checkout,
+    head: &str,
+) -> Result<()> {
+    let here = flux.repo.current().or(flux.repo.main());
+    let here = here.map(|path| flux.repo.checkout(path)).transpose()?;
+    let hooks = Hooks::find(&flux.repo, here.as_ref(), flux.settings.configured_hooks())?;
+    let before = Listing::before(flux, &hooks, &["post-checkout"])?;
+    if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
+        interrupt::check()?;
+        flux.ui
+            .warning(format_args!("the post-checkout hook failed: {error:#}"));
+    }
+    if let Some(before) = before {
+        before.warn(flux, "post-checkout", &task.branch_ref());
+    }
+    Ok(())
+}
 
 /// How many refs are named.
 const NAMED: usize = 5;

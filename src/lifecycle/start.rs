@@ -9,18 +9,16 @@ use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
 use super::fate::has_strayed;
-use super::hook_effects::Listing;
 use super::launch::{launch, none_runs, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
-use super::{Flux, Worktree, descend, find_shell, hang_up, watch};
+use super::{Flux, Worktree, descend, find_shell, hang_up, hook_effects, watch};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
-use crate::git::hooks::{self, Hooks};
 use crate::git::{Lock, Transaction, hide, keep, refs, tools, worktree};
 use crate::interrupt;
 use crate::store::{self, Store, task_ref};
@@ -305,20 +303,7 @@ impl Way<'_> {
             Some(from) => &from.tip,
             None => task.start(),
         };
-        let here = flux.repo.current().or(flux.repo.main());
-        let here = here.map(|path| flux.repo.checkout(path)).transpose()?;
-        let hooks = Hooks::find(&flux.repo, here.as_ref(), flux.settings.configured_hooks())?;
-        let before = Listing::before(flux, &hooks, &["post-checkout"])?;
-        let failed = hooks::post_checkout(&hooks, &checkout, head)?;
-        if let Some(error) = failed {
-            interrupt::check()?;
-            flux.ui
-                .warning(format_args!("the post-checkout hook failed: {error:#}"));
-        }
-        if let Some(before) = before {
-            before.warn(flux, "post-checkout", &task.branch_ref());
-        }
-        Ok(())
+        hook_effects::post_checkout(flux, task, &checkout, head)
     }
 
     /// The way back after `cause`, and the error to show for it.
