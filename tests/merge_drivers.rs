@@ -40,7 +40,8 @@ fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
     output
         .success()
-        .stdout_has("not tried: a merge driver decides about 'lock'");
+        .stdout_has("not tried: a merge driver decides about 'lock'")
+        .stdout_has("not known before the merge is made");
     let plan = world
         .flux(["cleanup", "--json", &id])
         .run()
@@ -126,4 +127,23 @@ fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
     assert_eq!(world.read("README.md"), "task\n");
     assert_eq!(world.read("lock"), "task\n");
     assert_removed(&world, &id);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_merge_that_a_driver_has_made_is_named_before_the_agent_is_stopped() {
+    let world = World::new();
+    world.write(".gitattributes", "lock merge=lk\n");
+    world.write("lock", "base\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Lock"]);
+    world.git(["config", "merge.lk.driver", "cat %B >%A"]);
+    let id = working_task(&world);
+    world.commit_in(world.worktree(&id), "lock", "task\n");
+    world.commit_in(world.repo(), "lock", "main\n");
+    world.write("agent.txt", "mine\n");
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("would overwrite 'agent.txt'");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
 }

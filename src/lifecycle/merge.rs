@@ -205,7 +205,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         return Err(error.context(failure("neither was changed", look)));
     };
     let back = forward::back(worktree, commit, &into.tip, lock);
-    if let Some(blocked) = plan.was_blocked(flux, begun) {
+    if let Some(blocked) = plan.was_blocked(flux, commit, begun) {
         return Err(blocked.into());
     }
     let what = match back {

@@ -105,11 +105,12 @@ impl Plan {
     }
 
     /// Fails where moving the target would be refused, by files of the user's in
-    /// its worktree or by an operation that uses it: known before the agent is stopped.
+    /// its worktree or by an operation that uses it: known before the agent is stopped. `made` is
+    /// the commit that it goes to, if that is made already.
     ///
     /// # Errors
     /// What is in the way.
-    pub(crate) fn ensure_free(&self, flux: &Flux) -> Result<()> {
+    pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&str>) -> Result<()> {
         let Some(Into {
             branch,
             tip,
@@ -120,9 +121,11 @@ impl Plan {
         else {
             return Ok(());
         };
-        let Some(tree) = merge.tree(&flux.repo, &self.tip)? else {
-            return Ok(());
+        let tree = match made {
+            Some(made) => Some(flux.repo.tree_of(made)?),
+            None => merge.tree(&flux.repo, &self.tip)?,
         };
+        let Some(tree) = tree else { return Ok(()) };
         let Some(worktree) = worktree else {
             return forward::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
                 Failure::new(format!(
@@ -168,21 +171,25 @@ impl Plan {
             .hint(format!("git flux cleanup {}", self.task.id))
     }
 
-    /// Returns the refusal of a merge that git has refused just now, before it touched a file,
+    /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
     /// since files of the user's are in its way that were there before `begun`. A file that
     /// is younger may be one that git had begun to write.
-    pub(super) fn was_blocked(&self, flux: &Flux, begun: SystemTime) -> Option<Failure> {
+    pub(super) fn was_blocked(
+        &self,
+        flux: &Flux,
+        made: &str,
+        begun: SystemTime,
+    ) -> Option<Failure> {
         let Some(Into {
             branch,
             tip,
             worktree: Some(worktree),
-            merge,
             ..
         }) = &self.into
         else {
             return None;
         };
-        let tree = merge.tree(&flux.repo, &self.tip).ok()??;
+        let tree = flux.repo.tree_of(made).ok()?;
         let found = blockers(flux, tip, &tree, &flux.repo.checkout(worktree).ok()?).ok()?;
         let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
         let is_older = |change: &Change| {

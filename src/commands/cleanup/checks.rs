@@ -49,8 +49,12 @@ impl Cleanup {
         loss.note("merge", outlook.ensure_mergeable(), |()| {
             Verdict::Passes(merge(&outlook))
         });
-        let free = outlook.ensure_free(flux);
-        loss.pass("collisions", free, "no file is in the way of the merge");
+        let merge = outlook.into.as_ref().map(|into| &into.merge);
+        let why = match merge {
+            Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
+            _ => "no file is in the way of the merge",
+        };
+        loss.pass("collisions", outlook.ensure_free(flux, None), why);
         let movable = outlook.ensure_movable(flux, self.discard);
         loss.pass("file system", movable, "the worktree is moved to the trash");
         self.around(flux, &outlook, &mut loss);

@@ -187,7 +187,8 @@ impl Cleanup {
                 Uncommitted::Leave => merge::prepare(flux, &plan, verify, lock)?,
             };
             if plan.must_stop() || matches!(choice, Uncommitted::Commit(_)) {
-                outlook.ensure_free(flux)?;
+                let made = merge.as_ref().map(|made| &*made.commit);
+                outlook.ensure_free(flux, made)?;
             }
             let unchanged = if plan.must_stop() || plan.has_foreign_jobs() {
                 halt(flux, &plan)?
