@@ -87,7 +87,19 @@ impl<'a> Cycle<'a> {
         started.success();
         let id = started.stdout.trim_end();
         let agent = world.agent(id);
-        let worktree = agent.cwd();
+        // The agent is where the command was called.
+        let below = self.below();
+        let cwd = agent.cwd();
+        let worktree = cwd.ancestors().nth(below.components().count()).unwrap();
+        let worktree = worktree.to_owned();
+        assert_eq!(
+            cwd,
+            below
+                .components()
+                .fold(worktree.clone(), |dir, part| dir.join(part))
+        );
+        let file = below.join("agent.txt");
+        let file = file.to_str().unwrap();
         // Nothing is different there, and everything is there.
         assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
         look(&worktree);
@@ -124,17 +136,24 @@ impl<'a> Cycle<'a> {
         self.flux(&["cleanup", id, "--into", self.branch]).success();
         let parents = self.git(&["log", "-1", "--format=%P", &target]);
         assert_eq!(parents, format!("{old} {tip}"));
-        assert_eq!(self.git(&["show", &format!("{target}:agent.txt")]), "one");
+        assert_eq!(self.git(&["show", &format!("{target}:{file}")]), "one");
         // Nothing else has changed by the merge.
         let changed = self.git(&["diff", "--name-only", &old, &target]);
-        assert_eq!(changed, "agent.txt");
+        assert_eq!(changed, file);
         if let Some(checkout) = &self.checkout {
-            assert_eq!(world.read(checkout.join("agent.txt")), "one\n");
+            assert_eq!(world.read(checkout.join(file)), "one\n");
         }
         assert_eq!(self.rest(), before);
         assert!(!worktree.exists());
         assert_removed_from(world, &self.home, id);
         worktree
+    }
+
+    /// The directory that commands are run in, relative to its worktree.
+    fn below(&self) -> PathBuf {
+        let checkout = self.checkout.as_deref();
+        let below = checkout.and_then(|top| self.dir.strip_prefix(top).ok());
+        below.unwrap_or(Path::new("")).to_owned()
     }
 
     #[track_caller]

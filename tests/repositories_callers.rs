@@ -10,6 +10,12 @@ use crate::world::*;
 /// A whole cycle, every command of which is made by `call` from its arguments.
 #[track_caller]
 fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
+    cycle_in(world, "", call);
+}
+
+/// The same, called from `below` the top, where the agent is then.
+#[track_caller]
+fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
     world.behaviour("raw");
     let ok = |args: &[&str]| {
         let output = call(args);
@@ -19,7 +25,12 @@ fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
     let run = ok(&["run", "-q", "Fix login"]);
     let id = run.stdout.trim_end();
     let agent = world.agent(id);
-    assert_eq!(agent.cwd(), world.worktree(id));
+    let worktree = world.worktree(id);
+    let place = match below {
+        "" => worktree,
+        below => worktree.join(below),
+    };
+    assert_eq!(agent.cwd(), place);
     // Nothing of the caller's git leads the agent to another repository.
     agent.tell("commit one");
     let inherited: Vec<_> = agent
@@ -42,7 +53,10 @@ fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
     ok(&["diff", id]).stdout_has("+one");
     end_agent(world, id);
     ok(&["cleanup", id]).stderr_has("merged 1 commit");
-    assert_eq!(world.read("agent.txt"), "one\n");
+    assert_eq!(
+        world.read(world.repo().join(below).join("agent.txt")),
+        "one\n"
+    );
     assert_eq!(world.git(["status", "--porcelain"]), "");
     assert_removed(world, id);
 }
@@ -147,7 +161,9 @@ fn through_aliases() {
         let world = World::new();
         world.git(["config", "alias.fx", alias]);
         let script = "cd src && exec git fx \"$@\"";
-        cycle(&world, |args| {
+        // git runs what begins with a `!` at the top.
+        let below = if alias.starts_with('!') { "" } else { "src" };
+        cycle_in(&world, below, |args| {
             let mut command = world.command("/bin/sh");
             command
                 .current_dir(world.repo())

@@ -27,9 +27,10 @@ pub(super) fn post_checkout(
     checkout: &Checkout,
     head: &str,
 ) -> Result<()> {
-    let here = flux.repo.current().or(flux.repo.main());
-    let here = here.map(|path| flux.repo.checkout(path)).transpose()?;
-    let hooks = Hooks::find(&flux.repo, here.as_ref(), flux.settings.configured_hooks())?;
+    // In a linked worktree that somebody stands in, an agent may have written them.
+    let place = flux.repo.main().or(flux.repo.current());
+    let place = place.map(|path| flux.repo.checkout(path)).transpose()?;
+    let hooks = Hooks::find(&flux.repo, place.as_ref(), flux.settings.configured_hooks())?;
     let before = Listing::before(flux, &hooks, &["post-checkout"])?;
     if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
         interrupt::check()?;
