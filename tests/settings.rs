@@ -247,7 +247,7 @@ fn the_place_of_worktrees_is_configured() {
             .in_dir("src");
         run.ok();
         let worktree = expected.join(format!("myapp-{name}"));
-        assert_eq!(world.agent(&name).cwd(), worktree);
+        assert_eq!(world.agent(&name).cwd(), worktree.join("src"));
         assert_eq!(
             world.git(["rev-parse", &format!("feature/{name}")]),
             world.git_in(&worktree, ["rev-parse", "HEAD"])
