@@ -206,3 +206,47 @@ fn hooks_that_nobody_commits_are_found_at_every_merge_and_commit() {
         }
     }
 }
+
+#[test]
+fn what_a_task_adds_below_an_ignored_directory_hides_nothing_in_it() {
+    let world = World::new();
+    world.write(".gitignore", ".husky/_/\nrules/\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    for file in [".husky/_/README", "rules/deep/mine"] {
+        world.write(worktree.join(file), "of the task\n");
+    }
+    world.git_in(&worktree, ["add", "-f", "."]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Below"]);
+    world.write("rules/deep/all", "refuse\n");
+    world.write("rules/other/all", "refuse\n");
+    world.git(["config", "core.hooksPath", ".husky/_"]);
+    let check = "test -f rules/other/all; grep -q refuse rules/deep/all && test -f rules/deep/mine && exit 1";
+    hook(
+        &world,
+        &world.repo().join(".husky/_"),
+        "pre-merge-commit",
+        check,
+    );
+    let before = world.snapshot();
+    world.flux(["cleanup", "-y", &id]).run().code(1);
+    let log = world.tools().join("hooks.log");
+    assert!(world.read(&log).contains("pre-merge-commit"));
+    fs::remove_file(log).unwrap();
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn links_that_lead_out_of_the_checkout_lead_there_still() {
+    let world = World::new();
+    let id = ready(&world, "src/new.txt", "new\n");
+    world.write("../shared/file", "shared\n");
+    symlink("../shared/file", world.repo().join(".env")).unwrap();
+    fs::create_dir(world.repo().join("node_modules")).unwrap();
+    symlink("../../shared", world.repo().join("node_modules/lib")).unwrap();
+    let check = "grep -q shared .env && grep -q shared node_modules/lib/file";
+    install(&world, "pre-merge-commit", check);
+    world.flux(["cleanup", &id]).run().success();
+}

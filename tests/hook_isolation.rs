@@ -27,7 +27,9 @@ fn ready(world: &World) -> String {
 
 /// Where the merge of a task is made.
 fn place(world: &World, id: &str) -> PathBuf {
-    world.repo().with_file_name(format!(".myapp-{id}.merge"))
+    let number = fs::metadata(world.repo().join(".git")).unwrap().ino();
+    let name = format!(".myapp-{id}.{number:x}.merge");
+    world.repo().with_file_name(name)
 }
 
 /// Cleans up with a hook that refuses after `script`, and finds nothing changed.
@@ -361,4 +363,25 @@ fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
     fs::remove_file(world.tools().join("hooks.log")).unwrap();
     assert!(!place(&world, &id).exists());
     world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_directory_that_another_repository_could_have_made_is_not_removed() {
+    let world = World::new();
+    let id = ready(&world);
+    // An agent can write this, and it says that a merge was begun.
+    world.write(format!(".git/flux/run/{id}/merge/x"), "");
+    let others = world.repo().with_file_name(format!(".myapp-{id}.merge"));
+    world.write(others.join("notes"), "mine\n");
+    // And this, as if the entry of a worktree of the user's belonged to it.
+    let mine = world.root().join("mine");
+    world.git(["worktree", "add", "-q", "--detach", mine.to_str().unwrap()]);
+    let link = world.repo().join(format!(".git/flux/run/{id}/merge/.git"));
+    let gitdir = world.repo().join(".git/worktrees/mine/gitdir");
+    let honest = world.read(&gitdir);
+    fs::write(&gitdir, format!("{}\n", link.display())).unwrap();
+    world.flux(["cleanup", "-y", &id]).run().success();
+    fs::write(&gitdir, honest).unwrap();
+    assert_eq!(world.read(others.join("notes")), "mine\n");
+    world.git_in(&mine, ["status"]);
 }

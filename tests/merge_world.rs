@@ -210,3 +210,96 @@ fn identity_and_signature_are_those_of_the_branch_wherever_it_is_checked_out() {
         }
     }
 }
+
+#[test]
+fn a_hook_that_the_merge_itself_brings_runs() {
+    for (style, name) in [
+        ("--merge", "commit-msg"),
+        ("--squash", "pre-commit"),
+        ("--rebase", "prepare-commit-msg"),
+    ] {
+        for path in [".githooks", "@/.githooks"] {
+            let world = World::new();
+            let id = done_task(&world);
+            let worktree = world.worktree(&id);
+            let file = worktree.join(".githooks").join(name);
+            install_at(&file, "#!/bin/sh\nexit 1\n");
+            world.git_in(&worktree, ["add", "-A"]);
+            world.git_in(&worktree, ["commit", "-q", "-m", "Hook"]);
+            world.commit_in(world.repo(), "README.md", "moved\n");
+            let path = path.replace('@', world.repo().to_str().unwrap());
+            world.git(["config", "core.hooksPath", &path]);
+            let before = world.snapshot();
+            let output = world.flux(["cleanup", "-y", style, &id]).run();
+            // A rebase asks each commit's hook from the second one on.
+            output.code(1).stderr_has("nothing was changed");
+            world.assert_unchanged(&before);
+        }
+    }
+}
+
+#[test]
+fn hooks_are_asked_wherever_cleanup_is_called() {
+    let world = World::new();
+    let id = ready(&world);
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    let dir = world.root().join("hooks of main");
+    let dir = dir.to_str().unwrap();
+    let own = world.write("../of-main", format!("[core]\n\thooksPath = {dir}\n"));
+    world.git([
+        "config",
+        "includeIf.onbranch:main.path",
+        own.to_str().unwrap(),
+    ]);
+    hook(&world, dir.as_ref(), "pre-merge-commit", "exit 1");
+    for place in [world.repo(), world.worktree(&id)] {
+        let before = world.snapshot();
+        let output = world
+            .flux(["cleanup", "-y", &id, "--into", "main"])
+            .in_dir(&place)
+            .run();
+        output.code(1);
+        fs::remove_file(world.tools().join("hooks.log")).unwrap();
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
+fn what_lies_beside_hooks_and_in_the_git_directory_is_found() {
+    let check = "set -e; dir=$(git rev-parse --git-path hooks); grep -q beside \"$dir/lib.sh\"\n\
+        grep -q beside \"$(dirname \"$0\")/lib.sh\"; test -x \"$dir/pre-merge-commit.d/10\"\n\
+        grep -q policy \"$(git rev-parse --git-dir)/policy\"; test \"$(git config --local hooks.strict)\" = yes";
+    let world = World::new();
+    let id = ready(&world);
+    world.write(".git/hooks/lib.sh", "beside\n");
+    install_at(
+        &world.repo().join(".git/hooks/pre-merge-commit.d/10"),
+        "#!/bin/sh\n",
+    );
+    world.write(".git/policy", "policy\n");
+    world.git(["config", "hooks.strict", "yes"]);
+    install(&world, "pre-merge-commit", check);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_merge_of_signed_commits_alone_is_one_of_a_tip_that_git_verifies() {
+    let world = World::new();
+    let id = ready(&world);
+    world.git(["config", "merge.verifySignatures", "true"]);
+    world.git(["config", "gpg.minTrustLevel", "undefined"]);
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", &id]).run();
+    output.code(1).stderr_has("nothing was changed");
+    world.assert_unchanged(&before);
+    // One that says that every signature is good.
+    let verifies = "case \" $* \" in *' --verify '*) printf '\\n'; echo '[GNUPG:] GOODSIG 1 a'; echo '[GNUPG:] VALIDSIG 1 2 3 0 4 0 1 10 00 1'; echo '[GNUPG:] TRUST_ULTIMATE 0 pgp'; exit;; esac";
+    fake_gpg(&world, &format!("{verifies}\n{SIGNS}"));
+    world.git_in(
+        world.worktree(&id),
+        ["commit", "-q", "--amend", "-S", "--no-edit"],
+    );
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Files that have no name, in the place of pipes.
 pub(super) struct Captured {
@@ -21,7 +22,12 @@ impl Captured {
     /// # Errors
     /// When a temporary file cannot be made.
     pub(super) fn new(command: &mut Command, loud: bool) -> Result<Self> {
-        let file = || tempfile::tempfile().context("could not make a temporary file");
+        let file = || -> Result<File> {
+            let file = tempfile::tempfile().context("could not make a temporary file")?;
+            // Whoever opens /dev/stderr empties it for all, who then go on at its end.
+            fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).context("could not set up a file")?;
+            Ok(file)
+        };
         let share = |file: &File| file.try_clone().context("could not share a file");
         let stdout = file()?;
         command.stdout(share(&stdout)?);
@@ -70,8 +76,12 @@ impl Captured {
 
 /// What is in a file by now; whoever goes on writing goes on at its end.
 fn whole(file: &File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
+    let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let at = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        match file.read_at(&mut part, at)? {
+            0 => return Ok(bytes),
+            count => bytes.extend(&part[..count]),
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::interrupt;
 pub(crate) fn checked_out(
     worktree: &Checkout,
     (old, commit): (&str, &str),
-    (action, settings): (&str, &[&str]),
+    (action, settings, options): (&str, &[&str], &[&str]),
     lock: &Lock,
 ) -> Result<()> {
     let merge = [
@@ -36,9 +36,9 @@ pub(crate) fn checked_out(
         "--strategy=ort",
         "--no-autostash",
         "--no-overwrite-ignore",
-        commit,
     ];
-    let args: Vec<&str> = settings.iter().copied().chain(merge).collect();
+    let args = settings.iter().chain(&merge).chain(options);
+    let args: Vec<&str> = args.copied().chain([commit]).collect();
     let merge = || {
         let git = worktree.with_hooks(&args);
         let git = git.env("GIT_REFLOG_ACTION", action).shielded();

@@ -24,13 +24,18 @@ pub(crate) struct Configured {
     pub(crate) command: String,
 }
 
+/// The hooks that can refuse or change a commit.
+const AT_COMMIT: [&str; 3] = ["pre-commit", "prepare-commit-msg", "commit-msg"];
+
 /// The hooks that git runs in a worktree.
 #[derive(Clone, Debug)]
 pub(crate) struct Hooks {
     /// Where their files are.
     pub(super) dir: PathBuf,
-    /// The same as it is configured, if that is relative to the top of a worktree.
+    /// The same relative to the top of the worktree, if that is where they are.
     pub(super) relative: Option<PathBuf>,
+    /// They are where git looks if nothing is configured.
+    pub(super) is_usual: bool,
     pub(super) configured: Vec<Configured>,
 }
 
@@ -40,6 +45,7 @@ impl Hooks {
         Self {
             dir: repo.common_dir().join("hooks"),
             relative: None,
+            is_usual: true,
             configured,
         }
     }
@@ -62,13 +68,51 @@ impl Hooks {
         // It may have a newline in it.
         path.pop_if(|last| *last == b'\n');
         let path = PathBuf::from(OsString::from_vec(path));
+        // An empty path switches them off.
+        let dir = match path.as_os_str().is_empty() {
+            true => PathBuf::from("/dev/null"),
+            false => top.join(&path),
+        };
+        let is_usual = dir == repo.common_dir().join("hooks");
+        let real = dir.canonicalize();
+        let within = real.as_deref().unwrap_or(&dir).strip_prefix(top).ok();
+        let within = within.filter(|path| !path.starts_with(".git") && checkout.is_some());
+        let relative = match within {
+            Some(within) => Some(within.to_owned()),
+            None => (path.is_relative() && !path.as_os_str().is_empty()).then_some(path),
+        };
         Ok(Self {
-            dir: top.join(&path),
-            // What git itself makes of nothing is relative as well.
-            relative: (path.is_relative() && top.join(&path) != repo.common_dir().join("hooks"))
-                .then_some(path),
+            relative: relative.filter(|_| !is_usual),
+            dir,
+            is_usual,
             configured,
         })
+    }
+
+    /// Whether the merge itself may bring one.
+    pub(crate) fn may_be_merged(&self) -> bool {
+        self.relative.is_some()
+    }
+
+    /// The directory, if one that runs at a commit is not in the worktree at `other`, though
+    /// nobody has committed that: `git ls-files -z -- <directory>`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn missing_in(&self, checkout: &Checkout, other: &Path) -> Result<Option<PathBuf>> {
+        let Some(relative) = &self.relative else {
+            return Ok(None);
+        };
+        let is_missing = |name: &str| {
+            self.file(name).is_some() && !is_executable(&other.join(relative).join(name))
+        };
+        if !AT_COMMIT.iter().any(|name| is_missing(name)) {
+            return Ok(None);
+        }
+        let args = ["ls-files", "-z", "--"].map(OsStr::new);
+        let args = args.into_iter().chain([relative.as_os_str()]);
+        let git = checkout.reading(args).env("GIT_LITERAL_PATHSPECS", "1");
+        Ok(git.output()?.is_empty().then(|| self.dir.clone()))
     }
 
     /// Whether there is a hook of one of these names.
@@ -121,13 +165,14 @@ pub(crate) fn post_checkout(
     }
     let exec_path = Git::reading(Path::new("/"), ["--exec-path"]).line()?;
     let null = "0".repeat(head.len());
+    let mut failed = None;
     for (program, mut args) in programs {
         args.extend([&*null, head, "1"].map(OsString::from));
         if let Err(error) = start((&program, &args), checkout.path(), &exec_path) {
-            return Ok(Some(error));
+            failed.get_or_insert(error);
         }
     }
-    Ok(None)
+    Ok(failed)
 }
 
 /// Whether git runs hooks that are configured: `git version`

@@ -38,7 +38,7 @@ pub(super) fn post_checkout(
             .warning(format_args!("the post-checkout hook failed: {error:#}"));
     }
     if let Some(before) = before {
-        before.warn(flux, "post-checkout", &task.branch_ref());
+        before.warn(flux, &task.branch_ref());
     }
     Ok(())
 }
@@ -74,19 +74,19 @@ impl Listing {
 
     /// Warns of what has changed since, but for the branches of tasks and the ref `moved`, which the
     /// command itself moves.
-    pub(super) fn warn(&self, flux: &Flux, hook: &str, moved: &str) {
+    pub(super) fn warn(&self, flux: &Flux, moved: &str) {
         let now =
             Self::take(flux).and_then(|now| Ok((now, Store::load(&flux.repo, &flux.settings)?)));
         let (now, store) = match now {
             Ok(now) => now,
             Err(error) => {
-                let what = format!("it is not known what the {hook} hook has changed");
+                let what = "it is not known what the hooks have changed";
                 return flux.ui.warning(format_args!("{what}: {error:#}"));
             }
         };
         if now.is_bare && !self.is_bare {
             flux.ui.warning(format_args!(
-                "while the {hook} hook ran, core.bare was set: git takes the repository for bare"
+                "while hooks ran, core.bare was set: git takes the repository for bare"
             ));
             let git_dir = quoted(flux.repo.common_dir());
             flux.ui.hint(format_args!(
@@ -105,9 +105,8 @@ impl Listing {
                 (Some(old), Some(new)) => ("moved", format!("git update-ref {pasted} {old} {new}")),
                 (None, None) => continue,
             };
-            flux.ui.warning(format_args!(
-                "while the {hook} hook ran, '{shown}' was {what}"
-            ));
+            flux.ui
+                .warning(format_args!("while hooks ran, '{shown}' was {what}"));
             flux.ui.hint(format_args!("to undo that: {undo}"));
         }
         if let Some(more) = changes.len().checked_sub(NAMED).filter(|more| *more > 0) {

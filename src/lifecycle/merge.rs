@@ -1,8 +1,8 @@
 //! The merge of a task: its commits are made before anything changes, then the target moves.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
@@ -15,6 +15,7 @@ use crate::git::commit::{Draft, signs};
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Pick};
 use crate::git::{Checkout, MergePlan, Style, forward};
+use crate::settings::Settings;
 use crate::ui::quoted;
 
 /// What the target will go to, which no branch has yet.
@@ -48,12 +49,15 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
         (_, Style::Squash) => Work::Squash(squash_message(flux, plan, into)?),
         (_, Style::Merge | Style::FastForward) => Work::Merge(merge_message(plan, into)),
     };
+    let target = settings_of(flux, into)?;
     let hooks = hooks(flux, into)?;
-    let needs_files = matches!(into.merge, MergePlan::Drivers { .. });
+    // A driver wants files, and a hook may be one of the files of the merge.
+    let needs_files = matches!(into.merge, MergePlan::Drivers { .. }) || hooks.may_be_merged();
     // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
-    let needs_branch = is_elsewhere && flux.settings.depends_on_branch();
-    let took_time = needs_files || needs_branch || hooks.has(names(into.style, verify));
+    let needs_branch = is_elsewhere && target.depends_on_branch();
+    let needs_git = needs_files || needs_branch || target.verifies_signatures();
+    let took_time = needs_git || hooks.has(names(into.style, verify));
     let made = match took_time {
         true => scratch::make(flux, plan, into, (&work, &hooks, verify), lock),
         false => off_tree(flux, plan, into, &work),
@@ -126,10 +130,28 @@ fn names(style: Style, verify: bool) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
-        Style::Rebase => &["prepare-commit-msg", "pre-rebase"],
+        Style::Rebase => &[
+            "prepare-commit-msg",
+            "applypatch-msg",
+            "pre-applypatch",
+            "pre-rebase",
+        ],
         Style::FastForward => return &[],
     };
     if verify { all } else { &all[..1] }
+}
+
+/// What is configured where the target is checked out; in the main worktree if that is nowhere.
+fn settings_of<'a>(flux: &'a Flux, into: &Into) -> Result<Cow<'a, Settings>> {
+    let repo = &flux.repo;
+    let place = into.worktree.as_deref().unwrap_or(repo.home());
+    if repo.current().unwrap_or(repo.home()) == place {
+        return Ok(Cow::Borrowed(&flux.settings));
+    }
+    // Only if git may run there.
+    let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
+    checkout.transpose()?;
+    Settings::load(place).map(Cow::Owned)
 }
 
 /// The hooks of the worktree where the target is checked out; of the main one if that is nowhere.
@@ -137,10 +159,10 @@ fn names(style: Style, verify: bool) -> &'static [&'static str] {
 /// # Errors
 /// When git fails.
 pub(super) fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
-    let (repo, configured) = (&flux.repo, flux.settings.configured_hooks());
+    let (repo, settings) = (&flux.repo, settings_of(flux, into)?);
+    let configured = settings.configured_hooks();
     let place = into.worktree.as_deref().or(repo.main());
-    // Its configuration has been read, which is that of the main worktree.
-    if flux.settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
+    if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
         return Ok(Hooks::usual(repo, configured));
     }
     let checkout = place.map(|place| repo.checkout(place)).transpose()?;
@@ -148,19 +170,19 @@ pub(super) fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
 }
 
 /// Where the hooks are that run at a commit in the task's worktree, if git would not find them
-/// there: `core.hooksPath` is relative, and what it names is in the checkout of the target alone
-/// (`.husky/_`, which nobody commits).
-pub(crate) fn hooks_for_commit(flux: &Flux, plan: &Plan) -> Option<PathBuf> {
-    let path = Path::new(flux.settings.hooks_path()?);
-    let expanded = ["~", "%("]
-        .iter()
-        .any(|start| path.as_os_str().as_bytes().starts_with(start.as_bytes()));
-    if path.is_absolute() || expanded || plan.task.worktree.join(path).exists() {
-        return None;
-    }
+/// there: `core.hooksPath` is relative, and one that it names in the checkout of the target is
+/// not in the task's worktree, since nobody commits it (`.husky/_`).
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn hooks_for_commit(flux: &Flux, plan: &Plan) -> Result<Option<PathBuf>> {
+    let repo = &flux.repo;
     let into = plan.into.as_ref().and_then(|into| into.worktree.as_deref());
-    let there = into.unwrap_or(flux.repo.home()).join(path);
-    there.is_dir().then_some(there)
+    let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
+        return Ok(None);
+    };
+    let hooks = Hooks::find(repo, Some(&repo.checkout(place)?), Vec::new())?;
+    hooks.missing_in(&repo.checkout(place)?, &plan.task.worktree)
 }
 
 /// Moves the target branch forward to what was made.
@@ -182,8 +204,13 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
             let action = format!("merge {}", plan.task.branch);
             let options = format!("branch.{}.mergeOptions=", into.branch);
             let none = ["-c", &*options];
-            let has_some = flux.settings.has_merge_options(&into.branch);
-            let said = (&*action, if has_some { &none[..] } else { &[] });
+            let has_some = settings_of(flux, into)?.has_merge_options(&into.branch);
+            let settings = if has_some { &none[..] } else { &[] };
+            // git has looked at the signature of what it merged.
+            let is_checked = matches!(into.style, Style::Merge | Style::Squash);
+            let unchecked = ["--no-verify-signatures"];
+            let options = if is_checked { &unchecked[..] } else { &[] };
+            let said = (&*action, settings, options);
             forward::checked_out(worktree, (&into.tip, commit), said, lock)
         }
         None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),

@@ -163,7 +163,7 @@ fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Result<()> {
     let before = Listing::before(flux, &merge::hooks(flux, into)?, &HOOKS)?;
     let moved = merge::forward(flux, plan, commit, lock);
     if let Some(before) = before {
-        before.warn(flux, "post-merge", &into.branch_ref());
+        before.warn(flux, &into.branch_ref());
     }
     moved
 }

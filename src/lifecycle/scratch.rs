@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
@@ -9,9 +10,9 @@ use anyhow::{Context as _, Error, Result, bail};
 use super::plan::Plan;
 use super::{Flux, Into, Lock, tree};
 use crate::failure::{self, Failure};
+use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
 use crate::git::scratch::{Original, Scratch};
-use crate::git::{MergePlan, worktree};
 use crate::interrupt;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -115,7 +116,7 @@ fn commit(
         Work::Rebase => scratch.rebase(&into.branch),
     };
     let made = made.map_err(|error| explain(error, plan, into, scratch))?;
-    scratch.deliver(&flux.repo)?;
+    scratch.deliver(&flux.repo, &made)?;
     let (ahead, behind) = flux.repo.ahead_behind(&made, &into.tip)?;
     let is_whole = match (work, &into.merge) {
         (Work::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&plan.tip),
@@ -188,12 +189,14 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     Ok(place.clone())
 }
 
-/// Where the merge of a task may be made: beside its worktree, beside the repository, and above that.
+/// Where the merge of a task may be made: beside its worktree, beside the repository, and above
+/// that. The name is this repository's alone: another of the same name may have a task of the same id.
 fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let repo = &flux.repo;
+    let number = fs::metadata(repo.common_dir()).map_or(0, |found| found.ino());
     let mut name = OsString::from(".");
     name.push(repo.project());
-    name.push(format!("-{id}.merge"));
+    name.push(format!("-{id}.{number:x}.merge"));
     let beside = repo.beside();
     let first = match task.and_then(|task| task.worktree.parent()) {
         Some(parent) => parent.to_owned(),
@@ -227,6 +230,5 @@ pub(super) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()>
             tree::delete(&place).with_context(hint)?;
         }
     }
-    let _guard = flux.lock_repo()?;
-    worktree::clear(&flux.repo, &notes)
+    tree::delete(&notes)
 }

@@ -45,6 +45,12 @@ impl Settings {
         hooks
     }
 
+    /// Whether a merge refuses what is not signed: `merge.verifySignatures`
+    pub(crate) fn verifies_signatures(&self) -> bool {
+        let entry = self.last("merge.verifysignatures");
+        entry.is_some_and(|entry| parse_bool(&entry.value) != Some(false))
+    }
+
     /// Whether something is configured that `git merge` into a branch would be told besides.
     pub(crate) fn has_merge_options(&self, branch: &str) -> bool {
         self.last(&format!("branch.{branch}.mergeoptions"))

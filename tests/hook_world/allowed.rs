@@ -30,7 +30,7 @@ const ALLOWED: [(&str, Covers); 7] = [
         "the scratch repository is no linked worktree, so git sets no GIT_DIR and its paths are relative",
         |it| {
             let is_place = it.fact.starts_with("rev-parse --")
-                || ["$GIT_INDEX_FILE", "arguments"].contains(&it.fact);
+                || ["$GIT_INDEX_FILE", "arguments", "self", "hooks"].contains(&it.fact);
             let of_linked =
                 it.fact == "$GIT_DIR" && it.flux.is_empty() || is_place && it.flux == unlinked(it);
             it.in_scratch && it.case.place == Place::Linked && of_linked
@@ -89,6 +89,7 @@ fn unlinked(it: &Difference<'_>) -> String {
     let git_dir = "<root>/myapp/.git/worktrees/other";
     match it.fact {
         "rev-parse --absolute-git-dir" => it.git.replace(git_dir, "<top>/.git"),
+        "self" | "hooks" => it.git.replace("<root>/myapp/.git", ".git"),
         "rev-parse --git-common-dir" => it.git.replace("<root>/myapp/.git", ".git"),
         _ => it.git.replace(git_dir, ".git"),
     }

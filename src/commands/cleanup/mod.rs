@@ -201,7 +201,7 @@ impl Cleanup {
                 _ if !unchanged => changed(flux, id),
                 Uncommitted::Commit(message) => {
                     let checkout = flux.repo.checkout(&plan.task.worktree)?;
-                    let hooks = merge::hooks_for_commit(flux, &plan);
+                    let hooks = merge::hooks_for_commit(flux, &plan)?;
                     let hooks = (verify, hooks.as_deref());
                     if commit_all(&checkout, &plan.tip, &message, hooks, lock)? {
                         let files = count(plan.uncommitted.len(), "file");

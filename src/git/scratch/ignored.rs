@@ -4,6 +4,7 @@
 //! `node_modules/` in a `.gitignore` does not mean a link. What leads back into the checkout would
 //! have hooks look at files from before the merge: such things are made anew, or not shown.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,21 +20,24 @@ use crate::git::command::records;
 use crate::git::regular_file::read_file;
 
 /// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard
-/// --directory -z`. Returns those that are not shown.
+/// --directory -z`. A directory in which one of `commits` has files is one there too: git would put
+/// such a file in the place of a link. Returns those that are not shown.
 ///
 /// # Errors
 /// When git fails or a link cannot be made.
-pub(super) fn link(checkout: &Checkout, path: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Result<Vec<PathBuf>> {
     let args = ["ls-files", "--others", "--ignored", "--exclude-standard"];
     let args = args.into_iter().chain(["--directory", "-z"]);
     let out = checkout.reading(args).output()?;
+    let names: Vec<&[u8]> = records(&out)?.collect();
     let places = Places {
         from: checkout.path(),
         to: path,
+        tracked: tracked(checkout, &names, commits)?,
     };
     let mut unseen = Vec::new();
     let mut exclude = Vec::new();
-    for record in records(&out)? {
+    for record in names {
         let name = Path::new(OsStr::from_bytes(
             record.strip_suffix(b"/").unwrap_or(record),
         ));
@@ -58,6 +62,27 @@ pub(super) fn link(checkout: &Checkout, path: &Path) -> Result<Vec<PathBuf>> {
         write_file(&file, &[&before[..], b"\n", &exclude].concat())?;
     }
     Ok(unseen)
+}
+
+/// The directories, of those and below them, in which the commits have files: `git ls-tree -r -z
+/// --name-only --full-tree <commit>`
+fn tracked(checkout: &Checkout, names: &[&[u8]], commits: [&str; 2]) -> Result<HashSet<PathBuf>> {
+    let mut tracked = HashSet::new();
+    if !names.iter().any(|name| name.ends_with(b"/")) {
+        return Ok(tracked);
+    }
+    for commit in commits {
+        let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit];
+        for file in records(&checkout.reading(args).output()?)? {
+            let dirs = Path::new(OsStr::from_bytes(file)).ancestors().skip(1);
+            for dir in dirs {
+                if !tracked.insert(dir.to_owned()) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(tracked)
 }
 
 /// A line of `info/exclude` that means this path alone.
@@ -120,6 +145,8 @@ fn in_vendor(name: &OsStr) -> Way {
 struct Places<'a> {
     from: &'a Path,
     to: &'a Path,
+    /// The directories in which there are files of the merge.
+    tracked: HashSet<PathBuf>,
 }
 
 impl Places<'_> {
@@ -153,7 +180,11 @@ impl Places<'_> {
         match way {
             _ if found.is_symlink() => {
                 let target = fs::read_link(&there).with_context(what)?;
-                symlink(self.moved(&target), &here).with_context(what)
+                let target = self.moved(&target, there.parent().unwrap_or(self.from));
+                symlink(target, &here).with_context(what)
+            }
+            Way::Link if found.is_dir() && self.tracked.contains(name) => {
+                self.put_by(name, Way::Entries(|_| Way::Link))
             }
             Way::Entries(way) if found.is_dir() => {
                 make_dir(&here)?;
@@ -170,11 +201,22 @@ impl Places<'_> {
         }
     }
 
-    /// Where a link leads: the same text, but for one that names the checkout by its path.
-    fn moved(&self, target: &Path) -> PathBuf {
-        match target.strip_prefix(self.from) {
-            Ok(below) => self.to.join(below),
-            Err(_) => target.to_owned(),
+    /// Where a link in `dir` leads: the same text, but for one that names the checkout by its path,
+    /// or that leads out of it.
+    fn moved(&self, target: &Path, dir: &Path) -> PathBuf {
+        if let Ok(below) = target.strip_prefix(self.from) {
+            return self.to.join(below);
+        }
+        let mut place = dir.to_owned();
+        for part in target.components() {
+            match part {
+                Component::ParentDir => drop(place.pop()),
+                part => place.push(part),
+            }
+        }
+        match place.starts_with(self.from) {
+            true => target.to_owned(),
+            false => place,
         }
     }
 }

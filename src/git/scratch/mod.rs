@@ -118,9 +118,10 @@ impl<'a> Scratch<'a> {
             "HEAD",
         ])?;
         if let Some(checkout) = original.checkout {
-            scratch.unseen = ignored::link(checkout, path)?;
+            scratch.unseen =
+                ignored::link(checkout, path, original.branches.map(|(_, commit)| commit))?;
         }
-        wrappers::write(original.hooks, path)?;
+        wrappers::write(original.hooks, original.top(), path)?;
         Ok(scratch)
     }
 
@@ -268,12 +269,12 @@ impl<'a> Scratch<'a> {
         asked.is_ok_and(|(code, _)| code == 1)
     }
 
-    /// Brings the commit that is checked out into the repository, where no ref leads to it yet:
-    /// `git fetch <path> HEAD`, without any of what fetch does besides.
+    /// Brings a commit into the repository, where no ref leads to it yet: `git fetch <path>
+    /// <commit>`, without any of what fetch does besides.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn deliver(&self, repo: &Repo) -> Result<()> {
+    pub(crate) fn deliver(&self, repo: &Repo, commit: &str) -> Result<()> {
         let options = [
             "-c",
             "protocol.file.allow=always",
@@ -289,7 +290,7 @@ impl<'a> Scratch<'a> {
             "--no-recurse-submodules",
         ];
         let args = NO_HOOKS.into_iter().chain(options).map(OsStr::new);
-        let args = args.chain([self.path.as_os_str(), OsStr::new("HEAD")]);
+        let args = args.chain([self.path.as_os_str(), OsStr::new(commit)]);
         Git::new(repo.home(), args).holding(self.lock)?.run()
     }
 }

@@ -14,11 +14,25 @@ use super::{Original, make_dir, write as write_file};
 use crate::git::regular_file::read_file;
 use crate::git::tools::is_of_git;
 
-/// Directories that are git's, or ours, in the one git directory that all worktrees share. What
-/// else there is belongs to a tool (git-lfs, git-annex), which looks for it there.
-const SHARED: [&str; 7] = [
-    "branches", "flux", "gitweb", "hooks", "objects", "remotes", "svn",
+/// What else is git's, or ours, in the one git directory that all worktrees share. What
+/// there is besides belongs to a tool (git-lfs, git-annex), which looks for it there.
+const SHARED: [&str; 12] = [
+    "branches",
+    "config",
+    "description",
+    "flux",
+    "gc.pid",
+    "gitweb",
+    "hooks",
+    "objects",
+    "packed-refs",
+    "remotes",
+    "shallow",
+    "svn",
 ];
+
+/// A file of a tool that is larger comes as a link, in bytes.
+const LARGE: u64 = 1 << 20;
 
 /// Writes it for a worktree at `path` with `branch` checked out. Refs are files there, whatever
 /// they are in the original. Returns whether there is a tag that is called like a branch of the merge.
@@ -59,15 +73,24 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
     copy(&common.join("shallow"), &git_dir.join("shallow"))?;
     for dir in [common, original.git_dir()] {
         for name in names(&dir.join("info"))? {
+            // What is left out is each worktree's own.
+            if name == "sparse-checkout" && dir != original.git_dir() {
+                continue;
+            }
             let name = Path::new("info").join(name);
             copy(&dir.join(&name), &git_dir.join(&name))?;
         }
         for name in names(dir)? {
             let known = is_of_git(name.as_bytes()) || SHARED.iter().any(|known| *known == name);
             let (there, link) = (dir.join(&name), git_dir.join(&name));
-            if !known && there.is_dir() && link.symlink_metadata().is_err() {
-                symlink(&there, &link)
-                    .with_context(|| format!("could not make '{}'", link.display()))?;
+            if known || link.symlink_metadata().is_ok() {
+                continue;
+            }
+            // git may write a file of its own of such a name one day.
+            match there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
+                true => symlink(&there, &link)
+                    .with_context(|| format!("could not make '{}'", link.display()))?,
+                false => copy(&there, &link)?,
             }
         }
     }
@@ -130,14 +153,16 @@ fn alternate(objects: &Path) -> Vec<u8> {
     quoted
 }
 
-/// Copies a file, if there is one.
+/// Copies a file, or the one that a link leads to, if there is one.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let what = || format!("could not copy '{}'", from.display());
-    match from.symlink_metadata() {
-        Ok(found) if found.is_file() => {}
-        _ => return Ok(()),
+    let Ok(file) = from.canonicalize() else {
+        return Ok(());
+    };
+    if !file.is_file() {
+        return Ok(());
     }
-    let bytes = read_file(from).with_context(what)?;
+    let bytes = read_file(&file).with_context(what)?;
     make_dir(to.parent().with_context(what)?)?;
     write_file(to, &bytes)
 }

@@ -11,6 +11,7 @@ use super::wrappers::BEFORE;
 use super::{Original, write as write_file};
 use crate::git::Git;
 use crate::git::command::records;
+use crate::git::repo::parse_bool;
 
 /// What git reads from the file itself, whatever that includes: it must say what kind of repository this is.
 const EXTENSIONS: [&str; 3] = [
@@ -41,9 +42,10 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
     let mut base = b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n".to_vec();
     base.extend(own(&EXTENSIONS));
     let common = original.repo.common_dir().join("config");
-    base.extend(line("include.path", common.as_os_str().as_bytes()));
+    base.extend(copied(original, &common)?);
     let of_worktree = original.git_dir().join("config.worktree");
-    if last("extensions.worktreeconfig").is_some() && of_worktree.exists() {
+    let is_read = last("extensions.worktreeconfig").map(String::from_utf8_lossy);
+    if is_read.is_some_and(|value| parse_bool(&value) == Some(true)) && of_worktree.exists() {
         base.extend(line("include.path", of_worktree.as_os_str().as_bytes()));
     }
     let mut tail = own(&SPARSE);
@@ -60,15 +62,22 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         let before = before.filter(|event| BEFORE.contains(&event.as_str()));
         tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
     }
-    let hooks = path.join(".git/hooks");
+    let hooks = match original.hooks.is_usual {
+        true => PathBuf::from(".git/hooks"),
+        false => path.join(".git/hooks"),
+    };
+    if last("core.hookspath").is_some() {
+        tail.extend(line("core.hooksPath", hooks.as_os_str().as_bytes()));
+    }
     // What a merge by hand would be told besides would make another one of it.
     let options = format!("branch.{branch}.mergeOptions");
     let of_its_own: [(&str, &[u8]); 6] = [
         ("core.bare", b"false"),
         ("core.fsmonitor", b"false"),
-        ("core.hooksPath", hooks.as_os_str().as_bytes()),
         ("gc.auto", b"0"),
         ("maintenance.auto", b"false"),
+        // What is made is asked for by its name, whatever is hidden.
+        ("uploadpack.allowAnySHA1InWant", b"true"),
         (&options, b""),
     ];
     tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
@@ -83,13 +92,59 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
     point_head(path, &format!("refs/heads/{branch}"))?;
     let found = files(&found, path);
     let missing = files(&settings, original.top());
-    let missing = missing.iter().filter(|file| !found.contains(file));
+    let common = common.canonicalize().unwrap_or(common);
+    let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
+    let missing = missing.iter().filter(is_missing);
     let missing = missing.flat_map(|file| line("include.path", file.as_os_str().as_bytes()));
     let missing: Vec<u8> = missing.collect();
     if missing.is_empty() {
         return Ok(());
     }
     write_file(&file, &[base, missing, tail].concat())
+}
+
+/// The entries of the user's configuration itself, since `git config --local` follows no include:
+/// `git config --local --no-includes --list -z`. What it includes is read from where that is.
+fn copied(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
+    let list = ["config", "--local", "--no-includes", "--list", "-z"];
+    let out = original.asking(&list).output()?;
+    let mut copy = Vec::new();
+    for entry in records(&out)? {
+        let (key, value) = taken_apart(entry);
+        let key = String::from_utf8_lossy(key);
+        let is_own = key.starts_with("extensions.") || OWN.contains(&&*key);
+        if is_own {
+            continue;
+        }
+        let is_include = key == "include.path" || key.starts_with("includeif.");
+        let is_relative = !["/", "~", "%("]
+            .iter()
+            .any(|start| value.starts_with(start.as_bytes()));
+        match file.parent() {
+            Some(dir) if is_include && is_relative => {
+                let path = dir.join(OsStr::from_bytes(value));
+                copy.extend(line(&key, path.as_os_str().as_bytes()));
+            }
+            _ => copy.extend(line(&key, value)),
+        }
+    }
+    Ok(copy)
+}
+
+/// What the repository says of itself.
+const OWN: [&str; 4] = [
+    "core.bare",
+    "core.hookspath",
+    "core.repositoryformatversion",
+    "core.worktree",
+];
+
+/// An entry's key and value; a key alone is true.
+fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
+    match entry.iter().position(|&byte| byte == b'\n') {
+        Some(at) => (&entry[..at], &entry[at + 1..]),
+        None => (entry, b"true"),
+    }
 }
 
 /// One that is set, and where.
@@ -106,12 +161,7 @@ fn parse(out: &[u8]) -> Result<Vec<Set>> {
         let entry = fields
             .next()
             .context("`git config` printed half an entry")?;
-        let at = entry.iter().position(|&byte| byte == b'\n');
-        let (key, value) = match at {
-            Some(at) => (&entry[..at], &entry[at + 1..]),
-            // A key alone is true.
-            None => (entry, &b"true"[..]),
-        };
+        let (key, value) = taken_apart(entry);
         settings.push(Set {
             origin: origin.to_owned(),
             key: key.to_owned(),

@@ -4,8 +4,8 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,39 +23,110 @@ pub(super) const BEFORE: [&str; 7] = [
     "pre-applypatch",
 ];
 
-/// Writes one for each hook that is there, in the worktree at `path`. Each is started by the path
-/// of its file, so that it finds beside it what it found before. Where `core.hooksPath` is relative
-/// to the worktree, the file of the merge counts as far as there is one, as in a merge by hand.
+/// All hooks that git knows: githooks(5).
+const HOOKS: [&str; 28] = [
+    "applypatch-msg",
+    "commit-msg",
+    "fsmonitor-watchman",
+    "p4-changelist",
+    "p4-post-changelist",
+    "p4-pre-submit",
+    "p4-prepare-changelist",
+    "post-applypatch",
+    "post-checkout",
+    "post-commit",
+    "post-index-change",
+    "post-merge",
+    "post-receive",
+    "post-rewrite",
+    "post-update",
+    "pre-applypatch",
+    "pre-auto-gc",
+    "pre-commit",
+    "pre-merge-commit",
+    "pre-push",
+    "pre-rebase",
+    "pre-receive",
+    "prepare-commit-msg",
+    "proc-receive",
+    "push-to-checkout",
+    "reference-transaction",
+    "sendemail-validate",
+    "update",
+];
+
+/// Writes one for each hook that is there, in the worktree at `path`, for a checkout at `top`. Those
+/// of the usual directory are links, so that they are called `.git/hooks/<name>` as ever; any other
+/// is started by the path of its file, so that it finds beside it what it found before. Where the
+/// hooks are in the worktree itself, the file of the merge counts as far as there is one, as in a
+/// merge by hand. What lies beside them comes along.
 ///
 /// # Errors
 /// When one cannot be written, or could not be run there.
-pub(super) fn write(hooks: &Hooks, path: &Path) -> Result<()> {
+pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
+    let dir = path.join(".git/hooks");
+    link_others(&hooks.dir, &dir)?;
     for name in BEFORE {
         let there = hooks.file(name);
-        let mut script = b"#!/bin/sh\n".to_vec();
-        if let Some(dir) = &hooks.relative {
-            let own = dir.join(name);
-            let own = sh(own.as_os_str().as_bytes());
-            script.extend([b"[ ! -x ", &own[..], b" ] || exec ", &own, b" \"$@\"\n"].concat());
-        }
-        let is_own = |dir: &Path| path.join(dir).join(name).symlink_metadata().is_ok();
-        match there {
-            // One that the branch has, and the merge has not, is gone.
-            Some(_) if hooks.relative.as_deref().is_some_and(is_own) => {}
-            Some(file) => {
-                let file = sh(file.as_os_str().as_bytes());
-                script
-                    .extend([b"[ ! -x ", &file[..], b" ] || exec ", &file, b" \"$@\"\n"].concat());
+        let within = there.as_deref().and_then(|file| within(top, file));
+        let within = within.or_else(|| Some(hooks.relative.as_ref()?.join(name)));
+        // What guards the target is not for the task's branch to say.
+        let within = within.filter(|_| name != "pre-rebase");
+        let wrapper = dir.join(name);
+        match (there, within) {
+            (None, None) => continue,
+            (Some(file), None) if hooks.is_usual => {
+                symlink(&file, &wrapper).context("could not link a hook")?;
             }
-            None if hooks.relative.is_none() => continue,
-            None => {}
+            (there, within) => {
+                let mut script = b"#!/bin/sh\n".to_vec();
+                // One that the branch has and the merge has not is gone.
+                let there = match &within {
+                    Some(own) if is_executable(&path.join(own)) => None,
+                    _ => there,
+                };
+                for file in within.map(named).into_iter().chain(there) {
+                    let file = sh(file.as_os_str().as_bytes());
+                    script.extend([b"[ ! -x ", &file[..], b" ] || exec ", &file].concat());
+                    script.extend(b" \"$@\"\n");
+                }
+                write_file(&wrapper, &script)?;
+                fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
+                    .context("could not make a hook executable")?;
+            }
         }
-        let wrapper = path.join(".git/hooks").join(name);
-        write_file(&wrapper, &script)?;
-        fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
-            .context("could not make a hook executable")?;
         if !is_executable(&wrapper) {
             bail!("no program can be run in '{}'", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// The path of a hook relative to the top of the worktree, if it is one of its files.
+fn within(top: &Path, file: &Path) -> Option<PathBuf> {
+    let file = file.canonicalize().ok()?;
+    let within = file.strip_prefix(top).ok()?;
+    (!within.starts_with(".git")).then(|| within.to_owned())
+}
+
+/// A relative path that is neither looked for in PATH nor taken for an option.
+fn named(file: PathBuf) -> PathBuf {
+    let bytes = file.as_os_str().as_bytes();
+    match bytes.contains(&b'/') && !bytes.starts_with(b"-") {
+        true => file,
+        false => Path::new(".").join(file),
+    }
+}
+
+/// Links what is in a directory of hooks and is none: programs and directories that they call.
+fn link_others(from: &Path, to: &Path) -> Result<()> {
+    // None is as good as an empty one.
+    let entries = fs::read_dir(from).into_iter().flatten();
+    for entry in entries {
+        let name = entry.context("could not read the hooks")?.file_name();
+        let is_hook = HOOKS.iter().any(|hook| name == *hook);
+        if !is_hook && !name.as_bytes().ends_with(b".sample") {
+            symlink(from.join(&name), to.join(&name)).context("could not link what hooks call")?;
         }
     }
     Ok(())
