@@ -501,3 +501,31 @@ fn list_waits_for_no_pipe_that_an_agent_made() {
     }
     world.flux(["list"]).run().success().has_not("warning: ");
 }
+
+#[test]
+fn what_the_user_has_configured_for_the_main_worktree_alone_comes_along_and_counts() {
+    let world = World::new();
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    let dir = world.root().join("hooks of mine");
+    world.git([
+        "config",
+        "--worktree",
+        "core.hooksPath",
+        dir.to_str().unwrap(),
+    ]);
+    world.behaviour("commit one");
+    world.flux(["run", "-q", "--name", "fix", "Fix"]).ok();
+    world.agent("fix").wait_first_done().tell("exit 0");
+    world.wait_ended("fix");
+    // A key more is an agent's.
+    let own = world
+        .repo()
+        .join(".git/worktrees/myapp-fix/config.worktree");
+    let honest = world.read(&own);
+    fs::write(&own, format!("{honest}[core]\n\teditor = x\n")).unwrap();
+    let refused = world.flux(["cleanup", "-y", "fix"]).run();
+    refused.code(1).stderr_has("core.");
+    fs::write(&own, honest).unwrap();
+    world.flux(["cleanup", "-y", "fix"]).run().success();
+    assert_eq!(world.git(["log", "-1", "--format=%s", "main^2"]), "one");
+}

@@ -71,7 +71,12 @@ impl Checkout {
     /// that may name a program.
     pub(super) fn linked(common_dir: &Path, path: &Path, name: usize) -> Result<Self> {
         let git_dir = admin::of(common_dir, path).and_then(|git_dir| {
-            harmless::read(&git_dir.join("config.worktree"), false)?;
+            let own = git_dir.join("config.worktree");
+            // git gives a new worktree a copy of what the user has configured for the main one.
+            let copied = read_small(&own)?;
+            if copied.is_none() || copied != read_small(&common_dir.join("config.worktree"))? {
+                harmless::read(&own, false)?;
+            }
             Ok(git_dir)
         });
         let git_dir = git_dir.map_err(|error| refused(error, path))?;

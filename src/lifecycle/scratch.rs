@@ -147,7 +147,7 @@ fn explain(error: Error, plan: &Plan, into: &Into, scratch: &Scratch<'_>) -> Err
         return plan.ensure_mergeable().err().unwrap_or(error);
     }
     let error = match scratch.has_changes() {
-        true => error.context("what a hook or a merge driver changed is gone"),
+        true => error.context("changes that a hook or a merge driver made were discarded"),
         false => error,
     };
     let failure = refused(plan);
@@ -225,7 +225,8 @@ pub(super) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()>
         if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
             let hint = || {
                 let place = quoted(&place);
-                Failure::new("what was made for a merge stays").hint(format!("rm -rf {place}"))
+                Failure::new("could not delete the scratch repository")
+                    .hint(format!("rm -rf {place}"))
             };
             tree::delete(&place).with_context(hint)?;
         }
