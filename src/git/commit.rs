@@ -1,13 +1,13 @@
 //! Commits: made of a tree without a worktree, or of what is in one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::rebase::Author;
-use super::{Checkout, Git, Lock, Repo, admin};
+use super::{Checkout, Git, Lock, Repo, admin, hooks};
 
 /// A commit that is to be made.
 pub(crate) struct Draft<'a> {
@@ -78,11 +78,7 @@ pub(crate) fn commit_all(
     let before = index.with_file_name("index.before-flux");
     admin::copy(&index, &before).context("could not keep the index")?;
     let verify = if verify { "--verify" } else { "--no-verify" };
-    let hooks = hooks.map(|dir| {
-        let mut said = OsString::from("core.hooksPath=");
-        said.push(dir);
-        said
-    });
+    let hooks = hooks.map(hooks::setting);
     let hooks = hooks.iter().flat_map(|said| [OsStr::new("-c"), said]);
     let commit = ["commit", "--quiet", verify, "-m", message].map(OsStr::new);
     let commit: Vec<&OsStr> = hooks.chain(commit).collect();

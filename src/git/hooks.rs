@@ -132,6 +132,13 @@ impl Hooks {
     }
 }
 
+/// Returns the setting that tells git where hooks are: `core.hooksPath=<dir>`
+pub(super) fn setting(dir: &Path) -> OsString {
+    let mut setting = OsString::from("core.hooksPath=");
+    setting.push(dir);
+    setting
+}
+
 /// Whether git would run this file.
 pub(super) fn is_executable(file: &Path) -> bool {
     access(file, AccessFlags::X_OK).is_ok()

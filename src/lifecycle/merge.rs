@@ -50,7 +50,7 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
         (_, Style::Merge | Style::FastForward) => Work::Merge(merge_message(plan, into)),
     };
     let target = settings_of(flux, into)?;
-    let hooks = hooks(flux, into)?;
+    let hooks = hooks_of(flux, into, &target)?;
     // A driver wants files, and a hook may be one of the files of the merge.
     let needs_files = matches!(into.merge, MergePlan::Drivers { .. }) || hooks.may_be_merged();
     // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
@@ -159,8 +159,12 @@ fn settings_of<'a>(flux: &'a Flux, into: &Into) -> Result<Cow<'a, Settings>> {
 /// # Errors
 /// When git fails.
 pub(super) fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
-    let (repo, settings) = (&flux.repo, settings_of(flux, into)?);
-    let configured = settings.configured_hooks();
+    let settings = settings_of(flux, into)?;
+    hooks_of(flux, into, &settings)
+}
+
+fn hooks_of(flux: &Flux, into: &Into, settings: &Settings) -> Result<Hooks> {
+    let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
         return Ok(Hooks::usual(repo, configured));
@@ -181,8 +185,9 @@ pub(crate) fn hooks_for_commit(flux: &Flux, plan: &Plan) -> Result<Option<PathBu
     let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
         return Ok(None);
     };
-    let hooks = Hooks::find(repo, Some(&repo.checkout(place)?), Vec::new())?;
-    hooks.missing_in(&repo.checkout(place)?, &plan.task.worktree)
+    let checkout = repo.checkout(place)?;
+    let hooks = Hooks::find(repo, Some(&checkout), Vec::new())?;
+    hooks.missing_in(&checkout, &plan.task.worktree)
 }
 
 /// Moves the target branch forward to what was made.

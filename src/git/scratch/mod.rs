@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::command::records;
-use super::hooks::Hooks;
+use super::hooks::{Hooks, setting};
 use super::merge::Conflict;
 use super::{Checkout, Git, Lock, Repo};
 
 /// Keeps hooks off where they must not run.
 const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
-/// What it is made after.
+/// The repository that a scratch repository is made after.
 pub(crate) struct Original<'a> {
     pub(crate) repo: &'a Repo,
     /// Where the target is checked out.
@@ -155,8 +155,7 @@ impl<'a> Scratch<'a> {
         if asked(&[])? {
             return Ok(None);
         }
-        let mut said = OsString::from("core.hooksPath=");
-        said.push(&own);
+        let said = setting(&own);
         match asked(&[OsStr::new("-c"), &said])? {
             true => Ok(Some(said)),
             false => bail!("other hooks would run than those of the merge"),

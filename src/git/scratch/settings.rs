@@ -147,7 +147,7 @@ fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// One that is set, and where.
+/// An entry of a configuration, and the file that it is from.
 struct Set {
     origin: Vec<u8>,
     key: Vec<u8>,
