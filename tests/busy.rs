@@ -63,6 +63,23 @@ fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
 }
 
 #[test]
+fn an_agent_that_has_ended_has_no_program_in_its_pane_before_its_shell_begins() {
+    let world = World::new();
+    let id = working_task(&world);
+    // Between the two the launcher tells tmux.
+    world.fault(&Fault {
+        program: "tmux",
+        words: "@flux_state exited",
+        caller: Caller::Launcher,
+        nth: 0,
+        mode: Mode::Hang,
+    });
+    end_agent(&world, &id);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
 fn a_program_in_the_tasks_pane_is_asked_about() {
     let world = World::new();
     let id = busy_task(&world, ":");

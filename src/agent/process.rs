@@ -74,15 +74,18 @@ pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
     }
 }
 
-/// Returns the program that has the terminal of `shell`, if that is another one.
+/// Returns the program that has the terminal of `shell`, if that is another one. When an agent has ended
+/// it keeps the terminal until its launcher takes that back: then no program has it.
 ///
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn in_front(shell: i32) -> Result<Option<i32>> {
     match stat(shell) {
-        Some(stat) => {
-            Ok((stat.in_front > 0 && stat.in_front != stat.group).then_some(stat.in_front))
+        Some(stat) if stat.in_front > 0 && stat.in_front != stat.group => {
+            let is_there = has_group(stat.session, stat.in_front) != Some(false);
+            Ok(is_there.then_some(stat.in_front))
         }
+        Some(_) => Ok(None),
         // It has ended.
         None if are_told() => Ok(None),
         None => bail!("this system does not tell which program has a terminal"),
