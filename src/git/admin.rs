@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use super::distrust::Distrust;
 use super::entries;
 use super::regular_file::{open_file, read_file};
+use super::same::is_same_place;
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.
@@ -79,7 +80,7 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let named = named.map(|named| normal(&path.join(OsStr::from_bytes(named))));
     let worktrees = common_dir.join("worktrees");
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
-    let Some((admin, _)) = named.filter(|(admin, named)| is_same(named, admin)) else {
+    let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
         return Err(Distrust::Link(link).into());
     };
     for dir in [&worktrees, &admin] {
@@ -103,7 +104,7 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         Err(error) => return Err(error),
     };
     let named = normal(&admin.join(OsStr::from_bytes(named.trim_ascii_end())));
-    if !is_same(&named, common_dir) {
+    if !is_same_place(&named, common_dir) {
         return Err(Distrust::Common(common).into());
     }
     // git would wait for what a pipe says.
@@ -122,12 +123,6 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// Whether the `.git` file of the worktree at `path` names a directory that is there.
 pub(super) fn leads_somewhere(path: &Path) -> bool {
     link_of(path).is_some_and(|named| named.is_dir())
-}
-
-/// Whether two paths lead to one place.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    one == other || (real(one).is_some() && real(one) == real(other))
 }
 
 /// The most that is read of a file with a path or a configuration in it.
@@ -171,7 +166,7 @@ pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf
     let admin = link_of(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
     let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
-    (is_repository && other != common_dir).then(|| other.to_owned())
+    (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
 /// Returns whether git has an entry of a worktree at `path`.
@@ -188,13 +183,16 @@ pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
-    let named = named_by(path);
-    let parent = named.as_deref().and_then(Path::parent);
-    let worktrees = common_dir.join("worktrees");
-    let real = |dir: &Path| dir.canonicalize().ok();
-    let here = parent.is_some_and(|parent| {
-        // With the last of them git removes the directory, too.
-        parent == worktrees || (real(parent).is_some() && real(parent) == real(&worktrees))
+    // With the last entry git removes the directory of all.
+    let repository = |named: &Path| {
+        Some((
+            named.parent()?.file_name()?.to_owned(),
+            named.ancestors().nth(2)?.to_owned(),
+        ))
+    };
+    let named = named_by(path).as_deref().and_then(repository);
+    let here = named.is_some_and(|(dir, repository)| {
+        dir == "worktrees" && is_same_place(&repository, common_dir)
     });
     Ok(here && path.is_dir() && !has_entry(common_dir, path)?)
 }

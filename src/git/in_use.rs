@@ -3,27 +3,15 @@
 
 use std::fs;
 use std::io::ErrorKind::NotFound;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::admin::read_small;
 use super::distrust::refused;
-
 use super::regular_file::read_file;
+use super::same::is_same_file;
 use super::{Git, Repo, Worktree, admin, entries};
-
-/// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.
-pub(crate) fn is_same_ref(common_dir: &Path, one: &str, other: &str) -> bool {
-    one == other || is_same_file(&common_dir.join(one), &common_dir.join(other))
-}
-
-/// Returns whether two paths lead to one file or directory.
-pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    file(one).is_some_and(|found| file(other) == Some(found))
-}
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
 /// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.

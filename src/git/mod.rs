@@ -44,6 +44,7 @@ pub(crate) mod refs;
 mod refusals;
 pub(crate) mod regular_file;
 pub(crate) mod repo;
+pub(crate) mod same;
 pub(crate) mod scratch;
 pub(crate) mod shared;
 pub(crate) mod snapshot;

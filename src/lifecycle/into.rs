@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::checked_out::BranchUses;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Style, Worktree, admin, in_use, refs};
+use crate::git::{MergePlan, Repo, Style, Worktree, admin, refs, same};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
@@ -82,7 +82,7 @@ impl Into {
                 .hint(format!("git flux cleanup {id} --discard-branch"))
         })?;
         let name = format!("refs/heads/{branch}");
-        if in_use::is_same_ref(flux.repo.common_dir(), &name, &task.branch_ref()) {
+        if same::is_same_ref(flux.repo.common_dir(), &name, &task.branch_ref()) {
             return Err(
                 Failure::new(format!("'{branch}' cannot be merged into itself"))
                     .hint(format!("git flux cleanup {id} --into <branch>"))

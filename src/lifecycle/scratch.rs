@@ -12,6 +12,7 @@ use super::{Flux, Into, Lock, tree};
 use crate::failure::{self, Failure};
 use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
+use crate::git::same::is_same_place;
 use crate::git::scratch::{Original, Scratch};
 use crate::interrupt;
 use crate::task::{Task, TaskId};
@@ -170,7 +171,14 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     let [first, others @ ..] = &places(flux, &task.id, Some(task))[..] else {
         bail!("there is no place for the merge");
     };
-    let is_within = |dir: &Path| dir.starts_with(target) || dir.starts_with(flux.repo.common_dir());
+    let is_within = |dir: &Path| {
+        let mut above = dir.ancestors();
+        above.any(|dir| {
+            [target, flux.repo.common_dir()]
+                .iter()
+                .any(|top| is_same_place(dir, top))
+        })
+    };
     let has_git = |dir: &Path| dir.join(".git").symlink_metadata().is_ok();
     let mut above = first.ancestors().skip(1);
     let place = match is_within(first) || above.any(has_git) {
