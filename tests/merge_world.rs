@@ -239,6 +239,33 @@ fn a_hook_that_the_merge_itself_brings_runs() {
 }
 
 #[test]
+fn hooks_of_one_branch_alone_run_on_that_branch_alone() {
+    for (pattern, refuses) in [("main", true), ("side", false)] {
+        let world = World::new();
+        let id = ready(&world);
+        // The target is checked out nowhere.
+        world.git(["switch", "-q", "-c", "side"]);
+        let dir = world.root().join("hooks of one");
+        hook(&world, &dir, "commit-msg", "exit 1");
+        let file = format!("[core]\n\thooksPath = \"{}\"\n", dir.display());
+        let file = world.write("../of-one", file);
+        let key = format!("includeIf.onbranch:{pattern}.path");
+        world.git(["config", &key, file.to_str().unwrap()]);
+        for style in ["--squash", "--merge"] {
+            let before = world.snapshot();
+            let output = world.flux(["cleanup", style, &id, "--into", "main"]).run();
+            if refuses {
+                output.code(1).stderr_has("nothing was changed");
+                world.assert_unchanged(&before);
+            } else {
+                output.success();
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn hooks_are_asked_wherever_cleanup_is_called() {
     let world = World::new();
     let id = ready(&world);

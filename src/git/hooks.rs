@@ -60,33 +60,47 @@ impl Hooks {
         configured: Vec<Configured>,
     ) -> Result<Self> {
         let args = ["rev-parse", "--git-path", "hooks"];
-        let (top, git) = match checkout {
-            Some(checkout) => (checkout.path(), checkout.asking(args)),
-            None => (repo.home(), Git::reading(repo.home(), args)),
+        let git = match checkout {
+            Some(checkout) => checkout.asking(args),
+            None => Git::reading(repo.home(), args),
         };
         let mut path = git.output()?;
         // It may have a newline in it.
         path.pop_if(|last| *last == b'\n');
         let path = PathBuf::from(OsString::from_vec(path));
+        Ok(Self::at(
+            &path,
+            repo,
+            checkout.map(Checkout::path),
+            configured,
+        ))
+    }
+
+    /// Those for which `core.hooksPath` is `path`, in the worktree at `top`.
+    pub(super) fn at(
+        path: &Path,
+        repo: &Repo,
+        top: Option<&Path>,
+        configured: Vec<Configured>,
+    ) -> Self {
         // An empty path switches them off.
         let dir = match path.as_os_str().is_empty() {
             true => PathBuf::from("/dev/null"),
-            false => top.join(&path),
+            false => top.unwrap_or(repo.home()).join(path),
         };
         let is_usual = dir == repo.common_dir().join("hooks");
-        let real = dir.canonicalize();
-        let within = real.as_deref().unwrap_or(&dir).strip_prefix(top).ok();
-        let within = within.filter(|path| !path.starts_with(".git") && checkout.is_some());
-        let relative = match within {
+        let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+        let within = top.and_then(|top| real.strip_prefix(top).ok());
+        let relative = match within.filter(|path| !path.starts_with(".git")) {
             Some(within) => Some(within.to_owned()),
-            None => (path.is_relative() && !path.as_os_str().is_empty()).then_some(path),
+            None => (path.is_relative() && !path.as_os_str().is_empty()).then(|| path.to_owned()),
         };
-        Ok(Self {
+        Self {
             relative: relative.filter(|_| !is_usual),
             dir,
             is_usual,
             configured,
-        })
+        }
     }
 
     /// Whether the merge itself may bring one.

@@ -100,7 +100,7 @@ impl<'a> Scratch<'a> {
         lock: &'a Lock,
     ) -> Result<Self> {
         let has_tag = repository::write(original, path, branch)?;
-        settings::write(original, path, branch)?;
+        let hooks = settings::write(original, path, branch)?;
         let mut scratch = Self {
             path,
             verify,
@@ -121,7 +121,7 @@ impl<'a> Scratch<'a> {
             scratch.unseen =
                 ignored::link(checkout, path, original.branches.map(|(_, commit)| commit))?;
         }
-        wrappers::write(original.hooks, original.top(), path)?;
+        wrappers::write(&hooks, original.top(), path)?;
         Ok(scratch)
     }
 

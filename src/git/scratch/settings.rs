@@ -9,9 +9,10 @@ use anyhow::{Context as _, Result};
 use super::repository::point_head;
 use super::wrappers::BEFORE;
 use super::{Original, write as write_file};
-use crate::git::Git;
-use crate::git::command::records;
+use crate::git::command::{failed, records};
+use crate::git::hooks::Hooks;
 use crate::git::repo::parse_bool;
+use crate::git::{Checkout, Git};
 
 /// What git reads from the file itself, whatever that includes: it must say what kind of repository this is.
 const EXTENSIONS: [&str; 3] = [
@@ -23,11 +24,12 @@ const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
 
 /// Writes `config` for the worktree at `path` with `branch` checked out. Each file that git reads in the original is read
 /// here too, also where that depends on the path (`includeIf.gitdir`):
-/// `git config --list --show-origin --includes -z`, in both.
+/// `git config --list --show-origin --includes -z`, in both. Returns the hooks that are configured, which
+/// may depend on the branch (`includeIf.onbranch`).
 ///
 /// # Errors
 /// When git fails or the file cannot be written.
-pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<()> {
+pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<Hooks> {
     let file = path.join(".git/config");
     let list = ["config", "--list", "--show-origin", "--includes", "-z"];
     let settings = parse(&original.asking(&list).output()?)?;
@@ -54,7 +56,31 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         base = [line("pull.twohead", b"ort"), base].concat();
         tail.extend(line("pull.twohead", b"ort"));
     }
-    for hook in &original.hooks.configured {
+    write_file(&file, &base)?;
+    // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
+    let head = original
+        .reading(&["symbolic-ref", "--quiet", "HEAD"])
+        .answer()?;
+    let head = head.unwrap_or_else(|| "refs/heads/.none".to_owned());
+    point_head(path, &head)?;
+    let found = files(&parse(&Git::reading(path, list).output()?)?, path);
+    let missing = files(&settings, original.top());
+    let common = common.canonicalize().unwrap_or(common);
+    let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
+    for file in missing.iter().filter(is_missing) {
+        base.extend(line("include.path", file.as_os_str().as_bytes()));
+    }
+    let branch_ref = format!("refs/heads/{branch}");
+    let is_of_branch = |one: &Set| one.key.starts_with(b"includeif.onbranch:");
+    let hooks = match settings.iter().any(is_of_branch) {
+        true => {
+            write_file(&file, &base)?;
+            hooks_on(original, path, [&head, &branch_ref])?
+        }
+        false => original.hooks.clone(),
+    };
+    point_head(path, &branch_ref)?;
+    for hook in &hooks.configured {
         let key = format!("hook.{}.event", hook.name);
         // An empty one takes back what was said before.
         tail.extend(line(&key, b""));
@@ -62,12 +88,12 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         let before = before.filter(|event| BEFORE.contains(&event.as_str()));
         tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
     }
-    let hooks = match original.hooks.is_usual {
+    let dir = match hooks.is_usual {
         true => PathBuf::from(".git/hooks"),
         false => path.join(".git/hooks"),
     };
-    if last("core.hookspath").is_some() {
-        tail.extend(line("core.hooksPath", hooks.as_os_str().as_bytes()));
+    if last("core.hookspath").is_some() || !hooks.is_usual {
+        tail.extend(line("core.hooksPath", dir.as_os_str().as_bytes()));
     }
     // What a merge by hand would be told besides would make another one of it.
     let options = format!("branch.{branch}.mergeOptions");
@@ -81,26 +107,40 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         (&options, b""),
     ];
     tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
-    write_file(&file, &[&base[..], &tail].concat())?;
-    // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
-    let head = original
-        .reading(&["symbolic-ref", "--quiet", "HEAD"])
-        .answer()?;
-    point_head(path, &head.unwrap_or_else(|| "refs/heads/.none".to_owned()))?;
-    let dir = path;
-    let found = parse(&Git::reading(dir, list).output()?)?;
-    point_head(path, &format!("refs/heads/{branch}"))?;
-    let found = files(&found, path);
-    let missing = files(&settings, original.top());
-    let common = common.canonicalize().unwrap_or(common);
-    let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
-    let missing = missing.iter().filter(is_missing);
-    let missing = missing.flat_map(|file| line("include.path", file.as_os_str().as_bytes()));
-    let missing: Vec<u8> = missing.collect();
-    if missing.is_empty() {
-        return Ok(());
+    write_file(&file, &[base, tail].concat())?;
+    Ok(hooks)
+}
+
+/// Returns the hooks of the worktree at `path` with the second of two branches checked out; on the first
+/// they are those of the original: `git config -z --type=path --get core.hooksPath`, on both.
+///
+/// # Errors
+/// When git fails or `HEAD` cannot be written.
+fn hooks_on(original: &Original<'_>, path: &Path, branches: [&str; 2]) -> Result<Hooks> {
+    let get = ["config", "-z", "--type=path", "--get", "core.hooksPath"];
+    let [there, here] = branches.map(|branch| -> Result<Option<PathBuf>> {
+        point_head(path, branch)?;
+        match Git::reading(path, get).outcome()? {
+            (0, found) => {
+                let value = found
+                    .stdout
+                    .strip_suffix(b"\0")
+                    .context("`git config` printed half an entry")?;
+                Ok(Some(PathBuf::from(OsStr::from_bytes(value))))
+            }
+            (1, _) => Ok(None),
+            (code, found) => Err(failed("config", code, &found.stderr)),
+        }
+    });
+    let here = here?;
+    if here == there? {
+        return Ok(original.hooks.clone());
     }
-    write_file(&file, &[base, missing, tail].concat())
+    let (repo, configured) = (original.repo, original.hooks.configured.clone());
+    Ok(match here {
+        Some(dir) => Hooks::at(&dir, repo, original.place().map(Checkout::path), configured),
+        None => Hooks::usual(repo, configured),
+    })
 }
 
 /// The entries of the user's configuration itself, since `git config --local` follows no include:
@@ -132,12 +172,7 @@ fn copied(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
 }
 
 /// What the repository says of itself.
-const OWN: [&str; 4] = [
-    "core.bare",
-    "core.hookspath",
-    "core.repositoryformatversion",
-    "core.worktree",
-];
+const OWN: [&str; 3] = ["core.bare", "core.repositoryformatversion", "core.worktree"];
 
 /// An entry's key and value; a key alone is true.
 fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
