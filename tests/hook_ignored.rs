@@ -154,6 +154,28 @@ fn what_names_the_checkout_by_its_path_is_not_shown_and_that_is_said() {
 }
 
 #[test]
+fn what_is_ignored_as_a_directory_alone_is_not_committed_as_a_link() {
+    let world = World::new();
+    let id = ready(&world, "src/new.txt", "new\n");
+    let ignored = format!("{}!/out\n/out/\n!/one.log\n", world.read(".gitignore"));
+    world.write("one.log/kept", "1\n");
+    world.write(".git/info/exclude", "/one.log/\n");
+    world.commit_in(world.repo(), ".gitignore", &ignored);
+    world.write("out/made", "1\n");
+    install(&world, "pre-merge-commit", "git add -A");
+    let output = world.flux(["cleanup", &id]).run();
+    output
+        .success()
+        .stderr_has("the hooks do not see 'out', which would not be ignored as a link");
+    assert_eq!(
+        world.git(["ls-tree", "--name-only", "HEAD", "out", "one.log"]),
+        ""
+    );
+    assert_eq!(world.read("out/made"), "1\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
 fn what_looks_beside_itself_is_a_copy() {
     let world = World::new();
     let id = ready(&world, "src/code", "BROKEN\n");

@@ -88,6 +88,17 @@ fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
 }
 
 #[test]
+fn a_driver_beside_the_repository_is_found() {
+    let world = World::new();
+    world.write("../lk/driver", "cat list >\"$1\"\n");
+    let id = both_changed(&world, "sh ../lk/driver %A");
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(world.read("lock"), "theirs\n");
+    assert_eq!(world.read("../lk/driver"), "cat list >\"$1\"\n");
+    assert_removed(&world, &id);
+}
+
+#[test]
 fn a_driver_that_cannot_decide_leaves_a_conflict() {
     for style in ["--merge", "--squash", "--rebase"] {
         let world = World::new();

@@ -120,7 +120,7 @@ fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
         let options = options.append(true).create(true).custom_flags(REGULAR);
         let mut file = options.open(&file)?;
         ensure_file(&file)?;
-        file.write_all(&[end, MARK, b"\n", &pattern, b"\n"].concat())
+        file.write_all(&[end, MARK, b"\n", &pattern, b"/\n"].concat())
     };
     add().with_context(what)
 }
@@ -134,7 +134,7 @@ fn remove_line(around: &Checkout, worktree: &Path) -> Result<()> {
         return Ok(());
     };
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let ours = [MARK, b"\n", &pattern, b"\n"].concat();
+    let ours = [MARK, b"\n", &pattern, b"/\n"].concat();
     let new = without(&old, &ours);
     if new == old {
         return Ok(());
@@ -163,19 +163,18 @@ fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
     rest
 }
 
-/// The pattern that matches the directory `name` of a work tree, and no other. It begins and ends
-/// with a slash, so that neither a `#` nor a blank means more than itself there.
-fn pattern(name: &Path) -> Vec<u8> {
+/// Returns the pattern that matches the path `name` of a work tree, and no other. It begins with a
+/// slash, so that a `#` means no more than itself there.
+pub(super) fn pattern(name: &Path) -> Vec<u8> {
     let mut pattern = vec![b'/'];
     for &byte in name.as_os_str().as_bytes() {
         match byte {
             // There is no other way to write it.
             b'\n' => pattern.push(b'?'),
-            b'*' | b'?' | b'[' | b'\\' => pattern.extend([b'\\', byte]),
+            b'*' | b'?' | b'[' | b'\\' | b' ' => pattern.extend([b'\\', byte]),
             _ => pattern.push(byte),
         }
     }
-    pattern.push(b'/');
     pattern
 }
 
@@ -186,8 +185,8 @@ mod tests {
     #[test]
     fn a_pattern_is_escaped() {
         let pattern = |name: &str| String::from_utf8(pattern(Path::new(name))).unwrap();
-        assert_eq!(pattern("trees/a b "), "/trees/a b /");
-        assert_eq!(pattern("#!/[a]*?\\\n"), "/#!/\\[a]\\*\\?\\\\?/");
+        assert_eq!(pattern("trees/a b "), "/trees/a\\ b\\ ");
+        assert_eq!(pattern("#!/[a]*?\\\n"), "/#!/\\[a]\\*\\?\\\\?");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::distrust::quoted;
-use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tools, worktree};
+use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tool_files, worktree};
 use crate::failure::Failure;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
@@ -162,7 +162,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         }
     }
     submodules::put_back(&admin, trash)?;
-    tools::put_back(&admin, trash)?;
+    tool_files::put_back(&admin, trash)?;
     // It names the entry that git has made for it now.
     let link = path.join(".git");
     let aside = trash.join("gitfile");

@@ -49,7 +49,7 @@ pub(crate) mod scratch;
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod submodules;
-pub(crate) mod tools;
+pub(crate) mod tool_files;
 pub(crate) mod version;
 pub(crate) mod worktree;
 

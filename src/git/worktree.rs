@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::command::records;
 use super::patience::patiently;
 use super::regular_file::read_file;
-use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tools};
+use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tool_files};
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub(crate) fn register_again(
     let twin = scratch.join(path.file_name().with_context(what)?);
     clear(repo, &twin)?;
     register(repo.home(), &twin, branch, lock)?;
-    tools::link_keys(repo.common_dir(), &twin)?;
+    tool_files::link_keys(repo.common_dir(), &twin)?;
     let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
     let mut link = OsString::from("gitdir: ");
     link.push(&entry);

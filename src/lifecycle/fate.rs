@@ -10,7 +10,7 @@ use super::archive::Archived;
 use super::broken::Broken;
 use super::checked_out::BranchUses;
 use crate::failure::Failure;
-use crate::git::{admin, snapshot, submodules, tools, worktree};
+use crate::git::{admin, snapshot, submodules, tool_files, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -79,7 +79,7 @@ impl Worktree {
         if waits {
             // They come back before the files do, and git would delete them.
             submodules::keep(common, &task.worktree, &place)?;
-            tools::keep(common, &task.worktree, &place)?;
+            tool_files::keep(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -99,7 +99,7 @@ impl Worktree {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
             submodules::keep(common, &task.worktree, &place)?;
-            tools::keep(common, &task.worktree, &place)?;
+            tool_files::keep(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         let Some(from) = from else {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 
 use super::plan::Plan;
-use super::scratch::{self, Work, refused};
+use super::scratch::{self, NewCommits, refused};
 use super::{Flux, Into, Lock};
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
@@ -22,7 +22,7 @@ use crate::ui::quoted;
 pub(crate) struct Made {
     pub(crate) commit: String,
     /// Hooks have run, for as long as they wanted.
-    pub(crate) took_time: bool,
+    pub(crate) ran_hooks: bool,
 }
 
 /// Makes what the target will go to; none if there is nothing to merge. With `verify` all hooks
@@ -35,19 +35,19 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
     let Some(into) = &plan.into else {
         return Ok(None);
     };
-    let work = match (&into.merge, into.style) {
+    let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
             return Ok(Some(Made {
                 commit: plan.tip.clone(),
-                took_time: false,
+                ran_hooks: false,
             }));
         }
         (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
         }
-        (_, Style::Rebase) => Work::Rebase,
-        (_, Style::Squash) => Work::Squash(squash_message(flux, plan, into)?),
-        (_, Style::Merge | Style::FastForward) => Work::Merge(merge_message(plan, into)),
+        (_, Style::Rebase) => NewCommits::Rebase,
+        (_, Style::Squash) => NewCommits::Squash(squash_message(flux, plan, into)?),
+        (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(plan, into)),
     };
     let target = settings_of(flux, into)?;
     let hooks = hooks_of(flux, into, &target)?;
@@ -57,20 +57,20 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     let needs_branch = is_elsewhere && target.depends_on_branch();
     let needs_git = needs_files || needs_branch || target.verifies_signatures();
-    let took_time = needs_git || hooks.has(names(into.style, verify));
-    let made = match took_time {
-        true => scratch::make(flux, plan, into, (&work, &hooks, verify), lock),
-        false => off_tree(flux, plan, into, &work),
+    let ran_hooks = needs_git || hooks.has(names(into.style, verify));
+    let made = match ran_hooks {
+        true => scratch::make(flux, plan, into, (&commits, &hooks, verify), lock),
+        false => off_tree(flux, plan, into, &commits),
     };
     let commit = made.map_err(|error| match error.downcast_ref::<Failure>() {
         Some(_) => error,
         None => failure::over(error, refused(plan)),
     })?;
-    Ok(Some(Made { commit, took_time }))
+    Ok(Some(Made { commit, ran_hooks }))
 }
 
 /// Makes it without a file, where nobody wants to see one.
-fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String> {
+fn off_tree(flux: &Flux, plan: &Plan, into: &Into, commits: &NewCommits) -> Result<String> {
     let repo = &flux.repo;
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
@@ -79,7 +79,7 @@ fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String
         Some(checkout) if repo.current() != Some(checkout.path()) => signs(checkout)?,
         _ => flux.settings.sign()?,
     };
-    let (tree, message, parents) = match (&into.merge, work) {
+    let (tree, message, parents) = match (&into.merge, commits) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: String, pick: &Pick| {
                 let draft = pick.draft(&parent, &pick.commit.message, sign);
@@ -87,10 +87,10 @@ fn off_tree(flux: &Flux, plan: &Plan, into: &Into, work: &Work) -> Result<String
             };
             return picks.iter().try_fold(onto.clone(), add);
         }
-        (MergePlan::Commit { tree, .. }, Work::Merge(message)) => {
+        (MergePlan::Commit { tree, .. }, NewCommits::Merge(message)) => {
             (tree, message, vec![&*into.tip, &plan.tip])
         }
-        (MergePlan::Commit { tree, .. }, Work::Squash(message)) => {
+        (MergePlan::Commit { tree, .. }, NewCommits::Squash(message)) => {
             (tree, message, vec![&*into.tip])
         }
         _ => bail!("there is nothing to make of this plan"),

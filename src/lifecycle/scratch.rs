@@ -13,13 +13,13 @@ use crate::failure::{self, Failure};
 use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
-use crate::git::scratch::{Original, Scratch};
+use crate::git::scratch::{LeftOut, Original, Scratch};
 use crate::interrupt;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// What is to be made on top of the target.
-pub(super) enum Work {
+pub(super) enum NewCommits {
     /// A commit of both, with this message.
     Merge(Vec<u8>),
     /// A commit on the target alone, with this message.
@@ -44,7 +44,7 @@ pub(super) fn make(
     flux: &Flux,
     plan: &Plan,
     into: &Into,
-    (work, hooks, verify): (&Work, &Hooks, bool),
+    (commits, hooks, verify): (&NewCommits, &Hooks, bool),
     lock: &Lock,
 ) -> Result<String> {
     let (repo, task) = (&flux.repo, &plan.task);
@@ -70,22 +70,26 @@ pub(super) fn make(
             hooks,
             branches: [(&into.branch, &into.tip), (&task.branch, &plan.tip)],
         };
-        let head = match work {
-            Work::Rebase => &task.branch,
-            Work::Merge(_) | Work::Squash(_) => &into.branch,
+        let head = match commits {
+            NewCommits::Rebase => &task.branch,
+            NewCommits::Merge(_) | NewCommits::Squash(_) => &into.branch,
         };
         let scratch = {
             let _spinner = flux.ui.spinner("checking out the files for the hooks");
             Scratch::open(&original, &path, head, verify, lock)?
         };
-        for path in &scratch.unseen {
-            flux.ui.warning(format_args!(
-                "the hooks do not see '{}', which names '{}' by its path",
-                shown(path),
-                shown(target)
-            ));
+        for one in &scratch.left_out {
+            let (path, why) = match one {
+                LeftOut::NamesCheckout(path) => {
+                    (path, format!("names '{}' by its path", shown(target)))
+                }
+                LeftOut::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
+            };
+            let path = shown(path);
+            flux.ui
+                .warning(format_args!("the hooks do not see '{path}', which {why}"));
         }
-        commit(flux, plan, into, (work, &scratch), &notes)
+        commit(flux, plan, into, (commits, &scratch), &notes)
     };
     let made = make();
     // What is left of it, the next command clears away.
@@ -102,7 +106,7 @@ fn commit(
     flux: &Flux,
     plan: &Plan,
     into: &Into,
-    (work, scratch): (&Work, &Scratch<'_>),
+    (commits, scratch): (&NewCommits, &Scratch<'_>),
     notes: &Path,
 ) -> Result<String> {
     let file = notes.join("message");
@@ -111,18 +115,20 @@ fn commit(
         fs::write(&file, message).with_context(what)
     };
     let branch = &plan.task.branch;
-    let made = match work {
-        Work::Merge(message) => written(message).and_then(|()| scratch.merge(branch, &file)),
-        Work::Squash(message) => written(message).and_then(|()| scratch.squash(branch, &file)),
-        Work::Rebase => scratch.rebase(&into.branch),
+    let made = match commits {
+        NewCommits::Merge(message) => written(message).and_then(|()| scratch.merge(branch, &file)),
+        NewCommits::Squash(message) => {
+            written(message).and_then(|()| scratch.squash(branch, &file))
+        }
+        NewCommits::Rebase => scratch.rebase(&into.branch),
     };
     let made = made.map_err(|error| explain(error, plan, into, scratch))?;
     scratch.deliver(&flux.repo, &made)?;
     let (ahead, behind) = flux.repo.ahead_behind(&made, &into.tip)?;
-    let is_whole = match (work, &into.merge) {
-        (Work::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&plan.tip),
-        (Work::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
-        (Work::Squash(_) | Work::Rebase, _) => ahead > 0,
+    let is_whole = match (commits, &into.merge) {
+        (NewCommits::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&plan.tip),
+        (NewCommits::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
+        (NewCommits::Squash(_) | NewCommits::Rebase, _) => ahead > 0,
     };
     if behind > 0 || !is_whole {
         bail!(

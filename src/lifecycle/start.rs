@@ -19,7 +19,7 @@ use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
-use crate::git::{Lock, Transaction, hide, keep, refs, tools, worktree};
+use crate::git::{Lock, Transaction, hide, keep, refs, tool_files, worktree};
 use crate::interrupt;
 use crate::store::{self, Store, task_ref};
 use crate::task::{Exit, Phase, Task};
@@ -280,7 +280,7 @@ impl Way<'_> {
             keep::put_back(flux.repo.common_dir(), &task.worktree, place)?;
         }
         // It may have brought some of its own.
-        tools::link_keys(flux.repo.common_dir(), &task.worktree)?;
+        tool_files::link_keys(flux.repo.common_dir(), &task.worktree)?;
         if place.is_some() {
             return Ok(());
         }

@@ -194,7 +194,7 @@ impl Cleanup {
                 halt(flux, &plan)?
             } else {
                 // A question or a hook may have taken any time.
-                let slow = flux.ui.can_ask() || merge.as_ref().is_some_and(|made| made.took_time);
+                let slow = flux.ui.can_ask() || merge.as_ref().is_some_and(|made| made.ran_hooks);
                 !slow || stands(flux, &plan)?
             };
             match choice {

@@ -13,45 +13,45 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::leading_back::names_its_place;
+use super::checkout_paths::names_checkout;
 use super::{make_dir, write as write_file};
-use crate::git::Checkout;
 use crate::git::command::records;
+use crate::git::hide::pattern;
 use crate::git::regular_file::read_file;
+use crate::git::{Checkout, Git};
 
 /// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard
 /// --directory -z`. A directory in which one of `commits` has files is one there too: git would put
-/// such a file in the place of a link. Returns those that are not shown.
+/// such a file in the place of a link. Returns those that are left out.
 ///
 /// # Errors
 /// When git fails or a link cannot be made.
-pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Result<Vec<PathBuf>> {
+pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Result<Vec<LeftOut>> {
     let args = ["ls-files", "--others", "--ignored", "--exclude-standard"];
     let args = args.into_iter().chain(["--directory", "-z"]);
     let out = checkout.reading(args).output()?;
     let names: Vec<&[u8]> = records(&out)?.collect();
-    let places = Places {
+    let linker = Linker {
         from: checkout.path(),
         to: path,
         tracked: tracked(checkout, &names, commits)?,
     };
-    let mut unseen = Vec::new();
+    let mut left_out = Vec::new();
     let mut exclude = Vec::new();
     for record in names {
         let name = Path::new(OsStr::from_bytes(
             record.strip_suffix(b"/").unwrap_or(record),
         ));
-        let there = places.from.join(name);
-        if there.symlink_metadata().is_err() || !places.has_room(name)? {
+        let there = linker.from.join(name);
+        if there.symlink_metadata().is_err() || !linker.has_room(name)? {
             continue;
         }
-        // No pattern can have a newline in it.
-        if record.contains(&b'\n') || names_its_place(&there, places.from) {
-            unseen.push(name.to_owned());
+        if names_checkout(&there, linker.from) {
+            left_out.push(LeftOut::NamesCheckout(name.to_owned()));
             continue;
         }
-        places.put(name)?;
-        exclude.extend(pattern(name));
+        linker.put(name)?;
+        exclude.extend([&pattern(name)[..], b"\n"].concat());
     }
     if !exclude.is_empty() {
         let file = path.join(".git/info/exclude");
@@ -60,8 +60,41 @@ pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Resu
             Err(_) => Vec::new(),
         };
         write_file(&file, &[&before[..], b"\n", &exclude].concat())?;
+        left_out.extend(remove_visible(path)?);
     }
-    Ok(unseen)
+    Ok(left_out)
+}
+
+/// Removes the links that `git add` would stage all the same, since a `.gitignore` says that they are
+/// not ignored, unlike the directories that they stand for: `git ls-files --others --exclude-standard
+/// --directory -z`.
+fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
+    let args = ["ls-files", "--others", "--exclude-standard"];
+    let args = args.into_iter().chain(["--directory", "-z"]);
+    let out = Git::reading(path, args).output()?;
+    let mut removed = Vec::new();
+    for record in records(&out)? {
+        let record = record.strip_suffix(b"/").unwrap_or(record);
+        let name = Path::new(OsStr::from_bytes(record));
+        let link = path.join(name);
+        let is_dir = link.symlink_metadata().is_ok_and(|found| found.is_dir());
+        match is_dir {
+            true => fs::remove_dir_all(&link),
+            false => fs::remove_file(&link),
+        }
+        .with_context(|| format!("could not remove '{}'", link.display()))?;
+        removed.push(LeftOut::NotIgnored(name.to_owned()));
+    }
+    Ok(removed)
+}
+
+/// An ignored thing of the checkout that hooks do not see.
+#[derive(Debug)]
+pub(crate) enum LeftOut {
+    /// It names the checkout by its path.
+    NamesCheckout(PathBuf),
+    /// A link in its place would not be ignored.
+    NotIgnored(PathBuf),
 }
 
 /// The directories, of those and below them, in which the commits have files: `git ls-tree -r -z
@@ -85,22 +118,9 @@ fn tracked(checkout: &Checkout, names: &[&[u8]], commits: [&str; 2]) -> Result<H
     Ok(tracked)
 }
 
-/// A line of `info/exclude` that means this path alone.
-fn pattern(name: &Path) -> Vec<u8> {
-    let mut line = vec![b'/'];
-    for &byte in name.as_os_str().as_bytes() {
-        if b"\\*?[ ".contains(&byte) {
-            line.push(b'\\');
-        }
-        line.push(byte);
-    }
-    line.push(b'\n');
-    line
-}
-
-/// How an entry of a directory comes along.
+/// How an entry of a directory is shown to hooks.
 #[derive(Clone, Copy)]
-enum Way {
+enum Shown {
     /// As a link to it.
     Link,
     /// As a directory with its entries in it.
@@ -109,8 +129,8 @@ enum Way {
     Copy,
 }
 
-impl Way {
-    /// How the entry called `name` at `there` comes along.
+impl Shown {
+    /// How the entry called `name` at `there` is shown.
     fn of(there: &Path, name: &OsStr) -> Self {
         let is_composers = || there.join("composer/autoload_real.php").exists();
         match name.as_bytes() {
@@ -125,31 +145,31 @@ impl Way {
 
 /// Packages of the same repository are links from here to where they are: they have to lead to
 /// what is merged.
-fn in_node_modules(name: &OsStr) -> Way {
+fn in_node_modules(name: &OsStr) -> Shown {
     match name.as_bytes() {
-        b".bin" | [b'@', ..] => Way::Entries(|_| Way::Link),
-        _ => Way::Link,
+        b".bin" | [b'@', ..] => Shown::Entries(|_| Shown::Link),
+        _ => Shown::Link,
     }
 }
 
 /// PHP looks for the classes of the repository beside the file that says which there are.
-fn in_vendor(name: &OsStr) -> Way {
+fn in_vendor(name: &OsStr) -> Shown {
     match name.as_bytes() {
-        b"autoload.php" => Way::Copy,
-        b"composer" | b"bin" => Way::Entries(|_| Way::Copy),
-        _ => Way::Link,
+        b"autoload.php" => Shown::Copy,
+        b"composer" | b"bin" => Shown::Entries(|_| Shown::Copy),
+        _ => Shown::Link,
     }
 }
 
 /// The worktree that things are in, and the one that they come to.
-struct Places<'a> {
+struct Linker<'a> {
     from: &'a Path,
     to: &'a Path,
     /// The directories in which there are files of the merge.
     tracked: HashSet<PathBuf>,
 }
 
-impl Places<'_> {
+impl Linker<'_> {
     /// Makes the directories above a path, and returns whether there is nothing at it.
     fn has_room(&self, name: &Path) -> Result<bool> {
         let mut dir = self.to.to_owned();
@@ -169,34 +189,34 @@ impl Places<'_> {
     }
 
     fn put(&self, name: &Path) -> Result<()> {
-        let way = Way::of(&self.from.join(name), name.file_name().unwrap_or_default());
-        self.put_by(name, way)
+        let shown = Shown::of(&self.from.join(name), name.file_name().unwrap_or_default());
+        self.put_by(name, shown)
     }
 
-    fn put_by(&self, name: &Path, way: Way) -> Result<()> {
+    fn put_by(&self, name: &Path, shown: Shown) -> Result<()> {
         let (there, here) = (self.from.join(name), self.to.join(name));
         let what = || format!("could not link '{}'", there.display());
         let found = there.symlink_metadata().with_context(what)?;
-        match way {
+        match shown {
             _ if found.is_symlink() => {
                 let target = fs::read_link(&there).with_context(what)?;
                 let target = self.moved(&target, there.parent().unwrap_or(self.from));
                 symlink(target, &here).with_context(what)
             }
-            Way::Link if found.is_dir() && self.tracked.contains(name) => {
-                self.put_by(name, Way::Entries(|_| Way::Link))
+            Shown::Link if found.is_dir() && self.tracked.contains(name) => {
+                self.put_by(name, Shown::Entries(|_| Shown::Link))
             }
-            Way::Entries(way) if found.is_dir() => {
+            Shown::Entries(shown) if found.is_dir() => {
                 make_dir(&here)?;
                 let entries = fs::read_dir(&there).with_context(what)?;
                 for entry in entries {
                     let entry: DirEntry = entry.with_context(what)?;
                     let below = entry.file_name();
-                    self.put_by(&name.join(&below), way(&below))?;
+                    self.put_by(&name.join(&below), shown(&below))?;
                 }
                 Ok(())
             }
-            Way::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
             _ => symlink(&there, &here).with_context(what),
         }
     }
@@ -218,17 +238,5 @@ impl Places<'_> {
             true => target.to_owned(),
             false => place,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pattern_means_one_path() {
-        let line = |name: &str| String::from_utf8(pattern(Path::new(name))).unwrap();
-        assert_eq!(line("a/od d[1]*?\\ "), "/a/od\\ d\\[1]\\*\\?\\\\\\ \n");
-        assert_eq!(line("#!x"), "/#!x\n");
     }
 }

@@ -5,8 +5,8 @@
 //! checkout as links. So a hook sees what it sees in a merge by hand; what it does to refs, index,
 //! configuration, stash and files stays in here. The commit is fetched from it, and it is removed.
 
+mod checkout_paths;
 mod ignored;
-mod leading_back;
 mod repository;
 mod settings;
 mod wrappers;
@@ -14,10 +14,12 @@ mod wrappers;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) use self::ignored::LeftOut;
 use super::command::records;
 use super::hooks::{Hooks, setting};
 use super::merge::Conflict;
@@ -81,8 +83,8 @@ pub(crate) struct Scratch<'a> {
     hooks_path: Option<OsString>,
     /// A tag is called like one of the branches.
     has_tag: bool,
-    /// Ignored things that hooks do not see, since they name the original by its path.
-    pub(crate) unseen: Vec<PathBuf>,
+    /// Ignored things that hooks do not see.
+    pub(crate) left_out: Vec<LeftOut>,
     lock: &'a Lock,
 }
 
@@ -106,7 +108,7 @@ impl<'a> Scratch<'a> {
             verify,
             hooks_path: None,
             has_tag,
-            unseen: Vec::new(),
+            left_out: Vec::new(),
             lock,
         };
         scratch.hooks_path = scratch.own_hooks()?;
@@ -118,9 +120,10 @@ impl<'a> Scratch<'a> {
             "HEAD",
         ])?;
         if let Some(checkout) = original.checkout {
-            scratch.unseen =
+            scratch.left_out =
                 ignored::link(checkout, path, original.branches.map(|(_, commit)| commit))?;
         }
+        link_siblings(original.top(), path)?;
         wrappers::write(&hooks, original.top(), path)?;
         Ok(scratch)
     }
@@ -292,6 +295,23 @@ impl<'a> Scratch<'a> {
         let args = args.chain([self.path.as_os_str(), OsStr::new(commit)]);
         Git::new(repo.home(), args).holding(self.lock)?.run()
     }
+}
+
+/// Links what lies beside the original to where it is beside the worktree at `path`: a driver, a hook or
+/// the address of a remote may be `../<name>`.
+fn link_siblings(top: &Path, path: &Path) -> Result<()> {
+    let (Some(from), Some(to)) = (top.parent(), path.parent()) else {
+        return Ok(());
+    };
+    // One that may be entered and not be listed shows nothing.
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        let link = to.join(entry.file_name());
+        if link.symlink_metadata().is_err() && entry.path() != to {
+            symlink(entry.path(), &link)
+                .with_context(|| format!("could not make '{}'", link.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory and those above it.

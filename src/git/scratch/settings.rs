@@ -71,7 +71,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         base.extend(line("include.path", file.as_os_str().as_bytes()));
     }
     let branch_ref = format!("refs/heads/{branch}");
-    let is_of_branch = |one: &Set| one.key.starts_with(b"includeif.onbranch:");
+    let is_of_branch = |one: &Entry| one.key.starts_with(b"includeif.onbranch:");
     let hooks = match settings.iter().any(is_of_branch) {
         true => {
             write_file(&file, &base)?;
@@ -183,13 +183,13 @@ fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// An entry of a configuration, and the file that it is from.
-struct Set {
+struct Entry {
     origin: Vec<u8>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
 
-fn parse(out: &[u8]) -> Result<Vec<Set>> {
+fn parse(out: &[u8]) -> Result<Vec<Entry>> {
     let mut fields = records(out)?;
     let mut settings = Vec::new();
     while let Some(origin) = fields.next() {
@@ -197,7 +197,7 @@ fn parse(out: &[u8]) -> Result<Vec<Set>> {
             .next()
             .context("`git config` printed half an entry")?;
         let (key, value) = taken_apart(entry);
-        settings.push(Set {
+        settings.push(Entry {
             origin: origin.to_owned(),
             key: key.to_owned(),
             value: value.to_owned(),
@@ -207,10 +207,10 @@ fn parse(out: &[u8]) -> Result<Vec<Set>> {
 }
 
 /// The files that they are from, each once, in order.
-fn files(settings: &[Set], top: &Path) -> Vec<PathBuf> {
+fn files(settings: &[Entry], top: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
-    for set in settings {
-        let Some(name) = set.origin.strip_prefix(b"file:") else {
+    for entry in settings {
+        let Some(name) = entry.origin.strip_prefix(b"file:") else {
             continue;
         };
         let file = top.join(OsStr::from_bytes(name));

@@ -9,7 +9,7 @@ use crate::git::regular_file::read_file;
 
 /// Whether what is at `there` is such a thing, or has one right in it: a Python environment with a
 /// package of the checkout installed in place, a build directory of CMake.
-pub(super) fn names_its_place(there: &Path, checkout: &Path) -> bool {
+pub(super) fn names_checkout(there: &Path, checkout: &Path) -> bool {
     let dirs = |dir: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
