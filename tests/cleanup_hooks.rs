@@ -230,7 +230,14 @@ fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
     );
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--commit=All", &id]).run();
-    output.code(1).stderr_has("because of the hook");
+    output
+        .code(1)
+        .stderr_has(&format!("could not commit the changes of '{id}'"))
+        .stderr_has("because of the hook")
+        .stderr_has(&format!(
+            "hint: git -C '{0}' add --all && git -C '{0}' commit",
+            worktree.display()
+        ));
     // Also what was staged and what was not is as it was.
     world.assert_unchanged(&before);
 }

@@ -52,12 +52,12 @@ impl Captured {
         Ok(captured)
     }
 
-    /// What was printed on standard error up to now, if that went nowhere else.
+    /// Returns the end of what was printed on standard error up to now, if that went nowhere else.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(super) fn errors(&self) -> Result<Vec<u8>> {
-        let errors = self.stderr.as_ref().map(whole).transpose();
+        let errors = self.stderr.as_ref().map(end).transpose();
         Ok(errors
             .context("could not read what was printed")?
             .unwrap_or_default())
@@ -74,14 +74,55 @@ impl Captured {
     }
 }
 
-/// What is in a file by now; whoever goes on writing goes on at its end.
+/// The most that is read of what a process prints on standard error, in bytes: the rest is for nobody to read.
+const MOST: u64 = 256 << 10;
+
+/// Returns the last lines in a file.
+fn end(file: &File) -> io::Result<Vec<u8>> {
+    let start = file.metadata()?.len().saturating_sub(MOST);
+    let mut bytes = from(file, start)?;
+    if start > 0 {
+        let cut = bytes.iter().position(|&byte| byte == b'\n');
+        drop(bytes.drain(..cut.map_or(0, |at| at + 1)));
+        bytes.splice(..0, *b"...\n");
+    }
+    Ok(bytes)
+}
+
+/// Returns what is in a file by now; whoever goes on writing goes on at its end.
 fn whole(file: &File) -> io::Result<Vec<u8>> {
+    from(file, 0)
+}
+
+/// Returns what is in a file from the byte at `start` on.
+fn from(file: &File, start: u64) -> io::Result<Vec<u8>> {
     let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
     loop {
-        let at = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        let at = start + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         match file.read_at(&mut part, at)? {
             0 => return Ok(bytes),
             count => bytes.extend(&part[..count]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_long_output_is_its_last_lines() {
+        let text = |lines: usize| -> String {
+            let mut file = tempfile::tempfile().unwrap();
+            let lines: String = (0..lines).map(|line| format!("{line:09}\n")).collect();
+            file.write_all(lines.as_bytes()).unwrap();
+            String::from_utf8(end(&file).unwrap()).unwrap()
+        };
+        assert_eq!(text(2), "000000000\n000000001\n");
+        let long = text(1_000_000);
+        assert!(long.starts_with("...\n0009") && long.ends_with("\n000999999\n"));
+        assert!(long.len() < 300_000, "{}", long.len());
     }
 }

@@ -10,7 +10,7 @@ mod words;
 
 pub(super) use words::{capital, revert};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -18,7 +18,7 @@ use self::style::Styles;
 use self::uncommitted::{Uncommitted, named};
 use super::status::count;
 use super::{candidates, choose_own, settled};
-use crate::failure::{Failure, USAGE};
+use crate::failure::{self, Failure, USAGE};
 use crate::git::commit::commit_all;
 use crate::git::{Lock, refs, worktree};
 use crate::lifecycle::Flux;
@@ -28,8 +28,8 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::{Removed, halt, remove, stands};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{Phase, TaskId};
-use crate::ui::{Ui, word};
+use crate::task::{Phase, Task, TaskId};
+use crate::ui::{Ui, quoted, word};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
@@ -203,7 +203,8 @@ impl Cleanup {
                     let checkout = flux.repo.checkout(&plan.task.worktree)?;
                     let hooks = merge::hooks_for_commit(flux, &plan)?;
                     let hooks = (verify, hooks.as_deref());
-                    if commit_all(&checkout, &plan.tip, &message, hooks, lock)? {
+                    let committed = commit_all(&checkout, &plan.tip, &message, hooks, lock);
+                    if committed.map_err(|error| not_committed(error, &plan.task))? {
                         let files = count(plan.uncommitted.len(), "file");
                         flux.ui
                             .status(format_args!("committed {files} on '{}'", plan.task.branch));
@@ -349,4 +350,12 @@ fn changed(flux: &Flux, id: &TaskId) {
     flux.ui.status(format_args!(
         "'{id}' changed meanwhile; looking at it again"
     ));
+}
+
+/// The refusal of a commit that git or a hook does not make.
+fn not_committed(error: Error, task: &Task) -> Error {
+    let path = quoted(&task.worktree);
+    let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));
+    let hint = format!("git -C {path} add --all && git -C {path} commit");
+    failure::over(error, failure.hint(hint))
 }
