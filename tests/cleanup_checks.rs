@@ -365,7 +365,7 @@ fn a_dry_run_settles_nothing() {
     let before = world.snapshot();
     for option in ["--dry-run", "--json"] {
         let output = world.flux(["cleanup", option, &id]).run();
-        output.code(1).stderr_has(&format!("'{id}' is interrupted"));
+        output.code(1).stderr_has(&format!("'{id}' is incomplete"));
         world.assert_unchanged(&before);
         assert!(!world.worktree(&id).exists());
     }

@@ -29,20 +29,20 @@ fn an_interrupted_task_is_shown_as_such() {
     assert_eq!(ids(&list), [&*whole, "cut"]);
     assert_eq!(
         (&list[0]["state"], &list[1]["state"]),
-        (&"running".into(), &"interrupted".into())
+        (&"running".into(), &"incomplete".into())
     );
     assert_eq!(list[1]["phase"], "starting");
-    assert_eq!(row(&world.flux(["list"]).ok(), "cut")[1], "interrupted");
+    assert_eq!(row(&world.flux(["list"]).ok(), "cut")[1], "incomplete");
     world
         .flux(["list", "--porcelain"])
         .run()
         .success()
-        .stdout_has("task cut\nstate interrupted\nphase starting\n");
+        .stdout_has("task cut\nstate incomplete\nphase starting\n");
     world
         .flux(["status", "cut"])
         .run()
         .success()
-        .stdout_has("interrupted");
+        .stdout_has("incomplete");
     // Looking settles nothing.
     world.assert_unchanged(&before);
 }

@@ -353,7 +353,7 @@ fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
     run.kill().unwrap();
     run.wait().unwrap();
     let list = world.flux(["list", "--json"]).run().json();
-    assert_eq!(list[0]["state"], "interrupted");
+    assert_eq!(list[0]["state"], "incomplete");
     world
         .flux(["cleanup", "--merged"])
         .run()

@@ -280,11 +280,11 @@ fn style(row: &Row) -> Style {
             State::Idle => plain,
             State::Ended(_)
             | State::Failed
-            | State::Stopped
+            | State::Interrupted
             | State::Lost
             | State::Elsewhere
             | State::Unknown => plain.yellow(),
-            State::Interrupted | State::NoWorktree | State::NoBranch => plain.red().bold(),
+            State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
         },
     }
 }

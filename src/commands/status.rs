@@ -245,11 +245,11 @@ fn health(status: &Status) -> String {
         State::Working => since(status, "working", ago),
         State::Done => since(status, "done with its turn", ago),
         State::Failed => since(status, "failed: it gave up its turn", ago),
-        State::Stopped => "interrupted in its turn: it waits for what it is told".to_owned(),
+        State::Interrupted => "interrupted in its turn: it waits for what it is told".to_owned(),
         State::Idle => "idle: no agent was started in it".to_owned(),
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
-        State::Interrupted => format!(
-            "interrupted while {}: the next command that changes anything settles it",
+        State::Incomplete => format!(
+            "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
             status.task.phase.name()
         ),
         State::NoWorktree if status.unlooked.is_some() => {
@@ -285,7 +285,7 @@ fn next_of(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
         return vec![(log, "what it was told, and its commits")];
     }
     match &status.state {
-        State::Waiting(_) | State::Stopped => {
+        State::Waiting(_) | State::Interrupted => {
             next.push((format!("git flux attach {id}"), "answer it"));
         }
         state if state.is_alive() => {

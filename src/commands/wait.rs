@@ -82,13 +82,13 @@ enum Reached {
 impl Reached {
     fn of(state: &State, until: &[Until]) -> Self {
         let (stage, well) = match state {
-            State::Waiting(_) | State::Stopped => (Until::Waiting, true),
+            State::Waiting(_) | State::Interrupted => (Until::Waiting, true),
             State::Done => (Until::Done, true),
             State::Failed => (Until::Done, false),
             State::Ended(exit) => (Until::Exited, exit.status == Some(0)),
             State::Idle
             | State::Lost
-            | State::Interrupted
+            | State::Incomplete
             | State::Removing
             | State::NoWorktree
             | State::NoBranch
@@ -216,7 +216,7 @@ fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)
     };
     let states = look()?;
     // Or its start, or removal, came to its end between the two looks at record and lock.
-    let broken = |(_, state): &(_, Known)| matches!(state, Ok(Some(State::Interrupted)));
+    let broken = |(_, state): &(_, Known)| matches!(state, Ok(Some(State::Incomplete)));
     if states.iter().any(broken) {
         look()
     } else {

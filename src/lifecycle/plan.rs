@@ -320,7 +320,7 @@ impl Runs {
 fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     if !matches!(
         state,
-        State::Unknown | State::Starting | State::Removing | State::Interrupted
+        State::Unknown | State::Starting | State::Removing | State::Incomplete
     ) {
         return Ok(());
     }

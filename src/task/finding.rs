@@ -32,7 +32,7 @@ impl State {
             (Phase::Starting, true) => return (Self::Starting, from(Source::Lock)),
             (Phase::Removing, true) => return (Self::Removing, from(Source::Lock)),
             (Phase::Starting | Phase::Removing, false) => {
-                return (Self::Interrupted, from(Source::Record));
+                return (Self::Incomplete, from(Source::Record));
             }
             (Phase::Active, _) => {}
         }
@@ -86,7 +86,7 @@ impl State {
             && seen.stirred.is_some_and(|at| at + PAUSE < seen.now / 1000);
         if last.said == Said::Working && seen.title.is_none() && seen.habit == Habit::Busy && still
         {
-            return (Self::Stopped, guess());
+            return (Self::Interrupted, guess());
         }
         let found = Found {
             since: Some(last.at / 1000),
@@ -155,7 +155,7 @@ impl Seen {
 /// fires no hook, nor does a yes to a question.
 fn corrected(heard: &Heard, title: Option<Title>) -> Option<State> {
     match (heard.said, title?) {
-        (Said::Working, Title::Idle) => Some(State::Stopped),
+        (Said::Working, Title::Idle) => Some(State::Interrupted),
         (Said::Working, Title::Asking) => Some(State::Waiting(Some(Why::Permission))),
         (Said::Working, Title::Working) => None,
         // A dialog that was left by Esc is still shown as one, and still needs its user.
@@ -173,7 +173,7 @@ fn said(heard: &Heard, seen: &Seen) -> State {
         Said::Waiting => State::Waiting(heard.why),
         Said::Done => State::Done,
         Said::Failed => State::Failed,
-        Said::Interrupted => State::Stopped,
+        Said::Interrupted => State::Interrupted,
         // Of an earlier run.
         Said::Exited => State::Running(seen.started),
     }

@@ -83,7 +83,7 @@ pub(crate) enum State {
     /// The agent has given up its turn: its service did not answer, for one.
     Failed,
     /// The agent was stopped in its turn (Esc), and waits for what it is told.
-    Stopped,
+    Interrupted,
     /// The agent ended by itself or was ended.
     Ended(Exit),
     /// No agent has been started in it, or none since it was restored.
@@ -91,7 +91,7 @@ pub(crate) enum State {
     /// Its process is gone and nobody saw how: a reboot, a crash, `kill -9`.
     Lost,
     /// A command died half way; the next one that changes anything settles it.
-    Interrupted,
+    Incomplete,
     /// The worktree is not where the record says.
     NoWorktree,
     /// The worktree belongs to another repository, of which this one is a copy.
@@ -118,7 +118,8 @@ impl State {
             Self::Ended(_) => "exited",
             Self::Idle => "idle",
             Self::Lost => "lost",
-            Self::Interrupted | Self::Stopped => "interrupted",
+            Self::Interrupted => "interrupted",
+            Self::Incomplete => "incomplete",
             Self::NoWorktree | Self::NoBranch => "broken",
             Self::Elsewhere => "elsewhere",
             Self::Unknown => "unknown",
@@ -152,13 +153,13 @@ impl State {
             | Self::Waiting(_)
             | Self::Done
             | Self::Failed
-            | Self::Stopped => true,
+            | Self::Interrupted => true,
             Self::Starting
             | Self::Removing
             | Self::Ended(_)
             | Self::Idle
             | Self::Lost
-            | Self::Interrupted
+            | Self::Incomplete
             | Self::NoWorktree
             | Self::NoBranch
             | Self::Elsewhere

@@ -69,12 +69,12 @@ fn states_follow_from_what_is_seen() {
         "failed by exit",
     );
     case(Phase::Starting, |s| s.locked = true, "starting by lock");
-    case(Phase::Starting, |_| {}, "interrupted by record");
+    case(Phase::Starting, |_| {}, "incomplete by record");
     case(Phase::Removing, |s| s.locked = true, "removing by lock");
     case(
         Phase::Removing,
         |s| s.exit = ended(None, None, None),
-        "interrupted by record",
+        "incomplete by record",
     );
 }
 
