@@ -125,6 +125,7 @@ mod setup_strays;
 mod shapes;
 mod sparse;
 mod status;
+mod stop;
 mod strangers;
 mod strangers_branches;
 mod submodules;

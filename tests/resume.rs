@@ -112,10 +112,64 @@ fn a_question_is_asked_on_a_terminal() {
 }
 
 #[test]
+fn resume_all_starts_what_is_lost_or_was_ended_by_a_signal_that_is_not_ours() {
+    let world = World::new();
+    let start = |id: &str, behaviour: &str| {
+        world.behaviour(behaviour);
+        world
+            .flux(["run", "-q", "--session", "--name", id, "Fix it"])
+            .ok();
+        world.agent(id).wait_started();
+    };
+    for (id, status) in [("done", 0), ("failed", 3)] {
+        start(id, "wait");
+        world.agent(id).tell(&format!("exit {status}"));
+        world.wait_ended(id);
+    }
+    start("killed", "wait");
+    world.agent("killed").kill("KILL");
+    world.wait_ended("killed");
+    // Its terminal goes, and it makes an end of its own of that.
+    start("closed", "sh trap 'exit 0' HUP TERM");
+    world.agent("closed").wait_first_done();
+    world.tmux(["kill-session", "-t", "=flux-myapp-closed"]);
+    world.wait_ended("closed");
+    assert_eq!(task(&world, "closed")["exit"]["status"], 0);
+    start("lost", "wait");
+    let launcher = [
+        "display-message",
+        "-p",
+        "-t",
+        &world.pane("lost"),
+        "#{pane_pid}",
+    ];
+    let kill = format!("kill -9 {}", world.tmux(launcher));
+    world.command("sh").args(["-c", &kill]).status().unwrap();
+    world.agent("lost").wait_gone();
+    start("stopped", "wait");
+    world.flux(["stop", "stopped"]).run().success();
+    start("up", "wait");
+    let resumed = world.flux(["resume", "--all", "-q"]).run();
+    resumed.success().stdout_is("closed\nkilled\nlost\n");
+    for (id, starts) in [("done", 1), ("failed", 1), ("stopped", 1), ("up", 1)] {
+        assert_eq!(world.agent(id).starts(), starts, "{id}");
+    }
+    // By its name any of them is.
+    world.flux(["resume", "-q", "done"]).run().success();
+    world.agent("done").wait_starts(2);
+}
+
+#[test]
 fn one_that_fails_leaves_the_others() {
     let world = World::new();
+    world.behaviour("raw");
     for id in ["one", "two", "three"] {
-        ended(&world, id, "claude");
+        world.flux(["run", "-q", "--name", id, "Fix it"]).ok();
+        world.agent(id).wait_started();
+    }
+    world.kill_tmux();
+    for id in ["one", "two", "three"] {
+        world.wait_ended(id);
     }
     std::fs::remove_dir_all(world.worktree("one")).unwrap();
     world

@@ -8,10 +8,12 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
-use signal_hook::consts::SIGTERM;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::launch::now;
 use super::process;
+use super::run::RunDir;
+use crate::git::Lock;
 use crate::task::Exit;
 
 /// How long what a job's leader has begun may go on after the leader was asked to end.
@@ -22,6 +24,43 @@ const TERM_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long one that was hung up may take until it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The signals that ended a job, as far as we received them.
+#[derive(Default)]
+pub(super) struct Received {
+    /// The first of them.
+    signal: Option<i32>,
+    /// Whether the terminal goes, or may.
+    pub(super) hung_up: bool,
+    /// Whether a git flux sent it that leaves the terminal as it is.
+    stopped: bool,
+}
+
+impl Received {
+    /// Ends a job, and the agent with it, if a signal means that.
+    pub(super) fn pass_on(&mut self, signal: i32, run: &RunDir, job: Pid) -> bool {
+        if signal != SIGHUP && signal != SIGTERM {
+            return false;
+        }
+        self.signal.get_or_insert(signal);
+        match Lock::is_held(&run.stop()) {
+            true => self.stopped = true,
+            false => self.hung_up = true,
+        }
+        end(job, signal);
+        true
+    }
+
+    /// Whether there was one.
+    pub(super) fn any(&self) -> bool {
+        self.signal.is_some()
+    }
+
+    /// Notes in how a job ended why it did.
+    pub(super) fn note(&self, exit: &mut Exit) {
+        (exit.stopped, exit.received) = (self.stopped, self.signal);
+    }
+}
 
 /// What has become of a child since the last time, without waiting.
 pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
@@ -40,18 +79,17 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
         WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
         _ => return None,
     };
-    let (error, at) = (None, now());
     Some(Exit {
         status,
         signal,
-        error,
-        at,
+        at: now(),
+        ..Exit::default()
     })
 }
 
 /// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in
 /// the middle may leave a lock; then all of it; then with a hang-up; then it does not ask.
-pub(super) fn end(job: Pid, received: i32) {
+fn end(job: Pid, received: i32) {
     let terminated = received == SIGTERM;
     let asked = match terminated {
         true => Signal::SIGTERM,

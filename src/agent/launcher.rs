@@ -25,7 +25,7 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
-use super::job::{changed, end, exit_of, give_terminal, see_off};
+use super::job::{Received, changed, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
 use super::notify::{self, Notices};
 use super::process::{boot, born};
@@ -34,7 +34,7 @@ use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::sanitize;
-use crate::task::{Bytes, Exit, Said, version};
+use crate::task::{Bytes, Exit, Said, State, version};
 use crate::tmux::pane;
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
@@ -90,7 +90,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         .enter()
         .map_err(Failed::from)
         .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
-    let (exit, hung_up) = match ready.and_then(|()| Ok(job.start(&running)?)) {
+    let (mut exit, received) = match ready.and_then(|()| Ok(job.start(&running)?)) {
         Ok(agent) => {
             drop(request);
             if job.launch.silent {
@@ -98,15 +98,17 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             }
             job.attend(agent, signals)?
         }
-        Err(Failed { error, hung_up }) => {
+        Err(Failed { error, received }) => {
             let exit = Exit {
                 error: Some(format!("{error:#}")),
                 at: now(),
                 ..Exit::default()
             };
-            (exit, hung_up)
+            (exit, received)
         }
     };
+    received.note(&mut exit);
+    let hung_up = received.hung_up;
     dismiss(&left);
     let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
     note(&job.run, &end);
@@ -116,8 +118,11 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // The last that is written: who finds it finds all.
     job.run.write_exit(&exit)?;
     if !hung_up {
-        drop(notify::begin(notices, None, &end, &job.launch.env));
-        pane::mark_own(pid, Said::Exited.name());
+        // Who stopped it knows.
+        if !exit.stopped {
+            drop(notify::begin(notices, None, &end, &job.launch.env));
+        }
+        pane::mark_own(pid, State::Ended(exit.clone()).name());
         job.hand_over(&exit)?;
     }
     Ok(())
@@ -245,41 +250,38 @@ impl Job {
         marked.map(|()| agent)
     }
 
-    /// Waits for the agent's end; the flag says that we were hung up meanwhile.
-    fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, bool)> {
-        let mut hung_up = false;
+    /// Waits for the agent's end; returns what we received meanwhile.
+    fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
+        let mut ending = Received::default();
         loop {
             while let Some(status) = changed(agent)? {
                 if let Some(exit) = exit_of(status) {
-                    if hung_up {
+                    if ending.any() {
                         see_off(agent);
                     }
-                    return Ok((exit, hung_up));
+                    return Ok((exit, ending));
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
                         self.resume(agent, None);
                     }
-                    WaitStatus::Stopped(..) if !hung_up => {
-                        hung_up = self.lend_shell(agent, &mut signals)?;
+                    WaitStatus::Stopped(..) if !ending.any() => {
+                        ending = self.lend_shell(agent, &mut signals)?;
                     }
                     _ => {}
                 }
             }
             for received in signals.wait() {
                 // ^C and ^Z typed while the agent is not in front are not for it.
-                if received == SIGHUP || received == SIGTERM {
-                    hung_up = true;
-                    end(agent, received);
-                }
+                ending.pass_on(received, &self.run, agent);
             }
         }
     }
 
     /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
-    /// Returns whether we were hung up meanwhile.
-    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<bool> {
-        let mut hung_up = false;
+    /// Returns what we received meanwhile.
+    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
+        let mut ending = Received::default();
         let agents = self
             .terminal
             .as_ref()
@@ -294,7 +296,7 @@ impl Job {
         let Ok(shell) = shell else {
             // There is nowhere else to be.
             self.resume(agent, agents.as_ref());
-            return Ok(false);
+            return Ok(ending);
         };
         let shell = Pid::from_raw(i32::try_from(shell.id())?);
         give_terminal(shell);
@@ -310,16 +312,14 @@ impl Job {
                 }
             }
             for received in signals.wait() {
-                if received == SIGHUP || received == SIGTERM {
-                    hung_up = true;
+                if ending.pass_on(received, &self.run, agent) {
                     signal::killpg(shell, Signal::SIGHUP).ok();
                     signal::killpg(shell, Signal::SIGCONT).ok();
-                    end(agent, received);
                 }
             }
         }
         self.resume(agent, agents.as_ref());
-        Ok(hung_up)
+        Ok(ending)
     }
 
     fn resume(&self, agent: Pid, terminal: Option<&Termios>) {

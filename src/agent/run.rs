@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use serde::de::DeserializeOwned;
 
-use super::launch::{Launch, Running};
+use super::launch::{Launch, Running, now};
 use super::process;
 use crate::failure::Failure;
 use crate::git::regular_file::open_file;
@@ -49,6 +49,16 @@ impl RunDir {
     /// Held by the launcher as long as it lives, and there only once it is.
     pub(crate) fn alive(&self) -> PathBuf {
         self.0.join("alive")
+    }
+
+    /// Held by the command that has the launcher end its agent, and keep the pane.
+    pub(crate) fn stop(&self) -> PathBuf {
+        self.0.join("stop")
+    }
+
+    /// Removes what [`Self::stop`] names. What stays is held by nobody.
+    pub(crate) fn remove_stop(&self) {
+        drop(fs::remove_file(self.stop()));
     }
 
     /// Makes the launcher's lock; none where the disk is full, which is no reason to start nothing.
@@ -195,6 +205,25 @@ impl RunDir {
 
     pub(crate) fn write_exit(&self, exit: &Exit) -> Result<()> {
         write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
+    }
+
+    /// Notes that git flux has ended the agent, as a launcher that was asked by [`Self::stop`] does.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn note_stopped(&self) -> Result<()> {
+        let exit = self.exit()?;
+        if exit.as_ref().is_some_and(|exit| exit.stopped) {
+            return Ok(());
+        }
+        let exit = exit.unwrap_or_else(|| Exit {
+            at: now(),
+            ..Exit::default()
+        });
+        self.write_exit(&Exit {
+            stopped: true,
+            ..exit
+        })
     }
 
     /// Puts back what happened in earlier runs.

@@ -14,10 +14,9 @@ use nix::sys::termios::{self, FlushArg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::job::{changed, end, exit_of, give_terminal, hang_up, is_left, is_ours};
+use super::job::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
 use super::launch::Running;
 use super::launcher::Job;
 use crate::sanitize;
@@ -71,15 +70,15 @@ pub(crate) struct Progress {
 /// Why the agent is not started.
 pub(super) struct Failed {
     pub(super) error: Error,
-    /// Whether we were hung up meanwhile.
-    pub(super) hung_up: bool,
+    /// What we received meanwhile.
+    pub(super) received: Received,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self {
             error,
-            hung_up: false,
+            received: Received::default(),
         }
     }
 }
@@ -138,25 +137,25 @@ impl Job {
             }
         };
         go_on(child);
-        let mut hung_up = false;
+        let mut ending = Received::default();
         let exit = loop {
             if let Some(exit) = ended(child)? {
                 break exit;
             }
             for received in signals.wait() {
-                if received == SIGHUP || received == SIGTERM {
-                    hung_up = true;
-                    end(child, received);
-                }
+                ending.pass_on(received, &self.run, child);
             }
         };
         self.take_terminal();
         if is_left(child) {
             left.push(child);
         }
-        if hung_up {
+        if ending.any() {
             let error = anyhow!("'{}' was hung up", step.name);
-            return Err(Failed { error, hung_up });
+            return Err(Failed {
+                error,
+                received: ending,
+            });
         }
         let failed = exit.status != Some(0);
         Ok(failed.then(|| format!("'{}' {exit}", step.name)))

@@ -103,6 +103,14 @@ pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     described(&tasks, &titles)
 }
 
+/// The tasks whose agent runs and that are not on the command line yet.
+pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
+    let running = running_ids();
+    let mut tasks = further_tasks(current);
+    tasks.retain(|task| running.contains(&*task.get_value().to_string_lossy()));
+    tasks
+}
+
 /// The task whose agent is to be told something, and nothing for what.
 pub(super) fn running_first(current: &OsStr) -> Vec<CompletionCandidate> {
     let before = &complete::line().before;

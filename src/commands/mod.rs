@@ -23,6 +23,7 @@ mod resume;
 mod run;
 mod send;
 mod status;
+mod stop;
 mod table;
 mod text;
 mod wait;
@@ -67,6 +68,7 @@ enum Command {
     Diff(diff::Diff),
     Cleanup(cleanup::Cleanup),
     Restore(restore::Restore),
+    Stop(stop::Stop),
     Resume(resume::Resume),
     Adopt(adopt::Adopt),
     Install(install::Install),
@@ -115,6 +117,7 @@ impl Cli {
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
+            Some(Command::Stop(args)) => args.run(),
             Some(Command::Resume(args)) => args.run(),
             Some(Command::Adopt(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),

@@ -24,7 +24,7 @@ pub(crate) struct Resume {
     /// The task: its id, or the beginning of it
     #[arg(add = ArgValueCompleter::new(candidates::stopped))]
     task: Option<String>,
-    /// Resume all tasks whose agent does not run
+    /// Resume all whose agent is lost, or was ended by a signal that git flux did not send
     #[arg(long, conflicts_with = "task")]
     all: bool,
     /// Start over with the prompt, also where the agent could go on
@@ -51,10 +51,10 @@ impl Resume {
         self.one(&flux, stored)
     }
 
-    /// Resumes all that do not run. One that fails leaves the others.
+    /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
     fn every(&self, flux: &Flux, store: &Store) -> Result<()> {
         let stands = |stored: &&Stored| match &stored.task {
-            Ok(task) => task.phase == Phase::Active && !is_running(flux, task),
+            Ok(task) => task.phase == Phase::Active && is_cut_off(flux, task),
             Err(_) => true,
         };
         let all: Vec<&Stored> = flux.own_tasks(store).filter(stands).collect();
@@ -178,9 +178,15 @@ pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work>
     })
 }
 
-fn is_running(flux: &Flux, task: &Task) -> bool {
+/// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
+/// where that cannot be told: why is said when it is resumed.
+fn is_cut_off(flux: &Flux, task: &Task) -> bool {
     let run = flux.run_dir(&task.id);
-    matches!(run.exit(), Ok(None)) && matches!(run.is_alive(), Ok(true))
+    match run.exit() {
+        Ok(Some(exit)) => exit.is_by_signal(),
+        Ok(None) => !matches!(run.is_alive(), Ok(true)),
+        Err(_) => true,
+    }
 }
 
 /// Says where the agent runs; one that ended at once is a failure.

@@ -34,6 +34,7 @@ pub(crate) mod remove;
 pub(crate) mod resume;
 mod scratch;
 pub(crate) mod start;
+pub(crate) mod stop;
 mod trash;
 pub(crate) mod tree;
 pub(crate) mod trust;

@@ -4,13 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, anyhow};
-use nix::sys::signal;
-use nix::unistd::Pid;
 
 use super::hook_effects::Listing;
 use super::plan::Plan;
+use super::stop::{ask, await_agent};
 use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
-use crate::agent;
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::{self, Failure};
@@ -302,28 +300,8 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     {
         drop(run.write_screen(&screen.join("\n")));
     }
-    // The launcher passes it on, and sees to it that the agent ends. What its mark says, the agent
-    // may have written: where no process proves to be the launcher, its pane is closed.
-    match (run.proven_launcher(task.target.as_ref()), &task.target) {
-        (Some(launcher), _) => {
-            signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
-        }
-        (None, Some(target)) => close(target, &run)?,
-        (None, None) => {}
-    }
-    let begun = Instant::now();
-    while run.exit()?.is_none() && run.is_alive()? {
-        interrupt::check()?;
-        if begun.elapsed() > Duration::from_secs(20) {
-            return Err(
-                Failure::new(format!("the agent of '{}' does not end", task.id))
-                    .hint(format!("git flux attach {}", task.id))
-                    .into(),
-            );
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
+    ask(task, &run)?;
+    await_agent(&task.id, &run)
 }
 
 /// Closes the pane we stand in: the very last thing. What was said on it goes

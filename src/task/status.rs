@@ -17,6 +17,18 @@ pub(crate) struct Exit {
     pub(crate) error: Option<String>,
     /// Seconds since 1970.
     pub(crate) at: u64,
+    /// Whether git flux has ended it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) stopped: bool,
+    /// The signal that its launcher received and passed on to it, as when its terminal went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) received: Option<i32>,
+}
+
+// serde wants a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Exit {
@@ -24,17 +36,29 @@ impl Exit {
     pub(crate) fn is_plausible(&self) -> bool {
         self.status.is_none_or(|status| (0..256).contains(&status))
             && self.signal.is_none_or(|signal| (1..128).contains(&signal))
+            && self
+                .received
+                .is_none_or(|signal| (1..128).contains(&signal))
             && check::is_time(self.at)
     }
 
     /// Whether nothing has ended here, since no agent was started.
     pub(crate) fn is_none(&self) -> bool {
-        self.status.is_none() && self.signal.is_none() && self.error.is_none()
+        self.status.is_none() && self.signal.is_none() && self.error.is_none() && !self.stopped
+    }
+
+    /// Whether a signal ended the agent that git flux did not send: it did not end by itself.
+    pub(crate) fn is_by_signal(&self) -> bool {
+        let by_signal = self.signal.is_some() || self.received.is_some();
+        by_signal && !self.stopped && self.error.is_none()
     }
 }
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stopped {
+            return f.write_str("was stopped");
+        }
         match (&self.error, self.signal, self.status) {
             (Some(error), ..) => write!(f, "could not be started: {error}"),
             (_, Some(signal), _) => write!(f, "was ended by signal {signal}"),
@@ -113,6 +137,7 @@ impl State {
             Self::Waiting(_) => "waiting",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Ended(exit) if exit.stopped => "stopped",
             Self::Ended(exit) if exit.error.is_some() => "failed",
             Self::Ended(exit) if exit.signal.is_some() => "killed",
             Self::Ended(_) => "exited",
@@ -129,6 +154,7 @@ impl State {
     /// The word with its number, as a table shows it.
     pub(crate) fn label(&self) -> String {
         match self {
+            Self::Ended(Exit { stopped: true, .. }) => self.name().to_owned(),
             Self::Ended(Exit {
                 error: None,
                 signal: Some(signal),

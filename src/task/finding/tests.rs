@@ -33,6 +33,7 @@ fn ended(status: Option<i32>, signal: Option<i32>, error: Option<&str>) -> Optio
         signal,
         error: error.map(str::to_owned),
         at: NOW / 1000,
+        ..Exit::default()
     })
 }
 
