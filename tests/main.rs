@@ -82,6 +82,7 @@ mod newcomer;
 #[cfg(no_processes)]
 mod no_processes;
 mod notify;
+mod other_machine;
 mod overlooked;
 mod own;
 mod panes;

@@ -15,6 +15,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::known::TRACES;
+use super::machine::Machine;
 use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
@@ -61,6 +62,9 @@ pub(crate) struct Running {
     /// The name of the boot that time counts from, where it can be read.
     #[serde(default)]
     pub(crate) boot: Option<String>,
+    /// The machine and the PID namespace that its numbers of processes count in.
+    #[serde(default)]
+    pub(crate) machine: Option<Machine>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
     /// Seconds since 1970.

@@ -27,6 +27,7 @@ use signal_hook::iterator::Signals;
 use super::events::{self, Event, START};
 use super::job::{Received, changed, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
+use super::machine::Machine;
 use super::notify::{self, Notices};
 use super::process::{boot, born};
 use super::run::{RunDir, whole};
@@ -66,6 +67,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         launcher: pid,
         born: born(pid),
         boot: boot(),
+        machine: Some(Machine::here()),
         agent: None,
         since: now(),
         setup: Progress::default(),

@@ -7,6 +7,7 @@ mod job;
 mod known;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+pub(crate) mod machine;
 pub(crate) mod messages;
 pub(crate) mod notify;
 pub(crate) mod process;

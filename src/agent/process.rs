@@ -35,6 +35,26 @@ pub(super) fn boot() -> Option<String> {
     system::boot()
 }
 
+/// Returns the id of this machine, where it has one.
+pub(super) fn machine_id() -> Option<String> {
+    system::machine_id().filter(|id| !id.is_empty() && id != "uninitialized")
+}
+
+/// Returns the name of this host; empty where that is not told.
+pub(super) fn host() -> String {
+    system::host().unwrap_or_default()
+}
+
+/// Returns the PID namespace of a process, where the system has them and tells.
+pub(super) fn namespace(pid: i32) -> Option<String> {
+    system::namespace(&pid.to_string())
+}
+
+/// Returns the PID namespace of this process, where the system has them.
+pub(super) fn own_namespace() -> Option<String> {
+    system::namespace("self")
+}
+
 /// Returns whether a process stands in `dir` or below it and leads its process group; `None` if
 /// the system does not tell.
 pub(super) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {

@@ -14,6 +14,7 @@ use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::launch::directory;
+use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::{Flux, find_target, observe::Panes};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Target, Task};
@@ -61,6 +62,7 @@ pub(super) fn ensure_terminal(hint: &str) -> Result<()> {
 
 /// Offers a session with a shell for a task whose pane is gone.
 fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
+    ensure_not_elsewhere(flux, task)?;
     let id = &task.id;
     if !task.worktree.exists() {
         ensure_whole(flux, task)?;

@@ -32,7 +32,7 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
         let words: Vec<Value> = words.iter().map(object).collect();
         return flux.ui.json(&json!({
             "id": task.id.as_str(), "state": state.name(), "stateSource": found.source.name(),
-            "stateReason": state.reason().map(crate::task::Why::name), "stateSince": found.since,
+            "stateReason": state.reason(), "stateSince": found.since,
             "stateGuess": found.guess, "sources": words,
         }));
     }
@@ -72,7 +72,9 @@ fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
     let there = |there: bool| if there { "there" } else { "gone" };
     let process = match seen.alive {
         _ if seen.unreadable => "what the launcher left cannot be read",
+        Some(true) if seen.runs_elsewhere => "the launcher is alive elsewhere: it holds its lock",
         Some(true) => "the launcher is alive",
+        Some(false) if seen.other_machine => "the launcher was started on another machine",
         Some(false) => "the launcher is gone",
         None => "no launcher has been there",
     };

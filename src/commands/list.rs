@@ -272,7 +272,7 @@ fn style(row: &Row) -> Style {
         Row::Broken { .. } => plain.red().bold(),
         Row::Foreign { .. } => plain.yellow(),
         Row::Task(status) => match &status.state {
-            State::Running(_) | State::Working => plain.green(),
+            State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
             State::Waiting(_) => plain.yellow().bold(),
             State::Done => plain.blue(),
             State::Starting | State::Opening | State::Removing => plain.cyan(),

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::sanitize;
-use crate::task::{State, Status, Why};
+use crate::task::{State, Status};
 
 /// The task object. Field names are stable; what is not known is `null`.
 pub(super) fn json(status: &Status) -> Value {
@@ -27,7 +27,7 @@ pub(super) fn json(status: &Status) -> Value {
         "phase": task.phase.name(),
         "state": status.state.name(),
         "stateSource": status.found.source.name(),
-        "stateReason": status.state.reason().map(Why::name),
+        "stateReason": status.state.reason(),
         "stateSince": status.found.since,
         "stateGuess": status.found.guess,
         "agent": task.agent,
@@ -122,7 +122,7 @@ impl Lines {
         }
         self.line("state", status.state.name());
         if let Some(why) = status.state.reason() {
-            self.line("reason", why.name());
+            self.line("reason", why);
         }
         if let State::Ended(exit) = &status.state {
             if let Some(code) = exit.status {

@@ -9,8 +9,10 @@ use super::layout::Layouts;
 use super::run::settle::{filled, template};
 use super::{candidates, choose_own, settled};
 use crate::agent::Prompt;
+use crate::agent::machine::Launcher;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
+use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
 use crate::lifecycle::resume::{description, ensure_stopped, going_on, resume};
 use crate::lifecycle::start::{Started, Work};
 use crate::settings::table;
@@ -35,6 +37,9 @@ pub(crate) struct Resume {
     /// Agree to start over where the agent cannot go on
     #[arg(short, long)]
     yes: bool,
+    /// Agree that an agent that was started on another machine has ended
+    #[arg(long)]
+    gone: bool,
     /// Be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -109,6 +114,9 @@ impl Resume {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;
+        let doubt = doubt(flux, task)?;
+        let command = format!("git flux resume {}", task.id);
+        ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
         let on = match self.over {
             true => None,
             false => going_on(flux, task, &description),
@@ -181,10 +189,12 @@ pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work>
 /// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
 /// where that cannot be told: why is said when it is resumed.
 fn is_cut_off(flux: &Flux, task: &Task) -> bool {
-    let run = flux.run_dir(&task.id);
-    match run.exit() {
+    match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),
-        Ok(None) => !matches!(run.is_alive(), Ok(true)),
+        Ok(None) => !matches!(
+            launcher(flux, task),
+            Ok(Launcher::Here | Launcher::Elsewhere(_))
+        ),
         Err(_) => true,
     }
 }

@@ -131,6 +131,14 @@ fn show(
             field("Why", &format!("{error:#}"))?;
         }
     }
+    if status.state == State::RunningElsewhere
+        || (status.state == State::Lost && status.found.guess)
+    {
+        let running = flux.run_dir(&task.id).running().ok().flatten();
+        if let Some(machine) = running.and_then(|running| running.machine) {
+            field("Machine", &machine.to_string())?;
+        }
+    }
     field("Agent", &task.agent)?;
     if let Some(target) = &task.target {
         let value = match target.kind {
@@ -230,6 +238,9 @@ fn health(status: &Status) -> String {
     let ago = |then: u64| age(now.saturating_sub(then));
     match &status.state {
         State::Running(Some(since)) => format!("running for {}", ago(*since)),
+        State::RunningElsewhere => {
+            "running elsewhere: its launcher cannot be seen from here".to_owned()
+        }
         State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
         State::Waiting(why) => {
             let what = match why {
@@ -247,6 +258,9 @@ fn health(status: &Status) -> String {
         State::Failed => since(status, "failed: it gave up its turn", ago),
         State::Interrupted => "interrupted in its turn: it waits for what it is told".to_owned(),
         State::Idle => "idle: no agent was started in it".to_owned(),
+        State::Lost if status.found.guess => {
+            "lost, unless it runs on the machine that it was started on".to_owned()
+        }
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
         State::Incomplete => format!(
             "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
@@ -287,6 +301,10 @@ fn next_of(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
     match &status.state {
         State::Waiting(_) | State::Interrupted => {
             next.push((format!("git flux attach {id}"), "answer it"));
+        }
+        State::RunningElsewhere => {
+            let diff = format!("git flux diff {id}");
+            return vec![(diff, "what it has changed")];
         }
         state if state.is_alive() => {
             next.push((format!("git flux attach {id}"), "watch it, talk to it"));

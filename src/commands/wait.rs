@@ -94,7 +94,11 @@ impl Reached {
             | State::NoBranch
             | State::Elsewhere
             | State::Unknown => (Until::Exited, false),
-            State::Starting | State::Opening | State::Running(_) | State::Working => {
+            State::Starting
+            | State::Opening
+            | State::Running(_)
+            | State::RunningElsewhere
+            | State::Working => {
                 return Self::NotYet;
             }
         };

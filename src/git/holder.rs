@@ -1,6 +1,7 @@
 //! The process that holds a lock, where the system shows it: Linux does.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -19,13 +20,20 @@ impl Holder {
     /// Finds the process that holds the lock on the file at `path`: the one that took it, or
     /// one that was given it and has outlived that.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let file = fs::symlink_metadata(path).ok()?;
-        let took = locks
-            .lines()
-            .find_map(|line| owner(line, file.dev(), file.ino()));
+        let took = Self::owner(path).ok()?;
         took.and_then(Self::alive)
             .or_else(|| Self::all().find(|holder| holder.has_open(path)))
+    }
+
+    /// Returns the number of the process that took the lock on the file at `path`.
+    ///
+    /// # Errors
+    /// Where the system does not list locks.
+    pub(super) fn owner(path: &Path) -> io::Result<Option<u32>> {
+        let locks = fs::read_to_string("/proc/locks")?;
+        let file = fs::symlink_metadata(path)?;
+        let mut lines = locks.lines();
+        Ok(lines.find_map(|line| owner(line, file.dev(), file.ino())))
     }
 
     fn alive(pid: u32) -> Option<Self> {

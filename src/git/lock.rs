@@ -127,6 +127,15 @@ impl Lock {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Returns the process that took the lock at `path`, by its number in the PID namespace of
+    /// `/proc`; none if that is not there. Reads `/proc/locks`.
+    ///
+    /// # Errors
+    /// Where the system has no such list.
+    pub(crate) fn owner(path: &Path) -> io::Result<Option<i32>> {
+        Ok(Holder::owner(path)?.and_then(|pid| pid.try_into().ok()))
+    }
+
     /// Notes this moment as the one at which the file was changed. Only its owner could set a
     /// time; whoever may write it can do this.
     pub(crate) fn note_time(&self) -> io::Result<()> {

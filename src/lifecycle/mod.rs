@@ -24,6 +24,7 @@ pub(crate) mod loss;
 pub(crate) mod merge;
 pub(crate) mod observe;
 pub(crate) mod obstacle;
+pub(crate) mod other_machine;
 pub(crate) mod owner;
 pub(crate) mod plan;
 pub(crate) mod ports;

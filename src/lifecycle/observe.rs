@@ -10,6 +10,7 @@ use anyhow::{Context as _, Error, Result};
 
 use super::{Flux, elsewhere};
 use crate::agent::events::{self, START};
+use crate::agent::machine::Launcher;
 use crate::agent::{self, Voice, process, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
@@ -353,6 +354,10 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
     // Its lock may be there without its mark.
     let alive = run.is_alive().unwrap_or_default();
     let alive = (alive || running.is_some()).then_some(alive);
+    let launcher = match (&exit, alive) {
+        (None, Some(_)) => run.launcher(task.target.as_ref()).ok(),
+        _ => None,
+    };
     // An event file that cannot be read says nothing.
     let last = match (&exit, alive) {
         (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
@@ -364,6 +369,8 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         locked: Lock::is_held(&run.lock()),
         unreadable,
         alive,
+        runs_elsewhere: matches!(launcher, Some(Launcher::Elsewhere(_))),
+        other_machine: matches!(launcher, Some(Launcher::Unknown(_))),
         in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
         started: running.map(|running| running.since),
         exit,

@@ -9,7 +9,7 @@ use super::elsewhere::ensure_here;
 use super::into::Wanted;
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
-use super::{Flux, Into, broken, check, observe, obstacle};
+use super::{Flux, Into, broken, check, observe, obstacle, other_machine};
 use crate::agent::process::{self, Process};
 use crate::agent::run::RunDir;
 use crate::failure::{self, Failure};
@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) into: Option<Into>,
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) alive: bool,
+    /// Why it is not known whether its agent has ended, if so.
+    pub(crate) doubt: Option<String>,
     /// A program that runs in the pane, though the agent has ended.
     pub(crate) busy: Option<i32>,
     /// What else goes with the pane, wherever it stands; none if that cannot be told.
@@ -158,6 +160,7 @@ impl Plan {
                     ignored,
                     into: into?,
                     alive: runs.alive,
+                    doubt: runs.doubt,
                     busy: runs.busy,
                     aside: runs.aside,
                     others: runs.others,
@@ -260,6 +263,7 @@ fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
 /// What runs for a task.
 struct Runs {
     alive: bool,
+    doubt: Option<String>,
     busy: Option<i32>,
     aside: Option<Vec<Process>>,
     others: Option<Vec<Process>>,
@@ -269,6 +273,8 @@ impl Runs {
     /// # Errors
     /// When it cannot be told, or is out of reach.
     fn find(flux: &Flux, task: &Task, began: bool) -> Result<Self> {
+        other_machine::ensure_not_elsewhere(flux, task)?;
+        let doubt = other_machine::doubt(flux, task)?;
         // Whether tmux answers is settled before anything is stopped.
         let panes = observe::Panes::of(std::iter::once(task))?;
         let run = flux.run_dir(&task.id);
@@ -308,6 +314,7 @@ impl Runs {
         }
         Ok(Self {
             alive,
+            doubt,
             busy,
             aside,
             others,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::broken::Broken;
 use super::checked_out::BranchUses;
+use super::other_machine::ensure_not_elsewhere;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::store::{self, Store, Stored};
@@ -54,6 +55,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id.as_str())?;
     let task = stored.readable()?;
+    ensure_not_elsewhere(flux, task)?;
     let worktrees = worktree::list(flux.repo.home())?;
     let found = find(flux, &store, &worktrees, path)?;
     if found.is_none_or(|found| found.id != *id) {

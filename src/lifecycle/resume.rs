@@ -8,7 +8,7 @@ use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, descend, find_target, hang_up, ready, watch};
+use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready, watch};
 use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
@@ -74,6 +74,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     if run.exit()?.is_some() {
         return Ok(());
     }
+    other_machine::ensure_not_elsewhere(flux, task)?;
     if run.is_alive()? {
         return Err(Failure::new(format!("'{id}' is running"))
             .hint(format!("git flux attach {id}"))

@@ -8,6 +8,7 @@ use nix::sys::signal;
 use nix::unistd::Pid;
 
 use super::elsewhere::ensure_here;
+use super::other_machine::{doubt, ensure_not_elsewhere};
 use super::resume::ensure_no_orphan;
 use super::{Flux, close};
 use crate::agent;
@@ -46,6 +47,12 @@ pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
     run.ensure_known()?;
     if run.exit()?.is_some() {
         return Ok(false);
+    }
+    ensure_not_elsewhere(flux, task)?;
+    if let Some(doubt) = doubt(flux, task)? {
+        return Err(Failure::new(doubt)
+            .hint(format!("to stop it, there: git flux stop {id}"))
+            .into());
     }
     if !run.is_alive()? {
         ensure_no_orphan(task, &run)?;

@@ -53,8 +53,21 @@ impl State {
                     false => (Self::Ended(exit.clone()), found),
                 }
             }
+            (None, Some(true)) if seen.runs_elsewhere => {
+                let found = Found {
+                    since: seen.started,
+                    ..from(Source::Process)
+                };
+                (Self::RunningElsewhere, found)
+            }
             (None, Some(true)) => Self::alive(seen),
-            (None, _) => (Self::Lost, from(Source::Process)),
+            (None, _) => {
+                let found = Found {
+                    guess: seen.other_machine,
+                    ..from(Source::Process)
+                };
+                (Self::Lost, found)
+            }
         }
     }
 

@@ -145,6 +145,10 @@ pub(crate) struct Seen {
     pub(crate) unreadable: bool,
     /// The launcher left its mark, and is alive.
     pub(crate) alive: Option<bool>,
+    /// The launcher is alive where this process cannot see it.
+    pub(crate) runs_elsewhere: bool,
+    /// The launcher was started on another machine, and may be alive there.
+    pub(crate) other_machine: bool,
     /// What runs before its agent does still.
     pub(crate) in_setup: bool,
     /// When it started, in seconds since 1970.

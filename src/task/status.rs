@@ -98,6 +98,9 @@ pub(crate) enum State {
     /// The agent's process is alive, and nothing more can be told of it; since this time if
     /// that is known.
     Running(Option<u64>),
+    /// Its launcher lives where this process cannot see it: in another PID namespace, or on
+    /// another machine.
+    RunningElsewhere,
     /// The agent is at work.
     Working,
     /// The agent goes on when it gets an answer, if it is known to what.
@@ -132,7 +135,7 @@ impl State {
         match self {
             Self::Starting | Self::Opening => "starting",
             Self::Removing => "removing",
-            Self::Running(_) => "running",
+            Self::Running(_) | Self::RunningElsewhere => "running",
             Self::Working => "working",
             Self::Waiting(_) => "waiting",
             Self::Done => "done",
@@ -165,8 +168,10 @@ impl State {
                 status: Some(status),
                 ..
             }) => format!("exited({status})"),
-            Self::Waiting(Some(why)) => format!("waiting({})", why.name()),
-            other => other.name().to_owned(),
+            other => match other.reason() {
+                Some(reason) => format!("{}({reason})", other.name()),
+                None => other.name().to_owned(),
+            },
         }
     }
 
@@ -175,6 +180,7 @@ impl State {
         match self {
             Self::Opening
             | Self::Running(_)
+            | Self::RunningElsewhere
             | Self::Working
             | Self::Waiting(_)
             | Self::Done
@@ -193,10 +199,11 @@ impl State {
         }
     }
 
-    /// What the agent waits for, if it does.
-    pub(crate) fn reason(&self) -> Option<Why> {
+    /// Returns what the agent waits for, if it does, or that it runs elsewhere: one word, stable.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Waiting(why) => *why,
+            Self::Waiting(why) => why.map(Why::name),
+            Self::RunningElsewhere => Some("elsewhere"),
             _ => None,
         }
     }

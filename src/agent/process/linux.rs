@@ -33,6 +33,27 @@ pub(super) fn boot() -> Option<String> {
     Some(name.trim_end().to_owned())
 }
 
+/// Returns the id of this machine, as systemd and D-Bus have it.
+pub(super) fn machine_id() -> Option<String> {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let mut ids = files
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok());
+    ids.next().map(|id| id.trim_end().to_owned())
+}
+
+/// Returns the name of this host.
+pub(super) fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// Returns the PID namespace of a process, which may be `self`.
+pub(super) fn namespace(pid: &str) -> Option<String> {
+    let link = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
+    link.into_os_string().into_string().ok()
+}
+
 /// Returns the program and the arguments of a process.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;

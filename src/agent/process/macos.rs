@@ -77,12 +77,32 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
 }
 
 pub(super) fn boot() -> Option<String> {
-    let bytes = sysctl(c"kern.bootsessionuuid")?;
-    let name = CStr::from_bytes_until_nul(&bytes).ok()?;
-    name.to_str().ok().map(str::to_owned)
+    sysctl(c"kern.bootsessionuuid")
 }
 
-fn sysctl(name: &CStr) -> Option<Vec<u8>> {
+pub(super) fn machine_id() -> Option<String> {
+    let mut id = [0_u8; 16];
+    let no_time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: an id has 16 bytes.
+    let got = unsafe { libc::gethostuuid(id.as_mut_ptr(), &raw const no_time) };
+    let digits = id.iter().map(|byte| format!("{byte:02x}"));
+    (got == 0).then(|| digits.collect())
+}
+
+pub(super) fn host() -> Option<String> {
+    sysctl(c"kern.hostname")
+}
+
+/// There are none.
+pub(super) fn namespace(_: &str) -> Option<String> {
+    None
+}
+
+/// Returns a value that is text.
+fn sysctl(name: &CStr) -> Option<String> {
     let mut buffer = vec![0_u8; 256];
     let mut size = buffer.len();
     // SAFETY: the name ends in NUL, and the buffer is as large as it is said to be.
@@ -91,7 +111,8 @@ fn sysctl(name: &CStr) -> Option<Vec<u8>> {
         libc::sysctlbyname(name.as_ptr(), buffer, &raw mut size, ptr::null_mut(), 0)
     };
     buffer.truncate(size);
-    (got == 0).then_some(buffer)
+    let text = CStr::from_bytes_until_nul(&buffer).ok()?.to_str().ok()?;
+    (got == 0).then(|| text.to_owned())
 }
 
 /// Asks for the arguments: their count, the path of the program, NULs, the arguments, each with a NUL.

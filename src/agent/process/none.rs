@@ -15,6 +15,18 @@ pub(super) fn boot() -> Option<String> {
     None
 }
 
+pub(super) fn machine_id() -> Option<String> {
+    None
+}
+
+pub(super) fn host() -> Option<String> {
+    None
+}
+
+pub(super) fn namespace(_: &str) -> Option<String> {
+    None
+}
+
 pub(super) fn arguments(_: i32) -> Option<Vec<OsString>> {
     None
 }

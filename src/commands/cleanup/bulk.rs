@@ -147,6 +147,11 @@ impl Cleanup {
     fn unasked(&self, plan: Plan) -> Result<Plan> {
         let id = &plan.task.id;
         self.ensure_read(&plan)?;
+        if let Some(doubt) = plan.doubt.as_ref().filter(|_| !self.gone) {
+            return Err(Failure::new(doubt)
+                .hint(format!("git flux cleanup {id}"))
+                .into());
+        }
         if self.discard || (plan.uncommitted.is_empty() && !plan.missing) {
             return Ok(plan);
         }

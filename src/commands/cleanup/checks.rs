@@ -109,9 +109,10 @@ impl Cleanup {
             Some(on) => Verdict::Asks(format!("you are on '{on}'")),
             None => Verdict::Passes("the target is where you are, or was named".to_owned()),
         });
-        let runs = match plan.must_stop() {
-            true => agreed(format!("stop {}", plan.stopped())),
-            false => Verdict::Passes("nothing has to be stopped".to_owned()),
+        let runs = match (&plan.doubt, plan.must_stop()) {
+            (Some(doubt), _) if !self.gone => Verdict::Asks(doubt.clone()),
+            (_, true) => agreed(format!("stop {}", plan.stopped())),
+            (_, false) => Verdict::Passes("nothing has to be stopped".to_owned()),
         };
         loss.note("agent", Ok(()), |()| runs);
         let others = match (plan.others(), plan.aside()) {

@@ -24,6 +24,7 @@ use crate::git::{Lock, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::into::Wanted;
 use crate::lifecycle::merge;
+use crate::lifecycle::other_machine::ensure_gone;
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::{Removed, halt, remove, stands};
 use crate::settings::Settings;
@@ -73,6 +74,9 @@ pub(crate) struct Cleanup {
     /// Agree to the merge and to stopping the agent, never to losing anything
     #[arg(short, long)]
     yes: bool,
+    /// Agree that an agent that was started on another machine has ended
+    #[arg(long)]
+    gone: bool,
     /// Dry run: only say what was looked at and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -256,6 +260,8 @@ impl Cleanup {
                 return Err(declined().into());
             }
         }
+        let command = format!("git flux cleanup {id}");
+        ensure_gone(&flux.ui, plan.doubt.as_deref(), self.gone, &command)?;
         let others = plan.others().map(|others| (others, false));
         for (what, stopped) in [others, plan.aside()].into_iter().flatten() {
             let question = "Remove it all the same?";

@@ -51,6 +51,13 @@ fn states_follow_from_what_is_seen() {
     case(active, |_| {}, "running by process");
     case(active, |s| s.alive = Some(false), "lost by process");
     case(active, |s| s.alive = None, "lost by process");
+    case(
+        active,
+        |s| s.runs_elsewhere = true,
+        "running(elsewhere) by process",
+    );
+    let other_machine = |s: &mut Seen| (s.alive, s.other_machine) = (Some(false), true);
+    case(active, other_machine, "lost? by process");
     case(active, |s| s.worktree = false, "broken by worktree");
     case(active, |s| s.branch = false, "broken by branch");
     case(active, |s| s.unreadable = true, "unknown by none");

@@ -1,0 +1,227 @@
+//! The machine and the PID namespace that a launcher runs in: numbers of processes mean nothing in others.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::launch::Running;
+use super::process;
+use super::run::RunDir;
+use crate::git::Lock;
+use crate::sanitize;
+use crate::task::Target;
+
+/// A machine, and a PID namespace on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// Its machine id, where it has one.
+    pub(crate) id: Option<String>,
+    /// Its host name.
+    pub(crate) host: String,
+    /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
+    #[serde(default)]
+    pub(crate) pid_namespace: Option<String>,
+}
+
+/// Where the launcher of a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Launcher {
+    /// It runs, and this process can see it.
+    Here,
+    /// It holds its lock, but its process cannot be seen from here.
+    Elsewhere(Option<Machine>),
+    /// It was started on this other machine, whose locks may not show here.
+    Unknown(Machine),
+    /// It has ended, or there was none.
+    Gone,
+}
+
+impl Machine {
+    /// Returns the machine and the PID namespace of this process.
+    pub(crate) fn here() -> Self {
+        Self {
+            id: process::machine_id(),
+            host: process::host(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    /// Returns whether it is the machine `other`: by its id, or where one has none by its host name.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(id), Some(other)) => id == other,
+            (None, None) => self.host == other.host,
+            _ => false,
+        }
+    }
+
+    /// Returns where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        let host = sanitize::line(&self.host);
+        match self.is_same(&Self::here()) {
+            true => format!("in another PID namespace of '{host}'"),
+            false => format!("on the machine '{host}'"),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = [&self.id, &self.pid_namespace];
+        let facts: Vec<&str> = facts.into_iter().filter_map(Option::as_deref).collect();
+        write!(f, "{} ({})", self.host, facts.join(", "))
+    }
+}
+
+impl Running {
+    /// Returns whether this was noted in this PID namespace, on this machine. What is not noted, as
+    /// by an older git flux, or not told, does not count.
+    fn is_of_here(&self) -> bool {
+        let Some(noted) = &self.machine else {
+            return true;
+        };
+        let here = Machine::here();
+        let is_same = |ours: &Option<String>, noted: &Option<String>| {
+            ours.is_none() || noted.is_none() || ours == noted
+        };
+        is_same(&here.pid_namespace, &noted.pid_namespace)
+            && (self.boot.is_some() && self.boot == process::boot() || here.is_same(noted))
+    }
+}
+
+impl RunDir {
+    /// Returns where the launcher is; `target` is the pane that it was started in.
+    ///
+    /// # Errors
+    /// When the system does not tell whether it lives, or its mark cannot be read.
+    pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
+        let running = self.running()?;
+        if Lock::is_held(&self.alive()) {
+            let is_seen = self.is_seen(running.as_ref(), target);
+            // It may have ended since; then that it cannot be seen says nothing.
+            if is_seen || Lock::is_held(&self.alive()) {
+                let noted = running.and_then(|running| running.machine);
+                return Ok(match is_seen {
+                    true => Launcher::Here,
+                    false => Launcher::Elsewhere(noted),
+                });
+            }
+        }
+        if self.is_alive()? {
+            return Ok(Launcher::Here);
+        }
+        let Some(running) = running else {
+            return Ok(Launcher::Gone);
+        };
+        let this_boot = running.boot.is_some() && running.boot == process::boot();
+        let is_told = match this_boot {
+            // One system has one view of a lock, if there was room for it.
+            true => self.alive().exists() || running.is_of_here(),
+            false => running
+                .machine
+                .as_ref()
+                .is_none_or(|noted| noted.is_same(&Machine::here())),
+        };
+        Ok(match running.machine {
+            Some(machine) if !is_told => Launcher::Unknown(machine),
+            _ => Launcher::Gone,
+        })
+    }
+
+    /// Returns whether the process that holds the launcher's lock is in this PID namespace.
+    fn is_seen(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
+        let ours = process::own_namespace();
+        let is_ours = |pid: i32| process::namespace(pid) == ours;
+        if self.proven_launcher(target).is_some_and(is_ours) {
+            return true;
+        }
+        let is_of_here = || running.is_none_or(Running::is_of_here);
+        match Lock::owner(&self.alive()) {
+            // What its mark says, the agent may have written: the kernel says who holds the lock.
+            Ok(Some(pid)) => match process::namespace(pid) {
+                Some(namespace) => Some(namespace) == ours,
+                None => is_of_here(),
+            },
+            Ok(None) => false,
+            Err(_) => is_of_here(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(id: Option<&str>, host: &str) -> Machine {
+        Machine {
+            id: id.map(str::to_owned),
+            host: host.to_owned(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    /// A run with a mark as its launcher leaves it; `alive` says whether there was room for its lock.
+    fn run(alive: bool, boot: Option<String>, machine: Option<Machine>) -> Launcher {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().join("fix"));
+        std::fs::create_dir(&run.0).unwrap();
+        let running = Running {
+            // No process has this number.
+            launcher: i32::MAX,
+            born: None,
+            boot,
+            machine,
+            agent: None,
+            since: 1,
+            setup: Default::default(),
+        };
+        run.write_running(&running).unwrap();
+        if alive {
+            std::fs::write(run.alive(), "").unwrap();
+        }
+        run.launcher(None).unwrap()
+    }
+
+    #[test]
+    fn a_free_lock_says_nothing_of_another_machine() {
+        let (here, boot) = (Machine::here(), process::boot());
+        let earlier = Some("another".to_owned());
+        let other = machine(Some("another"), "devbox");
+        let unknown = Launcher::Unknown(other.clone());
+        // This machine, before and after it was started anew, and what an older git flux noted.
+        for boot in [boot.clone(), earlier.clone(), None] {
+            for machine in [Some(here.clone()), None] {
+                for alive in [true, false] {
+                    assert_eq!(run(alive, boot.clone(), machine.clone()), Launcher::Gone);
+                }
+            }
+        }
+        for alive in [true, false] {
+            assert_eq!(run(alive, earlier.clone(), Some(other.clone())), unknown);
+        }
+        // A container has another id and other processes, but sees the locks of its system.
+        let container = Machine {
+            pid_namespace: Some("pid:[1]".to_owned()),
+            ..other
+        };
+        if let (Some(_), Some(_)) = (&boot, process::own_namespace()) {
+            let of_container = |alive| run(alive, boot.clone(), Some(container.clone()));
+            assert_eq!(of_container(true), Launcher::Gone);
+            assert_eq!(of_container(false), Launcher::Unknown(container.clone()));
+        }
+    }
+
+    #[test]
+    fn a_machine_is_the_same_by_its_id_or_else_by_its_name() {
+        for (one, other, is_same) in [
+            ((Some("1"), "a"), (Some("1"), "b"), true),
+            ((Some("1"), "a"), (Some("2"), "a"), false),
+            ((None, "a"), (None, "a"), true),
+            ((None, "a"), (None, "b"), false),
+            ((Some("1"), "a"), (None, "a"), false),
+        ] {
+            let machines = [one, other].map(|(id, host)| machine(id, host));
+            assert_eq!(machines[0].is_same(&machines[1]), is_same, "{machines:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Tasks whose agent runs, or may run, where it cannot be seen: on another machine, or in another
+//! PID namespace, as a container has it. What is not seen is not gone.
+
+use anyhow::Result;
+
+use super::Flux;
+use crate::agent::machine::Launcher;
+use crate::failure::Failure;
+use crate::task::Task;
+use crate::ui::Ui;
+
+/// Returns where the launcher of a task is; gone where it has noted how its agent ended.
+///
+/// # Errors
+/// When that is not known.
+pub(crate) fn launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
+    let run = flux.run_dir(&task.id);
+    match run.exit()? {
+        Some(_) => Ok(Launcher::Gone),
+        None => run.launcher(task.target.as_ref()),
+    }
+}
+
+/// Fails if the agent of a task runs where it cannot be seen. Nothing agrees to more.
+///
+/// # Errors
+/// So, or when that is not known.
+pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
+    let Launcher::Elsewhere(machine) = launcher(flux, task)? else {
+        return Ok(());
+    };
+    let id = &task.id;
+    let place = machine.map(|machine| machine.place());
+    let (place, there) = match &place {
+        Some(place) => (place.as_str(), place.as_str()),
+        None => ("its launcher cannot be seen from here", "there"),
+    };
+    Err(
+        Failure::new(format!("the agent of '{id}' runs elsewhere: {place}"))
+            .hint(format!("to stop it, {there}: git flux stop {id}"))
+            .into(),
+    )
+}
+
+/// Returns why it is not known whether the agent of a task has ended, if it was started on another machine.
+///
+/// # Errors
+/// When not even that is known.
+pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
+    Ok(match launcher(flux, task)? {
+        Launcher::Unknown(machine) => Some(format!(
+            "the agent of '{}' was started {}, and may run there",
+            task.id,
+            machine.place()
+        )),
+        _ => None,
+    })
+}
+
+/// Asks whether the agent that there is a `doubt` about has ended; `gone` says that it has.
+///
+/// # Errors
+/// When that is declined, or nobody can be asked: `command` then is what needs `--gone`.
+pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
+    let Some(doubt) = doubt.filter(|_| !gone) else {
+        return Ok(());
+    };
+    if !ui.can_ask() {
+        let hint = format!("if it has ended: {command} --gone");
+        return Err(Failure::new(doubt).hint(hint).into());
+    }
+    let mut question = format!("{doubt}. Has it ended?");
+    question[..1].make_ascii_uppercase();
+    match ui.confirm(question, false)? {
+        true => Ok(()),
+        false => Err(Failure::declined("nothing was changed").into()),
+    }
+}
