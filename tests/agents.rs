@@ -137,7 +137,7 @@ fn what_is_configured_of_an_agent_goes_before_what_is_known() {
     let codex = arguments(&start(&world, "codex", "Fix"));
     assert_eq!(codex[0], "--dangerously-bypass-approvals-and-sandbox");
     let claude = arguments(&start(&world, "claude", "Fix"));
-    assert_eq!(claude[0], "--settings");
+    assert_eq!(claude[..2], ["--permission-mode", "default"]);
     case(
         &world,
         "mine",

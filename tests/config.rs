@@ -62,6 +62,24 @@ fn every_setting_is_shown_with_its_value_its_origin_and_its_meaning() {
 }
 
 #[test]
+fn what_is_shown_of_permissions_is_what_an_agent_is_started_with() {
+    let world = World::new();
+    for (command, skips) in [
+        ("claude --model opus", true),
+        ("claude --permission-mode plan", false),
+        ("claude", true),
+    ] {
+        world.git(["config", "flux.claude.command", command]);
+        let shown = format!("flux.claude.yolo = {skips} (default)\n");
+        world.flux(["config"]).run().success().stdout_has(&shown);
+        let planned = world.flux(["run", "--dry-run", "--agent", "claude", "Fix"]);
+        let planned = planned.ok();
+        let option = "--dangerously-skip-permissions";
+        assert_eq!(planned.contains(option), skips, "{planned}");
+    }
+}
+
+#[test]
 fn the_settings_of_a_branch_are_shown_with_its_name() {
     let world = World::new();
     world.git(["config", "branch.main.description", "nobody's task"]);

@@ -3,6 +3,8 @@
 //! What is true of an agent is true of a version. So it stands here, and nowhere in the code.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
@@ -35,6 +37,10 @@ pub(super) struct Known {
     pub(super) yolo: &'static [&'static str],
     /// Whether it does so unless it is configured otherwise.
     pub(super) bold: bool,
+    /// The options that make it ask, whatever its own default is.
+    pub(super) ask: &'static [&'static str],
+    /// Its options about permissions: a command of the user's with one of them has decided.
+    pub(super) permissions: &'static [&'static str],
     /// What makes it go on with its last conversation in this directory; none if it cannot.
     pub(super) resume: &'static [&'static str],
     /// The signal on which it closes its session and ends.
@@ -51,6 +57,8 @@ const PLAIN: Known = Known {
     prompt: Prompt::AfterDashes,
     yolo: &[],
     bold: false,
+    ask: &[],
+    permissions: &[],
     resume: &[],
     end: Signal::SIGHUP,
     voice: Voice::Quiet,
@@ -67,6 +75,18 @@ pub(super) const KNOWN: &[Known] = &[
         program: "claude",
         yolo: &["--dangerously-skip-permissions"],
         bold: true,
+        // Without an option 2.1.332 starts in a mode that asks for little (`auto`).
+        ask: &["--permission-mode", "default"],
+        permissions: &[
+            "--permission-mode",
+            "--permission-prompt-tool",
+            "--dangerously-skip-permissions",
+            "--allow-dangerously-skip-permissions",
+            "--allowed-tools",
+            "--allowedTools",
+            "--disallowed-tools",
+            "--disallowedTools",
+        ],
         resume: &["--continue"],
         end: Signal::SIGTERM,
         voice: Voice::Claude,
@@ -163,6 +183,24 @@ pub(super) const TRACES: [&str; 7] = [
     "CLAUDE_CODE_SESSION_ID",
     "CLAUDE_PID",
 ];
+
+impl Known {
+    /// Returns whether a command of the user's, if there is one, is this agent's own program.
+    pub(super) fn is_started_by(&self, command: Option<&[String]>) -> bool {
+        let program = |command: &[String]| Path::new(command.first()?).file_name().map(Into::into);
+        command.is_none_or(|command| program(command) == Some(OsString::from(self.program)))
+    }
+
+    /// Returns whether a command of the user's has an option about permissions.
+    pub(super) fn decides(&self, command: Option<&[String]>) -> bool {
+        let is = |word: &str, option: &str| {
+            let rest = word.strip_prefix(option);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        let about = |word: &String| self.permissions.iter().any(|option| is(word, option));
+        command.is_some_and(|command| command.iter().any(about))
+    }
+}
 
 /// The known agent of this name.
 pub(super) fn known(name: &str) -> Option<&'static Known> {

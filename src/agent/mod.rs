@@ -89,19 +89,21 @@ impl Agent {
     pub(crate) fn find(name: &str, own: Own) -> Option<Self> {
         let known = known(name);
         let words = |words: Vec<String>| words.into_iter().map(OsString::from).collect::<Vec<_>>();
-        let is_own = own.command.is_some();
+        let bold = is_bold(name, own.command.as_deref());
+        let decided = known.is_some_and(|known| known.decides(own.command.as_deref()));
         let mut argv: Vec<OsString> = match (own.command, known) {
             (Some(command), _) => words(command),
             (None, Some(known)) if known.program.is_empty() => vec![shell()],
             (None, Some(known)) => vec![known.program.into()],
             (None, None) => return None,
         };
-        let options = known.map_or(&[][..], |known| known.yolo);
-        let bold = known.is_some_and(|known| known.bold && !is_own);
-        match own.yolo.unwrap_or(Yolo::Is(bold)) {
-            Yolo::Is(true) => argv.extend(options.iter().map(OsString::from)),
-            Yolo::Is(false) => {}
-            Yolo::Words(options) => argv.extend(words(options)),
+        let (yolo, ask) = known.map_or((&[][..], &[][..]), |known| (known.yolo, known.ask));
+        match own.yolo {
+            Some(Yolo::Is(true)) => argv.extend(yolo.iter().map(OsString::from)),
+            None if bold => argv.extend(yolo.iter().map(OsString::from)),
+            Some(Yolo::Is(false)) if !decided => argv.extend(ask.iter().map(OsString::from)),
+            Some(Yolo::Is(false)) | None => {}
+            Some(Yolo::Words(options)) => argv.extend(words(options)),
         }
         let resume = known.map_or(&[][..], |known| known.resume);
         let resume = resume.iter().map(OsString::from).collect();
@@ -134,9 +136,12 @@ pub(crate) fn has_yolo(name: &str) -> bool {
     known(name).is_some_and(|known| !known.yolo.is_empty())
 }
 
-/// Whether the agent of this name does everything without asking unless it is configured otherwise.
-pub(crate) fn is_bold(name: &str) -> bool {
-    known(name).is_some_and(|known| known.bold)
+/// Returns whether the agent of this name does everything without asking where `flux.<agent>.yolo`
+/// is not set. With a `command` of the user's it does if that is the agent's own program, and says
+/// nothing about permissions: what another program starts is not known.
+pub(crate) fn is_bold(name: &str, command: Option<&[String]>) -> bool {
+    known(name)
+        .is_some_and(|known| known.bold && known.is_started_by(command) && !known.decides(command))
 }
 
 /// The signal that asks the agent of this name to end. One that is not known is hung
@@ -185,4 +190,47 @@ pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     env::split_paths(&path)
         .map(|dir| dir.join(program))
         .find(|path| path.is_absolute() && executable(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_skipped_unless_they_are_configured_otherwise() {
+        #[track_caller]
+        fn case(name: &str, command: &str, yolo: Option<bool>, expected: &str) {
+            let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+            let own = Own {
+                command: (!command.is_empty()).then(|| words(command)),
+                yolo: yolo.map(Yolo::Is),
+                ..Own::default()
+            };
+            let argv = Agent::find(name, own).unwrap().argv;
+            let argv: Vec<_> = argv.iter().map(|word| word.to_str().unwrap()).collect();
+            assert_eq!(argv.join(" "), expected);
+        }
+        let skip = |command: &str| format!("{command} --dangerously-skip-permissions");
+        let ask = |command: &str| format!("{command} --permission-mode default");
+        case("claude", "", None, &skip("claude"));
+        case("claude", "", Some(true), &skip("claude"));
+        case("claude", "", Some(false), &ask("claude"));
+        // Another model is no other opinion about permissions.
+        let opus = "/opt/claude --model opus";
+        case("claude", opus, None, &skip(opus));
+        case("claude", opus, Some(false), &ask(opus));
+        for decided in [
+            "claude --permission-mode plan",
+            "claude --permission-mode=plan",
+            "claude --allowedTools Read",
+        ] {
+            case("claude", decided, None, decided);
+            case("claude", decided, Some(false), decided);
+        }
+        case("claude", "careful-claude", None, "careful-claude");
+        case("claude", "robot", Some(true), &skip("robot"));
+        case("claude", "robot", Some(false), &ask("robot"));
+        case("codex", "", None, "codex");
+        case("codex", "", Some(false), "codex");
+    }
 }

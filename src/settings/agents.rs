@@ -71,7 +71,7 @@ impl Settings {
     }
 
     /// What is configured for the agent `name`, as far as it means something.
-    fn own(&self, name: &str) -> Own {
+    pub(super) fn own(&self, name: &str) -> Own {
         let value = |setting: &Setting| {
             let entry = self.last(&setting.of(name));
             entry.map(|entry| entry.value.as_str())

@@ -60,7 +60,10 @@ impl Settings {
         }
         if setting.key == table::YOLO.key {
             let known = agent::names().filter(|name| agent::has_yolo(name));
-            let default = |name| Some(agent::is_bold(name).to_string());
+            let default = |name| {
+                let command = self.own(name).command;
+                Some(agent::is_bold(name, command.as_deref()).to_string())
+            };
             rows.extend(known.map(|name| (setting.of(name), (default(name), None))));
         }
         let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
@@ -108,7 +111,7 @@ impl Settings {
 /// What starts an agent that is known.
 fn default_of(name: &str) -> Option<String> {
     let own = Own {
-        yolo: Some(Yolo::Is(false)),
+        yolo: Some(Yolo::Words(Vec::new())),
         ..Own::default()
     };
     let argv = Agent::find(name, own)?.argv;
