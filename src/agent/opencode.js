@@ -7,6 +7,8 @@ export const Flux = async () => {
   let session
   let said = ""
   const roles = new Map()
+  // The sessions of agents within: their questions are asked here.
+  const within = new Map()
   let told = Promise.resolve()
   const hook = (event, input) =>
     new Promise((done) => {
@@ -24,14 +26,18 @@ export const Flux = async () => {
   const tell = (event, session_id, message) => {
     told = told.then(() => hook(event, { session_id, message }))
   }
+  const asking = (id) => {
+    while (within.has(id)) id = within.get(id)
+    return id
+  }
   return {
     event: async ({ event }) => {
       const p = event.properties ?? {}
       const id = p.sessionID ?? p.info?.sessionID ?? p.part?.sessionID
       const type = event.type.replace(".v2.", ".")
       if (type === "session.created" || type === "session.updated") {
-        // One that has a parent is that of an agent within.
-        if (type === "session.created" && !p.info?.parentID) tell(type, (session = p.info?.id))
+        if (p.info?.parentID) within.set(p.info.id, p.info.parentID)
+        else if (type === "session.created") tell(type, (session = p.info?.id))
         return
       }
       if (type === "message.updated") return void roles.set(p.info?.id, p.info?.role)
@@ -46,10 +52,10 @@ export const Flux = async () => {
       if (type === "session.idle") return tell(type, id, said.slice(0, 2000))
       if (type === "session.error") return tell(type, id, String(p.error?.data?.message ?? p.error?.name ?? ""))
       if (type === "permission.asked" || type === "permission.updated")
-        return tell("permission.asked", id, String(p.title ?? p.permission ?? p.type ?? ""))
-      if (type === "question.asked") return tell(type, id, String(p.questions?.[0]?.question ?? ""))
+        return tell("permission.asked", asking(id), String(p.title ?? p.permission ?? p.type ?? ""))
+      if (type === "question.asked") return tell(type, asking(id), String(p.questions?.[0]?.question ?? ""))
       if (type === "permission.replied" || type === "question.replied" || type === "question.rejected")
-        return tell(type.replace("rejected", "replied"), id)
+        return tell(type.replace("rejected", "replied"), asking(id))
     },
   }
 }
