@@ -230,6 +230,16 @@ fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
 }
 
 #[test]
+fn claude_is_kept_from_handing_its_conversation_over() {
+    let world = World::new();
+    let agent = start(&world, "claude", "Fix");
+    agent.wait_started();
+    let settings = fs::read(Path::new(&run_dir(&agent)).join("claude.json")).unwrap();
+    let settings: Value = serde_json::from_slice(&settings).unwrap();
+    assert_eq!(settings["disableAgentView"], true);
+}
+
+#[test]
 fn whom_the_user_of_codex_has_notified_is_notified_still() {
     let world = World::new();
     world.install_agent("codex");

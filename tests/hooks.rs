@@ -324,3 +324,27 @@ fn an_agent_that_says_nothing_is_shown_as_running() {
     let state = || world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]);
     wait_until("it to be shown", || state() == "running");
 }
+
+#[test]
+fn an_agent_whose_hooks_say_nothing_is_shown_as_running_until_they_do() {
+    let world = World::new();
+    let task = Task::new(&world);
+    let state = || world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]);
+    wait_until("it to be shown", || state() == "running");
+    assert_eq!(task.state(), "running - process");
+    task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
+    assert_eq!(state(), "working");
+}
+
+#[test]
+fn a_session_that_begins_beside_the_agents_own_is_not_its_own() {
+    let world = World::new();
+    let task = Task::new(&world);
+    let begins = |session: &str| json!({ "session_id": session, "source": "startup" });
+    task.fire("SessionStart", &begins("s"));
+    task.fire("Stop", &json!({ "session_id": "s" }));
+    // Such as one that claude keeps in reserve, in the same worktree.
+    task.fire("SessionStart", &begins("spare"));
+    assert_eq!(task.state(), "done - hook");
+    assert_eq!(task.events().last().unwrap()["session"], "s");
+}

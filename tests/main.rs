@@ -125,6 +125,7 @@ mod setup;
 mod setup_strays;
 mod shapes;
 mod sparse;
+mod states;
 mod status;
 mod stop;
 mod strangers;

@@ -86,6 +86,11 @@ impl Event {
         self
     }
 
+    /// Returns whether the agent said that its turn is over, and that what it has started goes on.
+    pub(crate) fn is_in_background(&self) -> bool {
+        self.event == "Stop" && self.state == Said::Working
+    }
+
     /// As far as it says what the agent does.
     pub(crate) fn heard(&self) -> Heard {
         Heard {

@@ -77,7 +77,9 @@ fn heed(args: &[OsString]) -> Result<()> {
         &event,
         &[],
     ));
-    let told = before.is_some_and(|before| before.state == event.state);
+    // With the mark of the start it is shown as running.
+    let is_shown = |before: Event| before.event != START && before.state == event.state;
+    let told = before.is_some_and(is_shown);
     if !told && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.name());
     }

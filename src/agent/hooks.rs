@@ -84,7 +84,8 @@ fn claude(program: &str) -> Value {
             None => json!([{ "hooks": [command] }]),
         }
     };
-    json!({ "hooks": {
+    // Else one key hands the conversation over to a process that its pane knows nothing of.
+    json!({ "disableAgentView": true, "hooks": {
         "SessionStart": hook("SessionStart", None),
         "UserPromptSubmit": hook("UserPromptSubmit", None),
         "PreToolUse": hook("PreToolUse", Some("AskUserQuestion")),

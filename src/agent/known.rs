@@ -229,8 +229,8 @@ fn claude(title: &str, _: &str) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
-/// `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project` otherwise,
-/// shortened if it is long.
+/// With 0.169 `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project`
+/// otherwise, shortened if it is long; with 0.171 each with `<thread> | ` before the project.
 fn codex(title: &str, project: &str) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
@@ -238,7 +238,8 @@ fn codex(title: &str, project: &str) -> Option<Title> {
     if matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}') {
         return Some(Title::Working);
     }
-    let name = title.trim_end_matches(['.', '…']);
+    let last = title.rsplit(" | ").next()?;
+    let name = last.trim_end_matches(['.', '…']);
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
 
@@ -268,6 +269,10 @@ mod tests {
         case("claude", "", None);
         case("codex", "⠏ repo", Some(Title::Working));
         case("codex", "repo...", Some(Title::Idle));
+        case("codex", "⠏ a | b | repo-one", Some(Title::Working));
+        case("codex", "a | b | repo-one", Some(Title::Idle));
+        case("codex", "a | b | repo…", Some(Title::Idle));
+        case("codex", "repo-one | host", None);
         case("codex", "host", None);
         case("codex", "[ ! ] Action Required | repo", Some(Title::Asking));
         case("gemini", "✦  Working… (repo)", Some(Title::Working));

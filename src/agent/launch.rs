@@ -19,7 +19,6 @@ use super::machine::Machine;
 use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
-use super::{Voice, voice};
 use crate::task::check::is_time;
 use crate::task::{Bytes, Task, record};
 use crate::tmux::command::plain_path;
@@ -48,9 +47,6 @@ pub(crate) struct Launch {
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
     pub(crate) ready: Ready,
-    /// Whether the agent says nothing of what it does.
-    #[serde(default)]
-    pub(crate) silent: bool,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -169,7 +165,6 @@ impl Launch {
             directory: None,
             shell: super::shell(),
             ready: Ready::default(),
-            silent: matches!(voice(&agent.name), Voice::Quiet | Voice::None),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })

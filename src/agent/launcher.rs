@@ -95,9 +95,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let (mut exit, received) = match ready.and_then(|()| Ok(job.start(&running)?)) {
         Ok(agent) => {
             drop(request);
-            if job.launch.silent {
-                pane::mark_own(pid, "running");
-            }
+            pane::mark_own_running(pid);
             job.attend(agent, signals)?
         }
         Err(Failed { error, received }) => {

@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;
 pub(crate) mod run;
+pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod transcript;
 pub(crate) mod watch;

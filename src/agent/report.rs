@@ -83,7 +83,8 @@ fn claude(event: &str, value: &Value) -> Option<Report> {
         "SessionStart" => match value["source"].as_str() {
             Some("compact") => return None,
             Some("resume" | "clear") => plain(event, Said::Done).of(Kind::Begins { anew: true }),
-            _ => plain(event, Said::Starting).of(Kind::Begins { anew: false }),
+            // Its own, at the start; any other one is that of another process.
+            _ => plain(event, Said::Starting),
         },
         "UserPromptSubmit" => plain(event, Said::Working).of(Kind::Prompt),
         "PreToolUse" | "PermissionRequest" if tool == "AskUserQuestion" => {

@@ -3,13 +3,16 @@
 
 use std::env;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::run::end_of;
 use super::{Voice, voice};
+use crate::git::regular_file::open_file;
 use crate::task::{Heard, Said};
 
 /// How much of the end is looked at, in bytes.
@@ -21,6 +24,7 @@ pub(crate) fn last(agent: &str, path: &Path) -> Option<Heard> {
     let read = match voice(agent) {
         Voice::Claude => claude,
         Voice::Codex => codex,
+        Voice::Gemini => gemini,
         _ => return None,
     };
     let bytes = end_of(path, TAIL).ok()?;
@@ -34,7 +38,8 @@ pub(crate) fn last(agent: &str, path: &Path) -> Option<Heard> {
         Some(Heard { said, why, at })
     });
     let all = voice(agent) == Voice::Codex;
-    last.filter(|last| all || last.said == Said::Interrupted)
+    // What else there is the hooks tell, and better.
+    last.filter(|last| all || matches!(last.said, Said::Interrupted | Said::Failed))
 }
 
 /// Whether the last that its user did was to press Esc. All else is told by hooks, and better.
@@ -60,8 +65,21 @@ fn codex(entry: &Value) -> Option<Said> {
     }
     match entry["payload"]["type"].as_str()? {
         "task_started" => Some(Said::Working),
+        // With 0.171; before, nothing told that it was given up.
+        "task_complete" if !entry["payload"]["error"].is_null() => Some(Said::Failed),
         "task_complete" => Some(Said::Done),
         "turn_aborted" => Some(Said::Interrupted),
+        _ => None,
+    }
+}
+
+/// Whether its turn was cancelled by Esc, or given up: its hook tells of a turn that is over, however
+/// that was. Seen with 0.61.0.
+fn gemini(entry: &Value) -> Option<Said> {
+    match entry["type"].as_str()? {
+        "info" if entry["content"] == "Request cancelled." => Some(Said::Interrupted),
+        "error" => Some(Said::Failed),
+        "user" | "gemini" => Some(Said::Working),
         _ => None,
     }
 }
@@ -70,17 +88,67 @@ fn codex(entry: &Value) -> Option<Said> {
 /// itself, to find a title for one, has none.
 pub(super) fn rollout(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
-    let newest = |dir: &Path| {
-        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        paths.sort_unstable_by(|a, b| b.cmp(a));
-        paths
-    };
-    let years = newest(&codex_home()?.join("sessions"));
-    let months = years.iter().flat_map(|year| newest(year));
-    let days = months.flat_map(|month| newest(&month));
-    let mut files = days.flat_map(|day| newest(&day));
+    let home = codex_home()?;
+    let mut files = days(&home).flat_map(|day| newest(&day));
     files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
+}
+
+/// Returns the file in which the agent of this name keeps the conversation that it holds in
+/// `worktree`, before it has told of one: a file that was written since `since`, in seconds since
+/// 1970. Only Codex needs it, which tells nothing of a turn that it has not completed.
+pub(crate) fn current(agent: &str, worktree: &Path, since: u64) -> Option<PathBuf> {
+    (voice(agent) == Voice::Codex).then(|| in_worktree(&codex_home()?, worktree, since))?
+}
+
+/// How many days back a conversation may have begun that is gone on with, counting those alone
+/// that have any.
+const DAYS: usize = 31;
+
+fn in_worktree(home: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
+    let since = UNIX_EPOCH + Duration::from_secs(since);
+    let changed = |path: PathBuf| {
+        let at = path.metadata().ok()?.modified().ok()?;
+        (at >= since).then_some((at, path))
+    };
+    let files = days(home).take(DAYS).flat_map(|day| newest(&day));
+    let mut files: Vec<(SystemTime, PathBuf)> = files.filter_map(changed).collect();
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    let mut paths = files.into_iter().map(|(_, path)| path);
+    paths.find(|path| is_in_worktree(path, worktree))
+}
+
+/// Returns whether a file of Codex begins with the note that it is its user's conversation, and is
+/// held in `worktree`.
+fn is_in_worktree(path: &Path, worktree: &Path) -> bool {
+    let first = || -> Option<Value> {
+        let mut line = Vec::new();
+        let file = open_file(path).ok()?.take(TAIL);
+        BufReader::new(file).read_until(b'\n', &mut line).ok()?;
+        serde_json::from_slice(&line).ok()
+    };
+    first().is_some_and(|first| {
+        let meta = &first["payload"];
+        first["type"] == "session_meta"
+            // An agent within has a note of whose it is instead of a word.
+            && meta["source"].is_string()
+            && meta["cwd"].as_str().is_some_and(|cwd| Path::new(cwd).starts_with(worktree))
+    })
+}
+
+/// Returns the directories below `home` in which Codex keeps the conversations of a day, the last
+/// one first.
+fn days(home: &Path) -> impl Iterator<Item = PathBuf> {
+    let years = newest(&home.join("sessions")).into_iter();
+    let months = years.flat_map(|year| newest(&year));
+    months.flat_map(|month| newest(&month))
+}
+
+/// Returns what is in a directory, the last name first.
+fn newest(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    paths
 }
 
 /// Where Codex has what it keeps.
@@ -126,6 +194,58 @@ mod tests {
         case("codex", event("token_count"), Some(Said::Working));
         case("codex", event("turn_aborted"), Some(Said::Interrupted));
         case("codex", event("task_complete"), Some(Said::Done));
+        let mut failed = event("task_complete");
+        failed["payload"]["error"] = json!({ "message": "401" });
+        case("codex", failed, Some(Said::Failed));
+        let mut well = event("task_complete");
+        well["payload"]["error"] = Value::Null;
+        case("codex", well, Some(Said::Done));
         case("gemini", event("task_complete"), None);
+        let gemini = |kind: &str, text: &str| json!({ "type": kind, "content": text });
+        case("gemini", gemini("user", "Fix"), None);
+        case("gemini", gemini("error", "[API Error]"), Some(Said::Failed));
+        case(
+            "gemini",
+            gemini("info", "This request failed."),
+            Some(Said::Failed),
+        );
+        case("gemini", json!({ "$set": {} }), Some(Said::Failed));
+        case("gemini", gemini("gemini", "Done."), None);
+        case(
+            "gemini",
+            gemini("info", "Request cancelled."),
+            Some(Said::Interrupted),
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_found_by_its_worktree_before_it_is_told_of() {
+        let home = tempfile::tempdir().unwrap();
+        let since = 1_700_000_000;
+        let write = |path: &str, cwd: &str, source: Value, age: u64| {
+            let path = home.path().join("sessions").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let meta =
+                json!({ "type": "session_meta", "payload": { "cwd": cwd, "source": source } });
+            fs::write(&path, format!("{meta}\n{{}}\n")).unwrap();
+            let at = UNIX_EPOCH + Duration::from_secs(since + 100 - age);
+            fs::File::open(&path).unwrap().set_modified(at).unwrap();
+            path
+        };
+        let found = || in_worktree(home.path(), Path::new("/w/x"), since);
+        assert_eq!(found(), None);
+        write("2026/11/29/a.jsonl", "/w/x-y", json!("cli"), 0);
+        write("2026/11/29/b.jsonl", "/w/x", json!({ "subagent": {} }), 0);
+        // Of an earlier run.
+        write("2026/11/29/c.jsonl", "/w/x", json!("cli"), 101);
+        assert_eq!(found(), None);
+        // One that is gone on with.
+        let old = write("2026/09/01/d.jsonl", "/w/x/src", json!("cli"), 100);
+        assert_eq!(found(), Some(old));
+        let new = write("2026/11/28/e.jsonl", "/w/x", json!("cli"), 50);
+        assert_eq!(found(), Some(new));
+        fs::write(home.path().join("sessions/2026/11/29/f.jsonl"), "{").unwrap();
+        fs::create_dir(home.path().join("sessions/2026/11/29/g.jsonl")).unwrap();
+        assert!(found().is_some());
     }
 }

@@ -7,7 +7,7 @@ use super::list::age;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::seen::Seen;
+use crate::task::seen::{Doing, Seen, Session};
 use crate::task::{Found, Heard, Source, State, Task, Title};
 
 /// What one source says.
@@ -102,6 +102,11 @@ fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
         (Source::Exit, ended, exit.map(|exit| exit.at)),
         (Source::Process, process.to_owned(), seen.started),
         (Source::Hook, heard(seen.heard), since(seen.heard)),
+        (
+            Source::Session,
+            session(seen.session),
+            seen.session.map(|it| it.at / 1000),
+        ),
         (Source::Transcript, heard(seen.written), since(seen.written)),
         (Source::Title, title.unwrap_or_else(nothing), None),
         (
@@ -117,6 +122,23 @@ fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
         counts: source == found.source,
     };
     says.into_iter().map(word).collect()
+}
+
+fn session(session: Option<Session>) -> String {
+    let Some(session) = session else {
+        return "says nothing".to_owned();
+    };
+    let doing = match session.doing {
+        Doing::Working => "working".to_owned(),
+        Doing::Background => "a command in the background".to_owned(),
+        Doing::Waiting(None) => "waiting".to_owned(),
+        Doing::Waiting(Some(why)) => format!("waiting({})", why.name()),
+        Doing::Idle => "idle".to_owned(),
+    };
+    match session.is_handed_over {
+        true => format!("{doing}, in another process"),
+        false => doing,
+    }
 }
 
 fn heard(heard: Option<Heard>) -> String {

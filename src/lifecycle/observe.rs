@@ -1,5 +1,7 @@
 //! What is, of every task at once. Takes no lock that anybody notices and changes nothing.
 
+mod panes;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
@@ -8,10 +10,11 @@ use std::{io, iter};
 
 use anyhow::{Context as _, Error, Result};
 
+pub(crate) use self::panes::Panes;
 use super::{Flux, elsewhere};
-use crate::agent::events::{self, START};
+use crate::agent::events::{self, Event, START};
 use crate::agent::machine::Launcher;
-use crate::agent::{self, Voice, process, transcript};
+use crate::agent::{self, Voice, process, session, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
@@ -24,36 +27,6 @@ use crate::task::{
     version,
 };
 use crate::tmux::pane::{self, Pane};
-
-/// The panes of every server that tasks run on.
-pub(crate) struct Panes(HashMap<PathBuf, Vec<Pane>>);
-
-impl Panes {
-    /// One `tmux list-panes` for each server that one of `tasks` was started on.
-    ///
-    /// # Errors
-    /// When a server does not answer.
-    pub(crate) fn of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Result<Self> {
-        let mut servers = HashMap::new();
-        for target in tasks.filter_map(|task| task.target.as_ref()) {
-            if !servers.contains_key(&target.socket) {
-                servers.insert(target.socket.clone(), pane::list(Some(&target.socket))?);
-            }
-        }
-        Ok(Self(servers))
-    }
-
-    /// Whether the pane of a task is still there.
-    pub(crate) fn has(&self, task: &Task) -> bool {
-        let pane_of = |target: &Target| {
-            self.0
-                .get(&target.socket)?
-                .iter()
-                .find(|pane| pane.is(target))
-        };
-        task.target.as_ref().and_then(pane_of).is_some()
-    }
-}
 
 /// The pane on which the agent of a task reads what is typed, if it does: it runs, and
 /// nothing else is in front of it, like the shell that ^Z brings.
@@ -363,8 +336,17 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
         _ => None,
     };
-    let path = last.as_ref().and_then(|event| event.transcript.as_ref());
-    let written = path.and_then(|path| transcript::last(&task.agent, Path::new(path)));
+    let runs = running
+        .as_ref()
+        .filter(|_| exit.is_none() && alive == Some(true));
+    let written = runs.and_then(|run| {
+        let told = last.as_ref().and_then(|event| event.transcript.as_ref());
+        let path = told.map(PathBuf::from);
+        let path = path.or_else(|| transcript::current(&task.agent, &task.worktree, run.since))?;
+        // What an earlier run has left there is no news.
+        transcript::last(&task.agent, &path).filter(|last| last.at / 1000 >= run.since)
+    });
+    let session = runs.and_then(|run| session::of(&task.agent, run, &task.worktree));
     Seen {
         locked: Lock::is_held(&run.lock()),
         unreadable,
@@ -374,6 +356,8 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
         started: running.map(|running| running.since),
         exit,
+        in_background: last.as_ref().is_some_and(Event::is_in_background),
+        session,
         heard: last
             .filter(|event| event.event != START)
             .map(|event| event.heard()),

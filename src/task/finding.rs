@@ -1,6 +1,6 @@
 //! From what was seen of a task to its state: which source counts when they disagree.
 
-use super::seen::Seen;
+use super::seen::{Doing, Seen, Session};
 use super::{Found, Habit, Heard, Phase, Said, Source, State, Title, Why};
 
 /// How old what an agent has said must be, in milliseconds, before its title may contradict
@@ -16,8 +16,9 @@ const PAUSE: u64 = 10;
 /// How long one that has said nothing shows nothing until it is taken for waiting, in seconds.
 const STILL: u64 = 60;
 
-/// How long an agent may take to start up, in seconds: meanwhile it is idle.
-const START: u64 = 5;
+/// How long an agent may take to start up, in seconds, unless it shows nothing for a [`PAUSE`]:
+/// meanwhile its title says that it is idle.
+const START: u64 = 60;
 
 impl State {
     /// Concludes the state of a task from what was seen, and says from what.
@@ -85,20 +86,33 @@ impl State {
         // What is written down later is later; of one moment the hook has more to say.
         let newest = match (heard, written) {
             (Some(heard), Some(written)) if written.0.at > heard.0.at => Some(written),
+            // A hook that tells of each end alike comes after it.
+            (Some(heard), Some(written))
+                if heard.0.said == Said::Done
+                    && matches!(written.0.said, Said::Failed | Said::Interrupted) =>
+            {
+                Some(written)
+            }
             (heard, written) => heard.or(written),
         };
         let Some((last, source)) = newest else {
             return Self::silent(seen);
         };
-        // The clock may have been set back since; then nothing is fresh.
-        let fresh = last.at <= seen.now && seen.now - last.at < LAG;
+        if let Some(session) = seen.session
+            && let Some(state) = by_session(&last, session, seen)
+        {
+            return (state, by(session));
+        }
+        let fresh = seen.is_fresh(last.at);
         if let Some(state) = corrected(&last, seen.title.filter(|_| !fresh)) {
             return (state, from(Source::Title));
         }
         let still = last.at / 1000 + PAUSE < seen.now / 1000
             && seen.stirred.is_some_and(|at| at + PAUSE < seen.now / 1000);
-        if last.said == Said::Working && seen.title.is_none() && seen.habit == Habit::Busy && still
-        {
+        let paints = seen.habit == Habit::Busy && !seen.in_background;
+        // Its own file of the session leaves nothing to be guessed.
+        let guesses = paints && seen.title.is_none() && seen.session.is_none();
+        if last.said == Said::Working && guesses && still {
             return (Self::Interrupted, guess());
         }
         let found = Found {
@@ -115,6 +129,15 @@ impl State {
                 .stirred
                 .is_some_and(|at| (seen.now / 1000).saturating_sub(at) <= STIR);
         let by_title = from(Source::Title);
+        if let Some(session) = seen.session {
+            let state = match session.doing {
+                Doing::Working | Doing::Background => Self::Working,
+                Doing::Waiting(why) => Self::Waiting(why),
+                Doing::Idle if session.at / 1000 + PAUSE < seen.now / 1000 => Self::Waiting(None),
+                Doing::Idle => Self::Opening,
+            };
+            return (state, by(session));
+        }
         match seen.title {
             Some(Title::Working) => (Self::Working, by_title),
             Some(Title::Asking) => (Self::Waiting(Some(Why::Permission)), by_title),
@@ -123,7 +146,9 @@ impl State {
             Some(Title::Idle) => (Self::Opening, by_title),
             None if stirs => (Self::Working, guess()),
             // Before it says anything it may ask whether its directory can be trusted.
-            None if seen.habit == Habit::Busy && seen.is_still() => (Self::Waiting(None), guess()),
+            None if seen.habit != Habit::Unknown && seen.is_still() => {
+                (Self::Waiting(None), guess())
+            }
             None => {
                 let found = Found {
                     since: seen.started,
@@ -157,10 +182,45 @@ impl Seen {
         self.started.is_some_and(long) && self.stirred.is_some_and(long)
     }
 
-    /// Whether the agent has had the time to start up.
+    /// Returns whether the agent has had the time to start up: it shows nothing more, or has run
+    /// for long. What starts it may take its time before that.
     fn is_up(&self) -> bool {
-        let started = self.started.unwrap_or_default();
-        !(started..started + START).contains(&(self.now / 1000))
+        let is_over = |since: u64, time: u64| !(since..=since + time).contains(&(self.now / 1000));
+        self.stirred.is_some_and(|at| is_over(at, PAUSE))
+            || is_over(self.started.unwrap_or_default(), START)
+    }
+
+    /// Returns whether something was said so lately, at `at`, that what contradicts it may be
+    /// older. The clock may have been set back since; then nothing is fresh.
+    fn is_fresh(&self, at: u64) -> bool {
+        at <= self.now && self.now - at < LAG
+    }
+}
+
+/// Found in the agent's file of its session.
+fn by(session: Session) -> Found {
+    Found {
+        since: Some(session.at / 1000),
+        ..from(Source::Session)
+    }
+}
+
+/// Returns what the agent's file of its session makes of what it said, if it contradicts: no hook
+/// is fired by Esc, nor by the answer to a question.
+fn by_session(heard: &Heard, session: Session, seen: &Seen) -> Option<State> {
+    let settled = !seen.is_fresh(heard.at) && !seen.is_fresh(session.at);
+    match (heard.said, session.doing) {
+        (Said::Waiting, Doing::Waiting(_)) => None,
+        // A question of an agent within is open, whatever is said of the turn meanwhile.
+        (_, Doing::Waiting(why)) => Some(State::Waiting(why)),
+        (Said::Working | Said::Waiting, Doing::Idle) if settled => Some(State::Interrupted),
+        (Said::Waiting, Doing::Working) if session.at > heard.at => Some(State::Working),
+        (Said::Done | Said::Failed | Said::Interrupted, Doing::Working)
+            if settled && session.at > heard.at =>
+        {
+            Some(State::Working)
+        }
+        _ => None,
     }
 }
 

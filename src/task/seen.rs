@@ -70,6 +70,26 @@ pub(crate) enum Title {
     Asking,
 }
 
+/// What an agent's own file says that its session does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Working,
+    /// Its turn is over, and a command that it has started still runs.
+    Background,
+    Waiting(Option<Why>),
+    Idle,
+}
+
+/// What an agent's own file says of its session, and since when: milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) doing: Doing,
+    pub(crate) at: u64,
+    /// The conversation has been handed over to another process: what is typed on the pane does
+    /// not reach it.
+    pub(crate) is_handed_over: bool,
+}
+
 /// How what an agent shows goes with what it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Habit {
@@ -94,6 +114,8 @@ pub(crate) enum Source {
     Process,
     /// The agent's own word.
     Hook,
+    /// The file in which the agent keeps what its session does.
+    Session,
     Title,
     /// The conversation that the agent keeps in a file.
     Transcript,
@@ -114,6 +136,7 @@ impl Source {
             Self::Exit => "exit",
             Self::Process => "process",
             Self::Hook => "hook",
+            Self::Session => "session",
             Self::Title => "title",
             Self::Transcript => "transcript",
             Self::Activity => "activity",
@@ -156,6 +179,11 @@ pub(crate) struct Seen {
     pub(crate) exit: Option<Exit>,
     /// What the agent of this run has said last.
     pub(crate) heard: Option<Heard>,
+    /// What it said last is that its turn is over, and that what it has started still runs: it
+    /// paints nothing meanwhile.
+    pub(crate) in_background: bool,
+    /// What it keeps in a file of its session.
+    pub(crate) session: Option<Session>,
     /// The last that stands in the conversation that it keeps.
     pub(crate) written: Option<Heard>,
     pub(crate) title: Option<Title>,

@@ -251,14 +251,23 @@ pub(crate) fn notice(target: &Target, message: &str) {
 /// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
 /// For status lines, so it is no error if that fails.
 pub(crate) fn mark_own(launcher: i32, state: &str) {
+    mark_own_if(&format!("#{{==:#{{pane_pid}},{launcher}}}"), state);
+}
+
+/// Writes `running`, like [`mark_own`], unless the agent has said more meanwhile.
+pub(crate) fn mark_own_running(launcher: i32) {
+    let is = format!("#{{&&:#{{==:#{{pane_pid}},{launcher}}},#{{==:#{{@flux_state}},starting}}}}");
+    mark_own_if(&is, "running");
+}
+
+fn mark_own_if(condition: &str, state: &str) {
     let (Some(socket), Ok(pane)) = (outer_socket(), env::var("TMUX_PANE")) else {
         return;
     };
     let number = pane.strip_prefix('%').and_then(|n| n.parse::<u32>().ok());
     if let Some(number) = number {
         let marked = Tmux::on(&socket, "if-shell")
-            .args(["-F", "-t", &pane])
-            .arg(format!("#{{==:#{{pane_pid}},{launcher}}}"))
+            .args(["-F", "-t", &pane, condition])
             .arg(format!("set-option -p -t %{number} @flux_state {state}"))
             .within(Duration::from_secs(1))
             .run();

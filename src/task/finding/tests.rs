@@ -3,6 +3,8 @@
 use super::*;
 use crate::task::Exit;
 
+mod session;
+
 const NOW: u64 = 1_000_000_000;
 
 /// What is seen of a task whose agent runs and has said nothing.
@@ -231,14 +233,27 @@ fn an_agent_that_says_nothing_is_judged_by_its_title_and_then_by_its_window() {
         |s| s.title = Some(Title::Asking),
         "waiting(permission) by title",
     );
-    let fresh = |s: &mut Seen| {
-        s.title = Some(Title::Idle);
-        s.started = Some(NOW / 1000 - START + 1);
-    };
-    case(active, fresh, "starting by title");
+    // What starts it takes its time, and so does what it shows first.
+    for (started_ago, stirred_ago, expected) in [
+        (START, None, "starting by title"),
+        (START + 1, None, "waiting by title"),
+        (START, Some(0), "starting by title"),
+        (START, Some(PAUSE), "starting by title"),
+        (START, Some(PAUSE + 1), "waiting by title"),
+        (START + 1, Some(0), "waiting by title"),
+    ] {
+        let fresh = |s: &mut Seen| {
+            s.title = Some(Title::Idle);
+            s.started = Some(NOW / 1000 - started_ago);
+            s.stirred = stirred_ago.map(|ago| NOW / 1000 - ago);
+        };
+        case(active, fresh, expected);
+    }
     for (habit, ago, title, expected) in [
         (Habit::Quiet, STIR, None, "working? by activity"),
         (Habit::Quiet, STIR + 1, None, "running by process"),
+        (Habit::Quiet, STILL, None, "running by process"),
+        (Habit::Quiet, STILL + 1, None, "waiting? by activity"),
         (Habit::Busy, STIR, None, "running by process"),
         (Habit::Busy, STILL, None, "running by process"),
         (Habit::Busy, STILL + 1, None, "waiting? by activity"),
@@ -286,14 +301,28 @@ fn an_agent_at_work_that_has_stopped_painting_is_taken_for_interrupted() {
 }
 
 #[test]
+fn an_agent_whose_turn_is_over_paints_nothing_while_something_runs_in_the_background() {
+    let tell = |s: &mut Seen| {
+        s.heard = heard(Said::Working, None, 60_000);
+        s.stirred = Some(NOW / 1000 - 60);
+        s.habit = Habit::Busy;
+        s.in_background = true;
+    };
+    case(Phase::Active, tell, "working by hook");
+}
+
+#[test]
 fn what_an_agent_has_written_down_counts_if_it_is_later_than_what_it_said() {
-    use Said::{Done, Interrupted, Waiting, Working};
+    use Said::{Done, Failed, Interrupted, Waiting, Working};
     for (said, said_ago, written, written_ago, expected) in [
         (Working, 60, Interrupted, 30, "interrupted by transcript"),
         (Waiting, 60, Interrupted, 30, "interrupted by transcript"),
         (Working, 30, Interrupted, 60, "working by hook"),
         (Done, 30, Working, 30, "done by hook"),
         (Done, 30, Working, 20, "working by transcript"),
+        // It is the last that is written down, and the hook tells of any end.
+        (Done, 30, Failed, 31, "failed by transcript"),
+        (Done, 30, Interrupted, 31, "interrupted by transcript"),
     ] {
         let tell = |s: &mut Seen| {
             s.heard = heard(said, None, said_ago * 1000);

@@ -1,0 +1,240 @@
+//! The file in which an agent keeps what its session does, while it runs.
+//!
+//! Seen with claude 2.1.332: `sessions/<pid>.json` in its directory, one for each of its processes,
+//! written anew when the status changes. It tells what no hook does: that Esc was pressed, that a
+//! question was answered, that only a command in the background still runs.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::launch::Running;
+use super::run::end_of;
+use super::{Voice, voice};
+use crate::task::Why;
+use crate::task::seen::{Doing, Session};
+
+/// How long such a file may be, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// One file, as far as it is of use here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    pid: i32,
+    cwd: PathBuf,
+    /// Milliseconds since 1970, like the other time.
+    started_at: u64,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    waiting_for: Option<String>,
+    #[serde(default)]
+    status_updated_at: u64,
+    /// The job in the background that this process does.
+    #[serde(default)]
+    job_id: Option<String>,
+    /// The job that its conversation was handed over to: it shows a list of sessions since.
+    #[serde(default)]
+    parked_job_id: Option<String>,
+}
+
+/// Returns what the agent of this name says of its session, if it runs in `worktree` and keeps such
+/// a file. It is the agent's own, so what cannot be read says nothing.
+pub(crate) fn of(agent: &str, running: &Running, worktree: &Path) -> Option<Session> {
+    if voice(agent) != Voice::Claude {
+        return None;
+    }
+    let dir = dir(env::var_os("CLAUDE_CONFIG_DIR"), env::var_os("HOME"))?;
+    let pid = running.agent?;
+    let one = |path: PathBuf| serde_json::from_slice::<Entry>(&end_of(&path, LONGEST).ok()?).ok();
+    let own = one(dir.join(format!("{pid}.json")));
+    if let Some(entry) = own.filter(|entry| entry.is_of(running, worktree))
+        && entry.parked_job_id.is_none()
+    {
+        return entry.session();
+    }
+    let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
+    choose(
+        &files.filter_map(one).collect::<Vec<_>>(),
+        running,
+        worktree,
+    )
+}
+
+/// Returns what counts of all these files.
+fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Session> {
+    let ours = |entry: &&Entry| entry.is_of(running, worktree);
+    let main = || {
+        entries
+            .iter()
+            .filter(ours)
+            .filter(|it| it.kind == "interactive")
+    };
+    // What starts it may have another number: a script, or a container.
+    let entry = main().find(|entry| Some(entry.pid) == running.agent);
+    let entry = entry.or_else(|| main().max_by_key(|entry| entry.started_at))?;
+    let Some(job) = &entry.parked_job_id else {
+        return entry.session();
+    };
+    let job = entries.iter().find(|it| it.job_id.as_ref() == Some(job));
+    let session = job.and_then(Entry::session).or_else(|| entry.session())?;
+    Some(Session {
+        is_handed_over: true,
+        ..session
+    })
+}
+
+/// Returns the directory of these files.
+fn dir(own: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let own = own.filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let dir = own.or_else(|| Some(Path::new(&home?).join(".claude")))?;
+    Some(dir.join("sessions"))
+}
+
+impl Entry {
+    /// Returns whether the process was started for this run, there.
+    fn is_of(&self, running: &Running, worktree: &Path) -> bool {
+        // The two clocks may be rounded.
+        self.started_at / 1000 + 1 >= running.since && self.cwd.starts_with(worktree)
+    }
+
+    fn session(&self) -> Option<Session> {
+        let doing = match self.status.as_deref()? {
+            "busy" => Doing::Working,
+            "shell" => Doing::Background,
+            "waiting" => Doing::Waiting(match self.waiting_for.as_deref() {
+                Some(
+                    "permission prompt" | "sandbox request" | "worker request" | "goal proposal",
+                ) => Some(Why::Permission),
+                Some("input needed") => Some(Why::Question),
+                _ => None,
+            }),
+            "idle" => Doing::Idle,
+            _ => return None,
+        };
+        Some(Session {
+            doing,
+            at: self.status_updated_at,
+            is_handed_over: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::setup::Progress;
+    use super::*;
+
+    fn running(agent: i32) -> Running {
+        Running {
+            launcher: 2,
+            born: None,
+            boot: None,
+            agent: Some(agent),
+            since: 1_000,
+            setup: Progress::default(),
+        }
+    }
+
+    /// A file as claude 2.1.332 writes it, but for what is of no use here.
+    fn file(pid: i32, more: &serde_json::Value) -> Entry {
+        let mut file = json!({
+            "pid": pid, "sessionId": "8d5a1775", "cwd": "/w/app-x", "startedAt": 1_000_550,
+            "version": "2.1.332", "kind": "interactive", "entrypoint": "cli", "status": "busy",
+            "updatedAt": 1_002_000, "statusUpdatedAt": 1_002_000,
+        });
+        let more = more.as_object().unwrap().clone();
+        file.as_object_mut().unwrap().extend(more);
+        serde_json::from_value(file).unwrap()
+    }
+
+    #[track_caller]
+    fn case(entries: &[Entry], expected: Option<(Doing, bool)>) {
+        let found = choose(entries, &running(7), Path::new("/w/app-x"));
+        let found = found.map(|session| (session.doing, session.is_handed_over));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_status_says_what_the_session_does() {
+        for (status, waiting_for, expected) in [
+            ("busy", None, Some(Doing::Working)),
+            ("idle", None, Some(Doing::Idle)),
+            ("shell", None, Some(Doing::Background)),
+            (
+                "waiting",
+                Some("permission prompt"),
+                Some(Doing::Waiting(Some(Why::Permission))),
+            ),
+            (
+                "waiting",
+                Some("input needed"),
+                Some(Doing::Waiting(Some(Why::Question))),
+            ),
+            ("waiting", Some("dialog open"), Some(Doing::Waiting(None))),
+            ("asleep", None, None),
+        ] {
+            let file = file(7, &json!({ "status": status, "waitingFor": waiting_for }));
+            case(&[file], expected.map(|doing| (doing, false)));
+        }
+        case(&[file(7, &json!({ "status": null }))], None);
+    }
+
+    #[test]
+    fn the_file_of_this_run_counts() {
+        let idle = json!({ "status": "idle" });
+        case(
+            &[file(6, &idle), file(7, &json!({}))],
+            Some((Doing::Working, false)),
+        );
+        // Started by another program, which has the number that is known.
+        case(&[file(6, &idle)], Some((Doing::Idle, false)));
+        case(
+            &[file(6, &json!({ "cwd": "/w/app-x/src" }))],
+            Some((Doing::Working, false)),
+        );
+        for foreign in [
+            json!({ "cwd": "/w/app-xy" }),
+            json!({ "cwd": "/w" }),
+            json!({ "startedAt": 998_000 }),
+            json!({ "kind": "bg" }),
+        ] {
+            case(&[file(7, &foreign)], None);
+        }
+    }
+
+    #[test]
+    fn a_session_that_was_handed_over_is_found_where_it_is() {
+        let parked = file(7, &json!({ "status": "idle", "parkedJobId": "2f3a" }));
+        let job = file(
+            9,
+            &json!({ "kind": "bg", "jobId": "2f3a", "status": "shell" }),
+        );
+        let spare = file(8, &json!({ "kind": "bg", "jobId": "4053", "spare": true }));
+        case(
+            &[spare, parked.clone(), job],
+            Some((Doing::Background, true)),
+        );
+        case(&[parked], Some((Doing::Idle, true)));
+    }
+
+    #[test]
+    fn the_directory_is_where_its_user_has_it() {
+        let text = |text: &str| Some(OsString::from(text));
+        assert_eq!(dir(text("/c"), text("/h")), Some("/c/sessions".into()));
+        assert_eq!(
+            dir(text(""), text("/h")),
+            Some("/h/.claude/sessions".into())
+        );
+        assert_eq!(dir(None, None), None);
+    }
+}
