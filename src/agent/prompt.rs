@@ -66,6 +66,14 @@ mod tests {
     }
 
     #[test]
+    fn the_template_says_not_to_use_the_stash() {
+        let sentences: Vec<&str> = TEMPLATE.split(". ").collect();
+        let about = sentences.iter().filter(|one| one.contains("git stash"));
+        assert_eq!(about.count(), 1);
+        assert!(TEMPLATE.contains("Do not use `git stash`"));
+    }
+
+    #[test]
     fn the_template_uses_every_placeholder() {
         for name in ["task", "worktree", "branch", "base", "project"] {
             assert!(TEMPLATE.contains(&format!("{{{{{name}}}}}")), "{name}");
