@@ -129,30 +129,27 @@ fn editor(world: &World, text: &str) {
 }
 
 #[test]
-fn a_task_is_written_in_the_editor_and_comments_are_stripped() {
+fn a_task_is_written_in_the_editor_with_its_headings_above_the_scissors() {
     let world = World::new();
-    editor(
-        &world,
-        "\n\nFix login\n# a comment\n  # not one\nin two places\n\n# more\n",
-    );
+    let cut = "# ------------------------ >8 ------------------------";
+    let task = "# Goal\nFix login\n\n\n## Steps\n  - two places";
+    editor(&world, &format!("\n\n{task}\n\n{cut}\n# more\nmore\n"));
     world.git(["config", "core.editor", "editor --wait"]);
     let run = world.flux(RUN.into_iter().chain(["-e"]));
-    assert_eq!(told(&world, run), b"Fix login\n  # not one\nin two places");
+    assert_eq!(told(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "--wait\n");
     // The user's text, then comments that explain.
     let run = world
         .flux(RUN.into_iter().chain(["--edit", "The", "draft"]))
         .env("GIT_EDITOR", "editor -x");
-    assert_eq!(told(&world, run), b"Fix login\n  # not one\nin two places");
+    assert_eq!(told(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "-x\n");
     let shown = world.read("../shown");
     let mut lines = shown.lines();
     assert_eq!(lines.next(), Some("The draft"));
-    assert!(lines.clone().any(|line| line.starts_with('#')), "{shown}");
-    assert!(
-        lines.all(|line| line.is_empty() || line.starts_with('#')),
-        "{shown}"
-    );
+    assert_eq!(lines.next(), Some(""));
+    assert_eq!(lines.next(), Some(cut));
+    assert!(lines.all(|line| line.starts_with("# ")), "{shown}");
 }
 
 #[test]
@@ -167,7 +164,8 @@ fn a_draft_that_is_not_changed_is_the_task() {
 #[test]
 fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
     let world = World::new();
-    editor(&world, "# only a comment\n\n");
+    let cut = "# ------------------------ >8 ------------------------";
+    editor(&world, &format!("\n{cut}\n# below\n"));
     let before = world.snapshot();
     let output = world
         .flux(["run", "-e"])

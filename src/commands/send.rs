@@ -21,12 +21,13 @@ use crate::ui::Ui;
 
 const MESSAGE: text::Kind = text::Kind {
     name: "message",
-    help: "Write the message. Lines like these are left out;\nan empty message is not sent.\n",
+    help: "Write the message above it; an empty message is not sent.\n",
     done: "sent",
     hints: [
         "git flux send <task> \"<message>\"",
         "git flux send -e <task>",
     ],
+    piped: "git flux send --stdin <task>",
     unattended: "git flux send --stdin <task>",
 };
 

@@ -23,6 +23,8 @@ pub(super) struct Kind {
     pub(super) done: &'static str,
     /// How to give one.
     pub(super) hints: [&'static str; 2],
+    /// How to give one on standard input.
+    pub(super) piped: &'static str,
     /// How to give one where there is no terminal.
     pub(super) unattended: &'static str,
 }
@@ -60,17 +62,23 @@ pub(super) fn read(
         return edit(flux, &text, kind);
     }
     if file.is_none() && words.is_empty() {
-        let [one, other] = kind.hints;
-        return Err(Failure::new(format!("there is no {}", kind.name))
-            .hint(one)
-            .hint(other)
-            .code(USAGE)
-            .into());
+        let piped = (!io::stdin().is_terminal()).then_some(kind.piped);
+        let hints = kind.hints.into_iter().chain(piped);
+        let failure = Failure::new(format!("there is no {}", kind.name));
+        return Err(hints.fold(failure, Failure::hint).code(USAGE).into());
     }
     Ok(text)
 }
 
-/// Lets the user write in git's editor; lines that begin with `#` are left out.
+/// What is put below a text in the editor, after the empty line.
+const SCISSORS: &str = "\
+------------------------ >8 ------------------------
+Do not modify or remove the line above.
+Everything below it is ignored.
+";
+
+/// Lets the user write in git's editor, as `git commit --cleanup=scissors` does: nothing of the text
+/// itself is taken for a comment, for a heading in Markdown begins with `#` too.
 fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     let mut file = tempfile::Builder::new()
         .prefix("FLUX_TASK_")
@@ -79,13 +87,12 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
         .context("could not make a temporary file")?;
     file.write_all(text)?;
     // git knows what begins a comment: core.commentChar.
-    let stripspace = |option: &str, text: Vec<u8>| {
-        Git::reading(flux.repo.home(), ["stripspace", option])
-            .input(text)
-            .output()
-    };
-    file.write_all(b"\n")?;
-    file.write_all(&stripspace("--comment-lines", kind.help.into())?)?;
+    let help = Git::reading(flux.repo.home(), ["stripspace", "--comment-lines"])
+        .input([SCISSORS, kind.help].concat())
+        .output()?;
+    let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
+    file.write_all(between)?;
+    file.write_all(&help)?;
     file.flush()?;
     // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
     let editor = Git::reading(flux.repo.home(), ["var", "GIT_EDITOR"]).output()?;
@@ -104,6 +111,39 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
         .into());
     }
     let text = fs::read(file.path()).context("could not read what was written")?;
-    let text = stripspace("--strip-comments", text)?;
-    Ok(text.trim_ascii_end().to_vec())
+    Ok(above(&text, &help))
+}
+
+/// Returns what stands above the first line of `help`, without empty lines around it. Where that line
+/// was removed, the others of the help are no text either.
+fn above(text: &[u8], help: &[u8]) -> Vec<u8> {
+    let help: Vec<&[u8]> = help.trim_ascii_end().split(|&byte| byte == b'\n').collect();
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    let lines = lines.take_while(|line| help.first() != Some(&line.trim_ascii_end()));
+    let text = lines.filter(|line| !help.contains(&line.trim_ascii_end()));
+    let text = text.skip_while(|line| line.trim_ascii().is_empty());
+    text.collect::<Vec<_>>().concat().trim_ascii_end().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    #[test]
+    fn what_stands_above_the_scissors_is_kept_as_it_is() {
+        const HELP: &[u8] = b"# --- >8 ---\n# Write it.\n";
+        #[track_caller]
+        fn case(text: &str, expected: &str) {
+            let found = above(text.as_bytes(), HELP);
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{text:?}");
+        }
+        case(
+            "# Goal\n\n\n  Fix  \n#1\n\n# --- >8 ---\n# Write it.\nx\n",
+            "# Goal\n\n\n  Fix  \n#1",
+        );
+        case("\n\n  Fix\n", "  Fix");
+        case("Fix\r\n# --- >8 ---\r\n# Write it.\r\n", "Fix");
+        case("Fix\n# Write it.\n# Mine\n", "Fix\n# Mine");
+        case("\n# --- >8 ---\n# Write it.\n", "");
+    }
 }

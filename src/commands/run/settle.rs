@@ -30,6 +30,7 @@ const TASK: text::Kind = text::Kind {
         "git flux run \"<what is to be done>\"",
         "git flux run --edit",
     ],
+    piped: "git flux run -F -",
     unattended: "git flux run -F <file>",
 };
 
