@@ -320,8 +320,8 @@ fn flux_into_is_where_tasks_go_unless_something_else_is_said() {
         assert!(has(expected) && !has("main"));
     }
     // A branch that is not there is nothing to merge into: nothing counts as merged.
-    world.git(["config", "flux.into", "gone"]);
     let id = done_task(&world);
+    world.git(["config", "flux.into", "gone"]);
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has("there is no branch 'gone'");
 }

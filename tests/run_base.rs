@@ -30,6 +30,45 @@ fn base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
 }
 
 #[test]
+fn run_says_and_stores_the_branch_that_is_configured_for_its_work() {
+    let world = World::new();
+    world.git(["branch", "dev"]);
+    let head = world.git(["rev-parse", "HEAD"]);
+    world.git(["config", "flux.into", "dev"]);
+    let run = ["run", "--dry-run", "--name", "fix", "Fix"];
+    assert!(world.flux(run).ok().contains("\n  Into: dev\n"));
+    base(&world, &[], &head, Some("dev"));
+    // That of a branch comes before, also of one that is still to be made.
+    world.git(["config", "branch.feature/fix.fluxInto", "refs/heads/main"]);
+    assert!(world.flux(run).ok().contains("\n  Into: main\n"));
+    base(&world, &["--name", "fix"], &head, Some("main"));
+}
+
+#[test]
+fn run_and_adopt_refuse_where_there_is_no_branch_to_merge_into() {
+    let world = World::new();
+    world.git(["branch", "topic"]);
+    world.git(["branch", "theirs"]);
+    world.git(["worktree", "add", "-q", "../theirs", "theirs"]);
+    world.git(["config", "flux.into", "gone"]);
+    let before = world.snapshot();
+    for args in [
+        &["run", "Fix"][..],
+        &["run", "--dry-run", "Fix"],
+        &["run", "--branch", "topic", "Fix"],
+        &["adopt", "../theirs"],
+    ] {
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stdout_is("")
+            .stderr_has("error: there is no branch 'gone' to merge the task into\nhint: 'flux.into' is set in file")
+            .stderr_has("hint: git config flux.into <branch>\n");
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
 fn a_task_starts_from_any_commit_and_goes_back_to_the_branch_it_is_on() {
     let world = World::new();
     let first = world.git(["rev-parse", "HEAD"]);

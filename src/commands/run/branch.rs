@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
 use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::BranchUses;
-use crate::settings::table;
+use crate::settings::{Settings, table};
 use crate::store::Store;
 use crate::task::{Existing, Rest};
 use crate::ui::{quoted, shown, word};
@@ -165,6 +165,46 @@ fn is_main(worktrees: &[Worktree], path: &Path) -> bool {
     worktrees.first().is_some_and(|entry| entry.path == path)
 }
 
+/// The branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or `flux.into`.
+fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Option<&'a str> {
+    let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
+    of_branch.or_else(|| settings.into())
+}
+
+/// Where the work on a new branch goes: where it is configured, or else to `started`, the branch that it
+/// starts from.
+///
+/// # Errors
+/// When there is no such branch.
+pub(super) fn target(
+    flux: &Flux,
+    store: &Store,
+    branch: &str,
+    started: Option<&str>,
+) -> Result<Option<String>> {
+    let Some(configured) = configured_into(&flux.settings, branch) else {
+        return Ok(started.map(str::to_owned));
+    };
+    let into = store.resolve(refs::short(configured))?;
+    ensure_target(flux, store, branch, into)?;
+    Ok(Some(into.to_owned()))
+}
+
+/// # Errors
+/// When there is no branch `into`, which is configured for the work on `branch`.
+fn ensure_target(flux: &Flux, store: &Store, branch: &str, into: &str) -> Result<()> {
+    if store.tip(into).is_some() {
+        return Ok(());
+    }
+    let failure = Failure::new(format!(
+        "there is no branch '{into}' to merge the task into"
+    ));
+    let settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
+    let whence = settings.filter_map(|setting| flux.settings.whence(setting, branch, into));
+    let failure = whence.take(1).fold(failure, Failure::hint);
+    Err(failure.hint("git config flux.into <branch>").into())
+}
+
 /// Where the work on a branch goes, and the last commit that both have in common. `head` is
 /// the branch the user stands on, which counts unless it is that branch itself.
 ///
@@ -179,11 +219,13 @@ pub(in crate::commands) fn origin(
     let branch = &chosen.name;
     let plain = |name: &str| store.resolve(refs::short(name)).map(ToOwned::to_owned);
     let settings = &flux.settings;
-    let configured = settings.of_branch(branch, &table::BRANCH_INTO);
-    let configured = configured.or_else(|| settings.into());
+    let configured = configured_into(settings, branch);
     let candidates = [configured, head].into_iter().flatten().map(plain);
     let candidates: Vec<String> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
+    if let (Some(_), Some(into)) = (configured, &into) {
+        ensure_target(flux, store, branch, into)?;
+    }
     let tip = &chosen.existing.tip;
     let against = match &into {
         Some(into) => store.tip(into).map(ToOwned::to_owned),

@@ -24,7 +24,7 @@ use crate::ui::shown;
 
 const TASK: text::Kind = text::Kind {
     name: "task",
-    help: "Write the task. Lines like these are left out;\nan empty task starts nothing.\n",
+    help: "Write the task above it; an empty task starts nothing.\n",
     done: "started",
     hints: [
         "git flux run \"<what is to be done>\"",
@@ -188,6 +188,10 @@ impl Run {
                 branch
             }
         };
+        let into = match chosen {
+            Some(_) => common.into.clone(),
+            None => branch::target(flux, &common.store, &branch, common.into.as_deref())?,
+        };
         let path = worktree_of(flux, &id)?;
         let registered = common.worktrees.iter().any(|entry| entry.path == path);
         let free = ensure_no_files(&path, registered);
@@ -213,7 +217,7 @@ impl Run {
             agent_args: self.agent_args.iter().cloned().map(Bytes).collect(),
             branch,
             base: common.base.clone(),
-            into: common.into.clone(),
+            into,
             worktree: path,
             directory: flux.repo.directory().map(|path| Bytes(path.into())),
             created: now(),
