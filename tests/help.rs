@@ -111,6 +111,44 @@ fn a_command_or_an_option_that_is_misspelt_is_answered_with_the_one_that_is_mean
 }
 
 #[test]
+fn a_value_that_is_none_is_answered_with_what_it_may_be() {
+    let world = World::new();
+    let before = world.snapshot();
+    for (args, said) in [
+        (
+            &["run", "-n", "Fix it"][..],
+            "for '--count <number>': it is a number from 1 to 99\nhint: git flux run --dry-run \"Fix it\"\n",
+        ),
+        (&["run", "-n", "0", "x"], "it is a number from 1 to 99\n"),
+        (
+            &["wait", "--timeout", "3x"],
+            "it is a time like 90s, 30m or 1h 30m\n",
+        ),
+    ] {
+        world
+            .flux(args)
+            .run()
+            .code(2)
+            .stdout_is("")
+            .stderr_has(said);
+    }
+    let run = |setting| {
+        let run = world.flux(["run", "x"]).via_git_with(["-c", setting]);
+        run.run()
+    };
+    let output = run("flux.agent=");
+    output
+        .code(1)
+        .stderr_has(
+            "error: 'flux.agent' is empty\nhint: 'flux.agent' is set from the command line\n",
+        )
+        .stderr_has("hint: git config flux.agent claude\n");
+    // A file system that is not on a disk is not full.
+    run("flux.worktreeDir=/proc").code(1).has_not("no space");
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
     let world = World::new();
     for name in [

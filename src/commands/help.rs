@@ -1,14 +1,15 @@
 //! Help and usage errors, in the form and the words of git's own.
 
 use std::env;
+use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _};
 use clap_complete::ArgValueCompleter;
 
-use super::{Cli, candidates};
-use crate::failure::{Failure, USAGE, nearest};
+use super::{Cli, candidates, typed};
+use crate::failure::{Failure, USAGE};
 use crate::ui::Ui;
 
 /// Show this help, or that of a command
@@ -29,17 +30,17 @@ impl Help {
         if let Some(found) = all.find_subcommand_mut(&name).filter(|c| !c.is_hide_set()) {
             return Ui::default().data(found.render_help().to_string().trim_end());
         }
-        Err(unknown(&name).into())
+        Err(unknown(&name, &[]).into())
     }
 }
 
-/// The error for a command that there is not.
-fn unknown(name: &str) -> Failure {
+/// The error for a command that there is not; `rest` is what follows it.
+fn unknown(name: &str, rest: &[String]) -> Failure {
     let all = command();
     let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let known: Vec<&str> = known.map(Command::get_name).collect();
     let failure = Failure::new(format!("'{name}' is not a git flux command")).code(USAGE);
-    let near = nearest(name, known.map(Command::get_name));
-    let hints = near.iter().map(|near| format!("git flux {near}"));
+    let hints = typed::instead_of(name, rest, &known).into_iter();
     hints
         .chain(["git flux -h".to_owned()])
         .fold(failure, Failure::hint)
@@ -50,12 +51,18 @@ fn unknown(name: &str) -> Failure {
 /// # Errors
 /// When it is wrong, with what may be meant.
 pub(crate) fn parse() -> Result<Cli> {
-    let parsed = command().try_get_matches();
+    let args: Vec<OsString> = env::args_os().collect();
+    let parsed = command().try_get_matches_from(&args);
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(cli),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-            _ => Err(wrong(&error).into()),
+            _ => {
+                let args = args.iter().skip(1);
+                let args: Vec<String> =
+                    args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+                Err(wrong(&error, &args).into())
+            }
         },
     }
 }
@@ -158,21 +165,139 @@ fn lower(text: &str) -> String {
     first.unwrap_or_default() + rest.as_str()
 }
 
-/// A usage error of clap's as one of ours: its tips become hints.
-fn wrong(error: &clap::Error) -> Failure {
-    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) {
-        return unknown(name);
+/// The text of a context of clap's error.
+fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A usage error of clap's as one of ours: its tips become hints. `args` are the words after `git flux`.
+fn wrong(error: &clap::Error, args: &[String]) -> Failure {
+    if let Some(name) = context(error, ContextKind::InvalidSubcommand) {
+        let rest = args.iter().skip_while(|arg| *arg != name).skip(1);
+        return unknown(name, &rest.cloned().collect::<Vec<_>>());
     }
     let text = error.to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message: Vec<&str> = message.split_whitespace().collect();
     let message = message.join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
-    let tips = rest.lines().filter_map(|line| line.strip_prefix("  tip: "));
-    let failure = tips.fold(Failure::new(message).code(USAGE), Failure::hint);
+    let failure = Failure::new(message).code(USAGE);
     // clap does not always say of which command it speaks: no option with a value comes before.
-    let first = env::args_os().nth(1).and_then(|arg| arg.into_string().ok());
-    let named = first.filter(|name| command().find_subcommand(name).is_some());
-    let named = named.map_or_else(String::new, |name| format!(" {name}"));
-    failure.hint(format!("git flux{named} -h"))
+    let named = args.first().map_or("", String::as_str);
+    let named = command().find_subcommand(named).map_or("", |_| named);
+    let instead = instead(error, named, args);
+    let failure = if instead.is_empty() {
+        let tips = rest.lines().filter_map(|line| line.strip_prefix("  tip: "));
+        // Only a text may begin with a dash.
+        let is_text = ["run", "send"].contains(&named);
+        tips.filter(|tip| is_text || !tip.starts_with("to pass '"))
+            .fold(failure, Failure::hint)
+    } else {
+        instead.into_iter().fold(failure, Failure::hint)
+    };
+    failure.hint(format!("git flux {named} -h").replace("  ", " "))
+}
+
+/// What may be meant by an option that a command has not, or by a value that is none.
+fn instead(error: &clap::Error, command: &str, args: &[String]) -> Vec<String> {
+    let Some(option) = context(error, ContextKind::InvalidArg) else {
+        return Vec::new();
+    };
+    let value = context(error, ContextKind::InvalidValue);
+    if command == "run" && option.starts_with("--count") {
+        // In other commands -n is a dry run.
+        let texts = value.filter(|value| value.parse::<i64>().is_err() && !value.is_empty());
+        let texts = texts.map(|text| typed::run(text).replacen("run", "run --dry-run", 1));
+        return texts.into_iter().collect();
+    }
+    let rest = args.get(1..).unwrap_or_default();
+    let (options, words): (Vec<&String>, Vec<&String>) =
+        rest.iter().partition(|word| word.starts_with('-'));
+    let words: Vec<String> = match options.as_slice() {
+        [_] => words.into_iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    typed::instead_of_option(command, option, &words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+
+    /// The first hint for what is typed after `git flux`.
+    fn hint(typed: &str) -> String {
+        let args = shell_words::split(typed).unwrap();
+        let words = ["git-flux".to_owned()].into_iter().chain(args.clone());
+        let parsed = command().try_get_matches_from(words);
+        let failure = wrong(&parsed.expect_err(typed), &args);
+        let hints = failure::lines(&failure.into()).into_iter();
+        let mut hints = hints.filter(|(label, _)| *label == "hint");
+        hints.next().unwrap().1
+    }
+
+    #[test]
+    fn what_people_type_is_answered_with_the_command_that_they_mean() {
+        for (typed, expected) in [
+            ("'Fix it'", "run \"Fix it\""),
+            ("'Fix the login redirect'", "run \"Fix the login redirect\""),
+            ("'Say \"hi\" to $USER'", "run 'Say \"hi\" to $USER'"),
+            ("Fix the login", "run \"Fix the login\""),
+            ("start", "run \"<what is to be done>\""),
+            ("start 'Fix it'", "run \"Fix it\""),
+            ("new Fix it", "run \"Fix it\""),
+            ("add x", "run \"x\""),
+            ("create x", "run \"x\""),
+            ("rm slow", "cleanup slow"),
+            ("remove slow", "cleanup slow"),
+            ("delete slow", "cleanup slow"),
+            ("merge slow", "cleanup slow"),
+            ("done slow", "cleanup slow"),
+            ("finish", "cleanup"),
+            ("clean", "cleanup"),
+            ("clenaup slow", "cleanup slow"),
+            ("ls", "list"),
+            ("ps", "list"),
+            ("lst", "list"),
+            ("stauts fix", "status fix"),
+            ("show fix", "log fix"),
+            ("info fix", "status fix"),
+            ("open fix", "attach fix"),
+            ("switch fix", "attach fix"),
+            ("tell fix 'Test it'", "send fix 'Test it'"),
+            ("undo fix", "restore fix"),
+            ("continue fix", "resume fix"),
+            ("history", "log"),
+            ("changes fix", "diff fix"),
+            ("settings", "config"),
+            ("version", "--version"),
+            ("cleanup -d slow", "cleanup --discard-branch slow"),
+            ("cleanup -a", "cleanup --all"),
+            (
+                "cleanup --onto main slow",
+                "cleanup --into <branch> main slow",
+            ),
+            ("run -n 'do it'", "run --dry-run \"do it\""),
+            ("run -m 'Fix it'", "run \"Fix it\""),
+            ("run --id x", "run --name <id> \"x\""),
+            ("run --stdin", "run -F -"),
+            ("list -a", "list --everywhere"),
+            ("wait -t 5 fix", "wait --timeout <time> 5 fix"),
+        ] {
+            assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");
+        }
+        for typed in ["stop slow", "kill slow"] {
+            let hint = hint(typed);
+            let known = ["git flux stop slow", "git flux attach slow"];
+            assert!(known.contains(&hint.as_str()), "{typed}: {hint}");
+        }
+        for typed in ["cleanup --force x", "cleanup -f x"] {
+            let expected =
+                "to agree to the merge and to stopping the agent: git flux cleanup --yes x";
+            assert_eq!(hint(typed), expected);
+        }
+    }
 }

@@ -26,6 +26,7 @@ mod status;
 mod stop;
 mod table;
 mod text;
+mod typed;
 mod wait;
 
 pub(crate) use complete::complete;

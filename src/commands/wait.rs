@@ -58,13 +58,12 @@ enum Until {
 }
 
 /// A time in jiff's own friendly form; a plain number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, &'static str> {
     let plain = text.parse().ok().map(Duration::from_secs);
-    let friendly = || {
-        let time: SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-        time.try_into().map_err(|_| "it is negative".to_owned())
-    };
-    plain.map_or_else(friendly, Ok)
+    let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
+    plain
+        .or_else(friendly)
+        .ok_or("it is a time like 90s, 30m or 1h 30m")
 }
 
 /// What is known of a task that is waited for.

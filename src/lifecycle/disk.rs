@@ -21,8 +21,11 @@ pub(super) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
         existing
             .and_then(|dir| statvfs(dir).ok())
             .is_some_and(|fs| {
+                // One that the kernel makes up, like /proc, has no blocks at all.
+                let is_on_disk = fs.blocks() > 0;
                 // The types differ from system to system.
-                u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) < 1 << 20
+                is_on_disk
+                    && u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) < 1 << 20
             })
     });
     match (full, said) {

@@ -98,11 +98,21 @@ impl Settings {
 
     /// The error for an agent that nobody knows.
     fn no_agent(&self, name: &str) -> Failure {
+        let whence = self.whence(&table::AGENT, "", name);
+        if name.is_empty() {
+            let what = whence
+                .as_ref()
+                .map_or("the agent has no name", |_| "'flux.agent' is empty");
+            let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+            let installed = self.installed().join(", ");
+            return failure
+                .hint(format!("installed agents: {installed}"))
+                .hint("git config flux.agent claude");
+        }
         let mut failure = Failure::new(format!("there is no agent '{name}'"));
         if let Some(near) = nearest(name, self.known()).first() {
             failure = failure.hint(format!("did you mean '{near}'?"));
         }
-        let whence = self.whence(&table::AGENT, "", name);
         whence
             .into_iter()
             .fold(failure, Failure::hint)

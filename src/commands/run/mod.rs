@@ -38,7 +38,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCompleter::new(candidates::agents))]
     agent: Vec<String>,
     /// Start so many tasks on one description, of each agent
-    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=99))]
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1, hide_default_value = true, value_parser = number)]
     count: u8,
     /// Pass an argument to the agent's program
     #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
@@ -74,6 +74,13 @@ pub(crate) struct Run {
     dry_run: bool,
     /// What is to be done; words are joined by spaces
     task: Vec<OsString>,
+}
+
+/// How many tasks are started.
+fn number(text: &str) -> Result<u8, &'static str> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=99).contains(number));
+    number.ok_or("it is a number from 1 to 99")
 }
 
 impl Run {
