@@ -218,3 +218,64 @@ fn own_uncommitted_changes_are_said_in_one_line() {
     std::fs::remove_file(world.repo().join("new.txt")).unwrap();
     world.flux(["run", "Fix"]).run().success().stderr_is("");
 }
+
+#[test]
+fn what_a_new_worktree_lacks_is_said_in_one_line_until_something_is_configured() {
+    let world = World::new();
+    world.write(".gitignore", ".env\nnode_modules/\n.venv/\n");
+    world.git(["add", ".gitignore"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    let run = |args: &[&str]| {
+        let output = world.flux(["run"].iter().chain(args).chain(&["Fix"])).run();
+        output.success();
+        output.stderr
+    };
+    assert!(!run(&[]).contains("not in the new worktree"));
+    world.write("node_modules/a/index.js", "");
+    assert!(run(&[]).contains(
+        "hint: not in the new worktree: node_modules; to set it up from now on: git config --add flux.setup '<command>'\n"
+    ));
+    world.write(".env", "SECRET=1\n");
+    world.write(".venv/bin/python", "");
+    let all = "hint: not in the new worktree: .env, node_modules, .venv; to copy .env from now on: git config --add flux.copy .env\n";
+    assert!(run(&[]).contains(all));
+    assert_eq!(run(&["-n", "2"]).matches(all).count(), 1);
+    assert!(!run(&["-q"]).contains("not in the new worktree"));
+    // It does what it says.
+    world.git(["config", "--add", "flux.copy", ".env"]);
+    assert!(!run(&["--name", "copied"]).contains("not in the new worktree"));
+    assert!(world.worktree("copied").join(".env").exists());
+}
+
+#[test]
+fn a_task_that_starts_from_the_branch_of_another_is_warned_of_and_so_is_its_end() {
+    let world = World::new();
+    let first = world.start("First");
+    let worktree = world.worktree(&first);
+    let start = |args: &[&str]| {
+        let run = ["run", "--name", args[0]]
+            .into_iter()
+            .chain(args[1..].iter().copied());
+        let run = world.flux(run.chain(["Second"])).in_dir(&worktree).run();
+        run.success();
+        run.stderr
+    };
+    let said = start(&["second"]);
+    assert!(
+        said.contains(&format!(
+            "warning: this task starts from 'feature/{first}', the branch of the task '{first}', and will be merged into it\n\
+             hint: to start from 'main': git flux run --base main \"<what is to be done>\"\n"
+        )),
+        "{said}"
+    );
+    // Where that is asked for, it is known.
+    assert!(!start(&["third", "--base", &format!("feature/{first}")]).contains("warning"));
+    assert!(!start(&["fourth", "--base", "main"]).contains("warning"));
+    world.agent(&first).wait_started();
+    world.flux(["cleanup", "-y", &first]).run().success().stderr_has(&format!(
+        "warning: 'second' would be merged into 'feature/{first}', which goes with '{first}'\n\
+         hint: to merge 'second' into 'main' instead: git config branch.feature/second.fluxInto main\n"
+    ));
+    world.git(["config", "branch.feature/second.fluxInto", "main"]);
+    world.flux(["cleanup", "-y", "second"]).run().success();
+}

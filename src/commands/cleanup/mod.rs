@@ -184,6 +184,7 @@ impl Cleanup {
                 Uncommitted::Leave => plan.clone(),
             };
             outlook.ensure_mergeable()?;
+            words::heirs(flux, &store, &plan);
             self.agree(flux, &outlook, agreed)?;
             // Whatever can refuse does so while the agent still runs.
             let merge = match choice {

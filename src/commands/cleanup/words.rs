@@ -8,8 +8,10 @@ use crate::lifecycle::plan::Plan;
 use crate::lifecycle::remove::leave;
 use crate::lifecycle::{Flux, Into, Kept};
 use crate::sanitize;
+use crate::settings::table;
+use crate::store::Store;
 use crate::task::{Merged, Rest, Task};
-use crate::ui::{quoted, shown};
+use crate::ui::{quoted, shown, word};
 
 /// What would be done, step by step.
 pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
@@ -90,6 +92,32 @@ pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
                 count(plan.commits(), "commit"),
                 into.branch
             )
+        }
+    }
+}
+
+/// Warns of tasks that are to be merged into the branch that goes with this one.
+pub(super) fn heirs(flux: &Flux, store: &Store, plan: &Plan) {
+    let task = &plan.task;
+    if task.keeps_branch() {
+        return;
+    }
+    let others = store
+        .tasks
+        .iter()
+        .filter_map(|stored| stored.task.as_ref().ok());
+    for other in others.filter(|other| other.into.as_ref() == Some(&task.branch)) {
+        let id = &other.id;
+        flux.ui.warning(format_args!(
+            "'{id}' would be merged into '{}', which goes with '{}'",
+            task.branch, task.id
+        ));
+        if let Some(into) = &task.into {
+            let key = word(&table::BRANCH_INTO.named(&other.branch));
+            flux.ui.hint(format_args!(
+                "to merge '{id}' into '{into}' instead: git config {key} {}",
+                word(into)
+            ));
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod branch;
 mod carry;
 pub(super) mod free;
+mod notes;
 mod report;
 pub(super) mod settle;
 mod several;
@@ -93,6 +94,9 @@ impl Run {
             Some(count(&changes))
         });
         let (mut starts, others) = self.settle(&flux)?;
+        if self.base.is_none() && self.branch.is_none() {
+            notes::from_other_task(&flux, &others, &starts[0].task);
+        }
         if self.dry_run {
             return report::plans(&flux, &starts);
         }
@@ -107,6 +111,7 @@ impl Run {
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, start_of)?;
         report::own_changes(&flux, own(), start_of.carried.is_some());
+        notes::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
         if self.json {
             flux.ui.json(&object::json(&report::status(&started)))?;

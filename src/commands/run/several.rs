@@ -3,7 +3,7 @@
 use anyhow::Result;
 use console::Style;
 
-use super::{Run, report};
+use super::{Run, notes, report};
 use crate::commands::{object, table};
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
@@ -52,6 +52,9 @@ impl Run {
             own(),
             starts.iter().any(|start| start.carried.is_some()),
         );
+        if let Some(first) = made.first() {
+            notes::lacking(flux, &first.task);
+        }
         self.tell(flux, &made)?;
         let (all, begun) = (starts.len(), made.len());
         if let Some(error) = declined {
