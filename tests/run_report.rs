@@ -279,3 +279,29 @@ fn a_task_that_starts_from_the_branch_of_another_is_warned_of_and_so_is_its_end(
     world.git(["config", "branch.feature/second.fluxInto", "main"]);
     world.flux(["cleanup", "-y", "second"]).run().success();
 }
+
+#[test]
+fn the_virtual_environment_of_another_worktree_is_not_passed_on() {
+    let world = World::new();
+    let own = world.start("First");
+    let elsewhere = world.root().join("venv");
+    for (venv, is_passed_on) in [
+        (world.repo().join(".venv"), false),
+        (world.worktree(&own).join(".venv"), false),
+        (elsewhere, true),
+    ] {
+        let bin = venv.join("bin");
+        let path = [bin.clone().into_os_string(), world.path()].join(":".as_ref());
+        let id = world.flux(["run", "-q", "Fix"]);
+        let id = id
+            .env("VIRTUAL_ENV", &venv)
+            .env("VIRTUAL_ENV_PROMPT", "x")
+            .env("PATH", &path);
+        let agent = world.agent(&id.ok());
+        agent.wait_started();
+        assert_eq!(agent.env("VIRTUAL_ENV").is_some(), is_passed_on, "{venv:?}");
+        assert_eq!(agent.env("VIRTUAL_ENV_PROMPT").is_some(), is_passed_on);
+        let path = agent.env("PATH").unwrap();
+        assert_eq!(path.contains(bin.to_str().unwrap()), is_passed_on, "{path}");
+    }
+}

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::known::TRACES;
@@ -19,6 +19,7 @@ use super::machine::Machine;
 use super::run::RunDir;
 use super::setup::{Progress, Ready};
 use super::{Agent, Prompt, hooks, process};
+use crate::git::admin;
 use crate::task::check::is_time;
 use crate::task::{Bytes, Task, record};
 use crate::tmux::command::plain_path;
@@ -150,7 +151,8 @@ impl Launch {
             Prompt::Resumed => argv.extend(agent.resume.iter().cloned()),
             Prompt::Input | Prompt::Shown => {}
         }
-        let mut env = environment(task, source);
+        let common_dir = run.common_dir().context("no run directory")?;
+        let mut env = environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
         env.extend(hooks.env);
         let file = |wanted: Prompt| (agent.prompt == wanted).then(|| Bytes(file.clone()));
@@ -172,8 +174,9 @@ impl Launch {
 }
 
 /// The caller's environment without what belongs to its git, its tmux pane, its
-/// directory and, if it is an agent, to that; and with the task's own facts.
-fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
+/// directory, to a virtual environment in another worktree and, if it is an agent, to that; and with the
+/// task's own facts.
+fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
     const OF_THE_PANE: [&str; 9] = [
         "TERM",
         "TERM_PROGRAM",
@@ -192,9 +195,19 @@ fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
             .any(|prefix| bytes.starts_with(prefix));
         prefixed || OF_THE_PANE.iter().chain(&TRACES).any(|own| name == *own)
     };
-    let mut env: Vec<(OsString, OsString)> =
-        env::vars_os().filter(|(name, _)| !foreign(name)).collect();
+    let venv = venv_of_others(task, source, common_dir);
+    let of_venv = |name: &OsStr| {
+        let names = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
+        venv.is_some() && names.iter().any(|own| name == *own)
+    };
+    let mut env: Vec<(OsString, OsString)> = env::vars_os()
+        .filter(|(name, _)| !foreign(name) && !of_venv(name))
+        .collect();
     if let Some(path) = plain_path() {
+        let path = match &venv {
+            Some(venv) => without(&path, venv),
+            None => path,
+        };
         env.push(("PATH".into(), path));
     }
     env.push(("PWD".into(), task.worktree.clone().into()));
@@ -204,4 +217,20 @@ fn environment(task: &Task, source: &Path) -> Vec<(OsString, OsString)> {
     env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
     env.push(("FLUX_SOURCE".into(), source.into()));
     env
+}
+
+/// The virtual environment of Python that is active, if it lies in another worktree of the repository: what
+/// the agent installs would be installed there.
+fn venv_of_others(task: &Task, source: &Path, common_dir: &Path) -> Option<PathBuf> {
+    let venv = PathBuf::from(env::var_os("VIRTUAL_ENV")?);
+    let is_of_repository =
+        |dir: &&Path| *dir == source || admin::is_ours(common_dir, dir).unwrap_or(false);
+    let worktree = venv.ancestors().skip(1).find(is_of_repository)?;
+    (worktree != task.worktree).then_some(venv)
+}
+
+/// A PATH without the directories that lie in `dir`.
+fn without(path: &OsStr, dir: &Path) -> OsString {
+    let dirs = env::split_paths(path).filter(|one| !one.starts_with(dir));
+    env::join_paths(dirs).unwrap_or_else(|_| path.to_owned())
 }
