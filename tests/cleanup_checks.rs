@@ -403,3 +403,26 @@ fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert_removed(&world, &id);
 }
+
+#[test]
+fn ignored_directories_are_named_with_the_number_of_their_files() {
+    let world = World::new();
+    world.write(".gitignore", ".env\nnode_modules/\n*.log\n");
+    world.git(["add", ".gitignore"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    crate::restore_options::done(&world, "fix");
+    for file in [
+        ".env",
+        "node_modules/a/index.js",
+        "node_modules/b/index.js",
+        "new.log",
+    ] {
+        world.write(world.worktree("fix").join(file), "");
+    }
+    let named = ".env, new.log, node_modules/ (2 files)";
+    let dry = world.flux(["cleanup", "fix", "--dry-run"]).ok();
+    assert!(dry.contains(named), "{dry}");
+    let output = world.flux(["cleanup", "fix"]).run();
+    let said = format!("ignored files are kept in the trash: {named}\n");
+    output.success().stderr_has(&said);
+}

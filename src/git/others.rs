@@ -52,6 +52,23 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What git ignores in a worktree, a directory of which it ignores everything alone, with a `/`:
+/// `git ls-files --others --ignored --exclude-standard --directory`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
+    let args = [
+        "ls-files",
+        "-z",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "--directory",
+    ];
+    paths(&checkout.reading(args).output()?)
+}
+
 /// The files that the index of a worktree has, also those that a sparse checkout
 /// has left out: `git ls-files`.
 ///

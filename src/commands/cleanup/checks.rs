@@ -5,7 +5,7 @@ use console::Style;
 use serde_json::{Value, json};
 
 use super::Cleanup;
-use super::uncommitted::{ensure_committable, large, named};
+use super::uncommitted::{ensure_committable, ignored, large, named};
 use super::words::{intent, nothing};
 use crate::commands::status::count;
 use crate::commands::table;
@@ -36,7 +36,7 @@ impl Cleanup {
         let Some(plan) = plan else {
             return Ok((loss, None));
         };
-        self.files(&plan, &mut loss);
+        self.files(flux, &plan, &mut loss);
         let outlook = match &self.commit {
             Some(_) if !plan.uncommitted.is_empty() => {
                 let Some(plan) = loss.must("merge", plan.once_committed(flux)) else {
@@ -62,7 +62,7 @@ impl Cleanup {
     }
 
     /// What becomes of the files.
-    fn files(&self, plan: &Plan, loss: &mut Loss) {
+    fn files(&self, flux: &Flux, plan: &Plan, loss: &mut Loss) {
         let files = &plan.uncommitted;
         let read = loss.must("uncommitted", self.ensure_read(plan));
         if read.is_none() {
@@ -96,7 +96,11 @@ impl Cleanup {
             None => Ok(()),
         };
         loss.pass("repositories", committable, kept(&repositories));
-        loss.pass("ignored", Ok(()), kept(&plan.ignored));
+        let ignored = match plan.ignored.is_empty() {
+            true => "none".to_owned(),
+            false => format!("kept in the trash: {}", ignored(flux, plan)),
+        };
+        loss.pass("ignored", Ok(()), ignored);
     }
 
     /// Who else is there.

@@ -15,7 +15,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::style::Styles;
-use self::uncommitted::{Uncommitted, named};
+use self::uncommitted::{Uncommitted, ignored};
 use super::status::count;
 use super::{candidates, choose_own, settled};
 use crate::failure::{self, Failure, USAGE};
@@ -250,7 +250,7 @@ impl Cleanup {
         if !plan.ignored.is_empty() {
             flux.ui.status(format_args!(
                 "ignored files are kept in the trash: {}",
-                named(&plan.ignored)
+                ignored(flux, plan)
             ));
         }
         let declined = || Failure::declined("nothing was changed");

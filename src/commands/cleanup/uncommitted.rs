@@ -1,5 +1,8 @@
 //! What becomes of uncommitted changes.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, anyhow};
 use indicatif::HumanBytes;
 
@@ -7,7 +10,7 @@ use super::Cleanup;
 use crate::commands::diff::show;
 use crate::commands::status::count;
 use crate::failure::Failure;
-use crate::git::Change;
+use crate::git::{Change, others};
 use crate::lifecycle::Flux;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::obstacle::reveal;
@@ -218,12 +221,65 @@ pub(super) fn ensure_committable(plan: &Plan) -> Result<()> {
     .into())
 }
 
+/// The names of the ignored files as git has them, directories with the number of files in them.
+pub(super) fn ignored(flux: &Flux, plan: &Plan) -> String {
+    let checkout = flux.repo.checkout(&plan.task.worktree);
+    let names = checkout.and_then(|checkout| others::ignored(&checkout));
+    collapsed(&plan.ignored, names.unwrap_or_default())
+}
+
+/// The files, but for those in one of `directories` the directory with the number of them.
+fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
+    directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
+    let mut names: Vec<(&Path, usize)> = Vec::new();
+    for Change { path, .. } in files {
+        let directory = directories.iter().find(|dir| path.starts_with(dir));
+        match (directory, names.last_mut()) {
+            (Some(dir), Some((last, number))) if dir == last => *number += 1,
+            (Some(dir), _) => names.push((dir, 1)),
+            (None, _) => names.push((path, 0)),
+        }
+    }
+    let name = |(path, number): &(&Path, usize)| match number {
+        0 => shown(path),
+        number => format!("{} ({})", shown(path), count(*number, "file")),
+    };
+    first(&names.iter().map(name).collect::<Vec<_>>())
+}
+
 /// The names of the first few files.
 pub(super) fn named(changes: &[Change]) -> String {
-    let names: Vec<String> = changes.iter().take(8).map(|c| shown(&c.path)).collect();
-    let more = match changes.len() > names.len() {
+    let names: Vec<String> = changes.iter().map(|c| shown(&c.path)).collect();
+    first(&names)
+}
+
+fn first(names: &[String]) -> String {
+    const LISTED: usize = 8;
+    let more = match names.len() > LISTED {
         true => ", …",
         false => "",
     };
-    format!("{}{more}", names.join(", "))
+    format!("{}{more}", names[..names.len().min(LISTED)].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_files_are_named_as_git_does() {
+        let ignored = |path: &str| Change {
+            code: *b"!!",
+            path: path.into(),
+            submodule: false,
+            overlooked: None,
+        };
+        let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);
+        let directories = ["node_modules/", "z"].map(PathBuf::from);
+        assert_eq!(
+            collapsed(&files, directories.to_vec()),
+            ".env, a/x.log, node_modules/ (2 files), z"
+        );
+        assert_eq!(collapsed(&files[..1], Vec::new()), ".env");
+    }
 }
