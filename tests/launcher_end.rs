@@ -129,3 +129,23 @@ fn the_launcher_starts_no_agent_in_the_worktree_of_another_repository() {
     assert!(world.worktree("fix").join(".git").exists());
     assert_eq!(world.git_in(&other, ["rev-list", "--count", "theirs"]), "1");
 }
+
+#[test]
+fn the_pane_says_after_a_failure_how_to_start_the_agent_again() {
+    for (behaviour, resumes) in [("exit 1", true), ("signal TERM", true), ("exit 0", false)] {
+        let world = World::new();
+        let task = Started::new(&world, "wait");
+        task.agent.tell(behaviour);
+        task.end();
+        let screen = || world.tmux(["capture-pane", "-p", "-J", "-t", &task.pane]);
+        let cleanup = format!("task: git flux cleanup {}\n", task.id);
+        wait_until("the shell", || screen().contains(&cleanup));
+        let resume = format!("To start it again: git flux resume {}\n", task.id);
+        assert_eq!(
+            screen().contains(&resume),
+            resumes,
+            "{behaviour}: {}",
+            screen()
+        );
+    }
+}

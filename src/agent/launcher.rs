@@ -345,12 +345,16 @@ impl Job {
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         let agent = self.launch.argv.first();
         let agent = agent.and_then(|program| Path::new(&program.0).file_name());
-        let line = sanitize::line(&format!(
-            "{} {exit}. To merge its work and remove the task: git flux cleanup {}",
-            agent.unwrap_or_default().to_string_lossy(),
-            self.launch.id
-        ));
-        write!(io::stdout(), "{RESET}\r\n{line}\r\n")?;
+        let id = &self.launch.id;
+        let mut lines = vec![
+            format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
+            format!("To merge its work and remove the task: git flux cleanup {id}"),
+        ];
+        if exit.status != Some(0) {
+            lines.insert(1, format!("To start it again: git flux resume {id}"));
+        }
+        let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
+        write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
         io::stdout().flush()?;
         // A shell that was the agent itself is not followed by another.
         if self.launch.shown.is_some() && exit.error.is_none() {
