@@ -223,3 +223,16 @@ fn attach_goes_there_at_once() {
     assert_eq!(terminal.exit_code(), 0);
     assert!(world.agent("fix").is_alive());
 }
+
+#[test]
+fn the_window_of_a_task_is_named_after_it_and_keeps_its_name() {
+    let world = World::new();
+    let terminal = world.terminal_inside();
+    for option in ["--window", "--session"] {
+        let task = run(&world, &terminal, option);
+        let window = task["target"]["window"].as_str().unwrap();
+        let about = "#{window_name} #{automatic-rename}";
+        let name = world.tmux(["display-message", "-p", "-t", window, about]);
+        assert_eq!(name.trim_end(), "fix-the-login 0", "{option}");
+    }
+}

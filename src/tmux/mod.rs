@@ -6,6 +6,7 @@ mod fields;
 pub(crate) mod message;
 pub(crate) mod pane;
 pub(crate) mod target;
+mod window_name;
 
 pub(crate) use command::Tmux;
 pub(crate) use target::Place;

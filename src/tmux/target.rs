@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use super::Tmux;
 use super::command::{ensure_installed, ensure_recent, inside, is_gone, own_socket, unexpanded};
 use super::fields::Fields;
+use super::window_name::window_name;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::task::{Layout, Rest, Target, TaskId};
@@ -254,7 +255,7 @@ pub(crate) fn open(
     // At the next number that is free, as tmux does it: nobody's windows change theirs.
     let new_window = |session: &str| {
         let window = Tmux::new("new-window")
-            .args(["-t", &format!("{session}:"), "-n", id.as_str()])
+            .args(["-t", &format!("{session}:"), "-n", &window_name(id)])
             .holding(lock)?;
         Ok::<_, anyhow::Error>((made(window).output()?, Layout::Window))
     };
@@ -286,7 +287,8 @@ pub(crate) fn open(
             let size = [width.to_string(), height.to_string()];
             let make = || {
                 let session = Tmux::new("new-session")
-                    .args(["-s", name, "-x", &size[0], "-y", &size[1]])
+                    .args(["-s", name, "-n", &window_name(id)])
+                    .args(["-x", &size[0], "-y", &size[1]])
                     .holding(lock)?;
                 let made = made(session).then("set-option");
                 tag(made, &format!("={name}:"), id, repo).outcome()
