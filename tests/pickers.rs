@@ -184,3 +184,24 @@ fn two_tasks_whose_lines_look_the_same_are_told_apart() {
         "{screen}"
     );
 }
+
+#[test]
+fn what_was_typed_before_a_question_is_no_answer_to_it() {
+    let world = World::new();
+    done(&world, "fix");
+    let before = world.snapshot();
+    let terminal = world.terminal(100, 20);
+    terminal
+        .type_line("until [ -e ../go ]; do sleep 0.05; done; git flux cleanup fix; echo \"[$?]\"");
+    terminal.text("y");
+    // The terminal has it, and shows that.
+    terminal.wait_for_visible("what was typed", |screen| {
+        screen.trim_end().ends_with("\ny")
+    });
+    world.write("../go", "");
+    terminal.wait_for_screen("and remove 'fix'?");
+    terminal.keys(["n"]);
+    terminal.wait_for_screen("[130]");
+    std::fs::remove_file(world.root().join("go")).unwrap();
+    world.assert_unchanged(&before);
+}

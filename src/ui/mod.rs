@@ -14,7 +14,7 @@ use console::{Style, Term, measure_text_width, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
 use indicatif::{ProgressBar, ProgressStyle};
-use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
 use crate::failure::{self, Failure};
@@ -303,6 +303,8 @@ impl Keys {
         let mut now = before.clone();
         now.local_flags.remove(LocalFlags::ISIG);
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &now).ok()?;
+        // What was typed before the question was there is no answer to it.
+        termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         Some(Self(before))
     }
 }
