@@ -113,7 +113,7 @@ const LEFT_OUT: [(&str, &str); 6] = [
 ];
 
 /// Hints that lead to the next state by a command that fails there: conflicts are left to be resolved.
-const CONFLICTING: &str = " merge main";
+const CONFLICTING: [&str; 2] = [" merge main", " --update"];
 
 /// Pastes the hints of one refusal after the other, and counts them.
 struct Paste<'a> {
@@ -173,7 +173,7 @@ impl<'a> Paste<'a> {
                 false => paste(world, &text).map(drop),
             };
             match done {
-                Err(_) if text.ends_with(CONFLICTING) => {}
+                Err(_) if CONFLICTING.iter().any(|end| text.ends_with(end)) => {}
                 Err(said) => self.wrong.push(format!("{said}\nafter {output}")),
                 Ok(()) => {}
             }

@@ -89,19 +89,26 @@ impl Plan {
                 kind => format!("'{}' ({kind})", shown(&file.path)),
             })
             .collect();
-        Err(Failure::new(format!(
+        let failure = Failure::new(format!(
             "'{}' and '{branch}' conflict in {}; nothing was touched",
             self.task.branch,
             list.join(", ")
-        ))
-        .hint(format!(
+        ));
+        let failure = failure.hint(format!(
             "resolve it in the task's worktree: git -C {} {verb} {}",
             quoted(&self.task.worktree),
             word(branch)
-        ))
-        .hint(format!("then: git flux cleanup {id}"))
-        .code(CONFLICTS)
-        .into())
+        ));
+        let failure = match style {
+            Style::Rebase => failure,
+            _ => failure.hint(format!(
+                "or merge it there and tell its agent: git flux cleanup {id} --update"
+            )),
+        };
+        Err(failure
+            .hint(format!("then: git flux cleanup {id}"))
+            .code(CONFLICTS)
+            .into())
     }
 
     /// Fails where moving the target would be refused, by files of the user's in
