@@ -8,7 +8,7 @@ mod foreign;
 mod symbolic;
 
 use std::iter;
-use std::path::Path;
+use std::path::{self, Path};
 
 use anyhow::{Result, anyhow};
 
@@ -202,7 +202,7 @@ impl Store {
         }
     }
 
-    /// The task that `name` means: its id, or the beginning of one and no other.
+    /// The task that `name` means: its id, the beginning or a part of one and no other, its branch or its worktree.
     /// `verb` is what is to be done with it.
     ///
     /// # Errors
@@ -215,14 +215,30 @@ impl Store {
                 .into());
         }
         let ids: Vec<&str> = self.tasks.iter().map(|stored| stored.id.as_str()).collect();
-        Ok(&self.tasks[meant("task", name, &ids, verb)?])
+        let is_id = ids.iter().any(|id| id.starts_with(name));
+        match self.at(name).filter(|_| !is_id) {
+            Some(stored) => Ok(stored),
+            None => Ok(&self.tasks[meant("task", name, &ids, verb)?]),
+        }
+    }
+
+    /// The task whose branch or worktree is called so. A worktree is a path with a `/` in it, or `.`.
+    fn at(&self, name: &str) -> Option<&Stored> {
+        let is_path = name.contains('/') || name == "." || name == "..";
+        let path = is_path.then(|| path::absolute(name).ok()).flatten();
+        let path = path.map(|path| path.canonicalize().unwrap_or(path));
+        let is_it =
+            |task: &Task| task.branch == refs::short(name) || path.as_ref() == Some(&task.worktree);
+        let mut tasks = self.tasks.iter();
+        tasks.find(|stored| stored.task.as_ref().is_ok_and(is_it))
     }
 }
 
 /// How many names an error lists.
 const LISTED: usize = 8;
 
-/// Which of `known` a `name` means: all of it, or the beginning of it and of no other; returns its place.
+/// Which of `known` a `name` means: all of it, or the beginning of it and of no other, or else a part of it
+/// and of no other; returns its place.
 /// `what` these are, and `verb` what is to be done with the one.
 ///
 /// # Errors
@@ -232,7 +248,11 @@ pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Resul
         return Ok(exact);
     }
     let begins = |at: &usize| !name.is_empty() && known[*at].starts_with(name);
-    let found: Vec<usize> = (0..known.len()).filter(begins).collect();
+    let mut found: Vec<usize> = (0..known.len()).filter(begins).collect();
+    if found.is_empty() {
+        let has = |at: &usize| !name.is_empty() && known[*at].contains(name);
+        found = (0..known.len()).filter(has).collect();
+    }
     let list = |names: Vec<&str>| {
         let more = if names.len() > LISTED { ", …" } else { "" };
         names[..names.len().min(LISTED)].join(", ") + more

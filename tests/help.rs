@@ -163,8 +163,6 @@ fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
     for (name, near) in [
         ("fix-teh-login", "fix-the-login-5c3c4d"),
         ("ad-oauth", "add-oauth-343524"),
-        ("login", "fix-the-login-5c3c4d"),
-        ("0d23e9", "speed-up-0d23e9"),
         ("add-oauth-344524", "add-oauth-343524"),
     ] {
         for command in ["status", "attach", "diff", "cleanup"] {

@@ -78,6 +78,7 @@ mod merge_styles;
 mod merge_world;
 mod merged_already;
 mod merges;
+mod names;
 mod newcomer;
 #[cfg(no_processes)]
 mod no_processes;

@@ -24,7 +24,7 @@ use crate::ui::Ui;
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
-    /// The task: its id, or the beginning of it
+    /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
 }

@@ -22,7 +22,7 @@ use crate::ui::{Ui, word};
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The task: its id, or the beginning of it
+    /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
     /// Arguments for git diff

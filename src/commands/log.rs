@@ -25,7 +25,7 @@ use crate::ui::Ui;
 /// Show what a task was told, what happened, and what was said
 #[derive(Debug, Args)]
 pub(crate) struct Log {
-    /// The task: its id, or the beginning of it; also a removed one
+    /// The task: its id or a part of it, its branch or its worktree; also a removed one
     #[arg(add = ArgValueCompleter::new(candidates::all_tasks))]
     task: Option<String>,
     /// How many messages of the agent's transcript are shown

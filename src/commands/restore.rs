@@ -30,7 +30,7 @@ use crate::ui::{Ui, quoted, shown, word};
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The removed task: its name in the archive, or the beginning of it
+    /// The removed task: its name in the archive or a part of it
     #[arg(add = ArgValueCompleter::new(candidates::archived))]
     task: Option<String>,
     /// List what can be restored: age, size, how it ended

@@ -23,7 +23,7 @@ use crate::ui::{self, Ui, word};
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// The task: its id, or the beginning of it
+    /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::stopped))]
     task: Option<String>,
     /// Resume all whose agent is lost, or was ended by a signal that git flux did not send

@@ -34,7 +34,7 @@ const MESSAGE: text::Kind = text::Kind {
 /// Say something to the running agent of a task
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// The task: its id, or the beginning of it; none with --all
+    /// The task: its id or a part of it, its branch or its worktree; none with --all
     #[arg(add = ArgValueCompleter::new(candidates::running_first))]
     task: Option<String>,
     /// What is said

@@ -1,5 +1,7 @@
 //! `git flux status`
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -27,7 +29,7 @@ const FILES: usize = 20;
 /// Show one task in detail, with the last lines of its screen
 #[derive(Debug, Args)]
 pub(crate) struct StatusOf {
-    /// The task: its id, or the beginning of it
+    /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
     /// Machine-readable output: a task object
@@ -36,6 +38,9 @@ pub(crate) struct StatusOf {
     /// Say how the state was found: what each source says, and which counts
     #[arg(long)]
     explain: bool,
+    /// Print the path of its worktree alone
+    #[arg(long, conflicts_with_all = ["json", "explain"])]
+    path: bool,
 }
 
 impl StatusOf {
@@ -44,6 +49,10 @@ impl StatusOf {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let stored = choose(&flux, &store, self.task.as_deref(), "status")?;
         let task = stored.readable()?;
+        if self.path {
+            let path = task.worktree.as_os_str().as_bytes();
+            return flux.ui.bytes(&[path, b"\n"].concat());
+        }
         if self.explain {
             return explain::show(&flux, &store, task, self.json);
         }

@@ -24,7 +24,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Block until the agents of tasks are done, wait for input or have exited
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
-    /// The tasks: ids, or the beginnings of them
+    /// The tasks: each its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::further_tasks))]
     task: Vec<String>,
     /// Until one of them is where it is waited for

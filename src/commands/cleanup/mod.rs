@@ -35,7 +35,7 @@ use crate::ui::{Ui, quoted, word};
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Cleanup {
-    /// The tasks: each its id, or the beginning of it
+    /// The tasks: each its id or a part of it, its branch or its worktree
     #[arg(value_name = "TASK", add = ArgValueCompleter::new(candidates::further_tasks))]
     tasks: Vec<String>,
     /// Remove all tasks

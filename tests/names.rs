@@ -1,0 +1,85 @@
+//! What a task is named by: its id, the beginning or a part of it, its branch, its worktree.
+
+use crate::world::*;
+
+/// Three tasks.
+fn three(world: &World) -> [&'static str; 3] {
+    let names = [
+        "fix-the-login-5c3c4d",
+        "add-oauth-343524",
+        "speed-up-0d23e9",
+    ];
+    for name in names {
+        world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+        world.agent(name).wait_started();
+    }
+    names
+}
+
+#[test]
+fn a_task_is_named_by_any_unique_part_of_its_id_its_branch_or_its_worktree() {
+    let world = World::new();
+    let [login, oauth, speed] = three(&world);
+    let path = world.worktree(oauth).display().to_string();
+    for (name, expected) in [
+        ("fix", login),
+        ("login", login),
+        ("the-login", login),
+        ("0d23e9", speed),
+        ("up", speed),
+        ("feature/speed-up-0d23e9", speed),
+        ("refs/heads/feature/speed-up-0d23e9", speed),
+        (&path, oauth),
+        (&format!("{path}/"), oauth),
+        ("../myapp-add-oauth-343524", oauth),
+    ] {
+        let status = world.flux(["status", "--json", name]).run().json();
+        assert_eq!(status["id"], expected, "{name}");
+    }
+    let inside = world.flux(["status", "--json", "."]).in_dir(&path);
+    assert_eq!(inside.run().json()["id"], oauth);
+    // Where it is gone its path still names it.
+    std::fs::remove_dir_all(&path).unwrap();
+    let status = world.flux(["status", "--json", &path]).run().json();
+    assert_eq!(status["id"], oauth);
+}
+
+#[test]
+fn a_name_that_several_tasks_have_is_refused_and_a_beginning_comes_before_a_part() {
+    let world = World::new();
+    three(&world);
+    world.flux(["run", "-q", "--name", "oauth-2", "Fix"]).ok();
+    world.agent("oauth-2").wait_started();
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "d"]).run();
+    output
+        .code(1)
+        .stderr_has("error: 'd' is ambiguous\nhint: it could be: add-oauth-343524, fix-the-login-5c3c4d, speed-up-0d23e9\n");
+    for name in ["nothing", "", "feature/nothing", "..", "main"] {
+        let output = world.flux(["cleanup", "-y", name]).run();
+        output
+            .code(1)
+            .stderr_has(&format!("there is no task '{name}'"));
+    }
+    world.assert_unchanged(&before);
+    let status = world.flux(["status", "--json", "oauth"]).run().json();
+    assert_eq!(status["id"], "oauth-2");
+}
+
+#[test]
+fn status_prints_the_path_of_the_worktree_alone() {
+    let world = World::new();
+    let [login, ..] = three(&world);
+    let output = world.flux(["status", "--path", "login"]).run();
+    let path = world.worktree(login);
+    output
+        .success()
+        .stderr_is("")
+        .stdout_is(&format!("{}\n", path.display()));
+    // As it is put into a command.
+    let mut cd = world.command("sh");
+    let cd = cd.current_dir(world.repo());
+    let cd = cd.args(["-c", "cd \"$(git flux status --path login)\" && pwd"]);
+    let said = String::from_utf8(cd.output().unwrap().stdout).unwrap();
+    assert_eq!(said, output.stdout);
+}
