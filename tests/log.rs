@@ -185,3 +185,39 @@ fn a_commit_may_have_any_time() {
         .success()
         .stdout_has(" Far off\n");
 }
+
+#[test]
+fn the_commits_of_others_that_a_task_has_merged_are_not_its_own() {
+    let world = World::new();
+    let id = told(&world);
+    world.commit_in(world.repo(), "theirs", "of another\n");
+    let worktree = world.worktree(&id);
+    world.git_in(
+        &worktree,
+        ["merge", "-q", "-m", "Merge what is new", "main"],
+    );
+    let log = world.flux(["log", "--json", &id]).run().json();
+    let commits = log["commits"].as_array().unwrap().iter();
+    let subjects: Vec<&str> = commits
+        .map(|one| one["subject"].as_str().unwrap())
+        .collect();
+    assert_eq!(subjects, ["A first step", "Merge what is new"]);
+}
+
+#[test]
+fn where_all_tasks_are_removed_one_of_them_is_picked() {
+    let world = World::new();
+    let id = told(&world);
+    world.flux(["cleanup", "-y", &id]).run().success();
+    let before = world.snapshot();
+    let output = world.flux(["log"]).run();
+    output.code(2).stderr_is(
+        "error: which removed task?\nhint: git flux log <task>\nhint: git flux restore --list\n",
+    );
+    world.assert_unchanged(&before);
+    let terminal = world.terminal(100, 40);
+    terminal.type_line("git -c core.pager=cat flux log");
+    terminal.wait_for_screen("Which removed task?");
+    terminal.keys(["Enter"]);
+    terminal.wait_for_screen("It does not redirect.");
+}

@@ -366,3 +366,41 @@ fn an_agent_goes_on_with_the_options_it_was_given() {
     let argv = agent.argv();
     assert!(argv.contains(&b"--model".to_vec()), "{argv:?}");
 }
+
+#[test]
+fn what_would_be_deleted_for_good_is_said_with_its_uncommitted_files() {
+    let world = World::new();
+    done(&world, "alpha");
+    for name in ["one.txt", "two.txt"] {
+        world.write(world.worktree("alpha").join(name), "precious\n");
+    }
+    let discard = ["cleanup", "alpha", "--discard", "--discard-branch"];
+    world.flux(discard).run().success();
+    let list = world.flux(["restore", "--list"]).ok();
+    assert!(
+        list.contains("  not merged, 2 uncommitted files  "),
+        "{list}"
+    );
+    let before = world.snapshot();
+    let question = "Delete 'alpha' for good (not merged, 2 uncommitted files)?";
+    let terminal = on_terminal(&world, "--drop alpha", &[(question, &["n"])]);
+    assert_eq!(terminal.exit_code(), 130);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_task_that_is_there_is_not_answered_with_another_one_that_is_removed() {
+    let world = World::new();
+    done(&world, "alpha");
+    world.flux(["cleanup", "alpha"]).run().success();
+    done(&world, "alp-beta");
+    let before = world.snapshot();
+    for name in ["alp-beta", "alp-b"] {
+        world
+            .flux(["restore", name])
+            .run()
+            .code(1)
+            .stderr_is("error: 'alp-beta' is not removed\nhint: git flux attach alp-beta\n");
+    }
+    world.assert_unchanged(&before);
+}

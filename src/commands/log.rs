@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::status::count;
-use super::{candidates, choose};
+use super::{candidates, choose, removed};
 use crate::agent::events::{self, Event};
 use crate::agent::messages::{self, Message};
 use crate::git::foreground::page;
@@ -88,6 +88,13 @@ impl Log {
         let name = self.task.as_deref();
         let found = match name {
             Some(name) => store.meant(&flux.repo, name, "log"),
+            None if store.tasks.is_empty() => {
+                let listed = archive::list_all(flux)?;
+                if listed.0.iter().all(|one| one.foreign) {
+                    return Err(choose(flux, &store, None, "log").map(drop).unwrap_err());
+                }
+                return Story::of_removed(flux, removed::pick(flux, &listed, "log")?);
+            }
             None => choose(flux, &store, None, "log"),
         };
         let live = match (found, name) {

@@ -5,9 +5,9 @@ use console::Style;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::restore::{ended, since};
+use super::restore::{content, ended, since};
 use super::{Faults, table};
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::lifecycle::tree::size;
 use crate::lifecycle::{Flux, leftovers};
@@ -46,6 +46,32 @@ pub(super) fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Res
     faults.ensure_none("not everything could be read")
 }
 
+/// The removed task that is picked.
+///
+/// # Errors
+/// When there is none, or nobody to pick it.
+pub(super) fn pick<'a>(flux: &Flux, (archived, _): &'a Listed, verb: &str) -> Result<&'a Archived> {
+    let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
+    if ours.is_empty() {
+        return Err(Failure::new("there is nothing to restore")
+            .hint("git flux list")
+            .into());
+    }
+    if !flux.ui.can_ask() {
+        return Err(Failure::new("which removed task?")
+            .hint(format!("git flux {verb} <task>"))
+            .hint("git flux restore --list")
+            .code(USAGE)
+            .into());
+    }
+    let row = |one: &&Archived| {
+        let state = format!("{}, {}", since(one), ended(one));
+        [one.name.clone(), state, one.task.title.clone()]
+    };
+    let rows: Vec<_> = ours.iter().map(row).collect();
+    Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
+}
+
 /// Says what is left, and the way out.
 pub(super) fn name(flux: &Flux, left: Failure) {
     let left = Error::from(left);
@@ -72,7 +98,7 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
                 Some(Err(_)) => "?".to_owned(),
                 None => "-".to_owned(),
             },
-            ended(one),
+            content(flux, one),
             sanitize::line(&one.task.title),
         ]
     });

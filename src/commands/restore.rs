@@ -8,9 +8,10 @@ use clap_complete::ArgValueCompleter;
 
 use super::cleanup::revert;
 use super::list::age;
+use super::status::count;
 use super::{Faults, candidates, removed, settled};
 use crate::agent::launch::now;
-use crate::failure::{Failure, USAGE};
+use crate::failure::Failure;
 use crate::git::{admin, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
@@ -22,7 +23,7 @@ use crate::lifecycle::start::{Start, Started, Work, start};
 use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Stored};
 use crate::task::{Existing, Layout, Phase, Task};
 use crate::tmux::target;
 use crate::ui::{Ui, quoted, shown, word};
@@ -69,7 +70,7 @@ impl Restore {
             let ours: Vec<&Archived> = all.0.iter().filter(is_ours).collect();
             return self.delete(&flux, &ours, &all.1);
         }
-        let one = self.choose(&flux, &all)?;
+        let one = self.choose(&flux, &store, &all)?;
         if let Some(owner) = flux.remover(one) {
             let name = &one.name;
             return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
@@ -91,30 +92,19 @@ impl Restore {
         tell(&flux, one, &started)
     }
 
-    fn choose<'a>(&self, flux: &Flux, all: &'a Listed) -> Result<&'a Archived> {
-        let (archived, _) = all;
+    fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
         if let Some(name) = &self.task {
-            return archive::find(all, name);
+            let begins = |stored: &&Stored| stored.id.as_str().starts_with(name);
+            return archive::find(all, name).or_else(|error| {
+                match store.tasks.iter().filter(begins).collect::<Vec<_>>()[..] {
+                    [Stored { id, .. }] => Err(Failure::new(format!("'{id}' is not removed"))
+                        .hint(format!("git flux attach {id}"))
+                        .into()),
+                    _ => Err(error),
+                }
+            });
         }
-        let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
-        if ours.is_empty() {
-            return Err(Failure::new("there is nothing to restore")
-                .hint("git flux list")
-                .into());
-        }
-        if !flux.ui.can_ask() {
-            return Err(Failure::new("which removed task?")
-                .hint("git flux restore <task>")
-                .hint("git flux restore --list")
-                .code(USAGE)
-                .into());
-        }
-        let row = |one: &&Archived| {
-            let state = format!("{}, {}", since(one), ended(one));
-            [one.name.clone(), state, one.task.title.clone()]
-        };
-        let rows: Vec<_> = ours.iter().map(row).collect();
-        Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
+        removed::pick(flux, all, "restore")
     }
 
     /// Deletes removed tasks, once that is agreed to.
@@ -124,11 +114,11 @@ impl Restore {
                 flux.ui.status("there is nothing to delete");
                 return self.clear(flux, unread, Faults::default());
             }
-            [one] => format!("Delete '{}' for good ({})?", one.name, ended(one)),
+            [one] => format!("Delete '{}' for good ({})?", one.name, content(flux, one)),
             many => {
                 for one in many {
                     flux.ui
-                        .status(format_args!("  {}  {}", one.name, ended(one)));
+                        .status(format_args!("  {}  {}", one.name, content(flux, one)));
                 }
                 format!("Delete these {} for good?", many.len())
             }
@@ -345,6 +335,18 @@ pub(super) fn ended(one: &Archived) -> String {
         _ if one.tip == one.task.base => "no commits".to_owned(),
         Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
         None => "not merged".to_owned(),
+    }
+}
+
+/// How it ended, and how many uncommitted files it has.
+pub(super) fn content(flux: &Flux, one: &Archived) -> String {
+    let files = one
+        .snapshot()
+        .map(|snapshot| flux.repo.count_files_of_snapshot(snapshot));
+    match files {
+        None => ended(one),
+        Some(Ok(files)) => format!("{}, {}", ended(one), count(files, "uncommitted file")),
+        Some(Err(_)) => format!("{}, uncommitted files", ended(one)),
     }
 }
 

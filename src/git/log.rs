@@ -16,8 +16,8 @@ pub(crate) struct Commit {
     pub(crate) subject: String,
 }
 
-/// The commits that `tip` has and `base` has not, the oldest first:
-/// `git log -z --reverse --topo-order --format=… <base>..<tip>`
+/// The commits on the way from `base` to `tip`, the oldest first; of what was merged on it, the merges alone:
+/// `git log -z --first-parent --reverse --topo-order --format=… <base>..<tip>`
 ///
 /// # Errors
 /// When git fails.
@@ -27,6 +27,7 @@ pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> 
         "log",
         "-z",
         "--no-show-signature",
+        "--first-parent",
         "--reverse",
         "--topo-order",
         "--format=%H %ct %s",

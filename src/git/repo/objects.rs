@@ -7,7 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
+use git2::{
+    Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeWalkMode,
+    TreeWalkResult,
+};
 
 use super::{Checkout, History, Repo};
 use crate::git::Sharing;
@@ -192,6 +195,31 @@ impl Repo {
             .flatten()
             .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
             .collect())
+    }
+
+    /// How many files a snapshot in the layout of `git stash` has: staged, changed and untracked.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub(crate) fn count_files_of_snapshot(&self, snapshot: &str) -> Result<usize> {
+        let parents = self.parents_of(snapshot)?;
+        let (Some(tip), others) = (parents.first(), parents.iter().skip(1)) else {
+            return Ok(0);
+        };
+        let tip = self.tree_of(tip)?;
+        let mut files = self.differing(&tip, &self.tree_of(snapshot)?)?;
+        if let Some(index) = others.clone().next() {
+            files.extend(self.differing(&tip, &self.tree_of(index)?)?);
+        }
+        let mut untracked = 0;
+        if let Some(commit) = others.clone().nth(1) {
+            let tree = self.git2.find_commit(self.oid(commit)?)?.tree()?;
+            tree.walk(TreeWalkMode::PreOrder, |_, entry| {
+                untracked += usize::from(entry.kind() != Some(ObjectType::Tree));
+                TreeWalkResult::Ok
+            })?;
+        }
+        Ok(files.len() + untracked)
     }
 
     /// Whether a commit of `target` that `tip` has not changes a file that `tip`
