@@ -56,6 +56,11 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// When the task was made, in seconds since 1970, for the order of lists: what cannot be read is the last.
+    pub(crate) fn created(&self) -> u64 {
+        self.task.as_ref().map_or(u64::MAX, |task| task.created)
+    }
+
     /// The task of a record that can be read.
     ///
     /// # Errors

@@ -133,6 +133,17 @@ impl List {
             }
             print_table(ui, &repository.rows)?;
         }
+        // The reader of a pipe may be a terminal's own, and has its place there.
+        if ui.width().is_some() {
+            let flux = match self.everywhere {
+                true => "git -C <repository> flux",
+                false => "git flux",
+            };
+            ui.status("");
+            ui.hint(format_args!(
+                "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
+            ));
+        }
         Ok(())
     }
 }
@@ -255,10 +266,7 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
         }
     };
     // At once: there may be thousands.
-    ui.data(lines.join("\n"))?;
-    ui.status("");
-    ui.hint("git flux attach <task>, git flux status <task>, git flux cleanup <task>");
-    Ok(())
+    ui.data(lines.join("\n"))
 }
 
 /// Puts the owner behind the state.

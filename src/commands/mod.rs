@@ -184,9 +184,15 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
         [stored.id.to_string(), state.to_owned(), title.to_owned()]
     };
     let states = states.iter().map(String::as_str);
-    let rows: Vec<_> = store.tasks.iter().zip(states).map(row).collect();
+    // In the order of the list.
+    let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
+    tasks.sort_by_key(|(stored, _)| stored.created());
+    let rows: Vec<_> = tasks
+        .iter()
+        .map(|(stored, state)| row((stored, state)))
+        .collect();
     let question = format!("Which task to {verb}?");
-    Ok(&store.tasks[flux.ui.pick(question, &rows)?])
+    Ok(tasks[flux.ui.pick(question, &rows)?].0)
 }
 
 /// Returns the task that is meant as [`choose`] does, for a command that acts on it.

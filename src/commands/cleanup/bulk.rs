@@ -26,9 +26,9 @@ impl Cleanup {
             let plan = self.outlook(flux, store, id);
             (id.clone(), plan.and_then(|plan| self.unasked(plan)))
         };
-        let every = || flux.own_tasks(store).map(|stored| outlook(&stored.id));
         if self.all {
-            return Ok(Some(every().collect()));
+            let every = in_order(flux.own_tasks(store));
+            return Ok(Some(every.map(|stored| outlook(&stored.id)).collect()));
         }
         if self.merged {
             return Ok(Some(self.merged(flux, store)));
@@ -65,7 +65,7 @@ impl Cleanup {
             let into = stored.task.as_ref().map(|task| task.into.is_some());
             self.into.is_some() || into.unwrap_or(true)
         };
-        let ids = flux.own_tasks(store).filter(goes).map(|stored| &stored.id);
+        let ids = in_order(flux.own_tasks(store).filter(goes)).map(|stored| &stored.id);
         ids.filter_map(|id| Some((id.clone(), outlook(id)?)))
             .collect()
     }
@@ -180,6 +180,13 @@ impl Cleanup {
             Err(error) => format!("refused: {error}"),
         })
     }
+}
+
+/// The tasks in the order of `git flux list`.
+fn in_order<'a>(tasks: impl Iterator<Item = &'a Stored>) -> impl Iterator<Item = &'a Stored> {
+    let mut tasks: Vec<&Stored> = tasks.collect();
+    tasks.sort_by_key(|stored| stored.created());
+    tasks.into_iter()
 }
 
 /// Whether the target has the work of a task that has any. One whose commits undo
