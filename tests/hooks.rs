@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -243,6 +243,35 @@ fn an_interruption_is_found_in_the_transcript() {
     let prompts = task.events().len();
     task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
     assert_eq!(task.events().len(), prompts + 1);
+}
+
+#[test]
+fn an_event_counts_for_the_task_whose_worktree_the_agent_is_in() {
+    let world = World::new();
+    // The second lies in the worktree of the first.
+    let one = Task::new(&world);
+    let inside = world.worktree(&one.id).join("inside");
+    world.git(["config", "flux.worktreeDir", inside.to_str().unwrap()]);
+    let two = Task::new(&world);
+    let place = inside.join(format!("myapp-{}", two.id));
+    fs::create_dir(place.join("below")).unwrap();
+    let states = || [one.state(), two.state()];
+    let [running, working, done] = ["running - process", "working - hook", "done - hook"];
+    let fire = |event: &str, session: &str, cwd: &Path| {
+        let input = json!({ "session_id": session, "source": "startup", "cwd": cwd });
+        one.fire(event, &input);
+    };
+    fire("UserPromptSubmit", "s2", &place.join("below"));
+    assert_eq!(states(), [running, working]);
+    fire("UserPromptSubmit", "s1", &world.worktree(&one.id));
+    assert_eq!(states(), [working, working]);
+    fire("Stop", "s2", &place);
+    assert_eq!(states(), [working, done]);
+    // Where no task is, its environment counts; so it does where nothing is said of it.
+    fire("Stop", "s1", &world.repo());
+    assert_eq!(states(), [done, done]);
+    one.fire("UserPromptSubmit", &json!({ "session_id": "s1" }));
+    assert_eq!(states(), [working, done]);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What an agent's hook runs: it writes down what the agent says of itself, and is gone.
 //!
 //! It stands in the agent's way, so it is quick, prints nothing and never fails; it opens no
-//! repository, since all it has to know is in its environment and in the run's directory.
+//! repository, since all it has to know is in its environment and in the directories of runs.
 
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::panic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -58,6 +58,9 @@ fn heed(args: &[OsString]) -> Result<()> {
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
     let report = report::read(agent, event, &value).context("an event of no meaning")?;
+    let run = value["cwd"]
+        .as_str()
+        .map_or(run.clone(), |cwd| run_in(run, Path::new(cwd)));
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
     let log = Log::open(&path)?;
@@ -84,6 +87,32 @@ fn heed(args: &[OsString]) -> Result<()> {
         pane::mark_own(running.launcher, event.state.name());
     }
     Ok(())
+}
+
+/// Returns the run of the task whose worktree `cwd` is in; `own` if that is none. An agent may have
+/// been started by that of another task, or by a daemon that was, and has its environment.
+fn run_in(own: RunDir, cwd: &Path) -> RunDir {
+    let cwd = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
+    let worktree = |run: &RunDir| Some(PathBuf::from(run.running().ok()??.worktree?.0));
+    let top = cwd.ancestors().find(|dir| dir.join(".git").exists());
+    if top.is_some() && top == worktree(&own).as_deref() {
+        return own;
+    }
+    let entries = own.0.parent().and_then(|runs| runs.read_dir().ok());
+    let runs = entries.into_iter().flatten().flatten();
+    let runs = runs.map(|entry| RunDir(entry.path()));
+    // One worktree may lie in another.
+    let depth = |run: &RunDir| {
+        Some(
+            worktree(run)
+                .filter(|dir| cwd.starts_with(dir))?
+                .components()
+                .count(),
+        )
+    };
+    let runs = runs.filter_map(|run| Some((depth(&run)?, run)));
+    let deepest = runs.max_by_key(|(depth, _)| *depth);
+    deepest.map_or(own, |(_, run)| run)
 }
 
 /// A report with the file that its conversation is kept in; none of a conversation that the

@@ -62,6 +62,9 @@ pub(crate) struct Running {
     /// The machine and the PID namespace that its numbers of processes count in.
     #[serde(default)]
     pub(crate) machine: Option<Machine>,
+    /// The worktree of the task.
+    #[serde(default)]
+    pub(crate) worktree: Option<Bytes>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
     /// Seconds since 1970.

@@ -68,6 +68,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         born: born(pid),
         boot: boot(),
         machine: Some(Machine::here()),
+        worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
         since: now(),
         setup: Progress::default(),

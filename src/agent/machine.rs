@@ -171,6 +171,7 @@ mod tests {
             born: None,
             boot,
             machine,
+            worktree: None,
             agent: None,
             since: 1,
             setup: Default::default(),

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 
 const program = PROGRAM
 
-export const Flux = async () => {
+export const Flux = async ({ directory } = {}) => {
   let session
   let said = ""
   const roles = new Map()
@@ -24,7 +24,7 @@ export const Flux = async () => {
     })
   // One after the other, as it happened, and without making the session wait.
   const tell = (event, session_id, message) => {
-    told = told.then(() => hook(event, { session_id, message }))
+    told = told.then(() => hook(event, { session_id, message, cwd: directory }))
   }
   const asking = (id) => {
     while (within.has(id)) id = within.get(id)
