@@ -12,7 +12,7 @@ use crate::world::*;
 fn write_session(dir: &Path, task: &Task, status: &str, more: &Value) {
     let mut session = json!({
         "pid": task.agent.pid(), "cwd": task.world.worktree(&task.id), "kind": "interactive",
-        "startedAt": 4_000_000_000_000_u64, "statusUpdatedAt": 1, "status": status,
+        "startedAt": now(), "statusUpdatedAt": now(), "status": status,
     });
     let more = more.as_object().unwrap().clone();
     session.as_object_mut().unwrap().extend(more);
@@ -26,29 +26,41 @@ fn home(world: &World) -> PathBuf {
 }
 
 #[test]
-fn what_claude_keeps_of_its_session_is_read() {
+fn what_claude_keeps_of_its_session_is_read_and_noted() {
     let world = World::new();
+    let told = world.tools().join("told");
+    let tell = format!("echo $FLUX_STATE $FLUX_REASON >>'{}'", told.display());
+    world.git(["config", "flux.notify", &tell]);
     let task = Task::new(&world);
     let session = |status: &str, more: &Value| write_session(&home(&world), &task, status, more);
     session("busy", &json!({}));
     assert_eq!(task.state(), "working - session");
-    task.fire(
-        "SessionStart",
-        &json!({ "session_id": "s", "source": "startup" }),
-    );
+    let begins = json!({ "session_id": "s", "source": "startup" });
+    task.fire("SessionStart", &begins);
     task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
+    let is_waiting = || task.state().starts_with("waiting permission ");
     session("waiting", &json!({ "waitingFor": "permission prompt" }));
-    assert_eq!(task.state(), "waiting permission session");
-    // Of the turn that an agent within has been started in: its question is still open.
+    assert!(is_waiting());
+    // Of the turn that an agent within was started in: its question is still open.
     let stop = json!({ "session_id": "s", "background_tasks": [{ "id": 1 }] });
     task.fire("Stop", &stop);
-    assert_eq!(task.state(), "waiting permission session");
+    assert!(is_waiting());
+    let noted = |state: &str| {
+        let last = task.events().pop().unwrap();
+        last["event"] == "session" && last["state"] == state && last["session"] == "s"
+    };
+    wait_until("the question to be noted", || noted("waiting"));
+    let said = || fs::read_to_string(&told).unwrap_or_default();
+    wait_until("the user to be told", || said() == "waiting permission\n");
     session("shell", &json!({}));
-    assert_eq!(task.state(), "working - hook");
+    assert!(task.state().starts_with("working "));
     session("idle", &json!({}));
-    wait_until("Esc to be believed", || {
-        task.state() == "interrupted - session"
-    });
+    wait_until("Esc to be noted", || noted("interrupted"));
+    assert_eq!(task.state(), "interrupted - hook");
+    let shown = || world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]);
+    wait_until("it to be shown", || shown() == "interrupted");
+    task.fire("UserPromptSubmit", &json!({ "session_id": "s" }));
+    // Of something else, and broken.
     session("idle", &json!({ "cwd": "/elsewhere" }));
     assert_eq!(task.state(), "working - hook");
     fs::write(home(&world).join(format!("{}.json", task.agent.pid())), "{").unwrap();
@@ -71,30 +83,69 @@ fn the_files_of_claudes_sessions_are_where_its_user_has_them() {
 }
 
 #[test]
-fn codex_is_seen_to_fail_in_a_turn_that_it_tells_nothing_of() {
+fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
     let world = World::new();
     world.install_agent("codex");
-    let args = ["run", "-q", "--agent", "codex", "Fix"];
-    let id = world.flux(args).ok();
-    world.agent(&id).wait_started();
+    let told = world.tools().join("told");
+    let tell = format!("echo $FLUX_STATE $FLUX_MESSAGE >>'{}'", told.display());
+    world.git(["config", "flux.notify", &tell]);
+    let id = world.flux(["run", "-q", "--agent", "codex", "Fix"]).ok();
+    let agent = world.agent(&id);
+    agent.wait_started();
+    // It is made only now: nobody has used it before.
+    let thread = "01a225cf-ae6f-78a3-9ef4-36ba4cc1e9a2";
     let day = world.tools().join("home/.codex/sessions/2026/11/29");
+    let file = day.join(format!("rollout-2026-11-29T05-38-17-{thread}.jsonl"));
     fs::create_dir_all(&day).unwrap();
-    let cwd = world.worktree(&id);
-    let entry = |kind: &str, payload: Value| json!({ "timestamp": "2099-01-01T00:00:00.000Z", "type": kind, "payload": payload });
-    let mut lines = entry("session_meta", json!({ "cwd": cwd, "source": "cli" })).to_string();
-    let mut say = |payload: Value| {
-        lines = format!("{lines}\n{}", entry("event_msg", payload));
-        fs::write(day.join("rollout-x.jsonl"), format!("{lines}\n")).unwrap();
-        let status = world.flux(["status", "--json", &id]).run();
-        let status = status.success().json();
-        assert_eq!(status["stateSource"], "transcript");
-        status["state"].as_str().unwrap().to_owned()
+    let at = std::cell::Cell::new(now());
+    let entry = |kind: &str, payload: &Value| {
+        at.set(at.get() + 1);
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(at.get()).unwrap()).unwrap();
+        json!({ "timestamp": time.to_string(), "type": kind, "payload": payload })
     };
-    assert_eq!(say(json!({ "type": "task_started" })), "working");
-    assert_eq!(
-        say(json!({ "type": "task_complete", "error": { "message": "401" } })),
-        "failed"
+    let meta = json!({ "cwd": world.worktree(&id), "source": "cli", "id": thread });
+    let mut lines = format!("{}\n", entry("session_meta", &meta));
+    let mut write = |payload: &Value, expected: &str| {
+        lines += &format!("{}\n", entry("event_msg", payload));
+        fs::write(&file, &lines).unwrap();
+        let events = world.repo().join(format!(".git/flux/run/{id}/events"));
+        let last = || -> Value {
+            let events = fs::read_to_string(&events).unwrap();
+            serde_json::from_str(events.lines().last().unwrap()).unwrap()
+        };
+        wait_until(expected, || last()["state"] == expected);
+        assert_eq!(last()["session"], thread);
+        let status = world.flux(["status", "--json", &id]).run();
+        assert_eq!(status.success().json()["state"], expected);
+    };
+    let ends = |error: &Value| json!({ "type": "task_complete", "turn_id": "1", "error": error, "last_agent_message": "Done" });
+    let begins = json!({ "type": "task_started", "turn_id": "1" });
+    write(&begins, "working");
+    write(&ends(&json!({ "message": "401" })), "failed");
+    write(&begins, "working");
+    write(
+        &json!({ "type": "turn_aborted", "turn_id": "1" }),
+        "interrupted",
     );
-    assert_eq!(say(json!({ "type": "task_started" })), "working");
-    assert_eq!(say(json!({ "type": "turn_aborted" })), "interrupted");
+    write(&begins, "working");
+    write(&ends(&Value::Null), "done");
+    // Its hook says that, too, and its user is told once.
+    let hook = json!({ "type": "agent-turn-complete", "thread-id": thread, "turn-id": "1",
+        "last-assistant-message": "Done" });
+    let mut tells = world.command("git-flux");
+    tells.args(["__hook", "codex", "notify", &hook.to_string()]);
+    for name in ["FLUX_TASK", "FLUX_RUN"] {
+        tells.env(name, agent.env(name).unwrap());
+    }
+    assert!(tells.status().unwrap().success());
+    let said = || fs::read_to_string(&told).unwrap_or_default();
+    wait_until("the user to be told", || {
+        said() == "failed 401\ndone Done\n"
+    });
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    u64::try_from(now.as_millis()).unwrap()
 }

@@ -123,7 +123,7 @@ fn gemini(program: &str) -> Value {
 /// The program that Codex's user has for its notices, with its arguments, or nothing: what is
 /// given on the command line takes its place, so it is passed on. None where it cannot be told.
 fn notified() -> Option<Vec<String>> {
-    let file = transcript::codex_home()?.join("config.toml");
+    let file = transcript::codex_home(&|name| env::var_os(name))?.join("config.toml");
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
         text => text.ok()?,

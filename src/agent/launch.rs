@@ -32,6 +32,9 @@ const LONGEST_ARGUMENT: usize = 120_000;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Launch {
     pub(crate) id: String,
+    /// The agent's name.
+    #[serde(default)]
+    pub(crate) agent: String,
     pub(crate) argv: Vec<Bytes>,
     pub(crate) env: Vec<(Bytes, Bytes)>,
     #[serde(with = "record::path")]
@@ -161,6 +164,7 @@ impl Launch {
         let file = |wanted: Prompt| (agent.prompt == wanted).then(|| Bytes(file.clone()));
         Ok(Self {
             id: task.id.to_string(),
+            agent: agent.name.clone(),
             argv: argv.into_iter().map(Bytes).collect(),
             env: env
                 .into_iter()

@@ -25,6 +25,7 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 
 use super::events::{self, Event, START};
+use super::follow;
 use super::job::{Received, changed, exit_of, give_terminal, see_off};
 use super::launch::{Launch, Running, now};
 use super::machine::Machine;
@@ -97,6 +98,11 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         Ok(agent) => {
             drop(request);
             pane::mark_own_running(pid);
+            let running = Running {
+                agent: Some(agent.as_raw()),
+                ..running
+            };
+            let _follower = follow::begin(&job.run, &job.launch, running);
             job.attend(agent, signals)?
         }
         Err(Failed { error, received }) => {

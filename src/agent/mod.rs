@@ -1,6 +1,7 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
 pub(crate) mod events;
+mod follow;
 pub(crate) mod hook;
 mod hooks;
 mod job;

@@ -21,7 +21,7 @@ use crate::task::{Bytes, Said, Task, record};
 use crate::tmux::client;
 
 /// What the run's directory holds of it: whoever tells opens no repository.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Notices {
     task: String,
     title: String,
@@ -81,7 +81,8 @@ impl Notices {
 }
 
 /// Starts a process that tells of `event`, if it is one to tell of and comes after another
-/// state or is about something else. It gets our environment, and `env`, and reads how.
+/// state or is about something else. It gets our environment, and `env`, and reads how; whoever
+/// lives on waits for its end.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -90,17 +91,17 @@ pub(super) fn begin(
     before: Option<&Event>,
     event: &Event,
     env: &[(Bytes, Bytes)],
-) -> Result<()> {
+) -> Result<Option<Child>> {
     let worth = matches!(
         event.state,
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
     if !worth || before.is_some_and(|before| key(before) == key(event)) {
-        return Ok(());
+        return Ok(None);
     }
     let Some(notices) = notices else {
-        return Ok(());
+        return Ok(None);
     };
     let mut command = Command::new(ourselves()?);
     command.arg("__tell");
@@ -110,7 +111,8 @@ pub(super) fn begin(
     command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
     let mut teller = start(command, Stdio::piped())?;
     let mut input = teller.stdin.take().context("there is no pipe to it")?;
-    serde_json::to_writer(&mut input, &notices).context("could not tell it how")
+    serde_json::to_writer(&mut input, &notices).context("could not tell it how")?;
+    Ok(Some(teller))
 }
 
 /// Tells a program that the agent's user has for its notices what the agent says.

@@ -109,7 +109,8 @@ fn claude(event: &str, value: &Value) -> Option<Report> {
         "Stop" => {
             let still = value["background_tasks"].as_array();
             if still.is_some_and(|tasks| !tasks.is_empty()) {
-                plain(event, Said::Working)
+                // One of them may have asked something.
+                plain(event, Said::Working).of(Kind::Step)
             } else {
                 plain(event, Said::Done).saying(value, &["last_assistant_message"])
             }

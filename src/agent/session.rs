@@ -47,10 +47,12 @@ struct Entry {
 /// Returns what the agent of this name says of its session, if it runs in `worktree` and keeps such
 /// a file. It is the agent's own, so what cannot be read says nothing.
 pub(crate) fn of(agent: &str, running: &Running, worktree: &Path) -> Option<Session> {
-    if voice(agent) != Voice::Claude {
-        return None;
-    }
-    let dir = dir(env::var_os("CLAUDE_CONFIG_DIR"), env::var_os("HOME"))?;
+    let dir = dir(&|name| env::var_os(name))?;
+    (voice(agent) == Voice::Claude).then(|| read(&dir, running, worktree))?
+}
+
+/// Returns what the files in `dir` say of the session of this run.
+pub(super) fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
     let pid = running.agent?;
     let one = |path: PathBuf| serde_json::from_slice::<Entry>(&end_of(&path, LONGEST).ok()?).ok();
     let own = one(dir.join(format!("{pid}.json")));
@@ -91,10 +93,11 @@ fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Sessi
     })
 }
 
-/// Returns the directory of these files.
-fn dir(own: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
-    let own = own.filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let dir = own.or_else(|| Some(Path::new(&home?).join(".claude")))?;
+/// Returns the directory of these files, in an environment.
+pub(super) fn dir(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let own = var("CLAUDE_CONFIG_DIR").filter(|dir| !dir.is_empty());
+    let own = own.map(PathBuf::from);
+    let dir = own.or_else(|| Some(Path::new(&var("HOME")?).join(".claude")))?;
     Some(dir.join("sessions"))
 }
 
@@ -229,10 +232,15 @@ mod tests {
 
     #[test]
     fn the_directory_is_where_its_user_has_it() {
-        let text = |text: &str| Some(OsString::from(text));
-        assert_eq!(dir(text("/c"), text("/h")), Some("/c/sessions".into()));
+        let dir = |own: Option<&str>, home: Option<&str>| {
+            dir(&|name| match name {
+                "HOME" => home.map(OsString::from),
+                _ => own.map(OsString::from),
+            })
+        };
+        assert_eq!(dir(Some("/c"), Some("/h")), Some("/c/sessions".into()));
         assert_eq!(
-            dir(text(""), text("/h")),
+            dir(Some(""), Some("/h")),
             Some("/h/.claude/sessions".into())
         );
         assert_eq!(dir(None, None), None);

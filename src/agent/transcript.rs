@@ -2,6 +2,7 @@
 //! tells by no hook, that it was interrupted.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::events::Event;
 use super::run::end_of;
 use super::{Voice, voice};
 use crate::git::regular_file::open_file;
@@ -27,19 +29,44 @@ pub(crate) fn last(agent: &str, path: &Path) -> Option<Heard> {
         Voice::Gemini => gemini,
         _ => return None,
     };
-    let bytes = end_of(path, TAIL).ok()?;
-    let lines = bytes.rsplit(|&b| b == b'\n');
-    let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let last = entries.find_map(|entry| {
-        let said = read(&entry)?;
-        let at: Timestamp = entry["timestamp"].as_str()?.parse().ok()?;
-        let at = u64::try_from(at.as_millisecond()).ok()?;
+    let last = last_that_says(path, read).map(|(said, at, _)| {
         let why = None;
-        Some(Heard { said, why, at })
+        Heard { said, why, at }
     });
     let all = voice(agent) == Voice::Codex;
     // What else there is the hooks tell, and better.
     last.filter(|last| all || matches!(last.said, Said::Interrupted | Said::Failed))
+}
+
+/// Returns the last entry of a conversation that says something, what and when.
+fn last_that_says(path: &Path, read: fn(&Value) -> Option<Said>) -> Option<(Said, u64, Value)> {
+    let bytes = end_of(path, TAIL).ok()?;
+    let lines = bytes.rsplit(|&b| b == b'\n');
+    let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    entries.find_map(|entry| {
+        let said = read(&entry)?;
+        let at: Timestamp = entry["timestamp"].as_str()?.parse().ok()?;
+        Some((said, u64::try_from(at.as_millisecond()).ok()?, entry))
+    })
+}
+
+/// Returns what a conversation of Codex says of its last turn, as its hook would tell it.
+pub(super) fn last_turn(path: &Path) -> Option<Event> {
+    let (said, at, entry) = last_that_says(path, codex)?;
+    let turn = &entry["payload"];
+    let message = turn["error"]["message"].as_str();
+    let message = message.or_else(|| turn["last_agent_message"].as_str());
+    let event = Event::new(said, turn["type"].as_str()?).saying(message.unwrap_or_default());
+    // The name of the file ends in that of the conversation, a UUID.
+    let name = path.file_stem()?.to_str()?;
+    let thread = name.len().checked_sub(36).and_then(|at| name.get(at..));
+    Some(Event {
+        at,
+        session: thread.map(ToOwned::to_owned),
+        about: turn["turn_id"].as_str().map(ToOwned::to_owned),
+        transcript: path.to_str().map(ToOwned::to_owned),
+        ..event
+    })
 }
 
 /// Whether the last that its user did was to press Esc. All else is told by hooks, and better.
@@ -88,7 +115,7 @@ fn gemini(entry: &Value) -> Option<Said> {
 /// itself, to find a title for one, has none.
 pub(super) fn rollout(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
-    let home = codex_home()?;
+    let home = codex_home(&|name| env::var_os(name))?;
     let mut files = days(&home).flat_map(|day| newest(&day));
     files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
 }
@@ -97,14 +124,16 @@ pub(super) fn rollout(thread: &str) -> Option<PathBuf> {
 /// `worktree`, before it has told of one: a file that was written since `since`, in seconds since
 /// 1970. Only Codex needs it, which tells nothing of a turn that it has not completed.
 pub(crate) fn current(agent: &str, worktree: &Path, since: u64) -> Option<PathBuf> {
-    (voice(agent) == Voice::Codex).then(|| in_worktree(&codex_home()?, worktree, since))?
+    let home = codex_home(&|name| env::var_os(name))?;
+    (voice(agent) == Voice::Codex).then(|| in_worktree(&home, worktree, since))?
 }
 
 /// How many days back a conversation may have begun that is gone on with, counting those alone
 /// that have any.
 const DAYS: usize = 31;
 
-fn in_worktree(home: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
+/// Returns the file of [`current`] in the directory of Codex.
+pub(super) fn in_worktree(home: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
     let since = UNIX_EPOCH + Duration::from_secs(since);
     let changed = |path: PathBuf| {
         let at = path.metadata().ok()?.modified().ok()?;
@@ -151,11 +180,11 @@ fn newest(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Where Codex has what it keeps.
-pub(super) fn codex_home() -> Option<PathBuf> {
-    let home = env::var_os("CODEX_HOME").filter(|home| !home.is_empty());
+/// Where Codex has what it keeps, in an environment.
+pub(super) fn codex_home(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let home = var("CODEX_HOME").filter(|home| !home.is_empty());
     let home = home.map(PathBuf::from);
-    home.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".codex")))
+    home.or_else(|| Some(Path::new(&var("HOME")?).join(".codex")))
 }
 
 #[cfg(test)]

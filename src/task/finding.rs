@@ -5,13 +5,13 @@ use super::{Found, Habit, Heard, Phase, Said, Source, State, Title, Why};
 
 /// How old what an agent has said must be, in milliseconds, before its title may contradict
 /// it: the title follows with the next picture it paints.
-const LAG: u64 = 2_000;
+pub(crate) const LAG: u64 = 2_000;
 
 /// How long after its last output an agent counts as being at work, in seconds.
 const STIR: u64 = 3;
 
 /// How long an agent that paints while it is at work shows nothing once it is not, in seconds.
-const PAUSE: u64 = 10;
+pub(crate) const PAUSE: u64 = 10;
 
 /// How long one that has said nothing shows nothing until it is taken for waiting, in seconds.
 const STILL: u64 = 60;
@@ -99,11 +99,12 @@ impl State {
             return Self::silent(seen);
         };
         if let Some(session) = seen.session
-            && let Some(state) = by_session(&last, session, seen)
+            && let Some((said, why)) = contradiction(&last, session, seen.now)
         {
-            return (state, by(session));
+            let heard = Heard { said, why, ..last };
+            return (state_of(&heard, seen), by(session));
         }
-        let fresh = seen.is_fresh(last.at);
+        let fresh = is_fresh(last.at, seen.now);
         if let Some(state) = corrected(&last, seen.title.filter(|_| !fresh)) {
             return (state, from(Source::Title));
         }
@@ -119,7 +120,7 @@ impl State {
             since: Some(last.at / 1000),
             ..from(source)
         };
-        (said(&last, seen), found)
+        (state_of(&last, seen), found)
     }
 
     /// The state of an agent that is alive, and has said nothing.
@@ -189,12 +190,6 @@ impl Seen {
         self.stirred.is_some_and(|at| is_over(at, PAUSE))
             || is_over(self.started.unwrap_or_default(), START)
     }
-
-    /// Returns whether something was said so lately, at `at`, that what contradicts it may be
-    /// older. The clock may have been set back since; then nothing is fresh.
-    fn is_fresh(&self, at: u64) -> bool {
-        at <= self.now && self.now - at < LAG
-    }
 }
 
 /// Found in the agent's file of its session.
@@ -205,23 +200,38 @@ fn by(session: Session) -> Found {
     }
 }
 
-/// Returns what the agent's file of its session makes of what it said, if it contradicts: no hook
-/// is fired by Esc, nor by the answer to a question.
-fn by_session(heard: &Heard, session: Session, seen: &Seen) -> Option<State> {
-    let settled = !seen.is_fresh(heard.at) && !seen.is_fresh(session.at);
+/// Returns what the agent's file of its session makes of what it said, at `now`, if it contradicts:
+/// no hook is fired by Esc, nor by the answer to a question.
+pub(crate) fn contradiction(
+    heard: &Heard,
+    session: Session,
+    now: u64,
+) -> Option<(Said, Option<Why>)> {
+    let settled = !is_fresh(heard.at, now) && !is_fresh(session.at, now);
+    let is_later = session.at > heard.at;
     match (heard.said, session.doing) {
-        (Said::Waiting, Doing::Waiting(_)) => None,
+        (Said::Exited, _) | (Said::Waiting, Doing::Waiting(_)) => None,
         // A question of an agent within is open, whatever is said of the turn meanwhile.
-        (_, Doing::Waiting(why)) => Some(State::Waiting(why)),
-        (Said::Working | Said::Waiting, Doing::Idle) if settled => Some(State::Interrupted),
-        (Said::Waiting, Doing::Working) if session.at > heard.at => Some(State::Working),
-        (Said::Done | Said::Failed | Said::Interrupted, Doing::Working)
-            if settled && session.at > heard.at =>
-        {
-            Some(State::Working)
+        (_, Doing::Waiting(why)) => Some((Said::Waiting, why)),
+        // Its prompt has not been sent: Esc came before.
+        (Said::Starting, Doing::Idle) if session.at / 1000 + PAUSE < now / 1000 => {
+            Some((Said::Waiting, None))
+        }
+        (Said::Working | Said::Waiting, Doing::Idle) if settled => Some((Said::Interrupted, None)),
+        (Said::Waiting, Doing::Working | Doing::Background) if is_later => {
+            Some((Said::Working, None))
+        }
+        (Said::Done | Said::Failed | Said::Interrupted, Doing::Working) if settled && is_later => {
+            Some((Said::Working, None))
         }
         _ => None,
     }
+}
+
+/// Returns whether something was said so lately, at `at`, that what contradicts it may be older.
+/// The clock may have been set back since; then nothing is fresh.
+pub(crate) fn is_fresh(at: u64, now: u64) -> bool {
+    at <= now && now - at < LAG
 }
 
 /// What the agent's title makes of what it said, if it contradicts: that Esc was pressed
@@ -239,7 +249,7 @@ fn corrected(heard: &Heard, title: Option<Title>) -> Option<State> {
     }
 }
 
-fn said(heard: &Heard, seen: &Seen) -> State {
+fn state_of(heard: &Heard, seen: &Seen) -> State {
     match heard.said {
         Said::Starting => State::Opening,
         Said::Working => State::Working,

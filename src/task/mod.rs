@@ -1,7 +1,7 @@
 //! Words: what a task is, on paper. Pure, no input or output.
 
 pub(crate) mod check;
-mod finding;
+pub(crate) mod finding;
 pub(crate) mod id;
 pub(crate) mod record;
 pub(crate) mod seen;

@@ -33,7 +33,14 @@ fn the_file_of_a_session_tells_what_no_hook_does() {
         (Done, OLD, Background, LAG, "done by hook"),
         (Failed, OLD, Idle, OLD, "failed by hook"),
         (Interrupted, OLD, Doing::Working, LAG, "working by session"),
-        (Starting, OLD, Idle, OLD, "starting by hook"),
+        (Starting, OLD, Idle, 1000 * PAUSE, "starting by hook"),
+        (
+            Starting,
+            OLD,
+            Idle,
+            1000 * PAUSE + 1000,
+            "waiting by session",
+        ),
     ] {
         let tell = |s: &mut Seen| {
             s.heard = heard(said, (said == Waiting).then_some(Why::Permission), said_ago);

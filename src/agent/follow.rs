@@ -1,0 +1,209 @@
+//! Notes what an agent keeps in files of its own where no hook tells it, beside what its hooks
+//! have said: who waits for it hears of that, and its user is told.
+//!
+//! The launcher does it, in a thread that sleeps until one of these files is written.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::events::{self, Event, Log};
+use super::launch::{Launch, Running};
+use super::notify::{self as notices, Notices};
+use super::run::RunDir;
+use super::{Voice, session, transcript, voice};
+use crate::task::finding::{LAG, PAUSE, contradiction, is_fresh};
+use crate::task::{Bytes, Said};
+use crate::tmux::pane;
+
+/// How often there is a look after something was written, each after a [`LAG`].
+const LOOKS: u64 = (PAUSE + 1) * 1000 / LAG + 1;
+
+/// Ends it when it is dropped.
+pub(super) struct Follower(Sender<News>);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // The thread may have ended before.
+        self.0.send(News::End).ok();
+    }
+}
+
+/// What the thread is woken by.
+enum News {
+    Written,
+    End,
+}
+
+/// Follows the files of the agent that was started; `None` for one that keeps none, or where
+/// nothing can be watched.
+pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<Follower> {
+    let home = Home::of(launch)?;
+    let (sender, news) = channel();
+    let written = sender.clone();
+    let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // What is only read is no news, and would be read once more for that.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            written.send(News::Written).ok();
+        }
+    })
+    .ok()?;
+    let mut follow = Follow {
+        files,
+        is_watched: false,
+        home,
+        run: run.clone(),
+        worktree: launch.worktree.clone(),
+        running,
+        notices: Notices::of(run),
+        env: launch.env.clone(),
+    };
+    thread::spawn(move || follow.until_end(&news));
+    Some(Follower(sender))
+}
+
+/// Where the agent has its files.
+enum Home {
+    Claude(PathBuf),
+    Codex(PathBuf),
+}
+
+impl Home {
+    /// Returns where the agent has its files, by its own environment.
+    fn of(launch: &Launch) -> Option<Self> {
+        let var = |name: &str| -> Option<OsString> {
+            let own = launch.env.iter().find(|(key, _)| key.0 == name);
+            own.map(|(_, value)| value.0.clone())
+        };
+        match voice(&launch.agent) {
+            Voice::Claude => session::dir(&var).map(Self::Claude),
+            Voice::Codex => transcript::codex_home(&var).map(Self::Codex),
+            _ => None,
+        }
+    }
+
+    fn watched(&self) -> (PathBuf, RecursiveMode) {
+        match self {
+            Self::Claude(dir) => (dir.clone(), RecursiveMode::NonRecursive),
+            Self::Codex(home) => (home.join("sessions"), RecursiveMode::Recursive),
+        }
+    }
+}
+
+struct Follow {
+    files: RecommendedWatcher,
+    /// Whether the directory itself is watched: it may not be there yet.
+    is_watched: bool,
+    home: Home,
+    run: RunDir,
+    worktree: PathBuf,
+    running: Running,
+    notices: Option<Notices>,
+    env: Vec<(Bytes, Bytes)>,
+}
+
+impl Follow {
+    /// Notes what is new whenever something was written. What contradicts a hook counts only after
+    /// a while, so there are some more looks.
+    fn until_end(&mut self, news: &Receiver<News>) {
+        let lag = Duration::from_millis(LAG);
+        let mut left = 0;
+        self.watch();
+        loop {
+            let heard = match left {
+                0 => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                _ => news.recv_timeout(lag),
+            };
+            left = match heard {
+                Ok(News::Written) => LOOKS,
+                Err(RecvTimeoutError::Timeout) => left - 1,
+                Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Of many at once one look is enough.
+            while let Ok(more) = news.try_recv() {
+                if matches!(more, News::End) {
+                    return;
+                }
+            }
+            self.watch();
+            drop(self.note());
+        }
+    }
+
+    /// Watches the directory of the files, or until it is there what it will be made in.
+    fn watch(&mut self) {
+        if self.is_watched {
+            return;
+        }
+        let (dir, mode) = self.home.watched();
+        self.is_watched = self.files.watch(&dir, mode).is_ok();
+        if !self.is_watched {
+            let mut above = dir.ancestors().skip(1);
+            let mode = RecursiveMode::NonRecursive;
+            above.find(|dir| self.files.watch(dir, mode).is_ok());
+        }
+    }
+
+    /// Adds what the files say to what has happened, if that is news.
+    fn note(&self) -> Result<()> {
+        let path = self.run.events();
+        let log = Log::open(&path)?;
+        let before = log.last()?.context("the run has not begun")?;
+        let Some(event) = self.news(&before) else {
+            return Ok(());
+        };
+        log.append(&event)?;
+        drop(log);
+        if event.state != before.state {
+            pane::mark_own(self.running.launcher, event.state.name());
+        }
+        let teller = notices::begin(self.notices.clone(), Some(&before), &event, &self.env)?;
+        if let Some(mut teller) = teller {
+            teller.wait()?;
+        }
+        Ok(())
+    }
+
+    fn news(&self, before: &Event) -> Option<Event> {
+        if before.state == Said::Exited {
+            return None;
+        }
+        let event = match &self.home {
+            Home::Claude(dir) => {
+                let session = session::read(dir, &self.running, &self.worktree)?;
+                let now = events::now();
+                // Its hook may be about to say more of it.
+                if is_fresh(session.at, now) {
+                    return None;
+                }
+                let (said, why) = contradiction(&before.heard(), session, now)?;
+                let mut event = Event::new(said, "session");
+                event.why = why;
+                event
+            }
+            Home::Codex(home) => {
+                let told = before.transcript.as_ref().map(PathBuf::from);
+                let since = self.running.since;
+                let path = told.or_else(|| transcript::in_worktree(home, &self.worktree, since))?;
+                let event = transcript::last_turn(&path)?;
+                if event.at / 1000 < since || event.at <= before.at {
+                    return None;
+                }
+                event
+            }
+        };
+        let event = Event {
+            session: event.session.or_else(|| before.session.clone()),
+            transcript: event.transcript.or_else(|| before.transcript.clone()),
+            ..event
+        };
+        let is_same =
+            (event.state, event.why, &event.about) == (before.state, before.why, &before.about);
+        (!is_same).then_some(event)
+    }
+}
