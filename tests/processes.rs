@@ -123,6 +123,17 @@ fn a_status_starts_few_processes() {
 }
 
 #[test]
+fn a_wait_starts_no_more_processes_for_more_tasks() {
+    let world = World::new();
+    for (tasks, names) in [(1, &["one"][..]), (4, &["two", "three", "four"])] {
+        names.iter().for_each(|name| ended(&world, name));
+        at_most(&world, 4, 2, world.flux(["wait", "--all"]));
+        let output = world.flux(["wait", "--all"]).ok();
+        assert_eq!(output.lines().count(), tasks);
+    }
+}
+
+#[test]
 fn an_attach_starts_few_processes() {
     let world = World::new();
     task(&world, "fix");

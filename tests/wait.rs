@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::world::{Output, World, wait_until};
+use crate::world::{Output, World, calls_in_an_idle_second, wait_for, wait_until};
 
 /// What an agent's hook does, with this event and what stands on its standard input.
 pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
@@ -31,27 +31,28 @@ fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()
     thread::scope(|scope| {
         let waiting = scope.spawn(|| world.flux(args).run());
         // It watches the directories of the runs: the kernel shows who does.
-        wait_until("wait to block", || watches(world));
+        wait_for("wait to block", || watcher(world));
         then();
         waiting.join().unwrap()
     })
 }
 
-/// Whether a git flux of this world watches files.
-fn watches(world: &World) -> bool {
+/// The process of a git flux of this world that watches files, if there is one.
+fn watcher(world: &World) -> Option<i32> {
     let mark = world.tools().to_str().unwrap().to_owned();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut ours = processes.filter(|process| {
         let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
         String::from_utf8_lossy(&environment).contains(&mark)
     });
-    ours.any(|process| {
+    let found = ours.find(|process| {
         let files = std::fs::read_dir(process.path().join("fdinfo"));
         files.into_iter().flatten().flatten().any(|file| {
             let info = std::fs::read_to_string(file.path()).unwrap_or_default();
             info.lines().any(|line| line.starts_with("inotify wd:"))
         })
-    })
+    })?;
+    found.file_name().to_str()?.parse().ok()
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
     }
     let terminal = world.terminal(80, 24);
     terminal.type_line(&format!("git-flux wait {id}; echo \"code $?\""));
-    wait_until("wait to block", || watches(&world));
+    wait_for("wait to block", || watcher(&world));
     terminal.keys(["C-c"]);
     terminal.wait_for_screen("code 130");
     world.assert_unchanged(&before);
@@ -195,4 +196,39 @@ fn a_launcher_that_comes_only_later_is_waited_for_too() {
         let output = meanwhile(&world, ["wait", "fix"], kill);
         output.code(1).stdout_is("fix lost\n");
     });
+}
+
+#[test]
+fn wait_and_a_launcher_make_no_system_calls_while_nothing_happens() {
+    let world = World::new();
+    world.install_agent("mine");
+    world.git(["config", "flux.mine.command", "mine"]);
+    let run = ["run", "-q", "--agent", "mine", "--name", "fix", "Fix it"];
+    world.flux(run).run().success();
+    let launcher = world.agent("fix").wait_started().process().unwrap().parent;
+    // Not a child of the tests, which would be told of its stops.
+    let terminal = world.terminal(80, 24);
+    terminal.type_line("git-flux wait fix; echo \"code $?\"");
+    let wait = wait_for("wait to block", || watcher(&world));
+    for (what, pid) in [("wait", wait), ("launcher", launcher)] {
+        let calls = calls_in_an_idle_second(pid, 5);
+        assert!(calls <= 5, "{what}: {calls} system calls in a second");
+    }
+    world.agent("fix").tell("exit 0");
+    terminal.wait_for_screen("code 0");
+}
+
+#[test]
+fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
+    let world = World::new();
+    world.install_agent("gemini");
+    let run = ["run", "-q", "--agent", "gemini", "--name", "fix", "Fix it"];
+    world.flux(run).run().success();
+    let title = |title: &str| {
+        let agent = world.agent("fix");
+        agent.tell(&format!("sh printf '\\033]2;{title} (project)\\007'"));
+    };
+    title("✦  Working…");
+    let output = meanwhile(&world, ["wait", "fix"], || title("✋  Action Required"));
+    output.success().stdout_is("fix waiting(permission)\n");
 }

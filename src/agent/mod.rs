@@ -11,6 +11,7 @@ pub(crate) mod launcher;
 pub(crate) mod machine;
 pub(crate) mod messages;
 pub(crate) mod notify;
+pub(crate) mod pace;
 pub(crate) mod process;
 pub(crate) mod prompt;
 mod report;

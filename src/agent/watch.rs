@@ -1,58 +1,152 @@
-//! Being told when something happens in a run, without asking again and again.
+//! Being told when something happens in runs, without asking again and again.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, Result};
 use nix::fcntl::{Flock, FlockArg};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::run::RunDir;
 use crate::git::regular_file::open_file;
+use crate::interrupt;
 
-/// Ends the watch when it is dropped.
+/// What a watch tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A file of a run has changed, or its launcher has ended.
+    Run,
+    /// Something was written to a terminal.
+    Output,
+    /// A signal has come: see [`interrupt::check`].
+    Signal,
+}
+
+/// One watch for any number of runs and terminals. It ends when it is dropped.
 pub(crate) struct Watch {
-    _files: RecommendedWatcher,
+    files: RecommendedWatcher,
+    shared: Arc<Shared>,
 }
 
-/// Sends whenever a file of the run changes (its agent has said something, or has ended), and
-/// when its launcher ends, in whatever way: the launcher holds a lock as long as it lives, which
-/// the kernel takes from it.
-///
-/// # Errors
-/// When the directory cannot be watched.
-pub(crate) fn run(dir: &RunDir, happened: &Sender<()>) -> Result<Watch> {
-    let (tell, alive) = (happened.clone(), dir.alive());
-    let mut followed = None;
-    let mut files = notify::recommended_watcher(move |_| {
+struct Shared {
+    news: Sender<News>,
+    /// The `alive` files of the runs that are watched, and the inode of that whose launcher is followed.
+    followed: Mutex<HashMap<PathBuf, Option<u64>>>,
+    terminals: Mutex<HashSet<PathBuf>>,
+    /// Whether output was told of and not yet taken: of an agent that paints, one is enough.
+    output: AtomicBool,
+}
+
+impl Watch {
+    /// Returns a watch of nothing yet but signals.
+    ///
+    /// # Errors
+    /// When the system has no room for one more.
+    pub(crate) fn new(news: Sender<News>) -> Result<Self> {
+        let signals = news.clone();
+        interrupt::on_signal(move || {
+            // Nobody listens any more: that is no error.
+            signals.send(News::Signal).ok();
+        })?;
+        let shared = Arc::new(Shared {
+            news,
+            followed: Mutex::default(),
+            terminals: Mutex::default(),
+            output: AtomicBool::new(false),
+        });
+        let told = Arc::clone(&shared);
+        let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            told.handle(event.ok().as_ref());
+        });
+        let files = files.context("could not watch files")?;
+        Ok(Self { files, shared })
+    }
+
+    /// Tells whenever a file of the run changes (its agent has said something, or has ended), and
+    /// when its launcher ends, in whatever way: the launcher holds a lock as long as it lives,
+    /// which the kernel takes from it.
+    ///
+    /// # Errors
+    /// When the directory cannot be watched.
+    pub(crate) fn run(&mut self, dir: &RunDir) -> Result<()> {
+        lock(&self.shared.followed).insert(dir.alive(), None);
+        self.files
+            .watch(&dir.0, RecursiveMode::NonRecursive)
+            .with_context(|| format!("could not watch '{}'", dir.0.display()))?;
+        self.shared.follow(&dir.alive());
+        Ok(())
+    }
+
+    /// Tells whenever something is written to the terminal `tty`. Returns whether it can: Linux tells it.
+    pub(crate) fn terminal(&mut self, tty: &Path) -> bool {
+        let is_terminal = tty
+            .metadata()
+            .is_ok_and(|about| about.file_type().is_char_device());
+        if !cfg!(target_os = "linux") || !is_terminal {
+            return false;
+        }
+        lock(&self.shared.terminals).insert(tty.to_owned());
+        self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
+    }
+
+    /// Takes what was told of output: later output is told again.
+    pub(crate) fn take_output(&self) {
+        self.shared.output.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    /// Passes on an event, if something has changed. That a file was opened or closed says nothing:
+    /// we do that ourselves when we look.
+    fn handle(&self, event: Option<&Event>) {
+        if event.is_some_and(|event| event.kind.is_access()) {
+            return;
+        }
+        let paths = event.map_or(&[][..], |event| &event.paths);
+        let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
+        if !paths.is_empty() && paths.iter().all(is_output) {
+            if !self.output.swap(true, Ordering::SeqCst) {
+                self.news.send(News::Output).ok();
+            }
+            return;
+        }
         // The launcher may have come only now, or another one.
-        followed = follow(&alive, followed, &tell);
+        let runs: Vec<PathBuf> = lock(&self.followed).keys().cloned().collect();
+        let concerns = |alive: &&PathBuf| {
+            let dir = alive.parent();
+            let mut dirs = paths.iter().flat_map(|path| [Some(&**path), path.parent()]);
+            paths.is_empty() || dirs.any(|one| one == dir)
+        };
+        for alive in runs.iter().filter(concerns) {
+            self.follow(alive);
+        }
         // Nobody listens any more: that is no error.
-        tell.send(()).ok();
-    })
-    .context("could not watch files")?;
-    files
-        .watch(&dir.0, RecursiveMode::NonRecursive)
-        .with_context(|| format!("could not watch '{}'", dir.0.display()))?;
-    follow(&dir.alive(), None, happened);
-    Ok(Watch { _files: files })
-}
+        self.news.send(News::Run).ok();
+    }
 
-/// Sends when the launcher ends that holds the lock `alive`, unless that is the one that is
-/// `followed` already; returns the file's inode, if there is one.
-fn follow(alive: &Path, followed: Option<u64>, happened: &Sender<()>) -> Option<u64> {
-    let alive = open_file(alive).ok()?;
-    let inode = alive.metadata().ok()?.ino();
-    if followed != Some(inode) {
-        let happened = happened.clone();
+    /// Tells when the launcher ends that holds the lock `alive`, unless it is followed already.
+    fn follow(&self, alive: &Path) {
+        let Ok(file) = open_file(alive) else { return };
+        let Ok(inode) = file.metadata().map(|about| about.ino()) else {
+            return;
+        };
+        if lock(&self.followed).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
+            return;
+        }
+        let news = self.news.clone();
         thread::spawn(move || {
-            let ended = Flock::lock(alive, FlockArg::LockShared);
-            if ended.is_ok() {
-                happened.send(()).ok();
+            if Flock::lock(file, FlockArg::LockShared).is_ok() {
+                news.send(News::Run).ok();
             }
         });
     }
-    Some(inode)
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

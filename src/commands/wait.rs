@@ -1,25 +1,26 @@
 //! `git flux wait`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use jiff::SignedDuration;
 
 use super::{candidates, choose_own};
-use crate::agent::watch::{self, Watch};
+use crate::agent;
+use crate::agent::pace::Pace;
+use crate::agent::watch::{News, Watch};
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
-use crate::task::{State, TaskId, version};
+use crate::task::{State, Target, Task, TaskId, version};
+use crate::tmux::pane::{self, Pane};
 use crate::ui::Ui;
-
-/// How long ^C may take to be heard.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// Block until the agents of tasks are done, wait for input or have exited
 #[derive(Debug, Args)]
@@ -111,18 +112,21 @@ impl Reached {
 
 impl Wait {
     pub(crate) fn run(self) -> Result<()> {
+        // What is looked at before counts as well.
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         let mut open = self.meant(&flux, &store)?;
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         // What happens from here on is not missed.
-        let (sender, happened) = channel();
-        let watch = |id: &TaskId| (id.clone(), watch::run(&flux.run_dir(id), &sender));
-        let watches: Vec<(TaskId, Result<Watch>)> = open.keys().map(watch).collect();
+        let mut wakeups = Wakeups::new()?;
+        let watches = open
+            .keys()
+            .map(|id| (id.clone(), wakeups.watch.run(&flux.run_dir(id))));
+        let watches: Vec<(TaskId, Result<()>)> = watches.collect();
         let mut bad = 0;
         loop {
             let before = open.len();
-            for (id, state) in states(&flux, &open)? {
+            for (id, state) in states(&flux, &open, &mut wakeups)? {
                 let reached = match &state {
                     Ok(Some(state)) => Reached::of(state, &self.until),
                     Ok(None) | Err(_) => Reached::Never,
@@ -153,7 +157,8 @@ impl Wait {
             if open.is_empty() || (self.any && open.len() < before) {
                 break;
             }
-            if !heard(&happened, deadline)? {
+            wakeups.watch_terminals(&open);
+            if !wakeups.wait(deadline)? {
                 let left: Vec<&str> = open.keys().map(TaskId::as_str).collect();
                 return Err(
                     Failure::new(format!("timed out waiting for {}", left.join(", ")))
@@ -163,7 +168,6 @@ impl Wait {
                 );
             }
         }
-        drop(watches);
         if bad > 0 {
             return Err(Failure::new(String::new()).into());
         }
@@ -197,23 +201,42 @@ impl Wait {
 type Known = Result<Option<State>, (&'static str, Error)>;
 
 /// The states as they are now. One that cannot be told spoils none of the others.
-fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)>> {
-    let look = || -> Result<Vec<_>> {
+fn states(
+    flux: &Flux,
+    ids: &BTreeMap<TaskId, ()>,
+    wakeups: &mut Wakeups,
+) -> Result<Vec<(TaskId, Known)>> {
+    let mut look = || -> Result<Vec<_>> {
+        wakeups.begin_look();
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let state = |id: &TaskId| match store.tasks.iter().find(|stored| stored.id == *id) {
-            Some(stored) => {
-                let word = stored
-                    .task
-                    .as_ref()
-                    .err()
-                    .map_or("unknown", version::state_of);
-                let task = stored.readable();
-                let state = task.and_then(|task| observe::one(flux, &store, task));
-                state.map(|one| Some(one.0)).map_err(|error| (word, error))
-            }
+        let meant = store.tasks.iter().filter(|one| ids.contains_key(&one.id));
+        let readable: Vec<&Task> = meant
+            .clone()
+            .filter_map(|one| one.readable().ok())
+            .collect();
+        let states = observe::each(flux, &store, &readable)?;
+        let states = readable
+            .iter()
+            .zip(states)
+            .map(|(task, (state, _))| (&task.id, state));
+        let mut states: HashMap<&TaskId, State> = states.collect();
+        let state = |id: &TaskId| match meant.clone().find(|stored| stored.id == *id) {
+            Some(stored) => match states.remove(id) {
+                Some(state) => Ok(Some(state)),
+                None => {
+                    let why = stored.task.as_ref().err();
+                    let word = why.map_or("unknown", version::state_of);
+                    let error = stored.readable().err();
+                    Err((
+                        word,
+                        error.unwrap_or_else(|| anyhow!("'{id}' was not looked at")),
+                    ))
+                }
+            },
             None => Ok(None),
         };
-        let states = ids.keys().map(|id| (id.clone(), state(id))).collect();
+        let states = ids.keys().cloned().zip(ids.keys().map(state)).collect();
+        wakeups.note_panes(&readable);
         interrupt::check()?;
         Ok(states)
     };
@@ -227,23 +250,92 @@ fn states(flux: &Flux, ids: &BTreeMap<TaskId, ()>) -> Result<Vec<(TaskId, Known)
     }
 }
 
-/// Waits until something happens; `false` if nothing does in time.
-fn heard(happened: &Receiver<()>, deadline: Option<Instant>) -> Result<bool> {
-    loop {
-        interrupt::check()?;
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return Ok(false);
+/// What wakes `wait` for another look.
+struct Wakeups {
+    watch: Watch,
+    news: Receiver<News>,
+    pace: Pace,
+    /// The panes of the tasks of which something can be learned there.
+    panes: BTreeMap<TaskId, Target>,
+    /// Which of them were looked for, by their processes, and whether their terminals tell of output.
+    terminals: HashMap<i32, bool>,
+}
+
+impl Wakeups {
+    fn new() -> Result<Self> {
+        let (sender, news) = channel();
+        Ok(Self {
+            watch: Watch::new(sender)?,
+            news,
+            pace: Pace::new(Instant::now()),
+            panes: BTreeMap::new(),
+            terminals: HashMap::new(),
+        })
+    }
+
+    /// Notes that a look begins: it sees what was told until now.
+    fn begin_look(&mut self) {
+        self.watch.take_output();
+        self.pace.note_look(Instant::now());
+    }
+
+    /// Notes the panes of those `tasks` of which something can be learned there.
+    fn note_panes(&mut self, tasks: &[&Task]) {
+        let shown = tasks.iter().filter(|task| agent::shows(&task.agent));
+        let panes = shown.filter_map(|task| Some((task.id.clone(), task.target.clone()?)));
+        self.panes = panes.collect();
+    }
+
+    /// Watches the terminals of those tasks that are waited for still, as far as that can be done.
+    fn watch_terminals(&mut self, open: &BTreeMap<TaskId, ()>) {
+        self.panes.retain(|id, _| open.contains_key(id));
+        let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
+        for target in self.panes.values() {
+            if self.terminals.contains_key(&target.pane_pid) {
+                continue;
+            }
+            let panes = servers
+                .entry(&target.socket)
+                .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
+            let pane = panes.iter().find(|pane| pane.is(target));
+            let is_told = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
+            self.terminals.insert(target.pane_pid, is_told);
         }
-        match happened.recv_timeout(left.map_or(BREATH, |left| left.min(BREATH))) {
-            Ok(()) => {
-                // Of many at once one look is enough.
-                while happened.try_recv().is_ok() {}
+        let mut targets = self.panes.values();
+        self.pace.is_told = targets.all(|target| self.terminals[&target.pane_pid]);
+    }
+
+    /// Waits until it is time for another look; `false` if that is not before the deadline.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        loop {
+            interrupt::check()?;
+            let now = Instant::now();
+            let due = (!self.panes.is_empty()).then(|| self.pace.due());
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(false);
+            }
+            if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new("nothing can be watched any more")).context("wait");
+            let next = due.into_iter().chain(deadline).min();
+            let news = match next {
+                Some(next) => self.news.recv_timeout(next - now),
+                None => self.news.recv().map_err(Into::into),
+            };
+            match news {
+                Ok(News::Run) => {
+                    // Of many at once one look is enough.
+                    let rest = self.news.try_iter();
+                    if rest.filter(|news| *news == News::Output).count() > 0 {
+                        self.pace.note_output(Instant::now());
+                    }
+                    return Ok(true);
+                }
+                Ok(News::Output) => self.pace.note_output(Instant::now()),
+                Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::new("nothing can be watched any more")).context("wait");
+                }
             }
         }
     }

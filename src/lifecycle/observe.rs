@@ -194,13 +194,22 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+    let mut concluded = each(flux, store, &[task])?;
+    concluded.pop().context("the task was not looked at")
+}
+
+/// The state of each of `tasks`, in their order, and how it was found; without a look into the
+/// worktrees. git is asked once for all of them.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
     let worktrees = registered(
         flux.repo.home(),
         flux.repo.common_dir(),
-        &have_worktrees(flux, &[task]),
+        &have_worktrees(flux, tasks),
     )?;
-    let mut concluded = concluded(flux, store, &[task], &worktrees);
-    concluded.pop().context("the task was not looked at")
+    Ok(concluded(flux, store, tasks, &worktrees))
 }
 
 /// Whether the agent of a task has begun to work on something since `at`, in milliseconds

@@ -24,6 +24,8 @@ pub(crate) struct Pane {
     pub(crate) pid: i32,
     socket: PathBuf,
     session_name: String,
+    /// Its terminal device.
+    pub(crate) tty: PathBuf,
     /// The repository that git flux wrote on it.
     pub(crate) repo: Option<PathBuf>,
     /// The task that git flux wrote on it.
@@ -76,7 +78,7 @@ impl Pane {
     }
 }
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "pid",
     "start_time",
     "window_id",
@@ -84,6 +86,7 @@ const FIELDS: [&str; 12] = [
     "pane_pid",
     "socket_path",
     "session_name",
+    "pane_tty",
     "window_activity",
     "window_panes",
     "pane_title",
@@ -155,6 +158,7 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         pid,
         socket,
         session_name,
+        tty,
         stirred,
         panes,
         title,
@@ -171,6 +175,7 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         task: task.to_owned(),
         socket: socket.into(),
         session_name: session_name.to_owned(),
+        tty: tty.into(),
         title: title.to_owned(),
         stirred: stirred.parse().ok(),
         alone: panes == "1",

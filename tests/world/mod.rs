@@ -18,6 +18,7 @@ mod selftest;
 mod shim;
 mod snapshot;
 mod terminal;
+mod trace;
 mod wait;
 
 use std::env;
@@ -36,6 +37,7 @@ pub(crate) use flux::{Flux, Output};
 pub(crate) use shim::{Call, Caller, Fault, Mode};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use terminal::Terminal;
+pub(crate) use trace::calls_in_an_idle_second;
 pub(crate) use wait::{require, wait_for, wait_until};
 
 /// Everything one test can touch.

@@ -1,7 +1,7 @@
 //! Waiting, and the tools a test cannot do without.
 //!
-//! `wait_for` is the only place in the tests that sleeps: it asks again and again and gives up loudly.
-//! No test measures time, because the machines are slow and shared.
+//! `wait_for` asks again and again and gives up loudly; nothing else sleeps, but what counts the system calls of a
+//! second (`trace.rs`). No test measures time, because the machines are slow and shared.
 
 use std::env;
 use std::path::{Path, PathBuf};
