@@ -211,12 +211,20 @@ fn w10_a_prompt_of_200_kb_is_delivered() {
 fn w10_an_agent_that_dies_at_once_is_no_success() {
     let world = World::new();
     world.behaviour("sh echo cannot do that; exit 126");
-    let output = world.flux(["run", "Fix login"]).run();
-    output
-        .code(1)
-        .stderr_has("126")
-        .stderr_has("cannot do that");
-    output.has_not("Session Created");
+    let terminal = world.terminal(200, 50);
+    terminal.command("git-flux run --name fix Fix login");
+    let screen = terminal.wait_for_screen("error: the agent of 'fix' exited with status 126");
+    assert!(screen.contains("cannot do that"), "{screen}");
+    assert_eq!(terminal.exit_code(), 1);
+    // Where nobody looks, `wait` and `list` say it.
+    world.flux(["run", "--name", "other", "Fix login"]).ok();
+    let output = world.flux(["wait", "other"]).run();
+    output.code(1).stdout_is("other exited(126)\n");
+    world
+        .flux(["list"])
+        .run()
+        .success()
+        .stdout_has("exited(126)");
 }
 #[test]
 fn w17_runs_at_once_lose_no_setting_and_all_succeed() {

@@ -7,11 +7,8 @@ use crate::world::*;
 /// Removes a task with a commit, an uncommitted file and an ignored one.
 fn removed(world: &World, name: &str, options: &[&str]) {
     world.behaviour("exit 0");
-    // An agent that ends at once is no success.
-    world
-        .flux(["run", "-q", "--name", name, "Fix"])
-        .run()
-        .code(1);
+    world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+    world.wait_ended(name);
     let worktree = world.worktree(name);
     world.commit_in(&worktree, &format!("{name}.txt"), "work\n");
     world.write(worktree.join("loose.txt"), "loose\n");

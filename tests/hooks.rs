@@ -349,7 +349,7 @@ fn no_event_of_many_hooks_at_once_is_lost() {
 fn an_agent_that_says_nothing_is_shown_as_running() {
     let world = World::new();
     world.git(["config", "flux.agent", "shell"]);
-    world.start("By hand");
+    world.flux(["run", "-q", "By hand"]).ok();
     let state = || world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]);
     wait_until("it to be shown", || state() == "running");
 }

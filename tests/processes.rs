@@ -92,6 +92,17 @@ fn a_run_with_options_starts_few_processes() {
 }
 
 #[test]
+fn a_quiet_run_looks_for_no_changes_of_the_users_own() {
+    let world = World::new();
+    world.write("changed.txt", "not committed\n");
+    world.behaviour("raw");
+    at_most(&world, 11, 3, world.flux(["run", "-q", "Fix it"]));
+    let calls: Vec<String> = world.calls().iter().map(Call::line).collect();
+    let has_status = |call: &String| call.split(' ').any(|word| word == "status");
+    assert!(!calls.iter().any(has_status), "{calls:#?}");
+}
+
+#[test]
 fn a_list_starts_one_status_for_each_task() {
     let world = World::new();
     world.behaviour("raw");

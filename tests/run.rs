@@ -291,72 +291,82 @@ fn the_agent_sees_the_path_of_the_user_and_not_that_of_git() {
 }
 
 #[test]
-fn an_agent_that_exits_at_once_is_reported_with_its_last_lines() {
+fn on_a_terminal_an_agent_that_fails_at_once_is_reported_with_its_last_lines() {
     let world = World::new();
     world.behaviour("sh echo first words; echo last words; exit 3");
-    for option in [None, Some("-q"), Some("--json")] {
-        let output = world
-            .flux(["run"].into_iter().chain(option).chain(["Fix"]))
-            .run();
-        output
-            .code(1)
-            .stderr_has("exited with status 3 at once")
-            .stderr_has("hint: git flux");
-        output
-            .stderr_has("last words")
-            .has_not("is working on your task");
-        match option {
-            Some("--json") => {
-                let task = output.json();
-                assert_eq!(
-                    (&task["state"], &task["exit"]["status"]),
-                    (&"exited".into(), &3.into())
-                );
-            }
-            Some(_) => assert_eq!(output.stdout.lines().count(), 1, "{output}"),
-            None => assert_eq!(output.stdout, "", "{output}"),
-        }
+    let terminal = world.terminal(200, 50);
+    terminal.command("git-flux run --name fix Fix");
+    let screen = terminal.wait_for_screen("error: the agent of 'fix' exited with status 3 at once");
+    assert_eq!(terminal.exit_code(), 1);
+    for said in ["Task ID: fix", "last words", "git flux resume fix --over"] {
+        assert!(screen.contains(said), "no {said:?} in\n{screen}");
     }
-    assert_eq!(world.started_agents().len(), 3);
+    world.behaviour("signal KILL");
+    terminal.clear();
+    terminal.command("git-flux run --name other Fix");
+    terminal.wait_for_screen("error: the agent of 'other' was ended by signal 9 at once");
+    assert_eq!(terminal.exit_code(), 1);
 }
 
 #[test]
-fn an_agent_that_ends_at_once_without_an_error_is_no_success_either() {
+fn on_a_terminal_an_agent_that_has_done_its_work_at_once_is_a_success() {
     let world = World::new();
     world.behaviour("exit 0");
-    world
-        .flux(["run", "Fix"])
-        .run()
-        .code(1)
-        .stderr_has("exited with status 0 at once");
-    world.behaviour("signal KILL");
-    world
-        .flux(["run", "Fix"])
-        .run()
-        .code(1)
-        .stderr_has("by signal 9");
-    // The task is there all the same.
-    assert_eq!(
-        world
-            .flux(["list", "--json"])
-            .run()
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    let terminal = world.terminal(200, 50);
+    terminal.command("git-flux run --name fix Fix");
+    let screen = terminal.wait_for_screen("The agent of 'fix' has ended already.");
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(!screen.contains("error"), "{screen}");
+}
+
+#[test]
+fn off_a_terminal_a_run_does_not_wait_for_its_agent() {
+    let world = World::new();
+    world.behaviour("sh echo last words; exit 3");
+    let note = world.tools().join("note");
+    let command = format!("echo \"$FLUX_TASK $FLUX_STATE\" >>'{}'", note.display());
+    world.git(["config", "flux.notify", &command]);
+    for (name, option) in [
+        ("plain", None),
+        ("quiet", Some("-q")),
+        ("json", Some("--json")),
+    ] {
+        let run = ["run", "--name", name].into_iter().chain(option);
+        let output = world.flux(run.chain(["Fix"])).run();
+        output.success().stderr_is("").has_not("at once");
+        match option {
+            Some("--json") => assert_eq!(output.json()["state"], "running"),
+            Some(_) => assert_eq!(output.stdout, "quiet\n"),
+            None => assert!(
+                output.stdout.contains("is working on your task"),
+                "{output}"
+            ),
+        }
+        let output = world.flux(["wait", name]).run();
+        output.code(1).stdout_is(&format!("{name} exited(3)\n"));
+        wait_until("the notice", || {
+            let notes = std::fs::read_to_string(&note).unwrap_or_default();
+            notes.contains(&format!("{name} exited"))
+        });
+    }
+    let list = world.flux(["list"]).ok();
+    assert_eq!(list.matches("exited(3)").count(), 3, "{list}");
 }
 
 #[test]
 fn an_agent_that_cannot_be_executed_is_reported() {
     let world = World::new();
     world.install("claude", "#!/no/such/interpreter\n");
-    let output = world.flux(["run", "--name", "fix", "Fix"]).run();
-    output
-        .code(1)
-        .stderr_has("could not be started")
-        .has_not("is working on your task");
+    for option in [None, Some("-q"), Some("--json")] {
+        let output = world
+            .flux(["run"].into_iter().chain(option).chain(["Fix"]))
+            .run();
+        output.code(1).stdout_is("");
+        output
+            .stderr_has("error: the agent of 'fix-")
+            .stderr_has("could not be started");
+    }
+    world.flux(["run", "--name", "fix", "Fix"]).run().code(1);
     let task = world.flux(["status", "--json", "fix"]).run().json();
     assert_eq!(task["state"], "failed");
 }

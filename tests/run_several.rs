@@ -99,14 +99,13 @@ fn one_that_fails_leaves_the_others() {
 fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
     let world = World::new();
     world.behaviour("exit 3");
-    let run = ["run", "-n", "2", "--name", "fix", "Fix it"];
-    world
-        .flux(run)
-        .run()
-        .code(1)
-        .stderr_has("the agent of 'fix-1' exited with status 3 at once")
-        .stderr_has("error: 2 of 2 tasks were not started as they should")
-        .stdout_has("fix-2");
+    let terminal = world.terminal(200, 50);
+    terminal.command("git-flux run -n 2 --name fix Fix it");
+    let screen = terminal.wait_for_screen("error: 2 of 2 tasks were not started as they should");
+    assert_eq!(terminal.exit_code(), 1);
+    for said in ["the agent of 'fix-1' exited with status 3 at once", "fix-2"] {
+        assert!(screen.contains(said), "no {said:?} in\n{screen}");
+    }
     assert_eq!(ids(&world), ["fix-1", "fix-2"]);
 }
 

@@ -9,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
 use super::run::branch::{Chosen, origin};
-use super::{candidates, resume, settled};
+use super::{candidates, early, resume, settled};
 use crate::agent::launch::now;
 use crate::agent::prompt;
 use crate::failure::Failure;
@@ -99,7 +99,8 @@ impl Adopt {
             ))
             .hint(format!("git flux resume {id} --over"))
         })?;
-        resume::tell(&flux, &started, "started")
+        resume::tell(&flux, &started, "started")?;
+        early::ensure_not_ended(&flux, &started)
     }
 
     /// The task that is to be.

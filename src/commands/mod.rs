@@ -9,6 +9,7 @@ mod complete;
 mod completions;
 mod config;
 mod diff;
+mod early;
 mod explain;
 mod faults;
 pub(crate) mod help;

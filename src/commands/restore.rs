@@ -9,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 use super::cleanup::revert;
 use super::list::age;
 use super::status::count;
-use super::{Faults, candidates, removed, settled};
+use super::{Faults, candidates, early, removed, settled};
 use crate::agent::launch::now;
 use crate::failure::Failure;
 use crate::git::{admin, worktree};
@@ -288,9 +288,9 @@ fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let task = &started.task;
     let id = &task.id;
-    if let Some(exit) = &started.exit {
-        flux.ui
-            .warning(format_args!("the agent of '{id}' {exit} at once"));
+    // It is restored all the same.
+    if let Err(error) = early::ensure_executed(flux, started) {
+        flux.ui.warning(format_args!("{error:#}"));
     }
     if flux.ui.quiet {
         return flux.ui.data(id);
@@ -311,6 +311,9 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         flux.ui.hint(undo);
     }
     flux.ui.hint(format_args!("git flux attach {id}"));
+    for error in early::ended(flux, &[started])? {
+        flux.ui.warning(format_args!("{error:#}"));
+    }
     Ok(())
 }
 

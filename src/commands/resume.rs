@@ -7,7 +7,7 @@ use clap_complete::ArgValueCompleter;
 use super::cleanup::capital;
 use super::layout::Layouts;
 use super::run::settle::{filled, template};
-use super::{candidates, choose_own, settled};
+use super::{candidates, choose_own, early, settled};
 use crate::agent::Prompt;
 use crate::agent::machine::Launcher;
 use crate::failure::{self, DECLINED, Failure};
@@ -53,7 +53,7 @@ impl Resume {
             return self.every(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        self.one(&flux, stored)
+        early::ensure_not_ended(&flux, &self.one(&flux, stored)?)
     }
 
     /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
@@ -67,7 +67,7 @@ impl Resume {
             flux.ui.status("there is nothing to resume");
             return Ok(());
         }
-        let (mut failed, mut unasked) = (0, Vec::new());
+        let (mut failed, mut unasked, mut begun) = (0, Vec::new(), Vec::new());
         for stored in &all {
             if !flux.ui.can_ask() && self.asks(flux, stored) {
                 unasked.push(stored.id.as_str());
@@ -75,7 +75,7 @@ impl Resume {
                 continue;
             }
             match self.one(flux, stored) {
-                Ok(()) => {}
+                Ok(started) => begun.push(started),
                 Err(error) if failure::code(&error) == DECLINED => return Err(error),
                 Err(error) => {
                     ui::show(&error);
@@ -83,6 +83,9 @@ impl Resume {
                 }
             }
         }
+        let ended = early::ended(flux, &begun.iter().collect::<Vec<_>>())?;
+        ended.iter().for_each(ui::show);
+        failed += ended.len();
         if failed == 0 {
             return Ok(());
         }
@@ -110,7 +113,7 @@ impl Resume {
         !self.over && !self.yes && of().unwrap_or(false)
     }
 
-    fn one(&self, flux: &Flux, stored: &Stored) -> Result<()> {
+    fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;
@@ -126,7 +129,8 @@ impl Resume {
             None => (self.anew(flux, task, &description)?, "started over"),
         };
         let started = resume(flux, &task.id, &work, || self.layouts.place(flux, &task.id))?;
-        tell(flux, &started, verb)
+        tell(flux, &started, verb)?;
+        Ok(started)
     }
 
     /// The work from its beginning, once that is agreed to.
@@ -199,16 +203,14 @@ fn is_cut_off(flux: &Flux, task: &Task) -> bool {
     }
 }
 
-/// Says where the agent runs; one that ended at once is a failure.
+/// Says where the agent runs.
+///
+/// # Errors
+/// When its program could not be executed.
 pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
+    early::ensure_executed(flux, started)?;
     let (task, target) = (&started.task, &started.opened.target);
     let id = &task.id;
-    if let Some(exit) = &started.exit {
-        return Err(Failure::new(format!("the agent of '{id}' {exit} at once"))
-            .hint(format!("git flux attach {id}"))
-            .hint(format!("git flux resume {id} --over"))
-            .into());
-    }
     if flux.ui.quiet {
         return flux.ui.data(id);
     }

@@ -105,6 +105,14 @@ pub(super) fn taken_up(
     Ok((opened, running.map(|running| running.since)))
 }
 
+/// Returns why the launcher has no agent, if its program could not be executed.
+///
+/// # Errors
+/// When what it left cannot be read.
+pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
+    Ok(run.exit()?.filter(|exit| exit.error.is_some()))
+}
+
 /// No agent has ended here, but none runs.
 pub(super) fn none_runs() -> Exit {
     Exit {

@@ -5,10 +5,10 @@ use anyhow::{Context as _, Error, Result};
 use super::broken::ensure_whole;
 use super::disk::disk_full;
 use super::elsewhere::ensure_here;
-use super::launch::{launch, none_runs, taken_up};
+use super::launch::{launch, none_runs, not_executed, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready, watch};
+use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready};
 use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
@@ -158,7 +158,7 @@ pub(crate) fn resume(
         error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
     drop(lock);
-    let exit = watch::early_exit(&run, &opened.tty)?;
+    let exit = not_executed(&run)?;
     Ok(Started {
         task,
         opened,

@@ -9,11 +9,11 @@ use super::archive::{Archived, tidy_up};
 use super::copies::Copies;
 use super::disk::disk_full;
 use super::fate::has_strayed;
-use super::launch::{launch, none_runs, taken_up};
+use super::launch::{launch, none_runs, not_executed, taken_up};
 use super::ports::{self, Claim};
 use super::recover::settle;
 use super::trust::Init;
-use super::{Flux, Worktree, descend, find_shell, hang_up, hook_effects, watch};
+use super::{Flux, Worktree, descend, find_shell, hang_up, hook_effects};
 use crate::agent::Agent;
 use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
@@ -74,7 +74,7 @@ pub(crate) enum Work {
 pub(crate) struct Started {
     pub(crate) task: Task,
     pub(crate) opened: Opened,
-    /// How the agent ended, if it did at once.
+    /// Why there is no agent, if it could not be executed.
     pub(crate) exit: Option<Exit>,
     /// When its launcher began, in seconds since 1970.
     pub(crate) since: Option<u64>,
@@ -137,10 +137,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         error.context(full.into_iter().fold(failure, Failure::hint))
     })?;
     drop(lock);
-    let exit = match start.work {
-        Work::Agent { .. } => watch::early_exit(&run, &opened.tty)?,
-        Work::Shell => None,
-    };
+    let exit = not_executed(&run)?;
     Ok(Started {
         task,
         opened,

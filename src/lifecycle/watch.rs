@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::Flux;
+use super::start::Started;
 use crate::agent::launch::Running;
 use crate::agent::process::is_alive;
 use crate::agent::run::RunDir;
@@ -135,23 +136,35 @@ pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<V
     }
 }
 
-/// How the agent ended, if it did within its first second. An agent that has
-/// taken over its terminal (raw mode) is up; it is not waited for any longer.
+/// Returns how the agents of `started` ended, of each that does so by `until`. One that has taken
+/// over its terminal (raw mode) is up, and not waited for any longer.
 ///
 /// # Errors
-/// When what it left cannot be read.
-pub(super) fn early_exit(run: &RunDir, tty: &str) -> Result<Option<Exit>> {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) && !interrupt::requested() {
-        if let Some(exit) = run.exit()? {
-            return Ok(Some(exit));
+/// When what one of them left cannot be read.
+pub(crate) fn early_exits<'a>(
+    flux: &Flux,
+    started: &[&'a Started],
+    until: Instant,
+) -> Result<Vec<(&'a Started, Exit)>> {
+    let mut ended = Vec::new();
+    let mut left = started.to_vec();
+    while !left.is_empty() && Instant::now() < until && !interrupt::requested() {
+        let mut waiting = Vec::new();
+        for one in left {
+            match flux.run_dir(&one.task.id).exit()? {
+                // A shell is no agent.
+                Some(exit) if exit.is_none() => {}
+                Some(exit) => ended.push((one, exit)),
+                None if is_raw(&one.opened.tty) => {}
+                None => waiting.push(one),
+            }
         }
-        if is_raw(tty) {
-            return Ok(None);
+        left = waiting;
+        if !left.is_empty() {
+            thread::sleep(Duration::from_millis(5));
         }
-        thread::sleep(Duration::from_millis(5));
     }
-    Ok(None)
+    Ok(ended)
 }
 
 fn is_raw(tty: &str) -> bool {

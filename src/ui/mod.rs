@@ -33,6 +33,11 @@ impl Ui {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Whether what is said beside data is shown on a terminal.
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     /// Whether what standard output goes to shows emoji: a UTF-8 terminal.
     pub(crate) fn emoji(&self) -> bool {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -180,7 +185,7 @@ impl Ui {
 
     /// Shows that something takes time, from half a second on, on a terminal.
     pub(crate) fn spinner(&self, message: impl Display) -> Option<Spinner> {
-        if self.quiet || !io::stderr().is_terminal() {
+        if !self.is_shown() {
             return None;
         }
         // A line that is full cannot be taken back once ^C has been echoed after it.

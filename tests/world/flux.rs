@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ impl World {
         output.success();
         let id = output.stdout.trim_end().to_owned();
         assert!(!id.is_empty(), "run -q printed no id\n{output}");
+        self.agent(&id).wait_started();
         id
     }
 
@@ -144,7 +146,24 @@ impl Flux<'_> {
             thread::spawn(move || pipe.write_all(&bytes).ok());
         }
         thread::spawn(move || sender.send(Event::Exit(child.wait().unwrap())).ok());
-        self.collect(pid, &events)
+        let output = self.collect(pid, &events);
+        self.wait_for_agents(&output);
+        output
+    }
+
+    /// Waits until agents have started that were to have their terminals in raw mode: `run -q`
+    /// itself waits for none, and what comes next is meant for agents that are up.
+    fn wait_for_agents(&self, output: &Output) {
+        let has = |word: &str| self.args.iter().any(|arg| arg == word);
+        let behaviour = fs::read_to_string(self.world.tools.join("agent/behaviour"));
+        if output.code != Some(0) || !has("run") || !has("-q") || has("--agent") {
+            return;
+        }
+        if behaviour.is_ok_and(|behaviour| behaviour == "raw") {
+            for id in output.stdout.lines() {
+                self.world.agent(id).wait_started();
+            }
+        }
     }
 
     #[track_caller]

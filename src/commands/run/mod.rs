@@ -18,7 +18,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::attach::ensure_terminal;
 use super::layout::Layouts;
-use super::{candidates, object};
+use super::{candidates, early, object};
 use crate::git::changes;
 use crate::git::changes::count;
 use crate::lifecycle::start::start;
@@ -87,8 +87,9 @@ fn number(text: &str) -> Result<u8, &'static str> {
 impl Run {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
-        // The user's own changes are looked at while the task is prepared.
-        let current = flux.repo.current().map(|dir| flux.repo.checkout(dir));
+        // The user's own changes are looked at while the task is prepared, if they are to be named.
+        let current = flux.repo.current().filter(|_| !self.quiet);
+        let current = current.map(|dir| flux.repo.checkout(dir));
         let own = thread::spawn(move || {
             let changes = changes(&current?.ok()?, false).ok()?;
             Some(count(&changes))
@@ -110,24 +111,22 @@ impl Run {
         };
         let short = report::short(&others, &start_of.task.id);
         let started = start(&flux, start_of)?;
+        early::ensure_executed(&flux, &started)?;
         report::own_changes(&flux, own(), start_of.carried.is_some());
         notes::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
         if self.json {
-            flux.ui.json(&object::json(&report::status(&started)))?;
-        } else if self.quiet {
+            return flux.ui.json(&object::json(&report::status(&started)));
+        }
+        if self.quiet {
             flux.ui.data(&started.task.id)?;
-        }
-        if let Some(exit) = &started.exit {
-            return Err(report::ended(&flux, &started, exit));
-        }
-        if !self.json && !self.quiet {
+        } else {
             flux.ui
                 .bytes(report::started(&flux, start_of, &started, &short).as_bytes())?;
         }
         if self.attach {
             return pane::attach(&started.opened.target);
         }
-        Ok(())
+        early::ensure_not_ended(&flux, &started)
     }
 }

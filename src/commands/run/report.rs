@@ -1,16 +1,15 @@
-//! What `git flux run` says: what it would do, what it did, what went wrong at once.
+//! What `git flux run` says: what it would do, and what it did.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
 use crate::agent::Prompt;
 use crate::commands::status::count;
-use crate::failure::Failure;
+use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Started, Work};
 use crate::lifecycle::trust::Init;
-use crate::lifecycle::{Flux, watch};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Exit, Found, Layout, Source, State, Status, TaskId};
+use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::ui::shown;
 
@@ -30,22 +29,13 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
 
 /// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
-    let ended = started.exit.as_ref().map(|exit| exit.at);
-    let source = match started.exit {
-        Some(_) => Source::Exit,
-        None => Source::Process,
-    };
-    let state = started
-        .exit
-        .clone()
-        .map_or(State::Running(started.since), State::Ended);
     Status {
         task: started.task.clone(),
         owner: None,
-        state,
+        state: State::Running(started.since),
         found: Found {
-            source,
-            since: ended.or(started.since),
+            source: Source::Process,
+            since: started.since,
             guess: false,
         },
         ahead: Some(0),
@@ -53,20 +43,6 @@ pub(super) fn status(started: &Started) -> Status {
         changes: Some(Changes::default()),
         unlooked: None,
     }
-}
-
-/// The agent ended within its first second: that is no success.
-pub(super) fn ended(flux: &Flux, started: &Started, exit: &Exit) -> Error {
-    let id = &started.task.id;
-    // The pane may have gone with its shell.
-    let lines = watch::last_lines(&started.opened.target, id, 15);
-    for line in lines.unwrap_or_default() {
-        flux.ui.quote(line);
-    }
-    Failure::new(format!("the agent of '{id}' {exit} at once"))
-        .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux cleanup {id}"))
-        .into()
 }
 
 /// Says that a window was made where a pane was asked for, or what fits.

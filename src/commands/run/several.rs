@@ -4,7 +4,7 @@ use anyhow::Result;
 use console::Style;
 
 use super::{Run, notes, report};
-use crate::commands::{object, table};
+use crate::commands::{early, object, table};
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::{Start, Started, start};
@@ -25,15 +25,12 @@ impl Run {
         let (mut made, mut failed) = (Vec::new(), 0);
         let (mut declined, mut cramped) = (None, false);
         for (at, start_of) in starts.iter_mut().enumerate() {
-            match self.next(flux, start_of, at) {
+            let next = self.next(flux, start_of, at);
+            match next.and_then(|one| early::ensure_executed(flux, &one).map(|()| one)) {
                 Ok(started) => {
                     cramped = cramped || report::cramped(flux, start_of, &started);
                     if self.quiet {
                         flux.ui.data(&started.task.id)?;
-                    }
-                    if let Some(exit) = &started.exit {
-                        ui::show(&report::ended(flux, &started, exit));
-                        failed += 1;
                     }
                     made.push(started);
                 }
@@ -61,6 +58,11 @@ impl Run {
             flux.ui
                 .status(format_args!("{begun} of {all} tasks were started"));
             return Err(error);
+        }
+        if !self.json {
+            let ended = early::ended(flux, &made.iter().collect::<Vec<_>>())?;
+            ended.iter().for_each(ui::show);
+            failed += ended.len();
         }
         if failed == 0 {
             return Ok(());
