@@ -142,6 +142,8 @@ mod tests {
             launcher: 2,
             born: None,
             boot: None,
+            machine: None,
+            worktree: None,
             agent: Some(agent),
             since: 1_000,
             setup: Progress::default(),

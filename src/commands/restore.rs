@@ -95,12 +95,12 @@ impl Restore {
     fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
         if let Some(name) = &self.task {
             let begins = |stored: &&Stored| stored.id.as_str().starts_with(name);
-            return archive::find(all, name).or_else(|error| {
+            return archive::find(all, name).map_err(|error| {
                 match store.tasks.iter().filter(begins).collect::<Vec<_>>()[..] {
-                    [Stored { id, .. }] => Err(Failure::new(format!("'{id}' is not removed"))
+                    [Stored { id, .. }] => Failure::new(format!("'{id}' is not removed"))
                         .hint(format!("git flux attach {id}"))
-                        .into()),
-                    _ => Err(error),
+                        .into(),
+                    _ => error,
                 }
             });
         }
