@@ -4,7 +4,7 @@ use crate::failure::nearest;
 use crate::ui::word;
 
 /// Commands that there are not, with the one for the same.
-const COMMANDS: [(&str, &[&str]); 16] = [
+const COMMANDS: [(&str, &[&str]); 15] = [
     (
         "run",
         &[
@@ -44,10 +44,6 @@ const COMMANDS: [(&str, &[&str]); 16] = [
     ),
     ("install", &["setup", "uninstall", "update", "upgrade"]),
     ("--version", &["version"]),
-    (
-        "attach",
-        &["stop", "kill", "end", "abort", "cancel", "quit"],
-    ),
 ];
 
 /// Options that a command has not, with what is typed for the same; `<task>` is what is named beside it.
