@@ -146,6 +146,7 @@ fn each_command_is_offered_the_tasks_it_can_do_something_with() {
         offers(&world, &[command, "old"], &[]);
     }
     offers(&world, &["attach", ""], &both[1..]);
+    offers(&world, &["stop", ""], &both[1..]);
     offers(&world, &["restore", ""], &["old\tLong ago"]);
     offers(&world, &["restore", "fix"], &[]);
     // Any task can be attached: where none runs, all are offered.

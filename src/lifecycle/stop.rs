@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
@@ -68,17 +68,22 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
     let (Some(target), Some(agent)) = (&task.target, agent) else {
         return Ok(());
     };
-    let jobs = process::put_aside(target.pane_pid, Some(agent))?;
+    let id = &task.id;
+    let jobs = process::put_aside(target.pane_pid, Some(agent)).with_context(|| {
+        Failure::new(format!(
+            "it is not known what runs in the pane of '{id}' beside its agent"
+        ))
+        .hint(format!("look, and end it there: git flux attach {id}"))
+    })?;
     let Some(job) = jobs.first() else {
         return Ok(());
     };
     Err(Failure::new(format!(
-        "the agent of '{}' is suspended, and what was begun in its pane would end with it: {} (process {})",
-        task.id,
+        "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {} (process {})",
         sanitize::line(&job.name),
         job.pid
     ))
-    .hint(format!("git flux attach {}", task.id))
+    .hint(format!("git flux attach {id}"))
     .into())
 }
 
