@@ -100,8 +100,22 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
     let status: Value = serde_json::from_str(&status).unwrap();
     let found = ["state", "stateReason", "stateSource"].map(|field| status[field].clone());
     assert_eq!(found, ["running", "elsewhere", "process"]);
-    let (code, said) = in_namespace(&world, &["resume", "--all"]).unwrap();
-    assert!(code == 0 && said.contains("nothing to resume"), "{said}");
+    for (args, nothing) in [
+        (["resume", "--all"], "there is nothing to resume"),
+        (["cleanup", "--merged"], "no task to remove"),
+    ] {
+        let (code, said) = in_namespace(&world, &args).unwrap();
+        assert!(code == 0 && said.contains(nothing), "{said}");
+    }
+    let (code, said) = in_namespace(&world, &["cleanup", "-n", id]).unwrap();
+    let agent: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("agent "))
+        .collect();
+    assert!(
+        code == 1 && agent.len() == 1 && agent[0].contains("refuses"),
+        "{said}"
+    );
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
     // Here it is seen, and what the agent may have written changes nothing.

@@ -9,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
 use crate::agent::events;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::resume::can_resume;
@@ -142,10 +142,10 @@ fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
-        State::RunningElsewhere => {
-            ensure_not_elsewhere(flux, task)?;
-            closed("runs elsewhere")
-        }
+        State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
+            Err(error) => Ear::Closed(error.to_string(), failure::hints(&error).collect()),
+            Ok(()) => closed("has ended just now"),
+        },
         State::Opening | State::Starting => closed("is still starting"),
         State::NoWorktree | State::NoBranch => Ear::Closed(
             format!("the agent of '{id}' does not run, since something of '{id}' is missing"),

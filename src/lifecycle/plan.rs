@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) into: Option<Into>,
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) alive: bool,
+    /// Its agent runs where it cannot be seen: that refuses.
+    pub(crate) elsewhere: bool,
     /// Why it is not known whether its agent has ended, if so.
     pub(crate) doubt: Option<String>,
     /// A program that runs in the pane, though the agent has ended.
@@ -137,6 +139,8 @@ impl Plan {
             };
             let runs = began.and_then(|began| Runs::find(flux, task, began));
             let runs = loss.must("agent", runs);
+            let away = other_machine::ensure_not_elsewhere(flux, task);
+            let elsewhere = runs.is_some() && loss.must("agent", away).is_none();
             let files = files.join().expect("looking at files does not panic");
             let (all, unread): (Vec<Change>, _) = match files {
                 Ok(all) => (all, None),
@@ -160,6 +164,7 @@ impl Plan {
                     ignored,
                     into: into?,
                     alive: runs.alive,
+                    elsewhere,
                     doubt: runs.doubt,
                     busy: runs.busy,
                     aside: runs.aside,
@@ -273,7 +278,6 @@ impl Runs {
     /// # Errors
     /// When it cannot be told, or is out of reach.
     fn find(flux: &Flux, task: &Task, began: bool) -> Result<Self> {
-        other_machine::ensure_not_elsewhere(flux, task)?;
         let doubt = other_machine::doubt(flux, task)?;
         // Whether tmux answers is settled before anything is stopped.
         let panes = observe::Panes::of(std::iter::once(task))?;

@@ -118,7 +118,9 @@ impl Cleanup {
             (_, true) => agreed(format!("stop {}", plan.stopped())),
             (_, false) => Verdict::Passes("nothing has to be stopped".to_owned()),
         };
-        loss.note("agent", Ok(()), |()| runs);
+        if !plan.elsewhere {
+            loss.note("agent", Ok(()), |()| runs);
+        }
         let others = match (plan.others(), plan.aside()) {
             (_, Some((aside, true))) => Verdict::Asks(aside),
             (_, Some((aside, false))) => agreed(aside),
