@@ -121,6 +121,7 @@ mod run_several;
 mod safe_directory;
 mod screens;
 mod send;
+mod send_composer;
 mod settings;
 mod setup;
 mod setup_strays;

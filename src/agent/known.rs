@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::Prompt;
 use crate::task::Title;
+use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// What an agent tells of itself while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Known {
     pub(super) voice: Voice,
     /// What the title that it gives its terminal says.
     pub(super) title: Option<fn(&str, &str) -> Option<Title>>,
+    /// Where it shows what is typed.
+    pub(super) composer: Option<Composer>,
 }
 
 /// An agent of which nothing more is known.
@@ -63,6 +66,7 @@ const PLAIN: Known = Known {
     end: Signal::SIGHUP,
     voice: Voice::Quiet,
     title: None,
+    composer: None,
 };
 
 /// All of them, in the order in which they are shown.
@@ -91,6 +95,21 @@ pub(super) const KNOWN: &[Known] = &[
         end: Signal::SIGTERM,
         voice: Voice::Claude,
         title: Some(claude),
+        // Seen with 2.1.332: it takes spaces away behind a message; before Enter one closes the
+        // list of files, and keeps a last `\` from making a newline of it; nothing keeps `/word`
+        // from being a command. Of 600 bytes and two lines it does not say that they were pasted.
+        composer: Some(Composer {
+            frame: Frame::Rules,
+            marks: &["❯"],
+            placeholder: "Try \"",
+            longest_paste: Some(600),
+            traps: &[
+                (Trap::Command, Remedy::None),
+                (Trap::Begins('!'), Remedy::ErasedSpace),
+                (Trap::LastWord('@'), Remedy::SpaceBehind),
+                (Trap::Ends('\\'), Remedy::SpaceBehind),
+            ],
+        }),
         ..PLAIN
     },
     // Seen with 0.169.0: a notify given on the command line replaces the user's, so it passes on
@@ -103,6 +122,19 @@ pub(super) const KNOWN: &[Known] = &[
         resume: &["resume", "--last"],
         voice: Voice::Codex,
         title: Some(codex),
+        // Seen with 0.171.0: it takes spaces away around a message.
+        composer: Some(Composer {
+            frame: Frame::Open,
+            marks: &["›"],
+            placeholder: "",
+            longest_paste: None,
+            traps: &[
+                (Trap::Begins('!'), Remedy::Space),
+                (Trap::Begins('/'), Remedy::Space),
+                (Trap::LastWord('@'), Remedy::SpaceBehind),
+                (Trap::LastWord('$'), Remedy::SpaceBehind),
+            ],
+        }),
         ..PLAIN
     },
     // Seen with 0.61.0: it takes a value that begins with a dash only behind '='; hooks of the
@@ -115,6 +147,18 @@ pub(super) const KNOWN: &[Known] = &[
         resume: &["--resume"],
         voice: Voice::Gemini,
         title: Some(gemini),
+        // Seen with 0.61.0: a pasted `!` is text; `@file` is read, or asked about, wherever it is.
+        composer: Some(Composer {
+            frame: Frame::Rules,
+            marks: &[" >", " *"],
+            placeholder: "Type your message",
+            longest_paste: None,
+            traps: &[
+                (Trap::Command, Remedy::None),
+                (Trap::Mention('@'), Remedy::None),
+                (Trap::Ends('\\'), Remedy::SpaceBehind),
+            ],
+        }),
         ..PLAIN
     },
     // Seen with 1.18.33: the prompt is sent at once; it has no option that skips permissions,
@@ -125,6 +169,18 @@ pub(super) const KNOWN: &[Known] = &[
         prompt: Prompt::Joined(Cow::Borrowed("--prompt=")),
         resume: &["--continue"],
         voice: Voice::Opencode,
+        // Seen with 1.18.33: a pasted `!` is text; Esc closes the list of files; behind a paste of
+        // three lines it adds a space.
+        composer: Some(Composer {
+            frame: Frame::Bar,
+            marks: &["  "],
+            placeholder: "Ask anything",
+            longest_paste: None,
+            traps: &[
+                (Trap::Command, Remedy::None),
+                (Trap::LastWord('@'), Remedy::Keys("\u{1b}")),
+            ],
+        }),
         ..PLAIN
     },
     // Parsed by 1.0.102, and no more was seen: a value that begins with a dash only behind '='.
@@ -216,6 +272,16 @@ pub(crate) fn voice(name: &str) -> Voice {
 /// the name of the directory that it works in.
 pub(crate) fn title(name: &str, title: &str, project: &str) -> Option<Title> {
     known(name)?.title?(title, project)
+}
+
+/// Returns where the agent of this name shows what is typed, if that is known.
+pub(crate) fn composer(name: &str) -> Option<&'static Composer> {
+    known(name)?.composer.as_ref()
+}
+
+/// Returns whether the agent of this name says at once that it has got a message.
+pub(crate) fn confirms(name: &str) -> bool {
+    matches!(voice(name), Voice::Claude | Voice::Gemini | Voice::Opencode)
 }
 
 /// Whether anything can be learned of the agent of this name from its pane.

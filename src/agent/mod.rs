@@ -1,5 +1,7 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
+#[cfg(test)]
+mod composers;
 pub(crate) mod events;
 mod follow;
 pub(crate) mod hook;
@@ -31,7 +33,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
-pub(crate) use self::known::{Voice, shows, title, voice};
+pub(crate) use self::known::{Voice, composer, confirms, shows, title, voice};
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

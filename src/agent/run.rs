@@ -41,6 +41,34 @@ impl RunDir {
         self.0.join("launch")
     }
 
+    /// Held by the command that sends a message.
+    pub(crate) fn send_lock(&self) -> PathBuf {
+        self.0.join("send.lock")
+    }
+
+    /// Returns what the agent was told: its prompt, and the last message, as far as they can be read.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let told = [self.prompt(), self.sent()];
+        let texts = told
+            .iter()
+            .filter_map(|path| end_if_any(path, LONGEST).ok().flatten());
+        texts
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .collect()
+    }
+
+    fn sent(&self) -> PathBuf {
+        self.0.join("sent")
+    }
+
+    /// Notes the last message, for [`Self::told`].
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(crate) fn write_sent(&self, text: &str) -> Result<()> {
+        write(&self.sent(), text.as_bytes())
+    }
+
     /// Where a merge with hooks is made.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.join("merge")

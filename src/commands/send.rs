@@ -2,21 +2,22 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::thread;
 
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
-use crate::agent::events;
+use crate::agent::{self, events};
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
+use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
-use crate::task::{State, Target, Task};
-use crate::tmux::message::{self, Told};
+use crate::task::{State, Task};
 use crate::ui::Ui;
 
 const MESSAGE: text::Kind = text::Kind {
@@ -51,8 +52,8 @@ pub(crate) struct Send {
 }
 
 /// Whether an agent in this state would take what is typed for a message.
-enum Ear<'a> {
-    Open(&'a Target),
+enum Ear {
+    Open(Box<Recipient>),
     /// Why not, and what to do.
     Closed(String, String),
 }
@@ -65,22 +66,24 @@ impl Send {
             return self.to_all(&flux, &store);
         }
         let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
-        // What cannot be told is said before anybody writes it.
-        if let Ear::Closed(why, hint) = ear(&flux, &store, task)? {
-            return Err(Failure::new(why).hint(hint).into());
-        }
+        // What cannot be told is said before it is written.
+        let recipient = open(&flux, &store, task)?;
         let message = self.message(&flux, &self.message)?;
-        match ear(&flux, &store, task)? {
-            Ear::Open(target) => deliver(&flux, &store, task, target, &message),
-            Ear::Closed(why, hint) => Err(Failure::new(why).hint(hint).into()),
-        }
+        let recipient = match self.edit || self.stdin {
+            // That may have taken a while.
+            true => open(&flux, &store, task)?,
+            false => recipient,
+        };
+        let is_told = recipient.send(&message)?;
+        told(&flux, task, &recipient, is_told);
+        Ok(())
     }
 
     fn to_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let first = self.task.iter().map(OsString::from);
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
         let message = self.message(flux, &words)?;
-        let (mut told, mut failed) = (0, 0);
+        let (mut recipients, mut failed) = (Vec::new(), Vec::new());
         for stored in flux.own_tasks(store) {
             let task = match stored.readable() {
                 Ok(task) => task,
@@ -89,28 +92,37 @@ impl Send {
                     continue;
                 }
             };
-            let outcome = match ear(flux, store, task) {
-                Ok(Ear::Open(target)) => deliver(flux, store, task, target, &message),
-                Ok(Ear::Closed(why, _)) => {
-                    flux.ui.status(format_args!("not told: {why}"));
-                    continue;
-                }
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(()) => told += 1,
-                Err(error) => {
-                    failed += 1;
-                    flux.ui.warning(format_args!("'{}': {error:#}", task.id));
-                }
+            match ear(flux, store, task) {
+                Ok(Ear::Open(recipient)) => recipients.push((task, *recipient)),
+                Ok(Ear::Closed(why, _)) => flux.ui.status(format_args!("not told: {why}")),
+                Err(error) => failed.push((task, error)),
             }
         }
-        match (told, failed) {
-            (_, 1..) => Err(Failure::new("not every agent could be told").into()),
-            (0, _) => Err(Failure::new("there is no agent that could be told")
+        let message = message.as_str();
+        let sent: Vec<Result<bool>> = thread::scope(|scope| {
+            let threads: Vec<_> = recipients
+                .iter()
+                .map(|(_, recipient)| scope.spawn(move || recipient.send(message)))
+                .collect();
+            let sent = threads.into_iter().map(|thread| thread.join());
+            sent.map(|sent| sent.expect("no sender panics")).collect()
+        });
+        let any = sent.iter().any(Result::is_ok);
+        for ((task, recipient), sent) in recipients.iter().zip(sent) {
+            match sent {
+                Ok(is_told) => told(flux, task, recipient, is_told),
+                Err(error) => failed.push((task, error)),
+            }
+        }
+        for (task, error) in &failed {
+            flux.ui.warning(format_args!("'{}': {error:#}", task.id));
+        }
+        match (any, failed.is_empty()) {
+            (_, false) => Err(Failure::new("not every agent could be told").into()),
+            (false, true) => Err(Failure::new("there is no agent that could be told")
                 .hint("git flux list")
                 .into()),
-            _ => Ok(()),
+            (true, true) => Ok(()),
         }
     }
 
@@ -133,14 +145,30 @@ impl Send {
     }
 }
 
+/// Returns the agent of a task, which can be told something.
+///
+/// # Errors
+/// When it cannot.
+fn open(flux: &Flux, store: &Store, task: &Task) -> Result<Recipient> {
+    match ear(flux, store, task)? {
+        Ear::Open(recipient) => Ok(*recipient),
+        Ear::Closed(why, hint) => Err(Failure::new(why).hint(hint).into()),
+    }
+}
+
 /// Whether the agent of a task can be told something, by its state and by what is on its pane.
-fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
+fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     ensure_here(flux, task)?;
     let id = &task.id;
     let attach = format!("git flux attach {id}");
+    let since = events::now();
     let (state, _) = observe::one(flux, store, task)?;
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
+        // What it shows is looked at: only a composer takes a message.
+        State::Waiting(None) if agent::composer(&task.agent).is_some() => {
+            listening(flux, task, since, false, &closed)?
+        }
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
         State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
             Err(error) => Ear::Closed(error.to_string(), failure::hints(&error).collect()),
@@ -161,36 +189,36 @@ fn ear<'a>(flux: &Flux, store: &Store, task: &'a Task) -> Result<Ear<'a>> {
                 },
             )
         }
-        _ => match observe::listener(flux, task)? {
-            Some(target) => Ear::Open(target),
-            None => closed("does not read what is typed"),
-        },
+        state => listening(flux, task, since, state == State::Working, &closed)?,
     })
 }
 
-fn deliver(flux: &Flux, store: &Store, task: &Task, target: &Target, text: &str) -> Result<()> {
+fn listening(
+    flux: &Flux,
+    task: &Task,
+    since: u64,
+    is_at_work: bool,
+    closed: &dyn Fn(&str) -> Ear,
+) -> Result<Ear> {
+    let recipient = recipient::listening(flux, task, since, is_at_work)?;
+    Ok(match recipient {
+        Some(recipient) => Ear::Open(Box::new(recipient)),
+        None => closed("does not read what is typed"),
+    })
+}
+
+/// Says what has become of a message that was submitted.
+fn told(flux: &Flux, task: &Task, recipient: &Recipient, is_told: bool) {
     let id = &task.id;
-    let before = observe::one(flux, store, task)?.0;
-    let sent = events::now();
-    let listens = || Ok(matches!(ear(flux, store, task)?, Ear::Open(_)));
-    let arrived = || observe::has_begun(flux, store, task, sent);
-    // One that is at work reads it when it comes to it.
-    let arrived = (before != State::Working).then_some(arrived);
-    match message::tell(target, text, listens, arrived)? {
-        Told::Confirmed => flux.ui.status(format_args!("told the agent of '{id}'")),
-        Told::Submitted if before == State::Working => flux.ui.status(format_args!(
+    if recipient.is_at_work {
+        flux.ui.status(format_args!(
             "told the agent of '{id}', which is at work: it reads it when it comes to it"
-        )),
-        Told::Submitted => flux.ui.warning(format_args!(
+        ));
+    } else if is_told {
+        flux.ui.status(format_args!("told the agent of '{id}'"));
+    } else {
+        flux.ui.warning(format_args!(
             "told the agent of '{id}', which does not confirm that it has got it"
-        )),
-        Told::Unseen => {
-            return Err(Failure::new(format!(
-                "the agent of '{id}' does not show the message, and Enter was not pressed"
-            ))
-            .hint(format!("git flux attach {id}"))
-            .into());
-        }
+        ));
     }
-    Ok(())
 }

@@ -85,6 +85,34 @@ impl Lock {
         }
     }
 
+    /// Takes the lock at `path` within `patience`, whichever program holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be made, on interruption, or when it is held for longer: by whom.
+    pub(crate) fn acquire_soon(patience: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
+        let begun = Instant::now();
+        loop {
+            if let Some(lock) = Self::attempt(path, sharing)? {
+                return Ok(lock);
+            }
+            interrupt::check()?;
+            if begun.elapsed() > patience {
+                let seconds = patience.as_secs();
+                let error = |holder: &str| {
+                    let path = path.display();
+                    Failure::new(format!(
+                        "{holder} holds '{path}' for more than {seconds} seconds"
+                    ))
+                };
+                return Err(match Holder::of(path) {
+                    Some(holder) => error(&holder.shown()).hint(holder.hint()).into(),
+                    None => error("another process").into(),
+                });
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Takes the lock if nobody holds it.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ pub(crate) mod owner;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod ready;
+pub(crate) mod recipient;
 pub(crate) mod recover;
 pub(crate) mod rejoin;
 pub(crate) mod remove;

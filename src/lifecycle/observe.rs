@@ -23,8 +23,7 @@ use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
 use crate::task::{
-    Changes, Found, Habit, Phase, Said, Source, State, Status, Target, Task, TaskId, Unlooked,
-    version,
+    Changes, Found, Habit, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -210,19 +209,6 @@ pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(S
         &have_worktrees(flux, tasks),
     )?;
     Ok(concluded(flux, store, tasks, &worktrees))
-}
-
-/// Whether the agent of a task has begun to work on something since `at`, in milliseconds
-/// since 1970: by its own word, or by its title.
-///
-/// # Errors
-/// When that cannot be told.
-pub(crate) fn has_begun(flux: &Flux, store: &Store, task: &Task, at: u64) -> Result<bool> {
-    let last = events::last(&flux.run_dir(&task.id).events())?;
-    let said = last.is_some_and(|event| event.at >= at && event.state == Said::Working);
-    let by_title =
-        |(state, found): (State, Found)| state == State::Working && found.source == Source::Title;
-    Ok(said || one(flux, store, task).map(by_title)?)
 }
 
 /// What the task's agent is doing, as far as its files tell.

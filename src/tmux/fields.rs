@@ -46,6 +46,26 @@ impl<const N: usize> Fields<N> {
     }
 }
 
+impl<const N: usize> Fields<N> {
+    /// Returns the values of the one record that is printed first, and what follows its line.
+    ///
+    /// # Errors
+    /// When something else is printed.
+    pub(super) fn first<'a>(&self, out: &'a str) -> Result<([&'a str; N], &'a str)> {
+        let end = format!("{}\n", self.mark);
+        let (record, rest) = out.split_once(&end).context("tmux printed no line")?;
+        let mut parts = record.split(self.mark.as_str());
+        if parts.next() != Some("") {
+            bail!("tmux printed an unknown line");
+        }
+        let mut values = [""; N];
+        for value in &mut values {
+            *value = parts.next().context("tmux printed half a record")?;
+        }
+        Ok((values, rest))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,144 +1,93 @@
 //! A message to the program on a pane.
 
-use std::io::{Seek as _, Write as _};
-use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::{Tmux, pane};
+use super::composer::{Composer, Content, Typed, clearing};
+use super::screen::Screen;
+use super::typing::{paste, type_text};
 use crate::interrupt;
 use crate::task::Target;
 
-/// How long a program may take to show what was pasted.
+/// How long a program whose composer is known may take to show what was pasted.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often there is a look at the pane of another one until it does.
+const LOOKS: usize = 5;
+
+/// How long a program may take to take a message out of its composer, once Enter was pressed.
+const TAKES: Duration = Duration::from_millis(1_500);
 
 /// How long it may take to say that it has got the message.
 const ANSWER: Duration = Duration::from_secs(3);
 
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// How long nothing may move on a pane that counts as still.
 const STILL: Duration = Duration::from_millis(400);
+
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many bytes of one line a program shows as they are; of more it may show only that there is something.
 const SHORT: usize = 400;
 
-/// What has become of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// The pane does not show it: it was not submitted, and may stand where it was pasted.
-    Unseen,
+/// As a paste it gets there also while the pane is in copy mode, where a key would not.
+const ENTER: &str = "\r";
+
+/// The program that a message goes to.
+pub(crate) struct Receiver<'a> {
+    pub(crate) target: &'a Target,
+    /// Where it shows what is typed; none if that is not known.
+    pub(crate) composer: Option<&'a Composer>,
+    /// What it was told before: it puts that back into its composer when it is interrupted.
+    pub(crate) told_before: &'a [String],
+}
+
+/// What has become of a message. Only the last three have reached the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The program asks something by now, or is not in front any more; nothing was typed.
+    NotListening,
+    /// The pane shows no composer; nothing was typed.
+    NoComposer,
+    /// Something stands in the composer that is not git flux's to clear; nothing was typed.
+    Draft(String),
+    /// The pane did not show it, so Enter was not pressed; or it was, and the program did not
+    /// take the message. What was typed is cleared, unless it `is_left`.
+    NotTaken { is_left: bool },
     /// It was submitted.
     Submitted,
+    /// It was, and is out of the composer.
+    Taken,
     /// It was, and the program says that it has got it.
     Confirmed,
 }
 
-/// Pastes `text` to the program on the pane, and presses Enter once it shows there:
-/// a program that shows something else, like a dialog, must not take it for an answer,
-/// nor must a shell that shows it once the program has ended and nobody `listens`.
+/// Types `text` for the program on the pane, and presses Enter once it shows there: a program
+/// that shows something else, like a dialog, must not take it for an answer, nor must a shell
+/// that shows it once the program has ended and nothing `listens`.
 /// `tmux load-buffer -`, `tmux paste-buffer -p -r`
 ///
-/// What a terminal would obey arrives as text. Where nobody can say that it `arrived`, it
+/// What a terminal would obey arrives as text. Where no program can say that it `arrived`, it
 /// is submitted at best.
 ///
 /// # Errors
 /// When the pane is gone.
-pub(crate) fn tell(
-    target: &Target,
-    text: &str,
+pub(crate) fn deliver(
+    receiver: &Receiver,
+    typed: &Typed,
     listens: impl Fn() -> Result<bool>,
     arrived: Option<impl Fn() -> Result<bool>>,
-) -> Result<Told> {
-    let text = harmless(text);
-    let shown = match shown(target, &text, &listens)? {
-        Some(shown) if listens()? => shown,
-        _ => return Ok(Told::Unseen),
-    };
-    let stands = cursor(target)?;
-    // As a paste it gets there also while the pane is in copy mode, where a key would not.
-    paste(target, "\r", &[])?;
-    let Some(arrived) = arrived else {
-        return Ok(Told::Submitted);
-    };
-    if within(ANSWER, &arrived)? {
-        return Ok(Told::Confirmed);
-    }
-    // A program that was still painting may have swallowed the key. But where anything moved
-    // since, the message was taken, and another key may answer what the program asks by now.
-    let moved = cursor(target)? != stands || pane::capture(target, usize::MAX)? != shown;
-    if moved || !listens()? {
-        return Ok(Told::Submitted);
-    }
-    paste(target, "\r", &[])?;
-    Ok(match within(ANSWER, &arrived)? {
-        true => Told::Confirmed,
-        false => Told::Submitted,
-    })
-}
-
-/// Pastes if somebody `listens`, and waits until that shows: its beginning or its end; or, of
-/// much text, that anything does on a pane where nothing moved before. What the pane shows
-/// then, once it is still; nothing if the text does not.
-fn shown(
-    target: &Target,
-    text: &str,
-    listens: impl Fn() -> Result<bool>,
-) -> Result<Option<Vec<String>>> {
-    let first = pane::capture(target, usize::MAX)?;
-    thread::sleep(STILL);
-    let before = pane::capture(target, usize::MAX)?;
-    let long = (text.contains('\n') || text.len() > SHORT) && first == before;
-    // A shell that is there instead would run it, line by line.
-    if !listens()? {
-        return Ok(None);
-    }
-    paste(target, text, &["-p"])?;
-    let mut seen = Vec::new();
-    let ends = [text.lines().next(), text.lines().next_back()];
-    let shows = |now: &[String]| {
-        let more = |line: &&str| count(now, line) > count(&before, line);
-        ends.iter().flatten().any(more) || (long && now != before.as_slice())
-    };
-    // Twice: a program that is still painting may swallow the key.
-    let mut times = 0;
-    let shown = within(PATIENCE, || {
-        let now = pane::capture(target, usize::MAX)?;
-        times = if shows(&now) { times + 1 } else { 0 };
-        let still = now == seen || times > 3;
-        seen = now;
-        Ok(times > 1 && still)
-    })?;
-    Ok(shown.then_some(seen))
-}
-
-/// Where the cursor is: `tmux display-message -p`
-fn cursor(target: &Target) -> Result<String> {
-    Tmux::on(&target.socket, "display-message")
-        .args(["-p", "-t", &target.pane])
-        .args(["#{cursor_x},#{cursor_y},#{history_size}"])
-        .output()
-}
-
-/// Asks `holds` until it does, or patience ends.
-fn within(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
-    let begun = Instant::now();
-    loop {
-        thread::sleep(PAUSE);
-        interrupt::check()?;
-        if holds()? {
-            return Ok(true);
-        }
-        if begun.elapsed() > patience {
-            return Ok(false);
-        }
+) -> Result<Delivery> {
+    let screen = Screen::of(receiver.target)?;
+    match receiver.composer.filter(|_| !screen.has_line_editor()) {
+        Some(composer) => compose(receiver, composer, &screen, typed, listens, arrived),
+        None => type_unseen(receiver.target, &screen, &typed.text, listens, arrived),
     }
 }
 
-/// Without anything that would end a paste, or be a key: newlines and tabs are text.
-fn harmless(text: &str) -> String {
+/// Replaces what would end a paste, or be a key: newlines and tabs are text.
+pub(crate) fn harmless(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let mut out = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
@@ -151,18 +100,197 @@ fn harmless(text: &str) -> String {
     out
 }
 
-fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
-    let buffer = format!("flux-{}", process::id());
-    let mut file = tempfile::tempfile().context("could not make a temporary file")?;
-    file.write_all(text.as_bytes())?;
-    file.rewind()?;
-    Tmux::on(&target.socket, "load-buffer")
-        .input(file)
-        .args(["-b", &buffer, "-"])
-        .then("paste-buffer")
-        .args(options)
-        .args(["-r", "-d", "-b", &buffer, "-t", &target.pane])
-        .run()
+/// [`deliver`] by way of a composer that can be read.
+fn compose(
+    receiver: &Receiver,
+    composer: &Composer,
+    first: &Screen,
+    typed: &Typed,
+    listens: impl Fn() -> Result<bool>,
+    arrived: Option<impl Fn() -> Result<bool>>,
+) -> Result<Delivery> {
+    let target = receiver.target;
+    let read = || look(target, composer);
+    match emptied(receiver, composer, first, &listens)? {
+        Some(Content::Empty) if listens()? => {}
+        Some(Content::Empty) => return Ok(Delivery::NotListening),
+        Some(Content::Text(text) | Content::Other(text)) => return Ok(Delivery::Draft(text)),
+        _ => return Ok(Delivery::NoComposer),
+    }
+    type_text(target, typed)?;
+    let is_there = |content: &Option<Content>| {
+        let content = content.as_ref();
+        content.is_some_and(|content| composer.holds(content, &typed.text))
+    };
+    // Twice: a program that is still painting may swallow the key.
+    let stands = || {
+        let mut times = 0;
+        within(PATIENCE, || {
+            times = if is_there(&read()?) { times + 1 } else { 0 };
+            Ok(times > 1)
+        })
+    };
+    let mut is_ready = stands()?;
+    for keys in &typed.keys {
+        if is_ready && listens()? {
+            paste(target, keys, &[])?;
+            is_ready = stands()?;
+        }
+    }
+    for _ in 0..2 {
+        if !is_ready || !listens()? {
+            break;
+        }
+        paste(target, ENTER, &[])?;
+        let mut last = None;
+        let is_taken = within(TAKES, || {
+            last = read()?;
+            Ok(matches!(last, None | Some(Content::Empty)))
+        })?;
+        if is_taken {
+            return Ok(match arrived {
+                Some(arrived) if within(ANSWER, &arrived)? => Delivery::Confirmed,
+                _ => Delivery::Taken,
+            });
+        }
+        // The key was swallowed, or something else was done with it.
+        is_ready = is_there(&last);
+    }
+    if let Some(arrived) = &arrived
+        && arrived()?
+    {
+        return Ok(Delivery::Confirmed);
+    }
+    let is_left = !cleared(receiver, composer, &typed.text, &listens)?;
+    Ok(Delivery::NotTaken { is_left })
+}
+
+/// Waits for a composer to be shown, and clears it if it holds what the program was told before:
+/// returns what it holds then, `None` if none is shown.
+fn emptied(
+    receiver: &Receiver,
+    composer: &Composer,
+    first: &Screen,
+    listens: impl Fn() -> Result<bool>,
+) -> Result<Option<Content>> {
+    let read = || look(receiver.target, composer);
+    let mut content = composer.read(first);
+    if content.is_none() {
+        // A screen that is being painted shows none for a moment.
+        within(TAKES, || {
+            content = read()?;
+            Ok(content.is_some())
+        })?;
+    }
+    let Some(found @ Content::Text(_)) = &content else {
+        return Ok(content);
+    };
+    let mut told_before = receiver.told_before.iter();
+    if let Some(text) = told_before.find(|text| composer.shows(found, text))
+        && listens()?
+        && cleared(receiver, composer, text, listens)?
+    {
+        return Ok(Some(Content::Empty));
+    }
+    Ok(content)
+}
+
+fn look(target: &Target, composer: &Composer) -> Result<Option<Content>> {
+    Screen::of(target).map(|screen| composer.read(&screen))
+}
+
+/// Clears the composer with `text` in it. Returns whether it is empty then.
+fn cleared(
+    receiver: &Receiver,
+    composer: &Composer,
+    text: &str,
+    listens: impl Fn() -> Result<bool>,
+) -> Result<bool> {
+    let read = || look(receiver.target, composer);
+    for _ in 0..2 {
+        // What shows no composer may be a dialog, where keys are answers.
+        if read()?.is_none() || !listens()? {
+            return Ok(false);
+        }
+        paste(receiver.target, &clearing(text), &[])?;
+        if within(TAKES, || Ok(read()? == Some(Content::Empty)))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// [`deliver`] to a program whose composer is not known: once the pane shows the beginning or the
+/// end of the text; or, of much text, that anything does on a pane where nothing moved before.
+fn type_unseen(
+    target: &Target,
+    first: &Screen,
+    text: &str,
+    listens: impl Fn() -> Result<bool>,
+    arrived: Option<impl Fn() -> Result<bool>>,
+) -> Result<Delivery> {
+    let mut before = first.text();
+    let mut is_long = text.contains('\n') || text.len() > SHORT;
+    if is_long {
+        thread::sleep(STILL);
+        let now = Screen::of(target)?.text();
+        is_long = now == before;
+        before = now;
+    }
+    // A shell that is there instead would run it, line by line.
+    if !listens()? {
+        return Ok(Delivery::NotListening);
+    }
+    paste(target, text, &["-p"])?;
+    let ends = [text.lines().next(), text.lines().next_back()];
+    let shows = |now: &[String]| {
+        let more = |line: &&str| count(now, line) > count(&before, line);
+        ends.iter().flatten().any(more) || (is_long && now != before.as_slice())
+    };
+    // Twice: a program that is still painting may swallow the key.
+    let mut times = 0;
+    for _ in 0..LOOKS {
+        interrupt::check()?;
+        thread::sleep(PAUSE);
+        times = if shows(&Screen::of(target)?.text()) {
+            times + 1
+        } else {
+            0
+        };
+        if times > 1 {
+            break;
+        }
+    }
+    if !listens()? {
+        return Ok(Delivery::NotTaken { is_left: true });
+    }
+    if times < 2 {
+        paste(target, &clearing(text), &[])?;
+        return Ok(Delivery::NotTaken { is_left: false });
+    }
+    paste(target, ENTER, &[])?;
+    let Some(arrived) = arrived else {
+        return Ok(Delivery::Submitted);
+    };
+    Ok(match within(ANSWER, arrived)? {
+        true => Delivery::Confirmed,
+        false => Delivery::Submitted,
+    })
+}
+
+/// Asks `holds` until it does, or patience ends.
+fn within(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let begun = Instant::now();
+    loop {
+        interrupt::check()?;
+        if holds()? {
+            return Ok(true);
+        }
+        if begun.elapsed() > patience {
+            return Ok(false);
+        }
+        thread::sleep(PAUSE);
+    }
 }
 
 /// How often the beginning of `line` shows; the rest may be wrapped.

@@ -2,10 +2,13 @@
 
 pub(crate) mod client;
 pub(crate) mod command;
+pub(crate) mod composer;
 mod fields;
 pub(crate) mod message;
 pub(crate) mod pane;
+pub(crate) mod screen;
 pub(crate) mod target;
+mod typing;
 mod window_name;
 
 pub(crate) use command::Tmux;

@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Cleanup;
+use crate::agent::events;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
 use crate::lifecycle::plan::Plan;
-use crate::lifecycle::{Flux, Into, observe};
+use crate::lifecycle::{Flux, Into, observe, recipient};
 use crate::sanitize;
-use crate::tmux::message::{self, Told};
 use crate::ui::{quoted, shown};
 
 impl Cleanup {
@@ -132,21 +132,16 @@ fn wants_to_tell(flux: &Flux, plan: &Plan) -> Result<bool> {
 
 fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
     let id = &plan.task.id;
-    // It may have ended since, or do so at any time.
-    let listener = || observe::listener(flux, &plan.task);
-    let told = match listener()? {
-        Some(target) => {
-            let listens = || Ok(listener()?.is_some());
-            message::tell(target, MESSAGE, listens, None::<fn() -> _>)?
+    // It may have ended since, or do so at any time. Its answer is not waited for.
+    let told = match recipient::listening(flux, &plan.task, events::now(), true)? {
+        Some(recipient) => recipient.send(MESSAGE).map(drop),
+        None => {
+            Err(Failure::new(format!("the agent of '{id}' does not read what is typed")).into())
         }
-        None => Told::Unseen,
     };
-    if told != Told::Unseen {
-        flux.ui.status(format_args!("told the agent of '{id}'"));
-    } else {
-        flux.ui.warning(format_args!(
-            "the agent of '{id}' does not show the message, and Enter was not pressed"
-        ));
+    match told {
+        Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),
+        Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
     Ok(())
 }

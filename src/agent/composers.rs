@@ -1,0 +1,180 @@
+//! The composers of the known agents, as they were seen.
+
+use super::composer;
+use crate::tmux::composer::{Content, Trap};
+use crate::tmux::screen::{Screen, rows};
+
+/// What the composer of this agent holds on a screen with the cursor in this row.
+#[track_caller]
+fn read(agent: &str, shown: &str, cursor: usize) -> Option<Content> {
+    let screen = Screen::showing(rows(&shown.replace('E', "\u{1b}")), cursor);
+    composer(agent).unwrap().read(&screen)
+}
+
+fn text(text: &str) -> Option<Content> {
+    Some(Content::Text(text.to_owned()))
+}
+
+const RULE: &str = "────────────────────";
+
+#[test]
+fn composers_are_read_as_their_programs_paint_them() {
+    let claude = |inner: &str| {
+        let rows = inner.lines().count();
+        let shown =
+            format!("❯ before\n\n● All right.\n{RULE}\n{inner}\n{RULE}\n  E[38;5;211m⏵⏵ bypass");
+        read("claude", &shown, 3 + rows)
+    };
+    assert_eq!(
+        claude("E[39m❯\u{a0}E[7m E[0mE[39mE[49m"),
+        Some(Content::Empty)
+    );
+    assert_eq!(
+        claude("❯\u{a0}E[7mrE[0;2mun the tests"),
+        Some(Content::Empty)
+    );
+    assert_eq!(
+        claude("❯\u{a0}E[7mTE[0;2mry \"edit f\""),
+        Some(Content::Empty)
+    );
+    assert_eq!(claude("❯ my draftE[7m E[0m"), text("my draft"));
+    assert_eq!(claude("❯ E[7mmE[0my draft"), text("my draft"));
+    assert_eq!(claude("❯ one\n\n  threeE[7m E[0m"), text("one\n\n  three"));
+    assert_eq!(
+        claude("! dateE[7m E[0m"),
+        Some(Content::Other("! date".into()))
+    );
+    // The view of all sessions, where it would be the task of a new one.
+    let hint = "describe a task for a new session";
+    assert_eq!(claude(&format!("❯\u{a0}E[38;5;246m{hint}")), text(hint));
+    // A dialog, a screen that is being painted.
+    assert_eq!(
+        read(
+            "claude",
+            &format!("{RULE}\n Do it?\n ❯ 1. Yes\n   2. No"),
+            2
+        ),
+        None
+    );
+    assert_eq!(read("claude", "", 0), None);
+
+    let codex = |inner: &str, cursor| {
+        let shown = format!(
+            "• All right.\n\n  Worked for <1s\n\n{inner}\n\n  gpt-5 default\n  ? for shortcuts"
+        );
+        read("codex", &shown, cursor)
+    };
+    assert_eq!(
+        codex("E[1m›E[0m E[2mAsk Codex to do anything", 4),
+        Some(Content::Empty)
+    );
+    assert_eq!(codex("E[1m›E[0m hi", 4), text("hi"));
+    assert_eq!(codex("E[1m›E[0m one\n\n  three", 6), text("one\n\n  three"));
+    assert_eq!(
+        codex("E[38;5;9m!E[0m date", 4),
+        Some(Content::Other("! date".into()))
+    );
+
+    let gemini = |inner: &str| {
+        let shown =
+            format!("▄▄▄▄\n > before\n▀▀▀▀\n✦ All right.\n▄▄▄▄▄▄\n{inner}\n▀▀▀▀▀▀\n workspace");
+        read("gemini", &shown, 4 + inner.lines().count())
+    };
+    let hint = "E[7m E[0mE[38;5;248mE[48;5;240m Type your message or @path/to/file";
+    assert_eq!(gemini(&format!(" > {hint}")), Some(Content::Empty));
+    assert_eq!(gemini(&format!(" * {hint}")), Some(Content::Empty));
+    assert_eq!(gemini(" > one\n   twoE[7m E[0m"), text("one\n   two"));
+    assert!(matches!(
+        gemini(" ! E[7m E[0m Type your shell command"),
+        Some(Content::Other(_))
+    ));
+
+    // In a wide window there is a column beside the composer.
+    let opencode = |inner: &str, mode: &str| {
+        let row = |text: &str| format!("  ┃E[48;5;234m{text:30}E[48;5;232m  E[48;5;233m column\n");
+        let inner: String = inner.lines().map(row).collect();
+        let shown = format!(
+            "  ┃ before\n\n     All right.\n\n{}{inner}{}{}  ╹▀▀▀▀\n",
+            row(""),
+            row(""),
+            row(mode),
+        );
+        read("opencode", &shown, 5)
+    };
+    assert_eq!(opencode(" ", "  Build · s"), Some(Content::Empty));
+    assert_eq!(
+        opencode("  Ask anything… \"Fix\"", "  Build · s"),
+        Some(Content::Empty)
+    );
+    assert_eq!(opencode("  hey you", "  Build · s"), text("hey you"));
+    assert!(matches!(opencode(" ", "  Shell"), Some(Content::Other(_))));
+}
+
+#[test]
+fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
+    let claude = composer("claude").unwrap();
+    let holds = |shown: &str, text: &str| {
+        let content = Content::Text(shown.to_owned());
+        (claude.holds(&content, text), claude.shows(&content, text))
+    };
+    assert_eq!(
+        holds("and test\n  it, \u{1f600} é", "and test it, 👨\u{200d}👩 é"),
+        (true, true)
+    );
+    assert_eq!(holds("my draft and test it", "and test it"), (false, false));
+    assert_eq!(holds("it", "and test it"), (false, false));
+    let long = "one\ntwo\nthree\nfour\nfive\nsix\nseven";
+    assert_eq!(holds("[Pasted text #1 +6 lines]", long), (true, false));
+    assert_eq!(
+        holds("draft [Pasted text #1 +6 lines]", long),
+        (false, false)
+    );
+    assert_eq!(holds("[Pasted text #1 +6 lines]", "hi"), (false, false));
+    assert_eq!(
+        holds("three\n  four\n  five\n  six\n  seven", long),
+        (true, true)
+    );
+    assert_eq!(holds("six\n  seven", long), (false, false));
+    let other = Content::Other("!hi".to_owned());
+    assert!(!claude.holds(&other, "!hi"));
+}
+
+#[test]
+fn what_a_composer_would_obey_is_typed_so_that_it_does_not_or_not_at_all() {
+    #[track_caller]
+    fn case(agent: &str, text: &str, expected: Result<&str, Trap>) {
+        let typed = composer(agent).unwrap().typed(text);
+        let typed = typed.map(|typed| {
+            let erased = if typed.is_erased_space_first {
+                "<erased>"
+            } else {
+                ""
+            };
+            format!("{erased}{}{}", typed.text, typed.keys.concat())
+        });
+        assert_eq!(typed, expected.map(ToOwned::to_owned), "{agent}: {text}");
+    }
+    case("claude", "!date", Ok("<erased>!date"));
+    case("claude", " !date", Ok(" !date"));
+    case("claude", "see @f", Ok("see @f "));
+    case("claude", "see @f now", Ok("see @f now"));
+    case("claude", "@\\", Ok("@\\ "));
+    for command in ["/help", " /exit", "/compact all of it", "/plugin:name x"] {
+        for agent in ["claude", "gemini", "opencode"] {
+            case(agent, command, Err(Trap::Command));
+        }
+    }
+    for path in ["/tmp/x is full", "/ is full", "//", "a /help"] {
+        for agent in ["claude", "gemini", "opencode"] {
+            case(agent, path, Ok(path));
+        }
+    }
+    case("codex", "!date", Ok(" !date"));
+    case("codex", "/exit", Ok(" /exit"));
+    case("codex", "cost $x", Ok("cost $x "));
+    case("gemini", "!date", Ok("!date"));
+    case("gemini", "C:\\tmp\\", Ok("C:\\tmp\\ "));
+    case("gemini", "mail me@f.org", Ok("mail me@f.org"));
+    case("gemini", "(@f)", Err(Trap::Mention('@')));
+    case("opencode", "see @f", Ok("see @f\u{1b}"));
+}

@@ -1,0 +1,168 @@
+//! A message to the running agent of a task.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, Result};
+
+use super::{Flux, observe};
+use crate::agent::run::RunDir;
+use crate::agent::{self, events, process};
+use crate::failure::Failure;
+use crate::git::{Lock, Sharing};
+use crate::task::{Said, Target, Task, TaskId, Title};
+use crate::tmux::composer::{Composer, Typed};
+use crate::tmux::message::{self, Delivery, Receiver};
+use crate::tmux::screen::Screen;
+
+/// How long another message to the same agent is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often an agent's title is looked at, which takes a process.
+const TITLE_PAUSE: Duration = Duration::from_millis(500);
+
+/// The running agent of a task, which can be sent a message; all that this needs, so that several
+/// can be sent at once.
+pub(crate) struct Recipient {
+    id: TaskId,
+    agent: String,
+    /// The name of the directory that it works in.
+    project: String,
+    run: RunDir,
+    target: Target,
+    /// When it was looked at, in milliseconds since 1970.
+    since: u64,
+    pub(crate) is_at_work: bool,
+}
+
+impl Recipient {
+    fn composer(&self) -> Option<&'static Composer> {
+        agent::composer(&self.agent)
+    }
+
+    fn typed(&self, text: &str) -> Result<Typed> {
+        let text = message::harmless(text);
+        let Some(composer) = self.composer() else {
+            return Ok(Typed {
+                text,
+                ..Typed::default()
+            });
+        };
+        composer.typed(&text).map_err(|trap| {
+            let (id, meaning) = (&self.id, trap.meaning());
+            self.failure(format!(
+                "the agent of '{id}' would not take this for a message: it {meaning}"
+            ))
+        })
+    }
+
+    /// Sends a message, and no other at the same time: until it is submitted, and for agents that
+    /// say so until it has arrived. Returns whether it has.
+    ///
+    /// # Errors
+    /// When it was not submitted.
+    pub(crate) fn send(&self, text: &str) -> Result<bool> {
+        let typed = self.typed(text)?;
+        let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
+        let told_before = self.run.told();
+        let receiver = Receiver {
+            target: &self.target,
+            composer: self.composer(),
+            told_before: &told_before,
+        };
+        let sent = events::now();
+        let looked = Cell::new(Instant::now());
+        let arrived = || self.has_begun(sent, &looked);
+        // One that is at work reads it when it comes to it.
+        let arrived = (agent::confirms(&self.agent) && !self.is_at_work).then_some(arrived);
+        let delivery = message::deliver(&receiver, &typed, || self.listens(), arrived)?;
+        let is_told = match delivery {
+            Delivery::Confirmed => true,
+            // More is not heard of one that has no hook for it.
+            Delivery::Taken => !agent::confirms(&self.agent),
+            Delivery::Submitted => false,
+            refused => return Err(self.refusal(&refused)),
+        };
+        // It is of use to the next message alone.
+        drop(self.run.write_sent(&typed.text));
+        Ok(is_told)
+    }
+
+    fn refusal(&self, delivery: &Delivery) -> Error {
+        let id = &self.id;
+        self.failure(match delivery {
+            Delivery::Draft(_) => {
+                format!("the agent of '{id}' has text in its composer that is not sent yet")
+            }
+            Delivery::NotTaken { is_left: true } => format!(
+                "the agent of '{id}' did not take the message, which may stand in its composer"
+            ),
+            Delivery::NotTaken { is_left: false } => {
+                format!("the agent of '{id}' does not show the message, and Enter was not pressed")
+            }
+            Delivery::NotListening => format!(
+                "the agent of '{id}' asks something by now, or does not read what is typed any more"
+            ),
+            _ => format!(
+                "the agent of '{id}' shows no composer, and would take this for something else"
+            ),
+        })
+    }
+
+    fn failure(&self, what: String) -> Error {
+        let hint = format!("git flux attach {}", self.id);
+        Failure::new(what).hint(hint).into()
+    }
+
+    /// Returns whether the agent still reads what is typed, and has asked nothing since it was
+    /// looked at; without a process.
+    fn listens(&self) -> Result<bool> {
+        let running = self.run.running()?;
+        let agent = running.and_then(|running| running.agent);
+        let last = events::last(&self.run.events())?;
+        let asks = last.is_some_and(|it| it.at >= self.since && it.state == Said::Waiting);
+        Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
+    }
+
+    /// Returns whether the agent has begun to work on something since `at`, in milliseconds since
+    /// 1970: by its own word, or by its title.
+    fn has_begun(&self, at: u64, looked: &Cell<Instant>) -> Result<bool> {
+        let last = events::last(&self.run.events())?;
+        if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
+            return Ok(true);
+        }
+        if looked.get().elapsed() < TITLE_PAUSE {
+            return Ok(false);
+        }
+        looked.set(Instant::now());
+        let title = Screen::of(&self.target)?.title;
+        Ok(agent::title(&self.agent, &title, &self.project) == Some(Title::Working))
+    }
+}
+
+/// Returns the agent of a task if it can be sent a message: it runs, and nothing else is in front
+/// of it, like the shell that ^Z brings. It asked nothing `since` then, in milliseconds since 1970;
+/// of one that is at work it is not awaited that the message arrives.
+///
+/// # Errors
+/// When that cannot be told.
+pub(crate) fn listening(
+    flux: &Flux,
+    task: &Task,
+    since: u64,
+    is_at_work: bool,
+) -> Result<Option<Recipient>> {
+    let Some(target) = observe::listener(flux, task)? else {
+        return Ok(None);
+    };
+    let project = task.worktree.file_name().unwrap_or_default();
+    Ok(Some(Recipient {
+        id: task.id.clone(),
+        agent: task.agent.clone(),
+        project: project.to_string_lossy().into_owned(),
+        run: flux.run_dir(&task.id),
+        target: target.clone(),
+        since,
+        is_at_work,
+    }))
+}

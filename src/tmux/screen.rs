@@ -1,0 +1,217 @@
+//! What a pane shows at one moment.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use nix::fcntl::OFlag;
+use nix::sys::termios::{self, LocalFlags};
+
+use super::Tmux;
+use super::fields::Fields;
+use crate::task::Target;
+
+/// What a pane shows at one moment, and where its cursor is.
+pub(crate) struct Screen {
+    pub(crate) rows: Vec<Row>,
+    /// The row of the cursor.
+    pub(crate) cursor: usize,
+    /// What its program calls itself.
+    pub(crate) title: String,
+    tty: PathBuf,
+}
+
+/// A row, each character with whether it is a hint of the program and no text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row(Vec<(char, Style)>);
+
+/// How a character is painted, as far as it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Style {
+    is_faint: bool,
+    is_reversed: bool,
+    /// The colour behind it.
+    ground: u32,
+}
+
+const FIELDS: [&str; 6] = [
+    "pid",
+    "start_time",
+    "pane_pid",
+    "cursor_y",
+    "pane_tty",
+    "pane_title",
+];
+
+impl Screen {
+    /// Looks at the pane: `tmux display-message -p … ; capture-pane -p -e`, one process.
+    ///
+    /// # Errors
+    /// When the pane is gone, or is another one by now.
+    pub(crate) fn of(target: &Target) -> Result<Self> {
+        let fields = Fields::new(FIELDS);
+        let out = Tmux::on(&target.socket, "display-message")
+            .args(["-p", "-t", &target.pane, &fields.format()])
+            .then("capture-pane")
+            .args(["-p", "-e", "-t", &target.pane])
+            .output()?;
+        let (values, shown) = fields.first(&out)?;
+        let [server, start, pid, cursor, tty, title] = values;
+        let is = |value: &str, known: String| value == known;
+        if !is(server, target.server_pid.to_string())
+            || !is(start, target.server_start.to_string())
+            || !is(pid, target.pane_pid.to_string())
+        {
+            bail!("the pane '{}' is another one by now", target.pane);
+        }
+        Ok(Self {
+            rows: rows(shown),
+            cursor: cursor.parse().context("a cursor is in a row")?,
+            title: title.to_owned(),
+            tty: tty.into(),
+        })
+    }
+
+    /// Returns a screen of these rows.
+    #[cfg(test)]
+    pub(crate) fn showing(rows: Vec<Row>, cursor: usize) -> Self {
+        let (title, tty) = (String::new(), PathBuf::new());
+        Self {
+            rows,
+            cursor,
+            title,
+            tty,
+        }
+    }
+
+    /// Returns whether the terminal itself edits the line that is typed, as for a program that
+    /// reads lines (canonical mode): then there is no composer.
+    pub(crate) fn has_line_editor(&self) -> bool {
+        is_canonical(&self.tty).unwrap_or(false)
+    }
+
+    /// Returns the text of all rows.
+    pub(crate) fn text(&self) -> Vec<String> {
+        let rows = self.rows.iter().map(|row| row.text().trim_end().to_owned());
+        rows.collect()
+    }
+}
+
+fn is_canonical(tty: &Path) -> Result<bool> {
+    let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let tty = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(tty)?;
+    let flags = termios::tcgetattr(tty)?.local_flags;
+    Ok(flags.contains(LocalFlags::ICANON))
+}
+
+impl Row {
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|(c, _)| c).collect()
+    }
+
+    /// Returns the text behind the first `skipped` characters that is typed, and not a hint: that is
+    /// faint, but for a character of it that the cursor is on.
+    pub(crate) fn without_hints(&self, skipped: usize) -> String {
+        let cells = self.0.get(skipped..).unwrap_or_default();
+        let is_hint = |at: usize| {
+            let (_, style) = cells[at];
+            let next = cells.get(at + 1);
+            let next_is_faint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
+            style.is_faint || style.is_reversed && next_is_faint
+        };
+        let typed = (0..cells.len()).filter(|at| !is_hint(*at));
+        let text: String = typed.map(|at| cells[at].0).collect();
+        text.trim_end().to_owned()
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.text().trim().is_empty()
+    }
+
+    /// Returns whether it begins with three of the characters that draw a line.
+    pub(crate) fn is_rule(&self) -> bool {
+        let text = self.text();
+        let mut chars = text.trim_start().chars();
+        let first = chars.next().filter(|c| "─▄▀━".contains(*c));
+        first.is_some() && chars.next() == first && chars.next() == first
+    }
+
+    /// Returns what is behind a bar at its beginning, as far as the colour behind it goes: what is
+    /// beside that is a column of its own.
+    pub(crate) fn behind_bar(&self) -> Option<Self> {
+        let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
+        let (_, rest) = self.0.split_at(bar + 1);
+        let ground = rest.first().map(|(_, style)| style.ground);
+        let is_ours = |(_, style): &(char, Style)| Some(style.ground) == ground;
+        let end = rest.iter().rposition(is_ours).map_or(0, |last| last + 1);
+        (self.0[bar].0 == '┃').then(|| Self(rest[..end].to_vec()))
+    }
+}
+
+/// Returns the rows of what `capture-pane -e` printed.
+pub(crate) fn rows(shown: &str) -> Vec<Row> {
+    let mut style = Style::default();
+    let mut row = |line: &str| {
+        let mut cells = Vec::new();
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            if c != '\u{1b}' {
+                cells.push((c, style));
+                continue;
+            }
+            // ESC [ <numbers> m; others are not about the style.
+            if chars.next() != Some('[') {
+                continue;
+            }
+            let is_end = |c: &char| ('@'..='~').contains(c);
+            let mut numbers = String::new();
+            let end = chars.by_ref().find(|c| {
+                numbers.push(*c);
+                is_end(c)
+            });
+            if end == Some('m') {
+                style = style.after(numbers.trim_end_matches('m'));
+            }
+        }
+        Row(cells)
+    };
+    shown.lines().map(&mut row).collect()
+}
+
+impl Style {
+    fn after(mut self, numbers: &str) -> Self {
+        let mut numbers = numbers.split(';');
+        while let Some(number) = numbers.next() {
+            match number {
+                "" | "0" => self = Self::default(),
+                "2" => self.is_faint = true,
+                "22" => self.is_faint = false,
+                "7" => self.is_reversed = true,
+                "27" => self.is_reversed = false,
+                // A colour: 5 and a number, or 2 and three.
+                "38" | "48" | "58" => {
+                    let kind = numbers.next().unwrap_or_default();
+                    let count = if kind == "5" { 1 } else { 3 };
+                    let colour = numbers.by_ref().take(count);
+                    let colour = colour.fold(kind.len() as u32 + 1, |all, part| {
+                        all << 8 | part.parse::<u32>().unwrap_or_default()
+                    });
+                    if number == "48" {
+                        self.ground = colour;
+                    }
+                }
+                "49" => self.ground = 0,
+                _ => {
+                    if let Ok(ground @ (40..=47 | 100..=107)) = number.parse() {
+                        self.ground = ground;
+                    }
+                }
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,208 @@
+//! `git flux send` to an agent that has a composer, as Claude Code has one: exactly the message, or nothing.
+
+use std::fs;
+use std::thread;
+
+use crate::wait::hook;
+use crate::world::*;
+
+const SESSION: &str = r#"{"session_id":"1"}"#;
+
+/// Starts a task whose agent has a composer with `text` in it, which takes the key Enter after
+/// having swallowed it so often; it is done with its first turn.
+fn start(world: &World, name: &str, text: &str, swallows: u32) -> String {
+    let script = world.tools().join("composer.pl");
+    fs::write(&script, include_str!("world/composer.pl")).unwrap();
+    fs::write(world.tools().join("text"), text).unwrap();
+    world.behaviour(&format!(
+        "sh exec perl '{}' \"$dir\" \"$(cat '{}')\" {swallows}",
+        script.display(),
+        world.tools().join("text").display(),
+    ));
+    let id = world.start(name);
+    world.agent(&id).wait_started();
+    for event in ["SessionStart", "UserPromptSubmit", "Stop"] {
+        hook(world, &id, event, SESSION);
+    }
+    let shown = || screen(world, &id).contains("footer");
+    wait_until("the composer to be shown", shown);
+    id
+}
+
+fn screen(world: &World, id: &str) -> String {
+    world.tmux(["capture-pane", "-p", "-t", &world.pane(id)])
+}
+
+/// The messages that the agent was sent.
+fn messages(world: &World, id: &str) -> Vec<String> {
+    let file = world.tools().join("agent").join(id).join("messages");
+    let messages = fs::read_to_string(file).unwrap_or_default();
+    messages
+        .split_terminator('\0')
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The agent begins with something: then its answer to a message is not waited for.
+fn at_work(world: &World, id: &str) {
+    hook(world, id, "UserPromptSubmit", SESSION);
+}
+
+#[test]
+fn send_refuses_where_a_draft_stands_in_the_composer() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "my half-written draft", 0);
+    let (before, shown) = (world.snapshot(), screen(&world, &id));
+    let refused = world.flux(["send", &id, "And test it"]).run();
+    refused
+        .code(1)
+        .stderr_has("has text in its composer that is not sent yet")
+        .stderr_has(&format!("hint: git flux attach {id}"));
+    world.assert_unchanged(&before);
+    assert_eq!(screen(&world, &id), shown);
+    assert_eq!(messages(&world, &id), [""; 0]);
+}
+
+#[test]
+fn send_clears_the_prompt_that_came_back_when_it_was_interrupted() {
+    let world = World::new();
+    let template = world.tools().join("template");
+    fs::write(&template, "{{task}}").unwrap();
+    world.git(["config", "flux.template", template.to_str().unwrap()]);
+    let prompt = "Fix login\n\nof everyone";
+    let id = start(&world, prompt, prompt, 0);
+    at_work(&world, &id);
+    world.flux(["send", &id, "Stop that"]).run().success();
+    assert_eq!(messages(&world, &id), ["Stop that"]);
+}
+
+#[test]
+fn send_submits_two_messages_at_once_one_after_the_other() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 0);
+    at_work(&world, &id);
+    thread::scope(|scope| {
+        for message in ["AAAA first message", "BBBB second message"] {
+            let (world, id) = (&world, &id);
+            scope.spawn(move || {
+                world.flux(["send", id, message]).run().success();
+            });
+        }
+    });
+    let mut messages = messages(&world, &id);
+    messages.sort();
+    assert_eq!(messages, ["AAAA first message", "BBBB second message"]);
+}
+
+#[test]
+fn send_delivers_text_that_the_composer_would_obey() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 0);
+    at_work(&world, &id);
+    let long = (1..9).map(|n| format!("line {n}\n")).collect::<String>();
+    let texts = [
+        "hi",
+        "!date",
+        "!important: fix\nit",
+        "!",
+        "# no heading",
+        "read @f",
+        "look at C:\\tmp\\",
+        "/tmp/x is full",
+        "-b; #{pane_id} $(x)",
+        long.trim_end(),
+    ];
+    for (at, text) in texts.into_iter().enumerate() {
+        world.flux(["send", &id, "--", text]).run().success();
+        assert_eq!(
+            messages(&world, &id).get(at).map(String::as_str),
+            Some(text)
+        );
+    }
+    let shown = screen(&world, &id);
+    let refused = world.flux(["send", &id, "/exit"]).run();
+    refused
+        .code(1)
+        .stderr_has("would not take this for a message: it begins with a command");
+    assert_eq!(screen(&world, &id), shown);
+}
+
+#[test]
+fn send_presses_enter_again_only_where_the_message_still_stands() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 1);
+    at_work(&world, &id);
+    world.flux(["send", &id, "And test it"]).run().success();
+    assert_eq!(messages(&world, &id), ["And test it"]);
+}
+
+#[test]
+fn send_leaves_nothing_in_the_composer_when_it_fails() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 99);
+    let (before, shown) = (world.snapshot(), screen(&world, &id));
+    for text in ["And test it", "!date", "one\ntwo\nthree\n\nfive"] {
+        let refused = world.flux(["send", &id, text]).run();
+        refused.code(1).stderr_has("and Enter was not pressed");
+        assert_eq!(screen(&world, &id), shown);
+    }
+    world.assert_unchanged(&before);
+    assert_eq!(messages(&world, &id), [""; 0]);
+}
+
+#[test]
+fn send_refuses_where_no_composer_is_shown() {
+    let world = World::new();
+    world.behaviour(
+        "sh stty raw -echo; printf 'Do it?\\r\\n > 1. Yes\\r\\n   2. No'; cat >>\"$dir/stdin\"",
+    );
+    let id = world.start("Fix login");
+    world.agent(&id).wait_started();
+    for event in ["SessionStart", "UserPromptSubmit", "Stop"] {
+        hook(&world, &id, event, SESSION);
+    }
+    wait_until("a dialog", || screen(&world, &id).contains("2. No"));
+    let before = world.snapshot();
+    let refused = world.flux(["send", &id, "And test it"]).run();
+    refused.code(1).stderr_has("shows no composer");
+    world.assert_unchanged(&before);
+    assert_eq!(world.agent(&id).stdin(), b"");
+}
+
+#[test]
+fn send_all_sends_to_all_at_the_same_time() {
+    let world = World::new();
+    let ids = ["One", "Two", "Three"].map(|name| start(&world, name, "", 0));
+    thread::scope(|scope| {
+        // None of them says that it has the message before all have it.
+        scope.spawn(|| {
+            for id in &ids {
+                wait_for("a message", || messages(&world, id).pop());
+            }
+            for id in &ids {
+                at_work(&world, id);
+            }
+        });
+        let sent = world.flux(["send", "--all", "Stop", "soon"]).run();
+        sent.success().has_not("does not confirm");
+        for id in &ids {
+            sent.stderr_has(&format!("told the agent of '{id}'\n"));
+        }
+    });
+}
+
+#[test]
+fn send_needs_few_processes() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 0);
+    at_work(&world, &id);
+    world.shim();
+    world.flux(["send", &id, "And test it"]).run().success();
+    let calls = world.calls();
+    let tmux = calls.iter().filter(|call| call.program == "tmux");
+    // Two lists of panes, a paste and Enter; and looks at the pane, as many as it takes.
+    let is_look = |call: &&Call| call.args.iter().any(|arg| arg == "display-message");
+    assert_eq!(tmux.filter(|call| !is_look(call)).count(), 4, "{calls:?}");
+    let git = calls.iter().filter(|call| call.program == "git");
+    assert_eq!(git.count(), 3, "{calls:?}");
+}
