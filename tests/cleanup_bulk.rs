@@ -154,8 +154,97 @@ fn contradicting_choices_are_a_usage_error() {
         &["--all", "one"][..],
         &["--merged", "one"],
         &["--all", "--merged"],
+        &["--merged=main", "--into", "main"],
+        &["--merged=main", "--commit"],
+        &["--merged=main", "--discard-branch"],
     ] {
         world.flux(["cleanup"].iter().chain(args)).run().code(2);
         world.assert_unchanged(&before);
     }
+}
+
+#[test]
+fn what_a_commit_has_that_was_merged_elsewhere_is_removed_without_a_merge_here() {
+    let world = World::new();
+    done(&world, &["merged", "squashed", "open", "dirty"]);
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fresh", "Fix"]).ok();
+    world.agent("fresh").tell("exit 0");
+    world.wait_ended("fresh");
+    // A hosting service merges, and the user fetches.
+    let remote = world.root().join("remote");
+    let (from, to) = (world.repo(), remote.display().to_string());
+    world.git(["clone", "-q", from.to_str().unwrap(), &to]);
+    for (option, name) in [
+        ("--no-ff", "merged"),
+        ("--squash", "squashed"),
+        ("--no-ff", "dirty"),
+    ] {
+        let branch = format!("origin/feature/{name}");
+        world.git_in(&remote, ["merge", "-q", option, &branch]);
+        if option == "--squash" {
+            world.git_in(&remote, ["commit", "-q", "-m", "Squashed"]);
+        }
+    }
+    world.git(["remote", "add", "origin", &to]);
+    world.git(["fetch", "-q", "origin", "main"]);
+    world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
+    let main = world.git(["rev-parse", "main"]);
+    let before = world.snapshot();
+    // Here nothing of it is merged.
+    let output = world.flux(["cleanup", "--merged"]).run();
+    output.success().stderr_is("no task to remove\n");
+    let into = ["cleanup", "--merged", "--into"];
+    for (name, hint) in [
+        ("origin/main", "git flux cleanup --merged=origin/main"),
+        ("nosuch", "git branch"),
+    ] {
+        let output = world.flux(into.iter().chain(&[name])).run();
+        output.code(1).stderr_is(&format!(
+            "error: there is no branch '{name}'\nhint: {hint}\n"
+        ));
+    }
+    let output = world.flux(["cleanup", "--merged=nosuch"]).run();
+    output
+        .code(1)
+        .stderr_has("error: 'nosuch' does not name a commit\n");
+    let dry = world
+        .flux(["cleanup", "--merged=origin/main", "--dry-run"])
+        .ok();
+    assert!(
+        dry.contains(
+            "merged    merge nothing: 'origin/main' has everything of 'feature/merged' already"
+        ),
+        "{dry}"
+    );
+    assert!(
+        dry.contains("'origin/main' has the changes of 'feature/squashed' already"),
+        "{dry}"
+    );
+    world.assert_unchanged(&before);
+
+    let output = world.flux(["cleanup", "--merged=origin/main"]).run();
+    output.success().stderr_has(
+        "nothing was merged: 'origin/main' has everything of 'feature/merged' already\n",
+    );
+    assert_eq!(tasks(&world), ["dirty", "fresh", "open"]);
+    assert_eq!(world.git(["rev-parse", "main"]), main);
+    let list = world.flux(["restore", "--list"]).ok();
+    assert_eq!(
+        list.matches("merged into 'origin/main'").count(),
+        2,
+        "{list}"
+    );
+    // Any commit will do, and what has been merged is no loss.
+    let tip = world.git(["rev-parse", "origin/main"]);
+    let discard = ["cleanup", "--discard", &format!("--merged={tip}")];
+    world.flux(discard).run().success();
+    assert_eq!(tasks(&world), ["fresh", "open"]);
+    let log = world.flux(["log", "dirty"]).ok();
+    assert!(log.contains("(removed)"), "{log}");
+    world.flux(["restore", "merged"]).run().success();
+    assert_eq!(
+        world.read(world.worktree("merged").join(file("merged"))),
+        "work\n"
+    );
 }

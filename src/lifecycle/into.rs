@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Flux;
 use super::checked_out::BranchUses;
 use crate::failure::Failure;
-use crate::git::{MergePlan, Repo, Style, Worktree, admin, refs, same};
+use crate::git::{Integrated, MergePlan, Repo, Style, Worktree, admin, refs, same};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;
@@ -26,12 +26,45 @@ pub(crate) struct Into {
 }
 
 /// What becomes of a task's commits, as it was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Wanted<'a> {
     /// They are dropped.
     Nothing,
     /// They come into this branch, or the one that the task belongs to.
     Merge { into: Option<&'a str>, style: Style },
+    /// They are in this commit, which has a name, already.
+    In { name: String, commit: String },
+}
+
+/// A commit that has the work of a task, wherever it was merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MergedIn {
+    /// What the commit was called: a branch, also of a remote, or its object name.
+    pub(crate) name: String,
+    pub(crate) commit: String,
+    pub(crate) how: Integrated,
+}
+
+impl MergedIn {
+    /// Finds out whether a commit has everything that the branch of a task has at `tip`.
+    ///
+    /// # Errors
+    /// When it has not, or that cannot be told.
+    pub(super) fn find(
+        flux: &Flux,
+        task: &Task,
+        tip: &str,
+        (name, commit): (String, String),
+    ) -> Result<Self> {
+        match MergePlan::make(&flux.repo, &commit, tip, Style::Merge)? {
+            MergePlan::UpToDate(how) => Ok(Self { name, commit, how }),
+            _ => Err(
+                Failure::new(format!("'{name}' has not all of '{}'", task.branch))
+                    .hint(format!("git flux cleanup {}", task.id))
+                    .into(),
+            ),
+        }
+    }
 }
 
 impl Into {

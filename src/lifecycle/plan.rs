@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 
 use super::elsewhere::ensure_here;
-use super::into::Wanted;
+use super::into::{MergedIn, Wanted};
 use super::loss::{Loss, Verdict};
 use super::resume::ensure_no_orphan;
 use super::{Flux, Into, broken, check, observe, obstacle, other_machine};
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) ignored: Vec<Change>,
     /// None if the branch is to be dropped.
     pub(crate) into: Option<Into>,
+    /// The commit that has its work, if it is to be dropped for that.
+    pub(crate) merged_in: Option<MergedIn>,
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) alive: bool,
     /// Its agent runs where it cannot be seen: that refuses.
@@ -127,6 +129,7 @@ impl Plan {
                 check::submodules(flux, task, tip, abroad, &mut of_submodules);
             }
             let at = loss.checks.len();
+            let mut merged_in = None;
             let into = match (wanted, tip) {
                 (Wanted::Merge { into, style }, Some(tip)) => {
                     let branch = into.or(task.into.as_deref()).map_or("", refs::short);
@@ -134,6 +137,13 @@ impl Plan {
                         .map_err(|error| obstacle::explain(error, task, branch));
                     loss.note("target", into, |into| Verdict::Passes(into.place()))
                         .map(Some)
+                }
+                (Wanted::In { name, commit }, Some(tip)) => {
+                    let found = MergedIn::find(flux, task, tip, (name, commit));
+                    merged_in = loss.note("target", found, |found| {
+                        Verdict::Passes(format!("'{}' has its work", found.name))
+                    });
+                    merged_in.is_some().then_some(None)
                 }
                 _ => Some(None),
             };
@@ -163,6 +173,7 @@ impl Plan {
                     unread,
                     ignored,
                     into: into?,
+                    merged_in,
                     alive: runs.alive,
                     elsewhere,
                     doubt: runs.doubt,

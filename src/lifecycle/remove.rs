@@ -114,12 +114,7 @@ pub(crate) fn remove(
         snapshot,
         config,
         own,
-        into: plan.into.as_ref().map(|into| Merged {
-            branch: into.branch.clone(),
-            from: into.tip.clone(),
-            to: merge.clone().unwrap_or_else(|| into.tip.clone()),
-            rest: Rest::default(),
-        }),
+        into: merged(plan, merge.as_deref()),
         rest: Rest::default(),
     });
     let mut verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
@@ -143,6 +138,22 @@ pub(crate) fn remove(
         failure::over(error, failure)
     })?;
     Ok(Removed::Done { merge, kept })
+}
+
+/// Where the work of a task is, for its record.
+fn merged(plan: &Plan, merge: Option<&str>) -> Option<Merged> {
+    let into = plan.into.as_ref().map(|into| {
+        let to = merge.unwrap_or(&into.tip);
+        (&into.branch, &into.tip, to)
+    });
+    let elsewhere = plan.merged_in.as_ref();
+    let elsewhere = elsewhere.map(|one| (&one.name, &one.commit, one.commit.as_str()));
+    into.or(elsewhere).map(|(branch, from, to)| Merged {
+        branch: branch.clone(),
+        from: from.clone(),
+        to: to.to_owned(),
+        rest: Rest::default(),
+    })
 }
 
 /// The hooks that run where a branch goes forward.

@@ -3,12 +3,11 @@
 use anyhow::Result;
 use console::Style;
 
-use super::words::{intent, nothing_yet};
+use super::words::intent;
 use super::{Cleanup, choose_own};
 use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
-use crate::git::{Integrated, MergePlan};
 use crate::lifecycle::Flux;
 use crate::lifecycle::plan::Plan;
 use crate::sanitize;
@@ -17,7 +16,7 @@ use crate::task::TaskId;
 use crate::ui;
 
 /// What is to become of one of several tasks, or why nothing is.
-type Outlook = (TaskId, Result<Plan>);
+pub(super) type Outlook = (TaskId, Result<Plan>);
 
 impl Cleanup {
     /// The tasks that are meant: none for the one that is picked.
@@ -30,8 +29,8 @@ impl Cleanup {
             let every = in_order(flux.own_tasks(store));
             return Ok(Some(every.map(|stored| outlook(&stored.id)).collect()));
         }
-        if self.merged {
-            return Ok(Some(self.merged(flux, store)));
+        if self.merged.is_some() {
+            return Ok(Some(self.merged(flux, store)?));
         }
         if self.tasks.len() < 2 {
             return Ok(None);
@@ -44,30 +43,6 @@ impl Cleanup {
             }
         }
         Ok(Some(ids.iter().map(outlook).collect()))
-    }
-
-    /// The tasks that are merged, and those of which that cannot be told.
-    fn merged(&self, flux: &Flux, store: &Store) -> Vec<Outlook> {
-        let outlook = |id: &TaskId| {
-            let (loss, plan) = match self.examine(flux, store, id) {
-                Ok((loss, Some(plan))) => (loss, plan),
-                Ok((loss, None)) => return loss.ensure().err().map(Err),
-                Err(error) => return Some(Err(error)),
-            };
-            if plan.unread.is_some() && !self.discard && is_merged(&plan) {
-                return loss.ensure().err().map(Err);
-            }
-            let plan = loss.ensure().and_then(|()| self.unasked(plan)).ok();
-            plan.filter(is_merged).map(Ok)
-        };
-        // One that goes nowhere is merged nowhere.
-        let goes = |stored: &&Stored| {
-            let into = stored.task.as_ref().map(|task| task.into.is_some());
-            self.into.is_some() || into.unwrap_or(true)
-        };
-        let ids = in_order(flux.own_tasks(store).filter(goes)).map(|stored| &stored.id);
-        ids.filter_map(|id| Some((id.clone(), outlook(id)?)))
-            .collect()
     }
 
     /// Removes several tasks. One that is refused does not stop the others.
@@ -144,7 +119,7 @@ impl Cleanup {
     }
 
     /// Refuses what would have to be asked about for each task.
-    fn unasked(&self, plan: Plan) -> Result<Plan> {
+    pub(super) fn unasked(&self, plan: Plan) -> Result<Plan> {
         let id = &plan.task.id;
         self.ensure_read(&plan)?;
         if let Some(doubt) = plan.doubt.as_ref().filter(|_| !self.gone) {
@@ -183,17 +158,10 @@ impl Cleanup {
 }
 
 /// The tasks in the order of `git flux list`.
-fn in_order<'a>(tasks: impl Iterator<Item = &'a Stored>) -> impl Iterator<Item = &'a Stored> {
+pub(super) fn in_order<'a>(
+    tasks: impl Iterator<Item = &'a Stored>,
+) -> impl Iterator<Item = &'a Stored> {
     let mut tasks: Vec<&Stored> = tasks.collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()
-}
-
-/// Whether the target has the work of a task that has any. One whose commits undo
-/// each other has none that could be there.
-fn is_merged(plan: &Plan) -> bool {
-    match plan.into.as_ref().map(|into| &into.merge) {
-        Some(MergePlan::UpToDate(how)) => *how != Integrated::Cancelled && !nothing_yet(plan),
-        _ => false,
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Cleanup;
 use super::uncommitted::{ensure_committable, ignored, large, named};
-use super::words::{intent, nothing};
+use super::words::{intent, merged_in, nothing};
 use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure;
@@ -176,6 +176,9 @@ fn kept(changes: &[Change]) -> String {
 /// What is merged, in words.
 fn merge(plan: &Plan) -> String {
     let Some(into) = &plan.into else {
+        if let Some(why) = merged_in(plan) {
+            return format!("nothing: {why}");
+        }
         return format!("'{}' is dropped, and kept in the archive", plan.task.branch);
     };
     let (commits, style) = (count(plan.commits(), "commit"), into.style.name());

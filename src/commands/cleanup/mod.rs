@@ -4,6 +4,7 @@ mod bulk;
 mod checks;
 mod conflicts;
 mod elsewhere;
+mod merged;
 mod style;
 mod uncommitted;
 mod words;
@@ -41,9 +42,9 @@ pub(crate) struct Cleanup {
     /// Remove all tasks
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
     all: bool,
-    /// Remove all tasks whose commits are merged already
-    #[arg(long, conflicts_with = "tasks")]
-    merged: bool,
+    /// Remove all tasks whose commits are merged already, or in this commit
+    #[arg(long, value_name = "COMMIT", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
+    merged: Option<String>,
     /// Merge into this branch instead of the one the task started from
     #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
@@ -146,6 +147,9 @@ impl Cleanup {
     }
 
     fn wanted(&self, flux: &Flux) -> Result<Wanted<'_>> {
+        if let Some(rev) = self.merged_in() {
+            return Self::wanted_in(flux, rev);
+        }
         Ok(match self.discard_branch {
             true => Wanted::Nothing,
             false => Wanted::Merge {
@@ -257,7 +261,8 @@ impl Cleanup {
         // -y agrees to the merge, not to a branch that nobody named.
         if flux.ui.can_ask() && !agreed && (!self.yes || elsewhere.is_some()) {
             let question = words::question(plan, elsewhere.as_deref());
-            if !flux.ui.confirm(question, plan.into.is_some())? {
+            let is_kept = plan.into.is_some() || plan.merged_in.is_some();
+            if !flux.ui.confirm(question, is_kept)? {
                 return Err(declined().into());
             }
         }

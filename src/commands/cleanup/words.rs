@@ -27,6 +27,9 @@ pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
         deeds.push(format!("stop {}", plan.stopped()));
     }
     deeds.push(match &plan.into {
+        None if plan.merged_in.is_some() => {
+            format!("merge nothing: {}", merged_in(plan).unwrap_or_default())
+        }
         None if plan.branch_gone => format!(
             "keep {}, the last commit that is known of '{}'",
             short(&plan.tip),
@@ -70,6 +73,9 @@ pub(super) fn nothing_yet(plan: &Plan) -> bool {
 /// What is asked before a task is removed.
 pub(super) fn question(plan: &Plan, elsewhere: Option<&str>) -> String {
     let (id, branch) = (&plan.task.id, &plan.task.branch);
+    if let Some(why) = merged_in(plan) {
+        return format!("Nothing to merge: {why}. Remove '{id}'?");
+    }
     match &plan.into {
         None if plan.branch_gone => {
             format!("The branch '{branch}' is gone. Remove '{id}'?")
@@ -168,11 +174,22 @@ pub(crate) fn capital(text: &str) -> String {
 
 /// Why there is nothing to merge, if so: no work yet, or work that is there already.
 pub(super) fn nothing(plan: &Plan, into: &Into) -> Option<String> {
-    let (branch, target) = (&plan.task.branch, &into.branch);
-    let MergePlan::UpToDate(how) = &into.merge else {
-        return None;
-    };
-    Some(match how {
+    match &into.merge {
+        MergePlan::UpToDate(how) => Some(why(plan, *how, &into.branch)),
+        _ => None,
+    }
+}
+
+/// Why a task is removed without a merge of its own: its work was merged elsewhere.
+pub(super) fn merged_in(plan: &Plan) -> Option<String> {
+    let elsewhere = plan.merged_in.as_ref()?;
+    Some(why(plan, elsewhere.how, &elsewhere.name))
+}
+
+/// How `target` has the work of a task.
+fn why(plan: &Plan, how: Integrated, target: &str) -> String {
+    let branch = &plan.task.branch;
+    match how {
         Integrated::Ancestor if nothing_yet(plan) => {
             format!("'{branch}' has no commits of its own")
         }
@@ -189,7 +206,7 @@ pub(super) fn nothing(plan: &Plan, into: &Into) -> Option<String> {
         Integrated::Squashed => {
             format!("'{target}' has '{branch}' already, squashed into one commit")
         }
-    })
+    }
 }
 
 /// What was done; then the pane we stand in is closed.
@@ -210,6 +227,10 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
         (Some(into), None) => flux.ui.status(format_args!(
             "nothing was merged: {}",
             nothing(plan, into).unwrap_or_default()
+        )),
+        (None, _) if plan.merged_in.is_some() => flux.ui.status(format_args!(
+            "nothing was merged: {}",
+            merged_in(plan).unwrap_or_default()
         )),
         (None, _) if plan.branch_gone => flux.ui.status(format_args!(
             "the branch '{}' was gone; {} is the last commit that is known of it",
