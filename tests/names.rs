@@ -83,3 +83,23 @@ fn status_prints_the_path_of_the_worktree_alone() {
     let said = String::from_utf8(cd.output().unwrap().stdout).unwrap();
     assert_eq!(said, output.stdout);
 }
+
+#[test]
+fn in_the_directory_of_a_removed_worktree_it_is_said_where_to_go() {
+    let world = World::new();
+    crate::restore_options::done(&world, "fix");
+    let terminal = world.terminal_in(&world.worktree("fix"), 150, 30);
+    terminal.type_line("git flux cleanup -y; git flux");
+    let screen = terminal.wait_for_screen("hint: git -C ");
+    assert!(
+        screen.contains("error: this worktree was removed with the task 'fix'\nhint: cd '"),
+        "{screen}"
+    );
+    assert!(!screen.contains("git init"), "{screen}");
+    // Both of them do what they say.
+    terminal.clear();
+    terminal.type_line(
+        "cd \"$(git flux 2>&1 | sed -n 's/^hint: cd .\\(.*\\).$/\\1/p')\" && git flux list",
+    );
+    terminal.wait_for_screen("no tasks");
+}

@@ -8,13 +8,38 @@ use super::distrust::quoted;
 use crate::failure::Failure;
 use crate::sanitize;
 
-/// What git itself says where there is no repository: `git rev-parse`
-pub(super) fn no_repository() -> String {
+/// The refusal where there is no repository, in git's words: `git rev-parse`. In a worktree that was moved to
+/// the trash, it says so.
+pub(super) fn no_repository() -> Failure {
+    let here = env::current_dir().unwrap_or_default();
+    if let Some((home, name)) = removed(&here) {
+        let (home, word) = (quoted(&home), sanitize::line(&shell_words::quote(&name)));
+        let what = format!("this worktree was removed with the task '{name}'");
+        return Failure::new(what)
+            .hint(format!("cd {home}"))
+            .hint(format!("git -C {home} flux restore {word}"));
+    }
     let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    reason.unwrap_or("not a git repository").to_owned()
+    Failure::new(reason.unwrap_or("not a git repository"))
+        .hint("git init && git commit --allow-empty -m 'Initial commit'")
+}
+
+/// The main worktree and the name of the removed task whose worktree in the trash has the directory `here`.
+fn removed(here: &Path) -> Option<(PathBuf, String)> {
+    let task = |dir: &Path| {
+        let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
+        let name = place.file_name()?.to_str()?.to_owned();
+        let trash = place
+            .parent()
+            .filter(|trash| trash.ends_with("flux/trash"))?;
+        let common_dir = trash.parent()?.parent()?;
+        let home = common_dir.parent().filter(|_| common_dir.ends_with(".git"));
+        Some((home.unwrap_or(common_dir).to_owned(), name))
+    };
+    here.ancestors().find_map(task)
 }
 
 /// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.

@@ -347,9 +347,7 @@ fn names_worktree(git2: &Repository) -> bool {
 
 fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
     match error.code() {
-        ErrorCode::NotFound => Failure::new(no_repository())
-            .hint("git init && git commit --allow-empty -m 'Initial commit'")
-            .into(),
+        ErrorCode::NotFound => no_repository().into(),
         ErrorCode::Owner => anyhow::Error::new(error).context(
             Failure::new("the repository belongs to another user").hint(format!(
                 "git config --global --add safe.directory {}",
