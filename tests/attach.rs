@@ -306,3 +306,35 @@ fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
 }
+
+#[test]
+fn attach_waiting_goes_to_the_task_that_has_waited_the_longest() {
+    let world = World::new();
+    let [first, second, third] = ["One", "Two", "Three"].map(|title| world.start(title));
+    let terminal = world.terminal(100, 20);
+    terminal.command("git flux attach --waiting");
+    assert_eq!(terminal.exit_code(), 1);
+    terminal.wait_for_screen("error: no task waits for you\nhint: git flux wait --next\n");
+    let since = |id: &str| world.flux(["status", "--json", id]).run().json()["stateSince"].as_u64();
+    let ask = |id: &str| {
+        for event in ["SessionStart", "UserPromptSubmit", "PermissionRequest"] {
+            crate::wait::hook(&world, id, event, r#"{"session_id":"1"}"#);
+        }
+        wait_until("the agent to wait", || {
+            world.flux(["status", "--json", id]).run().json()["state"] == "waiting"
+        });
+    };
+    ask(&third);
+    // Times are whole seconds.
+    wait_until("another second", || {
+        ask(&first);
+        since(&first) > since(&third)
+    });
+    terminal.clear();
+    terminal.type_line("git flux attach --waiting");
+    wait_until("the client", || {
+        let clients = world.try_tmux(["list-clients", "-F", "#{session_name}"]);
+        clients.is_some_and(|clients| clients.contains(&third))
+    });
+    assert_ne!(second, third);
+}

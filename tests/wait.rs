@@ -232,3 +232,27 @@ fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
     let output = meanwhile(&world, ["wait", "fix"], || title("✋  Action Required"));
     output.success().stdout_is("fix waiting(permission)\n");
 }
+
+#[test]
+fn the_next_one_that_comes_there_is_waited_for_whatever_is_there_already() {
+    let world = World::new();
+    let done = at_work(&world, "Done before");
+    hook(&world, &done, "Stop", r#"{"session_id":"1"}"#);
+    let other = at_work(&world, "Another");
+    let stop = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
+    let output = meanwhile(&world, ["wait", "--next"], stop);
+    output.success().stdout_is(&format!("{other} done\n"));
+    // One that was there comes there again.
+    let again = || {
+        hook(&world, &done, "UserPromptSubmit", r#"{"session_id":"1"}"#);
+        wait_until("the agent to work", || {
+            let status = world.flux(["status", "--json", &done]).run().json();
+            status["state"] == "working"
+        });
+        hook(&world, &done, "PermissionRequest", r#"{"session_id":"1"}"#);
+    };
+    let output = meanwhile(&world, ["wait", "--next"], again);
+    output.success().stdout_has(&format!("{done} waiting"));
+    let output = world.flux(["wait", "--next", "--timeout", "0s"]).run();
+    output.code(124).stdout_is("");
+}

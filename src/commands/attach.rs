@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -14,10 +14,11 @@ use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::launch::directory;
+use crate::lifecycle::observe::{self, Panes};
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
-use crate::lifecycle::{Flux, find_target, observe::Panes};
-use crate::store::{self, Store};
-use crate::task::{Layout, Phase, Target, Task};
+use crate::lifecycle::{Flux, find_target};
+use crate::store::{self, Store, Stored};
+use crate::task::{Layout, Phase, State, Target, Task};
 use crate::tmux::{pane, target};
 use crate::ui::Ui;
 
@@ -27,13 +28,19 @@ pub(crate) struct Attach {
     /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
+    /// Go to the task that has waited for you the longest
+    #[arg(long, conflicts_with = "task")]
+    waiting: bool,
 }
 
 impl Attach {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
-        let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
+        let stored = match self.waiting {
+            true => longest_waiting(&flux, &store)?,
+            false => choose_own(&flux, &store, self.task.as_deref(), "attach")?,
+        };
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
         ensure_terminal(&format!("git flux status {}", task.id))?;
@@ -49,6 +56,23 @@ impl Attach {
             _ => pane::attach(&reopen(&flux, task)?),
         }
     }
+}
+
+/// The task whose agent has waited for the user the longest. One whose state cannot be told is passed over.
+///
+/// # Errors
+/// When there is none.
+fn longest_waiting<'a>(flux: &Flux, store: &'a Store) -> Result<&'a Stored> {
+    let since = |stored: &&'a Stored| {
+        let (state, found) = observe::one(flux, store, stored.task.as_ref().ok()?).ok()?;
+        let is_waiting = matches!(state, State::Waiting(_) | State::Interrupted);
+        is_waiting.then(|| found.since.unwrap_or(u64::MAX))
+    };
+    let waiting = flux.own_tasks(store);
+    let waiting = waiting.filter_map(|stored| Some((since(&stored)?, stored)));
+    let longest = waiting.min_by_key(|(since, _)| *since);
+    let longest = longest.map(|(_, stored)| stored);
+    longest.context(Failure::new("no task waits for you").hint("git flux wait --next"))
 }
 
 /// # Errors

@@ -31,6 +31,9 @@ pub(crate) struct Wait {
     /// Until one of them is where it is waited for
     #[arg(long, conflicts_with = "all")]
     any: bool,
+    /// Until another one comes there, whatever is there already
+    #[arg(long, conflicts_with_all = ["any", "all"])]
+    next: bool,
     /// Until all of them are (the default); without a <task>, all there are
     #[arg(long)]
     all: bool,
@@ -119,6 +122,11 @@ impl Wait {
         let mut open = self.meant(&flux, &store)?;
         // What happens from here on is not missed.
         let mut wakeups = Wakeups::new()?;
+        let mut seen = BTreeMap::new();
+        if self.next {
+            let states = states(&flux, &open, &mut wakeups)?.into_iter();
+            seen.extend(states.map(|(id, state)| (id, label(&state))));
+        }
         let watches = open
             .keys()
             .map(|id| (id.clone(), wakeups.watch.run(&flux.run_dir(id))));
@@ -131,20 +139,19 @@ impl Wait {
                     Ok(Some(state)) => Reached::of(state, &self.until),
                     Ok(None) | Err(_) => Reached::Never,
                 };
+                let now = label(&state);
+                if self.next && seen.insert(id.clone(), now.clone()).as_ref() == Some(&now) {
+                    continue;
+                }
                 if reached == Reached::NotYet {
                     continue;
                 }
                 open.remove(&id);
                 bad += usize::from(reached != Reached::There { well: true });
-                let label = match state {
-                    Ok(Some(state)) => state.label(),
-                    Ok(None) => "removed".to_owned(),
-                    Err((word, error)) => {
-                        flux.ui.warning(format_args!("{error:#}"));
-                        word.to_owned()
-                    }
-                };
-                flux.ui.data(format_args!("{id} {label}"))?;
+                if let Err((_, error)) = &state {
+                    flux.ui.warning(format_args!("{error:#}"));
+                }
+                flux.ui.data(format_args!("{id} {now}"))?;
             }
             for (id, watch) in &watches {
                 if let Err(error) = watch
@@ -154,7 +161,8 @@ impl Wait {
                     bad += 1;
                 }
             }
-            if open.is_empty() || (self.any && open.len() < before) {
+            let is_one = self.any || self.next;
+            if open.is_empty() || (is_one && open.len() < before) {
                 break;
             }
             wakeups.watch_terminals(&open);
@@ -177,7 +185,7 @@ impl Wait {
     /// The tasks that are meant.
     fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeMap<TaskId, ()>> {
         let mut ids = BTreeMap::new();
-        if self.task.is_empty() && (self.all || self.any) {
+        if self.task.is_empty() && (self.all || self.any || self.next) {
             ids.extend(flux.own_tasks(store).map(|stored| (stored.id.clone(), ())));
             return match ids.is_empty() {
                 true => Err(Failure::new("there are no tasks").into()),
@@ -199,6 +207,15 @@ impl Wait {
 
 /// The state of a task; none of one that is gone, and of one that cannot be told a word and why.
 type Known = Result<Option<State>, (&'static str, Error)>;
+
+/// The state in a word.
+fn label(state: &Known) -> String {
+    match state {
+        Ok(Some(state)) => state.label(),
+        Ok(None) => "removed".to_owned(),
+        Err((word, _)) => (*word).to_owned(),
+    }
+}
 
 /// The states as they are now. One that cannot be told spoils none of the others.
 fn states(
