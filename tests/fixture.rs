@@ -98,7 +98,7 @@ fn what_only_looks_understands_a_repository_of_0_1_0() {
     ] {
         let row = row(&table, id);
         assert_eq!(&row[..2], [id, state], "{table}");
-        assert!(row[4].starts_with(commits) && row[3] == changed, "{table}");
+        assert!(row[5].starts_with(commits) && row[4] == changed, "{table}");
         assert!(table.contains(title), "{table}");
         world
             .flux(["status", id])

@@ -80,16 +80,18 @@ fn every_task_has_a_row_that_says_how_it_stands() {
     // Piped, nothing is cut and nothing coloured.
     let first = row(&output.stdout, &one);
     assert_eq!(
-        (&*first[1], &*first[3], &*first[4], &*first[5]),
+        (&*first[1], &*first[4], &*first[5], &*first[6]),
         ("running", "3", "+2 -1", description)
     );
-    assert!(first[2].ends_with(['s', 'm']), "{first:?}");
+    for time in [&first[2], &first[3]] {
+        assert!(time.ends_with(['s', 'm']), "{first:?}");
+    }
     let second = row(&output.stdout, &two);
     assert_eq!(
-        (&*second[1], &*second[3], &*second[4]),
+        (&*second[1], &*second[4], &*second[5]),
         ("exited(3)", "0", "+0 -1")
     );
-    assert_eq!(second[5], "Other things");
+    assert_eq!(second[6], "Other things");
     output.stderr_is("");
     assert_eq!(
         world.flux::<&str>([]).run().stdout.lines().count(),
@@ -125,8 +127,9 @@ fn the_table_fits_the_terminal() {
                 row.starts_with(&id[..5]) && row.contains("running"),
                 "{cols}: {row}"
             );
-            if cols >= 80 {
-                assert!(row.contains(&id[..10]), "{cols}: {row}");
+            // A name is cut only where the state alone leaves no room for it.
+            if cols >= 80 || id.len() < 20 {
+                assert!(row.contains(id.as_str()), "{cols}: {row}");
             }
         }
         assert!(cols < 80 || rows[3].ends_with("Short"), "{cols}\n{screen}");
@@ -302,4 +305,40 @@ fn everywhere_is_every_repository_with_a_pane() {
         .run();
     assert_eq!(ids(&output.success().json()), [&one]);
     output.stderr_has("warning: ").stderr_has("another");
+}
+
+#[test]
+fn agents_are_named_where_there_are_several() {
+    let world = World::new();
+    world.start("One");
+    assert!(!world.flux(["list"]).ok().contains("AGENT"));
+    let shell = ["run", "-q", "--agent", "shell", "--name", "two", "Two"];
+    world.flux(shell).ok();
+    let table = world.flux(["list"]).ok();
+    assert!(
+        table
+            .lines()
+            .next()
+            .unwrap()
+            .contains("  FOR  AGENT   AGE  "),
+        "{table}"
+    );
+    assert_eq!(row(&table, "two")[3], "shell");
+}
+
+#[test]
+fn the_time_in_the_state_is_shown_beside_the_age() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.agent(&id).wait_started();
+    let earlier = |text: &str| {
+        let mut task: Value = serde_json::from_str(text).unwrap();
+        task["created"] = (task["created"].as_u64().unwrap() - 7300).into();
+        task.to_string()
+    };
+    world.edit_record(&format!("refs/flux/tasks/{id}"), earlier);
+    let table = world.flux(["list"]).ok();
+    let row = row(&table, &id);
+    assert!(row[2].ends_with('s') || row[2].ends_with('m'), "{row:?}");
+    assert_eq!(row[3], "2h");
 }

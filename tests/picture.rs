@@ -56,15 +56,15 @@ fn typed(terminal: &Terminal, line: &str) {
     terminal.wait_for_visible("next prompt", |screen| prompts(screen) > before);
 }
 
-/// The screen with another age in the row of this task. An age is no wider than its heading.
-fn aged(screen: &str, id: &str, age: &str) -> String {
-    // The only colour of a row is that of the state; the age comes next.
+/// The screen with other times in the row of this task. None is wider than its heading.
+fn aged(screen: &str, id: &str, [time, age]: [&str; 2]) -> String {
+    // The only colour of a row is that of the state; the time in it and the age come next.
     let row = |line: &str| {
         let (state, rest) = line.strip_prefix(id)?.split_once(PLAIN)?;
         let (gap, rest) = rest.split_at(rest.len() - rest.trim_start().len());
-        let (old, rest) = rest.split_at("AGE".len());
+        let (old, rest) = rest.split_at("FOR  AGE".len());
         assert!(old.trim_end().ends_with(['s', 'm']), "{line:?}");
-        Some(format!("{id}{state}{PLAIN}{gap}{age:<3}{rest}"))
+        Some(format!("{id}{state}{PLAIN}{gap}{time:<3}  {age:<3}{rest}"))
     };
     let lines = screen.lines();
     let lines = lines.map(|line| row(line).unwrap_or_else(|| line.to_owned()));
@@ -85,13 +85,17 @@ fn the_picture_of_readme_is_what_a_terminal_shows() {
     let ids = a_morning_later(&world);
     typed(&terminal, "git flux list");
     let mut screen = terminal.colours();
-    let steady = [("343524", "3m"), ("5c3c4d", "2m"), ("0d23e9", "30s")];
-    for (id, (random, age)) in ids.iter().zip(steady) {
+    let steady = [
+        ("343524", ["3m", "3m"]),
+        ("5c3c4d", ["1m", "2m"]),
+        ("0d23e9", ["30s", "30s"]),
+    ];
+    for (id, (random, times)) in ids.iter().zip(steady) {
         let (title, _) = id.split_at(id.len() - random.len());
-        screen = aged(&screen, id, age).replace(id, &format!("{title}{random}"));
+        screen = aged(&screen, id, times).replace(id, &format!("{title}{random}"));
     }
     let screen = screen.trim_end_matches(['$', ' ', '\n']);
-    let row = format!("running{PLAIN}    3m   2      +3       Add OAuth authentication\n");
+    let row = format!("running{PLAIN}    3m   3m   2      +3       Add OAuth authentication\n");
     assert!(screen.contains(&row), "{screen:?}");
 
     let readme = document("README.md");

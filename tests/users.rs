@@ -170,7 +170,7 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
     assert_eq!(list[1]["state"], "running");
     let table = bob.ok(&["list"]);
     assert!(
-        table.starts_with("TASK      STATE    OWNER  AGE"),
+        table.starts_with("TASK      STATE    FOR  OWNER  AGE"),
         "{table}"
     );
     assert!(

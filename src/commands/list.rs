@@ -242,36 +242,55 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(repositories)
 }
 
-const HEAD: [&str; 6] = ["TASK", "STATE", "AGE", "FILES", "COMMITS", "DESCRIPTION"];
+/// The columns of the list.
+const HEAD: [&str; 9] = [
+    "TASK",
+    "STATE",
+    "FOR",
+    "AGENT",
+    "OWNER",
+    "AGE",
+    "FILES",
+    "COMMITS",
+    "DESCRIPTION",
+];
+
+/// The columns that go first where the terminal is narrow.
+const SPARE: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
+
+/// Agents are named where there are several, and owners where there is another one.
+fn is_shown(column: &str, rows: &[Row]) -> bool {
+    let statuses = rows.iter().filter_map(|row| match row {
+        Row::Task(status) => Some(status),
+        Row::Foreign { .. } | Row::Broken { .. } => None,
+    });
+    match column {
+        "AGENT" => {
+            let agents: BTreeSet<&str> = statuses.map(|status| &*status.task.agent).collect();
+            agents.len() > 1
+        }
+        "OWNER" => { statuses }.any(|status| status.owner.is_some()),
+        _ => true,
+    }
+}
 
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let now = now();
-    let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, now)).collect();
-    let style = |row: usize, at| match at {
-        1 => style(&rows[row]),
-        _ => Style::new(),
+    let columns = HEAD.map(|column| is_shown(column, rows));
+    let chosen = |cells: [String; 9]| -> Vec<String> {
+        let cells = cells.into_iter().zip(columns);
+        cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
     };
-    let owner = |row: &Row| match row {
-        Row::Task(status) => status.owner.clone(),
-        Row::Foreign { .. } | Row::Broken { .. } => None,
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| chosen(cells(row, now))).collect();
+    let head = chosen(HEAD.map(str::to_owned));
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let paint = |row: usize, at, text: &str| match at {
+        1 => style(&rows[row]).apply_to(text).to_string(),
+        _ => text.to_owned(),
     };
-    let owners: Vec<Option<String>> = rows.iter().map(owner).collect();
-    let lines = match owners.iter().any(Option::is_some) {
-        false => table::lines(HEAD, &cells, ui.width(), style),
-        true => {
-            let owners = owners.into_iter().map(Option::unwrap_or_default);
-            let cells: Vec<[String; 7]> = cells.into_iter().zip(owners).map(with_owner).collect();
-            let head = with_owner((HEAD, "OWNER"));
-            table::lines(head, &cells, ui.width(), style)
-        }
-    };
+    let lines = table::fitted(&head, &cells, ui.width(), &SPARE, paint);
     // At once: there may be thousands.
     ui.data(lines.join("\n"))
-}
-
-/// Puts the owner behind the state.
-fn with_owner<T>(([task, state, age, files, commits, text], owner): ([T; 6], T)) -> [T; 7] {
-    [task, state, owner, age, files, commits, text]
 }
 
 fn style(row: &Row) -> Style {
@@ -298,43 +317,37 @@ fn style(row: &Row) -> Style {
     }
 }
 
-fn cells(row: &Row, now: u64) -> [String; 6] {
+fn cells(row: &Row, now: u64) -> [String; 9] {
     let unknown = || "?".to_owned();
+    let of_record = |id: &str, state: &str, text: &str| {
+        let [since, agent, owner, age, files, commits] = [(); 6].map(|()| unknown());
+        let (id, state, text) = (id.to_owned(), state.to_owned(), sanitize::line(text));
+        [id, state, since, agent, owner, age, files, commits, text]
+    };
     match row {
-        Row::Foreign { id, title } => [
-            id.clone(),
-            "foreign".to_owned(),
-            unknown(),
-            unknown(),
-            unknown(),
-            sanitize::line(title),
-        ],
+        Row::Foreign { id, title } => of_record(id, "foreign", title),
         Row::Broken { id, state, error } => {
-            let error = format!("its record cannot be read: {error}");
-            [
-                id.clone(),
-                (*state).to_owned(),
-                unknown(),
-                unknown(),
-                unknown(),
-                sanitize::line(&error),
-            ]
+            of_record(id, state, &format!("its record cannot be read: {error}"))
         }
         Row::Task(status) => {
+            let task = &status.task;
             let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
             let commits = match (status.ahead, status.behind) {
                 (Some(ahead), Some(0)) => format!("+{ahead}"),
                 (Some(ahead), Some(behind)) => format!("+{ahead} -{behind}"),
                 _ => unknown(),
             };
-            let age = age(now.saturating_sub(status.task.created));
+            let ago = |then: u64| age(now.saturating_sub(then));
             [
-                status.task.id.to_string(),
+                task.id.to_string(),
                 label(status),
-                age,
+                status.found.since.map_or_else(|| "-".to_owned(), ago),
+                sanitize::line(&task.agent),
+                status.owner.clone().unwrap_or_default(),
+                ago(task.created),
                 files,
                 commits,
-                sanitize::line(&status.task.title),
+                sanitize::line(&task.title),
             ]
         }
     }
