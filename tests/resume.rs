@@ -107,7 +107,7 @@ fn a_question_is_asked_on_a_terminal() {
     terminal.type_line("git flux resume fix");
     terminal.wait_for_screen("Start over with its prompt?");
     terminal.text("n");
-    terminal.wait_for_screen("error: nothing was changed");
+    terminal.wait_for_screen("\nnothing was changed\n");
     assert_eq!(world.agent("fix").starts(), 1);
 }
 

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
-use crate::failure::{self, Failure};
+use crate::failure::{self, DECLINED, Failure};
 use crate::{interrupt, sanitize};
 
 /// How this program speaks.
@@ -238,8 +238,13 @@ impl Drop for Spinner {
 
 /// Shows an error with its causes and hints on standard error.
 pub(crate) fn show(error: &anyhow::Error) {
+    // That the user said no is no error of theirs.
+    let is_declined = failure::code(error) == DECLINED;
     for (label, line) in failure::lines(error) {
-        labelled(label, &line);
+        match label {
+            "error" if is_declined => say(&sanitize::line(&line)),
+            label => labelled(label, &line),
+        }
     }
 }
 
