@@ -342,3 +342,86 @@ fn the_time_in_the_state_is_shown_beside_the_age() {
     assert!(row[2].ends_with('s') || row[2].ends_with('m'), "{row:?}");
     assert_eq!(row[3], "2h");
 }
+
+/// What a list prints with these settings on a terminal, with its colours.
+fn coloured(world: &World, settings: &str) -> String {
+    let terminal = world.terminal(100, 30);
+    terminal.command(&format!("git {settings} flux list"));
+    terminal.exit_code();
+    let colours = terminal.colours();
+    let (_, table) = colours.split_once("flux list").unwrap();
+    table.to_owned()
+}
+
+#[test]
+fn colours_are_those_that_git_is_configured_for() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.agent(&id).wait_started();
+    let is_coloured = |settings: &str| coloured(&world, settings).contains("running\x1b[");
+    assert!(is_coloured(""));
+    for settings in ["color.ui=auto", "color.ui=true", "color.flux=always"] {
+        assert!(is_coloured(&format!("-c {settings}")), "{settings}");
+    }
+    for settings in ["color.ui=false", "color.ui=never", "color.flux=never"] {
+        let settings = format!("-c color.ui=always -c {settings}");
+        let printed = coloured(&world, &settings);
+        assert!(!printed.contains("\x1b[3"), "{settings}: {printed:?}");
+    }
+    assert!(is_coloured("-c color.ui=never -c color.flux=auto"));
+    let blue = coloured(
+        &world,
+        "-c color.flux.running='bold blue' -c color.flux.hint=red",
+    );
+    assert!(
+        blue.contains("\x1b[1m\x1b[34mrunning") || blue.contains("\x1b[1;34mrunning"),
+        "{blue:?}"
+    );
+    assert!(blue.contains("\x1b[31mhint:"), "{blue:?}");
+    // In a pipe.
+    let piped = |settings: &[&str]| {
+        let list = world
+            .flux(["list"])
+            .via_git_with(settings.iter().flat_map(|one| ["-c", one]));
+        list.run()
+    };
+    assert!(!piped(&[]).success().stdout.contains('\x1b'));
+    let always = piped(&["color.ui=always"]);
+    assert!(
+        always.success().stdout.contains("\x1b[32mrunning\x1b[0m"),
+        "{always}"
+    );
+    let slot = piped(&["color.flux=always", "color.flux.running=yellow"]);
+    assert!(
+        slot.success().stdout.contains("\x1b[33mrunning\x1b[m"),
+        "{slot}"
+    );
+    // What programs read has none.
+    let json = world
+        .flux(["list", "--json"])
+        .via_git_with(["-c", "color.ui=always"]);
+    assert!(!json.ok().contains('\x1b'));
+}
+
+#[test]
+fn what_is_no_colour_is_said_with_its_place() {
+    let world = World::new();
+    let before = world.snapshot();
+    for (setting, said) in [
+        (
+            "color.flux=sometimes",
+            "bad value 'sometimes' for 'color.flux' from the command line",
+        ),
+        (
+            "color.flux.waiting=purplish",
+            "'purplish' is no colour for 'color.flux.waiting' from the command line",
+        ),
+    ] {
+        let output = world.flux(["list"]).via_git_with(["-c", setting]).run();
+        output
+            .code(1)
+            .stderr_has(&format!("error: {said}\n"))
+            .stderr_has("hint: ");
+        world.assert_unchanged(&before);
+    }
+}

@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{State, Status, Task, version};
 use crate::tmux::pane;
-use crate::ui::{Ui, shown};
+use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
 #[derive(Debug, Default, Args)]
@@ -284,13 +284,23 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let cells: Vec<Vec<String>> = rows.iter().map(|row| chosen(cells(row, now))).collect();
     let head = chosen(HEAD.map(str::to_owned));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let paint = |row: usize, at, text: &str| match at {
-        1 => style(&rows[row]).apply_to(text).to_string(),
+    let painted = |row: usize, at, text: &str| match at {
+        1 => paint(&rows[row], text),
         _ => text.to_owned(),
     };
-    let lines = table::fitted(&head, &cells, ui.width(), &SPARE, paint);
+    let lines = table::fitted(&head, &cells, ui.width(), &SPARE, painted);
     // At once: there may be thousands.
     ui.data(lines.join("\n"))
+}
+
+/// The state in its colour.
+fn paint(row: &Row, text: &str) -> String {
+    let slot = match row {
+        Row::Task(status) => status.state.name(),
+        Row::Foreign { .. } => "foreign",
+        Row::Broken { state, .. } => state,
+    };
+    colour::paint(slot, &style(row), text)
 }
 
 fn style(row: &Row) -> Style {

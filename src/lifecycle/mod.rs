@@ -66,7 +66,7 @@ use crate::store;
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::tmux::target::session_name;
-use crate::ui::{Ui, quoted};
+use crate::ui::{Ui, colour, quoted};
 
 /// How long a launcher may take to end its agent and itself.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -112,6 +112,7 @@ impl Flux {
             true => settings.without_worktree(),
             false => settings,
         };
+        colour::follow(&settings, repo.home())?;
         repo.set_drivers(settings.drivers());
         Ok(Self { repo, settings, ui })
     }

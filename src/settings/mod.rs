@@ -4,6 +4,7 @@
 
 mod agents;
 mod check;
+mod colours;
 mod hooks;
 mod ready;
 mod shown;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) use self::colours::Colour;
 pub(crate) use self::shown::Shown;
 use self::table::Setting;
 use crate::git::command::records;
@@ -54,13 +56,14 @@ fn concerns(key: &str) -> bool {
     let sections = [
         "flux.",
         "branch.",
+        "color.flux",
         "filter.",
         "hook.",
         "includeif.",
         "merge.",
     ];
     sections.iter().any(|section| key.starts_with(section))
-        || ["core.hookspath", "commit.gpgsign"].contains(&key)
+        || ["color.ui", "core.hookspath", "commit.gpgsign"].contains(&key)
 }
 
 impl Settings {

@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use super::colours::is_colour;
 use crate::agent::notify::{is_way, ways};
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
@@ -43,6 +44,8 @@ pub(crate) enum Kind {
     Time,
     /// Yes or no, as git writes it.
     Bool,
+    /// When there are colours, as git writes it.
+    Colour,
     /// Any text, several times; an empty one takes back those before it.
     Many,
     /// The same, each one of these or a command for a shell.
@@ -55,6 +58,7 @@ impl Kind {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,
             Self::Bool => "it is true or false".to_owned(),
+            Self::Colour => "it is always, auto, never, true or false".to_owned(),
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
@@ -74,6 +78,7 @@ impl Kind {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
+            Self::Colour => is_colour(value),
             Self::OneOf(values) => values().contains(&value),
             Self::Ways => is_way(value.trim()),
             Self::Command => words(value).is_some(),
@@ -262,8 +267,21 @@ pub(crate) const BRANCH_AGENT: Setting = Setting {
     kind: Kind::Text,
 };
 
+pub(crate) const COLOUR: Setting = Setting {
+    key: "color.flux",
+    meaning: "when output is coloured: always, auto (on a terminal) or never; color.ui if it is not set",
+    default: None,
+    kind: Kind::Colour,
+};
+pub(crate) const COLOUR_SLOT: Setting = Setting {
+    key: "color.flux.<slot>",
+    meaning: "the colour of a state in lists, or of error, warning and hint, as in color.branch.<slot>",
+    default: None,
+    kind: Kind::Text,
+};
+
 /// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 23] = [
+pub(crate) const ALL: [Setting; 25] = [
     AGENT,
     COMMAND,
     PROMPT_ARG,
@@ -283,6 +301,8 @@ pub(crate) const ALL: [Setting; 23] = [
     NOTIFY,
     TRASH_KEEP,
     ARCHIVE_EXPIRE,
+    COLOUR,
+    COLOUR_SLOT,
     DESCRIPTION,
     TASK,
     BRANCH_INTO,

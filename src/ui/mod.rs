@@ -1,6 +1,7 @@
 //! The only terminal code: data on standard output, talk on standard error,
 //! questions only where both can be answered.
 
+pub(crate) mod colour;
 mod pick;
 
 use std::env;
@@ -269,7 +270,7 @@ fn labelled(label: &str, message: &str) {
         "warning" => Style::new().yellow().bold(),
         _ => Style::new().cyan(),
     };
-    let label = style.for_stderr().apply_to(format!("{label}:"));
+    let label = colour::paint_stderr(label.trim(), style, &format!("{label}:"));
     say(&format!("{label} {}", sanitize::line(message)));
 }
 

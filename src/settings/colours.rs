@@ -1,0 +1,97 @@
+//! `color.flux`, `color.ui` and `color.flux.<slot>`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::{Settings, table};
+use crate::failure::Failure;
+use crate::git::Git;
+use crate::git::repo::parse_bool;
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Always,
+    /// On a terminal.
+    Auto,
+    Never,
+}
+
+impl Colour {
+    /// What git takes a value for: as a boolean, true is on a terminal.
+    fn of(value: &str) -> Option<Self> {
+        match value {
+            "always" => Some(Self::Always),
+            "never" => Some(Self::Never),
+            "auto" => Some(Self::Auto),
+            value => parse_bool(value).map(|is| if is { Self::Auto } else { Self::Never }),
+        }
+    }
+}
+
+/// Whether `color.flux` may have this value.
+pub(super) fn is_colour(value: &str) -> bool {
+    Colour::of(value).is_some()
+}
+
+impl Settings {
+    /// `color.flux`, or `color.ui`, of which git itself says what is wrong with it.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(crate) fn colour(&self) -> Result<Option<Colour>> {
+        let own = self.checked(&table::COLOUR)?;
+        let ui = || self.last("color.ui").map(|entry| entry.value.as_str());
+        Ok(own.or_else(ui).and_then(Colour::of))
+    }
+
+    /// The slots that have a colour, with what begins it on a terminal:
+    /// `git config --get-color color.flux.<slot>`
+    ///
+    /// # Errors
+    /// When one is no colour.
+    pub(crate) fn colours_of_slots(&self, dir: &Path) -> Result<HashMap<String, String>> {
+        let mut slots = HashMap::new();
+        for entry in self.entries.iter() {
+            let Some(slot) = table::COLOUR_SLOT.name_in(&entry.key) else {
+                continue;
+            };
+            if slots.contains_key(slot) {
+                continue;
+            }
+            let args = ["config", "--get-color", &entry.key];
+            let code = Git::reading(dir, args).output();
+            let code = code.with_context(|| {
+                let (key, value) = (&entry.key, &entry.value);
+                Failure::new(format!(
+                    "'{value}' is no colour for '{key}' {}",
+                    self.place(entry)
+                ))
+                .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
+            })?;
+            slots.insert(slot.to_owned(), String::from_utf8(code)?);
+        }
+        Ok(slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Colour;
+
+    #[test]
+    fn colours_are_switched_as_git_does() {
+        for (value, expected) in [
+            ("always", Some(Colour::Always)),
+            ("auto", Some(Colour::Auto)),
+            ("true", Some(Colour::Auto)),
+            ("never", Some(Colour::Never)),
+            ("false", Some(Colour::Never)),
+            ("sometimes", None),
+        ] {
+            assert_eq!(Colour::of(value), expected, "{value}");
+        }
+    }
+}
