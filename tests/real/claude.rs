@@ -138,6 +138,18 @@ fn an_exit_is_seen_as_one() {
 }
 
 #[test]
+fn what_is_stopped_goes_on_where_it_was() {
+    let real = claude();
+    let id = real.goes_on_where_it_was_stopped();
+    real.wait_state(&id, "done");
+    real.flux(["send", &id, "Go on"]).success();
+    let turn = real.api.turn();
+    let counts = ["Write it", "Go on"].map(|text| turn.count(text));
+    assert_eq!(counts, [1, 1], "{:?}", turn.said());
+    turn.say("Done.");
+}
+
+#[test]
 fn whatever_is_killed_the_state_says_so() {
     claude().is_seen_to_end();
 }

@@ -94,6 +94,11 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 }
 
 #[test]
+fn what_is_stopped_goes_on_where_it_was() {
+    codex().goes_on_where_it_was_stopped();
+}
+
+#[test]
 fn whatever_is_killed_the_state_says_so() {
     codex().is_seen_to_end();
 }

@@ -179,6 +179,22 @@ impl Real {
         });
     }
 
+    /// Starts a task, stops its agent once that is done, and resumes it: it shows what it was told before.
+    #[track_caller]
+    fn goes_on_where_it_was_stopped(&self) -> String {
+        let id = self.start_and_finish(b"Write it");
+        self.flux(["stop", &id]).success();
+        assert_eq!(self.state(&id), "stopped");
+        let pane = self.world.pane(&id);
+        self.world.tmux(["clear-history", "-t", &pane]);
+        self.flux(["resume", &id]).success();
+        wait_until("what it was told before", || {
+            let screen = self.world.tmux(["capture-pane", "-p", "-t", &pane]);
+            screen.contains("Write it") && screen.contains("Done.")
+        });
+        id
+    }
+
     /// Presses keys in the task's pane.
     #[track_caller]
     fn press(&self, id: &str, key: &str) {
