@@ -71,7 +71,7 @@ const PLAIN: Known = Known {
 
 /// All of them, in the order in which they are shown.
 pub(super) const KNOWN: &[Known] = &[
-    // Seen with 2.1.197 and 2.1.330: hooks of --settings run beside the user's, it runs those for
+    // Seen with 2.1.197, 2.1.330 and 2.1.332: hooks of --settings run beside the user's, it runs those for
     // the end of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes
     // arrives; Esc fires no hook, and mostly leaves a line in the transcript.
     Known {
@@ -112,7 +112,7 @@ pub(super) const KNOWN: &[Known] = &[
         }),
         ..PLAIN
     },
-    // Seen with 0.169.0: a notify given on the command line replaces the user's, so it passes on
+    // Seen with 0.169.0 and 0.171.0: a notify given on the command line replaces the user's, so it passes on
     // what it is told; it is told twice of each turn, and of a thread beside it that has no
     // rollout file and finds a title; a prompt of 17 000 bytes after -- arrives.
     Known {

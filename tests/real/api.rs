@@ -26,6 +26,7 @@ pub(super) struct Turn {
 enum Kind {
     Messages,
     Responses,
+    Chat,
 }
 
 impl Api {
@@ -86,6 +87,7 @@ fn serve(stream: TcpStream, turns: &Sender<Turn>) -> Option<()> {
     let kind = match path {
         "/v1/messages" => Some(Kind::Messages),
         "/v1/responses" => Some(Kind::Responses),
+        "/v1/chat/completions" => Some(Kind::Chat),
         _ => None,
     };
     let body: Option<Value> = serde_json::from_slice(&body).ok();
@@ -116,7 +118,7 @@ impl Turn {
     /// The texts that the user has said so far, each as it came.
     pub(super) fn said(&self) -> Vec<&str> {
         let all = match self.kind {
-            Kind::Messages => &self.body["messages"],
+            Kind::Messages | Kind::Chat => &self.body["messages"],
             Kind::Responses => &self.body["input"],
         };
         let from_user = all
@@ -155,6 +157,7 @@ impl Turn {
                 "type": "message", "id": "m", "role": "assistant",
                 "content": [{"type": "output_text", "text": text}],
             })),
+            Kind::Chat => chat(&json!({"role": "assistant", "content": text}), "stop"),
         };
         self.send(&events)
     }
@@ -162,13 +165,11 @@ impl Turn {
     /// Calls the tool that runs a shell command, which may need the user's permission.
     pub(super) fn call(self, command: &str) {
         let events = match self.kind {
-            Kind::Messages => {
-                let input = json!({"command": command, "description": "Do it"}).to_string();
-                messages(
-                    &json!({"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}),
-                    &json!({"type": "input_json_delta", "partial_json": input}),
-                    "tool_use",
-                )
+            Kind::Messages | Kind::Chat => {
+                return self.use_tool(
+                    ("Bash", "bash"),
+                    &json!({"command": command, "description": "Do it"}),
+                );
             }
             Kind::Responses => {
                 let arguments = json!({
@@ -185,11 +186,67 @@ impl Turn {
         self.send(&events).expect("the agent hears the answer");
     }
 
+    /// Calls the tool that runs a shell command, and goes on meanwhile: Claude Code.
+    pub(super) fn call_in_background(self, command: &str) {
+        let input = json!({"command": command, "description": "Do it", "run_in_background": true});
+        self.use_tool(("Bash", "bash"), &input);
+    }
+
+    /// Has an agent within work on `prompt`, which is a turn of its own: Claude Code goes on
+    /// meanwhile.
+    pub(super) fn delegate(self, prompt: &str) {
+        let kind = match self.kind {
+            Kind::Chat => "general",
+            _ => "general-purpose",
+        };
+        let input = json!({
+            "description": "A part", "prompt": prompt, "subagent_type": kind,
+            "run_in_background": true,
+        });
+        self.use_tool(("Agent", "task"), &input);
+    }
+
+    /// Calls the tool that has this name, in Claude Code and in OpenCode.
+    fn use_tool(self, names: (&str, &str), input: &Value) {
+        let input = input.to_string();
+        let events = match self.kind {
+            Kind::Messages => messages(
+                &json!({"type": "tool_use", "id": "toolu_1", "name": names.0, "input": {}}),
+                &json!({"type": "input_json_delta", "partial_json": input}),
+                "tool_use",
+            ),
+            _ => chat(
+                &json!({"role": "assistant", "tool_calls": [{
+                    "index": 0, "id": "call_1", "type": "function",
+                    "function": {"name": names.1, "arguments": input},
+                }]}),
+                "tool_calls",
+            ),
+        };
+        self.send(&events).expect("the agent hears the answer");
+    }
+
+    /// Fails with this status.
+    pub(super) fn fail(self, status: u16) {
+        let error = json!({"type": "error", "error": {"type": "error", "message": "no"}});
+        answer(
+            self.stream,
+            &format!("{status} No"),
+            "application/json",
+            &error.to_string(),
+        );
+    }
+
     fn send(self, events: &[Value]) -> Option<()> {
         let mut body = String::new();
         for event in events {
-            let name = event["type"].as_str().unwrap();
-            body += &format!("event: {name}\ndata: {event}\n\n");
+            if let Some(name) = event["type"].as_str() {
+                body += &format!("event: {name}\n");
+            }
+            body += &format!("data: {event}\n\n");
+        }
+        if self.kind == Kind::Chat {
+            body += "data: [DONE]\n\n";
         }
         answer(self.stream, "200 OK", "text/event-stream", &body)
     }
@@ -220,4 +277,14 @@ fn responses(item: &Value) -> Vec<Value> {
         json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
         json!({"type": "response.completed", "response": {"id": "r", "usage": usage}}),
     ]
+}
+
+fn chat(delta: &Value, reason: &str) -> Vec<Value> {
+    let chunk = |delta: &Value, reason: Option<&str>| {
+        json!({
+            "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+        })
+    };
+    vec![chunk(delta, None), chunk(&json!({}), Some(reason))]
 }

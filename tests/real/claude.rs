@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{CLAUDE, Real, installed};
 
 /// A user who has used it before, here.
-fn claude() -> Real {
+pub(super) fn claude() -> Real {
     let program = installed(&[CLAUDE]).join("@anthropic-ai/claude-code/bin/claude.exe");
     let mut real = Real::new(
         "claude",

@@ -18,13 +18,13 @@ fn program() -> PathBuf {
 }
 
 /// A user who has used it before, here.
-fn codex() -> Real {
+pub(super) fn codex() -> Real {
     let real = Real::new("codex", &program(), &[("OPENAI_API_KEY", "none")]);
     let config = format!(
         "notify = [{:?}]\nmodel = \"gpt-5\"\nmodel_provider = \"here\"\ncheck_for_update_on_startup = false\n\
          [analytics]\nenabled = false\n\
          [model_providers.here]\nname = \"here\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n\
-         env_key = \"OPENAI_API_KEY\"\n\
+         env_key = \"OPENAI_API_KEY\"\nrequest_max_retries = 0\nstream_max_retries = 0\n\
          [projects.\"{}\"]\ntrust_level = \"trusted\"\n",
         real.world.tools().join("bin/tell-me").display().to_string(),
         real.api.url(),

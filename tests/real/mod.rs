@@ -1,9 +1,10 @@
-//! The real Claude Code and Codex, with a stand-in for the API that they talk to: no account, nothing goes
+//! The real Claude Code, Codex and OpenCode, with a stand-in for the API that they talk to: no account, nothing goes
 //! out. They come from npm into the build directory, once.
 
 mod api;
 mod claude;
 mod codex;
+mod states;
 
 use std::env;
 use std::ffi::OsString;
@@ -20,8 +21,9 @@ use crate::world::{World, require, wait_for, wait_until};
 use api::Api;
 
 /// What was tried. Agents change fast: another version is another test.
-const CLAUDE: &str = "@anthropic-ai/claude-code@2.1.330";
-const CODEX: &str = "@openai/codex@0.169.0";
+const CLAUDE: &str = "@anthropic-ai/claude-code@2.1.332";
+const CODEX: &str = "@openai/codex@0.171.0";
+const OPENCODE: &str = "opencode-ai@1.18.33";
 
 /// A world with a real agent in it, and the API that this agent talks to.
 struct Real {

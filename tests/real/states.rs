@@ -1,0 +1,152 @@
+//! What the real agents do that no hook tells, and how it is seen.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::claude::claude;
+use super::codex::codex;
+use super::{OPENCODE, Real, installed};
+use crate::world::wait_until;
+
+#[test]
+fn claude_asks_where_it_is_not_to_skip_permissions() {
+    let real = claude();
+    real.world.git(["config", "flux.claude.yolo", "false"]);
+    let id = real.start(b"Write it");
+    real.api.turn().call("touch work.txt");
+    real.wait_state(&id, "waiting permission");
+}
+
+#[test]
+fn claude_is_at_work_as_long_as_a_command_runs_in_the_background() {
+    let real = claude();
+    let id = real.start(b"Write it");
+    let wait = "while [ ! -e go ]; do sleep 0.1; done";
+    real.api.turn().call_in_background(wait);
+    real.api.turn().say("It runs.");
+    let explained = || real.flux(["status", "--explain", &id]).stdout;
+    wait_until("it to rest", || {
+        explained().contains("a command in the background")
+    });
+    // Nothing is guessed, however long it paints nothing.
+    real.wait_state(&id, "working");
+    assert!(
+        explained().contains("\n* hook        working ("),
+        "{}",
+        explained()
+    );
+    fs::write(real.world.worktree(&id).join("go"), "").unwrap();
+    real.api.turn().say("It is written.");
+    real.wait_state(&id, "done");
+}
+
+#[test]
+fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
+    let real = claude();
+    real.world.git(["config", "flux.claude.yolo", "false"]);
+    let id = real.start(b"Write it");
+    real.api.turn().delegate("Write a part");
+    // Its own turn and that of the other, in either order.
+    for _ in 0..2 {
+        let turn = real.api.turn();
+        if turn.said().iter().any(|said| said.contains("Write a part")) {
+            turn.call("touch work.txt");
+        } else {
+            turn.say("It is being written.");
+        }
+    }
+    real.wait_state(&id, "waiting permission");
+    let session = || real.flux(["status", "--explain", &id]).stdout;
+    wait_until("its file to say so", || {
+        session().contains("session     waiting(permission)")
+    });
+    real.wait_state(&id, "waiting permission");
+    real.press(&id, "1");
+    real.api.turn().say("The part is written.");
+    real.api.turn().say("It is written.");
+    real.wait_state(&id, "done");
+    let events = real.world.repo().join(format!(".git/flux/run/{id}/events"));
+    let events = fs::read_to_string(events).unwrap();
+    assert_eq!(events.matches("\"waiting\"").count(), 1, "{events}");
+}
+
+#[test]
+fn claude_is_seen_to_fail() {
+    let mut real = claude();
+    real.env.push(("CLAUDE_CODE_MAX_RETRIES", "0".into()));
+    let id = real.start(b"Write it");
+    real.api.turn().fail(401);
+    real.wait_state(&id, "failed");
+}
+
+#[test]
+fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goes_on() {
+    let real = codex();
+    for status in [500, 401, 429] {
+        let id = real.start(b"Write it");
+        real.api.turn().fail(status);
+        let waited = real.flux(["wait", "--timeout", "60s", &id]);
+        waited.code(1);
+        assert_eq!(waited.stdout, format!("{id} failed\n"));
+    }
+    let id = real.start(b"Write it");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    real.press(&id, "Escape");
+    let waited = real.flux(["wait", "--timeout", "60s", &id]);
+    assert_eq!(waited.stdout, format!("{id} interrupted\n"));
+    drop(turn);
+    real.flux(["send", &id, "/exit"]).success();
+    real.wait_state(&id, "exited");
+    real.flux(["resume", &id]).success();
+    // It says that it is idle, and nothing of what was before.
+    real.wait_state(&id, "waiting");
+    real.press(&id, "Go on");
+    real.press(&id, "Enter");
+    real.api.turn().fail(429);
+    real.wait_state(&id, "failed");
+}
+
+/// A user who has used it before, with a model of their own.
+fn opencode() -> Real {
+    let program = installed(&[OPENCODE]).join("opencode-ai/bin/opencode.exe");
+    let real = Real::new(
+        "opencode",
+        &program,
+        &[
+            ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+            ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1"),
+            ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+            ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
+        ],
+    );
+    let config = json!({
+        "autoupdate": false,
+        "model": "here/m",
+        "permission": {"bash": "ask"},
+        "provider": {"here": {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "here",
+            "options": {"baseURL": format!("{}/v1", real.api.url()), "apiKey": "none"},
+            "models": {"m": {"name": "m", "tool_call": true}},
+        }},
+    });
+    let dir = real.home().join(".config/opencode");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("opencode.json"), config.to_string()).unwrap();
+    real
+}
+
+#[test]
+fn opencode_waits_when_an_agent_within_asks() {
+    let real = opencode();
+    let id = real.start(b"Write it");
+    real.api.turn().delegate("Write a part");
+    real.api.turn().call("touch work.txt");
+    real.wait_state(&id, "waiting permission");
+    real.press(&id, "Enter");
+    real.api.turn().say("The part is written.");
+    real.api.turn().say("It is written.");
+    real.wait_state(&id, "done");
+}
