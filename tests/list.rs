@@ -118,7 +118,10 @@ fn the_table_fits_the_terminal() {
             .filter(|line| !line.contains(['$', '[']))
             .collect();
         assert_eq!(rows.len(), 4, "{cols}\n{screen}");
-        for (row, id) in rows[1..].iter().zip(&ids) {
+        // Those of one second are in no order.
+        for id in &ids {
+            let row = rows.iter().find(|row| row.starts_with(&id[..5]));
+            let row = row.unwrap_or_else(|| panic!("{cols}: no {id} in\n{screen}"));
             assert!(
                 measure_text_width(row) <= usize::from(cols),
                 "{cols}: {row}"
@@ -132,7 +135,8 @@ fn the_table_fits_the_terminal() {
                 assert!(row.contains(id.as_str()), "{cols}: {row}");
             }
         }
-        assert!(cols < 80 || rows[3].ends_with("Short"), "{cols}\n{screen}");
+        let has_short = rows.iter().any(|row| row.ends_with("Short"));
+        assert!(cols < 80 || has_short, "{cols}\n{screen}");
     }
     let piped = world.flux(["list"]).ok();
     assert!(piped.contains(wide), "{piped}");
@@ -296,7 +300,9 @@ fn everywhere_is_every_repository_with_a_pane() {
         row(&table, id);
     }
     let found = world.flux(["list", "--json"]).in_dir(&other).run().json();
-    assert_eq!(ids(&found), [&two, &three]);
+    let mut found = ids(&found);
+    found.sort_unstable();
+    assert_eq!(found, [&*three, &*two]);
     // A repository that is gone is said to be, and spoils nothing.
     std::fs::remove_dir_all(&other).unwrap();
     let output = world
