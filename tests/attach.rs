@@ -338,3 +338,87 @@ fn attach_waiting_goes_to_the_task_that_has_waited_the_longest() {
     });
     assert_ne!(second, third);
 }
+
+/// What tmux has shown in the status lines of its clients.
+fn messages(world: &World) -> String {
+    let clients = world.tmux(["list-clients", "-F", "#{client_name}"]);
+    let client = clients.lines().next().unwrap_or_default();
+    world.tmux(["show-messages", "-t", client])
+}
+
+#[test]
+fn the_way_back_is_said_for_this_very_case() {
+    let world = World::new();
+    let id = world.start("Fix the login");
+    let inside = world.terminal_inside();
+    let client = inside.client(200, 50);
+    inside.command("git flux run -q --name window --window Fix");
+    inside.command("git flux run -q --name pane --pane Fix");
+    for (name, back) in [
+        ("pane", "git flux: Ctrl+b ; goes back"),
+        ("window", "git flux: Ctrl+b l goes back"),
+        (&*id, "git flux: Ctrl+b L goes back"),
+    ] {
+        go(&inside, name);
+        wait_until(back, || messages(&world).contains(back));
+        world.tmux(["switch-client", "-t", inside.pane()]);
+    }
+    world.tmux(["set-option", "-g", "prefix", "None"]);
+    go(&inside, &id);
+    let back = "git flux: 'tmux switch-client -l' goes back";
+    wait_until(back, || messages(&world).contains(back));
+    client.keys(["C-b"]);
+    let outside = world.terminal(150, 40);
+    outside.command(&format!("git flux attach {id}"));
+    let back = "git flux: 'tmux detach-client' detaches; the session keeps running";
+    wait_until(back, || messages(&world).contains(back));
+}
+
+#[test]
+fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
+    let world = World::new();
+    let id = world.start("Fix the login");
+    let inside = world.terminal_inside();
+    let _client = inside.client(150, 40);
+    let own = inside.ask("#{session_name}");
+    // As the terminal of an editor that was started there.
+    let tmux = inside.ask("#{socket_path},#{pid},0");
+    let other = world.terminal(150, 40);
+    other.command(&format!(
+        "TMUX='{tmux}' TMUX_PANE='{}' git flux attach {id}",
+        inside.pane()
+    ));
+    other.wait_for_screen("fake agent ready");
+    let mut both = looked_at(&world);
+    both.sort_unstable();
+    let mut wanted = [own, format!("flux-myapp-{id}")];
+    wanted.sort_unstable();
+    assert_eq!(both, wanted);
+}
+
+#[test]
+fn a_popup_moves_the_client_that_shows_it() {
+    let world = World::new();
+    let id = world.start("Fix the login");
+    let [one, two] = [world.terminal_inside(), world.terminal_inside()];
+    let (client, _other) = (one.client(150, 40), two.client(150, 40));
+    let clients = world.tmux(["list-clients", "-F", "#{session_id} #{client_name}"]);
+    let name_of = |terminal: &Terminal| {
+        let session = format!("{} ", terminal.ask("#{session_id}"));
+        let mut names = clients
+            .lines()
+            .filter_map(|line| line.strip_prefix(&session));
+        names.next().unwrap().to_owned()
+    };
+    let popup = format!("cd '{}' && git flux attach {id}", world.repo().display());
+    let name = name_of(&one);
+    // The other one was used last.
+    two.type_line("true");
+    world.tmux(["display-popup", "-c", &name, "-t", one.pane(), "-E", &popup]);
+    client.wait_for_screen("fake agent ready");
+    let mut shown = looked_at(&world);
+    shown.sort_unstable();
+    let mut wanted = [two.ask("#{session_name}"), format!("flux-myapp-{id}")];
+    wanted.sort_unstable();
+    assert_eq!(shown, wanted);
+}

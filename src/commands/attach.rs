@@ -19,7 +19,7 @@ use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::{Flux, find_target};
 use crate::store::{self, Store, Stored};
 use crate::task::{Layout, Phase, State, Target, Task};
-use crate::tmux::{pane, target};
+use crate::tmux::{attach, pane, target};
 use crate::ui::Ui;
 
 /// Go to the pane or session of a task
@@ -48,12 +48,12 @@ impl Attach {
         if task.phase == Phase::Starting
             && let Some(target) = find_target(&flux, task)?
         {
-            return pane::attach(&target);
+            return attach::attach(&target);
         }
         let panes = Panes::of([task].into_iter())?;
         match &task.target {
-            Some(target) if panes.has(task) => pane::attach(target),
-            _ => pane::attach(&reopen(&flux, task)?),
+            Some(target) if panes.has(task) => attach::attach(target),
+            _ => attach::attach(&reopen(&flux, task)?),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The terminals in which somebody looks at tmux.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +11,60 @@ use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
 use super::Tmux;
 use super::command::outer_socket;
+use super::fields::Fields;
+
+/// A terminal that is attached to a server.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    /// What `-c` of tmux's commands takes.
+    pub(super) name: String,
+    /// The session and the window that it shows, as ids.
+    pub(super) session: String,
+    pub(super) window: String,
+    /// The session it showed before, by name, if there was one.
+    pub(super) last_session: String,
+    /// When it was last used, in seconds since 1970.
+    pub(super) activity: u64,
+}
+
+/// The clients of a server: `tmux list-clients -F …`
+///
+/// # Errors
+/// When it does not answer.
+pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
+    let fields = Fields::new([
+        "client_name",
+        "session_id",
+        "window_id",
+        "client_last_session",
+        "client_activity",
+    ]);
+    let list = Tmux::on(socket, "list-clients").args(["-F", &fields.format()]);
+    let out = list.output()?;
+    let client = |[name, session, window, last, activity]: [&str; 5]| Client {
+        name: name.to_owned(),
+        session: session.to_owned(),
+        window: window.to_owned(),
+        last_session: last.to_owned(),
+        activity: activity.parse().unwrap_or_default(),
+    };
+    let records = fields.read(&out).context("`tmux list-clients` failed")?;
+    Ok(records.into_iter().map(client).collect())
+}
+
+/// The name of the terminal we are on.
+pub(super) fn our_terminal() -> Option<String> {
+    let tty = if io::stdin().is_terminal() {
+        nix::unistd::ttyname(io::stdin())
+    } else if io::stderr().is_terminal() {
+        nix::unistd::ttyname(io::stderr())
+    } else if io::stdout().is_terminal() {
+        nix::unistd::ttyname(io::stdout())
+    } else {
+        return None;
+    };
+    Some(tty.ok()?.to_string_lossy().into_owned())
+}
 
 /// Writes `text` to the terminals of all clients of the server that the environment names,
 /// by one write each: past tmux, which would keep it from those who look at another session.

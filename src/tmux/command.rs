@@ -98,6 +98,12 @@ impl Tmux {
         Ok(self)
     }
 
+    /// Starts it as from outside of tmux: `attach-session` refuses to be nested.
+    pub(super) fn outside(mut self) -> Self {
+        self.command.env_remove("TMUX").env_remove("TMUX_PANE");
+        self
+    }
+
     /// Lets it read `file`.
     pub(crate) fn input(mut self, file: File) -> Self {
         self.command.stdin(file);
@@ -218,6 +224,13 @@ pub(super) fn outer_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
+}
+
+/// The session that `$TMUX` names, as an id: that of a popup's client, too.
+pub(super) fn outer_session() -> Option<String> {
+    let tmux = env::var("TMUX").ok()?;
+    let number: u32 = tmux.rsplit(',').next()?.parse().ok()?;
+    Some(format!("${number}"))
 }
 
 /// An anonymous file for a child's output.

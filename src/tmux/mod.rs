@@ -1,5 +1,6 @@
 //! tmux: addressed by ids, never by names or prefixes; fed argument vectors, never text for a shell.
 
+pub(crate) mod attach;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;

@@ -23,7 +23,13 @@ pub(crate) struct Pane {
     pub(crate) id: String,
     pub(crate) pid: i32,
     socket: PathBuf,
+    /// Its session, as an id.
+    pub(super) session: String,
     session_name: String,
+    /// The prefix key in it as tmux writes it: `C-b`.
+    pub(super) prefix: String,
+    /// The version of its server.
+    pub(super) version: String,
     /// Its terminal device.
     pub(crate) tty: PathBuf,
     /// The repository that git flux wrote on it.
@@ -78,7 +84,7 @@ impl Pane {
     }
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 16] = [
     "pid",
     "start_time",
     "window_id",
@@ -86,6 +92,9 @@ const FIELDS: [&str; 13] = [
     "pane_pid",
     "socket_path",
     "session_name",
+    "session_id",
+    "prefix",
+    "version",
     "pane_tty",
     "window_activity",
     "window_panes",
@@ -158,6 +167,9 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         pid,
         socket,
         session_name,
+        session,
+        prefix,
+        version,
         tty,
         stirred,
         panes,
@@ -174,7 +186,10 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         repo: decode(repo),
         task: task.to_owned(),
         socket: socket.into(),
+        session: session.to_owned(),
         session_name: session_name.to_owned(),
+        prefix: prefix.to_owned(),
+        version: version.to_owned(),
         tty: tty.into(),
         title: title.to_owned(),
         stirred: stirred.parse().ok(),
@@ -243,13 +258,16 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
 /// Shows `message` to the clients that show the pane: `tmux display-message`, which expands
 /// formats and the conversions of strftime(3). That there is no client is no error.
 pub(crate) fn notice(target: &Target, message: &str) {
-    let text = sanitize::line(message)
-        .replace('#', "##")
-        .replace('%', "%%");
+    let text = unexpanded_text(&sanitize::line(message));
     let told = Tmux::on(&target.socket, "display-message")
         .args(["-t", &target.pane, &text])
         .run();
     drop(told);
+}
+
+/// A text that `display-message` shows as it is.
+pub(super) fn unexpanded_text(text: &str) -> String {
+    text.replace('#', "##").replace('%', "%%")
 }
 
 /// Writes `state`, a word of ours, as `@flux_state` on the pane that the environment names, if
@@ -291,23 +309,6 @@ pub(crate) fn is_ours(target: &Target) -> bool {
             .next()
             .is_some_and(|socket| Path::new(socket) == target.socket)
         && env::var("TMUX_PANE").is_ok_and(|pane| pane == target.pane)
-}
-
-/// Goes to the pane: inside this server `switch-client`, outside `attach-session`.
-///
-/// # Errors
-/// When there is no client, or no terminal.
-pub(crate) fn attach(target: &Target) -> Result<()> {
-    let inside = outer_socket().as_ref() == Some(&target.socket);
-    // The pane may have been moved since: its id is enough for all of them.
-    let to = |tmux: Tmux, name| tmux.then(name).args(["-t", &target.pane]);
-    if inside {
-        let tmux = Tmux::on(&target.socket, "switch-client").args(["-t", &target.pane]);
-        to(to(tmux, "select-window"), "select-pane").run()
-    } else {
-        let tmux = Tmux::on(&target.socket, "select-window").args(["-t", &target.pane]);
-        to(to(tmux, "select-pane"), "attach-session").in_foreground()
-    }
 }
 
 /// Bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.

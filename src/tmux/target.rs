@@ -2,12 +2,12 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
+use super::client::our_terminal;
 use super::command::{ensure_installed, ensure_recent, inside, is_gone, own_socket, unexpanded};
 use super::fields::Fields;
 use super::window_name::window_name;
@@ -154,20 +154,6 @@ fn here() -> Result<Option<Here>> {
         height,
         zoomed: zoomed == "1",
     }))
-}
-
-/// The name of the terminal we are on.
-fn our_terminal() -> Option<String> {
-    let tty = if io::stdin().is_terminal() {
-        nix::unistd::ttyname(io::stdin())
-    } else if io::stderr().is_terminal() {
-        nix::unistd::ttyname(io::stderr())
-    } else if io::stdout().is_terminal() {
-        nix::unistd::ttyname(io::stdout())
-    } else {
-        return None;
-    };
-    Some(tty.ok()?.to_string_lossy().into_owned())
 }
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.

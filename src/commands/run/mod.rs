@@ -23,7 +23,7 @@ use crate::git::changes;
 use crate::git::changes::count;
 use crate::lifecycle::start::start;
 use crate::lifecycle::{Flux, trust};
-use crate::tmux::pane;
+use crate::tmux::attach;
 use crate::ui::Ui;
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
@@ -125,7 +125,7 @@ impl Run {
                 .bytes(report::started(&flux, start_of, &started, &short).as_bytes())?;
         }
         if self.attach {
-            return pane::attach(&started.opened.target);
+            return attach::attach(&started.opened.target);
         }
         early::ensure_not_ended(&flux, &started)
     }

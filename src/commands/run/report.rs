@@ -11,6 +11,7 @@ use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
+use crate::tmux::attach::keys;
 use crate::ui::shown;
 
 pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
@@ -131,7 +132,11 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
     };
     let (task, opened) = (&started.task, &started.opened);
     let id = &task.id;
-    let prefix = key(&opened.prefix);
+    // Without a prefix key there is none to press.
+    let or = |key: &str| match keys(&opened.prefix, key) {
+        Some(keys) => format!("        (or: {})", keys.replacen(' ', ", ", 1)),
+        None => String::new(),
+    };
     let (place, attach) = match opened.target.kind {
         Layout::Session => (
             format!("Session: {}", opened.target.session),
@@ -144,22 +149,27 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         Layout::Pane => (
             format!("Tmux Pane: {}", opened.target.pane),
             format!(
-                "{}Switch to pane:\n   git flux attach {short}        (or: {prefix}, q → {})",
+                "{}Switch to pane:\n   git flux attach {short}{}",
                 sign("📍"),
-                opened.pane_index
+                or(&format!("q → {}", opened.pane_index))
             ),
         ),
         Layout::Window => (
             format!("Tmux Window: {}", opened.target.window),
             format!(
-                "{}Switch to window:\n   git flux attach {short}        (or: {prefix}, w)",
-                sign("📍")
+                "{}Switch to window:\n   git flux attach {short}{}",
+                sign("📍"),
+                or("w")
             ),
         ),
     };
+    let detach = keys(&opened.prefix, "d").map_or_else(
+        || "'tmux detach-client'".to_owned(),
+        |keys| keys.replacen(' ', ", ", 1),
+    );
     let tip = match opened.target.kind {
         Layout::Session => format!(
-            "\n{}Tip: You can detach anytime with {prefix}, d\n      The session will keep running.\n",
+            "\n{}Tip: You can detach anytime with {detach}\n      The session will keep running.\n",
             sign("💡")
         ),
         Layout::Pane | Layout::Window => String::new(),
@@ -193,26 +203,4 @@ pub(super) fn short(others: &Store, id: &TaskId) -> String {
         .into_iter()
         .find(unique)
         .unwrap_or_else(|| id.to_string())
-}
-
-/// A tmux key as people write it: `C-b` is Ctrl+b.
-fn key(name: &str) -> String {
-    let name = sanitize::line(name);
-    match (name.strip_prefix("C-"), name.strip_prefix("M-")) {
-        (Some(key), _) => format!("Ctrl+{key}"),
-        (_, Some(key)) => format!("Alt+{key}"),
-        _ => name,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::key;
-
-    #[test]
-    fn keys_are_written_as_people_say_them() {
-        assert_eq!(key("C-b"), "Ctrl+b");
-        assert_eq!(key("M-x"), "Alt+x");
-        assert_eq!(key("`"), "`");
-    }
 }
