@@ -181,3 +181,28 @@ fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
         "flux-myapp-fix"
     );
 }
+
+#[test]
+fn a_session_outlives_that_no_client_is_attached_to_it() {
+    let world = World::new();
+    let settings = world.tools().join("home/.tmux.conf");
+    std::fs::write(&settings, "set -g destroy-unattached on\n").unwrap();
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.agent("fix").tell("commit one");
+    let option = [
+        "show-options",
+        "-v",
+        "-t",
+        "=flux-myapp-fix:",
+        "destroy-unattached",
+    ];
+    assert_eq!(world.tmux(option), "off");
+    world.kill_tmux();
+    // A server that ends then is the user's own, and said.
+    std::fs::write(&settings, "set -s exit-unattached on\n").unwrap();
+    world
+        .flux(["run", "--name", "other", "Fix it"])
+        .run()
+        .stderr_has("warning: 'exit-unattached' is on: tmux ends, with the agent")
+        .stderr_has("hint: tmux set-option -s exit-unattached off");
+}

@@ -46,7 +46,14 @@ pub(super) fn launch(
         let launcher = ourselves()?;
         let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
         let (common, dir) = (flux.repo.common_dir(), &task.worktree);
-        *opened = Some(target::open(place, &task.id, common, dir, &program, lock)?);
+        let place = target::open(place, &task.id, common, dir, &program, lock)?;
+        if place.exits_unattached {
+            flux.ui.warning(
+                "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",
+            );
+            flux.ui.hint("tmux set-option -s exit-unattached off");
+        }
+        *opened = Some(place);
         anyhow::Ok(())
     };
     match work {

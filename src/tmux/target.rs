@@ -47,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) prefix: String,
     /// The terminal device of the pane.
     pub(crate) tty: String,
+    /// Whether its server ends when no client is attached to it.
+    pub(crate) exits_unattached: bool,
 }
 
 /// The pane we stand in.
@@ -203,7 +205,7 @@ pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> String {
 }
 
 /// What is asked of a pane that was made.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "socket_path",
     "pid",
     "start_time",
@@ -214,6 +216,7 @@ const FIELDS: [&str; 10] = [
     "pane_tty",
     "pane_index",
     "prefix",
+    "exit-unattached",
 ];
 
 /// Opens a place with `program` as its process, an argument vector of at least two words.
@@ -276,7 +279,10 @@ pub(crate) fn open(
                     .args(["-s", name, "-n", &window_name(id)])
                     .args(["-x", &size[0], "-y", &size[1]])
                     .holding(lock)?;
+                // Else it ends at once where the user has `destroy-unattached` on.
                 let made = made(session).then("set-option");
+                let made = made.args(["-t", &format!("={name}:"), "destroy-unattached", "off"]);
+                let made = made.then("set-option");
                 tag(made, &format!("={name}:"), id, repo).outcome()
             };
             let out = match make()? {
@@ -290,7 +296,7 @@ pub(crate) fn open(
     let records = fields.read(&out)?;
     let made = records.first().and_then(|values| read(*values, kind));
     let opened = made.context("tmux did not say what it made")?;
-    if kind != Layout::Session {
+    if !matches!(place, Place::Session { .. }) {
         let Target { socket, pane, .. } = &opened.target;
         tag(Tmux::on(socket, "set-option"), pane, id, repo)
             .run()
@@ -320,6 +326,7 @@ fn read(values: [&str; FIELDS.len()], kind: Layout) -> Option<Opened> {
         tty,
         index,
         prefix,
+        exit_unattached,
     ] = values;
     Some(Opened {
         target: Target {
@@ -336,6 +343,7 @@ fn read(values: [&str; FIELDS.len()], kind: Layout) -> Option<Opened> {
         pane_index: index.to_owned(),
         prefix: prefix.to_owned(),
         tty: tty.to_owned(),
+        exits_unattached: exit_unattached == "1",
     })
 }
 
