@@ -422,3 +422,26 @@ fn a_popup_moves_the_client_that_shows_it() {
     wanted.sort_unstable();
     assert_eq!(shown, wanted);
 }
+
+#[test]
+fn a_session_that_something_else_made_anew_is_gone_to() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.kill_tmux();
+    world.wait_ended("fix");
+    let worktree = world.worktree("fix");
+    let worktree = worktree.to_str().unwrap();
+    world.tmux(["new-session", "-d", "-s", "flux-myapp-fix", "-c", worktree]);
+    world.tmux(["send-keys", "exec bash", "Enter"]);
+    wait_until("its shell", || {
+        world.tmux(["list-panes", "-a", "-F", "#{pane_current_command}"]) == "bash"
+    });
+    let terminal = world.terminal(150, 40);
+    terminal.type_line("git flux attach fix");
+    terminal.wait_for_screen("Open a new session in its worktree?");
+    terminal.text("y");
+    terminal.wait_for_screen("detaches; the session keeps running");
+    assert_eq!(looked_at(&world), ["flux-myapp-fix"]);
+    assert_eq!(world.tmux(["list-sessions"]).lines().count(), 1);
+}

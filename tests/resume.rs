@@ -311,3 +311,39 @@ fn no_agent_is_started_in_what_stands_where_the_worktree_was() {
     std::fs::rename(&away, &place).unwrap();
     world.flux(["resume", "fix"]).run().success();
 }
+
+#[test]
+fn a_session_that_something_else_made_anew_is_taken_over() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.kill_tmux();
+    world.wait_ended("fix");
+    // As tmux-resurrect does after a reboot.
+    let session = |dir: &std::path::Path, program: &str| {
+        let dir = dir.to_str().unwrap();
+        world.tmux(["new-session", "-d", "-s", "flux-myapp-fix", "-c", dir]);
+        world.tmux(["send-keys", "exec ", program, "Enter"]);
+        let command = ["list-panes", "-a", "-F", "#{pane_current_command}"];
+        wait_until("it to run", || program.starts_with(&world.tmux(command)));
+    };
+    // One that shows something else is the user's.
+    let (worktree, repo) = (world.worktree("fix"), world.repo());
+    for (dir, program) in [(&repo, "bash"), (&worktree, "sleep 1000")] {
+        session(dir, program);
+        let before = world.snapshot();
+        let output = world.flux(["resume", "fix"]).run();
+        output.code(1).stderr_has("'flux-myapp-fix' exists already");
+        world.assert_unchanged(&before);
+        world.kill_tmux();
+    }
+    session(&worktree, "bash");
+    let resumed = world.flux(["resume", "--all", "-q"]).run();
+    resumed.success().stdout_is("fix\n");
+    world.agent("fix").wait_starts(2);
+    assert_eq!(task(&world, "fix")["target"]["session"], "flux-myapp-fix");
+    let marks = world.tmux(["list-panes", "-a", "-F", "#{@flux_task}"]);
+    assert_eq!(marks, "fix");
+    world.flux(["cleanup", "-y", "fix"]).run().success();
+    assert!(world.try_tmux(["list-sessions"]).is_none());
+}

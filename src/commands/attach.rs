@@ -16,6 +16,7 @@ use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::launch::directory;
 use crate::lifecycle::observe::{self, Panes};
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
+use crate::lifecycle::resume::or_restored;
 use crate::lifecycle::{Flux, find_target};
 use crate::store::{self, Store, Stored};
 use crate::task::{Layout, Phase, State, Target, Task};
@@ -106,7 +107,8 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
         return Ok(target.clone());
     }
     let name = target::session_name(&flux.repo.project(), id);
-    let place = target::choose(Some(Layout::Session), false, name)?;
+    let place = target::choose(Some(Layout::Session), false, name);
+    let place = or_restored(flux, task, place)?;
     let program = ourselves()?;
     let dir = directory(task).unwrap_or_else(|| task.worktree.clone());
     let argv = [program.as_os_str(), OsStr::new("__shell"), dir.as_os_str()];

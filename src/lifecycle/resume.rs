@@ -19,8 +19,8 @@ use crate::sanitize;
 use crate::settings::table;
 use crate::store::{self, Store};
 use crate::task::{Exit, Phase, Target, Task, TaskId};
-use crate::tmux::pane;
-use crate::tmux::target::{Opened, Place};
+use crate::tmux::target::{Opened, Place, session_name};
+use crate::tmux::{pane, restored};
 
 /// What makes the agent of a task go on where it was; none if it is not there, or cannot.
 pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<Work> {
@@ -126,7 +126,7 @@ pub(crate) fn resume(
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {
         Some(place) => place,
-        None => choose()?,
+        None => or_restored(flux, task, choose())?,
     };
     let before = (run.running()?, run.exit()?);
     let mut opened = None;
@@ -176,6 +176,12 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
     if !Panes::of([task].into_iter())?.has(task) || pane::is_ours(target) {
         return Ok(None);
     }
+    ensure_shell_alone(task, target)?;
+    Ok(Some(Place::Again(target.clone())))
+}
+
+/// Fails unless the shell in the pane is in front, and nothing that was begun there is left.
+fn ensure_shell_alone(task: &Task, target: &Target) -> Result<()> {
     let id = &task.id;
     let in_front = process::in_front(target.pane_pid).with_context(|| {
         Failure::new(format!("it is not known what runs in the pane of '{id}'"))
@@ -187,11 +193,28 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
         ))
         .hint(format!("git flux attach {id}"))
         .into()),
-        None => {
-            ensure_nothing_aside(task, target)?;
-            Ok(Some(Place::Again(target.clone())))
-        }
+        None => ensure_nothing_aside(task, target),
     }
+}
+
+/// Returns the place that was `chosen`. Where that is refused, the session that the task had is taken
+/// over if it was made anew, as tmux-resurrect does: it has its name, and one pane with a shell in the
+/// worktree.
+///
+/// # Errors
+/// Why `chosen` was refused, or something else runs in that session.
+pub(crate) fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
+    let refused = match chosen {
+        Ok(place) => return Ok(place),
+        Err(error) => error,
+    };
+    let name = session_name(&flux.repo.project(), &task.id);
+    let target = match restored::shell(&name, &task.worktree)? {
+        Some(target) if !pane::is_ours(&target) => target,
+        _ => return Err(refused),
+    };
+    ensure_shell_alone(task, &target)?;
+    Ok(Place::Again(target))
 }
 
 /// Whether the shell in the pane of a task has put nothing aside (^Z, `&`), which would go with
