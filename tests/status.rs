@@ -286,3 +286,34 @@ fn looking_leaves_the_index_of_the_agent_alone() {
     world.flux(["status", &id]).run().success();
     assert_eq!(fs::read(&index).unwrap(), before);
 }
+
+#[test]
+fn a_server_that_does_not_tell_is_not_a_closed_pane() {
+    let world = World::new();
+    let id = world.start("Fix");
+    let target = format!("Target:    session flux-myapp-{id}");
+    let output = world.flux(["status", &id]).run();
+    output.success().stdout_has(&format!("{target}\n"));
+    world.fault(&Fault::every("tmux", "list-panes", Mode::Fail));
+    let output = world.flux(["status", &id]).run();
+    output
+        .success()
+        .stdout_has(&format!("{target} (unknown)\n"))
+        .stderr_has("warning: ");
+    world.clear_fault();
+    world.tmux(["kill-session", "-t", &format!("=flux-myapp-{id}")]);
+    world.wait_ended(&id);
+    let output = world.flux(["status", &id]).run();
+    output.success().stdout_has(&format!("{target} (closed)\n"));
+}
+
+#[test]
+fn a_session_is_called_what_it_is_called_now() {
+    let world = World::new();
+    let id = world.start("Fix");
+    world.tmux(["rename-session", "-t", &format!("=flux-myapp-{id}"), "mine"]);
+    let output = world.flux(["status", &id]).run();
+    output.success().stdout_has("Target:    session mine\n");
+    let task = world.flux(["status", "--json", &id]).run().json();
+    assert_eq!(task["target"]["session"], "mine");
+}

@@ -56,16 +56,20 @@ impl StatusOf {
         if self.explain {
             return explain::show(&flux, &store, task, self.json);
         }
-        let status = observe::statuses(&flux, &store, &[task])?
+        let mut status = observe::statuses(&flux, &store, &[task])?
             .pop()
             .context("the task was not looked at")?;
         let panes = observe::Panes::of([task].into_iter());
-        let target = task
-            .target
-            .as_ref()
-            .filter(|_| status.state != State::Elsewhere)
-            .filter(|_| panes.as_ref().is_ok_and(|panes| panes.has(task)));
+        let there = match &panes {
+            Ok(panes) => panes.named(task),
+            Err(_) => None,
+        };
+        let target = there.filter(|_| status.state != State::Elsewhere);
+        if target.is_some() {
+            status.task.target.clone_from(&target);
+        }
         let screen = target
+            .as_ref()
             .map(|target| pane::capture(target, SCREEN))
             .transpose()?;
         let files = if status.changes.is_some() {
@@ -91,7 +95,21 @@ impl StatusOf {
             Some(broken) => ways(broken),
             None => next_of(&status, can_resume(&flux, task, &stored.oid)?),
         };
-        show(&flux, &status, next, &files, screen.as_deref())?;
+        // What tmux does not tell is not closed.
+        let closed = match &panes {
+            Ok(_) => "closed",
+            Err(_) => "unknown",
+        };
+        show(
+            &flux,
+            &status,
+            next,
+            &files,
+            screen.as_deref().ok_or(closed),
+        )?;
+        if let Err(error) = &panes {
+            flux.ui.warning(format_args!("{error:#}"));
+        }
         if status.state == State::Unknown
             && let Err(error) = flux.run_dir(&task.id).ensure_known()
         {
@@ -115,7 +133,7 @@ fn show(
     status: &Status,
     next: Vec<(String, &'static str)>,
     files: &[Change],
-    screen: Option<&[String]>,
+    screen: Result<&[String], &str>,
 ) -> Result<()> {
     let task = &status.task;
     let bold = Style::new().bold();
@@ -157,10 +175,9 @@ fn show(
         };
         field(
             "Target",
-            &if screen.is_some() {
-                value
-            } else {
-                format!("{value} (closed)")
+            &match screen {
+                Ok(_) => value,
+                Err(why) => format!("{value} ({why})"),
             },
         )?;
     }
@@ -200,7 +217,7 @@ fn show(
         flux.ui
             .data(format_args!("  … and {} more", files.len() - FILES))?;
     }
-    if let Some(lines) = screen.filter(|lines| !lines.is_empty()) {
+    if let Some(lines) = screen.ok().filter(|lines| !lines.is_empty()) {
         flux.ui.data("")?;
         flux.ui.data(bold.apply_to("Screen"))?;
         let width = flux

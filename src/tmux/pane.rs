@@ -58,6 +58,15 @@ impl Pane {
         self.task == id.as_str() && self.repo.as_deref() == Some(repo)
     }
 
+    /// Returns `target` with the names that session and window have now.
+    pub(crate) fn named(&self, target: &Target) -> Target {
+        Target {
+            session: self.session_name.clone(),
+            window: self.window.clone(),
+            ..target.clone()
+        }
+    }
+
     /// The target this pane is, if git flux made it for `repo` as the session of this name.
     pub(crate) fn session_of(&self, repo: &Path, session: &str) -> Option<Target> {
         let ours = self.session_name == session && self.repo.as_deref() == Some(repo);

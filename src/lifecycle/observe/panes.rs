@@ -28,12 +28,15 @@ impl Panes {
 
     /// Whether the pane of a task is still there.
     pub(crate) fn has(&self, task: &Task) -> bool {
-        let pane_of = |target: &Target| {
-            self.0
-                .get(&target.socket)?
-                .iter()
-                .find(|pane| pane.is(target))
-        };
-        task.target.as_ref().and_then(pane_of).is_some()
+        self.named(task).is_some()
+    }
+
+    /// Returns the target of a task with the names that it has now; `None` if it is closed.
+    pub(crate) fn named(&self, task: &Task) -> Option<Target> {
+        let target = task.target.as_ref()?;
+        let mut panes = self.0.get(&target.socket)?.iter();
+        panes
+            .find(|pane| pane.is(target))
+            .map(|pane| pane.named(target))
     }
 }
