@@ -259,3 +259,53 @@ fn capture(world: &World, pane: &str) -> String {
         .try_tmux(["capture-pane", "-p", "-J", "-t", pane])
         .unwrap_or_default()
 }
+
+/// Types a cleanup into the pane of 'fix', which `client` shows, and waits until it can be read there
+/// what was done, and what undoes it.
+#[track_caller]
+fn clean_up_where_one_is(world: &World, client: &Terminal) {
+    world.agent("fix").tell("commit one");
+    end_agent(world, "fix");
+    client.wait_for_screen("To merge its work");
+    client.type_line("git flux cleanup -y");
+    client.wait_for_screen("hint: to bring it back: git flux restore fix");
+    let screen = client.wait_for_screen("git revert");
+    assert!(screen.contains("removed 'fix'"), "{screen}");
+    wait_until("its pane to close", || {
+        let tasks = ["list-panes", "-a", "-F", "#{@flux_task}"];
+        !world.try_tmux(tasks).unwrap_or_default().contains("fix")
+    });
+    assert_removed(world, "fix");
+}
+
+#[test]
+fn a_cleanup_in_a_session_of_its_own_leaves_its_result_on_the_terminal() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    let terminal = world.terminal(150, 40);
+    terminal.command("git flux attach fix");
+    clean_up_where_one_is(&world, &terminal);
+    assert_eq!(terminal.exit_code(), 0);
+    // It is text on the terminal, and nothing is left of it elsewhere.
+    assert!(world.try_tmux(["list-sessions"]).is_none());
+}
+
+#[test]
+fn a_cleanup_in_a_pane_or_window_leaves_its_result_in_the_one_beside() {
+    for layout in ["--pane", "--window", "--session"] {
+        let world = World::new();
+        world.behaviour("raw");
+        let inside = world.terminal_inside();
+        let client = inside.client(200, 50);
+        inside.command(&format!("git flux run -q --name fix {layout} Fix it"));
+        world.agent("fix").wait_started();
+        assert_eq!(inside.command("git flux attach fix").exit_code(), 0);
+        client.wait_for_screen("fake agent ready");
+        clean_up_where_one_is(&world, &client);
+        // It is in front until q is pressed.
+        assert_eq!(inside.ask("#{pane_in_mode}"), "1", "{layout}");
+        client.keys(["q"]);
+        wait_until("the shell", || inside.ask("#{pane_in_mode}") == "0");
+    }
+}

@@ -17,7 +17,7 @@ use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
 use crate::task::{Merged, Removal, Rest, Task};
-use crate::tmux::pane;
+use crate::tmux::{leave, pane};
 
 /// What a removal came to.
 pub(crate) enum Removed {
@@ -315,18 +315,13 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
     await_agent(&task.id, &run)
 }
 
-/// Closes the pane we stand in: the very last thing. What was said on it goes
-/// with it, so the client is told in a line.
+/// Closes the pane we stand in, the very last thing, and shows what was `said` where its clients land.
 ///
 /// # Errors
 /// When tmux refuses.
-pub(crate) fn leave(plan: &Plan) -> Result<()> {
+pub(crate) fn leave(plan: &Plan, said: &[String]) -> Result<()> {
     match (&plan.task.target, plan.inside) {
-        (Some(target), true) => {
-            let (id, branch) = (&plan.task.id, &plan.task.branch);
-            pane::notice(target, &format!("git flux: removed '{id}' ({branch})"));
-            pane::kill(target)
-        }
+        (Some(target), true) => leave::close(target, said),
         _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;
 mod fields;
+pub(crate) mod leave;
 pub(crate) mod message;
 pub(crate) mod pane;
 pub(crate) mod restored;

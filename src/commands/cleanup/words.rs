@@ -1,5 +1,7 @@
 //! What `git flux cleanup` says: what it would do, what it asks, what it did.
 
+use std::cell::RefCell;
+
 use anyhow::Result;
 
 use crate::commands::status::count;
@@ -209,14 +211,24 @@ fn why(plan: &Plan, how: Integrated, target: &str) -> String {
     }
 }
 
-/// What was done; then the pane we stand in is closed.
+/// Says what was done; then the pane we stand in is closed, and it is said where its clients land.
 pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -> Result<()> {
+    let said = RefCell::new(Vec::new());
+    let status = |line: String| {
+        flux.ui.status(&line);
+        said.borrow_mut().push(sanitize::line(&line));
+    };
+    let hint = |line: String| {
+        flux.ui.hint(&line);
+        said.borrow_mut()
+            .push(sanitize::line(&format!("hint: {line}")));
+    };
     let task = &plan.task;
     match (&plan.into, merge) {
         (Some(into), Some(merge)) => {
             let commits = count(plan.commits(), "commit");
             let [_, verb, to] = verbs(into.style);
-            flux.ui.status(format_args!(
+            status(format!(
                 "{verb} {commits} of '{}' {to} '{}' ({}..{})",
                 task.branch,
                 into.branch,
@@ -224,29 +236,27 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
                 short(merge)
             ));
         }
-        (Some(into), None) => flux.ui.status(format_args!(
+        (Some(into), None) => status(format!(
             "nothing was merged: {}",
             nothing(plan, into).unwrap_or_default()
         )),
-        (None, _) if plan.merged_in.is_some() => flux.ui.status(format_args!(
+        (None, _) if plan.merged_in.is_some() => status(format!(
             "nothing was merged: {}",
             merged_in(plan).unwrap_or_default()
         )),
-        (None, _) if plan.branch_gone => flux.ui.status(format_args!(
+        (None, _) if plan.branch_gone => status(format!(
             "the branch '{}' was gone; {} is the last commit that is known of it",
             task.branch,
             short(&plan.tip)
         )),
-        (None, _) if task.keeps_branch() => flux.ui.status(format_args!(
+        (None, _) if task.keeps_branch() => status(format!(
             "'{}' is left as it is, without merging it",
             task.branch
         )),
-        (None, _) => flux
-            .ui
-            .status(format_args!("dropped '{}' without merging it", task.branch)),
+        (None, _) => status(format!("dropped '{}' without merging it", task.branch)),
     }
     let target = place(task);
-    flux.ui.status(match task.keeps_branch() {
+    status(match task.keeps_branch() {
         true => format!(
             "removed '{}': worktree and {target}; the branch '{}' stays",
             task.id, task.branch
@@ -261,17 +271,13 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
         ),
     });
     if let (Some(name), true) = (&kept.archive, plan.tip != task.base) {
-        flux.ui.status(format_args!(
-            "its commits stay in refs/flux/archive/{name}/tip"
-        ));
+        status(format!("its commits stay in refs/flux/archive/{name}/tip"));
     }
     if let Some(path) = &kept.worktree {
-        flux.ui
-            .status(format_args!("its worktree is kept in '{}'", path.display()));
+        status(format!("its worktree is kept in '{}'", path.display()));
     }
     if let Some(name) = &kept.archive {
-        flux.ui
-            .hint(format_args!("to bring it back: git flux restore {name}"));
+        hint(format!("to bring it back: git flux restore {name}"));
     }
     if let (Some(into), Some(merge)) = (&plan.into, merge) {
         let merged = Merged {
@@ -281,7 +287,7 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             rest: Rest::default(),
         };
         match revert(flux, &merged) {
-            Ok(undo) => undo.into_iter().for_each(|undo| flux.ui.hint(undo)),
+            Ok(undo) => undo.into_iter().for_each(hint),
             Err(error) => flux.ui.warning(format_args!(
                 "how to undo the merge cannot be told: {error:#}"
             )),
@@ -297,5 +303,5 @@ pub(super) fn tell(flux: &Flux, plan: &Plan, merge: Option<&str>, kept: &Kept) -
             quoted(flux.repo.home())
         ));
     }
-    leave(plan)
+    leave(plan, &said.into_inner())
 }

@@ -1,0 +1,125 @@
+//! Closing the pane that we run in: what was said on it goes with it, so it is shown where its clients land.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::Tmux;
+use super::client::{self, Client};
+use super::command::unexpanded;
+use super::pane::{self, Pane};
+use crate::task::Target;
+
+/// Where a client lands.
+enum Landing {
+    /// In this pane.
+    Pane(String),
+    /// Outside of tmux.
+    Outside,
+}
+
+/// Shows `lines` to the clients that look at the pane, and closes it. A pane that they land in shows
+/// them in view mode (`run-shell -t`), until `q` is pressed; outside of tmux they stay on the terminal
+/// (`detach-client -E`). Who looks elsewhere gets a notice in a line.
+///
+/// # Errors
+/// When the pane cannot be closed.
+pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
+    // To be read is not worth a failure: everything is done but this.
+    if !show(target, lines).unwrap_or(false)
+        && let Some(line) = lines.iter().find(|line| line.starts_with("removed"))
+    {
+        pane::notice(target, &format!("git flux: {line}"));
+    }
+    pane::kill(target)
+}
+
+/// Returns whether a client was shown the lines.
+fn show(target: &Target, lines: &[String]) -> Result<bool> {
+    let panes = pane::list(Some(&target.socket))?;
+    let own = panes.iter().find(|pane| pane.is(target));
+    let own = own.context("the pane is closed already")?;
+    let clients = client::list(&target.socket)?;
+    let looks = |client: &&Client| client.window == own.window;
+    let clients: Vec<Client> = clients.iter().filter(looks).cloned().collect();
+    // Somebody may look at another pane of the window.
+    if clients.is_empty() || active(target, &own.window)? != own.id {
+        return Ok(false);
+    }
+    let mut file = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
+    for line in lines {
+        writeln!(file, "{line}")?;
+    }
+    let mut shown = Vec::new();
+    for client in &clients {
+        match land(target, own, &panes, client)? {
+            Landing::Pane(id) if shown.contains(&id) => {}
+            Landing::Pane(id) => {
+                let cat = format!("cat {}", quoted(file.path()));
+                let cat = unexpanded(Path::new(&cat));
+                let run = Tmux::on(&target.socket, "run-shell").args(["-t", &id]);
+                run.arg(cat).run()?;
+                shown.push(id);
+            }
+            Landing::Outside => {
+                // The client's shell reads it once we have gone.
+                let copy = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
+                std::fs::copy(file.path(), copy.path())?;
+                let path = quoted(&copy.into_temp_path().keep()?);
+                Tmux::on(&target.socket, "detach-client")
+                    .args(["-t", &client.name, "-E"])
+                    .arg(format!("cat {path}; rm -f {path}"))
+                    .run()?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Brings a client to where it would land: to the pane, the window or the session that was in front
+/// before. Where its session ends with the pane and there was none before, it is left to be detached.
+fn land(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Landing> {
+    let on = |name: &str| Tmux::on(&target.socket, name);
+    let others = || panes.iter().filter(|pane| pane.id != own.id);
+    if others().any(|pane| pane.window == own.window) {
+        let beside = others().find(|pane| pane.window == own.window);
+        // There may have been no other one in front.
+        if on("last-pane").args(["-t", &own.id]).outcome()?.is_err()
+            && let Some(beside) = beside
+        {
+            on("select-pane").args(["-t", &beside.id]).run()?;
+        }
+        return Ok(Landing::Pane(active(target, &own.window)?));
+    }
+    let session = match others().any(|pane| pane.session == client.session) {
+        true => {
+            let to = format!("{}:", client.session);
+            if on("last-window").args(["-t", &to]).outcome()?.is_err() {
+                on("next-window").args(["-t", &to]).run()?;
+            }
+            to
+        }
+        false => {
+            let to = format!("={}:", client.last_session);
+            let switch = on("switch-client").args(["-c", &client.name, "-t", &to]);
+            if client.last_session.is_empty() || switch.outcome()?.is_err() {
+                return Ok(Landing::Outside);
+            }
+            to
+        }
+    };
+    Ok(Landing::Pane(active(target, &session)?))
+}
+
+/// Returns the pane in front in a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
+fn active(target: &Target, of: &str) -> Result<String> {
+    let ask = Tmux::on(&target.socket, "display-message");
+    let out = ask.args(["-p", "-t", of, "#{pane_id}"]).output()?;
+    Ok(out.trim_end().to_owned())
+}
+
+/// A path of ours as a shell reads it.
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
