@@ -210,7 +210,7 @@ fn the_user_cleans_up_from_the_tasks_own_pane() {
     let pane = world.pane(&id);
     type_into(&world, &pane, "git flux cleanup");
     wait_until("the question", || {
-        capture(&world, &pane).contains("and remove")
+        capture(&world, &pane).contains("(y/n)")
     });
     type_into(&world, &pane, "y");
     wait_until("the pane to close", || {

@@ -122,12 +122,12 @@ impl Ui {
     /// On ^C and Esc: exit code 130.
     pub(crate) fn confirm(&self, question: impl Display, default: bool) -> Result<bool> {
         let mut prompt = sanitize::line(&question.to_string());
-        // A question that wraps is drawn twice: its text goes before it then.
-        if measure_text_width(&prompt) + ANSWER > usize::from(Term::stderr().size().1) {
-            say(&prompt);
-            prompt.clear();
-        }
         asked(|| {
+            // A question that wraps is drawn twice: its text goes before it then.
+            if measure_text_width(&prompt) + ANSWER > usize::from(Term::stderr().size().1) {
+                say(&prompt);
+                prompt.clear();
+            }
             Confirm::with_theme(&theme())
                 .with_prompt(prompt)
                 .default(default)
