@@ -485,7 +485,7 @@ fn a_wrapper_starts_the_agent_and_signals_still_reach_it() {
     agent.wait_started();
     assert_eq!(agent.env("WRAPPED"), None);
     agent.tell("exit 4");
-    let says = "claude exited with status 4.";
+    let says = "claude exited with status 4\n";
     wait_until("the launcher to say how the agent ended", || {
         world
             .tmux(["capture-pane", "-p", "-t", &pane(&world)])
