@@ -166,6 +166,7 @@ fn examples() -> Vec<Vec<String>> {
         let commands = text.lines().filter_map(|line| line.strip_prefix("$ "));
         for part in commands.flat_map(|line| line.split(" | ")) {
             if let Some((_, words)) = part.split_once("git flux") {
+                let words = words.strip_suffix(")\"").unwrap_or(words);
                 found.push(shell_words::split(words).unwrap());
             }
         }
@@ -212,7 +213,13 @@ fn the_manual_names_no_setting_that_there_is_not() {
     let part_of_key = |c: char| c.is_alphanumeric() || "<>.-".contains(c);
     for word in text.split(|c| !part_of_key(c)) {
         let word = word.trim_matches('.').to_lowercase();
-        if !word.starts_with("flux.") && !word.starts_with("branch.<") {
+        let sections = ["flux.", "color.flux", "branch.<"];
+        if !sections.iter().any(|section| word.starts_with(section)) {
+            continue;
+        }
+        // Of any state.
+        if word.starts_with("color.flux.") && known.contains("color.flux.<slot>") {
+            seen.insert("color.flux.<slot>".to_owned());
             continue;
         }
         let parts: Vec<&str> = word.split('.').collect();
