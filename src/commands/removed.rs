@@ -1,7 +1,6 @@
 //! `git flux restore --list`
 
 use anyhow::{Error, Result};
-use console::Style;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
@@ -113,9 +112,10 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
             sanitize::line(&error),
         ]
     });
-    let rows: Vec<[String; 5]> = known.chain(unread).collect();
+    let rows: Vec<Vec<String>> = known.chain(unread).map(Vec::from).collect();
     let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
-    for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
+    let plain = |_, _, text: &str| text.to_owned();
+    for line in table::fitted(&head, &rows, flux.ui.width(), &["SIZE", "REMOVED"], plain) {
         flux.ui.data(line)?;
     }
     Ok(())

@@ -4,6 +4,8 @@ use console::{Style, measure_text_width, truncate_str};
 
 /// The room that the last column, which is a text to be read, is worth another column of.
 const TEXT: usize = 12;
+/// What is too little to be read.
+const FEW: usize = 4;
 /// The shortest name that is still of use.
 const NAME: usize = 8;
 
@@ -50,9 +52,11 @@ pub(super) fn fitted(
     let end = columns.len() - 1;
     let others = needed(&columns) - columns[0].1;
     columns[0].1 = columns[0].1.min(limit.saturating_sub(others)).max(NAME);
-    columns[end].1 = limit
-        .saturating_sub(others + columns[0].1)
-        .min(columns[end].1);
+    let left = limit.saturating_sub(others + columns[0].1);
+    columns[end].1 = match left < columns[end].1 && left < FEW {
+        true => 0,
+        false => left.min(columns[end].1),
+    };
     let line = |cells: &[&str], paint: &dyn Fn(usize, &str) -> String| {
         let mut line = String::new();
         for &(at, width) in &columns {
