@@ -209,9 +209,7 @@ fn the_user_cleans_up_from_the_tasks_own_pane() {
     let id = done_task(&world);
     let pane = world.pane(&id);
     type_into(&world, &pane, "git flux cleanup");
-    wait_until("the question", || {
-        capture(&world, &pane).contains("(y/n)")
-    });
+    wait_until("the question", || capture(&world, &pane).contains("(y/n)"));
     type_into(&world, &pane, "y");
     wait_until("the pane to close", || {
         world

@@ -41,10 +41,21 @@ fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<Str
     output.status.success().then_some(text)
 }
 
+/// Lets each login shell of the user's find cargo's programs.
+fn finds_program(home: &Home) {
+    let line = "export PATH=\"$HOME/.cargo/bin:$PATH\"\n";
+    let fish = ".config/fish/config.fish";
+    fs::create_dir_all(home.dir.join(fish).parent().unwrap()).unwrap();
+    for file in [".profile", ".zprofile", fish] {
+        fs::write(home.dir.join(file), line).unwrap();
+    }
+}
+
 /// Pastes what install hints at until it has nothing more to say, at most so often.
 #[track_caller]
 fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     let login = require(shell);
+    finds_program(home);
     let mut pasted = Vec::new();
     for _ in 0..rounds {
         let output = home.install([]).env("SHELL", &login).run();
@@ -245,6 +256,7 @@ fn another_program_of_that_name_is_noticed() {
 fn man_is_told_where_to_look() {
     let world = World::new();
     let home = Home::new(&world);
+    finds_program(&home);
     let bash = require("bash");
     fs::write(home.dir.join(".bashrc"), "_git_flux() { :; }\n").unwrap();
     // One that leaves no room for the usual places.
@@ -326,6 +338,8 @@ fn zsh_that_has_its_files_elsewhere_is_mended_there() {
     // Not exported: only zsh itself can tell.
     fs::write(home.dir.join(".zshenv"), "ZDOTDIR=~/'my zsh'\n").unwrap();
     fs::create_dir(home.dir.join("my zsh")).unwrap();
+    let profile = "PATH=\"$HOME/.cargo/bin:$PATH\"\n";
+    fs::write(home.dir.join("my zsh/.zprofile"), profile).unwrap();
     let pasted = mend(&home, "zsh", 1);
     assert!(pasted[0].ends_with(" >>~/.zshenv"), "{pasted:?}");
     if let Some(start) = pasted.get(1) {
@@ -380,5 +394,28 @@ fn git_that_wants_html_is_noticed() {
         output.success();
         let noticed = output.stderr.contains("looks for a page in HTML");
         assert_eq!(noticed, format == "html" || format == "web", "{output}");
+    }
+}
+
+#[test]
+fn what_only_this_shell_was_told_of_path_is_said_and_mended() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let home = Home::at(&world, &format!("home of {shell}"));
+        let login = require(shell);
+        let warned = || {
+            let output = home.install([]).env("SHELL", &login).run();
+            output.success();
+            let problem =
+                "warning: shells started from now on do not find 'git-flux', nor does git there\n";
+            output.stderr.contains(problem).then(|| hints(&output))
+        };
+        let hints = warned().expect("a warning");
+        let mend = hints
+            .iter()
+            .find(|line| line.contains(".cargo/bin"))
+            .expect("a hint");
+        paste(&home, shell, mend);
+        assert_eq!(warned(), None, "{shell}: {mend}");
     }
 }

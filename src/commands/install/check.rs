@@ -8,7 +8,7 @@ use anyhow::Result;
 use nix::unistd::Uid;
 
 use super::place::{Place, Reader};
-use super::shells::{self, ask};
+use super::shells::{self, answer_of, ask};
 use crate::agent::{shell, which};
 use crate::git::Git;
 use crate::ui::{Ui, quoted, shown, word};
@@ -31,6 +31,9 @@ pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
         places.next().map(|place| place.path.as_path())
     };
     let mut findings: Vec<Finding> = program().into_iter().collect();
+    if findings.is_empty() {
+        findings.extend(new_shells()?);
+    }
     if let Some(page) = path(Reader::Man) {
         findings.extend(manual(page)?);
         findings.extend(format());
@@ -78,6 +81,37 @@ fn program() -> Option<Finding> {
             .into_iter()
             .collect(),
     })
+}
+
+/// Whether shells of the user's that start from now on find git-flux: what this one was told of PATH, by
+/// `export` for one, they may not be.
+///
+/// # Errors
+/// On interruption.
+fn new_shells() -> Result<Option<Finding>> {
+    const ASK: &str = r"command -v git-flux >/dev/null && printf '\ngit-flux: found\n' || printf '\ngit-flux: none\n'";
+    let login = shell();
+    let name = Path::new(&login).file_name().and_then(OsStr::to_str);
+    let (Some("bash" | "zsh" | "fish"), Some(path)) = (name, env::var_os("PATH")) else {
+        return Ok(None);
+    };
+    let others = env::split_paths(&path).filter(|dir| !dir.join("git-flux").exists());
+    let (Ok(path), Ok(own)) = (env::join_paths(others), env::current_exe()) else {
+        return Ok(None);
+    };
+    // One that tmux starts is a login shell, one in a window of the desktop mostly not.
+    for how in ["-lic", "-ic"] {
+        let args = [how, ASK].map(OsStr::new);
+        let answer = answer_of(&login.to_string_lossy(), &args, &[("PATH", path.clone())])?;
+        if answer.is_none_or(|answer| answer == "found") {
+            return Ok(None);
+        }
+    }
+    let first = which(Path::new("git-flux")).unwrap_or(own);
+    Ok(first.parent().map(|dir| Finding {
+        problem: "shells started from now on do not find 'git-flux', nor does git there".into(),
+        mend: vec![variable("PATH", dir)],
+    }))
 }
 
 /// Whether `git help flux` shows this page.

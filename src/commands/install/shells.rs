@@ -67,7 +67,7 @@ pub(super) fn is_used(name: &str) -> bool {
 /// Whether bash finds its completion at `file`.
 pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
     let args = ["-ic", ASK_BASH].map(OsStr::new);
-    let answer = answer_of("bash", &args)?;
+    let answer = answer_of("bash", &args, &[])?;
     let there = BASH_COMPLETION.into_iter().map(Path::new);
     let there = there.into_iter().find(|file| file.is_file());
     let install = package("bash-completion");
@@ -108,7 +108,7 @@ fn judge_bash(
 /// Whether zsh finds its completion in `dir`.
 pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     let args = [OsStr::new("-ic"), OsStr::new(ASK_ZSH), OsStr::new("zsh")];
-    let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat())?;
+    let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat(), &[])?;
     let words = answer.as_deref().map(|answer| answer.splitn(4, ' '));
     let words: Option<Vec<&str>> = words.map(Iterator::collect);
     let look = look_in(dir);
@@ -160,8 +160,16 @@ fn silent(name: &str, mend: Vec<String>) -> Finding {
 }
 
 /// What a shell answers: the rest of the line that begins as agreed.
-fn answer_of(program: &str, args: &[&OsStr]) -> Result<Option<String>> {
-    let said = ask(program, args, &[("TERM", "dumb".into())])?;
+///
+/// # Errors
+/// On interruption.
+pub(super) fn answer_of(
+    program: &str,
+    args: &[&OsStr],
+    vars: &[(&str, OsString)],
+) -> Result<Option<String>> {
+    let vars = [&[("TERM", "dumb".into())], vars].concat();
+    let said = ask(program, args, &vars)?;
     let lines = said.iter().flat_map(|said| said.lines());
     let mut answers = lines.filter_map(|line| line.strip_prefix(ANSWER));
     Ok(answers.next_back().map(str::to_owned))
