@@ -60,7 +60,9 @@ pub(super) fn fitted(
     let line = |cells: &[&str], paint: &dyn Fn(usize, &str) -> String| {
         let mut line = String::new();
         for &(at, width) in &columns {
-            let cell = truncate_str(cells[at], width, "…");
+            // Not even the sign that something is cut has room.
+            let cell = if width == 0 { "" } else { cells[at] };
+            let cell = truncate_str(cell, width, "…");
             let pad = width.saturating_sub(measure_text_width(&cell));
             line.push_str(&paint(at, &cell));
             line.push_str(&" ".repeat(pad + 2));
