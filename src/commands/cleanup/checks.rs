@@ -96,11 +96,12 @@ impl Cleanup {
             None => Ok(()),
         };
         loss.pass("repositories", committable, kept(&repositories));
-        let ignored = match plan.ignored.is_empty() {
-            true => "none".to_owned(),
-            false => format!("kept in the trash: {}", ignored(flux, plan)),
-        };
-        loss.pass("ignored", Ok(()), ignored);
+        loss.note("ignored", ignored(flux, plan), |names| {
+            Verdict::Passes(match names.is_empty() {
+                true => "none".to_owned(),
+                false => format!("kept in the trash: {names}"),
+            })
+        });
     }
 
     /// Who else is there.

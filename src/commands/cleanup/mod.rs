@@ -254,7 +254,7 @@ impl Cleanup {
         if !plan.ignored.is_empty() {
             flux.ui.status(format_args!(
                 "ignored files are kept in the trash: {}",
-                ignored(flux, plan)
+                ignored(flux, plan)?
             ));
         }
         let declined = || Failure::declined("nothing was changed");

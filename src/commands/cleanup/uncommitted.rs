@@ -222,10 +222,16 @@ pub(super) fn ensure_committable(plan: &Plan) -> Result<()> {
 }
 
 /// The names of the ignored files as git has them, directories with the number of files in them.
-pub(super) fn ignored(flux: &Flux, plan: &Plan) -> String {
-    let checkout = flux.repo.checkout(&plan.task.worktree);
-    let names = checkout.and_then(|checkout| others::ignored(&checkout));
-    collapsed(&plan.ignored, names.unwrap_or_default())
+///
+/// # Errors
+/// When git fails.
+pub(super) fn ignored(flux: &Flux, plan: &Plan) -> Result<String> {
+    let is_below = |file: &Change| file.path.components().count() > 1;
+    let directories = match plan.ignored.iter().any(is_below) {
+        true => others::ignored(&flux.repo.checkout(&plan.task.worktree)?)?,
+        false => Vec::new(),
+    };
+    Ok(collapsed(&plan.ignored, directories))
 }
 
 /// The files, but for those in one of `directories` the directory with the number of them.
