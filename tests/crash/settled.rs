@@ -254,7 +254,7 @@ fn whole(world: &World, refs: &[&str], worktrees: &str, restored: bool, wrong: &
     let mut tasks = tasks.as_array().unwrap().iter();
     let task = tasks.find(|task| task["id"] == ID).expect("list shows it");
     let state = task["state"].as_str().unwrap_or_default();
-    if !["running", "idle", "exited", "killed", "lost"].contains(&state)
+    if !["running", "idle", "exited", "killed", "stopped", "lost"].contains(&state)
         || task["phase"] != "active"
     {
         wrong.push(format!("it is shown as {task}"));
