@@ -141,9 +141,9 @@ fn send_leaves_nothing_in_the_composer_when_it_fails() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 99);
     let (before, shown) = (world.snapshot(), screen(&world, &id));
-    for text in ["And test it", "!date", "one\ntwo\nthree\n\nfive"] {
+    for text in ["!date", "one\ntwo\nthree\n\nfive"] {
         let refused = world.flux(["send", &id, text]).run();
-        refused.code(1).stderr_has("and Enter was not pressed");
+        refused.code(1).stderr_has("and it was cleared");
         assert_eq!(screen(&world, &id), shown);
     }
     world.assert_unchanged(&before);
@@ -167,6 +167,24 @@ fn send_refuses_where_no_composer_is_shown() {
     refused.code(1).stderr_has("shows no composer");
     world.assert_unchanged(&before);
     assert_eq!(world.agent(&id).stdin(), b"");
+}
+
+#[test]
+fn send_finds_a_short_word_that_the_composer_of_an_unknown_agent_showed_before() {
+    let world = World::new();
+    world.install_agent("mine");
+    world.git(["config", "flux.mine.command", "mine"]);
+    world.behaviour(
+        "sh stty raw -echo; printf '> say hi\\r\\033[2C'; c=$(dd bs=1 count=1 2>/dev/null); \
+         printf '\\r\\033[K> %s' \"$c\"; exec tee \"$dir/stdin\"",
+    );
+    let run = ["run", "-q", "--agent", "mine", "--name", "own", "x"];
+    world.flux(run).run().success();
+    wait_until("its prompt", || screen(&world, "own").contains("> say hi"));
+    let sent = world.flux(["send", "own", "hi"]).run();
+    sent.success()
+        .stderr_has("does not confirm that it has got it");
+    world.agent("own").wait_stdin("i\r");
 }
 
 #[test]

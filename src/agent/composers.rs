@@ -89,6 +89,9 @@ fn composers_are_read_as_their_programs_paint_them() {
         Some(Content::Other(_))
     ));
 
+    let plain = "✦ Done.\n\n────\n Shift+Tab\n\n > my draft\n\n workspace";
+    assert_eq!(read("gemini", plain, 5), text("my draft"));
+
     // In a wide window there is a column beside the composer.
     let opencode = |inner: &str, mode: &str| {
         let row = |text: &str| format!("  ┃E[48;5;234m{text:30}E[48;5;232m  E[48;5;233m column\n");
@@ -176,5 +179,5 @@ fn what_a_composer_would_obey_is_typed_so_that_it_does_not_or_not_at_all() {
     case("gemini", "C:\\tmp\\", Ok("C:\\tmp\\ "));
     case("gemini", "mail me@f.org", Ok("mail me@f.org"));
     case("gemini", "(@f)", Err(Trap::Mention('@')));
-    case("opencode", "see @f", Ok("see @f\u{1b}"));
+    case("opencode", "see @f", Ok("see @f\u{1b}[27u"));
 }

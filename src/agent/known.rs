@@ -148,8 +148,9 @@ pub(super) const KNOWN: &[Known] = &[
         voice: Voice::Gemini,
         title: Some(gemini),
         // Seen with 0.61.0: a pasted `!` is text; `@file` is read, or asked about, wherever it is.
+        // Without colours enough there are blank rows around it.
         composer: Some(Composer {
-            frame: Frame::Rules,
+            frame: Frame::Open,
             marks: &[" >", " *"],
             placeholder: "Type your message",
             longest_paste: None,
@@ -169,7 +170,8 @@ pub(super) const KNOWN: &[Known] = &[
         prompt: Prompt::Joined(Cow::Borrowed("--prompt=")),
         resume: &["--continue"],
         voice: Voice::Opencode,
-        // Seen with 1.18.33: a pasted `!` is text; Esc closes the list of files; behind a paste of
+        // Seen with 1.18.33: a pasted `!` is text; Esc, said so that no
+        // other key can be a part of it, closes the list of files; behind a paste of
         // three lines it adds a space.
         composer: Some(Composer {
             frame: Frame::Bar,
@@ -178,7 +180,7 @@ pub(super) const KNOWN: &[Known] = &[
             longest_paste: None,
             traps: &[
                 (Trap::Command, Remedy::None),
-                (Trap::LastWord('@'), Remedy::Keys("\u{1b}")),
+                (Trap::LastWord('@'), Remedy::Keys("\u{1b}[27u")),
             ],
         }),
         ..PLAIN

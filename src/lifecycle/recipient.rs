@@ -94,10 +94,15 @@ impl Recipient {
             Delivery::Draft(_) => {
                 format!("the agent of '{id}' has text in its composer that is not sent yet")
             }
-            Delivery::NotTaken { is_left: true } => format!(
+            Delivery::NotTaken { is_left: true, .. } => format!(
                 "the agent of '{id}' did not take the message, which may stand in its composer"
             ),
-            Delivery::NotTaken { is_left: false } => {
+            Delivery::NotTaken {
+                is_entered: true, ..
+            } => {
+                format!("the agent of '{id}' did not take the message in time, and it was cleared")
+            }
+            Delivery::NotTaken { .. } => {
                 format!("the agent of '{id}' does not show the message, and Enter was not pressed")
             }
             Delivery::NotListening => format!(

@@ -23,7 +23,7 @@ pub(crate) enum Frame {
     Rules,
     /// `┃` before each row, a blank row above and below the text, and the mode in the last row.
     Bar,
-    /// A mark before its first row, and a blank row below.
+    /// A mark before its first row, and below it a blank row or such a one.
     Open,
 }
 
@@ -123,7 +123,7 @@ impl Composer {
             Frame::Rules => (up(&Row::is_rule)? + 1, down(&Row::is_rule)?),
             Frame::Open => {
                 let first = up(&|row| !row.text().starts_with("  ") && !row.is_blank())?;
-                (first, down(&Row::is_blank)?)
+                (first, down(&|row| row.is_blank() || row.is_rule())?)
             }
             Frame::Bar => {
                 rows[cursor].behind_bar()?;

@@ -11,17 +11,23 @@ use super::typing::{paste, type_text};
 use crate::interrupt;
 use crate::task::Target;
 
-/// How long a program whose composer is known may take to show what was pasted.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a program whose composer is known may take to show what was pasted, or cleared.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often there is a look at the pane of another one until it does.
 const LOOKS: usize = 5;
 
+/// How long it may show no composer while it paints.
+const SHOWS: Duration = Duration::from_secs(2);
+
 /// How long a program may take to take a message out of its composer, once Enter was pressed.
-const TAKES: Duration = Duration::from_millis(1_500);
+const TAKES: Duration = Duration::from_secs(3);
 
 /// How long it may take to say that it has got the message.
 const ANSWER: Duration = Duration::from_secs(3);
+
+/// How many characters of a line are looked for; it may be wrapped.
+const SHOWN: usize = 20;
 
 /// How long nothing may move on a pane that counts as still.
 const STILL: Duration = Duration::from_millis(400);
@@ -52,9 +58,9 @@ pub(crate) enum Delivery {
     NoComposer,
     /// Something stands in the composer that is not git flux's to clear; nothing was typed.
     Draft(String),
-    /// The pane did not show it, so Enter was not pressed; or it was, and the program did not
-    /// take the message. What was typed is cleared, unless it `is_left`.
-    NotTaken { is_left: bool },
+    /// The pane did not show it, so Enter was not pressed; or it was if it `is_entered`, and the
+    /// program did not take the message. What was typed is cleared, unless it `is_left`.
+    NotTaken { is_entered: bool, is_left: bool },
     /// It was submitted.
     Submitted,
     /// It was, and is out of the composer.
@@ -132,15 +138,19 @@ fn compose(
     };
     let mut is_ready = stands()?;
     for keys in &typed.keys {
+        // What they are for, such as a list that is put together, may come up late.
+        thread::sleep(STILL);
         if is_ready && listens()? {
             paste(target, keys, &[])?;
             is_ready = stands()?;
         }
     }
+    let mut is_entered = false;
     for _ in 0..2 {
         if !is_ready || !listens()? {
             break;
         }
+        is_entered = true;
         paste(target, ENTER, &[])?;
         let mut last = None;
         let is_taken = within(TAKES, || {
@@ -156,13 +166,19 @@ fn compose(
         // The key was swallowed, or something else was done with it.
         is_ready = is_there(&last);
     }
-    if let Some(arrived) = &arrived
-        && arrived()?
-    {
+    let has_arrived = || arrived.as_ref().map_or(Ok(false), |arrived| arrived());
+    if is_entered && has_arrived()? {
         return Ok(Delivery::Confirmed);
     }
     let is_left = !cleared(receiver, composer, &typed.text, &listens)?;
-    Ok(Delivery::NotTaken { is_left })
+    // A slow program has come to the key before it came to those that clear.
+    Ok(match is_entered && has_arrived()? {
+        true => Delivery::Confirmed,
+        false => Delivery::NotTaken {
+            is_entered,
+            is_left,
+        },
+    })
 }
 
 /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
@@ -177,7 +193,7 @@ fn emptied(
     let mut content = composer.read(first);
     if content.is_none() {
         // A screen that is being painted shows none for a moment.
-        within(TAKES, || {
+        within(SHOWS, || {
             content = read()?;
             Ok(content.is_some())
         })?;
@@ -213,7 +229,7 @@ fn cleared(
             return Ok(false);
         }
         paste(receiver.target, &clearing(text), &[])?;
-        if within(TAKES, || Ok(read()? == Some(Content::Empty)))? {
+        if within(PATIENCE, || Ok(read()? == Some(Content::Empty)))? {
             return Ok(true);
         }
     }
@@ -229,6 +245,7 @@ fn type_unseen(
     listens: impl Fn() -> Result<bool>,
     arrived: Option<impl Fn() -> Result<bool>>,
 ) -> Result<Delivery> {
+    let first_typed = first.before_cursor();
     let mut before = first.text();
     let mut is_long = text.contains('\n') || text.len() > SHORT;
     if is_long {
@@ -243,16 +260,22 @@ fn type_unseen(
     }
     paste(target, text, &["-p"])?;
     let ends = [text.lines().next(), text.lines().next_back()];
-    let shows = |now: &[String]| {
-        let more = |line: &&str| count(now, line) > count(&before, line);
-        ends.iter().flatten().any(more) || (is_long && now != before.as_slice())
+    let last: Vec<char> = text.trim_end().chars().collect();
+    let last: String = last[last.len().saturating_sub(SHOWN)..].iter().collect();
+    let shows = |screen: &Screen| {
+        let now = screen.text();
+        let more = |line: &&str| count(&now, line) > count(&before, line);
+        let typed = screen.before_cursor();
+        // A word may have been in what an empty one shows, and be there as often as before.
+        let is_at_cursor = typed != first_typed && typed.ends_with(&last);
+        is_at_cursor || ends.iter().flatten().any(more) || (is_long && now != before)
     };
     // Twice: a program that is still painting may swallow the key.
     let mut times = 0;
     for _ in 0..LOOKS {
         interrupt::check()?;
         thread::sleep(PAUSE);
-        times = if shows(&Screen::of(target)?.text()) {
+        times = if shows(&Screen::of(target)?) {
             times + 1
         } else {
             0
@@ -262,11 +285,17 @@ fn type_unseen(
         }
     }
     if !listens()? {
-        return Ok(Delivery::NotTaken { is_left: true });
+        return Ok(Delivery::NotTaken {
+            is_entered: false,
+            is_left: true,
+        });
     }
     if times < 2 {
         paste(target, &clearing(text), &[])?;
-        return Ok(Delivery::NotTaken { is_left: false });
+        return Ok(Delivery::NotTaken {
+            is_entered: false,
+            is_left: false,
+        });
     }
     paste(target, ENTER, &[])?;
     let Some(arrived) = arrived else {
@@ -299,7 +328,10 @@ fn count(lines: &[String], line: &str) -> usize {
     if line.is_empty() {
         return 0;
     }
-    let end = line.char_indices().nth(20).map_or(line.len(), |(at, _)| at);
+    let end = line
+        .char_indices()
+        .nth(SHOWN)
+        .map_or(line.len(), |(at, _)| at);
     lines.join("\n").matches(&line[..end]).count()
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Screen {
     pub(crate) rows: Vec<Row>,
     /// The row of the cursor.
     pub(crate) cursor: usize,
+    column: usize,
     /// What its program calls itself.
     pub(crate) title: String,
     tty: PathBuf,
@@ -35,10 +36,11 @@ struct Style {
     ground: u32,
 }
 
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "pid",
     "start_time",
     "pane_pid",
+    "cursor_x",
     "cursor_y",
     "pane_tty",
     "pane_title",
@@ -57,7 +59,7 @@ impl Screen {
             .args(["-p", "-e", "-t", &target.pane])
             .output()?;
         let (values, shown) = fields.first(&out)?;
-        let [server, start, pid, cursor, tty, title] = values;
+        let [server, start, pid, column, cursor, tty, title] = values;
         let is = |value: &str, known: String| value == known;
         if !is(server, target.server_pid.to_string())
             || !is(start, target.server_start.to_string())
@@ -68,6 +70,7 @@ impl Screen {
         Ok(Self {
             rows: rows(shown),
             cursor: cursor.parse().context("a cursor is in a row")?,
+            column: column.parse().context("a cursor is in a column")?,
             title: title.to_owned(),
             tty: tty.into(),
         })
@@ -80,6 +83,7 @@ impl Screen {
         Self {
             rows,
             cursor,
+            column: 0,
             title,
             tty,
         }
@@ -89,6 +93,12 @@ impl Screen {
     /// reads lines (canonical mode): then there is no composer.
     pub(crate) fn has_line_editor(&self) -> bool {
         is_canonical(&self.tty).unwrap_or(false)
+    }
+
+    /// Returns the text before the cursor in its row, as long as no character in it is a wide one.
+    pub(crate) fn before_cursor(&self) -> String {
+        let row = self.rows.get(self.cursor).map(Row::text);
+        row.unwrap_or_default().chars().take(self.column).collect()
     }
 
     /// Returns the text of all rows.
