@@ -27,6 +27,7 @@ enum Kind {
     Messages,
     Responses,
     Chat,
+    Gemini,
 }
 
 impl Api {
@@ -88,6 +89,7 @@ fn serve(stream: TcpStream, turns: &Sender<Turn>) -> Option<()> {
         "/v1/messages" => Some(Kind::Messages),
         "/v1/responses" => Some(Kind::Responses),
         "/v1/chat/completions" => Some(Kind::Chat),
+        path if path.ends_with(":streamGenerateContent") => Some(Kind::Gemini),
         _ => None,
     };
     let body: Option<Value> = serde_json::from_slice(&body).ok();
@@ -120,13 +122,18 @@ impl Turn {
         let all = match self.kind {
             Kind::Messages | Kind::Chat => &self.body["messages"],
             Kind::Responses => &self.body["input"],
+            Kind::Gemini => &self.body["contents"],
+        };
+        let content = match self.kind {
+            Kind::Gemini => "parts",
+            _ => "content",
         };
         let from_user = all
             .as_array()
             .unwrap()
             .iter()
             .filter(|m| m["role"] == "user");
-        let texts = from_user.flat_map(|message| match &message["content"] {
+        let texts = from_user.flat_map(|message| match &message[content] {
             Value::String(text) => vec![text.as_str()],
             parts => {
                 let parts = parts.as_array().into_iter().flatten();
@@ -158,6 +165,12 @@ impl Turn {
                 "content": [{"type": "output_text", "text": text}],
             })),
             Kind::Chat => chat(&json!({"role": "assistant", "content": text}), "stop"),
+            Kind::Gemini => vec![json!({
+                "candidates": [{"content": {"role": "model", "parts": [{"text": text}]},
+                                "finishReason": "STOP", "index": 0}],
+                "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1,
+                                  "totalTokenCount": 2},
+            })],
         };
         self.send(&events)
     }
@@ -182,6 +195,7 @@ impl Turn {
                     "arguments": arguments.to_string(),
                 }))
             }
+            Kind::Gemini => panic!("no test has needed that"),
         };
         self.send(&events).expect("the agent hears the answer");
     }
@@ -268,7 +282,6 @@ fn messages(block: &Value, delta: &Value, stop: &str) -> Vec<Value> {
         json!({"type": "message_stop"}),
     ]
 }
-
 fn responses(item: &Value) -> Vec<Value> {
     let usage = json!({"input_tokens": 1, "input_tokens_details": null, "output_tokens": 1,
                        "output_tokens_details": null, "total_tokens": 2});

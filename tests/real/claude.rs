@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{CLAUDE, Real, installed};
+use crate::world::wait_until;
 
 /// A user who has used it before, here.
 pub(super) fn claude() -> Real {
@@ -133,7 +134,10 @@ fn an_exit_is_seen_as_one() {
     let id = real.start(b"Write it");
     real.api.turn().say("Done.");
     real.wait_state(&id, "done");
-    real.flux(["send", &id, "/exit"]).success();
+    let pane = real.world.pane(&id);
+    real.world.tmux(["send-keys", "-t", &pane, "-l", "/exit"]);
+    wait_until("the command", || real.screen(&id).contains("/exit"));
+    real.press(&id, "Enter");
     real.wait_state(&id, "exited");
 }
 
@@ -146,6 +150,41 @@ fn what_is_stopped_goes_on_where_it_was() {
     let turn = real.api.turn();
     let counts = ["Write it", "Go on"].map(|text| turn.count(text));
     assert_eq!(counts, [1, 1], "{:?}", turn.said());
+    turn.say("Done.");
+}
+
+#[test]
+fn messages_arrive_exactly_or_not_at_all() {
+    let real = claude();
+    let id = real.start_idle();
+    real.keeps_a_draft(&id);
+    real.refuses(&id, &["/help", "/compact all"]);
+    let texts = [
+        "hi",
+        "!touch x",
+        "!important:\ntouch x",
+        "# head",
+        "see @f",
+        "look at C:\\tmp\\",
+        "1\n2\n\n4\n5\n6",
+    ];
+    real.takes_exactly(&id, &texts);
+    assert!(!real.world.worktree(&id).join("x").exists());
+    real.takes_two_at_once(&id);
+}
+
+#[test]
+fn a_message_after_esc_is_not_glued_to_the_prompt_that_came_back() {
+    let real = claude();
+    let id = real.start(b"Write it\n\nwith two paragraphs");
+    let turn = real.api.turn();
+    real.wait_state(&id, "working");
+    real.press(&id, "Escape");
+    real.wait_state(&id, "interrupted");
+    drop(turn);
+    real.flux(["send", &id, "Write something else"]).success();
+    let turn = real.api.turn();
+    assert_eq!(turn.count("Write something else"), 1, "{:?}", turn.said());
     turn.say("Done.");
 }
 

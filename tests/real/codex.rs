@@ -89,13 +89,37 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     real.press(&id, "Escape");
     real.wait_state(&id, "interrupted");
     drop(turn);
-    real.flux(["send", &id, "/exit"]).success();
+    let pane = real.world.pane(&id);
+    real.world.tmux(["send-keys", "-t", &pane, "-l", "/exit"]);
+    wait_until("the command", || real.screen(&id).contains("/exit"));
+    real.press(&id, "Enter");
     real.wait_state(&id, "exited");
 }
 
 #[test]
 fn what_is_stopped_goes_on_where_it_was() {
     codex().goes_on_where_it_was_stopped();
+}
+
+#[test]
+fn messages_arrive_exactly_or_not_at_all() {
+    let real = codex();
+    let id = real.start_idle();
+    real.keeps_a_draft(&id);
+    let texts = [
+        "hi",
+        "do",
+        "!touch x",
+        "/exit",
+        "# head",
+        "@f",
+        "a\n@f",
+        "cost $x",
+        "C:\\tmp\\",
+    ];
+    real.takes_exactly(&id, &texts);
+    assert!(!real.world.worktree(&id).join("x").exists());
+    real.takes_two_at_once(&id);
 }
 
 #[test]

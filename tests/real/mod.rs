@@ -1,9 +1,11 @@
-//! The real Claude Code, Codex and OpenCode, with a stand-in for the API that they talk to: no account, nothing goes
-//! out. They come from npm into the build directory, once.
+//! The real Claude Code, Codex, Gemini CLI and OpenCode, with a stand-in for the API that they talk to: no account, nothing
+//! goes out. They come from npm into the build directory, once.
 
 mod api;
 mod claude;
 mod codex;
+mod gemini;
+mod opencode;
 mod states;
 
 use std::env;
@@ -12,6 +14,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
@@ -23,6 +26,7 @@ use api::Api;
 /// What was tried. Agents change fast: another version is another test.
 const CLAUDE: &str = "@anthropic-ai/claude-code@2.1.332";
 const CODEX: &str = "@openai/codex@0.171.0";
+const GEMINI: &str = "@google/gemini-cli@0.61.0";
 const OPENCODE: &str = "opencode-ai@1.18.33";
 
 /// A world with a real agent in it, and the API that this agent talks to.
@@ -195,6 +199,98 @@ impl Real {
             screen.contains("Write it") && screen.contains("Done.")
         });
         id
+    }
+
+    /// Starts a task, and waits until its agent has nothing more to do and shows its composer.
+    #[track_caller]
+    fn start_idle(&self) -> String {
+        let id = self.start(b"Write it");
+        self.api.turn().say("Done.");
+        self.wait_idle(&id);
+        id
+    }
+
+    /// Waits until the agent has nothing to do, by its hook or, where it takes none from here, its title.
+    #[track_caller]
+    fn wait_idle(&self, id: &str) {
+        let is_idle = || ["done", "waiting"].contains(&self.state(id).as_str());
+        wait_until("an agent that has nothing to do", is_idle);
+    }
+
+    /// Each of these messages arrives, once and as it is.
+    #[track_caller]
+    fn takes_exactly(&self, id: &str, texts: &[&str]) {
+        for text in texts {
+            self.flux(["send", id, "--", text]).success();
+            let turn = self.api.turn();
+            let said = turn.said();
+            let count = said.iter().filter(|said| said == &text).count();
+            assert_eq!(
+                count,
+                1,
+                "{text}: {:?}",
+                &said[said.len().saturating_sub(3)..]
+            );
+            turn.say("Done.");
+            self.wait_idle(id);
+        }
+    }
+
+    /// Each of these is refused, and leaves nothing behind.
+    #[track_caller]
+    fn refuses(&self, id: &str, texts: &[&str]) {
+        let shown = self.screen(id);
+        for text in texts {
+            let refused = self.flux(["send", id, text]);
+            refused
+                .code(1)
+                .stderr_has("would not take this for a message");
+            assert_eq!(self.screen(id), shown, "{text}");
+        }
+    }
+
+    /// What its user is about to write stays, and no message is sent with it.
+    #[track_caller]
+    fn keeps_a_draft(&self, id: &str) {
+        let pane = self.world.pane(id);
+        self.world
+            .tmux(["send-keys", "-t", &pane, "-l", "my draft"]);
+        wait_until("the draft", || self.screen(id).contains("my draft"));
+        let refused = self.flux(["send", id, "And test it"]);
+        refused.code(1).stderr_has("has text in its composer");
+        let screen = self.screen(id);
+        assert!(
+            screen.contains("my draft") && !screen.contains("And test it"),
+            "{screen}"
+        );
+        self.press(id, "C-u");
+        wait_until("no draft", || !self.screen(id).contains("my draft"));
+    }
+
+    /// Two messages at once arrive one after the other.
+    #[track_caller]
+    fn takes_two_at_once(&self, id: &str) {
+        let texts = ["AAAA first message", "BBBB second message"];
+        thread::scope(|scope| {
+            for text in texts {
+                scope.spawn(move || {
+                    self.flux(["send", id, text]).success();
+                });
+            }
+            // Answered as it comes: in one turn or in two.
+            wait_until("both messages", || {
+                let turn = self.api.turn();
+                let is_there = texts.map(|text| turn.count(text)) == [1, 1];
+                turn.say("Done.");
+                is_there
+            });
+        });
+    }
+
+    #[track_caller]
+    fn screen(&self, id: &str) -> String {
+        let pane = self.world.pane(id);
+        self.world.tmux(["capture-pane", "-p", "-t", &pane])
     }
 
     /// Presses keys in the task's pane.

@@ -1,0 +1,58 @@
+//! OpenCode.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{OPENCODE, Real, installed};
+
+/// A user whose models are here.
+fn opencode() -> Real {
+    let program = installed(&[OPENCODE]).join(".bin/opencode");
+    let mut real = Real::new(
+        "opencode",
+        &program,
+        &[
+            ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+            ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+            ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
+        ],
+    );
+    let known = json!({
+        "autoupdate": false,
+        "share": "disabled",
+        "model": "here/stand-in",
+        "small_model": "here/stand-in",
+        "enabled_providers": ["here"],
+        "provider": {"here": {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "here",
+            "options": {"baseURL": format!("{}/v1", real.api.url()), "apiKey": "none"},
+            "models": {"stand-in": {"name": "stand-in"}},
+        }},
+    });
+    let config = real.world.tools().join("opencode.json");
+    fs::write(&config, known.to_string()).unwrap();
+    real.env.push(("OPENCODE_CONFIG", config.into()));
+    real
+}
+
+#[test]
+fn messages_arrive_exactly_or_not_at_all() {
+    let real = opencode();
+    let id = real.start_idle();
+    real.keeps_a_draft(&id);
+    real.refuses(&id, &["/exit"]);
+    real.takes_exactly(
+        &id,
+        &[
+            "hi",
+            "!touch x",
+            "# head",
+            "C:\\tmp\\",
+            "see @f now",
+            "one\ntwo",
+        ],
+    );
+    assert!(!real.world.worktree(&id).join("x").exists());
+}
