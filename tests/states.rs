@@ -1,7 +1,9 @@
 //! What agents keep in files of their own, and what is made of it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -142,6 +144,77 @@ fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
     wait_until("the user to be told", || {
         said() == "failed 401\ndone Done\n"
     });
+}
+
+#[test]
+fn a_turn_of_gemini_that_failed_or_was_cancelled_is_not_done() {
+    let world = World::new();
+    world.install_agent("gemini");
+    let id = world.flux(["run", "-q", "--agent", "gemini", "Fix"]).ok();
+    let agent = world.agent(&id);
+    agent.wait_started();
+    let transcript = world.root().join("chat.jsonl");
+    let fires = |event: &str| {
+        let input = json!({ "session_id": "s", "transcript_path": transcript,
+            "prompt_response": "[no response text]" });
+        let mut hook = world.command("git-flux");
+        hook.args(["__hook", "gemini", event]).stdin(Stdio::piped());
+        for name in ["FLUX_TASK", "FLUX_RUN"] {
+            hook.env(name, agent.env(name).unwrap());
+        }
+        let mut hook = hook.spawn().unwrap();
+        let mut pipe = hook.stdin.take().unwrap();
+        pipe.write_all(input.to_string().as_bytes()).unwrap();
+        drop(pipe);
+        assert!(hook.wait().unwrap().success());
+    };
+    for (last, expected) in [
+        (
+            json!({ "type": "error", "content": "[API Error]" }),
+            "failed",
+        ),
+        (
+            json!({ "type": "info", "content": "Request cancelled." }),
+            "interrupted",
+        ),
+        (json!({ "type": "gemini", "content": "Done." }), "done"),
+    ] {
+        fires("BeforeAgent");
+        let mut last = last;
+        last["timestamp"] = "2026-11-29T05:46:33.080Z".into();
+        let prompt = r#"{"type":"user","timestamp":"2026-11-29T05:46:32.840Z"}"#;
+        fs::write(&transcript, format!("{prompt}\n{last}\n")).unwrap();
+        fires("AfterAgent");
+        let status = world.flux(["status", "--json", &id]).run();
+        let status = status.success().json();
+        assert_eq!(
+            (&status["state"], &status["stateSource"]),
+            (&expected.into(), &"hook".into())
+        );
+    }
+}
+
+#[test]
+fn nothing_is_said_to_a_list_of_sessions() {
+    let world = World::new();
+    let task = Task::new(&world);
+    task.fire("Stop", &json!({ "session_id": "s" }));
+    write_session(
+        &home(&world),
+        &task,
+        "idle",
+        &json!({ "parkedJobId": "2f3a" }),
+    );
+    let sent = world.flux(["send", &task.id, "Go on"]).run();
+    sent.code(1)
+        .stderr_has("error: ")
+        .stderr_has("git flux attach");
+    assert_eq!(task.agent.stdin(), b"");
+    let explained = world.flux(["status", "--explain", &task.id]).ok();
+    assert!(
+        explained.contains("idle, in another process"),
+        "{explained}"
+    );
 }
 
 /// Milliseconds since 1970.

@@ -20,6 +20,7 @@ use super::notify::{self, Notices};
 use super::report::{self, Kind, Report};
 use super::run::RunDir;
 use super::transcript;
+use super::{Voice, voice};
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -65,6 +66,7 @@ fn heed(args: &[OsString]) -> Result<()> {
     let path = run.events();
     let log = Log::open(&path)?;
     let before = log.last()?;
+    let report = ended(agent, report);
     let Some(report) = placed(before.as_ref(), report) else {
         return Ok(());
     };
@@ -113,6 +115,21 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
     let runs = runs.filter_map(|run| Some((depth(&run)?, run)));
     let deepest = runs.max_by_key(|(depth, _)| *depth);
     deepest.map_or(own, |(_, run)| run)
+}
+
+/// Returns a report of a turn's end with the state that the agent has written down, where its hook
+/// tells of any end alike: Gemini.
+fn ended(agent: &str, mut report: Report) -> Report {
+    let event = &mut report.event;
+    if voice(agent) == Voice::Gemini
+        && event.state == Said::Done
+        && let Some(path) = &event.transcript
+        && let Some(written) = transcript::last(agent, Path::new(path))
+    {
+        event.state = written.said;
+        event.message = None;
+    }
+    report
 }
 
 /// A report with the file that its conversation is kept in; none of a conversation that the

@@ -41,7 +41,13 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
         return Ok(None);
     };
     let running = flux.run_dir(&task.id).running()?;
+    let session = |run| session::of(&task.agent, run, &task.worktree);
+    let session = running.as_ref().and_then(session);
     let agent = running.and_then(|running| running.agent);
+    // What is typed would begin another conversation.
+    if session.is_some_and(|session| session.is_handed_over) {
+        return Ok(None);
+    }
     if agent.is_none() || !Panes::of(iter::once(task))?.has(task) {
         return Ok(None);
     }
