@@ -90,6 +90,11 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         terminal: termios::tcgetattr(io::stdin()).ok(),
     };
     let mut left = Vec::new();
+    // Without any, it runs at once, as its pane says.
+    let has_steps = !job.launch.ready.steps.is_empty();
+    if has_steps {
+        pane::mark_own(pid, Said::Starting.name());
+    }
     let ready = job
         .enter()
         .map_err(Failed::from)
@@ -97,7 +102,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let (mut exit, received) = match ready.and_then(|()| Ok(job.start(&running)?)) {
         Ok(agent) => {
             drop(request);
-            pane::mark_own_running(pid);
+            if has_steps {
+                pane::mark_own_running(pid);
+            }
             let running = Running {
                 agent: Some(agent.as_raw()),
                 ..running

@@ -309,7 +309,7 @@ pub(crate) fn open(
 fn tag(tmux: Tmux, pane: &str, id: &TaskId, repo: &Path) -> Tmux {
     let tmux = tmux.args(["-p", "-t", pane, "@flux_task", id.as_str()]);
     tmux.then("set-option")
-        .args(["-p", "-t", pane, "@flux_state", "starting"])
+        .args(["-p", "-t", pane, "@flux_state", "running"])
         .then("set-option")
         .args(["-p", "-t", pane, "@flux_repo", &super::pane::encode(repo)])
 }
