@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::Prompt;
-use crate::task::Title;
+use crate::task::{Habit, Title};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// What an agent tells of itself while it runs.
@@ -286,6 +286,18 @@ pub(crate) fn confirms(name: &str) -> bool {
     matches!(voice(name), Voice::Claude | Voice::Gemini | Voice::Opencode)
 }
 
+/// Returns what can be concluded from when the agent of this name last showed something, under this
+/// title.
+pub(crate) fn habit(name: &str, title: &str, is_alone: bool) -> Habit {
+    match voice(name) {
+        Voice::Claude => Habit::Busy,
+        Voice::Quiet if is_alone => Habit::Quiet,
+        // Before its first session is there, which may take minutes, it shows nothing either.
+        Voice::Opencode if is_alone && title.starts_with("OC | ") => Habit::Quiet,
+        _ => Habit::Unknown,
+    }
+}
+
 /// Whether anything can be learned of the agent of this name from its pane.
 pub(crate) fn shows(name: &str) -> bool {
     known(name).is_some_and(|known| known.title.is_some() || known.voice != Voice::None)
@@ -349,5 +361,21 @@ mod tests {
         case("opencode", "OC | ✳", None);
         case("shell", "✳", None);
         case("mine", "✳", None);
+    }
+
+    #[test]
+    fn a_still_window_says_something_of_an_agent_that_is_up() {
+        for (name, title, is_alone, expected) in [
+            ("claude", "", false, Habit::Busy),
+            ("copilot", "GitHub Copilot", true, Habit::Quiet),
+            ("copilot", "GitHub Copilot", false, Habit::Unknown),
+            ("opencode", "host", true, Habit::Unknown),
+            ("opencode", "OC | Fix", true, Habit::Quiet),
+            ("opencode", "OC | Fix", false, Habit::Unknown),
+            ("codex", "repo", true, Habit::Unknown),
+            ("shell", "host", true, Habit::Unknown),
+        ] {
+            assert_eq!(habit(name, title, is_alone), expected, "{name}: {title}");
+        }
     }
 }

@@ -33,7 +33,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
-pub(crate) use self::known::{Voice, composer, confirms, shows, title, voice};
+pub(crate) use self::known::{Voice, composer, confirms, habit, shows, title, voice};
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

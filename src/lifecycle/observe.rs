@@ -14,7 +14,7 @@ pub(crate) use self::panes::Panes;
 use super::{Flux, elsewhere};
 use crate::agent::events::{self, Event, START};
 use crate::agent::machine::Launcher;
-use crate::agent::{self, Voice, process, session, transcript};
+use crate::agent::{self, process, session, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
@@ -22,9 +22,7 @@ use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{
-    Changes, Found, Habit, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
-};
+use crate::task::{Changes, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version};
 use crate::tmux::pane::{self, Pane};
 
 /// The pane on which the agent of a task reads what is typed, if it does: it runs, and
@@ -287,11 +285,7 @@ fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     seen.title = agent::title(&task.agent, &pane.title, &project.to_string_lossy());
     seen.shown = Some(pane.title.clone());
     seen.stirred = pane.stirred;
-    seen.habit = match agent::voice(&task.agent) {
-        Voice::Claude => Habit::Busy,
-        Voice::Quiet | Voice::Opencode if pane.alone => Habit::Quiet,
-        _ => Habit::Unknown,
-    };
+    seen.habit = agent::habit(&task.agent, &pane.title, pane.alone);
 }
 
 /// The tasks of which a run has left something, if that can be told.
