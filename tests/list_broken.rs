@@ -19,27 +19,27 @@ fn an_interrupted_task_is_shown_as_such() {
     let whole = world.start("Whole");
     world.fault(&Fault::every("tmux", "new-session", Mode::KillBefore));
     world
-        .flux(["run", "--name", "cut", "Cut off"])
+        .flux(["run", "--name", "wreck", "Cut off"])
         .run()
         .killed();
     world.wait_fault_over();
     world.clear_fault();
     let before = world.snapshot();
     let list = world.flux(["list", "--json"]).run().success().json();
-    assert_eq!(ids(&list), [&*whole, "cut"]);
+    assert_eq!(ids(&list), [&*whole, "wreck"]);
     assert_eq!(
         (&list[0]["state"], &list[1]["state"]),
         (&"running".into(), &"incomplete".into())
     );
     assert_eq!(list[1]["phase"], "starting");
-    assert_eq!(row(&world.flux(["list"]).ok(), "cut")[1], "incomplete");
+    assert_eq!(row(&world.flux(["list"]).ok(), "wreck")[1], "incomplete");
     world
         .flux(["list", "--porcelain"])
         .run()
         .success()
-        .stdout_has("task cut\nstate incomplete\nphase starting\n");
+        .stdout_has("task wreck\nstate incomplete\nphase starting\n");
     world
-        .flux(["status", "cut"])
+        .flux(["status", "wreck"])
         .run()
         .success()
         .stdout_has("incomplete");
