@@ -172,6 +172,7 @@ impl Cleanup {
         let mut attempts = 0..ATTEMPTS;
         // Held from the first merge that came too late, so that the next one does not.
         let mut queue = None;
+        let mut warned = false;
         while attempts.next().is_some() {
             let plan = self.plan(flux, &store, id)?;
             if plan.task.phase != Phase::Active {
@@ -188,7 +189,9 @@ impl Cleanup {
                 Uncommitted::Leave => plan.clone(),
             };
             outlook.ensure_mergeable()?;
-            words::heirs(flux, &store, &plan);
+            if !std::mem::replace(&mut warned, true) {
+                words::heirs(flux, &store, &plan);
+            }
             self.agree(flux, &outlook, agreed)?;
             // Whatever can refuse does so while the agent still runs.
             let merge = match choice {
