@@ -234,4 +234,21 @@ mod tests {
         assert_eq!(lines.last(), Some(&("hint", hint)));
         drop(lock);
     }
+
+    #[test]
+    fn a_lock_that_is_not_let_go_of_soon_is_given_up_with_its_holder() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().canonicalize().unwrap().join("lock");
+        let soon = || Lock::acquire_soon(Duration::ZERO, &path, Sharing::Private);
+        let lock = soon().unwrap();
+        let lines = failure::lines(&soon().unwrap_err());
+        assert!(lines[0].1.contains("for more than 0 seconds"), "{lines:?}");
+        if Path::new("/proc/locks").exists() {
+            let holder = Holder::of(&path).unwrap();
+            assert!(lines[0].1.starts_with(&holder.shown()), "{lines:?}");
+            assert_eq!(lines[1], ("hint", format!("kill {}", holder.pid)));
+        }
+        drop(lock);
+        soon().unwrap();
+    }
 }

@@ -54,15 +54,10 @@ impl Api {
     /// The next turn that the agent asks for.
     #[track_caller]
     pub(super) fn turn(&self) -> Turn {
-        self.turn_within(90)
-    }
-
-    /// The next turn of an agent that may take as many seconds to ask for it.
-    #[track_caller]
-    pub(super) fn turn_within(&self, seconds: u64) -> Turn {
         let turns = self.turns.lock().unwrap();
-        let turn = turns.recv_timeout(Duration::from_secs(seconds));
-        turn.unwrap_or_else(|_| panic!("the agent asked for no turn in {seconds} seconds"))
+        // OpenCode takes a minute to start, and more where others are at work.
+        let turn = turns.recv_timeout(Duration::from_secs(300));
+        turn.expect("the agent asked for no turn in 300 seconds")
     }
 
     /// Whether nobody has asked for a turn.

@@ -143,8 +143,8 @@ fn opencode_waits_when_an_agent_within_asks() {
     let real = opencode();
     let id = real.start(b"Write it");
     // Without a network it waits for that first.
-    real.api.turn_within(300).delegate("Write a part");
-    real.api.turn_within(300).call("touch work.txt");
+    real.api.turn().delegate("Write a part");
+    real.api.turn().call("touch work.txt");
     real.wait_state(&id, "waiting permission");
     real.press(&id, "Enter");
     real.api.turn().say("The part is written.");
