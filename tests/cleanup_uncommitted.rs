@@ -17,7 +17,7 @@ fn the_diff_is_shown_before_anything_is_chosen() {
         &[(UNCOMMITTED, &["Down", "Down", "Enter"])],
     );
     // The untracked file too, and the question again.
-    for part in ["+loose", "-one", "+two"] {
+    for part in ["+loose", "-one", "+two", "❯ commit them all"] {
         terminal.wait_for_screen(part);
     }
     terminal.keys(["Escape"]);
