@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::launch::directory;
 use crate::lifecycle::observe::{self, Panes};
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
@@ -21,7 +22,7 @@ use crate::lifecycle::{Flux, find_target};
 use crate::store::{self, Store, Stored};
 use crate::task::{Layout, Phase, State, Target, Task};
 use crate::tmux::{attach, pane, target};
-use crate::ui::Ui;
+use crate::ui::{Ui, quoted};
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
@@ -62,18 +63,55 @@ impl Attach {
 /// The task whose agent has waited for the user the longest. One whose state cannot be told is passed over.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none: its hints are those of other repositories.
 fn longest_waiting<'a>(flux: &Flux, store: &'a Store) -> Result<&'a Stored> {
+    let longest = waiting(flux, store).into_iter().next();
+    longest.map(|(_, stored)| stored).with_context(|| {
+        let failure = Failure::new(format!(
+            "no task of '{}' waits for you",
+            flux.repo.project().to_string_lossy()
+        ));
+        let others = waiting_elsewhere(flux);
+        match others.is_empty() {
+            true => failure.hint("git flux wait --next"),
+            false => others.into_iter().fold(failure, Failure::hint),
+        }
+    })
+}
+
+/// The tasks whose agents wait for the user, and since when, the first one first.
+fn waiting<'a>(flux: &Flux, store: &'a Store) -> Vec<(u64, &'a Stored)> {
     let since = |stored: &&'a Stored| {
         let (state, found) = observe::one(flux, store, stored.task.as_ref().ok()?).ok()?;
         let is_waiting = matches!(state, State::Waiting(_) | State::Interrupted);
         is_waiting.then(|| found.since.unwrap_or(u64::MAX))
     };
-    let waiting = flux.own_tasks(store);
-    let waiting = waiting.filter_map(|stored| Some((since(&stored)?, stored)));
-    let longest = waiting.min_by_key(|(since, _)| *since);
-    let longest = longest.map(|(_, stored)| stored);
-    longest.context(Failure::new("no task waits for you").hint("git flux wait --next"))
+    let all = flux.own_tasks(store);
+    let mut all: Vec<_> = all.filter_map(|one| Some((since(&one)?, one))).collect();
+    all.sort_by_key(|(since, _)| *since);
+    all
+}
+
+/// The commands that go to those that wait in other repositories, the first one first.
+fn waiting_elsewhere(flux: &Flux) -> Vec<String> {
+    let mut found = Vec::new();
+    for (common_dir, other) in repositories(&flux.ui).unwrap_or_default() {
+        let Ok(other) = other else { continue };
+        if common_dir == flux.repo.common_dir() {
+            continue;
+        }
+        let Ok(store) = Store::load(&other.repo, &other.settings) else {
+            continue;
+        };
+        let home = quoted(other.repo.home());
+        found.extend(
+            waiting(&other, &store)
+                .into_iter()
+                .map(|(since, stored)| (since, format!("git -C {home} flux attach {}", stored.id))),
+        );
+    }
+    found.sort();
+    found.into_iter().map(|(_, command)| command).collect()
 }
 
 /// # Errors

@@ -258,6 +258,8 @@ mod tests {
             ("done slow", "cleanup slow"),
             ("finish", "cleanup"),
             ("kill slow", "stop slow"),
+            ("drop slow", "cleanup --discard-branch slow"),
+            ("next", "attach --waiting"),
             ("clean", "cleanup"),
             ("clenaup slow", "cleanup slow"),
             ("ls", "list"),

@@ -14,13 +14,12 @@ use super::object::{self, Porcelain};
 use super::status::unlooked;
 use super::table;
 use crate::agent::launch::now;
-use crate::git::{Git, Repo};
+use crate::git::Git;
+use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
-use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{State, Status, Task, version};
-use crate::tmux::pane;
 use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
@@ -212,24 +211,16 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     })
 }
 
-/// The repositories that have a task's pane on this server, found by the options on the panes.
+/// The rows of all repositories that have a task's pane on this server.
 fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
-    let mut found = BTreeSet::new();
-    found.extend(pane::list(None)?.into_iter().filter_map(|pane| pane.repo));
-    let mut repositories = Vec::new();
-    for common_dir in found {
-        // A pane may outlive its repository, and its option may have been tampered with.
-        match Repo::open_at(&common_dir).and_then(|mut repo| {
-            let settings = Settings::load(repo.home())?;
-            // Who wrote the option may have written that, too.
-            if let Some(key) = settings.own_filter() {
-                repo.distrust(key);
-            }
-            let store = Store::load(&repo, &settings)?;
-            let ui = ui.clone();
-            rows(&Flux { repo, settings, ui }, &store)
-        }) {
-            Ok(rows) => repositories.push(rows),
+    let mut all = Vec::new();
+    for (common_dir, flux) in repositories(ui)? {
+        let found = flux.and_then(|flux| {
+            let store = Store::load(&flux.repo, &flux.settings)?;
+            rows(&flux, &store)
+        });
+        match found {
+            Ok(rows) => all.push(rows),
             Err(error) => {
                 let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
                 match common_dir.exists() {
@@ -239,7 +230,7 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
             }
         }
     }
-    Ok(repositories)
+    Ok(all)
 }
 
 /// The columns of the list.

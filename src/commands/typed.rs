@@ -4,7 +4,7 @@ use crate::failure::nearest;
 use crate::ui::word;
 
 /// Commands that there are not, with the one for the same.
-const COMMANDS: [(&str, &[&str]); 15] = [
+const COMMANDS: [(&str, &[&str]); 17] = [
     (
         "run",
         &[
@@ -17,6 +17,8 @@ const COMMANDS: [(&str, &[&str]); 15] = [
             "rm", "remove", "delete", "del", "merge", "done", "finish", "close", "complete",
         ],
     ),
+    ("cleanup --discard-branch", &["drop", "discard"]),
+    ("attach --waiting", &["next", "inbox", "waiting"]),
     ("stop", &["kill", "end", "abort", "cancel", "quit"]),
     ("list", &["ls", "ps", "tasks", "all", "top", "watch"]),
     ("status", &["info", "describe", "inspect", "explain"]),
@@ -141,7 +143,8 @@ pub(super) fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<Str
     }
     let lower = name.to_lowercase();
     let mut same = COMMANDS.iter().filter(|(command, words)| {
-        let exists = command.starts_with('-') || known.contains(command);
+        let name = command.split(' ').next().unwrap_or_default();
+        let exists = command.starts_with('-') || known.contains(&name);
         exists && words.contains(&&*lower)
     });
     match same.next() {

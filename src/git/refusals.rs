@@ -23,8 +23,13 @@ pub(super) fn no_repository() -> Failure {
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    Failure::new(reason.unwrap_or("not a git repository"))
-        .hint("git init && git commit --allow-empty -m 'Initial commit'")
+    let failure = Failure::new(reason.unwrap_or("not a git repository"))
+        .hint("the tasks of all repositories: git flux list --everywhere");
+    // Nobody wants one of all their files.
+    match env::home_dir().is_some_and(|home| here == home) {
+        true => failure,
+        false => failure.hint("git init && git commit --allow-empty -m 'Initial commit'"),
+    }
 }
 
 /// The main worktree and the name of the removed task whose worktree in the trash has the directory `here`.

@@ -14,6 +14,7 @@ mod conclude;
 mod copies;
 mod disk;
 pub(crate) mod elsewhere;
+pub(crate) mod everywhere;
 pub(crate) mod expire;
 mod fate;
 mod hook_effects;
