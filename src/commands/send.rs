@@ -17,7 +17,7 @@ use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
-use crate::task::{State, Task};
+use crate::task::{Source, State, Task};
 use crate::ui::Ui;
 
 const MESSAGE: text::Kind = text::Kind {
@@ -162,7 +162,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     let id = &task.id;
     let attach = format!("git flux attach {id}");
     let since = events::now();
-    let (state, _) = observe::one(flux, store, task)?;
+    let (state, found) = observe::one(flux, store, task)?;
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
         // What it shows is looked at: only a composer takes a message.
@@ -174,6 +174,12 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
             Err(error) => Ear::Closed(error.to_string(), failure::hints(&error).collect()),
             Ok(()) => closed("has ended just now"),
         },
+        // Its title says that it does nothing, if only for some seconds.
+        State::Opening
+            if found.source == Source::Title && agent::composer(&task.agent).is_some() =>
+        {
+            listening(flux, task, since, false, &closed)?
+        }
         State::Opening | State::Starting => closed("is still starting"),
         State::NoWorktree | State::NoBranch => Ear::Closed(
             format!("the agent of '{id}' does not run, since something of '{id}' is missing"),

@@ -97,7 +97,8 @@ fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goe
     let waited = real.flux(["wait", "--timeout", "60s", &id]);
     assert_eq!(waited.stdout, format!("{id} interrupted\n"));
     drop(turn);
-    real.flux(["send", &id, "/exit"]).success();
+    real.press(&id, "/exit");
+    real.press(&id, "Enter");
     real.wait_state(&id, "exited");
     real.flux(["resume", &id]).success();
     // It says that it is idle, and nothing of what was before.
