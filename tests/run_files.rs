@@ -60,7 +60,7 @@ fn cleanup_names_the_process_that_holds_a_lock() {
         if is_first {
             let terminal = waits();
             terminal.keys(["C-c"]);
-            terminal.wait_for_screen("error: interrupted");
+            terminal.wait_for_screen("interrupted");
             world.assert_unchanged(&before);
         }
         let terminal = waits();
