@@ -13,11 +13,8 @@ fn run(world: &World, terminal: &Terminal, options: &str) -> serde_json::Value {
         "{}",
         terminal.screen()
     );
-    let id = world
-        .started_agents()
-        .into_iter()
-        .find(|id| !before.contains(id))
-        .unwrap();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let id = world.next_agent(&before);
     world.flux(["status", "--json", &id]).run().success().json()
 }
 
@@ -147,7 +144,7 @@ fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
     let screen = terminal.wait_for_screen("There is no room for another pane here");
     assert!(screen.contains("a window of its own"), "{screen}");
     assert!(screen.contains("  Tmux Window: @"), "{screen}");
-    let id = world.started_agents().pop().unwrap();
+    let id = world.next_agent(&[]);
     let task = world.flux(["status", "--json", &id]).run().json();
     assert_eq!(place(&terminal, &task), ("window".to_owned(), false, true));
 }

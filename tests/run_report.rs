@@ -6,7 +6,7 @@ use crate::world::*;
 fn outside_tmux_the_report_says_how_to_get_there() {
     let world = World::new();
     let output = world.flux(["run", "Add OAuth authentication"]).run();
-    let id = world.started_agents().pop().unwrap();
+    let id = world.next_agent(&[]);
     let worktree = world.worktree(&id);
     let report = format!(
         "Flux Capacitor Session Created!
@@ -68,11 +68,7 @@ fn the_names_in_the_report_work() {
     let world = World::new();
     let first = world.start("Fix the login");
     let output = world.flux(["run", "Fix the login"]).run();
-    let second = world
-        .started_agents()
-        .into_iter()
-        .find(|id| *id != first)
-        .unwrap();
+    let second = world.next_agent(&[&first]);
     let short = output
         .stdout
         .lines()
@@ -98,7 +94,7 @@ fn inside_tmux_the_report_names_the_pane_and_the_keys_of_its_user() {
         0
     );
     let screen = terminal.screen();
-    let id = world.started_agents().pop().unwrap();
+    let id = world.next_agent(&[]);
     let format = "#{@flux_task} #{pane_id} #{pane_index}";
     let panes = world.tmux(["list-panes", "-t", terminal.pane(), "-F", format]);
     let pane = panes

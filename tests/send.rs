@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::wait::hook;
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
@@ -189,7 +189,8 @@ fn much_text_is_submitted_only_where_it_shows_or_nothing_else_moves() {
                  cat >>read; wait";
     world.behaviour(&format!("sh {clock}"));
     let id = world.start("Fix login");
-    world.agent(&id).wait_started();
+    let read = world.worktree(&id).join("read");
+    wait_until("the agent to read", || read.exists());
     let before = world.snapshot();
     world
         .flux(["send", &id, &"word ".repeat(200)])

@@ -37,13 +37,15 @@ fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()
     })
 }
 
-/// The process of a git flux of this world that watches files, if there is one.
+/// The process of a `git flux wait` of this world that watches files, if there is one: a launcher does, too.
 fn watcher(world: &World) -> Option<i32> {
     let mark = world.tools().to_str().unwrap().to_owned();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut ours = processes.filter(|process| {
         let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        String::from_utf8_lossy(&environment).contains(&mark)
+        let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let is_wait = command.split(|&byte| byte == 0).nth(1) == Some(b"wait");
+        is_wait && String::from_utf8_lossy(&environment).contains(&mark)
     });
     let found = ours.find(|process| {
         let files = std::fs::read_dir(process.path().join("fdinfo"));

@@ -35,6 +35,15 @@ impl World {
         }
     }
 
+    /// Waits for the agent of another task than those to start; returns that task.
+    #[track_caller]
+    pub(crate) fn next_agent(&self, others: &[&str]) -> String {
+        wait_for("the agent to start", || {
+            let mut started = self.started_agents().into_iter();
+            started.find(|id| !others.contains(&id.as_str()))
+        })
+    }
+
     /// The tasks whose agents were ever started, in order of their names.
     pub(crate) fn started_agents(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.tools.join("agent"))
