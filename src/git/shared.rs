@@ -1,7 +1,7 @@
 //! Files and directories below `.git/flux`: those that several users write get the permissions
 //! that git gives its own, all others are their owner's alone.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
@@ -213,8 +213,9 @@ impl Sharing {
                 .suffix(PART)
                 .permissions(Permissions::from_mode(mode))
                 .tempfile_in(dir)?;
-            drop(file.as_file().try_lock());
-            if file.path().exists() {
+            // One that is about to sweep it away has the lock; where there are no locks, nobody sweeps.
+            let is_swept = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+            if !is_swept && file.path().exists() {
                 self.adjust(file.path())?;
                 return Ok(file);
             }
@@ -237,8 +238,9 @@ fn sweep(dir: &Path) {
     let is_part = |name: &[u8]| name.ends_with(PART.as_bytes());
     for entry in entries.filter(|entry| is_part(entry.file_name().as_encoded_bytes())) {
         let path = entry.path();
-        // The lock of a living writer excludes ours.
-        if open_file(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+        let Ok(file) = open_file(&path) else { continue };
+        // The lock of a living writer excludes ours, and ours a writer that has just made it.
+        if file.try_lock().is_ok() {
             drop(fs::remove_file(path));
         }
     }
@@ -321,6 +323,22 @@ mod tests {
         assert!(Sharing::Private.make_dir(&link).is_err());
         fs::write(temp.path().join("file"), "").unwrap();
         assert!(Sharing::GROUP.make_dir(&temp.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn files_that_are_written_at_once_in_a_directory_are_all_written() {
+        let temp = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let path = temp.path().join(format!("{thread}"));
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        Sharing::Umask.write(&path, b"text").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 8);
     }
 
     #[test]

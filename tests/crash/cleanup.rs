@@ -116,6 +116,7 @@ fn a_cleanup_that_rebases_survives_every_fault() {
 }
 
 #[test]
+#[ignore = "it takes minutes: .ci/long crash_hooks"]
 fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
@@ -163,6 +164,7 @@ fn hook(world: &World, name: &str) {
 }
 
 #[test]
+#[ignore = "it takes minutes: .ci/long crash_hooks"]
 fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
