@@ -126,6 +126,7 @@ impl Flux<'_> {
     /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(self) -> Output {
+        let before = self.starts();
         let stdin = match &self.stdin {
             Some(_) => Stdio::piped(),
             None => Stdio::null(),
@@ -147,13 +148,20 @@ impl Flux<'_> {
         }
         thread::spawn(move || sender.send(Event::Exit(child.wait().unwrap())).ok());
         let output = self.collect(pid, &events);
-        self.wait_for_agents(&output);
+        self.wait_for_agents(&output, &before);
         output
+    }
+
+    /// How often the agent of each task was started: a name may be given again.
+    fn starts(&self) -> BTreeMap<String, usize> {
+        let ids = self.world.started_agents().into_iter();
+        ids.map(|id| (id.clone(), self.world.agent(&id).starts()))
+            .collect()
     }
 
     /// Waits until agents have started that were to have their terminals in raw mode: `run -q`
     /// itself waits for none, and what comes next is meant for agents that are up.
-    fn wait_for_agents(&self, output: &Output) {
+    fn wait_for_agents(&self, output: &Output, before: &BTreeMap<String, usize>) {
         let has = |word: &str| self.args.iter().any(|arg| arg == word);
         let behaviour = fs::read_to_string(self.world.tools.join("agent/behaviour"));
         if output.code != Some(0) || !has("run") || !has("-q") || has("--agent") {
@@ -161,7 +169,8 @@ impl Flux<'_> {
         }
         if behaviour.is_ok_and(|behaviour| behaviour == "raw") {
             for id in output.stdout.lines() {
-                self.world.agent(id).wait_started();
+                let before = before.get(id).copied().unwrap_or_default();
+                self.world.agent(id).wait_starts(before + 1);
             }
         }
     }
