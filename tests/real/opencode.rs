@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{OPENCODE, Real, installed};
 
-/// A user whose models are here.
-fn opencode() -> Real {
+/// A user whose models are here, and who is asked before a command.
+pub(super) fn opencode() -> Real {
     let program = installed(&[OPENCODE]).join(".bin/opencode");
     let mut real = Real::new(
         "opencode",
@@ -24,11 +24,12 @@ fn opencode() -> Real {
         "model": "here/stand-in",
         "small_model": "here/stand-in",
         "enabled_providers": ["here"],
+        "permission": {"bash": "ask"},
         "provider": {"here": {
             "npm": "@ai-sdk/openai-compatible",
             "name": "here",
             "options": {"baseURL": format!("{}/v1", real.api.url()), "apiKey": "none"},
-            "models": {"stand-in": {"name": "stand-in"}},
+            "models": {"stand-in": {"name": "stand-in", "tool_call": true}},
         }},
     });
     let config = real.world.tools().join("opencode.json");

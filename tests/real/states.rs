@@ -2,11 +2,9 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use super::claude::claude;
 use super::codex::codex;
-use super::{OPENCODE, Real, installed};
+use super::opencode::opencode;
 use crate::world::wait_until;
 
 #[test]
@@ -107,36 +105,6 @@ fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goe
     real.press(&id, "Enter");
     real.api.turn().fail(429);
     real.wait_state(&id, "failed");
-}
-
-/// A user who has used it before, with a model of their own.
-fn opencode() -> Real {
-    let program = installed(&[OPENCODE]).join("opencode-ai/bin/opencode.exe");
-    let real = Real::new(
-        "opencode",
-        &program,
-        &[
-            ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
-            ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1"),
-            ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
-            ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
-        ],
-    );
-    let config = json!({
-        "autoupdate": false,
-        "model": "here/m",
-        "permission": {"bash": "ask"},
-        "provider": {"here": {
-            "npm": "@ai-sdk/openai-compatible",
-            "name": "here",
-            "options": {"baseURL": format!("{}/v1", real.api.url()), "apiKey": "none"},
-            "models": {"m": {"name": "m", "tool_call": true}},
-        }},
-    });
-    let dir = real.home().join(".config/opencode");
-    fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("opencode.json"), config.to_string()).unwrap();
-    real
 }
 
 #[test]
