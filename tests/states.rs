@@ -147,6 +147,36 @@ fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
 }
 
 #[test]
+fn what_codex_wrote_just_before_it_was_started_again_is_no_news() {
+    let world = World::new();
+    world.install_agent("codex");
+    let id = world.flux(["run", "-q", "--agent", "codex", "Fix"]).ok();
+    world.agent(&id).wait_started();
+    let events = world.repo().join(format!(".git/flux/run/{id}/events"));
+    let events = fs::read_to_string(events).unwrap();
+    let start: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+    let before = start["at"].as_i64().unwrap() - 1;
+    let entry = |at: i64, kind: &str, payload: &Value| {
+        let time = jiff::Timestamp::from_millisecond(at).unwrap().to_string();
+        json!({ "timestamp": time, "type": kind, "payload": payload })
+    };
+    let meta = json!({ "cwd": world.worktree(&id), "source": "cli" });
+    let aborted = json!({ "type": "turn_aborted", "turn_id": "1" });
+    let day = world.tools().join("home/.codex/sessions/2026/11/29");
+    fs::create_dir_all(&day).unwrap();
+    for (at, expected) in [(before, "running"), (before + 1, "interrupted")] {
+        let lines = [
+            entry(before, "session_meta", &meta),
+            entry(at, "event_msg", &aborted),
+        ];
+        let lines = lines.map(|line| line.to_string()).join("\n");
+        fs::write(day.join("rollout-2026-11-29T05-38-17-t.jsonl"), lines).unwrap();
+        let status = world.flux(["status", "--json", &id]).run();
+        assert_eq!(status.success().json()["state"], expected, "at {at}");
+    }
+}
+
+#[test]
 fn a_turn_of_gemini_that_failed_or_was_cancelled_is_not_done() {
     let world = World::new();
     world.install_agent("gemini");

@@ -338,8 +338,10 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         let told = last.as_ref().and_then(|event| event.transcript.as_ref());
         let path = told.map(PathBuf::from);
         let path = path.or_else(|| transcript::current(&task.agent, &task.worktree, run.since))?;
-        // What an earlier run has left there is no news.
-        transcript::last(&task.agent, &path).filter(|last| last.at / 1000 >= run.since)
+        // What an earlier run has left there is no news, if it ended in this very second.
+        let start = last.as_ref().filter(|event| event.event == START);
+        let start = start.map_or(run.since * 1000, |event| event.at);
+        transcript::last(&task.agent, &path).filter(|last| last.at >= start)
     });
     let session = runs.and_then(|run| session::of(&task.agent, run, &task.worktree));
     Seen {

@@ -54,10 +54,14 @@ impl Api {
     /// The next turn that the agent asks for.
     #[track_caller]
     pub(super) fn turn(&self) -> Turn {
-        let turns = self.turns.lock().unwrap();
         // OpenCode takes a minute to start, and more where others are at work.
-        let turn = turns.recv_timeout(Duration::from_secs(300));
+        let turn = self.turn_within(Duration::from_secs(300));
         turn.expect("the agent asked for no turn in 300 seconds")
+    }
+
+    /// The next turn, if the agent asks for one in this time.
+    pub(super) fn turn_within(&self, time: Duration) -> Option<Turn> {
+        self.turns.lock().unwrap().recv_timeout(time).ok()
     }
 
     /// Whether nobody has asked for a turn.

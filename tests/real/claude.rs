@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::json;
 
 use super::{CLAUDE, Real, installed};
-use crate::world::wait_until;
 
 /// A user who has used it before, here.
 pub(super) fn claude() -> Real {
@@ -41,16 +40,19 @@ fn careful() -> Real {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_prompt_of_4_kb_arrives_byte_for_byte() {
     claude().takes_a_prompt(4_000);
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_prompt_of_100_kb_arrives_byte_for_byte() {
     claude().takes_a_prompt(100_000);
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_tool_call_makes_a_commit() {
     let real = claude();
     let id = real.start(b"Write it");
@@ -76,8 +78,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     refused
         .code(1)
         .stderr_has("waits for an answer, and would take this for one");
-    real.press(&id, "1");
-    let turn = real.api.turn();
+    let turn = real.agree(&id, "1");
     real.wait_state(&id, "working");
     turn.say("It is written.");
     real.wait_state(&id, "done");
@@ -108,6 +109,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn esc_at_a_question_interrupts_it() {
     let real = careful();
     let id = real.start(b"Write it");
@@ -118,6 +120,7 @@ fn esc_at_a_question_interrupts_it() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn esc_before_any_answer_interrupts_it() {
     let real = claude();
     let id = real.start(b"Write it");
@@ -129,19 +132,18 @@ fn esc_before_any_answer_interrupts_it() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn an_exit_is_seen_as_one() {
     let real = claude();
     let id = real.start(b"Write it");
     real.api.turn().say("Done.");
     real.wait_state(&id, "done");
-    let pane = real.world.pane(&id);
-    real.world.tmux(["send-keys", "-t", &pane, "-l", "/exit"]);
-    wait_until("the command", || real.screen(&id).contains("/exit"));
-    real.press(&id, "Enter");
+    real.enter(&id, "/exit");
     real.wait_state(&id, "exited");
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn what_is_stopped_goes_on_where_it_was() {
     let real = claude();
     let id = real.goes_on_where_it_was_stopped();
@@ -154,6 +156,7 @@ fn what_is_stopped_goes_on_where_it_was() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn messages_arrive_exactly_or_not_at_all() {
     let real = claude();
     let id = real.start_idle();
@@ -174,6 +177,7 @@ fn messages_arrive_exactly_or_not_at_all() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_message_after_esc_is_not_glued_to_the_prompt_that_came_back() {
     let real = claude();
     let id = real.start(b"Write it\n\nwith two paragraphs");
@@ -189,6 +193,7 @@ fn a_message_after_esc_is_not_glued_to_the_prompt_that_came_back() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn whatever_is_killed_the_state_says_so() {
     claude().is_seen_to_end();
 }

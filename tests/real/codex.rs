@@ -39,11 +39,13 @@ pub(super) fn codex() -> Real {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_prompt_of_4_kb_arrives_byte_for_byte() {
     codex().takes_a_prompt(4_000);
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn a_prompt_of_100_kb_arrives_byte_for_byte() {
     codex().takes_a_prompt(100_000);
 }
@@ -62,8 +64,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     real.flux(["send", &id, "This is no answer"])
         .code(1)
         .stderr_has("waits for an answer, and would take this for one");
-    real.press(&id, "y");
-    let turn = real.api.turn();
+    let turn = real.agree(&id, "y");
     real.wait_state(&id, "working");
     turn.say("It is written.");
     real.wait_state(&id, "done");
@@ -89,19 +90,18 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     real.press(&id, "Escape");
     real.wait_state(&id, "interrupted");
     drop(turn);
-    let pane = real.world.pane(&id);
-    real.world.tmux(["send-keys", "-t", &pane, "-l", "/exit"]);
-    wait_until("the command", || real.screen(&id).contains("/exit"));
-    real.press(&id, "Enter");
+    real.enter(&id, "/exit");
     real.wait_state(&id, "exited");
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn what_is_stopped_goes_on_where_it_was() {
     codex().goes_on_where_it_was_stopped();
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn messages_arrive_exactly_or_not_at_all() {
     let real = codex();
     let id = real.start_idle();
@@ -123,6 +123,7 @@ fn messages_arrive_exactly_or_not_at_all() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn whatever_is_killed_the_state_says_so() {
     codex().is_seen_to_end();
 }

@@ -15,13 +15,14 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
 
 use crate::world::{World, require, wait_for, wait_until};
-use api::Api;
+use api::{Api, Turn};
 
 /// What was tried. Agents change fast: another version is another test.
 const CLAUDE: &str = "@anthropic-ai/claude-code@2.1.332";
@@ -295,11 +296,33 @@ impl Real {
         self.world.tmux(["capture-pane", "-p", "-t", &pane])
     }
 
-    /// Presses keys in the task's pane.
+    /// Presses a key in the task's pane.
     #[track_caller]
     fn press(&self, id: &str, key: &str) {
         self.world
             .tmux(["send-keys", "-t", &self.world.pane(id), key]);
+    }
+
+    /// Answers the question that the agent has asked with this key, until it goes on with a turn. A question that has
+    /// just been painted may take no key yet.
+    #[track_caller]
+    fn agree(&self, id: &str, key: &str) -> Turn {
+        wait_for("a turn after the answer", || {
+            if self.state(id).starts_with("waiting") {
+                self.press(id, key);
+            }
+            self.api.turn_within(Duration::from_secs(5))
+        })
+    }
+
+    /// Types this line in the task's pane, as somebody who looks at the screen. What comes all at once may be taken for
+    /// a paste, in which Enter is a new line.
+    #[track_caller]
+    fn enter(&self, id: &str, line: &str) {
+        let pane = self.world.pane(id);
+        self.world.tmux(["send-keys", "-t", &pane, "-l", line]);
+        wait_until("the line on the screen", || self.screen(id).contains(line));
+        self.press(id, "Enter");
     }
 }
 

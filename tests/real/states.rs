@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use super::api::Turn;
 use super::claude::claude;
 use super::codex::codex;
 use super::opencode::opencode;
 use crate::world::wait_until;
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn claude_asks_where_it_is_not_to_skip_permissions() {
     let real = claude();
     real.world.git(["config", "flux.claude.yolo", "false"]);
@@ -17,6 +19,7 @@ fn claude_asks_where_it_is_not_to_skip_permissions() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn claude_is_at_work_as_long_as_a_command_runs_in_the_background() {
     let real = claude();
     let id = real.start(b"Write it");
@@ -40,15 +43,17 @@ fn claude_is_at_work_as_long_as_a_command_runs_in_the_background() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
     let real = claude();
     real.world.git(["config", "flux.claude.yolo", "false"]);
     let id = real.start(b"Write it");
     real.api.turn().delegate("Write a part");
+    let is_within = |turn: &Turn| turn.said().iter().any(|said| said.contains("Write a part"));
     // Its own turn and that of the other, in either order.
     for _ in 0..2 {
         let turn = real.api.turn();
-        if turn.said().iter().any(|said| said.contains("Write a part")) {
+        if is_within(&turn) {
             turn.call("touch work.txt");
         } else {
             turn.say("It is being written.");
@@ -60,9 +65,12 @@ fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
         session().contains("session     waiting(permission)")
     });
     real.wait_state(&id, "waiting permission");
-    real.press(&id, "1");
-    real.api.turn().say("The part is written.");
-    real.api.turn().say("It is written.");
+    let turn = real.agree(&id, "1");
+    assert!(is_within(&turn), "{:?}", turn.said());
+    turn.say("The part is written.");
+    let turn = real.api.turn();
+    assert!(!is_within(&turn), "{:?}", turn.said());
+    turn.say("It is written.");
     real.wait_state(&id, "done");
     let events = real.world.repo().join(format!(".git/flux/run/{id}/events"));
     let events = fs::read_to_string(events).unwrap();
@@ -70,6 +78,7 @@ fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn claude_is_seen_to_fail() {
     let mut real = claude();
     real.env.push(("CLAUDE_CODE_MAX_RETRIES", "0".into()));
@@ -79,6 +88,7 @@ fn claude_is_seen_to_fail() {
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goes_on() {
     let real = codex();
     for status in [500, 401, 429] {
@@ -95,19 +105,18 @@ fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goe
     let waited = real.flux(["wait", "--timeout", "60s", &id]);
     assert_eq!(waited.stdout, format!("{id} interrupted\n"));
     drop(turn);
-    real.press(&id, "/exit");
-    real.press(&id, "Enter");
+    real.enter(&id, "/exit");
     real.wait_state(&id, "exited");
     real.flux(["resume", &id]).success();
     // It says that it is idle, and nothing of what was before.
     real.wait_state(&id, "waiting");
-    real.press(&id, "Go on");
-    real.press(&id, "Enter");
+    real.enter(&id, "Go on");
     real.api.turn().fail(429);
     real.wait_state(&id, "failed");
 }
 
 #[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn opencode_waits_when_an_agent_within_asks() {
     let real = opencode();
     let id = real.start(b"Write it");
@@ -115,8 +124,7 @@ fn opencode_waits_when_an_agent_within_asks() {
     real.api.turn().delegate("Write a part");
     real.api.turn().call("touch work.txt");
     real.wait_state(&id, "waiting permission");
-    real.press(&id, "Enter");
-    real.api.turn().say("The part is written.");
+    real.agree(&id, "Enter").say("The part is written.");
     real.api.turn().say("It is written.");
     real.wait_state(&id, "done");
 }
