@@ -298,7 +298,7 @@ fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
     assert_eq!(terminal.exit_code(), 0);
     let terminal = world.terminal(150, 40);
     terminal.command("git flux attach");
-    terminal.wait_for_screen("Which task to attach?");
+    terminal.wait_for_screen("Which task? (attach)");
     terminal.keys(["Down", "Enter"]);
     wait_until("the terminal to be attached", || {
         looked_at(&world) == [format!("flux-myapp-{two}")]

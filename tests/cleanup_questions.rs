@@ -320,14 +320,14 @@ fn without_a_task_named_one_is_picked() {
     }
     let before = world.snapshot();
     for key in WAYS_OUT {
-        let terminal = ask(&world, 100, "", &[("Which task to cleanup?", &[key])]);
+        let terminal = ask(&world, 100, "", &[("Which task? (cleanup)", &[key])]);
         declined(&world, &terminal, &before);
     }
     let terminal = ask(
         &world,
         100,
         "",
-        &[("Which task to cleanup?", &["b", "e", "t"])],
+        &[("Which task? (cleanup)", &["b", "e", "t"])],
     );
     terminal.keys(["Enter"]);
     terminal.wait_for_screen("and remove 'beta'?");

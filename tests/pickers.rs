@@ -41,7 +41,7 @@ fn a_picker_shows_id_state_and_description_in_any_width() {
             .iter()
             .any(|t| t["state"] == "exited")
     });
-    let question = "Which task to status?";
+    let question = "Which task? (status)";
     for columns in [40, 60, 120] {
         let terminal = world.terminal(columns, 20);
         terminal.type_line("echo before");
@@ -103,10 +103,10 @@ fn every_command_lets_a_task_be_picked_and_can_be_left() {
     terminal.type_line("stty -a >before");
     let before = world.snapshot();
     for (command, question) in [
-        ("status", "Which task to status?"),
-        ("attach", "Which task to attach?"),
-        ("diff", "Which task to diff?"),
-        ("cleanup", "Which task to cleanup?"),
+        ("status", "Which task? (status)"),
+        ("attach", "Which task? (attach)"),
+        ("diff", "Which task? (diff)"),
+        ("cleanup", "Which task? (cleanup)"),
         ("restore", "Which removed task?"),
     ] {
         for key in ["Escape", "C-c"] {
@@ -160,7 +160,7 @@ fn two_tasks_whose_lines_look_the_same_are_told_apart() {
         world.flux(["run", "-q", "--name", name, "Fix"]).ok();
         world.agent(name).wait_started();
     }
-    let question = "Which task to status?";
+    let question = "Which task? (status)";
     let terminal = world.terminal(40, 20);
     terminal.command("git flux status");
     terminal.wait_for_screen(question);
@@ -220,7 +220,7 @@ fn a_picker_and_the_plan_for_all_tasks_are_in_the_order_of_the_list() {
     in_order(&world.flux(["cleanup", "--all", "--dry-run"]).ok());
     let terminal = world.terminal(100, 20);
     terminal.type_line("git flux status");
-    let lines = wait_for_lines(&terminal, "Which task to status?", 2);
+    let lines = wait_for_lines(&terminal, "Which task? (status)", 2);
     in_order(&lines.join("\n"));
     terminal.keys(["C-c"]);
 }

@@ -1,6 +1,7 @@
 //! `git flux status`: one task in detail.
 
 use std::fs;
+use std::path::Path;
 
 use crate::world::*;
 
@@ -316,4 +317,29 @@ fn a_session_is_called_what_it_is_called_now() {
     output.success().stdout_has("Target:    session mine\n");
     let task = world.flux(["status", "--json", &id]).run().json();
     assert_eq!(task["target"]["session"], "mine");
+    let tasks = world.flux(["list", "--json"]).run().json();
+    assert_eq!(tasks[0]["target"]["session"], "mine");
+}
+
+#[test]
+fn a_server_whose_socket_was_deleted_is_not_a_closed_pane() {
+    let world = World::new();
+    let id = world.start("Fix");
+    let socket = world.tmux(["display-message", "-p", "#{socket_path}"]);
+    let server = world.tmux(["display-message", "-p", "#{pid}"]);
+    fs::remove_file(&socket).unwrap();
+    let before = world.snapshot();
+    let lost = format!("error: the tmux server {server} has lost its socket '{socket}'\n");
+    for args in [vec!["cleanup", "-y", &id], vec!["send", &id, "Go on"]] {
+        let output = world.flux(args).run();
+        output
+            .code(1)
+            .stderr_has(&lost)
+            .stderr_has(&format!("hint: kill -USR1 {server}: tmux makes it anew\n"));
+        world.assert_unchanged(&before);
+    }
+    let server = nix::unistd::Pid::from_raw(server.parse().unwrap());
+    nix::sys::signal::kill(server, nix::sys::signal::Signal::SIGUSR1).unwrap();
+    wait_until("the socket", || Path::new(&socket).exists());
+    world.flux(["cleanup", "-y", &id]).run().success();
 }

@@ -192,7 +192,7 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
         .iter()
         .map(|(stored, state)| row((stored, state)))
         .collect();
-    let question = format!("Which task to {verb}?");
+    let question = format!("Which task? ({verb})");
     Ok(tasks[flux.ui.pick(question, &rows)?].0)
 }
 

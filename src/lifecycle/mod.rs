@@ -318,6 +318,7 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         // It may be closed already.
         Err(error) => {
             let panes = pane::list(Some(&target.socket))?;
+            observe::ensure_reached(target, &panes)?;
             match panes.iter().any(|pane| pane.is(target)) {
                 true => return Err(error),
                 false => false,

@@ -10,7 +10,7 @@ use std::{io, iter};
 
 use anyhow::{Context as _, Error, Result};
 
-pub(crate) use self::panes::Panes;
+pub(crate) use self::panes::{Panes, ensure_reached};
 use super::{Flux, elsewhere};
 use crate::agent::events::{self, Event, START};
 use crate::agent::machine::Launcher;
@@ -81,27 +81,28 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
     interrupt::check()?;
-    let states = concluded(flux, store, tasks, &worktrees);
-    let seen = tasks.iter().zip(states).zip(changes).zip(commits);
-    let status = |(((task, (state, found)), changes), commits): (
-        ((&&Task, _), _),
-        Option<(usize, usize)>,
-    )| {
+    let seen = looks(flux, store, tasks, &worktrees);
+    let seen = seen.into_iter().zip(changes).zip(commits);
+    let status = |(((task, seen), changes), commits): (((&Task, Seen), _), Option<_>)| {
+        let (state, found) = State::of(task.phase, &seen);
+        let mut task = task.clone();
+        task.target = seen.target.or(task.target);
         let (changes, unlooked) = match changes {
             Some(Ok(changes)) => (Some(changes), None),
             // It may be on its way, there or away; or it is not this repository's.
-            Some(Err(error)) if state != State::Elsewhere && is_whole(task, &error) => {
+            Some(Err(error)) if state != State::Elsewhere && is_whole(&task, &error) => {
                 (None, Some(unlooked(&error)))
             }
             Some(Err(_)) | None => (None, None),
         };
+        let (ahead, behind) = commits.unzip();
         Status {
-            task: Task::clone(task),
-            owner: flux.owner(task),
+            owner: flux.owner(&task),
+            task,
             state,
             found,
-            ahead: commits.map(|c| c.0),
-            behind: commits.map(|c| c.1),
+            ahead,
+            behind,
             changes,
             unlooked,
         }
@@ -265,7 +266,7 @@ fn looks<'a>(
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
-        if seen.exit.is_some() || seen.alive != Some(true) || !agent::shows(&task.agent) {
+        if seen.exit.is_some() || seen.alive != Some(true) {
             continue;
         }
         // What a server does not tell is not known; the files are.
@@ -273,7 +274,10 @@ fn looks<'a>(
             .entry(&target.socket)
             .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
         if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
-            look(task, pane, seen);
+            seen.target = Some(pane.named(target));
+            if agent::shows(&task.agent) {
+                look(task, pane, seen);
+            }
         }
     }
     seen

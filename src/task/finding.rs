@@ -95,7 +95,10 @@ impl State {
             }
             (heard, written) => heard.or(written),
         };
-        let Some((last, source)) = newest else {
+        // Some tell that they have started, and no more.
+        let is_silent = seen.session.is_none() && seen.is_still();
+        let says = |(heard, _): &(Heard, _)| heard.said != Said::Starting || !is_silent;
+        let Some((last, source)) = newest.filter(says) else {
             return Self::silent(seen);
         };
         if let Some(session) = seen.session

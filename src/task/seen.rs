@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Exit;
+use super::{Exit, Target};
 
 /// What an agent has said of itself, by a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +189,8 @@ pub(crate) struct Seen {
     pub(crate) title: Option<Title>,
     /// The title itself, in the agent's own words.
     pub(crate) shown: Option<String>,
+    /// Its pane, with the names that session and window have now.
+    pub(crate) target: Option<Target>,
     /// When its window last showed something, in seconds since 1970.
     pub(crate) stirred: Option<u64>,
     /// What can be concluded from that.

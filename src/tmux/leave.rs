@@ -56,7 +56,7 @@ fn show(target: &Target, lines: &[String]) -> Result<bool> {
         match land(target, own, &panes, client)? {
             Landing::Pane(id) if shown.contains(&id) => {}
             Landing::Pane(id) => {
-                let cat = format!("cat {}", quoted(file.path()));
+                let cat = format!("cat {}; echo; echo '(q closes this)'", quoted(file.path()));
                 let cat = unexpanded(Path::new(&cat));
                 let run = Tmux::on(&target.socket, "run-shell").args(["-t", &id]);
                 run.arg(cat).run()?;

@@ -29,8 +29,11 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// How many characters of a line are looked for; it may be wrapped.
 const SHOWN: usize = 20;
 
-/// How long nothing may move on a pane that counts as still.
-const STILL: Duration = Duration::from_millis(400);
+/// How long what is typed may take to have its effect, where nothing tells.
+const SETTLES: Duration = Duration::from_millis(400);
+
+/// How long nothing may move on a pane that counts as still: longer than a picture of what moves is shown.
+const STILL: Duration = Duration::from_millis(150);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -139,7 +142,7 @@ fn compose(
     let mut is_ready = stands()?;
     for keys in &typed.keys {
         // What they are for, such as a list that is put together, may come up late.
-        thread::sleep(STILL);
+        thread::sleep(SETTLES);
         if is_ready && listens()? {
             paste(target, keys, &[])?;
             is_ready = stands()?;

@@ -53,6 +53,11 @@ impl Pane {
             && self.id == target.pane
     }
 
+    /// Returns whether it is one of the server that `target` was made by.
+    pub(crate) fn is_beside(&self, target: &Target) -> bool {
+        (self.server_pid, self.server_start) == (target.server_pid, target.server_start)
+    }
+
     /// Returns whether git flux wrote this task of this repository on it.
     pub(crate) fn is_made_for(&self, id: &TaskId, repo: &Path) -> bool {
         self.task == id.as_str() && self.repo.as_deref() == Some(repo)

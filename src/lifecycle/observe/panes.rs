@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::agent::process;
+use crate::failure::Failure;
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 
@@ -15,13 +19,14 @@ impl Panes {
     /// One `tmux list-panes` for each server that one of `tasks` was started on.
     ///
     /// # Errors
-    /// When a server does not answer.
+    /// When a server does not answer, or cannot be reached.
     pub(crate) fn of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Result<Self> {
         let mut servers = HashMap::new();
         for target in tasks.filter_map(|task| task.target.as_ref()) {
             if !servers.contains_key(&target.socket) {
                 servers.insert(target.socket.clone(), pane::list(Some(&target.socket))?);
             }
+            ensure_reached(target, &servers[&target.socket])?;
         }
         Ok(Self(servers))
     }
@@ -39,4 +44,23 @@ impl Panes {
             .find(|pane| pane.is(target))
             .map(|pane| pane.named(target))
     }
+}
+
+/// How long a server that ends may take to leave its panes.
+const ENDS: Duration = Duration::from_secs(2);
+
+/// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
+pub(crate) fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
+    let told = panes.iter().any(|pane| pane.is_beside(target));
+    let begun = Instant::now();
+    while !told && process::is_child(target.pane_pid, target.server_pid) == Some(true) {
+        if begun.elapsed() > ENDS {
+            let (server, socket) = (target.server_pid, target.socket.display());
+            let message = format!("the tmux server {server} has lost its socket '{socket}'");
+            let hint = format!("kill -USR1 {server}: tmux makes it anew");
+            return Err(Failure::new(message).hint(hint).into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

@@ -271,6 +271,22 @@ fn an_agent_that_says_nothing_is_judged_by_its_title_and_then_by_its_window() {
 }
 
 #[test]
+fn an_agent_that_has_said_nothing_but_that_it_starts_is_taken_for_one_that_waits() {
+    for (said, ago, expected) in [
+        (Said::Starting, STILL, "starting by hook"),
+        (Said::Starting, STILL + 1, "waiting? by activity"),
+        (Said::Done, STILL + 1, "done by hook"),
+    ] {
+        let still = |s: &mut Seen| {
+            s.heard = heard(said, None, 1000 * 1000);
+            s.habit = Habit::Quiet;
+            s.stirred = Some(NOW / 1000 - ago);
+        };
+        case(Phase::Active, still, expected);
+    }
+}
+
+#[test]
 fn an_agent_at_work_that_has_stopped_painting_is_taken_for_interrupted() {
     use Said::{Waiting, Working};
     let working = Some(Title::Working);
