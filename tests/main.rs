@@ -44,6 +44,7 @@ mod documents;
 mod errors;
 mod errors_disk;
 mod expire;
+mod figures;
 mod fixture;
 mod foreign;
 mod forged;
