@@ -308,14 +308,13 @@ fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
 }
 
 #[test]
-fn attach_waiting_goes_to_the_task_that_has_waited_the_longest() {
+fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository() {
     let world = World::new();
     let [first, second, third] = ["One", "Two", "Three"].map(|title| world.start(title));
     let terminal = world.terminal(200, 20);
     terminal.command("git flux attach --waiting");
     assert_eq!(terminal.exit_code(), 1);
-    terminal
-        .wait_for_screen("error: no task of 'myapp' waits for you\nhint: git flux wait --next\n");
+    terminal.wait_for_screen("error: no task waits for you\nhint: git flux wait --next\n");
     let since = |id: &str| world.flux(["status", "--json", id]).run().json()["stateSince"].as_u64();
     let ask = |id: &str| {
         for event in ["SessionStart", "UserPromptSubmit", "PermissionRequest"] {
@@ -331,23 +330,17 @@ fn attach_waiting_goes_to_the_task_that_has_waited_the_longest() {
         ask(&first);
         since(&first) > since(&third)
     });
+    // From wherever its user is.
     let other = world.root().join("other");
     world.make_repository(&other);
+    let hint = "hint: 2 tasks wait in other repositories: git flux attach --waiting";
+    let from = format!("git -C '{}' flux", other.display());
     terminal.clear();
-    terminal.type_line(&format!(
-        "git -C '{}' flux attach --waiting",
-        other.display()
-    ));
-    let hint = |id: &str| {
-        format!(
-            "hint: git -C '{}' flux attach {id}\n",
-            world.repo().display()
-        )
-    };
-    let both = format!("{}{}", hint(&third), hint(&first));
-    terminal.wait_for_screen(&format!("error: no task of 'other' waits for you\n{both}"));
+    terminal.type_line(&format!("{from} run -q Four && {from} wait --any"));
+    terminal.wait_for_screen(hint);
+    terminal.keys(["C-c"]);
     terminal.clear();
-    terminal.type_line("git flux attach --waiting");
+    terminal.type_line(&format!("{from} attach --waiting"));
     wait_until("the client", || {
         let clients = world.try_tmux(["list-clients", "-F", "#{session_name}"]);
         clients.is_some_and(|clients| clients.contains(&third))

@@ -13,14 +13,13 @@ use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::elsewhere::ensure_here;
-use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::launch::directory;
-use crate::lifecycle::observe::{self, Panes};
+use crate::lifecycle::observe::Panes;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::resume::or_restored;
-use crate::lifecycle::{Flux, find_target};
-use crate::store::{self, Store, Stored};
-use crate::task::{Layout, Phase, State, Target, Task};
+use crate::lifecycle::{Flux, find_target, waiting};
+use crate::store::{self, Store};
+use crate::task::{Layout, Phase, Target, Task};
 use crate::tmux::{attach, pane, target};
 use crate::ui::{Ui, quoted};
 
@@ -30,19 +29,19 @@ pub(crate) struct Attach {
     /// The task: its id or a part of it, its branch or its worktree
     #[arg(add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
-    /// Go to the task that has waited for you the longest
+    /// Go to the task that has waited for you the longest, of any repository
     #[arg(long, conflicts_with = "task")]
     waiting: bool,
 }
 
 impl Attach {
     pub(crate) fn run(self) -> Result<()> {
+        if self.waiting {
+            return go_to_waiting();
+        }
         let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
-        let stored = match self.waiting {
-            true => longest_waiting(&flux, &store)?,
-            false => choose_own(&flux, &store, self.task.as_deref(), "attach")?,
-        };
+        let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
         ensure_terminal(&format!("git flux status {}", task.id))?;
@@ -60,58 +59,24 @@ impl Attach {
     }
 }
 
-/// The task whose agent has waited for the user the longest. One whose state cannot be told is passed over.
+/// Goes to the task that has waited for its user the longest, whichever repository it is of.
 ///
 /// # Errors
-/// When there is none: its hints are those of other repositories.
-fn longest_waiting<'a>(flux: &Flux, store: &'a Store) -> Result<&'a Stored> {
-    let longest = waiting(flux, store).into_iter().next();
-    longest.map(|(_, stored)| stored).with_context(|| {
-        let failure = Failure::new(format!(
-            "no task of '{}' waits for you",
-            flux.repo.project().to_string_lossy()
-        ));
-        let others = waiting_elsewhere(flux);
-        match others.is_empty() {
-            true => failure.hint("git flux wait --next"),
-            false => others.into_iter().fold(failure, Failure::hint),
-        }
-    })
-}
-
-/// The tasks whose agents wait for the user, and since when, the first one first.
-fn waiting<'a>(flux: &Flux, store: &'a Store) -> Vec<(u64, &'a Stored)> {
-    let since = |stored: &&'a Stored| {
-        let (state, found) = observe::one(flux, store, stored.task.as_ref().ok()?).ok()?;
-        let is_waiting = matches!(state, State::Waiting(_) | State::Interrupted);
-        is_waiting.then(|| found.since.unwrap_or(u64::MAX))
+/// When none waits, or there is no terminal.
+fn go_to_waiting() -> Result<()> {
+    let ui = Ui::default();
+    let here = Flux::open(ui.clone());
+    let waiting = waiting::everywhere(&ui, here.as_ref().ok());
+    let Some(first) = waiting.first() else {
+        here?;
+        return Err(Failure::new("no task waits for you")
+            .hint("git flux wait --next")
+            .into());
     };
-    let all = flux.own_tasks(store);
-    let mut all: Vec<_> = all.filter_map(|one| Some((since(&one)?, one))).collect();
-    all.sort_by_key(|(since, _)| *since);
-    all
-}
-
-/// The commands that go to those that wait in other repositories, the first one first.
-fn waiting_elsewhere(flux: &Flux) -> Vec<String> {
-    let mut found = Vec::new();
-    for (common_dir, other) in repositories(&flux.ui).unwrap_or_default() {
-        let Ok(other) = other else { continue };
-        if common_dir == flux.repo.common_dir() {
-            continue;
-        }
-        let Ok(store) = Store::load(&other.repo, &other.settings) else {
-            continue;
-        };
-        let home = quoted(other.repo.home());
-        found.extend(
-            waiting(&other, &store)
-                .into_iter()
-                .map(|(since, stored)| (since, format!("git -C {home} flux attach {}", stored.id))),
-        );
-    }
-    found.sort();
-    found.into_iter().map(|(_, command)| command).collect()
+    let (home, id) = (quoted(&first.home), &first.task.id);
+    ensure_terminal(&format!("git -C {home} flux status {id}"))?;
+    let target = first.task.target.as_ref();
+    attach::attach(target.with_context(|| format!("'{id}' has no pane"))?)
 }
 
 /// # Errors

@@ -16,7 +16,7 @@ use crate::agent::pace::Pace;
 use crate::agent::watch::{News, Watch};
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
-use crate::lifecycle::{Flux, observe};
+use crate::lifecycle::{Flux, observe, waiting};
 use crate::store::Store;
 use crate::task::{State, Target, Task, TaskId, version};
 use crate::tmux::pane::{self, Pane};
@@ -131,7 +131,7 @@ impl Wait {
             .keys()
             .map(|id| (id.clone(), wakeups.watch.run(&flux.run_dir(id))));
         let watches: Vec<(TaskId, Result<()>)> = watches.collect();
-        let mut bad = 0;
+        let (mut bad, mut told) = (0, false);
         loop {
             let before = open.len();
             for (id, state) in states(&flux, &open, &mut wakeups)? {
@@ -165,6 +165,10 @@ impl Wait {
             if open.is_empty() || (is_one && open.len() < before) {
                 break;
             }
+            if !told && self.until.contains(&Until::Waiting) {
+                tell_of_others(&flux);
+            }
+            told = true;
             wakeups.watch_terminals(&open);
             if !wakeups.wait(deadline)? {
                 let left: Vec<&str> = open.keys().map(TaskId::as_str).collect();
@@ -202,6 +206,26 @@ impl Wait {
             ids.insert(stored.id.clone(), ());
         }
         Ok(ids)
+    }
+}
+
+/// Tells who is there of the tasks of other repositories that wait already.
+fn tell_of_others(flux: &Flux) {
+    if !flux.ui.is_shown() {
+        return;
+    }
+    let waiting = waiting::everywhere(&flux.ui, Some(flux));
+    let others = waiting.iter().filter(|one| one.home != flux.repo.home());
+    let count = others.count();
+    if count > 0 {
+        let tasks = if count == 1 {
+            "task waits"
+        } else {
+            "tasks wait"
+        };
+        let go = "git flux attach --waiting";
+        flux.ui
+            .hint(format_args!("{count} {tasks} in other repositories: {go}"));
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) mod stop;
 mod trash;
 pub(crate) mod tree;
 pub(crate) mod trust;
+pub(crate) mod waiting;
 pub(crate) mod watch;
 
 use std::fs;

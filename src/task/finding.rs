@@ -111,8 +111,8 @@ impl State {
         if let Some(state) = corrected(&last, seen.title.filter(|_| !fresh)) {
             return (state, from(Source::Title));
         }
-        let still = last.at / 1000 + PAUSE < seen.now / 1000
-            && seen.stirred.is_some_and(|at| at + PAUSE < seen.now / 1000);
+        let still = last.at / 1000 + STILL < seen.now / 1000
+            && seen.stirred.is_some_and(|at| at + STILL < seen.now / 1000);
         let paints = seen.habit == Habit::Busy && !seen.in_background;
         // Its own file of the session leaves nothing to be guessed.
         let guesses = paints && seen.title.is_none() && seen.session.is_none();

@@ -293,18 +293,18 @@ fn an_agent_at_work_that_has_stopped_painting_is_taken_for_interrupted() {
     for (said, said_ago, painted_ago, habit, title, expected) in [
         (
             Working,
-            60,
-            PAUSE + 1,
+            600,
+            STILL + 1,
             Habit::Busy,
             None,
             "interrupted? by activity",
         ),
-        (Working, 60, PAUSE, Habit::Busy, None, "working by hook"),
-        (Working, PAUSE, 60, Habit::Busy, None, "working by hook"),
-        (Working, 60, 60, Habit::Quiet, None, "working by hook"),
-        (Working, 60, 60, Habit::Unknown, None, "working by hook"),
-        (Working, 60, 60, Habit::Busy, working, "working by hook"),
-        (Waiting, 60, 60, Habit::Busy, None, "waiting by hook"),
+        (Working, 600, STILL, Habit::Busy, None, "working by hook"),
+        (Working, STILL, 600, Habit::Busy, None, "working by hook"),
+        (Working, 600, 600, Habit::Quiet, None, "working by hook"),
+        (Working, 600, 600, Habit::Unknown, None, "working by hook"),
+        (Working, 600, 600, Habit::Busy, working, "working by hook"),
+        (Waiting, 600, 600, Habit::Busy, None, "waiting by hook"),
     ] {
         let tell = |s: &mut Seen| {
             s.heard = heard(said, None, said_ago * 1000);
