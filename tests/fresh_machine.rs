@@ -155,6 +155,12 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
         let expected = match what.split(' ').next().unwrap() {
             "run" => "\n  Task ID: fix-the-login-redirect-",
             "" => "\nfix-the-login-redirect-",
+            "attach" if what.contains("--waiting") => {
+                terminal.command(line);
+                assert_eq!(terminal.exit_code(), 1);
+                terminal.wait_for_screen("error: no task waits for you");
+                continue;
+            }
             "attach" => {
                 visit(terminal, line, title, "login");
                 continue;

@@ -94,6 +94,7 @@ mod picture;
 mod ports;
 mod processes;
 mod readme;
+mod readme_blocks;
 mod real;
 mod real_hooks;
 mod repositories;

@@ -69,7 +69,7 @@ fn the_set_up_command_of_the_readme_starts_a_first_task() {
 }
 
 #[test]
-fn what_was_removed_can_be_brought_back_as_the_readme_says() {
+fn what_was_removed_can_be_brought_back_as_the_docs_say() {
     let world = World::new();
     world.write(".gitignore", ".env\n");
     world.git(["add", ".gitignore"]);
@@ -99,10 +99,8 @@ fn what_was_removed_can_be_brought_back_as_the_readme_says() {
         .success();
     assert!(!worktree.exists());
 
-    let readme = document("README.md");
-    let (_, section) = readme
-        .split_once("\n### Bringing something back\n")
-        .unwrap();
+    let page = document("docs/files.md");
+    let (_, section) = page.split_once("\n## Bringing something back\n").unwrap();
     let blocks: Vec<&str> = section
         .split("\n## ")
         .next()
