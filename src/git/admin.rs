@@ -12,8 +12,8 @@ use nix::fcntl::OFlag;
 
 use super::distrust::Distrust;
 use super::entries;
-use super::regular_file::{open_file, read_file};
 use super::same::is_same_place;
+use crate::system::regular_file::{open_file, read_file};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.

@@ -13,13 +13,13 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use console::strip_ansi_codes;
 use signal_hook::consts::SIGPIPE;
 
-use super::captured::Captured;
-use super::deadline::Deadline;
 use super::died::Died;
 use super::patience::LOCKS;
-use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::system::captured::Captured;
+use crate::system::deadline::Deadline;
+use crate::system::version::version;
 
 /// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
 const OLDEST: (u32, u32) = (2, 38);

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 
-use super::regular_file::{REGULAR, ensure_file, read_file};
 use super::{Checkout, Repo};
+use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
 /// The ignore file of a directory that was made for worktrees.
 const IGNORE: &[u8] = b"# git flux made this directory for worktrees\n*\n";

@@ -11,10 +11,10 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::captured::Captured;
 use super::command::{FOREIGN, failed};
-use super::version::version;
 use super::{Checkout, Git, Lock, Repo};
+use crate::system::captured::Captured;
+use crate::system::version::version;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 
 use super::admin::read_small;
 use super::distrust::refused;
-use super::regular_file::read_file;
 use super::same::is_same_file;
 use super::{Git, Repo, Worktree, admin, entries};
+use crate::system::regular_file::read_file;
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
 /// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.

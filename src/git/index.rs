@@ -2,7 +2,7 @@
 //! gitformat-index(5). libgit2 takes as long to read a large one as all else of a cleanup.
 
 use super::Checkout;
-use super::regular_file::read_file;
+use crate::system::regular_file::read_file;
 
 /// Where the mode of an entry is, and its flags, but for the object name before them.
 const MODE: usize = 24;

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::distrust::quoted;
 use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tool_files, worktree};
 use crate::failure::Failure;
+use crate::sanitize::quoted;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Sharing;
-use super::regular_file::read_file;
+use crate::system::regular_file::read_file;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";

@@ -7,13 +7,11 @@
 //! stays private to `repo.rs`.
 
 pub(crate) mod admin;
-mod captured;
 pub(crate) mod carry;
 pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
 pub(crate) mod commit;
-mod deadline;
 mod died;
 pub(crate) mod directory;
 mod distrust;
@@ -25,13 +23,11 @@ pub(crate) mod fsmonitor;
 pub(crate) mod glance;
 mod harmless;
 pub(crate) mod hide;
-mod holder;
 pub(crate) mod hooks;
 pub(crate) mod in_use;
 mod index;
 pub(crate) mod integrated;
 pub(crate) mod keep;
-pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod marks;
 pub(crate) mod merge;
@@ -42,15 +38,12 @@ mod patience;
 pub(crate) mod rebase;
 pub(crate) mod refs;
 mod refusals;
-pub(crate) mod regular_file;
 pub(crate) mod repo;
 pub(crate) mod same;
 pub(crate) mod scratch;
-pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
-pub(crate) mod version;
 pub(crate) mod worktree;
 
 pub(crate) use changes::{Change, changes};
@@ -59,10 +52,10 @@ pub(crate) use command::Git;
 pub(crate) use died::Died;
 pub(crate) use distrust::Distrust;
 pub(crate) use integrated::Integrated;
-pub(crate) use lock::Lock;
 pub(crate) use merge::{MergePlan, Style, Unrelated};
 pub(crate) use overlooked::all_changes;
 pub(crate) use refs::Transaction;
 pub(crate) use repo::Repo;
-pub(crate) use shared::Sharing;
 pub(crate) use worktree::Worktree;
+
+pub(crate) use crate::system::{Lock, Sharing, regular_file, version};

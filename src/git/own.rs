@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::regular_file::read_file;
 use super::{Git, Repo, admin, refs};
+use crate::system::regular_file::read_file;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
 

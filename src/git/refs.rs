@@ -196,10 +196,7 @@ impl Transaction {
         match blocking {
             Some(name) => done.context(
                 Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name))).hint(
-                    format!(
-                        "git update-ref --no-deref -d {}",
-                        sanitize::line(&shell_words::quote(&name))
-                    ),
+                    format!("git update-ref --no-deref -d {}", sanitize::word(&name)),
                 ),
             ),
             None => done,

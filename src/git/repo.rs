@@ -16,12 +16,13 @@ use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
 use super::checkout::Checkout;
-use super::distrust::{Distrust, quoted, refused};
+use super::distrust::{Distrust, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
 use super::refusals::{astray, no_repository, top};
 use super::{Git, Sharing};
 use crate::failure::Failure;
+use crate::sanitize::quoted;
 use crate::task::TaskId;
 
 /// An open repository.

@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::changes::Head;
 use super::index::Index;
-use super::regular_file::read_file;
 use super::{Checkout, Repo, admin};
+use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::command::records;
 use super::patience::patiently;
-use super::regular_file::read_file;
 use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tool_files};
+use crate::system::regular_file::read_file;
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

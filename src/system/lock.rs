@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 
 use super::Sharing;
-use super::distrust::quoted;
 use super::holder::Holder;
 use super::regular_file::open_file;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::sanitize::quoted;
 
 /// How long a lock is waited for in silence.
 const SILENCE: Duration = Duration::from_millis(500);
