@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use super::merge::Merged;
 use super::others::paths;
 use super::{Change, Checkout, Git, Lock, Repo, snapshot, worktree};
+use crate::system::optional;
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
@@ -127,9 +127,8 @@ impl Carried {
         }
         let mut files = Vec::new();
         for file in &self.intended {
-            match fs::symlink_metadata(checkout.path().join(file)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Ok(_) | Err(_) => {}
+            if let Ok(None) = optional(fs::symlink_metadata(checkout.path().join(file))) {
+                continue;
             }
             files.extend_from_slice(file.as_os_str().as_bytes());
             files.push(0);

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 
 use super::{Checkout, Repo};
+use crate::system::optional;
 use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
 /// The ignore file of a directory that was made for worktrees.
@@ -106,10 +107,8 @@ fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
     let file = exclude_file(around);
     let what = || format!("could not write '{}'", file.display());
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let old = match read_file(&file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        read => read.with_context(what)?,
-    };
+    let old = optional(read_file(&file)).with_context(what)?;
+    let old = old.unwrap_or_default();
     let end = match old.last() {
         None | Some(b'\n') => &b""[..],
         Some(_) => b"\n",

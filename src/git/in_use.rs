@@ -2,7 +2,6 @@
 //! and names that a file system takes for one.
 
 use std::fs;
-use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,6 +10,7 @@ use super::admin::read_small;
 use super::distrust::refused;
 use super::same::is_same_file;
 use super::{Git, Repo, Worktree, admin, entries};
+use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
@@ -73,12 +73,10 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    let linked = match fs::read_dir(repo.common_dir().join("worktrees")) {
-        Err(error) if error.kind() == NotFound => return Ok(found),
-        linked => linked.context("could not list the worktrees")?,
-    };
-    for admin in linked {
-        let admin = admin.context("could not list the worktrees")?.path();
+    let what = "could not list the worktrees";
+    let linked = optional(fs::read_dir(repo.common_dir().join("worktrees"))).context(what)?;
+    for admin in linked.into_iter().flatten() {
+        let admin = admin.context(what)?.path();
         // One without is just being made.
         if let Some(entry) = entries::read(&admin) {
             add(&admin, &entry.path)?;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tool_files, worktree};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
+use crate::system::optional;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -114,12 +115,8 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        match transfer(&admin.join(file), &trash.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not keep the {name}"));
-            }
-            _ => {}
-        }
+        optional(transfer(&admin.join(file), &trash.join(name)))
+            .with_context(|| format!("could not keep the {name}"))?;
     }
     let copy = trash.join("index");
     let mut entries = fs::read_dir(admin).context("could not look for a split index")?;

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Git, Repo, admin, refs};
+use crate::system::optional;
 use crate::system::regular_file::read_file;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
@@ -79,10 +79,9 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
 fn logged(log: &Path) -> Result<BTreeSet<String>> {
-    let text = match read_file(log) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        text => text.with_context(|| format!("could not read '{}'", log.display()))?,
-    };
+    let text = optional(read_file(log))
+        .with_context(|| format!("could not read '{}'", log.display()))?
+        .unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // None is called so: before the first.

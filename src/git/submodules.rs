@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::changes::Head;
 use super::index::Index;
 use super::{Checkout, Repo, admin};
+use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
@@ -191,8 +191,8 @@ pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
 pub(super) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
-    match fs::symlink_metadata(&modules) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match optional(fs::symlink_metadata(&modules)) {
+        Ok(None) => Ok(()),
         _ => fs::rename(modules, trash.join("modules"))
             .context("could not keep the repositories of the submodules"),
     }

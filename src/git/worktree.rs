@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::command::records;
 use super::patience::patiently;
 use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tool_files};
+use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// One entry of `git worktree list --porcelain -z`.
@@ -200,10 +201,8 @@ pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
     // In this order: as long as anything is left of it, the directory is.
     let aside = aside(repo)?;
     entries::set_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(what),
-        _ => aside.close().with_context(what),
-    }
+    optional(fs::remove_dir_all(path)).with_context(what)?;
+    aside.close().with_context(what)
 }
 
 /// Makes a directory for what is to be deleted: in the trash, where what a killed command
@@ -306,8 +305,7 @@ fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()
     let changed = checkout.reading(args).output()?;
     let is_missing = |file: &&[u8]| {
         let found = checkout.path().join(OsStr::from_bytes(file));
-        let found = found.symlink_metadata();
-        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        matches!(optional(found.symlink_metadata()), Ok(None))
     };
     let files = records(&changed)?.filter(is_missing);
     let files: Vec<u8> = files.flat_map(|file| [file, b"\0"].concat()).collect();
@@ -344,10 +342,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                 }
                 return discard(repo.home(), path, lock);
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(what);
-            }
-            _ => {}
+            moved => drop(optional(moved).with_context(what)?),
         }
     }
     entries::set_aside(admin, aside.path())?;
