@@ -1,6 +1,5 @@
 //! Worktrees inside of another work tree, whose `git status` and `git add` are not to see them.
 
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -61,9 +60,8 @@ pub(crate) fn forget(worktree: &Path) -> Result<()> {
 fn is_ignored(around: &Checkout, worktree: &Path) -> Result<bool> {
     // A name that begins with a colon would be more than a name.
     let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
-    let args = ["check-ignore", "--quiet", "--"].map(OsStr::new);
-    let git = around.reading(args.into_iter().chain([name.as_os_str()]));
-    Ok(git.answer()?.is_some())
+    let git = around.reading("check-ignore").args(["--quiet", "--"]);
+    Ok(git.arg(name).answer()?.is_some())
 }
 
 fn make_ignore_file(dir: &Path) -> Result<()> {

@@ -116,7 +116,9 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
-    Git::reading(home, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+    Git::reading(home, "symbolic-ref")
+        .args(["--quiet", "HEAD"])
+        .answer()
 }
 
 /// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
@@ -125,14 +127,8 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
-    let args = [
-        "config",
-        "--show-scope",
-        "--type=bool",
-        "--get",
-        "core.bare",
-    ];
-    let answer = Git::reading(home, args).answer()?;
+    let args = ["--show-scope", "--type=bool", "--get", "core.bare"];
+    let answer = Git::reading(home, "config").args(args).answer()?;
     let split = |line: String| {
         let (scope, value) = line.split_once('\t')?;
         Some((scope.to_owned(), value == "true"))

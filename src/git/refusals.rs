@@ -18,7 +18,7 @@ pub(super) fn no_repository() -> Failure {
             .hint(format!("cd {home}"))
             .hint(format!("git -C {home} flux restore {name_word}"));
     }
-    let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
+    let asked = Git::reading(Path::new("."), "rev-parse").outcome();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));

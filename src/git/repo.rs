@@ -243,9 +243,9 @@ impl Repo {
     /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let rev = format!("{rev}^{{commit}}");
-        let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &rev];
-        Git::reading(dir, args).answer()
+        let args = ["--verify", "--quiet", "--end-of-options"];
+        let git = Git::reading(dir, "rev-parse").args(args);
+        git.arg(format!("{rev}^{{commit}}")).answer()
     }
 
     /// The branch that `HEAD` names where the user stands.
@@ -254,7 +254,9 @@ impl Repo {
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        Git::reading(dir, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+        Git::reading(dir, "symbolic-ref")
+            .args(["--quiet", "HEAD"])
+            .answer()
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::changes::Head;
+use super::changes::{Head, Ignored};
 use super::index::Index;
 use super::{Checkout, Repo, admin};
 use crate::system::optional;
@@ -90,7 +90,7 @@ fn checked_out(
         let Some(inner) = Checkout::nested(&dir)? else {
             continue;
         };
-        let (head, changes) = Head::and_changes(&inner, false)?;
+        let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
         let holds = match changes.is_empty() {
             true => holds(&inner).with_context(what)?,
@@ -158,18 +158,10 @@ fn holds(repository: &Checkout) -> Result<Holds> {
     {
         return Ok(Holds::Worktrees);
     }
-    let args = [
-        "rev-list",
-        "--count",
-        "--max-count=1",
-        "--ignore-missing",
-        "HEAD",
-        "--branches",
-        "--glob=refs/stas[h]",
-        "--not",
-        "--remotes",
-    ];
-    Ok(match repository.reading(args).line()?.as_str() {
+    let limit = ["--count", "--max-count=1", "--ignore-missing"];
+    let ours = ["HEAD", "--branches", "--glob=refs/stas[h]"];
+    let git = repository.reading("rev-list").args(limit).args(ours);
+    Ok(match git.args(["--not", "--remotes"]).line()?.as_str() {
         "0" => Holds::Nothing,
         _ => Holds::Commits,
     })

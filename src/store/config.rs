@@ -93,8 +93,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {
-        let args = ["config", "--local"].iter().chain(args);
-        let (code, output) = Git::new(repo.home(), args).holding(lock)?.outcome()?;
+        let git = Git::new(repo.home(), "config").arg("--local").args(args);
+        let (code, output) = git.holding(lock)?.outcome()?;
         let is_over = code != LOCKED;
         last = Some((code, output.stderr));
         Ok(is_over.then_some(()))

@@ -104,11 +104,8 @@ pub(super) fn point_head(path: &Path, name: &str) -> Result<()> {
 
 /// All refs, and their names: `git for-each-ref`
 fn refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
-    let args = [
-        "for-each-ref",
-        "--format=%(objectname) %(refname) %(symref)",
-    ];
-    let found = original.reading(&args).output()?;
+    let args = ["--format=%(objectname) %(refname) %(symref)"];
+    let found = original.reading("for-each-ref").args(args).output()?;
     let mut names = HashSet::new();
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
     for line in found
