@@ -12,6 +12,7 @@ mod lifecycle;
 mod sanitize;
 mod settings;
 mod store;
+mod system;
 mod task;
 mod tmux;
 mod ui;

@@ -4,6 +4,8 @@
 //! strangers. Control characters, direction overrides, invisible characters and
 //! tags are shown as `\u{…}` instead of reaching the terminal.
 
+use std::path::Path;
+
 /// One line: newlines are shown as well.
 pub(crate) fn line(text: &str) -> String {
     escape(text, |c| c == '\t')
@@ -27,6 +29,21 @@ pub(crate) fn json(json: &str) -> String {
         }
     }
     out
+}
+
+/// Returns a file name for a message.
+pub(crate) fn shown(path: &Path) -> String {
+    line(&path.to_string_lossy())
+}
+
+/// Returns a file name for a command that can be pasted.
+pub(crate) fn quoted(path: &Path) -> String {
+    word(&path.to_string_lossy())
+}
+
+/// Returns a name of anyone's for a command that can be pasted: git allows `;` and `$` in branches.
+pub(crate) fn word(text: &str) -> String {
+    line(&shell_words::quote(text))
 }
 
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, each a file or a folder of `src`: one may use those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "failure",
     "interrupt",
     "embedded",
     "sanitize",
+    "system",
     "task",
     "git",
     "tmux",

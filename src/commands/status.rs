@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{candidates, choose, explain, list::age, object};
 use crate::agent::launch::now;
 use crate::failure;
-use crate::git::{Change, changes};
+use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
@@ -73,7 +73,7 @@ impl StatusOf {
             .map(|target| pane::capture(target, SCREEN))
             .transpose()?;
         let files = if status.changes.is_some() {
-            changes(&flux.repo.checkout(&task.worktree)?, false)?
+            changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?
         } else {
             Vec::new()
         };

@@ -87,7 +87,8 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
         .context("could not make a temporary file")?;
     file.write_all(text)?;
     // git knows what begins a comment: core.commentChar.
-    let help = Git::reading(flux.repo.home(), ["stripspace", "--comment-lines"])
+    let help = Git::reading(flux.repo.home(), "stripspace")
+        .arg("--comment-lines")
         .input([SCISSORS, kind.help].concat())
         .output()?;
     let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
@@ -95,7 +96,9 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     file.write_all(&help)?;
     file.flush()?;
     // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
-    let editor = Git::reading(flux.repo.home(), ["var", "GIT_EDITOR"]).output()?;
+    let editor = Git::reading(flux.repo.home(), "var")
+        .arg("GIT_EDITOR")
+        .output()?;
     let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
     if !io::stdin().is_terminal() && editor == "vi" {
         return Err(Failure::new("there is no terminal for an editor")

@@ -12,8 +12,9 @@ use nix::fcntl::OFlag;
 
 use super::distrust::Distrust;
 use super::entries;
-use super::regular_file::{open_file, read_file};
 use super::same::is_same_place;
+use crate::system::optional;
+use crate::system::regular_file::{open_file, read_file};
 
 /// Where git keeps the repositories of the submodules that were ever checked out in
 /// the worktree at `path`, if any was.
@@ -69,11 +70,8 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::Link(link).into());
     }
     // A directory is a repository of its own.
-    let file = match link.symlink_metadata() {
-        Ok(found) if found.is_file() => read_small(&link)?.unwrap_or_default(),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(what);
-        }
+    let file = match optional(link.symlink_metadata()).with_context(what)? {
+        Some(found) if found.is_file() => read_small(&link)?.unwrap_or_default(),
         _ => return Err(Distrust::Link(link).into()),
     };
     let named = file.trim_ascii_end().strip_prefix(b"gitdir: ");
@@ -84,12 +82,10 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::Link(link).into());
     };
     for dir in [&worktrees, &admin] {
-        match dir.symlink_metadata() {
-            Ok(found) if found.is_dir() => {}
+        match optional(dir.symlink_metadata()) {
+            Ok(Some(found)) if found.is_dir() => {}
             // git removes an entry with its directory, and that of all entries with the last one.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Distrust::Link(link).into());
-            }
+            Ok(None) => return Err(Distrust::Link(link).into()),
             _ => return Err(Distrust::Odd(dir.clone()).into()),
         }
     }
@@ -140,9 +136,9 @@ pub(super) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
         .read(true)
         .custom_flags(flags.bits())
         .open(file);
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    let opened = match optional(opened) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ok(None),
         Err(_) if !file.symlink_metadata().is_ok_and(|found| found.is_file()) => {
             return Err(odd().into());
         }
@@ -255,10 +251,7 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(None);
     };
-    let log = match read_file(&admin.join("logs/HEAD")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
-    };
+    let log = log_of(&admin, path)?;
     // Where a branch is deleted under a worktree, its log says that it stands at none.
     let new = |line: &[u8]| line.split(|&b| b == b' ').nth(1).map(<[u8]>::to_vec);
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
@@ -274,9 +267,9 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    let file = match read_file(&trash.join("worktree").join(".git")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file.context("could not look into the trash")?,
+    let file = optional(read_file(&trash.join("worktree").join(".git")));
+    let Some(file) = file.context("could not look into the trash")? else {
+        return Ok(false);
     };
     let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
     let admin = dir_of(common_dir, path)?;
@@ -292,20 +285,24 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(false);
     };
-    let log = match read_file(&admin.join("logs/HEAD")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        log => log.with_context(|| format!("could not read the log of '{}'", path.display()))?,
-    };
+    let log = log_of(&admin, path)?;
     let moved = |line: &[u8]| line.split(|&b| b == b' ').nth(1) != Some(commit.as_bytes());
     let mut lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     Ok(lines.any(moved))
 }
 
+/// Reads the log of `HEAD` of the worktree at `path`; it is empty if there is none.
+fn log_of(admin: &Path, path: &Path) -> Result<Vec<u8>> {
+    let log = optional(read_file(&admin.join("logs/HEAD")))
+        .with_context(|| format!("could not read the log of '{}'", path.display()))?;
+    Ok(log.unwrap_or_default())
+}
+
 /// Whether git may know any worktree but the main one.
 pub(crate) fn any(common_dir: &Path) -> bool {
-    match fs::read_dir(common_dir.join("worktrees")) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    match optional(fs::read_dir(common_dir.join("worktrees"))) {
+        Ok(entries) => entries.is_some_and(|mut entries| entries.next().is_some()),
+        Err(_) => true,
     }
 }
 
@@ -321,12 +318,9 @@ pub(super) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> 
             path.display()
         )
     };
-    let entries = match fs::read_dir(common_dir.join("worktrees")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries.with_context(what)?,
-    };
+    let entries = optional(fs::read_dir(common_dir.join("worktrees"))).with_context(what)?;
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in entries.into_iter().flatten() {
         let admin = entry.with_context(what)?.path();
         if is_of(&admin, path).with_context(what)? {
             found.push(admin);

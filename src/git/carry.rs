@@ -1,16 +1,14 @@
 //! What is uncommitted in one worktree, taken along into another.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::merge::Merged;
-use super::others::paths;
+use super::others::{as_records, paths};
 use super::{Change, Checkout, Git, Lock, Repo, snapshot, worktree};
+use crate::system::optional;
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ pub(crate) fn fit(
     onto: &str,
     changes: &[Change],
 ) -> Result<Fit> {
-    let snapshot = snapshot::take(checkout, head, false)?;
+    let snapshot = snapshot::take(checkout, head)?;
     let intended = changes.iter().filter(|change| change.intended());
     let intended = intended.map(|change| change.path.clone()).collect();
     if head == onto {
@@ -101,8 +99,8 @@ fn merged(repo: &Repo, before: &str, ours: &str, theirs: &str) -> Result<Merged>
 /// directory there, or a file where they need one.
 fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> {
     let list = |tree: &str| {
-        let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree];
-        paths(&Git::reading(repo.home(), args).output()?)
+        let args = ["-r", "-z", "--name-only", "--full-tree", tree];
+        paths(&Git::reading(repo.home(), "ls-tree").args(args).output()?)
     };
     let tracked = list(tracked)?;
     // Every file and every directory.
@@ -125,19 +123,17 @@ impl Carried {
         if self.intended.is_empty() {
             return Ok(());
         }
-        let mut files = Vec::new();
-        for file in &self.intended {
-            match fs::symlink_metadata(checkout.path().join(file)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Ok(_) | Err(_) => {}
-            }
-            files.extend_from_slice(file.as_os_str().as_bytes());
-            files.push(0);
-        }
-        let add = ["add", "--intent-to-add", "--force", "--sparse"];
-        let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+        let is_there = |file: &&PathBuf| {
+            !matches!(
+                optional(checkout.path().join(file).symlink_metadata()),
+                Ok(None)
+            )
+        };
+        let files = as_records(self.intended.iter().filter(is_there));
         checkout
-            .git(add.iter().chain(&from))
+            .git("add")
+            .args(["--intent-to-add", "--force", "--sparse"])
+            .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
             .env("GIT_LITERAL_PATHSPECS", "1")
             .input(files)
             .holding(lock)?

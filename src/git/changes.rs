@@ -2,13 +2,21 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Checkout;
 use super::command::records;
+use super::scratch_index::ScratchIndex;
 use crate::task::Changes;
+
+/// Whether ignored files are listed as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    LeftOut,
+    Included,
+}
 
 /// One changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +54,15 @@ impl Change {
     }
 }
 
-/// Everything uncommitted in a worktree, whatever `status.showUntrackedFiles` says; with
-/// `ignored`, also ignored files.
+/// Everything uncommitted in a worktree, whatever `status.showUntrackedFiles` says; and
+/// ignored files if they are to be included.
 ///
 /// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
 ///
 /// # Errors
 /// When git fails or says something unknown, or there is a repository inside that may run a
 /// program: unknown is never clean.
-pub(crate) fn changes(checkout: &Checkout, ignored: bool) -> Result<Vec<Change>> {
+pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
     Ok(Head::and_changes(checkout, ignored)?.1)
 }
 
@@ -71,7 +79,10 @@ impl Head {
     ///
     /// # Errors
     /// As [`changes`].
-    pub(crate) fn and_changes(checkout: &Checkout, ignored: bool) -> Result<(Self, Vec<Change>)> {
+    pub(crate) fn and_changes(
+        checkout: &Checkout,
+        ignored: Ignored,
+    ) -> Result<(Self, Vec<Change>)> {
         Self::seen_with(checkout, ignored, None)
     }
 
@@ -81,29 +92,22 @@ impl Head {
     /// As [`changes`].
     pub(super) fn seen_with(
         checkout: &Checkout,
-        ignored: bool,
-        index: Option<&Path>,
+        ignored: Ignored,
+        index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each of them, and should one come in this moment, it does not.
         let nested = match checkout.has_nested()? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };
-        let mut args = vec![
-            "status",
-            "--porcelain=v2",
-            "-z",
-            "--branch",
-            "--untracked-files=all",
-            nested,
-            "--no-renames",
-        ];
-        if ignored {
-            args.push("--ignored=traditional");
+        let args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all"];
+        let git = checkout.reading("status").args(args);
+        let mut git = git.args([nested, "--no-renames"]);
+        if ignored == Ignored::Included {
+            git = git.arg("--ignored=traditional");
         }
-        let mut git = checkout.reading(args);
         if let Some(index) = index {
-            git = git.env("GIT_INDEX_FILE", index);
+            git = index.used_by(git);
         }
         let out = git.output()?;
         let said = |what: &[u8]| {

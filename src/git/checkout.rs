@@ -41,13 +41,9 @@ enum Kind {
     Nested,
 }
 
-/// What a git that only looks must not run: a file system monitor, hooks.
-const QUIET: [&str; 4] = [
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-];
+/// What keeps git from running a file system monitor, and hooks.
+pub(super) const NO_MONITOR: &str = "core.fsmonitor=false";
+pub(super) const NO_HOOKS: &str = "core.hooksPath=/dev/null";
 
 /// How long git may take to look into the worktree of an agent, in which each file may be a pipe.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -182,51 +178,44 @@ impl Checkout {
         self.name
     }
 
-    /// `git <args>` that runs hooks of the user's: git finds its way by itself and is told nothing,
-    /// so that they see what they would see without git flux.
-    pub(super) fn with_hooks<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
-        Git::new(&self.path, args).with_hooks()
+    /// `git <subcommand>` that runs hooks of the user's: git finds its way by itself and is told
+    /// nothing, so that they see what they would see without git flux.
+    pub(super) fn with_hooks(&self, subcommand: &str) -> Git {
+        Git::new(&self.path, subcommand).with_hooks()
     }
 
-    /// `git <args>` that changes something in it.
-    pub(super) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
-        let quiet = match self.kind {
-            Kind::Main => &[][..],
-            Kind::Linked | Kind::Nested => &QUIET[..2],
-        };
-        Git::new(&self.path, with(quiet, args))
-    }
-
-    /// `git <args>` that changes nothing in it: it takes no lock of an agent's, runs no hook, and
-    /// is told where everything is, whatever the files say by now.
-    pub(crate) fn reading<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+    /// `git <subcommand>` that changes something in it.
+    pub(super) fn git(&self, subcommand: &str) -> Git {
+        let git = Git::new(&self.path, subcommand);
         match self.kind {
-            Kind::Main => Git::reading(&self.path, args),
-            Kind::Linked | Kind::Nested => self.pinned(args),
+            Kind::Main => git,
+            Kind::Linked | Kind::Nested => git.config(NO_MONITOR),
         }
     }
 
-    /// `git <args>` that runs nothing, and tells how git would: what is configured counts as it is.
-    pub(super) fn asking<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
+    /// `git <subcommand>` that changes nothing in it: it takes no lock of an agent's, runs no hook,
+    /// and is told where everything is, whatever the files say by now.
+    pub(crate) fn reading(&self, subcommand: &str) -> Git {
+        let git = self.asking(subcommand);
         match self.kind {
-            Kind::Main => Git::reading(&self.path, args),
-            Kind::Linked | Kind::Nested => self.told(args),
+            Kind::Main => git,
+            Kind::Linked | Kind::Nested => git.config(NO_MONITOR).config(NO_HOOKS),
         }
     }
 
-    fn pinned<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
-        self.told(with(&QUIET, args))
-    }
-
-    /// git is told where everything is.
-    fn told<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Git {
-        Git::reading(&self.path, args)
-            .within(PATIENCE)
-            // That would run what the remotes name.
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_DIR", &self.git_dir)
-            .env("GIT_COMMON_DIR", &self.common_dir)
-            .env("GIT_WORK_TREE", &self.path)
+    /// `git <subcommand>` that runs nothing, and tells how git would: what is configured counts as it is.
+    pub(super) fn asking(&self, subcommand: &str) -> Git {
+        let git = Git::reading(&self.path, subcommand);
+        match self.kind {
+            Kind::Main => git,
+            Kind::Linked | Kind::Nested => git
+                .within(PATIENCE)
+                // That would run what the remotes name.
+                .env("GIT_NO_LAZY_FETCH", "1")
+                .env("GIT_DIR", &self.git_dir)
+                .env("GIT_COMMON_DIR", &self.common_dir)
+                .env("GIT_WORK_TREE", &self.path),
+        }
     }
 
     /// Whether there are repositories inside of it that its index points to, which git would look
@@ -266,7 +255,7 @@ impl Checkout {
         if !there {
             return Ok(Vec::new());
         }
-        let out = self.reading(["ls-files", "--stage", "-z"]).output()?;
+        let out = self.reading("ls-files").args(["--stage", "-z"]).output()?;
         let mut links = Vec::new();
         for record in records(&out)? {
             let at = record.iter().position(|&b| b == b'\t');
@@ -277,9 +266,4 @@ impl Checkout {
         }
         Ok(links)
     }
-}
-
-fn with<S: AsRef<OsStr>>(quiet: &[&str], args: impl IntoIterator<Item = S>) -> Vec<OsString> {
-    let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
-    quiet.iter().map(OsString::from).chain(args).collect()
 }

@@ -6,20 +6,20 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use console::strip_ansi_codes;
 use signal_hook::consts::SIGPIPE;
 
-use super::captured::Captured;
-use super::deadline::Deadline;
 use super::died::Died;
 use super::patience::LOCKS;
-use super::version::version;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::system::captured::Captured;
+use crate::system::deadline::Deadline;
+use crate::system::version::version;
 
 /// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
 const OLDEST: (u32, u32) = (2, 38);
@@ -40,12 +40,14 @@ pub(super) const FOREIGN: [&str; 8] = [
     "GIT_NAMESPACE",
 ];
 
-/// One `git` process.
+/// One `git` process, built as [`Command`] is.
 #[must_use]
 pub(crate) struct Git {
     command: Command,
+    /// Options of git itself, before the subcommand.
+    options: Vec<OsString>,
+    subcommand: String,
     args: Vec<OsString>,
-    name: String,
     input: Option<Vec<u8>>,
     holding: Option<File>,
     loud: bool,
@@ -54,37 +56,18 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// `git <arguments>` in `dir`.
-    pub(crate) fn new<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(dir: &Path, args: I) -> Self {
+    /// `git <subcommand>` in `dir`.
+    pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
         for name in FOREIGN {
             command.env_remove(name);
         }
-        let mut words = Vec::new();
-        let mut name = String::from("git");
-        let mut option_value = false;
-        for arg in args {
-            let arg = arg.as_ref();
-            // The name for messages: the subcommand, without -c settings before it.
-            if name == "git" && !option_value {
-                match arg.to_str() {
-                    Some("-c") => option_value = true,
-                    Some(word) if !word.starts_with('-') => {
-                        name.push(' ');
-                        name.push_str(word);
-                    }
-                    _ => {}
-                }
-            } else {
-                option_value = false;
-            }
-            words.push(arg.to_owned());
-        }
         Self {
             command,
-            args: words,
-            name,
+            options: Vec::new(),
+            subcommand: subcommand.to_owned(),
+            args: Vec::new(),
             input: None,
             holding: None,
             loud: false,
@@ -94,8 +77,35 @@ impl Git {
     }
 
     /// A command that only looks: it must not take `index.lock` from an agent.
-    pub(crate) fn reading<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(dir: &Path, args: I) -> Self {
-        Self::new(dir, args).env("GIT_OPTIONAL_LOCKS", "0")
+    pub(crate) fn reading(dir: &Path, subcommand: &str) -> Self {
+        Self::new(dir, subcommand).env("GIT_OPTIONAL_LOCKS", "0")
+    }
+
+    /// Adds an argument, byte for byte.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments, byte for byte.
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(self, args: I) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    /// `git -c <setting>`
+    pub(super) fn config(self, setting: impl AsRef<OsStr>) -> Self {
+        self.option("-c").option(setting)
+    }
+
+    /// Adds an option of git itself.
+    pub(super) fn option(mut self, option: impl AsRef<OsStr>) -> Self {
+        self.options.push(option.as_ref().to_owned());
+        self
+    }
+
+    /// Its name, for messages.
+    fn name(&self) -> String {
+        format!("git {}", self.subcommand)
     }
 
     /// Whether the caller's environment names another repository than its directory does.
@@ -105,13 +115,12 @@ impl Git {
 
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
-    pub(super) fn glancing<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Self {
+    pub(super) fn glancing(subcommand: &str) -> Self {
+        let git = Self::reading(Path::new("."), subcommand);
         let named = FOREIGN
             .iter()
             .filter_map(|name| Some((name, env::var_os(name)?)));
-        named.fold(Self::reading(Path::new("."), args), |git, (name, value)| {
-            git.env(name, value)
-        })
+        named.fold(git, |git, (name, value)| git.env(name, value))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -165,20 +174,60 @@ impl Git {
     /// # Errors
     /// When it could not be started, was ended by a signal, or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
+        let captured = self.set_up()?;
+        let mut child = self.spawn()?;
+        let deadline = self
+            .patience
+            .map(|patience| (Deadline::new(&child, patience), patience));
+        if let (Some(bytes), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
+            match stdin.write_all(&bytes) {
+                // It stopped reading: its exit code says why.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let mut output = child
+            .wait_with_output()
+            .with_context(|| format!("`{}` was lost", self.name()))?;
+        if let Some(captured) = captured {
+            captured.read(&mut output)?;
+        }
+        if let Some((deadline, patience)) = deadline
+            && deadline.end()
+        {
+            interrupt::check()?;
+            let (name, seconds) = (self.name(), patience.as_secs());
+            bail!("`{name}` did not end within {seconds} seconds: it may wait for a pipe");
+        }
+        match output.status.code() {
+            Some(GIT_USAGE) => {
+                ensure_recent()?;
+                Ok((GIT_USAGE, output))
+            }
+            Some(code) => Ok((code, output)),
+            None => {
+                interrupt::check()?;
+                let signal = output.status.signal().unwrap_or_default();
+                let command = self.name();
+                Err(Died { command, signal }.into())
+            }
+        }
+    }
+
+    /// Connects its standard streams.
+    fn set_up(&mut self) -> Result<Option<Captured>> {
         if self.holding.is_some() && !self.hooks {
             self.command.args(LOCKS);
         }
-        self.command
-            .args(&self.args)
-            .stdout(Stdio::piped())
-            .stderr(match self.loud {
-                true => Stdio::inherit(),
-                false => Stdio::piped(),
-            });
-        let captured = self
-            .hooks
-            .then(|| Captured::new(&mut self.command, self.loud));
-        let captured = captured.transpose()?;
+        let stderr = match self.loud {
+            true => Stdio::inherit(),
+            false => Stdio::piped(),
+        };
+        self.command.stdout(Stdio::piped()).stderr(stderr);
+        let captured = match self.hooks {
+            true => Some(Captured::new(&mut self.command, self.loud)?),
+            false => None,
+        };
         match (&self.input, self.holding.take()) {
             // git reads nothing from an empty lock file, and writes nothing to
             // standard output where it is given its input here.
@@ -191,46 +240,18 @@ impl Git {
             // So that what it has started can be ended with it.
             self.command.process_group(0);
         }
-        let mut child = self
-            .command
-            .spawn()
-            .map_err(|error| not_started(error, &self.name))?;
-        let deadline = self
-            .patience
-            .map(|patience| Deadline::new(&child, patience));
-        if let (Some(bytes), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
-            match stdin.write_all(&bytes) {
-                // It stopped reading: its exit code says why.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-                _ => {}
-            }
-        }
-        let mut output = child
-            .wait_with_output()
-            .with_context(|| format!("`{}` was lost", self.name))?;
-        if let Some(captured) = captured {
-            captured.read(&mut output)?;
-        }
-        if let (Some(deadline), Some(patience)) = (deadline, self.patience)
-            && deadline.end()
-        {
-            interrupt::check()?;
-            let (name, seconds) = (&self.name, patience.as_secs());
-            bail!("`{name}` did not end within {seconds} seconds: it may wait for a pipe");
-        }
-        match output.status.code() {
-            Some(GIT_USAGE) => {
-                ensure_recent()?;
-                Ok((GIT_USAGE, output))
-            }
-            Some(code) => Ok((code, output)),
-            None => {
-                interrupt::check()?;
-                let signal = output.status.signal().unwrap_or_default();
-                let command = self.name;
-                Err(Died { command, signal }.into())
-            }
-        }
+        Ok(captured)
+    }
+
+    fn spawn(&mut self) -> Result<Child> {
+        self.add_words();
+        let child = self.command.spawn();
+        child.map_err(|error| not_started(error, &self.name()))
+    }
+
+    fn add_words(&mut self) {
+        self.command.args(&self.options);
+        self.command.arg(&self.subcommand).args(&self.args);
     }
 
     /// Runs it and returns its standard output.
@@ -238,7 +259,7 @@ impl Git {
     /// # Errors
     /// When it fails: the exit code decides, its messages become the cause.
     pub(crate) fn output(self) -> Result<Vec<u8>> {
-        let name = self.name.clone();
+        let name = self.name();
         match self.outcome()? {
             (0, output) => Ok(output.stdout),
             // `git commit` gives its reasons on standard output.
@@ -252,7 +273,7 @@ impl Git {
     /// # Errors
     /// As [`Git::output`].
     pub(crate) fn line(self) -> Result<String> {
-        let name = self.name.clone();
+        let name = self.name();
         text(&name, self.output()?)
     }
 
@@ -261,7 +282,7 @@ impl Git {
     /// # Errors
     /// When it fails in any other way.
     pub(crate) fn answer(self) -> Result<Option<String>> {
-        let name = self.name.clone();
+        let name = self.name();
         match self.outcome()? {
             (0, output) => text(&name, output.stdout).map(Some),
             (1, _) => Ok(None),
@@ -283,11 +304,9 @@ impl Git {
     /// # Errors
     /// When it could not be started or was ended by a signal.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
-        let status = self
-            .command
-            .args(&self.args)
-            .status()
-            .map_err(|error| not_started(error, &self.name))?;
+        self.add_words();
+        let status = self.command.status();
+        let status = status.map_err(|error| not_started(error, &self.name()))?;
         match (status.code(), status.signal()) {
             (Some(code), _) => Ok(code),
             (None, Some(SIGPIPE)) => Ok(0),

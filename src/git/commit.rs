@@ -1,11 +1,11 @@
 //! Commits: made of a tree without a worktree, or of what is in one.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::changes::{Head, Ignored};
 use super::rebase::Author;
 use super::{Checkout, Git, Lock, Repo, admin, hooks};
 
@@ -27,18 +27,19 @@ impl Draft<'_> {
     /// # Errors
     /// When git fails, for want of an identity or a signature.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<String> {
-        let mut args = vec!["-c", "i18n.commitEncoding=UTF-8", "commit-tree"];
+        let git = match checkout {
+            Some(checkout) => checkout.git("commit-tree"),
+            None => Git::new(repo.home(), "commit-tree"),
+        };
+        let mut git = git.config("i18n.commitEncoding=UTF-8").input(self.message);
         // commit-tree alone ignores commit.gpgSign.
         if self.sign {
-            args.push("-S");
+            git = git.arg("-S");
         }
-        args.extend(self.parents.iter().flat_map(|parent| ["-p", parent]));
-        args.push(self.tree);
-        let git = match checkout {
-            Some(checkout) => checkout.git(args),
-            None => Git::new(repo.home(), args),
-        };
-        let mut git = git.input(self.message);
+        for parent in &self.parents {
+            git = git.args(["-p", parent]);
+        }
+        git = git.arg(self.tree);
         if let Some(author) = self.author {
             git = git
                 .env("GIT_AUTHOR_NAME", &author.name)
@@ -54,68 +55,87 @@ impl Draft<'_> {
 /// # Errors
 /// When it is not a boolean.
 pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
-    let args = ["config", "--type=bool", "--get", "commit.gpgSign"];
-    Ok(checkout.asking(args).answer()?.as_deref() == Some("true"))
+    let args = ["--type=bool", "--get", "commit.gpgSign"];
+    Ok(checkout.asking("config").args(args).answer()?.as_deref() == Some("true"))
 }
 
-/// Commits everything in a worktree whose branch stands at `tip`, with hooks and signing as usual:
-/// `git add --all --sparse`, `git commit [--no-verify] -m <message>`. Returns whether there was
-/// anything. `hooks` is where they are if not where git would look there.
-///
-/// # Errors
-/// When git or a hook refuses: then the index is what it was, unless somebody has
-/// staged something meanwhile.
-pub(crate) fn commit_all(
-    checkout: &Checkout,
-    tip: &str,
-    message: &str,
-    (verify, hooks): (bool, Option<&Path>),
-    lock: &Lock,
-) -> Result<bool> {
-    // git looks into them to add what has changed.
-    checkout.has_nested()?;
-    let index = checkout.index();
-    let before = index.with_file_name("index.before-flux");
-    admin::copy(&index, &before).context("could not keep the index")?;
-    let verify = if verify { "--verify" } else { "--no-verify" };
-    let hooks = hooks.map(hooks::setting);
-    let hooks = hooks.iter().flat_map(|said| [OsStr::new("-c"), said]);
-    let commit = ["commit", "--quiet", verify, "-m", message].map(OsStr::new);
-    let commit: Vec<&OsStr> = hooks.chain(commit).collect();
-    let mut added = None;
-    let mut attempt = || {
-        let add = checkout.git(["add", "--all", "--sparse"]);
-        add.holding(lock)?.run()?;
-        added = Some(tree_of_index(checkout)?);
-        checkout.with_hooks(&commit).holding(lock)?.loud().run()
-    };
-    if let Err(error) = attempt() {
-        let (head, changes) = super::changes::Head::and_changes(checkout, false)?;
+/// How a worktree is committed.
+pub(crate) struct CommitAll<'a> {
+    /// Where its branch stands.
+    pub(crate) tip: &'a str,
+    pub(crate) message: &'a str,
+    /// Whether the hooks run that may refuse it.
+    pub(crate) verify: bool,
+    /// Where the hooks are, if not where git would look there.
+    pub(crate) hooks: Option<&'a Path>,
+}
+
+impl CommitAll<'_> {
+    /// Commits everything in a worktree, with hooks and signing as usual: `git add --all --sparse`,
+    /// `git commit [--no-verify] -m <message>`. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// When git or a hook refuses: then the index is what it was, unless somebody has
+    /// staged something meanwhile.
+    pub(crate) fn make(&self, checkout: &Checkout, lock: &Lock) -> Result<bool> {
+        // git looks into them to add what has changed.
+        checkout.has_nested()?;
+        let before = checkout.index().with_file_name("index.before-flux");
+        admin::copy(&checkout.index(), &before).context("could not keep the index")?;
+        let mut added = None;
+        let result = self.attempt(checkout, lock, &mut added);
+        let Err(error) = result else {
+            remove(&before)?;
+            if !super::changes(checkout, Ignored::LeftOut)?.is_empty() {
+                bail!(
+                    "there are changes in '{}' that `git commit` left behind",
+                    checkout.path().display()
+                );
+            }
+            return Ok(true);
+        };
+        let (head, changes) = Head::and_changes(checkout, Ignored::LeftOut)?;
         // What looked changed was none: line ends, or a time.
-        let nothing = head.oid == tip && changes.is_empty();
-        // And a commit that was made and then failed has an index of its own.
-        if head.oid != tip || nothing {
-            fs::remove_file(&before).context("could not remove a copy of the index")?;
-            return if nothing { Ok(false) } else { Err(error) };
+        let nothing = head.oid == self.tip && changes.is_empty();
+        if nothing {
+            remove(&before)?;
+            return Ok(false);
         }
-        if added.is_none_or(|added| tree_of_index(checkout).is_ok_and(|now| now == added)) {
-            fs::rename(&before, &index).context("could not put the index back")?;
+        let is_as_added =
+            || added.is_none_or(|added| tree_of_index(checkout).is_ok_and(|now| now == added));
+        // A commit that was made and then failed has an index of its own.
+        if head.oid == self.tip && is_as_added() {
+            fs::rename(&before, checkout.index()).context("could not put the index back")?;
         } else {
-            fs::remove_file(&before).context("could not remove a copy of the index")?;
+            remove(&before)?;
         }
-        return Err(error);
+        Err(error)
     }
-    fs::remove_file(&before).context("could not remove a copy of the index")?;
-    if !super::changes(checkout, false)?.is_empty() {
-        bail!(
-            "there are changes in '{}' that `git commit` left behind",
-            checkout.path().display()
-        );
+
+    /// Stages and commits; what is staged is in `added` then, also where the commit fails.
+    fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
+        let add = checkout.git("add").args(["--all", "--sparse"]);
+        add.holding(lock)?.run()?;
+        *added = Some(tree_of_index(checkout)?);
+        let mut commit = checkout.with_hooks("commit");
+        if let Some(hooks) = self.hooks {
+            commit = commit.config(hooks::setting(hooks));
+        }
+        let verify = if self.verify {
+            "--verify"
+        } else {
+            "--no-verify"
+        };
+        let commit = commit.args(["--quiet", verify, "-m", self.message]);
+        commit.holding(lock)?.loud().run()
     }
-    Ok(true)
+}
+
+fn remove(copy: &Path) -> Result<()> {
+    fs::remove_file(copy).context("could not remove a copy of the index")
 }
 
 /// What is staged, as a tree: `git write-tree`
 fn tree_of_index(checkout: &Checkout) -> Result<Vec<u8>> {
-    checkout.reading(["write-tree"]).output()
+    checkout.reading("write-tree").output()
 }

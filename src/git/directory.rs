@@ -1,6 +1,6 @@
 //! A directory as a commit has it. Nothing is replaced: an object is what its name says.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +35,8 @@ pub(crate) enum Kind {
 /// # Errors
 /// When git fails.
 pub(crate) fn find(dir: &Path, commit: &str, path: &str) -> Result<Option<Entry>> {
-    let args = ["ls-tree", "-z", "-l", "--full-tree", commit, "--", path];
-    Ok(read(&exactly(dir, args.map(OsStr::new)).output()?)?.pop())
+    let args = ["-z", "-l", "--full-tree", commit, "--", path];
+    Ok(read(&exactly(dir, "ls-tree").args(args).output()?)?.pop())
 }
 
 /// All files in a tree, in the order of their names: `git ls-tree -r -z -l --full-tree <tree>`.
@@ -44,8 +44,8 @@ pub(crate) fn find(dir: &Path, commit: &str, path: &str) -> Result<Option<Entry>
 /// # Errors
 /// When git fails.
 pub(crate) fn files(dir: &Path, tree: &str) -> Result<Vec<Entry>> {
-    let args = ["ls-tree", "-r", "-z", "-l", "--full-tree", tree];
-    read(&exactly(dir, args.map(OsStr::new)).output()?)
+    let args = ["-r", "-z", "-l", "--full-tree", tree];
+    read(&exactly(dir, "ls-tree").args(args).output()?)
 }
 
 /// What is in a file: `git cat-file blob <object>`.
@@ -53,11 +53,11 @@ pub(crate) fn files(dir: &Path, tree: &str) -> Result<Vec<Entry>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn content(dir: &Path, object: &str) -> Result<Vec<u8>> {
-    exactly(dir, ["cat-file", "blob", object].map(OsStr::new)).output()
+    exactly(dir, "cat-file").args(["blob", object]).output()
 }
 
-fn exactly<const N: usize>(dir: &Path, args: [&OsStr; N]) -> Git {
-    Git::reading(dir, args).env("GIT_NO_REPLACE_OBJECTS", "1")
+fn exactly(dir: &Path, subcommand: &str) -> Git {
+    Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
 /// Reads `<mode> <type> <object> <size>` with a tab and the path after it.

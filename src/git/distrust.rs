@@ -7,7 +7,7 @@ use anyhow::Error;
 
 use super::admin;
 use crate::failure::Failure;
-use crate::sanitize;
+use crate::sanitize::{quoted, shown, word};
 
 /// Why git is not run in a place: a file there is not what git writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Distrust {
 
     /// The refusal to run git at `path`, with what mends it.
     fn failure(&self, path: &Path) -> Failure {
-        let place = sanitize::line(&path.to_string_lossy());
+        let place = shown(path);
         let refused = || Failure::new(format!("git is not run in '{place}'"));
         let gone = || {
             Failure::new(format!(
@@ -103,7 +103,7 @@ impl Distrust {
             Self::Key { file, key } => refused().hint(format!(
                 "git config --file {} --unset-all {}",
                 quoted(file),
-                sanitize::line(&shell_words::quote(key))
+                word(key)
             )),
             Self::Line { file, .. } => {
                 refused().hint(format!("git config --file {} --edit", quoted(file)))
@@ -113,11 +113,6 @@ impl Distrust {
             }
         }
     }
-}
-
-/// A file name for a command that can be pasted.
-pub(super) fn quoted(path: &Path) -> String {
-    sanitize::line(&shell_words::quote(&path.to_string_lossy()))
 }
 
 /// Adds to an error that git is not run at `path`, if it is a [`Distrust`].

@@ -1,13 +1,11 @@
 //! Merge drivers of the user's: programs that decide about files which both sides have changed
 //! (gitattributes(5), `merge`). They run where files may be written, and not where a merge is only foreseen.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use super::command::records;
 use super::merge::Conflict;
+use super::others::as_records;
 use super::{Git, Repo};
 
 /// What is configured of them.
@@ -24,11 +22,10 @@ const NONE: &str = "GIT_FLUX_NO_DRIVER";
 
 impl Drivers {
     /// Has `git` run none: each file that one would decide about is in conflict then.
-    pub(super) fn without(&self, dir: &Path, args: &[&str]) -> Git {
-        let none = |name: &String| format!("--config-env=merge.{name}.driver={NONE}");
-        let none: Vec<String> = self.names.iter().map(none).collect();
-        let args = none.iter().map(String::as_str).chain(args.iter().copied());
-        Git::reading(dir, args).env(NONE, "false")
+    pub(super) fn without(&self, git: Git) -> Git {
+        self.names.iter().fold(git.env(NONE, "false"), |git, name| {
+            git.option(format!("--config-env=merge.{name}.driver={NONE}"))
+        })
     }
 
     /// Whether drivers decide about all these files, with the attributes of the commit `ours`:
@@ -40,10 +37,10 @@ impl Drivers {
         if self.names.is_empty() {
             return Ok(false);
         }
-        let paths = files.iter().map(|file| file.path.as_os_str().as_bytes());
-        let paths: Vec<u8> = paths.flat_map(|path| [path, b"\0"].concat()).collect();
+        let paths = as_records(files.iter().map(|file| &file.path));
         // git before 2.41 does not know it, and takes those of the main worktree.
-        let out = Git::reading(repo.home(), ["check-attr", "--stdin", "-z", "merge"])
+        let out = Git::reading(repo.home(), "check-attr")
+            .args(["--stdin", "-z", "merge"])
             .env("GIT_ATTR_SOURCE", ours)
             .input(paths)
             .output()?;

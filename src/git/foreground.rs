@@ -38,7 +38,7 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
 /// # Errors
 /// When it cannot be started.
 pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
-    let pager = Git::reading(dir, ["var", "GIT_PAGER"]).output()?;
+    let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
     let mut command = Command::new("sh");
     command
         .arg("-c")

@@ -19,6 +19,6 @@ pub(crate) fn stop(common_dir: &Path, admin: &Path) {
         return;
     }
     let place = Checkout::enclosing(admin, admin, common_dir);
-    let git = place.reading(["fsmonitor--daemon", "stop"]);
+    let git = place.reading("fsmonitor--daemon").arg("stop");
     drop(git.within(PATIENCE).outcome());
 }

@@ -15,7 +15,10 @@ use super::{Git, refs};
 /// # Errors
 /// When git fails.
 pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, String>> {
-    let out = Git::glancing(refs::ASK.iter().chain(patterns)).output()?;
+    let out = Git::glancing("for-each-ref")
+        .args(refs::ASK)
+        .args(patterns)
+        .output()?;
     refs::parse(&out).map(|refs| refs.objects)
 }
 
@@ -24,7 +27,7 @@ pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn config() -> Result<Vec<(String, String)>> {
-    let out = Git::glancing(["config", "-z", "--list"]).output()?;
+    let out = Git::glancing("config").args(["-z", "--list"]).output()?;
     let entries = out.split(|&b| b == 0).filter(|entry| !entry.is_empty());
     Ok(entries
         .map(|entry| {
@@ -40,7 +43,9 @@ pub(crate) fn config() -> Result<Vec<(String, String)>> {
 /// # Errors
 /// When there is no repository.
 pub(crate) fn common_dir() -> Result<PathBuf> {
-    let mut out = Git::glancing(["rev-parse", "--git-common-dir"]).output()?;
+    let mut out = Git::glancing("rev-parse")
+        .arg("--git-common-dir")
+        .output()?;
     out.pop_if(|last| *last == b'\n');
     Ok(OsString::from_vec(out).into())
 }
@@ -50,7 +55,9 @@ pub(crate) fn common_dir() -> Result<PathBuf> {
 /// # Errors
 /// When git fails.
 pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
-    let out = Git::glancing(["worktree", "list", "--porcelain", "-z"]).output()?;
+    let out = Git::glancing("worktree")
+        .args(["list", "--porcelain", "-z"])
+        .output()?;
     let entries = super::worktree::parse(&out)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }
@@ -61,7 +68,8 @@ pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn objects(names: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
-    let out = Git::glancing(["cat-file", "--batch", "--buffer"])
+    let out = Git::glancing("cat-file")
+        .args(["--batch", "--buffer"])
         .env("GIT_NO_LAZY_FETCH", "1")
         .input(
             names

@@ -309,8 +309,11 @@ mod tests {
             }
             accepted += 1;
             fs::write(&file, &text).unwrap();
-            let args = ["config", "--file", "config", "--get-regexp", "fsmonitor"];
-            let (_, said) = Git::reading(dir.path(), args).outcome().unwrap();
+            let args = ["--file", "config", "--get-regexp", "fsmonitor"];
+            let (_, said) = Git::reading(dir.path(), "config")
+                .args(args)
+                .outcome()
+                .unwrap();
             let said = String::from_utf8_lossy(&said.stdout).into_owned();
             let value = said.trim_end().split_once(' ').map(|(_, value)| value);
             assert!(

@@ -1,6 +1,5 @@
 //! Worktrees inside of another work tree, whose `git status` and `git add` are not to see them.
 
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,8 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 
-use super::regular_file::{REGULAR, ensure_file, read_file};
 use super::{Checkout, Repo};
+use crate::system::optional;
+use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
 /// The ignore file of a directory that was made for worktrees.
 const IGNORE: &[u8] = b"# git flux made this directory for worktrees\n*\n";
@@ -60,9 +60,8 @@ pub(crate) fn forget(worktree: &Path) -> Result<()> {
 fn is_ignored(around: &Checkout, worktree: &Path) -> Result<bool> {
     // A name that begins with a colon would be more than a name.
     let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
-    let args = ["check-ignore", "--quiet", "--"].map(OsStr::new);
-    let git = around.reading(args.into_iter().chain([name.as_os_str()]));
-    Ok(git.answer()?.is_some())
+    let git = around.reading("check-ignore").args(["--quiet", "--"]);
+    Ok(git.arg(name).answer()?.is_some())
 }
 
 fn make_ignore_file(dir: &Path) -> Result<()> {
@@ -106,10 +105,8 @@ fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
     let file = exclude_file(around);
     let what = || format!("could not write '{}'", file.display());
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let old = match read_file(&file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        read => read.with_context(what)?,
-    };
+    let old = optional(read_file(&file)).with_context(what)?;
+    let old = old.unwrap_or_default();
     let end = match old.last() {
         None | Some(b'\n') => &b""[..],
         Some(_) => b"\n",

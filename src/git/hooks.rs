@@ -11,10 +11,10 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::captured::Captured;
 use super::command::{FOREIGN, failed};
-use super::version::version;
 use super::{Checkout, Git, Lock, Repo};
+use crate::system::captured::Captured;
+use crate::system::version::version;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,12 +59,11 @@ impl Hooks {
         checkout: Option<&Checkout>,
         configured: Vec<Configured>,
     ) -> Result<Self> {
-        let args = ["rev-parse", "--git-path", "hooks"];
         let git = match checkout {
-            Some(checkout) => checkout.asking(args),
-            None => Git::reading(repo.home(), args),
+            Some(checkout) => checkout.asking("rev-parse"),
+            None => Git::reading(repo.home(), "rev-parse"),
         };
-        let mut path = git.output()?;
+        let mut path = git.args(["--git-path", "hooks"]).output()?;
         // It may have a newline in it.
         path.pop_if(|last| *last == b'\n');
         let path = PathBuf::from(OsString::from_vec(path));
@@ -123,10 +122,12 @@ impl Hooks {
         if !AT_COMMIT.iter().any(|name| is_missing(name)) {
             return Ok(None);
         }
-        let args = ["ls-files", "-z", "--"].map(OsStr::new);
-        let args = args.into_iter().chain([relative.as_os_str()]);
-        let git = checkout.reading(args).env("GIT_LITERAL_PATHSPECS", "1");
-        Ok(git.output()?.is_empty().then(|| self.dir.clone()))
+        let git = checkout
+            .reading("ls-files")
+            .args(["-z", "--"])
+            .arg(relative);
+        let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
+        Ok(files.is_empty().then(|| self.dir.clone()))
     }
 
     /// Whether there is a hook of one of these names.
@@ -184,7 +185,7 @@ pub(crate) fn post_checkout(
     if programs.is_empty() {
         return Ok(None);
     }
-    let exec_path = Git::reading(Path::new("/"), ["--exec-path"]).line()?;
+    let exec_path = Git::reading(Path::new("/"), "--exec-path").line()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
     for (program, mut args) in programs {
@@ -198,7 +199,7 @@ pub(crate) fn post_checkout(
 
 /// Whether git runs hooks that are configured: `git version`
 fn knows_configured() -> Result<bool> {
-    let text = Git::reading(Path::new("/"), ["version"]).line()?;
+    let text = Git::reading(Path::new("/"), "version").line()?;
     Ok(version(&text).is_some_and(|version| version >= (2, 54)))
 }
 
@@ -209,19 +210,20 @@ fn knows_configured() -> Result<bool> {
 /// When the hook fails.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &str, lock: &Lock) -> Result<()> {
     let format = [
-        "show",
         "-s",
         "--date=raw",
         "--format=%an%x00%ae%x00@%ad%x00",
         commit,
     ];
-    let author = checkout.reading(format).output()?;
+    let author = checkout.reading("show").args(format).output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
     let index = checkout.index();
     // git has it relative to the top, where it can.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
-    let git = checkout.with_hooks(["hook", "run", "--ignore-missing", "post-commit"]);
+    let git = checkout
+        .with_hooks("hook")
+        .args(["run", "--ignore-missing", "post-commit"]);
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
     let git = names
         .into_iter()

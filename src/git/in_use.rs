@@ -2,16 +2,16 @@
 //! and names that a file system takes for one.
 
 use std::fs;
-use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::admin::read_small;
 use super::distrust::refused;
-use super::regular_file::read_file;
 use super::same::is_same_file;
 use super::{Git, Repo, Worktree, admin, entries};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
 /// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
@@ -73,12 +73,10 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    let linked = match fs::read_dir(repo.common_dir().join("worktrees")) {
-        Err(error) if error.kind() == NotFound => return Ok(found),
-        linked => linked.context("could not list the worktrees")?,
-    };
-    for admin in linked {
-        let admin = admin.context("could not list the worktrees")?.path();
+    let what = "could not list the worktrees";
+    let linked = optional(fs::read_dir(repo.common_dir().join("worktrees"))).context(what)?;
+    for admin in linked.into_iter().flatten() {
+        let admin = admin.context(what)?.path();
         // One without is just being made.
         if let Some(entry) = entries::read(&admin) {
             add(&admin, &entry.path)?;
@@ -118,7 +116,9 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
-    Git::reading(home, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+    Git::reading(home, "symbolic-ref")
+        .args(["--quiet", "HEAD"])
+        .answer()
 }
 
 /// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
@@ -127,14 +127,8 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
-    let args = [
-        "config",
-        "--show-scope",
-        "--type=bool",
-        "--get",
-        "core.bare",
-    ];
-    let answer = Git::reading(home, args).answer()?;
+    let args = ["--show-scope", "--type=bool", "--get", "core.bare"];
+    let answer = Git::reading(home, "config").args(args).answer()?;
     let split = |line: String| {
         let (scope, value) = line.split_once('\t')?;
         Some((scope.to_owned(), value == "true"))

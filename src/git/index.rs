@@ -2,7 +2,7 @@
 //! gitformat-index(5). libgit2 takes as long to read a large one as all else of a cleanup.
 
 use super::Checkout;
-use super::regular_file::read_file;
+use crate::system::regular_file::read_file;
 
 /// Where the mode of an entry is, and its flags, but for the object name before them.
 const MODE: usize = 24;
@@ -81,9 +81,9 @@ mod tests {
     use std::fs;
 
     fn git(dir: &Path, args: &[&str]) {
-        let ours = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        let args = ours.iter().chain(args);
-        Git::new(dir, args).run().unwrap();
+        let git = Git::new(dir, args[0]).config("user.name=a");
+        let git = git.config("user.email=a@b").args(&args[1..]);
+        git.run().unwrap();
     }
 
     fn of(overlooks: bool, links: bool) -> Option<Index> {

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use super::Repo;
 use super::merge::Merged;
-use super::{Repo, rebase};
+use super::rebase::{self, Compare};
 
 /// How a target has everything of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) fn find(
 /// Compares patches: those of the commits, and that of a commit of them all.
 fn by_patch(repo: &Repo, target: &str, tip: &str, base: &str) -> Result<Option<Integrated>> {
     let squash = repo.write_commit(&repo.tree_of(tip)?, &[base])?;
-    let all = rebase::list(repo, target, &[tip, &squash], true)?;
+    let all = rebase::list(repo, target, &[tip, &squash], Compare::Patches)?;
     let (squashes, commits): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|commit| commit.oid == squash);
     let mut picked = true;

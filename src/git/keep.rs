@@ -1,6 +1,5 @@
 //! Worktrees that are moved away whole, and put back.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -8,9 +7,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::distrust::quoted;
+use super::scratch_index::ScratchIndex;
 use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tool_files, worktree};
 use crate::failure::Failure;
+use crate::sanitize::quoted;
+use crate::system::optional;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -47,12 +48,8 @@ pub(crate) fn take(
                 // git removes no worktree with submodules; none of them is checked out.
                 submodules::keep(repo.common_dir(), path, trash)?;
                 fsmonitor::stop(repo.common_dir(), checkout.git_dir());
-                let args = ["worktree", "remove"].map(OsStr::new);
-                let args = args.into_iter().chain([path.as_os_str()]);
-                return Git::new(repo.home(), args)
-                    .holding(lock)?
-                    .run()
-                    .map(|()| false);
+                let git = Git::new(repo.home(), "worktree").arg("remove").arg(path);
+                return git.holding(lock)?.run().map(|()| false);
             }
             Err(error) => {
                 return Err(error).with_context(|| {
@@ -114,12 +111,8 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        match transfer(&admin.join(file), &trash.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not keep the {name}"));
-            }
-            _ => {}
-        }
+        optional(transfer(&admin.join(file), &trash.join(name)))
+            .with_context(|| format!("could not keep the {name}"))?;
     }
     let copy = trash.join("index");
     let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
@@ -128,14 +121,9 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
         Ok(found || name.as_bytes().starts_with(b"sharedindex."))
     });
     if is_split.context("could not look for a split index")? && path.exists() {
-        let args = [
-            "-c",
-            "core.splitIndex=false",
-            "update-index",
-            "--no-split-index",
-        ];
-        let git = repo.checkout(path)?.reading(args);
-        git.env("GIT_INDEX_FILE", &copy).run()?;
+        let checkout = repo.checkout(path)?;
+        let index = ScratchIndex::at(&checkout, copy);
+        index.git("update-index").arg("--no-split-index").run()?;
     }
     Ok(())
 }

@@ -24,7 +24,6 @@ pub(crate) struct Commit {
 pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> {
     let range = format!("{base}..{tip}");
     let args = [
-        "log",
         "-z",
         "--no-show-signature",
         "--first-parent",
@@ -34,7 +33,7 @@ pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> 
         &range,
         "--",
     ];
-    let out = Git::reading(dir, args).output()?;
+    let out = Git::reading(dir, "log").args(args).output()?;
     records(&out)?
         .map(|line| {
             let line = String::from_utf8_lossy(line);

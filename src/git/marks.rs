@@ -6,7 +6,6 @@
 //! killed command has made is marked too; what it names and is not there does no harm.
 
 use std::fs;
-use std::io;
 use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Sharing;
-use super::regular_file::read_file;
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";
@@ -65,10 +65,10 @@ impl Marks {
             return Ok(None);
         };
         let what = || format!("could not read the mark of '{name}'");
-        let text = match read_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => String::from_utf8(text.with_context(what)?).with_context(what)?,
+        let Some(text) = optional(read_file(&path)).with_context(what)? else {
+            return Ok(None);
         };
+        let text = String::from_utf8(text).with_context(what)?;
         let mut mark = Mark::default();
         for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
             match line.split_once(' ') {
@@ -106,11 +106,11 @@ impl Marks {
     /// # Errors
     /// When they cannot be listed.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(self.0.join(class)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.context("could not list the marks")?,
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let entries = optional(fs::read_dir(self.0.join(class)));
+        let entries = entries.context("could not list the marks")?.into_iter();
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         Ok(names
             .filter(|name| !name.starts_with('.'))
             .map(|name| format!("{class}/{name}"))
@@ -157,12 +157,9 @@ impl Marks {
     /// # Errors
     /// When it cannot be removed.
     pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
-        match fs::remove_file(self.0.join(owner)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("could not remove the mark of '{owner}'"))
-            }
-            _ => Ok(()),
-        }
+        optional(fs::remove_file(self.0.join(owner)))
+            .with_context(|| format!("could not remove the mark of '{owner}'"))?;
+        Ok(())
     }
 
     /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 
 use super::command::{failed, records};
 use super::integrated::{self, Integrated};
-use super::rebase::{self, Pick, Replay};
-use super::{Checkout, Lock, Repo};
+use super::rebase::{self, Compare, Pick, Replay};
+use super::{Checkout, Git, Lock, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl MergePlan {
     }
 
     fn rebase(repo: &Repo, target: &str, tip: &str) -> Result<Self> {
-        let commits = rebase::list(repo, target, &[tip], true)?;
+        let commits = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = commits.len();
         Ok(match rebase::replay(repo, target, commits)? {
             Replay::Conflicts(files) => Self::Conflicts { files },
@@ -187,8 +187,12 @@ impl MergePlan {
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
 pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
-    let args = ["merge", "--no-ff", "--no-commit", "--no-squash", theirs];
-    let git = place.git(args).env("GIT_EDITOR", ":").holding(lock)?;
+    let args = ["--no-ff", "--no-commit", "--no-squash", theirs];
+    let git = place
+        .git("merge")
+        .args(args)
+        .env("GIT_EDITOR", ":")
+        .holding(lock)?;
     let (code, output) = git.outcome()?;
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
@@ -211,18 +215,11 @@ impl Merged {
     /// # Errors
     /// When one of the commits is missing or git fails.
     pub(super) fn of(repo: &Repo, ours: &str, theirs: &str) -> Result<Self> {
-        let args = [
-            "merge-tree",
-            "--write-tree",
-            "--name-only",
-            "-z",
-            ours,
-            theirs,
-        ];
+        let args = ["--write-tree", "--name-only", "-z", ours, theirs];
+        let git = Git::reading(repo.home(), "merge-tree").args(args);
         // git before 2.41 does not know it, and takes those of the main worktree.
-        let git = repo.drivers().without(repo.home(), &args);
         let git = git.env("GIT_ATTR_SOURCE", ours);
-        let (code, output) = git.outcome()?;
+        let (code, output) = repo.drivers().without(git).outcome()?;
         let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
         match code {

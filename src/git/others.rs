@@ -23,17 +23,15 @@ pub(crate) fn named(
     patterns: &[OsString],
     file: Option<&Path>,
 ) -> Result<Vec<PathBuf>> {
-    let mut args = ["ls-files", "-z", "--others", "--ignored"]
-        .map(OsString::from)
-        .to_vec();
+    let mut git = Git::reading(dir, "ls-files").args(["-z", "--others", "--ignored"]);
     // A file's come first: git lets what is given alone have the last word.
     if let Some(file) = file {
-        args.extend([OsString::from("--exclude-from"), file.into()]);
+        git = git.arg("--exclude-from").arg(file);
     }
     for pattern in patterns {
-        args.extend([OsString::from("--exclude"), pattern.clone()]);
+        git = git.arg("--exclude").arg(pattern);
     }
-    let mut files = paths(&Git::reading(dir, args).output()?)?;
+    let mut files = paths(&git.output()?)?;
     // A repository, which git does not look into, ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     files.retain(|path| !is_ignore_file(&dir.join(path)));
@@ -46,8 +44,8 @@ pub(crate) fn named(
 /// # Errors
 /// When git fails.
 pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let args = ["ls-files", "-z", "--others", "--exclude-standard"];
-    let mut files = paths(&checkout.reading(args).output()?)?;
+    let args = ["-z", "--others", "--exclude-standard"];
+    let mut files = paths(&checkout.reading("ls-files").args(args).output()?)?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
@@ -59,14 +57,13 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// When git fails.
 pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let args = [
-        "ls-files",
         "-z",
         "--others",
         "--ignored",
         "--exclude-standard",
         "--directory",
     ];
-    paths(&checkout.reading(args).output()?)
+    paths(&checkout.reading("ls-files").args(args).output()?)
 }
 
 /// The files that the index of a worktree has, also those that a sparse checkout
@@ -75,7 +72,7 @@ pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let out = checkout.reading(["ls-files", "-z"]).output()?;
+    let out = checkout.reading("ls-files").arg("-z").output()?;
     Ok(paths(&out)?.into_iter().collect())
 }
 
@@ -86,4 +83,14 @@ pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
 pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
     let path = |record: &[u8]| OsString::from_vec(record.to_vec()).into();
     Ok(records(out)?.map(path).collect())
+}
+
+/// Ends each of these names by NUL, for git to read.
+pub(super) fn as_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
+    let mut records = Vec::new();
+    for path in paths {
+        records.extend_from_slice(path.as_ref().as_os_str().as_bytes());
+        records.push(0);
+    }
+    records
 }

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::changes::{Change, Head};
+use super::Checkout;
+use super::changes::{Change, Head, Ignored};
 use super::command::records;
 use super::index::Index;
-use super::{Checkout, admin};
+use super::scratch_index::ScratchIndex;
 
 /// What takes the one mark and the other off a file.
 const ASSUMED: &str = "--no-assume-unchanged";
@@ -37,7 +38,7 @@ impl Overlooked {
         if Index::of(checkout).is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
-        let out = checkout.reading(["ls-files", "-v", "-z"]).output()?;
+        let out = checkout.reading("ls-files").args(["-v", "-z"]).output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");
@@ -60,14 +61,15 @@ impl Overlooked {
         Ok(found)
     }
 
-    /// Takes the marks off an index, by commands of git that `run` is given with their input.
+    /// Takes the marks off an index.
     ///
     /// # Errors
-    /// When one of them fails.
-    pub(super) fn reveal(&self, run: impl Fn(&[&str], &[u8]) -> Result<()>) -> Result<()> {
+    /// When git fails.
+    pub(super) fn reveal(&self, index: &ScratchIndex<'_>) -> Result<()> {
         for (option, paths) in [(ASSUMED, &self.assumed), (SKIPPED, &self.skipped)] {
             if !paths.is_empty() {
-                run(&["update-index", option, "-z", "--stdin"], paths)?;
+                let git = index.git("update-index").args([option, "-z", "--stdin"]);
+                git.input(paths.as_slice()).run()?;
             }
         }
         Ok(())
@@ -86,19 +88,13 @@ fn is_there(file: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// As there.
-pub(crate) fn all_changes(checkout: &Checkout, ignored: bool) -> Result<(Head, Vec<Change>)> {
+pub(crate) fn all_changes(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
     let overlooked = Overlooked::of(checkout)?;
     if overlooked.assumed.is_empty() && overlooked.skipped.is_empty() {
         return Head::and_changes(checkout, ignored);
     }
-    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
-    let index = scratch.path().join("index");
-    admin::copy(&checkout.index(), &index).context("could not read the index")?;
-    overlooked.reveal(|args, input| {
-        let whole = ["-c", "core.splitIndex=false"];
-        let git = checkout.reading(whole.iter().chain(args));
-        git.env("GIT_INDEX_FILE", &index).input(input).run()
-    })?;
+    let index = ScratchIndex::copy_of(checkout)?;
+    overlooked.reveal(&index)?;
     let (head, mut changes) = Head::seen_with(checkout, ignored, Some(&index))?;
     let assumed: HashSet<&[u8]> = overlooked.assumed.split(|&b| b == 0).collect();
     let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::regular_file::read_file;
 use super::{Git, Repo, admin, refs};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
 
@@ -30,20 +30,21 @@ pub(crate) fn find(
         return Ok(Vec::new());
     };
     // git in the administrative directory would go where that leads.
-    let git = |args: &[&str]| {
-        let git = Git::reading(repo.home(), args).env("GIT_DIR", &admin);
-        git.env("GIT_COMMON_DIR", common).output()
+    let git = |subcommand: &str| {
+        let git = Git::reading(repo.home(), subcommand).env("GIT_DIR", &admin);
+        git.env("GIT_COMMON_DIR", common)
     };
     let exists = |name: &str| fs::exists(admin.join(name)).context("could not look for refs");
     let tables = exists("reftable")?;
     let mut own = BTreeMap::new();
     if tables || exists(OWN[0])? || exists(OWN[1])? || exists(OWN[2])? {
-        own = refs::parse(&git(&[&refs::ASK[..], &OWN].concat())?)?.objects;
+        own = refs::parse(&git("for-each-ref").args(refs::ASK).args(OWN).output()?)?.objects;
     }
     let mut commits = BTreeSet::new();
     if tables {
         let branch = format!("refs/heads/{branch}");
-        let log = git(&["rev-list", "--walk-reflogs", "HEAD", &branch])?;
+        let walk = git("rev-list").args(["--walk-reflogs", "HEAD", &branch]);
+        let log = walk.output()?;
         commits.extend(lines(&log)?.map(str::to_owned));
     } else {
         let of_branch = common.join("logs/refs/heads").join(branch);
@@ -79,10 +80,9 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
 fn logged(log: &Path) -> Result<BTreeSet<String>> {
-    let text = match read_file(log) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        text => text.with_context(|| format!("could not read '{}'", log.display()))?,
-    };
+    let text = optional(read_file(log))
+        .with_context(|| format!("could not read '{}'", log.display()))?
+        .unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // None is called so: before the first.
@@ -96,14 +96,12 @@ fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
     if commits.is_empty() {
         return Ok(commits);
     }
-    let args = ["rev-list", "--ignore-missing", "--parents", "--stdin"];
+    let git = Git::reading(home, "rev-list");
+    let git = git.args(["--ignore-missing", "--parents", "--stdin"]);
     // The refs of other worktrees come and go with them.
-    let all = ["--not", "--single-worktree", "--all"];
-    let args = args.into_iter().chain(all);
+    let git = git.args(["--not", "--single-worktree", "--all"]);
     let commits = commits.into_iter().map(|commit| commit + "\n");
-    let out = Git::reading(home, args)
-        .input(commits.collect::<String>())
-        .output()?;
+    let out = git.input(commits.collect::<String>()).output()?;
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
     for line in lines(&out)? {

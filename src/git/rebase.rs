@@ -63,29 +63,39 @@ impl Commit {
 const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
 const FIELDS: usize = 8;
 
-/// The commits of `tips` that `target` has not, the oldest first; with `compare`,
-/// each with whether `target` has one with the same patch, which takes time:
+/// Whether commits are compared with those of the other side by their patches, which takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compare {
+    Nothing,
+    Patches,
+}
+
+/// The commits of `tips` that `target` has not, the oldest first; each with whether `target` has
+/// one with the same patch, if that is compared:
 /// `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(repo: &Repo, target: &str, tips: &[&str], compare: bool) -> Result<Vec<Commit>> {
-    let mut args = vec![
-        "rev-list",
-        "--reverse",
-        "--topo-order",
-        "--right-only",
+pub(crate) fn list(
+    repo: &Repo,
+    target: &str,
+    tips: &[&str],
+    compare: Compare,
+) -> Result<Vec<Commit>> {
+    let args = ["--reverse", "--topo-order", "--right-only"];
+    let form = [
         "--no-commit-header",
         "--encoding=UTF-8",
         "--date=raw",
         FORMAT,
     ];
-    if compare {
-        args.push("--cherry-mark");
-    }
-    let ranges: Vec<String> = tips.iter().map(|tip| format!("{target}...{tip}")).collect();
-    args.extend(ranges.iter().map(String::as_str));
-    let out = Git::reading(repo.home(), args).output()?;
+    let git = Git::reading(repo.home(), "rev-list").args(args).args(form);
+    let git = match compare {
+        Compare::Patches => git.arg("--cherry-mark"),
+        Compare::Nothing => git,
+    };
+    let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
+    let out = git.args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
     let commits = fields.chunks_exact(FIELDS);
     // A newline after the last.

@@ -12,11 +12,7 @@ use crate::sanitize;
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
-pub(super) const ASK: [&str; 3] = [
-    "for-each-ref",
-    "--no-sort",
-    "--format=%(objectname) %(refname) %(symref) ",
-];
+pub(super) const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
 
 /// Refs, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +37,10 @@ impl Refs {
 /// # Errors
 /// When git fails.
 pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
-    let out = Git::reading(dir, ASK.iter().chain(patterns)).output()?;
+    let out = Git::reading(dir, "for-each-ref")
+        .args(ASK)
+        .args(patterns)
+        .output()?;
     parse(&out)
 }
 
@@ -60,14 +59,13 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Str
 /// When git fails.
 pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
     let args = [
-        "for-each-ref",
         "--format=%(objectname) %(refname) %(symref)",
         "--contains",
         commit,
         "refs/heads",
         "refs/remotes",
     ];
-    let out = Git::reading(dir, args).output()?;
+    let out = Git::reading(dir, "for-each-ref").args(args).output()?;
     let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
         [object, name, ""] => Some((name.to_owned(), object.to_owned())),
         _ => None,
@@ -196,10 +194,7 @@ impl Transaction {
         match blocking {
             Some(name) => done.context(
                 Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name))).hint(
-                    format!(
-                        "git update-ref --no-deref -d {}",
-                        sanitize::line(&shell_words::quote(&name))
-                    ),
+                    format!("git update-ref --no-deref -d {}", sanitize::word(&name)),
                 ),
             ),
             None => done,
@@ -217,8 +212,9 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
-    let args = ["update-ref", "--no-deref", "-m", message, "--stdin", "-z"];
-    Git::new(dir, args)
+    let args = ["--no-deref", "-m", message, "--stdin", "-z"];
+    Git::new(dir, "update-ref")
+        .args(args)
         .input(input)
         .holding(lock)?
         .run()
@@ -239,8 +235,8 @@ mod tests {
             "a@{b",
         ];
         for name in right.chain(wrong) {
-            let args = ["check-ref-format", &format!("refs/heads/{name}")];
-            let (code, _) = Git::reading(Path::new("."), args).outcome().unwrap();
+            let git = Git::reading(Path::new("."), "check-ref-format");
+            let (code, _) = git.arg(format!("refs/heads/{name}")).outcome().unwrap();
             // These two are refs to git, but no branches.
             let taken = code == 0 && !name.starts_with('-') && name != "HEAD";
             assert_eq!(is_branch_name(name), taken, "{name:?}");

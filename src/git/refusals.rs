@@ -4,22 +4,21 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::Git;
-use super::distrust::quoted;
 use crate::failure::Failure;
-use crate::sanitize;
+use crate::sanitize::{quoted, word};
 
 /// The refusal where there is no repository, in git's words: `git rev-parse`. In a worktree that was moved to
 /// the trash, it says so.
 pub(super) fn no_repository() -> Failure {
     let here = env::current_dir().unwrap_or_default();
     if let Some((home, name)) = removed(&here) {
-        let (home, word) = (quoted(&home), sanitize::line(&shell_words::quote(&name)));
+        let (home, name_word) = (quoted(&home), word(&name));
         let what = format!("this worktree was removed with the task '{name}'");
         return Failure::new(what)
             .hint(format!("cd {home}"))
-            .hint(format!("git -C {home} flux restore {word}"));
+            .hint(format!("git -C {home} flux restore {name_word}"));
     }
-    let asked = Git::reading(Path::new("."), ["rev-parse"]).outcome();
+    let asked = Git::reading(Path::new("."), "rev-parse").outcome();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_ref().ok().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
@@ -62,10 +61,7 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
     let failure = match link.symlink_metadata() {
         Err(_) => failure.hint(format!(
             "echo {} >{}",
-            sanitize::line(&shell_words::quote(&format!(
-                "gitdir: {}",
-                common_dir.display()
-            ))),
+            word(&format!("gitdir: {}", common_dir.display())),
             quoted(&link)
         )),
         Ok(_) => failure,

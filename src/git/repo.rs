@@ -16,12 +16,13 @@ use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 pub(crate) use self::history::History;
 use super::checkout::Checkout;
-use super::distrust::{Distrust, quoted, refused};
+use super::distrust::{Distrust, refused};
 use super::drivers::Drivers;
 use super::marks::Marks;
 use super::refusals::{astray, no_repository, top};
 use super::{Git, Sharing};
 use crate::failure::Failure;
+use crate::sanitize::quoted;
 use crate::task::TaskId;
 
 /// An open repository.
@@ -242,9 +243,9 @@ impl Repo {
     /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let rev = format!("{rev}^{{commit}}");
-        let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &rev];
-        Git::reading(dir, args).answer()
+        let args = ["--verify", "--quiet", "--end-of-options"];
+        let git = Git::reading(dir, "rev-parse").args(args);
+        git.arg(format!("{rev}^{{commit}}")).answer()
     }
 
     /// The branch that `HEAD` names where the user stands.
@@ -253,7 +254,9 @@ impl Repo {
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        Git::reading(dir, ["symbolic-ref", "--quiet", "HEAD"]).answer()
+        Git::reading(dir, "symbolic-ref")
+            .args(["--quiet", "HEAD"])
+            .answer()
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {

@@ -1,28 +1,19 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use tempfile::TempDir;
 
 use super::command::records;
 use super::overlooked::Overlooked;
-use super::{Checkout, Git, admin};
+use super::scratch_index::ScratchIndex;
+use super::{Checkout, Git};
 
-/// What the commands here must not do: run hooks, split an index of ours, or
-/// hand files to LFS, whose prune does not know our refs and deletes what it was given.
-const PLAIN: [&str; 10] = [
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.splitIndex=false",
-    "-c",
+/// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
+const PLAIN: [&str; 3] = [
     "filter.lfs.clean=cat",
-    "-c",
     "filter.lfs.process=",
-    "-c",
     "filter.lfs.required=false",
 ];
 
@@ -35,10 +26,10 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// # Errors
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
-    let index = Index::of(checkout)?;
-    index.raw(&["add", "--all", "--sparse"], None)?;
-    let tree = index.git(&["write-tree"])?;
-    index.commit(&tree, &[parent], "snapshot")
+    let snapshot = Snapshot::of(checkout)?;
+    let add = snapshot.git("add").args(["--all", "--sparse"]);
+    add.run()?;
+    commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
 }
 
 /// A commit of everything uncommitted in a worktree on top of `tip`,
@@ -46,42 +37,21 @@ pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
 /// its tree is that of the tracked files, its parents are the tip, the index, and
 /// the untracked files if there are any. Nothing refers to the commit.
 ///
-/// Ignored files, and what is in repositories of their own, are not in it, and what git was
-/// told to overlook only if it is to be `whole`.
+/// Ignored files, and what is in repositories of their own, are not in it, nor is what git was
+/// told to overlook.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String> {
-    let index = Index::of(checkout)?;
-    let unmerged = index.raw(&["ls-files", "--stage", "--unmerged", "-z"], None)?;
-    let mut of_index = vec![tip.to_owned()];
-    let staged = if unmerged.is_empty() {
-        Some(index.git(&["write-tree"])?)
-    } else {
-        // What no tree can hold: every side is kept, under its stage and path.
-        let tree = index.tree_of(&sides(&unmerged)?, "--index-info")?;
-        of_index.push(index.commit(&tree, &[], "sides of conflicts")?);
-        None
-    };
-    if whole {
-        Overlooked::of(checkout)?.reveal(|args, input| index.raw(args, Some(input)).map(drop))?;
-    }
-    // What lies outside of a sparse checkout is otherwise left out without a word.
-    index.raw(&["add", "--update", "--sparse"], None)?;
-    let tracked = index.git(&["write-tree"])?;
-    let staged = staged.unwrap_or_else(|| tracked.clone());
-    let of_index: Vec<&str> = of_index.iter().map(String::as_str).collect();
-    let mut parents = vec![tip.to_owned(), index.commit(&staged, &of_index, "index")?];
-    let others = index.raw(&["ls-files", "--others", "--exclude-standard", "-z"], None)?;
-    // What ends in a slash is a repository of its own.
-    let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
-    let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
-    if !files.is_empty() {
-        let tree = index.tree_of(&files, "--stdin")?;
-        parents.push(index.commit(&tree, &[], "untracked files")?);
-    }
-    let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
-    index.commit(&tracked, &parents, "uncommitted changes")
+pub(crate) fn take(checkout: &Checkout, tip: &str) -> Result<String> {
+    Snapshot::of(checkout)?.commit(tip, &Overlooked::default())
+}
+
+/// As [`take`], with what git was told to overlook.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn take_whole(checkout: &Checkout, tip: &str) -> Result<String> {
+    Snapshot::of(checkout)?.commit(tip, &Overlooked::of(checkout)?)
 }
 
 /// Returns whether git can read these files of the worktree, through their filters:
@@ -89,11 +59,8 @@ pub(crate) fn take(checkout: &Checkout, tip: &str, whole: bool) -> Result<String
 pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &PathBuf>) -> bool {
     let mut names = Vec::new();
     for file in files {
-        let is_file = checkout
-            .path()
-            .join(file)
-            .symlink_metadata()
-            .is_ok_and(|f| f.is_file());
+        let found = checkout.path().join(file).symlink_metadata();
+        let is_file = found.is_ok_and(|found| found.is_file());
         let name = file.as_os_str().as_bytes();
         // It has no form for names with a newline in them.
         if is_file && !name.contains(&b'\n') {
@@ -101,8 +68,8 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
             names.push(b'\n');
         }
     }
-    let args = PLAIN.iter().chain(&["hash-object", "--stdin-paths"]);
-    checkout.reading(args).input(names).run().is_ok()
+    let git = plain(checkout.reading("hash-object"));
+    git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
 /// Whether all that is in a worktree is in `snapshot`, and nothing is ignored.
@@ -110,15 +77,20 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 /// # Errors
 /// When git fails.
 pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
-    let ignored = ["ls-files", "--others", "--ignored", "--exclude-standard"];
-    if !checkout.reading(ignored).output()?.is_empty() {
+    let ignored = ["--others", "--ignored", "--exclude-standard"];
+    if !checkout
+        .reading("ls-files")
+        .args(ignored)
+        .output()?
+        .is_empty()
+    {
         return Ok(false);
     }
-    let again = take(checkout, &format!("{snapshot}^1"), true)?;
+    let again = take_whole(checkout, &format!("{snapshot}^1"))?;
     let trees = |commit: &str| {
         let parents = format!("{commit}^@");
-        let args = ["log", "--no-walk=unsorted", "--format=%T", commit, &parents];
-        checkout.reading(args).output()
+        let args = ["--no-walk=unsorted", "--format=%T", commit, &parents];
+        checkout.reading("log").args(args).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -141,63 +113,101 @@ fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// An index of our own for a worktree.
-struct Index<'a> {
-    dir: TempDir,
-    checkout: &'a Checkout,
+fn plain(git: Git) -> Git {
+    PLAIN.iter().fold(git, Git::config)
 }
 
-impl<'a> Index<'a> {
+/// The tree of `entries`, given to `git update-index -z --add <form>`.
+fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<String> {
+    let index = ScratchIndex::empty(checkout)?;
+    let add = plain(index.git("update-index")).args(["-z", "--add", form]);
+    add.input(entries).run()?;
+    index.git("write-tree").line()
+}
+
+/// `git commit-tree -m <message> -p <parent> … <tree>`
+fn commit(checkout: &Checkout, tree: &str, parents: &[&str], message: &str) -> Result<String> {
+    let mut git = checkout.reading("commit-tree").args(["-m", message]);
+    for name in NAMES {
+        git = git.env(name, "git flux");
+    }
+    for name in EMAILS {
+        git = git.env(name, "git-flux@localhost");
+    }
+    for parent in parents {
+        git = git.args(["-p", parent]);
+    }
+    git.arg(tree).line()
+}
+
+/// A snapshot that is being taken.
+struct Snapshot<'a> {
+    checkout: &'a Checkout,
+    index: ScratchIndex<'a>,
+}
+
+impl<'a> Snapshot<'a> {
     fn of(checkout: &'a Checkout) -> Result<Self> {
         // git looks into them to add what has changed.
         checkout.has_nested()?;
-        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
-        let copy = dir.path().join("index");
-        admin::copy(&checkout.index(), &copy).context("could not read the index")?;
-        Ok(Self { dir, checkout })
+        let index = ScratchIndex::copy_of(checkout)?;
+        Ok(Self { checkout, index })
     }
 
-    fn prepared(&self, index: &str, args: &[&str], input: Option<&[u8]>) -> Git {
-        let git = self.checkout.reading(PLAIN.iter().chain(args));
-        let mut git = git.env("GIT_INDEX_FILE", self.dir.path().join(index));
-        for name in NAMES {
-            git = git.env(name, "git flux");
+    fn git(&self, subcommand: &str) -> Git {
+        plain(self.index.git(subcommand))
+    }
+
+    fn tree(&self) -> Result<String> {
+        self.git("write-tree").line()
+    }
+
+    fn commit(&self, tip: &str, overlooked: &Overlooked) -> Result<String> {
+        let staged = self.staged()?;
+        overlooked.reveal(&self.index)?;
+        // What lies outside of a sparse checkout is otherwise left out without a word.
+        self.git("add").args(["--update", "--sparse"]).run()?;
+        let tracked = self.tree()?;
+        let index = match &staged {
+            Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
+            Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
+        };
+        let untracked = self.untracked()?;
+        let parents = [tip, &*index].into_iter().chain(untracked.as_deref());
+        let parents: Vec<&str> = parents.collect();
+        commit(self.checkout, &tracked, &parents, "uncommitted changes")
+    }
+
+    fn staged(&self) -> Result<Staged> {
+        let list = self.git("ls-files").args(["--stage", "--unmerged", "-z"]);
+        let unmerged = list.output()?;
+        if unmerged.is_empty() {
+            return self.tree().map(Staged::Tree);
         }
-        for name in EMAILS {
-            git = git.env(name, "git-flux@localhost");
+        let tree = tree_of(self.checkout, &sides(&unmerged)?, "--index-info")?;
+        commit(self.checkout, &tree, &[], "sides of conflicts").map(Staged::Sides)
+    }
+
+    /// A commit of the untracked files, if there are any.
+    fn untracked(&self) -> Result<Option<String>> {
+        let list = self
+            .git("ls-files")
+            .args(["--others", "--exclude-standard"]);
+        let others = list.arg("-z").output()?;
+        // What ends in a slash is a repository of its own.
+        let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
+        let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
+        if files.is_empty() {
+            return Ok(None);
         }
-        if let Some(input) = input {
-            git = git.input(input);
-        }
-        git
+        let tree = tree_of(self.checkout, &files, "--stdin")?;
+        commit(self.checkout, &tree, &[], "untracked files").map(Some)
     }
+}
 
-    fn raw(&self, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>> {
-        self.prepared("index", args, input).output()
-    }
-
-    fn git(&self, args: &[&str]) -> Result<String> {
-        self.prepared("index", args, None).line()
-    }
-
-    /// The tree of `entries`, given to `git update-index -z --add <form>`.
-    fn tree_of(&self, entries: &[u8], form: &str) -> Result<String> {
-        let other = "other";
-        let add = ["update-index", "-z", "--add", form];
-        self.prepared(other, &add, Some(entries)).run()?;
-        let tree = self.prepared(other, &["write-tree"], None).line()?;
-        fs::remove_file(self.dir.path().join(other))
-            .context("could not remove an index of ours")?;
-        Ok(tree)
-    }
-
-    fn commit(&self, tree: &str, parents: &[&str], message: &str) -> Result<String> {
-        let parents = parents.iter().flat_map(|parent| ["-p", parent]);
-        let args: Vec<&str> = ["commit-tree", "-m", message]
-            .into_iter()
-            .chain(parents)
-            .chain([tree])
-            .collect();
-        self.git(&args)
-    }
+/// What is in an index.
+enum Staged {
+    Tree(String),
+    /// A commit of what no tree can hold: every side is kept, under its stage and path.
+    Sides(String),
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::changes::Head;
+use super::changes::{Head, Ignored};
 use super::index::Index;
-use super::regular_file::read_file;
 use super::{Checkout, Repo, admin};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ fn checked_out(
         let Some(inner) = Checkout::nested(&dir)? else {
             continue;
         };
-        let (head, changes) = Head::and_changes(&inner, false)?;
+        let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
         let holds = match changes.is_empty() {
             true => holds(&inner).with_context(what)?,
@@ -158,18 +158,10 @@ fn holds(repository: &Checkout) -> Result<Holds> {
     {
         return Ok(Holds::Worktrees);
     }
-    let args = [
-        "rev-list",
-        "--count",
-        "--max-count=1",
-        "--ignore-missing",
-        "HEAD",
-        "--branches",
-        "--glob=refs/stas[h]",
-        "--not",
-        "--remotes",
-    ];
-    Ok(match repository.reading(args).line()?.as_str() {
+    let limit = ["--count", "--max-count=1", "--ignore-missing"];
+    let ours = ["HEAD", "--branches", "--glob=refs/stas[h]"];
+    let git = repository.reading("rev-list").args(limit).args(ours);
+    Ok(match git.args(["--not", "--remotes"]).line()?.as_str() {
         "0" => Holds::Nothing,
         _ => Holds::Commits,
     })
@@ -191,8 +183,8 @@ pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
 pub(super) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
-    match fs::symlink_metadata(&modules) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match optional(fs::symlink_metadata(&modules)) {
+        Ok(None) => Ok(()),
         _ => fs::rename(modules, trash.join("modules"))
             .context("could not keep the repositories of the submodules"),
     }

@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use super::checkout::NO_HOOKS;
 use super::command::records;
+use super::others::{as_records, paths};
 use super::patience::patiently;
-use super::regular_file::read_file;
+use super::scratch_index::ScratchIndex;
 use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tool_files};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +50,7 @@ impl Worktree {
 /// When git fails.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     entries::ensure_no_pipe(home)?;
-    let git = || Git::reading(home, ["worktree", "list", "--porcelain", "-z"]);
+    let git = || Git::reading(home, "worktree").args(["list", "--porcelain", "-z"]);
     let mut worktrees = parse(&patiently(git)?)?;
     // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
     if let Some(main) = worktrees.first_mut() {
@@ -91,8 +95,8 @@ pub(super) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
-    let args = ["symbolic-ref", "--quiet", "HEAD"];
-    checkout.reading(args).answer()
+    let args = ["--quiet", "HEAD"];
+    checkout.reading("symbolic-ref").args(args).answer()
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -104,17 +108,9 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
 /// # Errors
 /// When git refuses.
 pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
-    let args: [&OsStr; 8] = [
-        OsStr::new("-c"),
-        OsStr::new("core.hooksPath=/dev/null"),
-        OsStr::new("worktree"),
-        OsStr::new("add"),
-        OsStr::new("--quiet"),
-        OsStr::new("--no-checkout"),
-        path.as_os_str(),
-        OsStr::new(branch),
-    ];
-    Git::new(home, args).holding(lock)?.run()
+    let add = Git::new(home, "worktree").config(NO_HOOKS);
+    let add = add.args(["add", "--quiet", "--no-checkout"]);
+    add.arg(path).arg(branch).holding(lock)?.run()
 }
 
 /// Registers the directory at `path` again, of which git has no entry any more, with `branch`
@@ -149,11 +145,13 @@ pub(crate) fn register_again(
         .write_all(link.as_bytes())
         .with_context(what)?;
     file.persist(path.join(".git")).with_context(what)?;
-    let repair = ["worktree", "repair"].map(OsStr::new);
-    let repair = repair.into_iter().chain([path.as_os_str()]);
-    Git::new(repo.home(), repair).holding(lock)?.run()?;
+    let repair = Git::new(repo.home(), "worktree").arg("repair").arg(path);
+    repair.holding(lock)?.run()?;
     fs::remove_dir_all(scratch).with_context(what)?;
-    let reset = repo.checkout(path)?.git(["reset", "--quiet", "--mixed"]);
+    let reset = repo
+        .checkout(path)?
+        .git("reset")
+        .args(["--quiet", "--mixed"]);
     reset.holding(lock)?.run()
 }
 
@@ -164,7 +162,8 @@ pub(crate) fn register_again(
 /// When git refuses.
 pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
-    Git::new(home, ["branch", "--quiet", &upstream, branch])
+    Git::new(home, "branch")
+        .args(["--quiet", &upstream, branch])
         .holding(lock)?
         .run()
 }
@@ -174,8 +173,8 @@ pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> 
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
 pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
-    let args = ["reset", "--hard", "--no-recurse-submodules"];
-    checkout.git(args).holding(lock)?.loud().run()
+    let args = ["--hard", "--no-recurse-submodules"];
+    checkout.git("reset").args(args).holding(lock)?.loud().run()
 }
 
 /// Removes a worktree that nothing but its checkout was ever in:
@@ -185,10 +184,8 @@ pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
 /// When git fails.
 fn discard(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
     // Twice: git itself locks a worktree that is being made.
-    let args = ["worktree", "remove", "--force", "--force"].map(OsStr::new);
-    Git::new(home, args.into_iter().chain([path.as_os_str()]))
-        .holding(lock)?
-        .run()
+    let remove = Git::new(home, "worktree").args(["remove", "--force", "--force"]);
+    remove.arg(path).holding(lock)?.run()
 }
 
 /// Removes a temporary worktree of our own, whatever a killed command left of it.
@@ -200,10 +197,8 @@ pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
     // In this order: as long as anything is left of it, the directory is.
     let aside = aside(repo)?;
     entries::set_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(what),
-        _ => aside.close().with_context(what),
-    }
+    optional(fs::remove_dir_all(path)).with_context(what)?;
+    aside.close().with_context(what)
 }
 
 /// Makes a directory for what is to be deleted: in the trash, where what a killed command
@@ -230,25 +225,15 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
             return Ok(false);
         }
     }
-    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
-    let index = scratch.path().join("index");
-    checkout
-        .reading(["read-tree", commit])
-        .env("GIT_INDEX_FILE", &index)
-        .run()?;
-    let args = [
-        "status",
-        "--porcelain",
-        "-z",
-        "--untracked-files=all",
-        "--ignored=traditional",
-        "--ignore-submodules=dirty",
-        "--no-renames",
-    ];
-    let out = checkout
-        .reading(args)
-        .env("GIT_INDEX_FILE", &index)
-        .output()?;
+    let index = ScratchIndex::empty(checkout)?;
+    index.git("read-tree").arg(commit).run()?;
+    let ignored = ["--untracked-files=all", "--ignored=traditional"];
+    let status = index
+        .git("status")
+        .args(["--porcelain", "-z"])
+        .args(ignored);
+    let status = status.args(["--ignore-submodules=dirty", "--no-renames"]);
+    let out = status.output()?;
     for record in records(&out)? {
         let (code, file) = record.split_at(record.len().min(3));
         let untouched = match code {
@@ -274,8 +259,8 @@ fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool>
     }
     let mut object = OsString::from(format!("{commit}:"));
     object.push(file);
-    let args = [OsStr::new("cat-file"), OsStr::new("--filters"), &object];
-    let whole = checkout.reading(args).output()?;
+    let cat = checkout.reading("cat-file").arg("--filters");
+    let whole = cat.arg(object).output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }
@@ -287,9 +272,9 @@ fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool>
 /// When git fails.
 pub(crate) fn apply(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
-    let args = ["-c", "apply.whitespace=nowarn", "stash", "apply"];
-    let args = args.into_iter().chain(["--quiet", "--index", snapshot]);
-    checkout.git(args).holding(lock)?.run()?;
+    let apply = checkout.git("stash").config("apply.whitespace=nowarn");
+    let apply = apply.args(["apply", "--quiet", "--index", snapshot]);
+    apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
     match fs::exists(sparse).context("could not look for a sparse checkout")? {
         true => write_left_out(checkout, snapshot, lock),
@@ -300,28 +285,28 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
 fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
-    let tip = format!("{snapshot}^1");
-    let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames"];
-    let args = args.into_iter().chain(["--diff-filter=d", &tip, snapshot]);
-    let changed = checkout.reading(args).output()?;
-    let is_missing = |file: &&[u8]| {
-        let found = checkout.path().join(OsStr::from_bytes(file));
-        let found = found.symlink_metadata();
-        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    let files = records(&changed)?.filter(is_missing);
-    let files: Vec<u8> = files.flat_map(|file| [file, b"\0"].concat()).collect();
+    let diff = checkout
+        .reading("diff-tree")
+        .args(["-r", "-z", "--name-only"]);
+    let diff = diff.args(["--no-renames", "--diff-filter=d"]);
+    let changed = diff.arg(format!("{snapshot}^1")).arg(snapshot).output()?;
+    let mut files = paths(&changed)?;
+    files.retain(|file| {
+        matches!(
+            optional(checkout.path().join(file).symlink_metadata()),
+            Ok(None)
+        )
+    });
     if files.is_empty() {
         return Ok(());
     }
-    let source = format!("--source={snapshot}");
-    let args = ["restore", "--quiet", "--worktree", &source];
-    let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
-    let args = args.into_iter().chain(["--ignore-skip-worktree-bits"]);
     checkout
-        .git(args.chain(from))
+        .git("restore")
+        .args(["--quiet", "--worktree", "--ignore-skip-worktree-bits"])
+        .arg(format!("--source={snapshot}"))
+        .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
         .env("GIT_LITERAL_PATHSPECS", "1")
-        .input(files)
+        .input(as_records(&files))
         .holding(lock)?
         .run()
 }
@@ -344,10 +329,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                 }
                 return discard(repo.home(), path, lock);
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(what);
-            }
-            _ => {}
+            moved => drop(optional(moved).with_context(what)?),
         }
     }
     entries::set_aside(admin, aside.path())?;

@@ -12,8 +12,9 @@ use super::scratch::{self, NewCommits, refused};
 use super::{Flux, Into, Lock};
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
+use crate::git::forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
-use crate::git::rebase::{self, Pick};
+use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, Style, forward};
 use crate::settings::Settings;
 use crate::ui::quoted;
@@ -117,7 +118,7 @@ fn squash_message(flux: &Flux, plan: &Plan, into: &Into) -> Result<Vec<u8>> {
         title => title,
     };
     let mut message = format!("{title}\n\nSquashed commit of task '{id}':\n\n");
-    for commit in rebase::list(&flux.repo, &into.tip, &[&plan.tip], false)? {
+    for commit in rebase::list(&flux.repo, &into.tip, &[&plan.tip], Compare::Nothing)? {
         if !commit.is_merge() {
             writeln!(message, "* {}", commit.subject())?;
         }
@@ -208,15 +209,21 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         Some(worktree) => {
             let action = format!("merge {}", plan.task.branch);
             let options = format!("branch.{}.mergeOptions=", into.branch);
-            let none = ["-c", &*options];
+            let none = [&*options];
             let has_some = settings_of(flux, into)?.has_merge_options(&into.branch);
             let settings = if has_some { &none[..] } else { &[] };
             // git has looked at the signature of what it merged.
             let is_checked = matches!(into.style, Style::Merge | Style::Squash);
             let unchecked = ["--no-verify-signatures"];
             let options = if is_checked { &unchecked[..] } else { &[] };
-            let said = (&*action, settings, options);
-            forward::checked_out(worktree, (&into.tip, commit), said, lock)
+            let to = FastForward {
+                old: &into.tip,
+                commit,
+                action: &action,
+                settings,
+                options,
+            };
+            forward::checked_out(worktree, &to, lock)
         }
         None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
     };

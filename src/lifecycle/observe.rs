@@ -18,7 +18,7 @@ use crate::agent::{self, process, session, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
-use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, entries};
+use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
@@ -138,7 +138,9 @@ fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, 
 /// The changes of each worktree, if there is one.
 fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
     let of = |checkout: &mut Option<Result<Checkout>>| {
-        let changes = checkout.take()?.and_then(|place| changes(&place, false));
+        let changes = checkout
+            .take()?
+            .and_then(|place| changes(&place, Ignored::LeftOut));
         Some(changes.map(|changes| count(&changes)))
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::{Flux, Into};
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{
-    Change, Checkout, Died, MergePlan, Style, Unrelated, all_changes, forward, worktree,
+    Change, Checkout, Died, Ignored, MergePlan, Style, Unrelated, all_changes, forward, worktree,
 };
 use crate::interrupt;
 use crate::task::Task;
@@ -272,7 +272,7 @@ fn blockers(flux: &Flux, tip: &str, tree: &str, checkout: &Checkout) -> Result<V
             .iter()
             .any(|path| within(path) || change.path.starts_with(path))
     };
-    let mut changes = all_changes(checkout, true)?.1;
+    let mut changes = all_changes(checkout, Ignored::Included)?.1;
     changes.retain(collides);
     Ok(changes)
 }

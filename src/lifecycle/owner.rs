@@ -9,10 +9,10 @@ use nix::unistd::{Uid, User};
 use super::Flux;
 use super::archive::Archived;
 use crate::failure::Failure;
-use crate::git::shared::is_ours;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::store::{Store, Stored};
+use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
 /// Returns the name of the user who owns the directory at `path`, if that is another one.

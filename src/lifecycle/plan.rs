@@ -13,7 +13,7 @@ use super::{Flux, Into, broken, check, observe, obstacle, other_machine};
 use crate::agent::process::{self, Process};
 use crate::agent::run::RunDir;
 use crate::failure::{self, Failure};
-use crate::git::{Change, MergePlan, all_changes, refs, snapshot, worktree};
+use crate::git::{Change, Ignored, MergePlan, all_changes, refs, snapshot, worktree};
 use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
@@ -97,7 +97,7 @@ impl Plan {
             let files = scope.spawn(|| -> Result<Vec<Change>> {
                 match checkout.transpose()? {
                     None => Ok(Vec::new()),
-                    Some(checkout) => Ok(all_changes(&checkout, true)?.1),
+                    Some(checkout) => Ok(all_changes(&checkout, Ignored::Included)?.1),
                 }
             });
             let mut loss = Loss::default();

@@ -12,7 +12,7 @@ use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::{self, Failure};
-use crate::git::{Checkout, Transaction, all_changes, own, refs, snapshot, worktree};
+use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
@@ -187,7 +187,7 @@ fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
     let task = &plan.task;
     let checkout = flux.repo.checkout(&task.worktree);
     let taken = match &checkout {
-        Ok(checkout) => snapshot::take(checkout, &plan.tip, true),
+        Ok(checkout) => snapshot::take_whole(checkout, &plan.tip),
         Err(error) => Err(anyhow!("{error:#}")),
     };
     match taken {
@@ -290,7 +290,7 @@ pub(crate) fn stands(flux: &Flux, plan: &Plan) -> Result<bool> {
         let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
         return Ok(plan.branch_gone || entries.iter().any(is_there));
     }
-    let (head, changes) = all_changes(&flux.repo.checkout(&plan.task.worktree)?, false)?;
+    let (head, changes) = all_changes(&flux.repo.checkout(&plan.task.worktree)?, Ignored::LeftOut)?;
     if plan.branch_gone {
         return Ok(changes == plan.uncommitted);
     }

@@ -152,8 +152,10 @@ fn line(file: &Path, key: &str, nth: usize) -> Option<usize> {
 /// How many entries of `key` git finds in a configuration file; one that ends within an
 /// entry is none.
 fn entries(text: &[u8], key: &str) -> Option<usize> {
-    let args = ["config", "--file", "-", "-z", "--name-only", "--list"];
-    let git = Git::reading(Path::new("/"), args).input(text);
+    let args = ["--file", "-", "-z", "--name-only", "--list"];
+    let git = Git::reading(Path::new("/"), "config")
+        .args(args)
+        .input(text);
     let (code, output) = git.outcome().ok()?;
     let keys = output.stdout.split(|&b| b == 0);
     let found = keys.filter(|found| *found == key.as_bytes()).count();

@@ -61,8 +61,8 @@ impl Settings {
             if slots.contains_key(slot) {
                 continue;
             }
-            let args = ["config", "--get-color", &entry.key];
-            let code = Git::reading(dir, args).output();
+            let args = ["--get-color", &entry.key];
+            let code = Git::reading(dir, "config").args(args).output();
             let code = code.with_context(|| {
                 let (key, value) = (&entry.key, &entry.value);
                 Failure::new(format!(

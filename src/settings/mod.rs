@@ -74,10 +74,10 @@ impl Settings {
     /// # Errors
     /// When git fails.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let args = ["config", "-z", "--show-scope", "--show-origin", "--list"];
+        let args = ["-z", "--show-scope", "--show-origin", "--list"];
         Ok(Self {
             dir: dir.to_owned(),
-            entries: parse(&Git::reading(dir, args).output()?)?,
+            entries: parse(&Git::reading(dir, "config").args(args).output()?)?,
             ..Self::default()
         })
     }
@@ -229,14 +229,8 @@ impl Settings {
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
-        let args = [
-            "config",
-            "--type=expiry-date",
-            &default,
-            "--get",
-            setting.key,
-        ];
-        let line = Git::reading(dir, args).line()?;
+        let args = ["--type=expiry-date", &default, "--get", setting.key];
+        let line = Git::reading(dir, "config").args(args).line()?;
         line.parse().context("`git config` printed no time")
     }
 

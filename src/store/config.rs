@@ -1,15 +1,13 @@
 //! What a person may edit of a task: git config, in the section of its branch.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
-use rand::RngExt as _;
 
 use crate::git::command::failed;
 use crate::git::{Git, Lock, Repo};
-use crate::interrupt;
 use crate::settings::{Settings, table};
+use crate::system::wait_until;
 use crate::task::Task;
 
 /// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
@@ -85,24 +83,27 @@ pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
 /// git's exit code when another program holds `config.lock`.
 const LOCKED: i32 = 255;
 
+/// How long another program is waited for that holds it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// `git config --local <args>`, tried again while another program is writing.
 fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let args = ["config", "--local"].iter().chain(args);
-        let (code, output) = Git::new(repo.home(), args).holding(lock)?.outcome()?;
-        match code {
-            0 => return Ok(()),
-            LOCKED if begun.elapsed() < Duration::from_secs(10) => {
-                interrupt::check()?;
-                thread::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5)));
-                pause = (pause * 2).min(Duration::from_millis(50));
-            }
-            _ => {
-                return Err::<(), Error>(failed("git config", code, &output.stderr))
-                    .context("could not write the configuration");
-            }
-        }
+    let mut last = None;
+    let attempt = || {
+        let git = Git::new(repo.home(), "config").arg("--local").args(args);
+        let (code, output) = git.holding(lock)?.outcome()?;
+        let is_over = code != LOCKED;
+        last = Some((code, output.stderr));
+        Ok(is_over.then_some(()))
+    };
+    wait_until(PATIENCE, PAUSE, attempt)?;
+    match last {
+        Some((0, _)) => Ok(()),
+        Some((code, said)) => Err::<(), Error>(failed("git config", code, &said))
+            .context("could not write the configuration"),
+        None => Ok(()),
     }
 }

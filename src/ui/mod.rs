@@ -7,7 +7,6 @@ mod pick;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,6 +18,7 @@ use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
 use crate::failure::{self, DECLINED, Failure};
+pub(crate) use crate::sanitize::{quoted, shown, word};
 use crate::{interrupt, sanitize};
 
 /// How this program speaks.
@@ -247,21 +247,6 @@ pub(crate) fn show(error: &anyhow::Error) {
             label => labelled(label, &line),
         }
     }
-}
-
-/// A file name for a message.
-pub(crate) fn shown(path: &Path) -> String {
-    sanitize::line(&path.to_string_lossy())
-}
-
-/// A file name for a command that can be pasted.
-pub(crate) fn quoted(path: &Path) -> String {
-    word(&path.to_string_lossy())
-}
-
-/// A name of anyone's for a command that can be pasted: git allows `;` and `$` in branches.
-pub(crate) fn word(text: &str) -> String {
-    sanitize::line(&shell_words::quote(text))
 }
 
 fn labelled(label: &str, message: &str) {

@@ -20,7 +20,7 @@ use self::uncommitted::{Uncommitted, ignored};
 use super::status::count;
 use super::{candidates, choose_own, settled};
 use crate::failure::{self, Failure, USAGE};
-use crate::git::commit::commit_all;
+use crate::git::commit::CommitAll;
 use crate::git::{Lock, refs, worktree};
 use crate::lifecycle::Flux;
 use crate::lifecycle::into::Wanted;
@@ -214,8 +214,13 @@ impl Cleanup {
                 Uncommitted::Commit(message) => {
                     let checkout = flux.repo.checkout(&plan.task.worktree)?;
                     let hooks = merge::hooks_for_commit(flux, &plan)?;
-                    let hooks = (verify, hooks.as_deref());
-                    let committed = commit_all(&checkout, &plan.tip, &message, hooks, lock);
+                    let commit = CommitAll {
+                        tip: &plan.tip,
+                        message: &message,
+                        verify,
+                        hooks: hooks.as_deref(),
+                    };
+                    let committed = commit.make(&checkout, lock);
                     if committed.map_err(|error| not_committed(error, &plan.task))? {
                         let files = count(plan.uncommitted.len(), "file");
                         flux.ui

@@ -146,7 +146,9 @@ fn manual(page: &Path) -> Result<Option<Finding>> {
 
 /// Whether git asks man for it.
 fn format() -> Option<Finding> {
-    let asked = Git::reading(Path::new("/"), ["config", "--get", "help.format"]).output();
+    let asked = Git::reading(Path::new("/"), "config")
+        .args(["--get", "help.format"])
+        .output();
     // That there is no such key is as good as any other answer.
     let format = String::from_utf8(asked.ok()?).ok()?;
     let format = format.trim_end();
@@ -160,7 +162,7 @@ fn format() -> Option<Finding> {
 
 /// What git sets MANPATH to when it starts man: its own pages, then the old value. An empty end means the usual places.
 fn manpath_of_git() -> OsString {
-    let own = Git::reading(Path::new("/"), ["--man-path"]).output();
+    let own = Git::reading(Path::new("/"), "--man-path").output();
     let mut manpath = match own.map(String::from_utf8) {
         Ok(Ok(own)) => OsString::from(own.trim_end()),
         // Without a git, man's own places are what can be looked at.

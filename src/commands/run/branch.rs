@@ -95,7 +95,7 @@ pub(super) fn choose(
 fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
-    let remotes = String::from_utf8(Git::reading(dir, ["remote"]).output()?)?;
+    let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let at = |remote: &str, branch: &str| {
         let tip = found.get(&format!("refs/remotes/{remote}/{branch}"))?;
@@ -111,8 +111,11 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
     }
     let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
     if of_all.len() > 1 {
-        let args = ["config", "--get", "checkout.defaultRemote"];
-        let preferred = Git::reading(dir, args).answer()?.unwrap_or_default();
+        let args = ["--get", "checkout.defaultRemote"];
+        let preferred = Git::reading(dir, "config")
+            .args(args)
+            .answer()?
+            .unwrap_or_default();
         if let Some(one) = at(&preferred, plain) {
             return Ok(one);
         }

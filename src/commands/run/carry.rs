@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::failure::Failure;
 use crate::git::carry::{self, Carried, Fit};
 use crate::git::changes::Head;
-use crate::git::{Change, Repo};
+use crate::git::{Change, Ignored, Repo};
 use crate::lifecycle::Flux;
 use crate::ui::{quoted, shown};
 
@@ -40,7 +40,7 @@ pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
         .into());
     }
     let _spinner = flux.ui.spinner("looking at your changes");
-    let (head, changes) = Head::and_changes(&checkout, false)?;
+    let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
     let unmerged = changes.iter().filter(|change| change.conflicted());
     let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
     if !unmerged.is_empty() {

@@ -19,8 +19,8 @@ use clap_complete::ArgValueCompleter;
 use super::attach::ensure_terminal;
 use super::layout::Layouts;
 use super::{candidates, early, object};
-use crate::git::changes;
 use crate::git::changes::count;
+use crate::git::{Ignored, changes};
 use crate::lifecycle::start::start;
 use crate::lifecycle::{Flux, trust};
 use crate::tmux::attach;
@@ -91,7 +91,7 @@ impl Run {
         let current = flux.repo.current().filter(|_| !self.quiet);
         let current = current.map(|dir| flux.repo.checkout(dir));
         let own = thread::spawn(move || {
-            let changes = changes(&current?.ok()?, false).ok()?;
+            let changes = changes(&current?.ok()?, Ignored::LeftOut).ok()?;
             Some(count(&changes))
         });
         let (mut starts, others) = self.settle(&flux)?;

@@ -271,7 +271,6 @@ impl Run {
             Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
             Some(rev) => {
                 let args = [
-                    "rev-parse",
                     "--verify",
                     "--quiet",
                     "--symbolic-full-name",
@@ -279,7 +278,7 @@ impl Run {
                     rev,
                 ];
                 let dir = flux.repo.current().unwrap_or(flux.repo.home());
-                Git::reading(dir, args).answer()?
+                Git::reading(dir, "rev-parse").args(args).answer()?
             }
         };
         let branch = name

@@ -205,8 +205,9 @@ mod tests {
 
     fn counted_by_git(dir: &Path, ours: &str, theirs: &str) -> (usize, usize) {
         let range = format!("{ours}...{theirs}");
-        let args = ["rev-list", "--left-right", "--count", &range];
-        let out = String::from_utf8(Git::reading(dir, args).output().unwrap()).unwrap();
+        let args = ["--left-right", "--count", &range];
+        let out =
+            String::from_utf8(Git::reading(dir, "rev-list").args(args).output().unwrap()).unwrap();
         let (ahead, behind) = out.trim_end().split_once('\t').unwrap();
         (ahead.parse().unwrap(), behind.parse().unwrap())
     }

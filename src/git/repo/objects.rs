@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use git2::{
 
 use super::{Checkout, History, Repo};
 use crate::git::Sharing;
+use crate::system::optional;
 
 /// The longest file of a record, in bytes: it is read as a whole.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -55,11 +55,8 @@ impl Repo {
         let (dir, file) = hex.split_at(2);
         let dir = self.common_dir().join("objects").join(dir);
         for path in [dir.join(file), dir] {
-            match sharing.adjust(&path) {
-                // It is in a pack already, or in another repository.
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
+            // Otherwise it is in a pack already, or in another repository.
+            optional(sharing.adjust(&path))?;
         }
         Ok(())
     }

@@ -27,9 +27,9 @@ use crate::git::{Checkout, Git};
 /// # Errors
 /// When git fails or a link cannot be made.
 pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Result<Vec<LeftOut>> {
-    let args = ["ls-files", "--others", "--ignored", "--exclude-standard"];
-    let args = args.into_iter().chain(["--directory", "-z"]);
-    let out = checkout.reading(args).output()?;
+    let list = checkout.reading("ls-files").args(["--others", "--ignored"]);
+    let list = list.args(["--exclude-standard", "--directory", "-z"]);
+    let out = list.output()?;
     let names: Vec<&[u8]> = records(&out)?.collect();
     let linker = Linker {
         from: checkout.path(),
@@ -69,9 +69,8 @@ pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Resu
 /// not ignored, unlike the directories that they stand for: `git ls-files --others --exclude-standard
 /// --directory -z`.
 fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
-    let args = ["ls-files", "--others", "--exclude-standard"];
-    let args = args.into_iter().chain(["--directory", "-z"]);
-    let out = Git::reading(path, args).output()?;
+    let args = ["--others", "--exclude-standard", "--directory", "-z"];
+    let out = Git::reading(path, "ls-files").args(args).output()?;
     let mut removed = Vec::new();
     for record in records(&out)? {
         let record = record.strip_suffix(b"/").unwrap_or(record);
@@ -105,8 +104,8 @@ fn tracked(checkout: &Checkout, names: &[&[u8]], commits: [&str; 2]) -> Result<H
         return Ok(tracked);
     }
     for commit in commits {
-        let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit];
-        for file in records(&checkout.reading(args).output()?)? {
+        let args = ["-r", "-z", "--name-only", "--full-tree", commit];
+        for file in records(&checkout.reading("ls-tree").args(args).output()?)? {
             let dirs = Path::new(OsStr::from_bytes(file)).ancestors().skip(1);
             for dir in dirs {
                 if !tracked.insert(dir.to_owned()) {

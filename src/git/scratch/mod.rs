@@ -20,13 +20,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::ignored::LeftOut;
+use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::command::records;
 use super::hooks::{Hooks, setting};
 use super::merge::Conflict;
 use super::{Checkout, Git, Lock, Repo};
-
-/// Keeps hooks off where they must not run.
-const NO_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
 
 /// The repository that a scratch repository is made after.
 pub(crate) struct Original<'a> {
@@ -56,19 +54,19 @@ impl Original<'_> {
             .map_or(self.repo.common_dir(), Checkout::git_dir)
     }
 
-    /// `git <args>` that only looks.
-    fn reading(&self, args: &[&str]) -> Git {
+    /// `git <subcommand>` that only looks.
+    fn reading(&self, subcommand: &str) -> Git {
         match self.place() {
-            Some(checkout) => checkout.reading(args),
-            None => Git::reading(self.repo.home(), args),
+            Some(checkout) => checkout.reading(subcommand),
+            None => Git::reading(self.repo.home(), subcommand),
         }
     }
 
-    /// `git <args>` that only asks what is configured.
-    fn asking(&self, args: &[&str]) -> Git {
+    /// `git <subcommand>` that only asks what is configured.
+    fn asking(&self, subcommand: &str) -> Git {
         match self.place() {
-            Some(checkout) => checkout.asking(args),
-            None => Git::reading(self.repo.home(), args),
+            Some(checkout) => checkout.asking(subcommand),
+            None => Git::reading(self.repo.home(), subcommand),
         }
     }
 }
@@ -112,13 +110,8 @@ impl<'a> Scratch<'a> {
             lock,
         };
         scratch.hooks_path = scratch.own_hooks()?;
-        scratch.quietly(&[
-            "read-tree",
-            "--reset",
-            "-u",
-            "--no-recurse-submodules",
-            "HEAD",
-        ])?;
+        let read = scratch.quietly("read-tree")?.args(["--reset", "-u"]);
+        read.args(["--no-recurse-submodules", "HEAD"]).run()?;
         if let Some(checkout) = original.checkout {
             scratch.left_out =
                 ignored::link(checkout, path, original.branches.map(|(_, commit)| commit))?;
@@ -128,18 +121,20 @@ impl<'a> Scratch<'a> {
         Ok(scratch)
     }
 
-    /// `git <args>` in it, as the user would start it, but for [`Scratch::hooks_path`].
-    fn git(&self, args: &[&OsStr]) -> Result<Git> {
-        let own = self.hooks_path.iter();
-        let own = own.flat_map(|path| [OsStr::new("-c"), path.as_os_str()]);
-        let args: Vec<&OsStr> = own.chain(args.iter().copied()).collect();
-        Ok(Git::new(self.path, args).holding(self.lock)?.with_hooks())
+    /// `git <subcommand>` in it, as the user would start it, but for [`Scratch::hooks_path`].
+    fn git(&self, subcommand: &str) -> Result<Git> {
+        let git = Git::new(self.path, subcommand).holding(self.lock)?;
+        let git = match &self.hooks_path {
+            Some(path) => git.config(path),
+            None => git,
+        };
+        Ok(git.with_hooks().loud())
     }
 
     /// git without hooks.
-    fn quietly(&self, args: &[&str]) -> Result<()> {
-        let args: Vec<&OsStr> = NO_HOOKS.iter().chain(args).map(OsStr::new).collect();
-        Git::new(self.path, args).holding(self.lock)?.run()
+    fn quietly(&self, subcommand: &str) -> Result<Git> {
+        let git = Git::new(self.path, subcommand).config(NO_HOOKS);
+        git.holding(self.lock)
     }
 
     /// What has to be said for its own hooks to be those that run: `git rev-parse --git-path hooks`.
@@ -148,27 +143,26 @@ impl<'a> Scratch<'a> {
     /// When others would run all the same.
     fn own_hooks(&self) -> Result<Option<OsString>> {
         let own = self.path.join(".git/hooks");
-        let asked = |said: &[&OsStr]| -> Result<bool> {
-            let ask = ["rev-parse", "--git-path", "hooks"].map(OsStr::new);
-            let found = Git::reading(self.path, said.iter().chain(&ask)).output()?;
+        let asked = |said: Option<&OsStr>| -> Result<bool> {
+            let git = Git::reading(self.path, "rev-parse").args(["--git-path", "hooks"]);
+            let found = said.into_iter().fold(git, Git::config).output()?;
             let found = found.strip_suffix(b"\n").unwrap_or(&found);
             let found = self.path.join(OsStr::from_bytes(found)).canonicalize();
             Ok(found.ok() == own.canonicalize().ok())
         };
-        if asked(&[])? {
+        if asked(None)? {
             return Ok(None);
         }
         let said = setting(&own);
-        match asked(&[OsStr::new("-c"), &said])? {
+        match asked(Some(&said))? {
             true => Ok(Some(said)),
             false => bail!("other hooks would run than those of the merge"),
         }
     }
 
-    fn verified<'b>(&self, words: &[&'b str]) -> Vec<&'b OsStr> {
-        let verify = (!self.verify).then_some("--no-verify");
-        let words = words.iter().copied().chain(verify);
-        words.map(OsStr::new).collect()
+    /// The option that leaves hooks out, if they are to be.
+    fn no_verify(&self) -> Option<&'static str> {
+        (!self.verify).then_some("--no-verify")
     }
 
     /// `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace -F <message> <branch>`
@@ -176,19 +170,12 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When a hook refuses or the merge fails.
     pub(crate) fn merge(&self, branch: &str, message: &Path) -> Result<String> {
-        let mut args = self.verified(&[
-            "merge",
-            "--quiet",
-            "--no-ff",
-            "--no-squash",
-            "--commit",
-            "--no-edit",
-            "--no-log",
-            "--cleanup=whitespace",
-        ]);
-        let branch = self.named(branch);
-        args.extend([OsStr::new("-F"), message.as_os_str(), OsStr::new(&branch)]);
-        self.git(&args)?.loud().run()?;
+        let git = self
+            .git("merge")?
+            .args(["--quiet", "--no-ff", "--no-squash"]);
+        let git = git.args(["--commit", "--no-edit", "--no-log", "--cleanup=whitespace"]);
+        let git = git.args(self.no_verify()).arg("-F").arg(message);
+        git.arg(self.named(branch)).run()?;
         self.head()
     }
 
@@ -198,18 +185,12 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When a hook refuses or the commit fails.
     pub(crate) fn squash(&self, branch: &str, message: &Path) -> Result<String> {
-        let branch = self.named(branch);
-        self.quietly(&[
-            "merge",
-            "--quiet",
-            "--ff",
-            "--squash",
-            "--no-commit",
-            &branch,
-        ])?;
-        let mut args = self.verified(&["commit", "--quiet", "--cleanup=whitespace"]);
-        args.extend([OsStr::new("-F"), message.as_os_str()]);
-        self.git(&args)?.loud().run()?;
+        let merge = self.quietly("merge")?.args(["--quiet", "--ff", "--squash"]);
+        merge.arg("--no-commit").arg(self.named(branch)).run()?;
+        let git = self
+            .git("commit")?
+            .args(["--quiet", "--cleanup=whitespace"]);
+        git.args(self.no_verify()).arg("-F").arg(message).run()?;
         self.head()
     }
 
@@ -218,16 +199,11 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When a hook refuses or the rebase fails.
     pub(crate) fn rebase(&self, target: &str) -> Result<String> {
-        let mut args = self.verified(&[
-            "rebase",
-            "--no-autostash",
-            "--no-rebase-merges",
-            "--no-fork-point",
-            "--no-update-refs",
-        ]);
-        let target = self.named(target);
-        args.push(OsStr::new(&target));
-        self.git(&args)?.loud().run()?;
+        let git = self
+            .git("rebase")?
+            .args(["--no-autostash", "--no-rebase-merges"]);
+        let git = git.args(["--no-fork-point", "--no-update-refs"]);
+        git.args(self.no_verify()).arg(self.named(target)).run()?;
         self.head()
     }
 
@@ -241,7 +217,9 @@ impl<'a> Scratch<'a> {
 
     /// The commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<String> {
-        Git::reading(self.path, ["rev-parse", "--verify", "HEAD^{commit}"]).line()
+        Git::reading(self.path, "rev-parse")
+            .args(["--verify", "HEAD^{commit}"])
+            .line()
     }
 
     /// The files about which the merge could not decide: `git ls-files --unmerged -z`
@@ -249,7 +227,9 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When git fails.
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
-        let out = Git::reading(self.path, ["ls-files", "--unmerged", "-z"]).output()?;
+        let out = Git::reading(self.path, "ls-files")
+            .args(["--unmerged", "-z"])
+            .output()?;
         let mut files: Vec<Conflict> = Vec::new();
         for record in records(&out)? {
             let at = record.iter().position(|&byte| byte == b'\t');
@@ -266,8 +246,8 @@ impl<'a> Scratch<'a> {
     /// Whether files in it are other than what is staged: what a hook has mended and not added.
     /// `git diff-files --quiet`
     pub(crate) fn has_changes(&self) -> bool {
-        let args = ["-c", "core.fsmonitor=false", "diff-files", "--quiet"];
-        let asked = Git::reading(self.path, args).outcome();
+        let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
+        let asked = git.arg("--quiet").outcome();
         asked.is_ok_and(|(code, _)| code == 1)
     }
 
@@ -277,23 +257,13 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When git fails.
     pub(crate) fn deliver(&self, repo: &Repo, commit: &str) -> Result<()> {
-        let options = [
-            "-c",
-            "protocol.file.allow=always",
-            "-c",
-            "fetch.fsckObjects=false",
-            "-c",
-            "transfer.fsckObjects=false",
-            "fetch",
-            "--quiet",
-            "--no-write-fetch-head",
-            "--no-tags",
-            "--no-auto-maintenance",
-            "--no-recurse-submodules",
-        ];
-        let args = NO_HOOKS.into_iter().chain(options).map(OsStr::new);
-        let args = args.chain([self.path.as_os_str(), OsStr::new(commit)]);
-        Git::new(repo.home(), args).holding(self.lock)?.run()
+        let git = Git::new(repo.home(), "fetch").config(NO_HOOKS);
+        let git = git.config("protocol.file.allow=always");
+        let git = git.config("fetch.fsckObjects=false");
+        let git = git.config("transfer.fsckObjects=false");
+        let git = git.args(["--quiet", "--no-write-fetch-head", "--no-tags"]);
+        let git = git.args(["--no-auto-maintenance", "--no-recurse-submodules"]);
+        git.arg(self.path).arg(commit).holding(self.lock)?.run()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -13,6 +12,7 @@ use anyhow::{Context as _, Result};
 use super::{Original, make_dir, write as write_file};
 use crate::git::regular_file::read_file;
 use crate::git::tool_files::is_of_git;
+use crate::system::optional;
 
 /// What else is git's, or ours, in the one git directory that all worktrees share. What
 /// there is besides belongs to a tool (git-lfs, git-annex), which looks for it there.
@@ -104,11 +104,8 @@ pub(super) fn point_head(path: &Path, name: &str) -> Result<()> {
 
 /// All refs, and their names: `git for-each-ref`
 fn refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
-    let args = [
-        "for-each-ref",
-        "--format=%(objectname) %(refname) %(symref)",
-    ];
-    let found = original.reading(&args).output()?;
+    let args = ["--format=%(objectname) %(refname) %(symref)"];
+    let found = original.reading("for-each-ref").args(args).output()?;
     let mut names = HashSet::new();
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
     for line in found
@@ -170,14 +167,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// What is in a directory; nothing if there is none.
 fn names(dir: &Path) -> Result<Vec<OsString>> {
     let what = || format!("could not read '{}'", dir.display());
-    match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        entries => {
-            let entries = entries.with_context(what)?;
-            let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-            names.collect::<Result<_, _>>().with_context(what)
-        }
-    }
+    let entries = optional(fs::read_dir(dir)).with_context(what)?;
+    let entries = entries.into_iter().flatten();
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    names.collect::<Result<_, _>>().with_context(what)
 }
 
 #[cfg(test)]

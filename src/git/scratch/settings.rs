@@ -31,8 +31,8 @@ const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
 /// When git fails or the file cannot be written.
 pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<Hooks> {
     let file = path.join(".git/config");
-    let list = ["config", "--list", "--show-origin", "--includes", "-z"];
-    let settings = parse(&original.asking(&list).output()?)?;
+    let list = ["--list", "--show-origin", "--includes", "-z"];
+    let settings = parse(&original.asking("config").args(list).output()?)?;
     let last = |key: &str| {
         let of_key = settings.iter().rev().find(|one| one.key == key.as_bytes());
         of_key.map(|one| one.value.as_slice())
@@ -59,11 +59,13 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
     write_file(&file, &base)?;
     // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
     let head = original
-        .reading(&["symbolic-ref", "--quiet", "HEAD"])
+        .reading("symbolic-ref")
+        .args(["--quiet", "HEAD"])
         .answer()?;
     let head = head.unwrap_or_else(|| "refs/heads/.none".to_owned());
     point_head(path, &head)?;
-    let found = files(&parse(&Git::reading(path, list).output()?)?, path);
+    let found = Git::reading(path, "config").args(list).output()?;
+    let found = files(&parse(&found)?, path);
     let missing = files(&settings, original.top());
     let common = common.canonicalize().unwrap_or(common);
     let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
@@ -117,10 +119,10 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
 /// # Errors
 /// When git fails or `HEAD` cannot be written.
 fn hooks_on(original: &Original<'_>, path: &Path, branches: [&str; 2]) -> Result<Hooks> {
-    let get = ["config", "-z", "--type=path", "--get", "core.hooksPath"];
+    let get = ["-z", "--type=path", "--get", "core.hooksPath"];
     let [there, here] = branches.map(|branch| -> Result<Option<PathBuf>> {
         point_head(path, branch)?;
-        match Git::reading(path, get).outcome()? {
+        match Git::reading(path, "config").args(get).outcome()? {
             (0, found) => {
                 let value = found
                     .stdout
@@ -146,8 +148,8 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&str; 2]) -> Result
 /// The entries of the user's configuration itself, since `git config --local` follows no include:
 /// `git config --local --no-includes --list -z`. What it includes is read from where that is.
 fn copied(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
-    let list = ["config", "--local", "--no-includes", "--list", "-z"];
-    let out = original.asking(&list).output()?;
+    let list = ["--local", "--no-includes", "--list", "-z"];
+    let out = original.asking("config").args(list).output()?;
     let mut copy = Vec::new();
     for entry in records(&out)? {
         let (key, value) = taken_apart(entry);

@@ -41,7 +41,7 @@ impl Sharing {
     ///
     /// # Errors
     /// When git would refuse it.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         value: Option<&str>,
         truth: impl FnOnce(&str) -> Option<bool>,
     ) -> Result<Self> {
@@ -158,7 +158,7 @@ impl Sharing {
     ///
     /// # Errors
     /// When it cannot be opened, or is no file.
-    pub(super) fn open_lock(self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options

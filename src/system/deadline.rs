@@ -14,7 +14,7 @@ use crate::interrupt;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Ends a process and its group when its time is over, or on an interruption.
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     done: Sender<()>,
     watch: JoinHandle<bool>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Deadline {
 impl Deadline {
     /// Begins to watch a child that leads a process group of its own. It is not waited for before
     /// [`Deadline::end`] is asked.
-    pub(super) fn new(child: &Child, patience: Duration) -> Self {
+    pub(crate) fn new(child: &Child, patience: Duration) -> Self {
         let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let (done, ended) = channel();
         let begun = Instant::now();
@@ -42,7 +42,7 @@ impl Deadline {
     }
 
     /// Ends the watch. Returns whether it has ended the process.
-    pub(super) fn end(self) -> bool {
+    pub(crate) fn end(self) -> bool {
         drop(self.done);
         self.watch.join().unwrap_or(false)
     }

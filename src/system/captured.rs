@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Files that have no name, in the place of pipes.
-pub(super) struct Captured {
+pub(crate) struct Captured {
     stdout: File,
     /// None if it goes to the terminal.
     stderr: Option<File>,
@@ -21,7 +21,7 @@ impl Captured {
     ///
     /// # Errors
     /// When a temporary file cannot be made.
-    pub(super) fn new(command: &mut Command, loud: bool) -> Result<Self> {
+    pub(crate) fn new(command: &mut Command, loud: bool) -> Result<Self> {
         let file = || -> Result<File> {
             let file = tempfile::tempfile().context("could not make a temporary file")?;
             // Whoever opens /dev/stderr empties it for all, who then go on at its end.
@@ -42,7 +42,7 @@ impl Captured {
     ///
     /// # Errors
     /// When a temporary file cannot be made.
-    pub(super) fn as_errors(command: &mut Command) -> Result<Self> {
+    pub(crate) fn as_errors(command: &mut Command) -> Result<Self> {
         let loud = io::stderr().is_terminal();
         let captured = Self::new(command, loud)?;
         match &captured.stderr {
@@ -56,7 +56,7 @@ impl Captured {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn errors(&self) -> Result<Vec<u8>> {
+    pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map(end).transpose();
         Ok(errors
             .context("could not read what was printed")?
@@ -67,7 +67,7 @@ impl Captured {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn read(self, output: &mut Output) -> Result<()> {
+    pub(crate) fn read(self, output: &mut Output) -> Result<()> {
         output.stdout = whole(&self.stdout).context("could not read what was printed")?;
         output.stderr = self.errors()?;
         Ok(())

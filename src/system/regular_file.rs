@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 /// Flags for `open` with which a link is an error, and a FIFO is not waited for.
-pub(super) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits();
+pub(crate) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits();
 
 /// Opens a private file to add to it, which is made if there is none.
 ///
@@ -57,7 +57,7 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
-pub(super) fn ensure_file(file: &File) -> io::Result<Metadata> {
+pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
     match metadata.is_file() {
         true => Ok(metadata),
@@ -66,7 +66,7 @@ pub(super) fn ensure_file(file: &File) -> io::Result<Metadata> {
 }
 
 /// Refuses a file that has another owner than the directory that it is in.
-pub(super) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
+pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path).metadata()?;
     match dir.uid() == file.uid() {
         true => Ok(()),
@@ -74,7 +74,7 @@ pub(super) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Resul
     }
 }
 
-pub(super) fn of_another_user() -> io::Error {
+pub(crate) fn of_another_user() -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
 }
 

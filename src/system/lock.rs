@@ -4,23 +4,25 @@ use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
 
 use super::Sharing;
-use super::distrust::quoted;
 use super::holder::Holder;
 use super::regular_file::open_file;
+use super::{optional, wait_until};
 use crate::failure::Failure;
-use crate::interrupt;
+use crate::sanitize::quoted;
 
 /// How long a lock is waited for in silence.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long a lock is waited for that another program than git flux holds.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// An exclusive `flock` on a file, until it is dropped and every child that
 /// was given it has ended.
@@ -54,11 +56,11 @@ impl Lock {
         // Since when, and by which process that is no git flux.
         let mut stranger: Option<(Instant, Holder)> = None;
         let mut looked = begun;
-        loop {
+        // flock offers no wait that a signal handler with SA_RESTART can end.
+        let lock = wait_until(Duration::MAX, PAUSE, || {
             if let Some(lock) = Self::attempt(path, sharing)? {
-                return Ok(lock);
+                return Ok(Some(lock));
             }
-            interrupt::check()?;
             if begun.elapsed() > SILENCE && looked.elapsed() > SILENCE {
                 looked = Instant::now();
                 let holder = Holder::of(path);
@@ -70,19 +72,16 @@ impl Lock {
                     stranger = found.map(|found| (looked, found));
                 }
             }
-            if let Some((since, holder)) = &stranger
-                && since.elapsed() > patience
-            {
-                let (path, holder_shown) = (path.display(), holder.shown());
-                return Err(
-                    Failure::new(format!("{holder_shown} does not let go of '{path}'"))
-                        .hint(holder.hint())
-                        .into(),
-                );
+            match &stranger {
+                Some((since, holder)) if since.elapsed() > patience => {
+                    let (path, name) = (path.display(), holder.shown());
+                    let failure = Failure::new(format!("{name} does not let go of '{path}'"));
+                    Err(failure.hint(holder.hint()).into())
+                }
+                _ => Ok(None),
             }
-            // flock offers no wait that a signal handler with SA_RESTART can end.
-            thread::sleep(Duration::from_millis(10));
-        }
+        })?;
+        lock.context("the lock was not waited for")
     }
 
     /// Takes the lock at `path` within `patience`, whichever program holds it.
@@ -90,27 +89,19 @@ impl Lock {
     /// # Errors
     /// When the file cannot be made, on interruption, or when it is held for longer: by whom.
     pub(crate) fn acquire_soon(patience: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
-        let begun = Instant::now();
-        loop {
-            if let Some(lock) = Self::attempt(path, sharing)? {
-                return Ok(lock);
-            }
-            interrupt::check()?;
-            if begun.elapsed() > patience {
-                let seconds = patience.as_secs();
-                let error = |holder: &str| {
-                    let path = path.display();
-                    Failure::new(format!(
-                        "{holder} holds '{path}' for more than {seconds} seconds"
-                    ))
-                };
-                return Err(match Holder::of(path) {
-                    Some(holder) => error(&holder.shown()).hint(holder.hint()).into(),
-                    None => error("another process").into(),
-                });
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        let lock = wait_until(patience, PAUSE, || Self::attempt(path, sharing))?;
+        lock.ok_or_else(|| {
+            let holder = Holder::of(path);
+            let name = holder.as_ref().map(Holder::shown);
+            let failure = Failure::new(format!(
+                "{} holds '{}' for more than {} seconds",
+                name.as_deref().unwrap_or("another process"),
+                path.display(),
+                patience.as_secs()
+            ));
+            let hint = holder.map(|holder| holder.hint());
+            hint.into_iter().fold(failure, Failure::hint).into()
+        })
     }
 
     /// Takes the lock if nobody holds it.
@@ -125,14 +116,11 @@ impl Lock {
                 Error::new(error).context(in_the_way(dir, Metadata::is_dir, what()))
             })?;
         }
-        let file = match sharing.open_lock(path) {
-            Ok(file) => file,
-            // Removed with its directory between the two calls.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(Error::new(error).context(in_the_way(path, Metadata::is_file, what())));
-            }
-        };
+        let file = optional(sharing.open_lock(path)).map_err(|error| {
+            Error::new(error).context(in_the_way(path, Metadata::is_file, what()))
+        })?;
+        // None if it was removed with its directory between the two calls.
+        let Some(file) = file else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
