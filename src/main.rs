@@ -8,10 +8,13 @@ mod embedded;
 mod failure;
 mod git;
 mod interrupt;
+mod launcher;
 mod lifecycle;
+mod run;
 mod sanitize;
 mod settings;
 mod store;
+mod system;
 mod task;
 mod tmux;
 mod ui;
@@ -24,11 +27,11 @@ fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
     match args.next() {
         Some(arg) if arg == "__hook" => {
-            agent::hook::run(args);
+            launcher::hook::run(args);
             return ExitCode::SUCCESS;
         }
         Some(arg) if arg == "__tell" => {
-            agent::notify::run();
+            launcher::notify::run();
             return ExitCode::SUCCESS;
         }
         _ => {}

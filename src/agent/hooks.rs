@@ -11,9 +11,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::run::RunDir;
-use super::run::write;
-use super::{Agent, Voice, ourselves, transcript, voice};
+use super::{Agent, Voice, transcript, voice};
+use crate::run::RunDir;
+use crate::run::file::write;
+use crate::system::program::ourselves;
 
 const GEMINI: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 const OPENCODE: &str = "OPENCODE_CONFIG_CONTENT";

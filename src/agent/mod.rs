@@ -1,39 +1,25 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
+mod command;
 #[cfg(test)]
 mod composers;
-pub(crate) mod events;
-mod follow;
-pub(crate) mod hook;
 mod hooks;
-mod job;
 mod known;
-pub(crate) mod launch;
-pub(crate) mod launcher;
-pub(crate) mod machine;
 pub(crate) mod messages;
-pub(crate) mod notify;
-pub(crate) mod pace;
-pub(crate) mod process;
 pub(crate) mod prompt;
-mod report;
-pub(crate) mod run;
+pub(crate) mod report;
 pub(crate) mod session;
-pub(crate) mod setup;
 pub(crate) mod transcript;
-pub(crate) mod watch;
 
 use std::borrow::Cow;
-use std::env;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use self::known::{KNOWN, known};
 pub(crate) use self::known::{Voice, composer, confirms, habit, shows, title, voice};
+use crate::system::program::{shell, which};
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,37 +150,6 @@ pub(crate) fn converses(name: &str) -> bool {
 /// The names of all known agents.
 pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
     KNOWN.iter().map(|known| known.name)
-}
-
-/// The user's shell.
-pub(crate) fn shell() -> OsString {
-    env::var_os("SHELL")
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".into())
-}
-
-/// git flux itself, to be started again.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn ourselves() -> Result<PathBuf> {
-    env::current_exe().context("could not tell where git flux itself is")
-}
-
-/// The file that running `program` would execute.
-pub(crate) fn which(program: &Path) -> Option<PathBuf> {
-    let executable = |path: &Path| {
-        path.metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    if program.components().count() > 1 {
-        let path = std::path::absolute(program).ok()?;
-        return executable(&path).then_some(path);
-    }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_absolute() && executable(path))
 }
 
 #[cfg(test)]

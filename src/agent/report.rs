@@ -4,19 +4,19 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
-use super::events::Event;
+use crate::run::events::Event;
 use crate::task::{Said, Why};
 
 /// What an agent's event says, if it says anything of its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) event: Event,
-    pub(super) kind: Kind,
+pub(crate) struct Report {
+    pub(crate) event: Event,
+    pub(crate) kind: Kind,
 }
 
 /// How an event bears upon what was said before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It holds, whatever was.
     Plain,
     /// The user has said something: where it was interrupted, it is at work again.
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 }
 
 /// Reads an event of the agent of this name; none of what says nothing of its state.
-pub(super) fn read(agent: &str, event: &str, value: &Value) -> Option<Report> {
+pub(crate) fn read(agent: &str, event: &str, value: &Value) -> Option<Report> {
     let mut report = match agent {
         "claude" => claude(event, value),
         "codex" => codex(value),

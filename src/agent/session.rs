@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::launch::Running;
-use super::run::end_of;
 use super::{Voice, voice};
+use crate::run::file::end_of;
+use crate::run::launch::Running;
 use crate::task::Why;
 use crate::task::seen::{Doing, Session};
 
@@ -52,7 +52,7 @@ pub(crate) fn of(agent: &str, running: &Running, worktree: &Path) -> Option<Sess
 }
 
 /// Returns what the files in `dir` say of the session of this run.
-pub(super) fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
+pub(crate) fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
     let pid = running.agent?;
     let one = |path: PathBuf| serde_json::from_slice::<Entry>(&end_of(&path, LONGEST).ok()?).ok();
     let own = one(dir.join(format!("{pid}.json")));
@@ -94,7 +94,7 @@ fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Sessi
 }
 
 /// Returns the directory of these files, in an environment.
-pub(super) fn dir(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+pub(crate) fn dir(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let own = var("CLAUDE_CONFIG_DIR").filter(|dir| !dir.is_empty());
     let own = own.map(PathBuf::from);
     let dir = own.or_else(|| Some(Path::new(&var("HOME")?).join(".claude")))?;
@@ -134,8 +134,8 @@ impl Entry {
 mod tests {
     use serde_json::json;
 
-    use super::super::setup::Progress;
     use super::*;
+    use crate::run::launch::Progress;
 
     fn running(agent: i32) -> Running {
         Running {

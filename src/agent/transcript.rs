@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::events::Event;
-use super::run::end_of;
 use super::{Voice, voice};
 use crate::git::regular_file::open_file;
+use crate::run::events::Event;
+use crate::run::file::end_of;
 use crate::task::{Heard, Said};
 
 /// How much of the end is looked at, in bytes.
@@ -51,7 +51,7 @@ fn last_that_says(path: &Path, read: fn(&Value) -> Option<Said>) -> Option<(Said
 }
 
 /// Returns what a conversation of Codex says of its last turn, as its hook would tell it.
-pub(super) fn last_turn(path: &Path) -> Option<Event> {
+pub(crate) fn last_turn(path: &Path) -> Option<Event> {
     let (said, at, entry) = last_that_says(path, codex)?;
     let turn = &entry["payload"];
     let message = turn["error"]["message"].as_str();
@@ -113,7 +113,7 @@ fn gemini(entry: &Value) -> Option<Said> {
 
 /// The file in which Codex keeps the conversation of this thread. One that it holds with
 /// itself, to find a title for one, has none.
-pub(super) fn rollout(thread: &str) -> Option<PathBuf> {
+pub(crate) fn rollout(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
     let home = codex_home(&|name| env::var_os(name))?;
     let mut files = days(&home).flat_map(|day| newest(&day));
@@ -133,7 +133,7 @@ pub(crate) fn current(agent: &str, worktree: &Path, since: u64) -> Option<PathBu
 const DAYS: usize = 31;
 
 /// Returns the file of [`current`] in the directory of Codex.
-pub(super) fn in_worktree(home: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
+pub(crate) fn in_worktree(home: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
     let since = UNIX_EPOCH + Duration::from_secs(since);
     let changed = |path: PathBuf| {
         let at = path.metadata().ok()?.modified().ok()?;
@@ -181,7 +181,7 @@ fn newest(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Where Codex has what it keeps, in an environment.
-pub(super) fn codex_home(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+pub(crate) fn codex_home(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let home = var("CODEX_HOME").filter(|home| !home.is_empty());
     let home = home.map(PathBuf::from);
     home.or_else(|| Some(Path::new(&var("HOME")?).join(".codex")))

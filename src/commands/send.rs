@@ -9,13 +9,14 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
-use crate::agent::{self, events};
+use crate::agent;
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
+use crate::run::events;
 use crate::store::Store;
 use crate::task::{Source, State, Task};
 use crate::ui::Ui;

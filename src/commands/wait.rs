@@ -12,11 +12,11 @@ use jiff::SignedDuration;
 
 use super::{candidates, choose_own};
 use crate::agent;
-use crate::agent::pace::Pace;
-use crate::agent::watch::{News, Watch};
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
 use crate::lifecycle::{Flux, observe};
+use crate::run::pace::Pace;
+use crate::run::watch::{News, Watch};
 use crate::store::Store;
 use crate::task::{State, Target, Task, TaskId, version};
 use crate::tmux::pane::{self, Pane};

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use super::{Flux, observe};
-use crate::agent::run::RunDir;
-use crate::agent::{self, events, process};
+use crate::agent;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
+use crate::run::RunDir;
+use crate::run::events;
+use crate::system::process;
 use crate::task::{Said, Target, Task, TaskId, Title};
 use crate::tmux::composer::{Composer, Typed};
 use crate::tmux::message::{self, Delivery, Receiver};

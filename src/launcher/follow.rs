@@ -12,11 +12,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::events::{self, Event, Log};
-use super::launch::{Launch, Running};
 use super::notify::{self as notices, Notices};
-use super::run::RunDir;
-use super::{Voice, session, transcript, voice};
+use crate::agent::{Voice, session, transcript, voice};
+use crate::run::RunDir;
+use crate::run::events::{self, Event, Log};
+use crate::run::launch::{Launch, Running};
 use crate::task::finding::{LAG, PAUSE, contradiction, is_fresh};
 use crate::task::{Bytes, Said};
 use crate::tmux::pane;

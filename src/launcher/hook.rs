@@ -15,12 +15,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::events::{Event, Log, START};
 use super::notify::{self, Notices};
-use super::report::{self, Kind, Report};
-use super::run::RunDir;
-use super::transcript;
-use super::{Voice, voice};
+use crate::agent::report::{self, Kind, Report};
+use crate::agent::{Voice, transcript, voice};
+use crate::run::RunDir;
+use crate::run::events::{Event, Log, START};
 use crate::task::Said;
 use crate::tmux::pane;
 

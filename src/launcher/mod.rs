@@ -6,6 +6,12 @@
 //! agent alone, ^Z brings a shell whose end resumes the agent, and when the
 //! pane goes, the agent gets the hang-up and its end is still recorded.
 
+mod follow;
+pub(crate) mod hook;
+mod job;
+pub(crate) mod notify;
+mod setup;
+
 use std::env;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -24,18 +30,20 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use super::events::{self, Event, START};
-use super::follow;
-use super::job::{Received, changed, exit_of, give_terminal, see_off};
-use super::launch::{Launch, Running, now};
-use super::machine::Machine;
-use super::notify::{self, Notices};
-use super::process::{boot, born};
-use super::run::{RunDir, whole};
-use super::setup::{Failed, Progress, dismiss};
+use self::job::{Received, changed, exit_of, give_terminal, see_off};
+use self::notify::Notices;
+use self::setup::{Failed, dismiss};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
+use crate::run::RunDir;
+use crate::run::events::{self, Event, START};
+use crate::run::file::whole;
+use crate::run::launch::{Launch, Progress, Running};
+use crate::run::machine::Machine;
 use crate::sanitize;
+use crate::system::clock::now;
+use crate::system::process::{boot, born};
+use crate::system::program;
 use crate::task::{Bytes, Exit, Said, State, version};
 use crate::tmux::pane;
 
@@ -155,7 +163,7 @@ fn note(run: &RunDir, event: &Event) {
 pub(crate) fn shell(worktree: &Path) -> Result<()> {
     env::set_current_dir(worktree)
         .with_context(|| format!("could not enter '{}'", worktree.display()))?;
-    let shell = super::shell();
+    let shell = program::shell();
     Err(Command::new(&shell).exec())
         .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
 }
