@@ -240,7 +240,7 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "git/command.rs" => Some(r#"Command::new("git")"#),
             "tmux/command.rs" => Some(r#"Command::new("tmux")"#),
             // Agents, and git flux itself.
-            "launcher/mod.rs" | "lifecycle/expire.rs" => None,
+            "launcher/mod.rs" | "launcher/job.rs" | "lifecycle/expire.rs" => None,
             // Whoever tells the user, in their way.
             "launcher/notify.rs" => None,
             // A hook of the user's, where git would start it with another environment.

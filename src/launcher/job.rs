@@ -1,161 +1,250 @@
-//! Jobs, as a shell has them: process groups of ours that come to an end.
+//! The agent as a job of its terminal, as a shell has it.
 
-use std::io;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::env;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
-use nix::sys::signal::{self, SigSet, Signal};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{self, Signal};
+use nix::sys::termios::{self, FlushArg, SetArg, Termios};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use crate::git::Lock;
+use super::group::{Received, changed, exit_of, give_terminal, see_off};
+use crate::git::admin;
+use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::system::clock::now;
-use crate::system::process;
-use crate::task::Exit;
+use crate::run::file::whole;
+use crate::run::launch::{Launch, Running};
+use crate::sanitize;
+use crate::task::{Bytes, Exit};
 
-/// How long what a job's leader has begun may go on after the leader was asked to end.
-const GRACE: Duration = Duration::from_secs(1);
+/// What undoes a screen that an agent left behind: alternate screen, bracketed
+/// paste, mouse, focus and kitty keys off, cursor on, colours plain.
+const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
 
-/// How long an agent that was terminated may take until it is hung up.
-const TERM_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long one that was hung up may take until it is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The signals that ended a job, as far as we received them.
-#[derive(Default)]
-pub(super) struct Received {
-    /// The first of them.
-    signal: Option<i32>,
-    /// Whether the terminal goes, or may.
-    pub(super) hung_up: bool,
-    /// Whether a git flux sent it that leaves the terminal as it is.
-    stopped: bool,
+/// The agent as a job of this terminal.
+pub(super) struct Job {
+    pub(super) launch: Launch,
+    pub(super) run: RunDir,
+    /// How the terminal was before the agent, if there is one.
+    pub(super) terminal: Option<Termios>,
 }
 
-impl Received {
-    /// Ends a job, and the agent with it, if a signal means that.
-    pub(super) fn pass_on(&mut self, signal: i32, run: &RunDir, job: Pid) -> bool {
-        if signal != SIGHUP && signal != SIGTERM {
-            return false;
+impl Job {
+    /// Goes to the worktree. An agent that may do everything must not start anywhere else.
+    pub(super) fn enter(&self) -> Result<()> {
+        let worktree = &self.launch.worktree;
+        env::set_current_dir(worktree)
+            .with_context(|| format!("could not enter '{}'", worktree.display()))?;
+        let here = env::current_dir().context("could not tell where this is")?;
+        // The record's path has no links in it; one put there since leads elsewhere.
+        let common = self.run.common_dir().context("no launch file")?;
+        if here != *worktree || !admin::is_ours(common, worktree)? {
+            bail!("'{}' is not the task's worktree", here.display());
         }
-        self.signal.get_or_insert(signal);
-        match Lock::is_held(&run.stop()) {
-            true => self.stopped = true,
-            false => self.hung_up = true,
+        Ok(())
+    }
+
+    /// Goes to the directory that the agent starts in, for what has to be made ready before it is
+    /// at the top, and returns it. Where it leads out of the worktree by now, the top it is.
+    fn enter_directory(&self) -> Result<PathBuf> {
+        let top = &self.launch.worktree;
+        if let Some(Bytes(directory)) = &self.launch.directory
+            && env::set_current_dir(directory).is_ok()
+            && env::current_dir().is_ok_and(|here| here.starts_with(top))
+        {
+            return Ok(directory.into());
         }
-        end(job, signal);
-        true
+        env::set_current_dir(top)
+            .with_context(|| format!("could not enter '{}'", top.display()))?;
+        Ok(top.clone())
     }
 
-    /// Whether there was one.
-    pub(super) fn any(&self) -> bool {
-        self.signal.is_some()
-    }
-
-    /// Notes in how a job ended why it did.
-    pub(super) fn note(&self, exit: &mut Exit) {
-        (exit.stopped, exit.received) = (self.stopped, self.signal);
-    }
-}
-
-/// What has become of a child since the last time, without waiting.
-pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-        Ok(WaitStatus::StillAlive) => Ok(None),
-        Ok(status) => Ok(Some(status)),
-        Err(nix::errno::Errno::EINTR) => Ok(None),
-        Err(error) => Err(error).context("could not wait for the agent"),
-    }
-}
-
-/// How a job ended, if this says so.
-pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
-    let (status, signal) = match status {
-        WaitStatus::Exited(_, status) => (Some(status), None),
-        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
-        _ => return None,
-    };
-    Some(Exit {
-        status,
-        signal,
-        at: now(),
-        ..Exit::default()
-    })
-}
-
-/// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in
-/// the middle may leave a lock; then all of it; then with a hang-up; then it does not ask.
-fn end(job: Pid, received: i32) {
-    let terminated = received == SIGTERM;
-    let asked = match terminated {
-        true => Signal::SIGTERM,
-        false => Signal::SIGHUP,
-    };
-    signal::kill(job, asked).ok();
-    signal::killpg(job, Signal::SIGCONT).ok();
-    thread::spawn(move || {
-        thread::sleep(GRACE);
-        hang_up(job, asked);
-        if terminated {
-            thread::sleep(TERM_PATIENCE);
-            hang_up(job, Signal::SIGHUP);
+    pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear();
+        // What belongs to the pane stays as tmux made it.
+        for name in [
+            "TERM",
+            "TERM_PROGRAM",
+            "TERM_PROGRAM_VERSION",
+            "TMUX",
+            "TMUX_PANE",
+        ] {
+            if let Some(value) = env::var_os(name) {
+                command.env(name, value);
+            }
         }
-        thread::sleep(PATIENCE);
-        signal::killpg(job, Signal::SIGKILL).ok();
-    });
-}
-
-/// Lets what a job has begun, whose leader has ended, come to its own end, and hangs up the rest.
-pub(super) fn see_off(job: Pid) {
-    let begun = Instant::now();
-    while is_left(job) {
-        if begun.elapsed() > GRACE {
-            return hang_up(job, Signal::SIGHUP);
-        }
-        thread::sleep(Duration::from_millis(5));
+        command.envs(
+            self.launch
+                .env
+                .iter()
+                .map(|(name, value)| (&name.0, &value.0)),
+        );
+        command
     }
-}
 
-/// Returns whether a job, whose leader has ended just now, has left a process: its number cannot be
-/// another's as long as that is there.
-pub(super) fn is_left(job: Pid) -> bool {
-    process::has_group(unistd::getpid().as_raw(), job.as_raw())
-        .unwrap_or_else(|| signal::killpg(job, None).is_ok())
-}
-
-/// Returns whether a process group is one of our session, and not another's that has its number by
-/// now. Where the system does not tell, the terminal does: it goes to no other session's.
-pub(super) fn is_ours(group: Pid) -> bool {
-    process::has_group(unistd::getpid().as_raw(), group.as_raw()).unwrap_or_else(|| {
-        let front = unistd::tcgetpgrp(io::stdin());
-        let is_ours = give_terminal(group);
-        if let (true, Ok(front)) = (is_ours, front) {
-            give_terminal(front);
+    pub(super) fn start(&self, running: &Running) -> Result<Pid> {
+        if let Some(file) = &self.launch.shown {
+            let text = whole(Path::new(&file.0)).context("could not read the task")?;
+            let mut out = io::stdout().lock();
+            writeln!(
+                out,
+                "{}\n",
+                sanitize::text(&String::from_utf8_lossy(&text)).trim_end()
+            )?;
         }
-        is_ours
-    })
-}
-
-/// Asks all of a job, also what is stopped.
-pub(super) fn hang_up(job: Pid, asked: Signal) {
-    signal::killpg(job, asked).ok();
-    signal::killpg(job, Signal::SIGCONT).ok();
-}
-
-/// Makes `group` the terminal's foreground group; `false` if that fails. There may be no terminal any more.
-pub(super) fn give_terminal(group: Pid) -> bool {
-    // From the background this would stop us; blocked, it is allowed. The mask
-    // is put back at once, since children inherit it.
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGTTOU);
-    if mask.thread_block().is_err() {
-        return false;
+        let wrapper = self.launch.ready.wrapper.iter();
+        let words: Vec<_> = wrapper.chain(&self.launch.argv).collect();
+        let (program, args) = words
+            .split_first()
+            .context("there is no program to start")?;
+        let mut command = self.command(&program.0);
+        command.env("PWD", self.enter_directory()?);
+        if let Some(file) = &self.launch.input {
+            let prompt = open_file(Path::new(&file.0));
+            command.stdin(prompt.context("could not read the task")?);
+        }
+        let child = command
+            .args(args.iter().map(|arg| &arg.0))
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("could not start '{}'", program.0.to_string_lossy()))?;
+        let agent = Pid::from_raw(i32::try_from(child.id())?);
+        give_terminal(agent);
+        // It may have been stopped for touching the terminal before it was its own.
+        signal::killpg(agent, Signal::SIGCONT).ok();
+        let marked = self.run.write_running(&Running {
+            agent: Some(agent.as_raw()),
+            ..running.clone()
+        });
+        if marked.is_err() {
+            // Nobody would know of it.
+            signal::killpg(agent, Signal::SIGKILL).ok();
+            waitpid(agent, None).ok();
+        }
+        marked.map(|()| agent)
     }
-    let is_given = unistd::tcsetpgrp(io::stdin(), group).is_ok();
-    mask.thread_unblock().ok();
-    is_given
+
+    /// Waits for the agent's end; returns what we received meanwhile.
+    pub(super) fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
+        let mut ending = Received::default();
+        loop {
+            while let Some(status) = changed(agent)? {
+                if let Some(exit) = exit_of(status) {
+                    if ending.any() {
+                        see_off(agent);
+                    }
+                    return Ok((exit, ending));
+                }
+                match status {
+                    WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
+                        self.resume(agent, None);
+                    }
+                    WaitStatus::Stopped(..) if !ending.any() => {
+                        ending = self.lend_shell(agent, &mut signals)?;
+                    }
+                    _ => {}
+                }
+            }
+            for received in signals.wait() {
+                // ^C and ^Z typed while the agent is not in front are not for it.
+                ending.pass_on(received, &self.run, agent);
+            }
+        }
+    }
+
+    /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
+    /// Returns what we received meanwhile.
+    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
+        let mut ending = Received::default();
+        let agents = self
+            .terminal
+            .as_ref()
+            .and_then(|_| termios::tcgetattr(io::stdin()).ok());
+        self.take_terminal();
+        // The pane may have gone: then we are about to hear of it.
+        drop(writeln!(
+            io::stdout(),
+            "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
+        ));
+        let shell = self.command(&self.launch.shell).process_group(0).spawn();
+        let Ok(shell) = shell else {
+            // There is nowhere else to be.
+            self.resume(agent, agents.as_ref());
+            return Ok(ending);
+        };
+        let shell = Pid::from_raw(i32::try_from(shell.id())?);
+        give_terminal(shell);
+        signal::killpg(shell, Signal::SIGCONT).ok();
+        'shell: loop {
+            while let Some(status) = changed(shell)? {
+                match status {
+                    WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break 'shell,
+                    WaitStatus::Stopped(..) => {
+                        signal::killpg(shell, Signal::SIGCONT).ok();
+                    }
+                    _ => {}
+                }
+            }
+            for received in signals.wait() {
+                if ending.pass_on(received, &self.run, agent) {
+                    signal::killpg(shell, Signal::SIGHUP).ok();
+                    signal::killpg(shell, Signal::SIGCONT).ok();
+                }
+            }
+        }
+        self.resume(agent, agents.as_ref());
+        Ok(ending)
+    }
+
+    fn resume(&self, agent: Pid, terminal: Option<&Termios>) {
+        if let Some(terminal) = terminal {
+            self.take_terminal();
+            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
+        }
+        give_terminal(agent);
+        signal::killpg(agent, Signal::SIGCONT).ok();
+    }
+
+    pub(super) fn take_terminal(&self) {
+        give_terminal(unistd::getpgrp());
+        if let Some(terminal) = &self.terminal {
+            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
+        }
+    }
+
+    /// Restores the terminal, says how the agent ended, and becomes the user's shell.
+    pub(super) fn hand_over(&self, exit: &Exit) -> Result<()> {
+        self.take_terminal();
+        // What was typed or pasted to the agent, and never read, is no command.
+        termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
+        let agent = self.launch.argv.first();
+        let agent = agent.and_then(|program| Path::new(&program.0).file_name());
+        let id = &self.launch.id;
+        let mut lines = vec![
+            format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
+            format!("To merge its work and remove the task: git flux cleanup {id}"),
+        ];
+        if exit.status != Some(0) {
+            lines.insert(1, format!("To start it again: git flux resume {id}"));
+        }
+        let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
+        write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
+        io::stdout().flush()?;
+        // A shell that was the agent itself is not followed by another.
+        if self.launch.shown.is_some() && exit.error.is_none() {
+            return Ok(());
+        }
+        // No login shell: its profile would undo the environment that was carried here.
+        Err(self.command(&self.launch.shell).exec()).with_context(|| {
+            let shell = self.launch.shell.as_bytes();
+            format!("could not start '{}'", String::from_utf8_lossy(shell))
+        })
+    }
 }

@@ -7,6 +7,7 @@
 //! pane goes, the agent gets the hang-up and its end is still recorded.
 
 mod follow;
+mod group;
 pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
@@ -14,42 +15,32 @@ mod setup;
 
 use std::env;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
+use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
-use nix::sys::signal::{self, Signal};
-use nix::sys::termios::{self, FlushArg, SetArg, Termios};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{self, Pid};
+use anyhow::{Context as _, Result};
+use nix::sys::termios;
+use nix::unistd;
 use signal_hook::consts::{
     SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
 };
 use signal_hook::iterator::Signals;
 
-use self::job::{Received, changed, exit_of, give_terminal, see_off};
+use self::job::Job;
 use self::notify::Notices;
 use self::setup::{Failed, dismiss};
-use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
-use crate::run::file::whole;
 use crate::run::launch::{Launch, Progress, Running};
 use crate::run::machine::Machine;
-use crate::sanitize;
 use crate::system::clock::now;
 use crate::system::process::{boot, born};
 use crate::system::program;
 use crate::task::{Bytes, Exit, Said, State, version};
 use crate::tmux::pane;
-
-/// What undoes a screen that an agent left behind: alternate screen, bracketed
-/// paste, mouse, focus and kitty keys off, cursor on, colours plain.
-const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
 
 /// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
 ///
@@ -166,226 +157,4 @@ pub(crate) fn shell(worktree: &Path) -> Result<()> {
     let shell = program::shell();
     Err(Command::new(&shell).exec())
         .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
-}
-
-/// The agent as a job of this terminal.
-pub(super) struct Job {
-    pub(super) launch: Launch,
-    pub(super) run: RunDir,
-    /// How the terminal was before the agent, if there is one.
-    terminal: Option<Termios>,
-}
-
-impl Job {
-    /// Goes to the worktree. An agent that may do everything must not start anywhere else.
-    fn enter(&self) -> Result<()> {
-        let worktree = &self.launch.worktree;
-        env::set_current_dir(worktree)
-            .with_context(|| format!("could not enter '{}'", worktree.display()))?;
-        let here = env::current_dir().context("could not tell where this is")?;
-        // The record's path has no links in it; one put there since leads elsewhere.
-        let common = self.run.common_dir().context("no launch file")?;
-        if here != *worktree || !admin::is_ours(common, worktree)? {
-            bail!("'{}' is not the task's worktree", here.display());
-        }
-        Ok(())
-    }
-
-    /// Goes to the directory that the agent starts in, for what has to be made ready before it is
-    /// at the top, and returns it. Where it leads out of the worktree by now, the top it is.
-    fn enter_directory(&self) -> Result<PathBuf> {
-        let top = &self.launch.worktree;
-        if let Some(Bytes(directory)) = &self.launch.directory
-            && env::set_current_dir(directory).is_ok()
-            && env::current_dir().is_ok_and(|here| here.starts_with(top))
-        {
-            return Ok(directory.into());
-        }
-        env::set_current_dir(top)
-            .with_context(|| format!("could not enter '{}'", top.display()))?;
-        Ok(top.clone())
-    }
-
-    pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear();
-        // What belongs to the pane stays as tmux made it.
-        for name in [
-            "TERM",
-            "TERM_PROGRAM",
-            "TERM_PROGRAM_VERSION",
-            "TMUX",
-            "TMUX_PANE",
-        ] {
-            if let Some(value) = env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command.envs(
-            self.launch
-                .env
-                .iter()
-                .map(|(name, value)| (&name.0, &value.0)),
-        );
-        command
-    }
-
-    fn start(&self, running: &Running) -> Result<Pid> {
-        if let Some(file) = &self.launch.shown {
-            let text = whole(Path::new(&file.0)).context("could not read the task")?;
-            let mut out = io::stdout().lock();
-            writeln!(
-                out,
-                "{}\n",
-                sanitize::text(&String::from_utf8_lossy(&text)).trim_end()
-            )?;
-        }
-        let wrapper = self.launch.ready.wrapper.iter();
-        let words: Vec<_> = wrapper.chain(&self.launch.argv).collect();
-        let (program, args) = words
-            .split_first()
-            .context("there is no program to start")?;
-        let mut command = self.command(&program.0);
-        command.env("PWD", self.enter_directory()?);
-        if let Some(file) = &self.launch.input {
-            let prompt = open_file(Path::new(&file.0));
-            command.stdin(prompt.context("could not read the task")?);
-        }
-        let child = command
-            .args(args.iter().map(|arg| &arg.0))
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("could not start '{}'", program.0.to_string_lossy()))?;
-        let agent = Pid::from_raw(i32::try_from(child.id())?);
-        give_terminal(agent);
-        // It may have been stopped for touching the terminal before it was its own.
-        signal::killpg(agent, Signal::SIGCONT).ok();
-        let marked = self.run.write_running(&Running {
-            agent: Some(agent.as_raw()),
-            ..running.clone()
-        });
-        if marked.is_err() {
-            // Nobody would know of it.
-            signal::killpg(agent, Signal::SIGKILL).ok();
-            waitpid(agent, None).ok();
-        }
-        marked.map(|()| agent)
-    }
-
-    /// Waits for the agent's end; returns what we received meanwhile.
-    fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
-        let mut ending = Received::default();
-        loop {
-            while let Some(status) = changed(agent)? {
-                if let Some(exit) = exit_of(status) {
-                    if ending.any() {
-                        see_off(agent);
-                    }
-                    return Ok((exit, ending));
-                }
-                match status {
-                    WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
-                        self.resume(agent, None);
-                    }
-                    WaitStatus::Stopped(..) if !ending.any() => {
-                        ending = self.lend_shell(agent, &mut signals)?;
-                    }
-                    _ => {}
-                }
-            }
-            for received in signals.wait() {
-                // ^C and ^Z typed while the agent is not in front are not for it.
-                ending.pass_on(received, &self.run, agent);
-            }
-        }
-    }
-
-    /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
-    /// Returns what we received meanwhile.
-    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
-        let mut ending = Received::default();
-        let agents = self
-            .terminal
-            .as_ref()
-            .and_then(|_| termios::tcgetattr(io::stdin()).ok());
-        self.take_terminal();
-        // The pane may have gone: then we are about to hear of it.
-        drop(writeln!(
-            io::stdout(),
-            "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
-        ));
-        let shell = self.command(&self.launch.shell).process_group(0).spawn();
-        let Ok(shell) = shell else {
-            // There is nowhere else to be.
-            self.resume(agent, agents.as_ref());
-            return Ok(ending);
-        };
-        let shell = Pid::from_raw(i32::try_from(shell.id())?);
-        give_terminal(shell);
-        signal::killpg(shell, Signal::SIGCONT).ok();
-        'shell: loop {
-            while let Some(status) = changed(shell)? {
-                match status {
-                    WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break 'shell,
-                    WaitStatus::Stopped(..) => {
-                        signal::killpg(shell, Signal::SIGCONT).ok();
-                    }
-                    _ => {}
-                }
-            }
-            for received in signals.wait() {
-                if ending.pass_on(received, &self.run, agent) {
-                    signal::killpg(shell, Signal::SIGHUP).ok();
-                    signal::killpg(shell, Signal::SIGCONT).ok();
-                }
-            }
-        }
-        self.resume(agent, agents.as_ref());
-        Ok(ending)
-    }
-
-    fn resume(&self, agent: Pid, terminal: Option<&Termios>) {
-        if let Some(terminal) = terminal {
-            self.take_terminal();
-            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
-        }
-        give_terminal(agent);
-        signal::killpg(agent, Signal::SIGCONT).ok();
-    }
-
-    pub(super) fn take_terminal(&self) {
-        give_terminal(unistd::getpgrp());
-        if let Some(terminal) = &self.terminal {
-            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
-        }
-    }
-
-    /// Restores the terminal, says how the agent ended, and becomes the user's shell.
-    fn hand_over(&self, exit: &Exit) -> Result<()> {
-        self.take_terminal();
-        // What was typed or pasted to the agent, and never read, is no command.
-        termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
-        let agent = self.launch.argv.first();
-        let agent = agent.and_then(|program| Path::new(&program.0).file_name());
-        let id = &self.launch.id;
-        let mut lines = vec![
-            format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
-            format!("To merge its work and remove the task: git flux cleanup {id}"),
-        ];
-        if exit.status != Some(0) {
-            lines.insert(1, format!("To start it again: git flux resume {id}"));
-        }
-        let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
-        write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
-        io::stdout().flush()?;
-        // A shell that was the agent itself is not followed by another.
-        if self.launch.shown.is_some() && exit.error.is_none() {
-            return Ok(());
-        }
-        // No login shell: its profile would undo the environment that was carried here.
-        Err(self.command(&self.launch.shell).exec()).with_context(|| {
-            let shell = self.launch.shell.as_bytes();
-            format!("could not start '{}'", String::from_utf8_lossy(shell))
-        })
-    }
 }

@@ -14,8 +14,8 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 
-use super::Job;
-use super::job::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
+use super::group::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
+use super::job::Job;
 use crate::run::launch::{Ready, Running, Step};
 use crate::sanitize;
 use crate::task::Exit;

@@ -1,0 +1,161 @@
+//! Jobs, as a shell has them: process groups of ours that come to an end.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{self, SigSet, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{self, Pid};
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use crate::git::Lock;
+use crate::run::RunDir;
+use crate::system::clock::now;
+use crate::system::process;
+use crate::task::Exit;
+
+/// How long what a job's leader has begun may go on after the leader was asked to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an agent that was terminated may take until it is hung up.
+const TERM_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long one that was hung up may take until it is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The signals that ended a job, as far as we received them.
+#[derive(Default)]
+pub(super) struct Received {
+    /// The first of them.
+    signal: Option<i32>,
+    /// Whether the terminal goes, or may.
+    pub(super) hung_up: bool,
+    /// Whether a git flux sent it that leaves the terminal as it is.
+    stopped: bool,
+}
+
+impl Received {
+    /// Ends a job, and the agent with it, if a signal means that.
+    pub(super) fn pass_on(&mut self, signal: i32, run: &RunDir, job: Pid) -> bool {
+        if signal != SIGHUP && signal != SIGTERM {
+            return false;
+        }
+        self.signal.get_or_insert(signal);
+        match Lock::is_held(&run.stop()) {
+            true => self.stopped = true,
+            false => self.hung_up = true,
+        }
+        end(job, signal);
+        true
+    }
+
+    /// Whether there was one.
+    pub(super) fn any(&self) -> bool {
+        self.signal.is_some()
+    }
+
+    /// Notes in how a job ended why it did.
+    pub(super) fn note(&self, exit: &mut Exit) {
+        (exit.stopped, exit.received) = (self.stopped, self.signal);
+    }
+}
+
+/// What has become of a child since the last time, without waiting.
+pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+        Ok(WaitStatus::StillAlive) => Ok(None),
+        Ok(status) => Ok(Some(status)),
+        Err(nix::errno::Errno::EINTR) => Ok(None),
+        Err(error) => Err(error).context("could not wait for the agent"),
+    }
+}
+
+/// How a job ended, if this says so.
+pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
+    let (status, signal) = match status {
+        WaitStatus::Exited(_, status) => (Some(status), None),
+        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
+        _ => return None,
+    };
+    Some(Exit {
+        status,
+        signal,
+        at: now(),
+        ..Exit::default()
+    })
+}
+
+/// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in
+/// the middle may leave a lock; then all of it; then with a hang-up; then it does not ask.
+fn end(job: Pid, received: i32) {
+    let terminated = received == SIGTERM;
+    let asked = match terminated {
+        true => Signal::SIGTERM,
+        false => Signal::SIGHUP,
+    };
+    signal::kill(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+    thread::spawn(move || {
+        thread::sleep(GRACE);
+        hang_up(job, asked);
+        if terminated {
+            thread::sleep(TERM_PATIENCE);
+            hang_up(job, Signal::SIGHUP);
+        }
+        thread::sleep(PATIENCE);
+        signal::killpg(job, Signal::SIGKILL).ok();
+    });
+}
+
+/// Lets what a job has begun, whose leader has ended, come to its own end, and hangs up the rest.
+pub(super) fn see_off(job: Pid) {
+    let begun = Instant::now();
+    while is_left(job) {
+        if begun.elapsed() > GRACE {
+            return hang_up(job, Signal::SIGHUP);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns whether a job, whose leader has ended just now, has left a process: its number cannot be
+/// another's as long as that is there.
+pub(super) fn is_left(job: Pid) -> bool {
+    process::has_group(unistd::getpid().as_raw(), job.as_raw())
+        .unwrap_or_else(|| signal::killpg(job, None).is_ok())
+}
+
+/// Returns whether a process group is one of our session, and not another's that has its number by
+/// now. Where the system does not tell, the terminal does: it goes to no other session's.
+pub(super) fn is_ours(group: Pid) -> bool {
+    process::has_group(unistd::getpid().as_raw(), group.as_raw()).unwrap_or_else(|| {
+        let front = unistd::tcgetpgrp(io::stdin());
+        let is_ours = give_terminal(group);
+        if let (true, Ok(front)) = (is_ours, front) {
+            give_terminal(front);
+        }
+        is_ours
+    })
+}
+
+/// Asks all of a job, also what is stopped.
+pub(super) fn hang_up(job: Pid, asked: Signal) {
+    signal::killpg(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+}
+
+/// Makes `group` the terminal's foreground group; `false` if that fails. There may be no terminal any more.
+pub(super) fn give_terminal(group: Pid) -> bool {
+    // From the background this would stop us; blocked, it is allowed. The mask
+    // is put back at once, since children inherit it.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTTOU);
+    if mask.thread_block().is_err() {
+        return false;
+    }
+    let is_given = unistd::tcsetpgrp(io::stdin(), group).is_ok();
+    mask.thread_unblock().ok();
+    is_given
+}
