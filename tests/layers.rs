@@ -4,6 +4,8 @@
 //! The sources are read as text, without comments and without what stands under `#[cfg(test)]`. That is enough
 //! for code that rustfmt has been over, and CI insists on that.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
