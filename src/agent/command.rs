@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::known::TRACES;
-use super::{Agent, Prompt, hooks};
+use super::hooks::{Additions, HookFiles};
+use super::known::{KNOWN, profile};
+use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Ready};
-use crate::system::program::{plain_path, shell};
+use crate::system::program::{ourselves, plain_path, shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is handed over as an argument, in bytes: Linux takes
@@ -33,7 +34,7 @@ impl Launch {
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let hooks = hooks::arrange(agent, run)?;
+        let hooks = arrange(agent, run)?;
         let mut argv = agent.argv.clone();
         argv[0] = program.into();
         argv.extend(hooks.args);
@@ -85,6 +86,24 @@ impl Launch {
     }
 }
 
+/// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
+/// cannot be made to, or whose user has other plans for that place.
+fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
+    let program = ourselves()?;
+    // Their files and options are text; a path that is none has no place in them.
+    let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
+        return Ok(Additions::default());
+    };
+    let profile = profile(&agent.name);
+    let (agent, hooks) = (profile.name, profile.hooks);
+    (profile.arrange)(&HookFiles {
+        agent,
+        hooks,
+        program,
+        dir,
+    })
+}
+
 /// The caller's environment without what belongs to its git, its tmux pane, its
 /// directory, to a virtual environment in another worktree and, if it is an agent, to that; and with the
 /// task's own facts.
@@ -105,7 +124,8 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
         let prefixed = [b"GIT_".as_slice(), b"TMUX", b"FLUX_", b"DIRENV_"]
             .iter()
             .any(|prefix| bytes.starts_with(prefix));
-        prefixed || OF_THE_PANE.iter().chain(&TRACES).any(|own| name == *own)
+        let traces = KNOWN.iter().flat_map(|known| known.traces);
+        prefixed || OF_THE_PANE.iter().chain(traces).any(|own| name == *own)
     };
     let venv = venv_of_others(task, source, common_dir);
     let of_venv = |name: &OsStr| {

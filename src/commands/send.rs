@@ -167,7 +167,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
         // What it shows is looked at: only a composer takes a message.
-        State::Waiting(None) if agent::composer(&task.agent).is_some() => {
+        State::Waiting(None) if agent::profile(&task.agent).composer.is_some() => {
             listening(flux, task, since, false, &closed)?
         }
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
@@ -177,7 +177,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
         },
         // Its title says that it does nothing, if only for some seconds.
         State::Opening
-            if found.source == Source::Title && agent::composer(&task.agent).is_some() =>
+            if found.source == Source::Title && agent::profile(&task.agent).composer.is_some() =>
         {
             listening(flux, task, since, false, &closed)?
         }

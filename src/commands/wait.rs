@@ -298,7 +298,9 @@ impl Wakeups {
 
     /// Notes the panes of those `tasks` of which something can be learned there.
     fn note_panes(&mut self, tasks: &[&Task]) {
-        let shown = tasks.iter().filter(|task| agent::shows(&task.agent));
+        let shown = tasks
+            .iter()
+            .filter(|task| agent::profile(&task.agent).shows());
         let panes = shown.filter_map(|task| Some((task.id.clone(), task.target.clone()?)));
         self.panes = panes.collect();
     }

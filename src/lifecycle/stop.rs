@@ -132,7 +132,11 @@ impl Stopping {
 pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {
-            signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
+            signal::kill(
+                Pid::from_raw(launcher),
+                agent::profile(&task.agent).stop_signal,
+            )
+            .ok();
         }
         (None, Some(target)) => close(target, run)?,
         (None, None) => {}

@@ -64,6 +64,14 @@ pub(crate) struct Running {
     pub(crate) setup: Progress,
 }
 
+impl Launch {
+    /// Returns a variable of the agent's environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
+        let own = self.env.iter().find(|(key, _)| key.0 == name);
+        own.map(|(_, value)| value.0.clone())
+    }
+}
+
 impl Running {
     /// Returns whether a launcher can have written this: an agent can write the file as well.
     pub(super) fn is_plausible(&self) -> bool {
