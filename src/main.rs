@@ -8,7 +8,9 @@ mod embedded;
 mod failure;
 mod git;
 mod interrupt;
+mod launcher;
 mod lifecycle;
+mod run;
 mod sanitize;
 mod settings;
 mod store;
@@ -25,11 +27,11 @@ fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
     match args.next() {
         Some(arg) if arg == "__hook" => {
-            agent::hook::run(args);
+            launcher::hook::run(args);
             return ExitCode::SUCCESS;
         }
         Some(arg) if arg == "__tell" => {
-            agent::notify::run();
+            launcher::notify::run();
             return ExitCode::SUCCESS;
         }
         _ => {}

@@ -1,14 +1,18 @@
 //! The composers of the known agents, as they were seen.
 
-use super::composer;
-use crate::tmux::composer::{Content, Trap};
+use super::profile;
+use crate::tmux::composer::{Composer, Content, Trap};
 use crate::tmux::screen::{Screen, rows};
+
+fn composer_of(agent: &str) -> &'static Composer {
+    profile(agent).composer.as_ref().unwrap()
+}
 
 /// What the composer of this agent holds on a screen with the cursor in this row.
 #[track_caller]
 fn read(agent: &str, shown: &str, cursor: usize) -> Option<Content> {
     let screen = Screen::showing(rows(&shown.replace('E', "\u{1b}")), cursor);
-    composer(agent).unwrap().read(&screen)
+    composer_of(agent).read(&screen)
 }
 
 fn text(text: &str) -> Option<Content> {
@@ -115,7 +119,7 @@ fn composers_are_read_as_their_programs_paint_them() {
 
 #[test]
 fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
-    let claude = composer("claude").unwrap();
+    let claude = composer_of("claude");
     let holds = |shown: &str, text: &str| {
         let content = Content::Text(shown.to_owned());
         (claude.holds(&content, text), claude.shows(&content, text))
@@ -146,7 +150,7 @@ fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
 fn what_a_composer_would_obey_is_typed_so_that_it_does_not_or_not_at_all() {
     #[track_caller]
     fn case(agent: &str, text: &str, expected: Result<&str, Trap>) {
-        let typed = composer(agent).unwrap().typed(text);
+        let typed = composer_of(agent).typed(text);
         let typed = typed.map(|typed| {
             let erased = if typed.is_erased_space_first {
                 "<erased>"

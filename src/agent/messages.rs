@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::run::end_of;
+use crate::run::file::end_of;
 
 /// How far back is read, in bytes: what tools printed is in it too.
 const TAIL: u64 = 2 * 1024 * 1024;

@@ -1,60 +1,23 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
+mod command;
 #[cfg(test)]
 mod composers;
-pub(crate) mod events;
-mod follow;
-pub(crate) mod hook;
 mod hooks;
-mod job;
 mod known;
-pub(crate) mod launch;
-pub(crate) mod launcher;
-pub(crate) mod machine;
 pub(crate) mod messages;
-pub(crate) mod notify;
-pub(crate) mod pace;
-pub(crate) mod process;
+mod profile;
 pub(crate) mod prompt;
-mod report;
-pub(crate) mod run;
-pub(crate) mod session;
-pub(crate) mod setup;
-pub(crate) mod transcript;
-pub(crate) mod watch;
+pub(crate) mod report;
+mod transcript;
 
-use std::borrow::Cow;
-use std::env;
-use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use nix::sys::signal::Signal;
-
-use self::known::{KNOWN, known};
-pub(crate) use self::known::{Voice, composer, confirms, habit, shows, title, voice};
-
-/// How an agent is given its prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Prompt {
-    /// As the last argument, after `--`, so that it may begin with a dash.
-    AfterDashes,
-    /// As the last argument.
-    Last,
-    /// As the last argument, behind this, which ends in `=`: so it may begin with a dash.
-    Joined(Cow<'static, str>),
-    /// The path of a file with it, as the last argument.
-    File,
-    /// The path of a file with it, as the last argument behind this, which ends in `=`.
-    FileJoined(Cow<'static, str>),
-    /// On standard input.
-    Input,
-    /// Printed for the person who works in the pane.
-    Shown,
-    /// Not at all: it goes on with what it has.
-    Resumed,
-}
+use self::known::KNOWN;
+pub(crate) use self::known::profile;
+pub(crate) use self::profile::{Depth, Files, Profile, Prompt};
+use crate::system::program::{shell, which};
 
 /// An agent, ready to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +32,7 @@ pub(crate) struct Agent {
 
 /// What is configured for an agent, instead of what is known of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct AgentConfig {
     /// `flux.<name>.command`
     pub(crate) command: Option<Vec<String>>,
     /// `flux.<name>.promptArg`
@@ -89,36 +52,41 @@ pub(crate) enum Yolo {
     Words(Vec<String>),
 }
 
+impl AgentConfig {
+    /// Returns the options about permissions for an agent.
+    fn permissions(&self, profile: &Profile) -> Vec<OsString> {
+        let command = self.command.as_deref();
+        match &self.yolo {
+            Some(Yolo::Words(options)) => words(options),
+            Some(Yolo::Is(true)) => words(profile.yolo),
+            None if profile.skips_permissions(command) => words(profile.yolo),
+            Some(Yolo::Is(false)) if !profile.is_decided_by(command) => words(profile.ask),
+            Some(Yolo::Is(false)) | None => Vec::new(),
+        }
+    }
+}
+
+fn words<S: AsRef<OsStr>>(words: &[S]) -> Vec<OsString> {
+    words.iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
 impl Agent {
     /// The agent of this name, as it is configured; none if nothing is known of it.
-    pub(crate) fn find(name: &str, own: Own) -> Option<Self> {
-        let known = known(name);
-        let words = |words: Vec<String>| words.into_iter().map(OsString::from).collect::<Vec<_>>();
-        let bold = is_bold(name, own.command.as_deref());
-        let decided = known.is_some_and(|known| known.decides(own.command.as_deref()));
-        let mut argv: Vec<OsString> = match (own.command, known) {
-            (Some(command), _) => words(command),
-            (None, Some(known)) if known.program.is_empty() => vec![shell()],
-            (None, Some(known)) => vec![known.program.into()],
-            (None, None) => return None,
+    pub(crate) fn find(name: &str, config: AgentConfig) -> Option<Self> {
+        let profile = profile(name);
+        let mut argv = match &config.command {
+            Some(command) => words(command),
+            None if !profile.is_known() => return None,
+            None if profile.program.is_empty() => vec![shell()],
+            None => vec![profile.program.into()],
         };
-        let (yolo, ask) = known.map_or((&[][..], &[][..]), |known| (known.yolo, known.ask));
-        match own.yolo {
-            Some(Yolo::Is(true)) => argv.extend(yolo.iter().map(OsString::from)),
-            None if bold => argv.extend(yolo.iter().map(OsString::from)),
-            Some(Yolo::Is(false)) if !decided => argv.extend(ask.iter().map(OsString::from)),
-            Some(Yolo::Is(false)) | None => {}
-            Some(Yolo::Words(options)) => argv.extend(words(options)),
-        }
-        let resume = known.map_or(&[][..], |known| known.resume);
-        let resume = resume.iter().map(OsString::from).collect();
+        argv.extend(config.permissions(profile));
+        let resume = config.resume.as_deref();
         Some(Self {
             name: name.to_owned(),
             argv,
-            prompt: own
-                .prompt
-                .unwrap_or_else(|| known.map_or(Prompt::Last, |known| known.prompt.clone())),
-            resume: own.resume.map_or(resume, words),
+            resume: resume.map_or_else(|| words(profile.resume), words),
+            prompt: config.prompt.unwrap_or_else(|| profile.prompt.clone()),
         })
     }
 
@@ -136,65 +104,9 @@ impl Agent {
     }
 }
 
-/// Whether the agent of this name is known to have an option that skips permissions.
-pub(crate) fn has_yolo(name: &str) -> bool {
-    known(name).is_some_and(|known| !known.yolo.is_empty())
-}
-
-/// Returns whether the agent of this name does everything without asking where `flux.<agent>.yolo`
-/// is not set. With a `command` of the user's it does if that is the agent's own program, and says
-/// nothing about permissions: what another program starts is not known.
-pub(crate) fn is_bold(name: &str, command: Option<&[String]>) -> bool {
-    known(name)
-        .is_some_and(|known| known.bold && known.is_started_by(command) && !known.decides(command))
-}
-
-/// The signal that asks the agent of this name to end. One that is not known is hung
-/// up, as if its terminal were closed.
-pub(crate) fn farewell(name: &str) -> Signal {
-    known(name).map_or(Signal::SIGHUP, |known| known.end)
-}
-
-/// Whether the agent of this name takes what is typed for a message: a shell would
-/// take it for a command.
-pub(crate) fn converses(name: &str) -> bool {
-    known(name).is_none_or(|known| known.prompt != Prompt::Shown)
-}
-
 /// The names of all known agents.
 pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
     KNOWN.iter().map(|known| known.name)
-}
-
-/// The user's shell.
-pub(crate) fn shell() -> OsString {
-    env::var_os("SHELL")
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".into())
-}
-
-/// git flux itself, to be started again.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn ourselves() -> Result<PathBuf> {
-    env::current_exe().context("could not tell where git flux itself is")
-}
-
-/// The file that running `program` would execute.
-pub(crate) fn which(program: &Path) -> Option<PathBuf> {
-    let executable = |path: &Path| {
-        path.metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    if program.components().count() > 1 {
-        let path = std::path::absolute(program).ok()?;
-        return executable(&path).then_some(path);
-    }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_absolute() && executable(path))
 }
 
 #[cfg(test)]
@@ -206,12 +118,12 @@ mod tests {
         #[track_caller]
         fn case(name: &str, command: &str, yolo: Option<bool>, expected: &str) {
             let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
-            let own = Own {
+            let config = AgentConfig {
                 command: (!command.is_empty()).then(|| words(command)),
                 yolo: yolo.map(Yolo::Is),
-                ..Own::default()
+                ..AgentConfig::default()
             };
-            let argv = Agent::find(name, own).unwrap().argv;
+            let argv = Agent::find(name, config).unwrap().argv;
             let argv: Vec<_> = argv.iter().map(|word| word.to_str().unwrap()).collect();
             assert_eq!(argv.join(" "), expected);
         }

@@ -8,7 +8,6 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, settled};
-use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::Transaction;
 use crate::lifecycle::broken::ensure_whole;
@@ -19,6 +18,7 @@ use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::resume::or_restored;
 use crate::lifecycle::{Flux, find_target, waiting};
 use crate::store::{self, Store};
+use crate::system::program::ourselves;
 use crate::task::{Layout, Phase, Target, Task};
 use crate::tmux::{attach, pane, target};
 use crate::ui::{Ui, quoted};

@@ -12,8 +12,8 @@ use clap::Command;
 use clap_complete::CompletionCandidate;
 
 use super::{complete, help};
-use crate::agent::run::RunDir;
 use crate::git::{Repo, glance};
+use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};

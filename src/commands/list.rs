@@ -13,12 +13,12 @@ use super::Faults;
 use super::object::{self, Porcelain};
 use super::status::unlooked;
 use super::table;
-use crate::agent::launch::now;
 use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
+use crate::system::clock::now;
 use crate::task::{State, Status, Task, version};
 use crate::ui::{Ui, colour, shown};
 

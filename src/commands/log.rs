@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::status::count;
 use super::{candidates, choose, removed};
-use crate::agent::events::{self, Event};
 use crate::agent::messages::{self, Message};
 use crate::git::foreground::page;
 use crate::git::log::{self, Commit};
 use crate::lifecycle::{Flux, archive};
+use crate::run::events::{self, Event};
 use crate::sanitize;
 use crate::store::{self, Store};
 use crate::task::Task;

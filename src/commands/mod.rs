@@ -39,8 +39,8 @@ use std::path::PathBuf;
 use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 
-use crate::agent::launcher;
 use crate::failure::{Failure, USAGE};
+use crate::launcher;
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{Flux, archive, observe};
 use crate::store::{Store, Stored};

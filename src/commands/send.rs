@@ -9,13 +9,14 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
-use crate::agent::{self, events};
+use crate::agent;
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
+use crate::run::events;
 use crate::store::Store;
 use crate::task::{Source, State, Task};
 use crate::ui::Ui;
@@ -166,7 +167,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
         // What it shows is looked at: only a composer takes a message.
-        State::Waiting(None) if agent::composer(&task.agent).is_some() => {
+        State::Waiting(None) if agent::profile(&task.agent).composer.is_some() => {
             listening(flux, task, since, false, &closed)?
         }
         State::Waiting(_) => closed("waits for an answer, and would take this for one"),
@@ -176,7 +177,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
         },
         // Its title says that it does nothing, if only for some seconds.
         State::Opening
-            if found.source == Source::Title && agent::composer(&task.agent).is_some() =>
+            if found.source == Source::Title && agent::profile(&task.agent).composer.is_some() =>
         {
             listening(flux, task, since, false, &closed)?
         }

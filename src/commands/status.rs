@@ -9,7 +9,6 @@ use console::{Style, truncate_str};
 use serde_json::json;
 
 use super::{candidates, choose, explain, list::age, object};
-use crate::agent::launch::now;
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::broken::Broken;
@@ -17,6 +16,7 @@ use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
 use crate::store::Store;
+use crate::system::clock::now;
 use crate::task::{Layout, State, Status, Why};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};

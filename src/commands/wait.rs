@@ -12,11 +12,11 @@ use jiff::SignedDuration;
 
 use super::{candidates, choose_own};
 use crate::agent;
-use crate::agent::pace::Pace;
-use crate::agent::watch::{News, Watch};
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
 use crate::lifecycle::{Flux, observe, waiting};
+use crate::run::pace::Pace;
+use crate::run::watch::{News, Watch};
 use crate::store::Store;
 use crate::task::{State, Target, Task, TaskId, version};
 use crate::tmux::pane::{self, Pane};
@@ -322,7 +322,9 @@ impl Wakeups {
 
     /// Notes the panes of those `tasks` of which something can be learned there.
     fn note_panes(&mut self, tasks: &[&Task]) {
-        let shown = tasks.iter().filter(|task| agent::shows(&task.agent));
+        let shown = tasks
+            .iter()
+            .filter(|task| agent::profile(&task.agent).shows());
         let panes = shown.filter_map(|task| Some((task.id.clone(), task.target.clone()?)));
         self.panes = panes.collect();
     }

@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result};
 use super::owner::other_owner;
 use super::recover::sweep_marks;
 use super::{Flux, archive, trash};
-use crate::agent::ourselves;
 use crate::failure::Failure;
 use crate::git::{Lock, refs};
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
+use crate::system::program::ourselves;
 use crate::task::TaskId;
 use crate::ui;
 

@@ -12,15 +12,16 @@ use anyhow::{Context as _, Error, Result};
 
 pub(crate) use self::panes::{Panes, ensure_reached};
 use super::{Flux, elsewhere};
-use crate::agent::events::{self, Event, START};
-use crate::agent::machine::Launcher;
-use crate::agent::{self, process, session, transcript};
+use crate::agent;
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::History;
 use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
+use crate::run::events::{self, Event, START};
+use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
+use crate::system::process;
 use crate::task::seen::Seen;
 use crate::task::{Changes, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version};
 use crate::tmux::pane::{self, Pane};
@@ -34,12 +35,12 @@ pub(crate) fn listener<'a>(flux: &Flux, task: &'a Task) -> Result<Option<&'a Tar
     let Some(target) = task
         .target
         .as_ref()
-        .filter(|_| agent::converses(&task.agent))
+        .filter(|_| agent::profile(&task.agent).accepts_messages())
     else {
         return Ok(None);
     };
     let running = flux.run_dir(&task.id).running()?;
-    let session = |run| session::of(&task.agent, run, &task.worktree);
+    let session = |run| agent::profile(&task.agent).session(run, &task.worktree);
     let session = running.as_ref().and_then(session);
     let agent = running.and_then(|running| running.agent);
     // What is typed would begin another conversation.
@@ -277,7 +278,7 @@ fn looks<'a>(
             .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
         if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
             seen.target = Some(pane.named(target));
-            if agent::shows(&task.agent) {
+            if agent::profile(&task.agent).shows() {
                 look(task, pane, seen);
             }
         }
@@ -288,10 +289,11 @@ fn looks<'a>(
 /// Adds what the pane of a task shows.
 fn look(task: &Task, pane: &Pane, seen: &mut Seen) {
     let project = task.worktree.file_name().unwrap_or_default();
-    seen.title = agent::title(&task.agent, &pane.title, &project.to_string_lossy());
+    let profile = agent::profile(&task.agent);
+    seen.title = profile.title(&pane.title, &project.to_string_lossy());
     seen.shown = Some(pane.title.clone());
     seen.stirred = pane.stirred;
-    seen.habit = agent::habit(&task.agent, &pane.title, pane.alone);
+    seen.habit = profile.habit(&pane.title, pane.extent);
 }
 
 /// The tasks of which a run has left something, if that can be told.
@@ -341,15 +343,16 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         .as_ref()
         .filter(|_| exit.is_none() && alive == Some(true));
     let written = runs.and_then(|run| {
+        let conversation = agent::profile(&task.agent).conversation.as_ref()?;
         let told = last.as_ref().and_then(|event| event.transcript.as_ref());
         let path = told.map(PathBuf::from);
-        let path = path.or_else(|| transcript::current(&task.agent, &task.worktree, run.since))?;
+        let path = path.or_else(|| (conversation.in_worktree)(&task.worktree, run.since))?;
         // What an earlier run has left there is no news, if it ended in this very second.
         let start = last.as_ref().filter(|event| event.event == START);
         let start = start.map_or(run.since * 1000, |event| event.at);
-        transcript::last(&task.agent, &path).filter(|last| last.at >= start)
+        conversation.last(&path).filter(|last| last.at >= start)
     });
-    let session = runs.and_then(|run| session::of(&task.agent, run, &task.worktree));
+    let session = runs.and_then(|run| agent::profile(&task.agent).session(run, &task.worktree));
     Seen {
         locked: Lock::is_held(&run.lock()),
         unreadable,

@@ -4,8 +4,8 @@
 use anyhow::Result;
 
 use super::Flux;
-use crate::agent::machine::Launcher;
 use crate::failure::Failure;
+use crate::run::launcher::Launcher;
 use crate::task::Task;
 use crate::ui::Ui;
 

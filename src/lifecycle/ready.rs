@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Flux;
-use crate::agent::setup::{Ready, Step};
-use crate::agent::which;
 use crate::failure::Failure;
+use crate::run::launch::{Ready, Step};
 use crate::settings::Settings;
 use crate::settings::table;
+use crate::system::program::which;
 use crate::task::Bytes;
 
 /// What is configured for every new worktree.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use super::{Flux, observe};
-use crate::agent::run::RunDir;
-use crate::agent::{self, events, process};
+use crate::agent::{self, Profile};
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
+use crate::run::RunDir;
+use crate::run::events;
+use crate::system::process;
 use crate::task::{Said, Target, Task, TaskId, Title};
 use crate::tmux::composer::{Composer, Typed};
 use crate::tmux::message::{self, Delivery, Receiver};
@@ -25,7 +27,7 @@ const TITLE_PAUSE: Duration = Duration::from_millis(500);
 /// can be sent at once.
 pub(crate) struct Recipient {
     id: TaskId,
-    agent: String,
+    profile: &'static Profile,
     /// The name of the directory that it works in.
     project: String,
     run: RunDir,
@@ -37,7 +39,7 @@ pub(crate) struct Recipient {
 
 impl Recipient {
     fn composer(&self) -> Option<&'static Composer> {
-        agent::composer(&self.agent)
+        self.profile.composer.as_ref()
     }
 
     fn typed(&self, text: &str) -> Result<Typed> {
@@ -74,12 +76,12 @@ impl Recipient {
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
         // One that is at work reads it when it comes to it.
-        let arrived = (agent::confirms(&self.agent) && !self.is_at_work).then_some(arrived);
+        let arrived = (self.profile.confirms && !self.is_at_work).then_some(arrived);
         let delivery = message::deliver(&receiver, &typed, || self.listens(), arrived)?;
         let is_told = match delivery {
             Delivery::Confirmed => true,
             // More is not heard of one that has no hook for it.
-            Delivery::Taken => !agent::confirms(&self.agent),
+            Delivery::Taken => !self.profile.confirms,
             Delivery::Submitted => false,
             refused => return Err(self.refusal(&refused)),
         };
@@ -141,7 +143,7 @@ impl Recipient {
         }
         looked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
-        Ok(agent::title(&self.agent, &title, &self.project) == Some(Title::Working))
+        Ok(self.profile.title(&title, &self.project) == Some(Title::Working))
     }
 }
 
@@ -163,7 +165,7 @@ pub(crate) fn listening(
     let project = task.worktree.file_name().unwrap_or_default();
     Ok(Some(Recipient {
         id: task.id.clone(),
-        agent: task.agent.clone(),
+        profile: agent::profile(&task.agent),
         project: project.to_string_lossy().into_owned(),
         run: flux.run_dir(&task.id),
         target: target.clone(),

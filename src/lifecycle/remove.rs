@@ -9,13 +9,13 @@ use super::hook_effects::Listing;
 use super::plan::Plan;
 use super::stop::{ask, await_agent};
 use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
-use crate::agent::launch::now;
-use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::{self, Failure};
 use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
 use crate::settings::Settings;
 use crate::store;
+use crate::system::clock::now;
+use crate::system::process::{born, in_front, is_alive};
 use crate::task::{Merged, Removal, Rest, Task};
 use crate::tmux::{leave, pane};
 

@@ -3,21 +3,21 @@
 use anyhow::{Context as _, Error, Result};
 
 use super::broken::ensure_whole;
-use super::disk::disk_full;
 use super::elsewhere::ensure_here;
 use super::launch::{launch, none_runs, not_executed, taken_up};
 use super::observe::Panes;
 use super::start::{Started, Work, exists};
 use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready};
-use crate::agent::launch::Running;
-use crate::agent::process;
-use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction};
 use crate::interrupt;
+use crate::run::RunDir;
+use crate::run::launch::Running;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::{self, Store};
+use crate::system::disk::disk_full;
+use crate::system::process;
 use crate::task::{Exit, Phase, Target, Task, TaskId};
 use crate::tmux::target::{Opened, Place, session_name};
 use crate::tmux::{pane, restored};

@@ -12,13 +12,13 @@ use super::other_machine::{doubt, ensure_not_elsewhere};
 use super::resume::ensure_no_orphan;
 use super::{Flux, close};
 use crate::agent;
-use crate::agent::process;
-use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
+use crate::run::RunDir;
 use crate::sanitize;
 use crate::store::Store;
+use crate::system::process;
 use crate::task::{Phase, Task, TaskId};
 
 /// How long an agent may take to end: its launcher kills it before that.
@@ -132,7 +132,11 @@ impl Stopping {
 pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {
-            signal::kill(Pid::from_raw(launcher), agent::farewell(&task.agent)).ok();
+            signal::kill(
+                Pid::from_raw(launcher),
+                agent::profile(&task.agent).stop_signal,
+            )
+            .ok();
         }
         (None, Some(target)) => close(target, run)?,
         (None, None) => {}

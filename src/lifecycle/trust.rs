@@ -14,12 +14,12 @@ use anyhow::{Context as _, Result};
 
 use super::Flux;
 use super::start::Start;
-use crate::agent::run::RunDir;
-use crate::agent::setup::Step;
 use crate::failure::Failure;
 use crate::git::Sharing;
 use crate::git::directory::{self, Entry, Kind};
 use crate::git::foreground::page;
+use crate::run::RunDir;
+use crate::run::launch::Step;
 use crate::store;
 use crate::task::Bytes;
 use crate::ui::shown;

@@ -11,11 +11,11 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::Flux;
 use super::start::Started;
-use crate::agent::launch::Running;
-use crate::agent::process::is_alive;
-use crate::agent::run::RunDir;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::run::RunDir;
+use crate::run::launch::Running;
+use crate::system::process::is_alive;
 use crate::task::{Exit, Target, TaskId};
 use crate::tmux::pane;
 use crate::tmux::target::Opened;

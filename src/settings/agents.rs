@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::table::Setting;
 use super::{Settings, table};
-use crate::agent::{self, Agent, Own, Yolo};
+use crate::agent::{self, Agent, AgentConfig, Yolo};
 use crate::failure::{Failure, nearest};
 
 impl Settings {
@@ -31,7 +31,7 @@ impl Settings {
             }
         }
         let own = self.own(name);
-        if own.yolo == Some(Yolo::Is(true)) && !agent::has_yolo(name) {
+        if own.yolo == Some(Yolo::Is(true)) && !agent::profile(name).has_yolo() {
             return Err(Failure::new(format!(
                 "'{name}' has no option that is known to skip permissions"
             ))
@@ -71,12 +71,12 @@ impl Settings {
     }
 
     /// What is configured for the agent `name`, as far as it means something.
-    pub(super) fn own(&self, name: &str) -> Own {
+    pub(super) fn own(&self, name: &str) -> AgentConfig {
         let value = |setting: &Setting| {
             let entry = self.last(&setting.of(name));
             entry.map(|entry| entry.value.as_str())
         };
-        Own {
+        AgentConfig {
             command: value(&table::COMMAND).map(|it| table::words(it).unwrap_or_default()),
             prompt: value(&table::PROMPT_ARG).and_then(table::prompt),
             resume: value(&table::RESUME).and_then(|it| shell_words::split(it).ok()),

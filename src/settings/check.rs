@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
-use crate::agent::notify::ways;
 use crate::failure::{Failure, nearest};
 use crate::git::Git;
+use crate::launcher::notify::ways;
 
 impl Settings {
     /// Fails where something is configured for git flux that there is not.

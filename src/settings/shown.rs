@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
-use crate::agent::{self, Agent, Own, Yolo};
+use crate::agent::{self, Agent, AgentConfig, Yolo};
 
 /// A setting, or one of several with the same meaning, and what holds.
 #[derive(Debug)]
@@ -59,10 +59,14 @@ impl Settings {
             rows.extend(agent::names().map(|name| (setting.of(name), (default_of(name), None))));
         }
         if setting.key == table::YOLO.key {
-            let known = agent::names().filter(|name| agent::has_yolo(name));
+            let known = agent::names().filter(|name| agent::profile(name).has_yolo());
             let default = |name| {
                 let command = self.own(name).command;
-                Some(agent::is_bold(name, command.as_deref()).to_string())
+                Some(
+                    agent::profile(name)
+                        .skips_permissions(command.as_deref())
+                        .to_string(),
+                )
             };
             rows.extend(known.map(|name| (setting.of(name), (default(name), None))));
         }
@@ -110,9 +114,9 @@ impl Settings {
 
 /// What starts an agent that is known.
 fn default_of(name: &str) -> Option<String> {
-    let own = Own {
+    let own = AgentConfig {
         yolo: Some(Yolo::Words(Vec::new())),
-        ..Own::default()
+        ..AgentConfig::default()
     };
     let argv = Agent::find(name, own)?.argv;
     let words = argv.iter().map(|word| word.to_string_lossy());

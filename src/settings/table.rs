@@ -3,10 +3,10 @@
 use std::iter;
 
 use super::colours::is_colour;
-use crate::agent::notify::{is_way, ways};
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
+use crate::launcher::notify::{is_way, ways};
 use crate::task::Layout;
 
 /// Something that can be configured.

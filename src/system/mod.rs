@@ -1,10 +1,14 @@
-//! The operating system: files, locks and processes, whoever uses them.
+//! The operating system: files, locks, processes, programs, clock and disks.
 
 pub(crate) mod captured;
+pub(crate) mod clock;
 pub(crate) mod deadline;
+pub(crate) mod disk;
 mod holder;
 mod lock;
 mod optional;
+pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod regular_file;
 pub(crate) mod sharing;
 pub(crate) mod version;

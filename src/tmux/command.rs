@@ -16,6 +16,7 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
+use crate::system::program::plain_path;
 
 /// A client of another version can hang for ever on a server it does not understand.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -285,18 +286,6 @@ fn not_started(error: io::Error) -> Error {
             .into();
     }
     Error::new(error).context("could not start tmux")
-}
-
-/// PATH without the directory that git puts in front for its own programs.
-pub(crate) fn plain_path() -> Option<OsString> {
-    let (path, exec) = (env::var_os("PATH")?, env::var_os("GIT_EXEC_PATH"));
-    let dirs: Vec<_> = env::split_paths(&path).collect();
-    match (dirs.split_first(), exec) {
-        (Some((first, rest)), Some(exec)) if first.as_os_str() == exec => {
-            env::join_paths(rest).ok()
-        }
-        _ => Some(path),
-    }
 }
 
 /// An argument that ends in `;` would end the command: tmux wants it as `\;`.

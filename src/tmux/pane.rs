@@ -40,8 +40,14 @@ pub(crate) struct Pane {
     pub(crate) title: String,
     /// When its window last showed something, in seconds since 1970.
     pub(crate) stirred: Option<u64>,
-    /// Whether it has its window for itself.
-    pub(crate) alone: bool,
+    pub(crate) extent: Extent,
+}
+
+/// How much of its window a pane has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Window,
+    Part,
 }
 
 impl Pane {
@@ -207,7 +213,10 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
         tty: tty.into(),
         title: title.to_owned(),
         stirred: stirred.parse().ok(),
-        alone: panes == "1",
+        extent: match panes {
+            "1" => Extent::Window,
+            _ => Extent::Part,
+        },
     })
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Cleanup;
-use crate::agent::events;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::{Flux, Into, observe, recipient};
+use crate::run::events;
 use crate::sanitize;
 use crate::ui::{quoted, shown};
 

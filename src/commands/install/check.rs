@@ -9,8 +9,8 @@ use nix::unistd::Uid;
 
 use super::place::{Place, Reader};
 use super::shells::{self, answer_of, ask};
-use crate::agent::{shell, which};
 use crate::git::Git;
+use crate::system::program::{shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Something that is not as it should be.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::agent::which;
 use crate::embedded::{BASH, FISH, FISH_BELOW_GIT, MANUAL, ZSH, ZSH_BELOW_GIT};
 use crate::failure::Failure;
+use crate::system::program::which;
 
 /// Who reads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use nix::unistd::{Pid, setsid};
 
 use super::check::{Finding, package};
 use super::place::directory;
-use crate::agent::{shell, which};
 use crate::interrupt;
+use crate::system::program::{shell, which};
 use crate::ui::{quoted, shown, word};
 
 /// How long a shell may take to start.

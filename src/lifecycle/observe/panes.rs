@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::agent::process;
 use crate::failure::Failure;
+use crate::system::process;
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 

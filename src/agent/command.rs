@@ -1,118 +1,24 @@
-//! What the launcher is told, and what it leaves behind.
-//!
-//! The files in `<git-common-dir>/flux/run/<id>/` are the whole conversation
-//! between the command that starts a task and the launcher in its pane:
-//! `launch` asks (removing it takes the request, or takes it back), `running`
-//! and `exit` answer.
+//! The command that starts an agent, and its environment.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context as _, Result};
 
-use super::known::TRACES;
-use super::machine::Machine;
-use super::run::RunDir;
-use super::setup::{Progress, Ready};
-use super::{Agent, Prompt, hooks, process};
+use super::hooks::{Additions, HookFiles};
+use super::known::{KNOWN, profile};
+use super::{Agent, Prompt};
 use crate::git::admin;
-use crate::task::check::is_time;
-use crate::task::{Bytes, Task, record};
-use crate::tmux::command::plain_path;
+use crate::run::RunDir;
+use crate::run::launch::{Launch, Ready};
+use crate::system::program::{ourselves, plain_path, shell};
+use crate::task::{Bytes, Task};
 
 /// The longest prompt that is handed over as an argument, in bytes: Linux takes
 /// 131 071 in one, and options, environment and other systems need room.
 const LONGEST_ARGUMENT: usize = 120_000;
-
-/// What the launcher is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Launch {
-    pub(crate) id: String,
-    /// The agent's name.
-    #[serde(default)]
-    pub(crate) agent: String,
-    pub(crate) argv: Vec<Bytes>,
-    pub(crate) env: Vec<(Bytes, Bytes)>,
-    #[serde(with = "record::path")]
-    pub(crate) worktree: PathBuf,
-    /// The directory in the worktree to start the agent in, if that is not the top.
-    #[serde(default)]
-    pub(crate) directory: Option<Bytes>,
-    #[serde(with = "record::path")]
-    pub(crate) shell: OsString,
-    /// A file to print before the agent starts, for a person.
-    pub(crate) shown: Option<Bytes>,
-    /// A file that is the agent's standard input.
-    #[serde(default)]
-    pub(crate) input: Option<Bytes>,
-    #[serde(default)]
-    pub(crate) ready: Ready,
-}
-
-/// The launcher's mark: it has taken the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Running {
-    pub(crate) launcher: i32,
-    /// The launcher's start time in the kernel's own unit, where it can be read.
-    pub(crate) born: Option<u64>,
-    /// The name of the boot that time counts from, where it can be read.
-    #[serde(default)]
-    pub(crate) boot: Option<String>,
-    /// The machine and the PID namespace that its numbers of processes count in.
-    #[serde(default)]
-    pub(crate) machine: Option<Machine>,
-    /// The worktree of the task.
-    #[serde(default)]
-    pub(crate) worktree: Option<Bytes>,
-    /// The agent, once it is started: also its process group.
-    pub(crate) agent: Option<i32>,
-    /// Seconds since 1970.
-    pub(crate) since: u64,
-    #[serde(default)]
-    pub(crate) setup: Progress,
-}
-
-impl Running {
-    /// Returns whether a launcher can have written this: an agent can write the file as well.
-    pub(super) fn is_plausible(&self) -> bool {
-        // Below are process groups, everything at once, and what started the system.
-        let is_process = |pid: i32| pid > 1;
-        is_process(self.launcher) && self.agent.is_none_or(is_process) && is_time(self.since)
-    }
-
-    /// Returns the agent, if it is still alive in `worktree`. Its launcher is not.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
-        let Some(agent) = self.agent.filter(|_| self.is_of_this_boot()) else {
-            return Ok(None);
-        };
-        match process::leads_group_in(agent, worktree) {
-            Some(is_there) => Ok(is_there.then_some(agent)),
-            None if !process::is_alive(agent, None) => Ok(None),
-            None => bail!("this system does not tell whether it is process {agent}"),
-        }
-    }
-
-    /// Returns whether the system has not been started anew since, as far as that is told: numbers
-    /// and times of processes are given out again then.
-    fn is_of_this_boot(&self) -> bool {
-        let Some(then) = &self.boot else { return true };
-        process::boot().is_none_or(|now| now == *then)
-    }
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
-}
 
 impl Launch {
     /// What starts `agent` on `prompt` in the worktree of `task`. Writes the files that its
@@ -128,7 +34,7 @@ impl Launch {
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let hooks = hooks::arrange(agent, run)?;
+        let hooks = arrange(agent, run)?;
         let mut argv = agent.argv.clone();
         argv[0] = program.into();
         argv.extend(hooks.args);
@@ -172,12 +78,30 @@ impl Launch {
                 .collect(),
             worktree: task.worktree.clone(),
             directory: None,
-            shell: super::shell(),
+            shell: shell(),
             ready: Ready::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })
     }
+}
+
+/// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
+/// cannot be made to, or whose user has other plans for that place.
+fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
+    let program = ourselves()?;
+    // Their files and options are text; a path that is none has no place in them.
+    let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
+        return Ok(Additions::default());
+    };
+    let profile = profile(&agent.name);
+    let (agent, hooks) = (profile.name, profile.hooks);
+    (profile.arrange)(&HookFiles {
+        agent,
+        hooks,
+        program,
+        dir,
+    })
 }
 
 /// The caller's environment without what belongs to its git, its tmux pane, its
@@ -200,7 +124,8 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
         let prefixed = [b"GIT_".as_slice(), b"TMUX", b"FLUX_", b"DIRENV_"]
             .iter()
             .any(|prefix| bytes.starts_with(prefix));
-        prefixed || OF_THE_PANE.iter().chain(&TRACES).any(|own| name == *own)
+        let traces = KNOWN.iter().flat_map(|known| known.traces);
+        prefixed || OF_THE_PANE.iter().chain(traces).any(|own| name == *own)
     };
     let venv = venv_of_others(task, source, common_dir);
     let of_venv = |name: &OsStr| {

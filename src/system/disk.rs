@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 /// A hint where an error may come from a full disk: less than a megabyte is
 /// left on one of the file systems that were written to.
-pub(super) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
+pub(crate) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
     let said = cause
         .chain()
         .filter_map(|c| c.downcast_ref::<io::Error>())

@@ -3,7 +3,6 @@
 //!
 //! The launcher does it, in a thread that sleeps until one of these files is written.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -12,12 +11,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::events::{self, Event, Log};
-use super::launch::{Launch, Running};
 use super::notify::{self as notices, Notices};
-use super::run::RunDir;
-use super::{Voice, session, transcript, voice};
-use crate::task::finding::{LAG, PAUSE, contradiction, is_fresh};
+use crate::agent::{self, Depth, Files};
+use crate::run::RunDir;
+use crate::run::events::{Event, Log};
+use crate::run::launch::{Launch, Running};
+use crate::task::finding::{LAG, PAUSE};
 use crate::task::{Bytes, Said};
 use crate::tmux::pane;
 
@@ -43,7 +42,8 @@ enum News {
 /// Follows the files of the agent that was started; `None` for one that keeps none, or where
 /// nothing can be watched.
 pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<Follower> {
-    let home = Home::of(launch)?;
+    let kept = agent::profile(&launch.agent).files.as_ref()?;
+    let dir = (kept.dir)(&|name| launch.variable(name))?;
     let (sender, news) = channel();
     let written = sender.clone();
     let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -56,7 +56,8 @@ pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<F
     let mut follow = Follow {
         files,
         is_watched: false,
-        home,
+        kept,
+        dir,
         run: run.clone(),
         worktree: launch.worktree.clone(),
         running,
@@ -67,39 +68,13 @@ pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<F
     Some(Follower(sender))
 }
 
-/// Where the agent has its files.
-enum Home {
-    Claude(PathBuf),
-    Codex(PathBuf),
-}
-
-impl Home {
-    /// Returns where the agent has its files, by its own environment.
-    fn of(launch: &Launch) -> Option<Self> {
-        let var = |name: &str| -> Option<OsString> {
-            let own = launch.env.iter().find(|(key, _)| key.0 == name);
-            own.map(|(_, value)| value.0.clone())
-        };
-        match voice(&launch.agent) {
-            Voice::Claude => session::dir(&var).map(Self::Claude),
-            Voice::Codex => transcript::codex_home(&var).map(Self::Codex),
-            _ => None,
-        }
-    }
-
-    fn watched(&self) -> (PathBuf, RecursiveMode) {
-        match self {
-            Self::Claude(dir) => (dir.clone(), RecursiveMode::NonRecursive),
-            Self::Codex(home) => (home.join("sessions"), RecursiveMode::Recursive),
-        }
-    }
-}
-
 struct Follow {
     files: RecommendedWatcher,
     /// Whether the directory itself is watched: it may not be there yet.
     is_watched: bool,
-    home: Home,
+    kept: &'static Files,
+    /// The directory of the files.
+    dir: PathBuf,
     run: RunDir,
     worktree: PathBuf,
     running: Running,
@@ -140,10 +115,13 @@ impl Follow {
         if self.is_watched {
             return;
         }
-        let (dir, mode) = self.home.watched();
-        self.is_watched = self.files.watch(&dir, mode).is_ok();
+        let mode = match self.kept.depth {
+            Depth::InIt => RecursiveMode::NonRecursive,
+            Depth::Anywhere => RecursiveMode::Recursive,
+        };
+        self.is_watched = self.files.watch(&self.dir, mode).is_ok();
         if !self.is_watched {
-            let mut above = dir.ancestors().skip(1);
+            let mut above = self.dir.ancestors().skip(1);
             let mode = RecursiveMode::NonRecursive;
             above.find(|dir| self.files.watch(dir, mode).is_ok());
         }
@@ -173,30 +151,8 @@ impl Follow {
         if before.state == Said::Exited {
             return None;
         }
-        let event = match &self.home {
-            Home::Claude(dir) => {
-                let session = session::read(dir, &self.running, &self.worktree)?;
-                let now = events::now();
-                // Its hook may be about to say more of it.
-                if is_fresh(session.at, now) {
-                    return None;
-                }
-                let (said, why) = contradiction(&before.heard(), session, now)?;
-                let mut event = Event::new(said, "session");
-                event.why = why;
-                event
-            }
-            Home::Codex(home) => {
-                let told = before.transcript.as_ref().map(PathBuf::from);
-                let since = self.running.since;
-                let path = told.or_else(|| transcript::in_worktree(home, &self.worktree, since))?;
-                let event = transcript::last_turn(&path)?;
-                if event.at / 1000 < since || event.at <= before.at {
-                    return None;
-                }
-                event
-            }
-        };
+        let (dir, worktree) = (&self.dir, &self.worktree);
+        let event = (self.kept.read)(dir, &self.running, worktree, before)?;
         let event = Event {
             session: event.session.or_else(|| before.session.clone()),
             transcript: event.transcript.or_else(|| before.transcript.clone()),

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use nix::fcntl::{Flock, FlockArg};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::run::RunDir;
+use super::RunDir;
 use crate::git::regular_file::open_file;
 use crate::interrupt;
 

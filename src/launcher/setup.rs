@@ -4,7 +4,6 @@
 //! ended with ^C, which counts as a failure. ^Z is not for it: it goes on at once. What it
 //! leaves in the background goes on beside the agent, and is hung up when that has ended.
 
-use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 
@@ -13,59 +12,13 @@ use nix::sys::signal::{self, Signal};
 use nix::sys::termios::{self, FlushArg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 use signal_hook::iterator::Signals;
 
-use super::job::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
-use super::launch::Running;
-use super::launcher::Job;
+use super::group::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
+use super::job::Job;
+use crate::run::launch::{Ready, Running, Step};
 use crate::sanitize;
-use crate::task::{Bytes, Exit};
-
-/// What the launcher is told beside the agent itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ready {
-    /// What is put before the agent's program.
-    pub(crate) wrapper: Vec<Bytes>,
-    /// What runs before it, one after the other.
-    pub(crate) steps: Vec<Step>,
-    /// Whether a step that fails is a reason not to start it.
-    pub(crate) required: bool,
-}
-
-/// One command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    /// What it is called, in a line.
-    pub(crate) name: String,
-    pub(crate) argv: Vec<Bytes>,
-}
-
-impl Step {
-    /// A command of the user's, for a shell.
-    pub(crate) fn of_shell(command: &OsStr) -> Self {
-        let text = command.to_string_lossy();
-        let mut lines = text.trim().lines();
-        let mut name = lines.next().unwrap_or_default().to_owned();
-        if lines.next().is_some() {
-            name.push_str(" …");
-        }
-        let argv = [OsString::from("sh"), "-c".into(), command.to_owned()];
-        Self {
-            name,
-            argv: argv.map(Bytes).to_vec(),
-        }
-    }
-}
-
-/// How far the launcher has come with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    /// The step that runs now, or has failed.
-    pub(crate) step: Option<String>,
-    /// What failed, and was no reason to stop.
-    pub(crate) missed: Vec<String>,
-}
+use crate::task::Exit;
 
 /// Why the agent is not started.
 pub(super) struct Failed {

@@ -5,16 +5,17 @@
 //! question was answered, that only a command in the background still runs.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::launch::Running;
-use super::run::end_of;
-use super::{Voice, voice};
+use crate::agent::profile::Variables;
+use crate::run::events::{self, Event};
+use crate::run::file::end_of;
+use crate::run::launch::Running;
 use crate::task::Why;
+use crate::task::finding::{contradiction, is_fresh};
 use crate::task::seen::{Doing, Session};
 
 /// How long such a file may be, in bytes.
@@ -44,15 +45,34 @@ struct Entry {
     parked_job_id: Option<String>,
 }
 
-/// Returns what the agent of this name says of its session, if it runs in `worktree` and keeps such
-/// a file. It is the agent's own, so what cannot be read says nothing.
-pub(crate) fn of(agent: &str, running: &Running, worktree: &Path) -> Option<Session> {
-    let dir = dir(&|name| env::var_os(name))?;
-    (voice(agent) == Voice::Claude).then(|| read(&dir, running, worktree))?
+/// Returns what Claude Code says of its session, if it runs in `worktree`. It is its own file, so what
+/// cannot be read says nothing.
+pub(super) fn of(running: &Running, worktree: &Path) -> Option<Session> {
+    read(&dir(&|name| env::var_os(name))?, running, worktree)
+}
+
+/// Returns what the files in `dir` say that contradicts the last event.
+pub(super) fn event(
+    dir: &Path,
+    running: &Running,
+    worktree: &Path,
+    before: &Event,
+) -> Option<Event> {
+    let session = read(dir, running, worktree)?;
+    let now = events::now();
+    // Its hook may be about to say more of it.
+    if is_fresh(session.at, now) {
+        return None;
+    }
+    let (said, why) = contradiction(&before.heard(), session, now)?;
+    Some(Event {
+        why,
+        ..Event::new(said, "session")
+    })
 }
 
 /// Returns what the files in `dir` say of the session of this run.
-pub(super) fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
+fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
     let pid = running.agent?;
     let one = |path: PathBuf| serde_json::from_slice::<Entry>(&end_of(&path, LONGEST).ok()?).ok();
     let own = one(dir.join(format!("{pid}.json")));
@@ -94,7 +114,7 @@ fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Sessi
 }
 
 /// Returns the directory of these files, in an environment.
-pub(super) fn dir(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     let own = var("CLAUDE_CONFIG_DIR").filter(|dir| !dir.is_empty());
     let own = own.map(PathBuf::from);
     let dir = own.or_else(|| Some(Path::new(&var("HOME")?).join(".claude")))?;
@@ -132,10 +152,12 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use serde_json::json;
 
-    use super::super::setup::Progress;
     use super::*;
+    use crate::run::launch::Progress;
 
     fn running(agent: i32) -> Running {
         Running {

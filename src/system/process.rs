@@ -21,7 +21,7 @@ mod stat;
 mod system;
 
 /// Returns whether the system tells of processes at all: of this one, for instance.
-pub(super) fn are_told() -> bool {
+pub(crate) fn are_told() -> bool {
     stat(Pid::this().as_raw()).is_some()
 }
 
@@ -31,33 +31,33 @@ pub(crate) fn born(pid: i32) -> Option<u64> {
 }
 
 /// Returns the name of this boot of the system, where that is told.
-pub(super) fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     system::boot()
 }
 
 /// Returns the id of this machine, where it has one.
-pub(super) fn machine_id() -> Option<String> {
+pub(crate) fn machine_id() -> Option<String> {
     system::machine_id().filter(|id| !id.is_empty() && id != "uninitialized")
 }
 
 /// Returns the name of this host; empty where that is not told.
-pub(super) fn host() -> String {
+pub(crate) fn host() -> String {
     system::host().unwrap_or_default()
 }
 
 /// Returns the PID namespace of a process, where the system has them and tells.
-pub(super) fn namespace(pid: i32) -> Option<String> {
+pub(crate) fn namespace(pid: i32) -> Option<String> {
     system::namespace(&pid.to_string())
 }
 
 /// Returns the PID namespace of this process, where the system has them.
-pub(super) fn own_namespace() -> Option<String> {
+pub(crate) fn own_namespace() -> Option<String> {
     system::namespace("self")
 }
 
 /// Returns whether a process stands in `dir` or below it and leads its process group; `None` if
 /// the system does not tell.
-pub(super) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
+pub(crate) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
     are_told().then(|| {
         directory(pid).is_some_and(|there| there.starts_with(dir))
             && stat(pid).is_some_and(|stat| stat.group == pid)
@@ -66,7 +66,7 @@ pub(super) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
 
 /// Returns whether a process is the launcher that was started with the file `launch`; `None` if
 /// the system does not tell.
-pub(super) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
+pub(crate) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
     let arguments = || system::arguments(pid);
     are_told().then(|| {
         arguments().is_some_and(
@@ -114,7 +114,7 @@ pub(crate) fn in_front(shell: i32) -> Result<Option<i32>> {
 
 /// Returns whether there is a process in the process group `group` of the session that `leader`
 /// leads; `None` if the system does not tell.
-pub(super) fn has_group(leader: i32, group: i32) -> Option<bool> {
+pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
     let pids = all().ok().filter(|_| are_told())?;
     let member = |stat: Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
     Some(pids.into_iter().filter_map(stat).any(member))

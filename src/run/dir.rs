@@ -2,25 +2,23 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::de::DeserializeOwned;
 
-use super::launch::{Launch, Running, now};
-use super::process;
+use super::file::{LONGEST, end_if_any, read, write};
+use super::launch::{Launch, Running};
 use crate::failure::Failure;
-use crate::git::regular_file::open_file;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::task::{Exit, Target, version};
+use crate::system::clock::now;
+use crate::system::process;
+use crate::task::{Exit, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
-
-/// How long a file that is read whole may be, in bytes: an agent can write there, too.
-const LONGEST: u64 = 1024 * 1024;
 
 /// The files of one run.
 #[derive(Clone, Debug)]
@@ -28,7 +26,7 @@ pub(crate) struct RunDir(pub(crate) PathBuf);
 
 impl RunDir {
     /// What all worktrees of the repository share: the directory is in it.
-    pub(super) fn common_dir(&self) -> Option<&Path> {
+    pub(crate) fn common_dir(&self) -> Option<&Path> {
         self.0.ancestors().nth(3)
     }
 
@@ -187,7 +185,7 @@ impl RunDir {
         self.0.join("events")
     }
 
-    pub(super) fn prompt(&self) -> PathBuf {
+    pub(crate) fn prompt(&self) -> PathBuf {
         self.0.join("prompt")
     }
 
@@ -279,7 +277,7 @@ impl RunDir {
         write(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
-    pub(super) fn forget(&self, name: &str) -> Result<()> {
+    pub(crate) fn forget(&self, name: &str) -> Result<()> {
         match fs::remove_file(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).context("could not begin another run")
@@ -337,51 +335,4 @@ impl RunDir {
             Err(error) => Err(error).with_context(what),
         }
     }
-}
-
-/// # Errors
-/// When it cannot be read, or is not what it should be.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let what = || format!("'{}' cannot be read", path.display());
-    let bytes = end_if_any(path, LONGEST)?;
-    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
-    bytes.map(read).transpose()
-}
-
-/// [`end_of`] a file of a run, if there is one. No launcher leaves a link.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    match end_of(path, length) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
-    }
-}
-
-/// The last `length` bytes of a file. What is no file could be waited for, or read, for ever.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    let mut file = open_file(path)?;
-    let whole = file.metadata()?.len();
-    file.seek(SeekFrom::Start(whole.saturating_sub(length)))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Returns all of a file of a run.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
-    end_of(path, u64::MAX)
-}
-
-/// Writes a file of a run: whole or not there, readable to its owner alone.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    Sharing::Private.write(path, bytes)
 }

@@ -10,10 +10,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
-use super::launch::now;
-use super::process;
-use super::run::RunDir;
 use crate::git::Lock;
+use crate::run::RunDir;
+use crate::system::clock::now;
+use crate::system::process;
 use crate::task::Exit;
 
 /// How long what a job's leader has begun may go on after the leader was asked to end.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::run::end_if_any;
+use super::file::end_if_any;
 use crate::git::regular_file::open_to_append;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why, check};
@@ -109,7 +109,7 @@ pub(crate) fn now() -> u64 {
 
 /// The events of a run, for nobody else who writes as long as this is kept, as far as their
 /// file system can lock and the lock is let go of in time: what is decided by the last one holds while the next is added.
-pub(super) struct Log<'a> {
+pub(crate) struct Log<'a> {
     file: File,
     path: &'a Path,
 }
@@ -117,7 +117,7 @@ pub(super) struct Log<'a> {
 impl<'a> Log<'a> {
     /// # Errors
     /// When there is no such directory, or no room.
-    pub(super) fn open(path: &'a Path) -> Result<Self> {
+    pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let file = open_to_append(path)
             .with_context(|| format!("could not write '{}'", path.display()))?;
         let begun = Instant::now();
@@ -131,7 +131,7 @@ impl<'a> Log<'a> {
 
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn last(&self) -> Result<Option<Event>> {
+    pub(crate) fn last(&self) -> Result<Option<Event>> {
         last(self.path)
     }
 
@@ -140,7 +140,7 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// When there is no room.
-    pub(super) fn append(&self, event: &Event) -> Result<()> {
+    pub(crate) fn append(&self, event: &Event) -> Result<()> {
         let what = || format!("could not write '{}'", self.path.display());
         let mut line = Vec::new();
         let length = self.file.metadata().with_context(what)?.len();
@@ -268,7 +268,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
-        let this = "agent::events::tests::no_line_of_many_writers_is_lost_or_torn";
+        let this = "run::events::tests::no_line_of_many_writers_is_lost_or_torn";
         let writer = |name: usize| {
             Command::new(env::current_exe().unwrap())
                 .args(["--exact", this])

@@ -1,27 +1,11 @@
-//! The machine and the PID namespace that a launcher runs in: numbers of processes mean nothing in others.
+//! Where the launcher of a run is.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+use super::RunDir;
 use super::launch::Running;
-use super::process;
-use super::run::RunDir;
+use super::machine::Machine;
 use crate::git::Lock;
-use crate::sanitize;
+use crate::system::process;
 use crate::task::Target;
-
-/// A machine, and a PID namespace on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Machine {
-    /// Its machine id, where it has one.
-    pub(crate) id: Option<String>,
-    /// Its host name.
-    pub(crate) host: String,
-    /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
-    #[serde(default)]
-    pub(crate) pid_namespace: Option<String>,
-}
 
 /// Where the launcher of a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,43 +18,6 @@ pub(crate) enum Launcher {
     Unknown(Machine),
     /// It has ended, or there was none.
     Gone,
-}
-
-impl Machine {
-    /// Returns the machine and the PID namespace of this process.
-    pub(crate) fn here() -> Self {
-        Self {
-            id: process::machine_id(),
-            host: process::host(),
-            pid_namespace: process::own_namespace(),
-        }
-    }
-
-    /// Returns whether it is the machine `other`: by its id, or where one has none by its host name.
-    fn is_same(&self, other: &Self) -> bool {
-        match (&self.id, &other.id) {
-            (Some(id), Some(other)) => id == other,
-            (None, None) => self.host == other.host,
-            _ => false,
-        }
-    }
-
-    /// Returns where it is, for people.
-    pub(crate) fn place(&self) -> String {
-        let host = sanitize::line(&self.host);
-        match self.is_same(&Self::here()) {
-            true => format!("in another PID namespace of '{host}'"),
-            false => format!("on the machine '{host}'"),
-        }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = [&self.id, &self.pid_namespace];
-        let facts: Vec<&str> = facts.into_iter().filter_map(Option::as_deref).collect();
-        write!(f, "{} ({})", self.host, facts.join(", "))
-    }
 }
 
 impl Running {
@@ -209,20 +156,6 @@ mod tests {
             let of_container = |alive| run(alive, boot.clone(), Some(container.clone()));
             assert_eq!(of_container(true), Launcher::Gone);
             assert_eq!(of_container(false), Launcher::Unknown(container.clone()));
-        }
-    }
-
-    #[test]
-    fn a_machine_is_the_same_by_its_id_or_else_by_its_name() {
-        for (one, other, is_same) in [
-            ((Some("1"), "a"), (Some("1"), "b"), true),
-            ((Some("1"), "a"), (Some("2"), "a"), false),
-            ((None, "a"), (None, "a"), true),
-            ((None, "a"), (None, "b"), false),
-            ((Some("1"), "a"), (None, "a"), false),
-        ] {
-            let machines = [one, other].map(|(id, host)| machine(id, host));
-            assert_eq!(machines[0].is_same(&machines[1]), is_same, "{machines:?}");
         }
     }
 }

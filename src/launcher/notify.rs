@@ -13,10 +13,11 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::events::Event;
-use super::run::{RunDir, read, write};
-use super::{ourselves, which};
+use crate::run::RunDir;
+use crate::run::events::Event;
+use crate::run::file::{read, write};
 use crate::sanitize;
+use crate::system::program::{ourselves, which};
 use crate::task::{Bytes, Said, Task, record};
 use crate::tmux::client;
 

@@ -15,12 +15,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::events::{Event, Log, START};
 use super::notify::{self, Notices};
-use super::report::{self, Kind, Report};
-use super::run::RunDir;
-use super::transcript;
-use super::{Voice, voice};
+use crate::agent::report::{Beginning, Kind, Report};
+use crate::agent::{self, Profile};
+use crate::run::RunDir;
+use crate::run::events::{Event, Log, START};
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -36,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
-    let done = panic::catch_unwind(|| heed(&args).ok());
+    let done = panic::catch_unwind(|| handle(&args).ok());
     drop(done);
     if let [_, _, program, told @ ..] = args.as_slice()
         && !told.is_empty()
@@ -45,7 +44,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     }
 }
 
-fn heed(args: &[OsString]) -> Result<()> {
+fn handle(args: &[OsString]) -> Result<()> {
     let word = |at: usize| args.get(at).and_then(|arg| arg.to_str());
     let (agent, event) = word(0).zip(word(1)).context("no agent, or no event")?;
     let dir = env::var_os("FLUX_RUN").context("this is no task's agent")?;
@@ -58,7 +57,10 @@ fn heed(args: &[OsString]) -> Result<()> {
     };
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
-    let report = report::read(agent, event, &value).context("an event of no meaning")?;
+    let profile = agent::profile(agent);
+    let report = profile
+        .report(event, &value)
+        .context("an event of no meaning")?;
     let run = value["cwd"]
         .as_str()
         .map_or(run.clone(), |cwd| run_in(run, Path::new(cwd)));
@@ -66,11 +68,8 @@ fn heed(args: &[OsString]) -> Result<()> {
     let path = run.events();
     let log = Log::open(&path)?;
     let before = log.last()?;
-    let report = ended(agent, report);
-    let Some(report) = placed(before.as_ref(), report) else {
-        return Ok(());
-    };
-    let Some(event) = news(before.as_ref(), report) else {
+    let report = with_conversation(profile, before.as_ref(), report);
+    let Some(event) = report.and_then(|report| if_news(before.as_ref(), report)) else {
         return Ok(());
     };
     log.append(&event)?;
@@ -117,33 +116,34 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
     deepest.map_or(own, |(_, run)| run)
 }
 
-/// Returns a report of a turn's end with the state that the agent has written down, where its hook
-/// tells of any end alike: Gemini.
-fn ended(agent: &str, mut report: Report) -> Report {
+/// Completes the report of the end of a turn by what the agent has written down of it; `None` of a
+/// conversation that the agent holds with itself.
+fn with_conversation(
+    profile: &Profile,
+    before: Option<&Event>,
+    mut report: Report,
+) -> Option<Report> {
+    let Some(conversation) = &profile.conversation else {
+        return Some(report);
+    };
     let event = &mut report.event;
-    if voice(agent) == Voice::Gemini
-        && event.state == Said::Done
-        && let Some(path) = &event.transcript
-        && let Some(written) = transcript::last(agent, Path::new(path))
-    {
-        event.state = written.said;
-        event.message = None;
+    match report.kind {
+        Kind::End => {
+            let path = event.transcript.as_ref().map(Path::new);
+            if let Some(written) = path.and_then(|path| conversation.last(path)) {
+                event.state = written.said;
+                event.message = None;
+            }
+        }
+        Kind::Turn => {
+            let thread = event.session.as_deref()?;
+            if before.and_then(|before| before.session.as_deref()) != Some(thread) {
+                let file = (conversation.of_thread)(thread)?;
+                event.transcript = file.into_os_string().into_string().ok();
+            }
+        }
+        _ => {}
     }
-    report
-}
-
-/// A report with the file that its conversation is kept in; none of a conversation that the
-/// agent holds with itself.
-fn placed(before: Option<&Event>, mut report: Report) -> Option<Report> {
-    if report.kind != Kind::Turn {
-        return Some(report);
-    }
-    let thread = report.event.session.as_deref()?;
-    if before.and_then(|before| before.session.as_deref()) == Some(thread) {
-        return Some(report);
-    }
-    let file = transcript::rollout(thread)?;
-    report.event.transcript = file.into_os_string().into_string().ok();
     Some(report)
 }
 
@@ -165,7 +165,7 @@ fn input() -> Vec<u8> {
 /// What of a report is to be written down after `before`: a change of state, or of what is
 /// known of the conversation. None if it says nothing new, or is that of another agent:
 /// one that this one has started has its environment.
-fn news(before: Option<&Event>, report: Report) -> Option<Event> {
+fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {
     let Report { mut event, kind } = report;
     let Some(before) = before else {
         return Some(event);
@@ -177,7 +177,7 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
     let at_work = matches!(before.state, Said::Working | Said::Waiting);
     match kind {
         // An agent that was started by this one is, while this one is at work.
-        Kind::Begins { anew } if own || anew || !at_work => {}
+        Kind::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
         _ if before.state == Said::Exited => return None,
         Kind::Turn => {}
         _ if !own => return None,
@@ -185,7 +185,7 @@ fn news(before: Option<&Event>, report: Report) -> Option<Event> {
         // The call was what told a question from others; what follows is no question.
         Kind::Step => event.about = None,
         Kind::Reminder if before.state != Said::Working => return None,
-        Kind::Begins { .. } | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
+        Kind::Begins(_) | Kind::Prompt | Kind::End | Kind::Reminder | Kind::Plain => {}
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());

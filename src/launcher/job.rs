@@ -1,14 +1,7 @@
-//! The program in a task's pane: it starts the agent, sees how it ends, and
-//! leaves the user a shell.
-//!
-//! It is the leader of the pane's session and does what a shell does with a
-//! job: the agent has its own process group and the terminal. ^C reaches the
-//! agent alone, ^Z brings a shell whose end resumes the agent, and when the
-//! pane goes, the agent gets the hang-up and its end is still recorded.
+//! The agent as a job of its terminal, as a shell has it.
 
 use std::env;
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -19,158 +12,32 @@ use nix::sys::signal::{self, Signal};
 use nix::sys::termios::{self, FlushArg, SetArg, Termios};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
-use signal_hook::consts::{
-    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
-};
 use signal_hook::iterator::Signals;
 
-use super::events::{self, Event, START};
-use super::follow;
-use super::job::{Received, changed, exit_of, give_terminal, see_off};
-use super::launch::{Launch, Running, now};
-use super::machine::Machine;
-use super::notify::{self, Notices};
-use super::process::{boot, born};
-use super::run::{RunDir, whole};
-use super::setup::{Failed, Progress, dismiss};
+use super::group::{Received, changed, exit_of, give_terminal, see_off};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
+use crate::run::RunDir;
+use crate::run::file::whole;
+use crate::run::launch::{Launch, Running};
 use crate::sanitize;
-use crate::task::{Bytes, Exit, Said, State, version};
-use crate::tmux::pane;
+use crate::task::{Bytes, Exit};
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
 /// paste, mouse, focus and kitty keys off, cursor on, colours plain.
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
-
-/// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
-///
-/// # Errors
-/// When the request was taken back, or the agent cannot be started.
-pub(crate) fn run(path: &Path) -> Result<()> {
-    let run = RunDir(path.parent().context("no launch file")?.to_owned());
-    // Installed first: from here on nothing ends the launcher unseen. What tmux left
-    // ignored (SIGTTIN, SIGTTOU) is caught as well, and so as usual for the agent.
-    let mut signals = Signals::new([
-        SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
-    ])?;
-    let nothing = "there is nothing to start: the task was taken back";
-    let mut request = open_file(path).context(nothing)?;
-    // Held until the agent is started, or it is written down why not: no mark that an agent
-    // writes changes that, for the file is gone by then.
-    request.try_lock().ok();
-    let mut bytes = Vec::new();
-    request.read_to_end(&mut bytes).context(nothing)?;
-    let launch: Launch =
-        version::parse(&bytes, version::RUN).context("the launch file cannot be read")?;
-    let pid = unistd::getpid().as_raw();
-    let mut running = Running {
-        launcher: pid,
-        born: born(pid),
-        boot: boot(),
-        machine: Some(Machine::here()),
-        worktree: Some(Bytes(launch.worktree.clone().into())),
-        agent: None,
-        since: now(),
-        setup: Progress::default(),
-    };
-    // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
-    // mark. The shell that we become has it no more.
-    let _alive = run.live();
-    // The mark comes before the request goes: who takes a request back and
-    // finds it gone finds the mark.
-    run.write_running(&running)?;
-    fs::remove_file(path).context(nothing)?;
-    note(&run, &Event::new(Said::Starting, START));
-    let notices = Notices::of(&run);
-
-    let job = Job {
-        launch,
-        run,
-        terminal: termios::tcgetattr(io::stdin()).ok(),
-    };
-    let mut left = Vec::new();
-    // Without any, it runs at once, as its pane says.
-    let has_steps = !job.launch.ready.steps.is_empty();
-    if has_steps {
-        pane::mark_own(pid, Said::Starting.name());
-    }
-    let ready = job
-        .enter()
-        .map_err(Failed::from)
-        .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
-    let (mut exit, received) = match ready.and_then(|()| Ok(job.start(&running)?)) {
-        Ok(agent) => {
-            drop(request);
-            if has_steps {
-                pane::mark_own_running(pid);
-            }
-            let running = Running {
-                agent: Some(agent.as_raw()),
-                ..running
-            };
-            let _follower = follow::begin(&job.run, &job.launch, running);
-            job.attend(agent, signals)?
-        }
-        Err(Failed { error, received }) => {
-            let exit = Exit {
-                error: Some(format!("{error:#}")),
-                at: now(),
-                ..Exit::default()
-            };
-            (exit, received)
-        }
-    };
-    received.note(&mut exit);
-    let hung_up = received.hung_up;
-    dismiss(&left);
-    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
-    note(&job.run, &end);
-    if !hung_up && let Some(screen) = pane::capture_own() {
-        drop(job.run.write_screen(&screen));
-    }
-    // The last that is written: who finds it finds all.
-    job.run.write_exit(&exit)?;
-    if !hung_up {
-        // Who stopped it knows.
-        if !exit.stopped {
-            drop(notify::begin(notices, None, &end, &job.launch.env));
-        }
-        pane::mark_own(pid, State::Ended(exit.clone()).name());
-        job.hand_over(&exit)?;
-    }
-    Ok(())
-}
-
-/// Adds to what has happened. What counts is in files of its own: a full disk is no reason
-/// to start nothing.
-fn note(run: &RunDir, event: &Event) {
-    drop(events::append(&run.events(), event));
-}
-
-/// Becomes the user's shell in `worktree`: for a task whose agent has ended.
-///
-/// # Errors
-/// When the worktree is gone, or the shell cannot be started.
-pub(crate) fn shell(worktree: &Path) -> Result<()> {
-    env::set_current_dir(worktree)
-        .with_context(|| format!("could not enter '{}'", worktree.display()))?;
-    let shell = super::shell();
-    Err(Command::new(&shell).exec())
-        .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
-}
 
 /// The agent as a job of this terminal.
 pub(super) struct Job {
     pub(super) launch: Launch,
     pub(super) run: RunDir,
     /// How the terminal was before the agent, if there is one.
-    terminal: Option<Termios>,
+    pub(super) terminal: Option<Termios>,
 }
 
 impl Job {
     /// Goes to the worktree. An agent that may do everything must not start anywhere else.
-    fn enter(&self) -> Result<()> {
+    pub(super) fn enter(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
         env::set_current_dir(worktree)
             .with_context(|| format!("could not enter '{}'", worktree.display()))?;
@@ -222,7 +89,7 @@ impl Job {
         command
     }
 
-    fn start(&self, running: &Running) -> Result<Pid> {
+    pub(super) fn start(&self, running: &Running) -> Result<Pid> {
         if let Some(file) = &self.launch.shown {
             let text = whole(Path::new(&file.0)).context("could not read the task")?;
             let mut out = io::stdout().lock();
@@ -265,7 +132,7 @@ impl Job {
     }
 
     /// Waits for the agent's end; returns what we received meanwhile.
-    fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
+    pub(super) fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
         let mut ending = Received::default();
         loop {
             while let Some(status) = changed(agent)? {
@@ -353,7 +220,7 @@ impl Job {
     }
 
     /// Restores the terminal, says how the agent ended, and becomes the user's shell.
-    fn hand_over(&self, exit: &Exit) -> Result<()> {
+    pub(super) fn hand_over(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
         // What was typed or pasted to the agent, and never read, is no command.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();

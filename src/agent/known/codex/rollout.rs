@@ -1,0 +1,132 @@
+//! The files in which Codex keeps its conversations.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::agent::profile::Variables;
+use crate::git::regular_file::open_file;
+
+/// How much of a file is looked at for its first line, in bytes.
+const HEAD: u64 = 64 * 1024;
+
+/// Returns the file of the conversation of this thread. One that Codex holds with itself, to find a
+/// title for one, has none.
+pub(super) fn of_thread(thread: &str) -> Option<PathBuf> {
+    let end = format!("-{thread}.jsonl");
+    let sessions = dir(&|name| env::var_os(name))?;
+    let mut files = days(&sessions).flat_map(|day| newest(&day));
+    files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
+}
+
+/// Returns the file of the conversation that Codex holds in `worktree`, before it has told of one: a
+/// file that was written since `since`, in seconds since 1970. It tells nothing of a turn that it has
+/// not completed.
+pub(super) fn of_worktree(worktree: &Path, since: u64) -> Option<PathBuf> {
+    in_worktree(&dir(&|name| env::var_os(name))?, worktree, since)
+}
+
+/// How many days back a conversation may have begun that is gone on with, counting those alone
+/// that have any.
+const DAYS: usize = 31;
+
+/// Returns the file of [`of_worktree`] in a directory of conversations.
+pub(super) fn in_worktree(sessions: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
+    let since = UNIX_EPOCH + Duration::from_secs(since);
+    let changed = |path: PathBuf| {
+        let at = path.metadata().ok()?.modified().ok()?;
+        (at >= since).then_some((at, path))
+    };
+    let files = days(sessions).take(DAYS).flat_map(|day| newest(&day));
+    let mut files: Vec<(SystemTime, PathBuf)> = files.filter_map(changed).collect();
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    let mut paths = files.into_iter().map(|(_, path)| path);
+    paths.find(|path| is_in_worktree(path, worktree))
+}
+
+/// Returns whether a file of Codex begins with the note that it is its user's conversation, and is
+/// held in `worktree`.
+fn is_in_worktree(path: &Path, worktree: &Path) -> bool {
+    let first = || -> Option<Value> {
+        let mut line = Vec::new();
+        let file = open_file(path).ok()?.take(HEAD);
+        BufReader::new(file).read_until(b'\n', &mut line).ok()?;
+        serde_json::from_slice(&line).ok()
+    };
+    first().is_some_and(|first| {
+        let meta = &first["payload"];
+        first["type"] == "session_meta"
+            // An agent within has a note of whose it is instead of a word.
+            && meta["source"].is_string()
+            && meta["cwd"].as_str().is_some_and(|cwd| Path::new(cwd).starts_with(worktree))
+    })
+}
+
+/// Returns the directories of the conversations of a day, the last one first.
+fn days(sessions: &Path) -> impl Iterator<Item = PathBuf> {
+    let years = newest(sessions).into_iter();
+    let months = years.flat_map(|year| newest(&year));
+    months.flat_map(|month| newest(&month))
+}
+
+/// Returns what is in a directory, the last name first.
+fn newest(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    paths
+}
+
+/// Returns where Codex keeps its conversations, in an environment.
+pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
+    Some(home(var)?.join("sessions"))
+}
+
+/// Returns where Codex has what it keeps, in an environment.
+pub(super) fn home(var: &Variables) -> Option<PathBuf> {
+    let home = var("CODEX_HOME").filter(|home| !home.is_empty());
+    let home = home.map(PathBuf::from);
+    home.or_else(|| Some(Path::new(&var("HOME")?).join(".codex")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_found_by_its_worktree_before_it_is_told_of() {
+        let home = tempfile::tempdir().unwrap();
+        let since = 1_700_000_000;
+        let write = |path: &str, cwd: &str, source: Value, age: u64| {
+            let path = home.path().join("sessions").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let meta =
+                json!({ "type": "session_meta", "payload": { "cwd": cwd, "source": source } });
+            fs::write(&path, format!("{meta}\n{{}}\n")).unwrap();
+            let at = UNIX_EPOCH + Duration::from_secs(since + 100 - age);
+            fs::File::open(&path).unwrap().set_modified(at).unwrap();
+            path
+        };
+        let found = || in_worktree(&home.path().join("sessions"), Path::new("/w/x"), since);
+        assert_eq!(found(), None);
+        write("2026/11/29/a.jsonl", "/w/x-y", json!("cli"), 0);
+        write("2026/11/29/b.jsonl", "/w/x", json!({ "subagent": {} }), 0);
+        // Of an earlier run.
+        write("2026/11/29/c.jsonl", "/w/x", json!("cli"), 101);
+        assert_eq!(found(), None);
+        // One that is gone on with.
+        let old = write("2026/09/01/d.jsonl", "/w/x/src", json!("cli"), 100);
+        assert_eq!(found(), Some(old));
+        let new = write("2026/11/28/e.jsonl", "/w/x", json!("cli"), 50);
+        assert_eq!(found(), Some(new));
+        fs::write(home.path().join("sessions/2026/11/29/f.jsonl"), "{").unwrap();
+        fs::create_dir(home.path().join("sessions/2026/11/29/g.jsonl")).unwrap();
+        assert!(found().is_some());
+    }
+}

@@ -1,0 +1,155 @@
+//! Gemini CLI.
+
+use std::borrow::Cow;
+use std::env;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
+use crate::agent::report::{Beginning, Hook, Kind, Report, prompt, step};
+use crate::agent::transcript::{Conversation, Counts};
+use crate::task::{Said, Title, Why};
+use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
+
+/// Seen with 0.61.0: it takes a value that begins with a dash only behind '='; hooks of the
+/// defaults run beside the user's, unless others may write where the file is.
+pub(super) const GEMINI: Profile = Profile {
+    name: "gemini",
+    program: "gemini",
+    prompt: &Prompt::Joined(Cow::Borrowed("--prompt-interactive=")),
+    yolo: &["--yolo"],
+    resume: &["--resume"],
+    hooks: &HOOKS,
+    arrange,
+    confirms: true,
+    title: Some(title),
+    // Seen with 0.61.0: a pasted `!` is text; `@file` is read, or asked about, wherever it is.
+    // Without colours enough there are blank rows around it.
+    composer: Some(Composer {
+        frame: Frame::Open,
+        marks: &[" >", " *"],
+        placeholder: "Type your message",
+        longest_paste: None,
+        traps: &[
+            (Trap::Command, Remedy::None),
+            (Trap::Mention('@'), Remedy::None),
+            (Trap::Ends('\\'), Remedy::SpaceBehind),
+        ],
+    }),
+    output: Output::Unknown,
+    conversation: Some(Conversation {
+        read: said,
+        counts: Counts::EndsWithoutHook,
+        ..Conversation::NONE
+    }),
+    ..PLAIN
+};
+
+const HOOKS: [Hook; 5] = [
+    Hook::new("SessionStart", session_start),
+    Hook::new("BeforeAgent", prompt),
+    Hook::new("AfterTool", step),
+    Hook::new("AfterAgent", end),
+    Hook::new("Notification", notification),
+];
+
+/// Names a file of defaults; hooks in it run beside the user's.
+const DEFAULTS: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
+
+fn arrange(files: &HookFiles) -> Result<Additions> {
+    if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
+        return Ok(Additions::default());
+    }
+    let file = files.write("gemini.json", &settings(files).to_string())?;
+    Ok(Additions {
+        env: vec![(DEFAULTS.into(), file.into())],
+        ..Additions::default()
+    })
+}
+
+fn settings(files: &HookFiles) -> Value {
+    let entry = |hook: &Hook| {
+        let command = json!({
+            "type": "command",
+            "command": files.command(hook),
+            "name": "git-flux",
+            "timeout": 15_000,
+        });
+        (hook.event.to_owned(), json!([{ "hooks": [command] }]))
+    };
+    let hooks: Map<String, Value> = files.hooks.iter().map(entry).collect();
+    json!({ "hooks": hooks })
+}
+
+/// Whether nobody else may write to `dir` or what leads there: Gemini believes no other file.
+fn is_private(dir: &Path) -> bool {
+    let private = |dir: &Path| {
+        dir.metadata()
+            .is_ok_and(|of| of.permissions().mode() & 0o022 == 0)
+    };
+    dir.canonicalize()
+        .is_ok_and(|dir| dir.ancestors().all(private))
+}
+
+fn session_start(hook: &Hook, value: &Value) -> Option<Report> {
+    let (state, beginning) = match value["source"].as_str() {
+        Some("clear") => (Said::Done, Beginning::InPlace),
+        Some("resume") => (Said::Done, Beginning::Any),
+        _ => (Said::Starting, Beginning::Any),
+    };
+    Some(hook.says(state).of(Kind::Begins(beginning)))
+}
+
+fn end(hook: &Hook, value: &Value) -> Option<Report> {
+    let report = hook.says(Said::Done).of(Kind::End);
+    Some(report.saying(value, &["prompt_response"]))
+}
+
+fn notification(hook: &Hook, value: &Value) -> Option<Report> {
+    let report = hook.waits(Why::Permission);
+    let is_question = value["notification_type"] == "ToolPermission";
+    is_question.then(|| report.saying(value, &["message"]))
+}
+
+/// `✦  Working… (project)`, `◇  Ready (project)`, `✋  Action Required (project)`
+fn title(title: &str, _: &str) -> Option<Title> {
+    match title.chars().next()? {
+        '✦' | '⏲' => Some(Title::Working),
+        '✋' => Some(Title::Asking),
+        '◇' => Some(Title::Idle),
+        _ => None,
+    }
+}
+
+/// Whether its turn was cancelled by Esc, or given up: its hook tells of a turn that is over, however
+/// that was. Seen with 0.61.0.
+fn said(entry: &Value) -> Option<Said> {
+    match entry["type"].as_str()? {
+        "info" if entry["content"] == "Request cancelled." => Some(Said::Interrupted),
+        "error" => Some(Said::Failed),
+        "user" | "gemini" => Some(Said::Working),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_a_directory_that_nobody_else_may_write_to_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let below = dir.path().join("below");
+        fs::create_dir(&below).unwrap();
+        assert!(!is_private(dir.path()) && !is_private(&below));
+        assert!(!is_private(&dir.path().join("none")));
+        assert!(is_private(Path::new("/usr")));
+    }
+}

@@ -1,0 +1,115 @@
+//! OpenCode.
+
+use std::borrow::Cow;
+use std::env;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
+use crate::agent::report::{Beginning, Hook, Kind, Report};
+use crate::task::{Said, Why};
+use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
+
+/// Seen with 1.18.33: the prompt is sent at once; it has no option that skips permissions,
+/// and asks for few.
+pub(super) const OPENCODE: Profile = Profile {
+    name: "opencode",
+    program: "opencode",
+    prompt: &Prompt::Joined(Cow::Borrowed("--prompt=")),
+    resume: &["--continue"],
+    hooks: &HOOKS,
+    arrange,
+    confirms: true,
+    // Seen with 1.18.33: a pasted `!` is text; Esc, said so that no
+    // other key can be a part of it, closes the list of files; behind a paste of
+    // three lines it adds a space.
+    composer: Some(Composer {
+        frame: Frame::Bar,
+        marks: &["  "],
+        placeholder: "Ask anything",
+        longest_paste: None,
+        traps: &[
+            (Trap::Command, Remedy::None),
+            (Trap::LastWord('@'), Remedy::Keys("\u{1b}[27u")),
+        ],
+    }),
+    // Before its first session is there, which may take minutes, it shows nothing either.
+    output: Output::NotWhileIdle { title: "OC | " },
+    ..PLAIN
+};
+
+/// In the words of the plugin, which are those of OpenCode's events.
+const HOOKS: [Hook; 8] = [
+    Hook::new("session.created", |hook, value| {
+        let report = saying(hook.says(Said::Starting), value);
+        report.map(|report| report.of(Kind::Begins(Beginning::Any)))
+    }),
+    Hook::new("session.busy", |hook, value| {
+        saying(hook.says(Said::Working), value)
+    }),
+    Hook::new("session.idle", |hook, value| {
+        saying(hook.says(Said::Done), value)
+    }),
+    Hook::new("session.error", |hook, value| {
+        saying(hook.says(Said::Failed), value)
+    }),
+    Hook::new("permission.asked", |hook, value| {
+        saying(hook.waits(Why::Permission), value)
+    }),
+    Hook::new("permission.replied", |hook, value| {
+        saying(hook.says(Said::Working), value)
+    }),
+    Hook::new("question.asked", |hook, value| {
+        saying(hook.waits(Why::Question), value)
+    }),
+    Hook::new("question.replied", |hook, value| {
+        saying(hook.says(Said::Working), value)
+    }),
+];
+
+fn saying(report: Report, value: &Value) -> Option<Report> {
+    Some(report.saying(value, &["message"]))
+}
+
+/// Holds a configuration; the plugins in it are loaded beside the user's.
+const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
+
+fn arrange(files: &HookFiles) -> Result<Additions> {
+    if env::var_os(CONFIG).is_some() {
+        return Ok(Additions::default());
+    }
+    let program = Value::from(files.program).to_string();
+    let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
+    let url = format!("file://{}", encoded(&files.write("opencode.js", &plugin)?));
+    let config = json!({ "plugin": [url] });
+    Ok(Additions {
+        env: vec![(CONFIG.into(), config.to_string().into())],
+        ..Additions::default()
+    })
+}
+
+/// A path in a URL.
+fn encoded(path: &str) -> String {
+    let mut out = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_encoded_for_a_url() {
+        assert_eq!(encoded("/a b/%"), "/a%20b/%25");
+    }
+}

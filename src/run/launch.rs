@@ -1,0 +1,149 @@
+//! What the launcher is told, and what it leaves behind.
+//!
+//! The files in `<git-common-dir>/flux/run/<id>/` are the whole conversation
+//! between the command that starts a task and the launcher in its pane:
+//! `launch` asks (removing it takes the request, or takes it back), `running`
+//! and `exit` answer.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::machine::Machine;
+use crate::system::process;
+use crate::task::check::is_time;
+use crate::task::{Bytes, record};
+
+/// What the launcher is told.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Launch {
+    pub(crate) id: String,
+    /// The agent's name.
+    #[serde(default)]
+    pub(crate) agent: String,
+    pub(crate) argv: Vec<Bytes>,
+    pub(crate) env: Vec<(Bytes, Bytes)>,
+    #[serde(with = "record::path")]
+    pub(crate) worktree: PathBuf,
+    /// The directory in the worktree to start the agent in, if that is not the top.
+    #[serde(default)]
+    pub(crate) directory: Option<Bytes>,
+    #[serde(with = "record::path")]
+    pub(crate) shell: OsString,
+    /// A file to print before the agent starts, for a person.
+    pub(crate) shown: Option<Bytes>,
+    /// A file that is the agent's standard input.
+    #[serde(default)]
+    pub(crate) input: Option<Bytes>,
+    #[serde(default)]
+    pub(crate) ready: Ready,
+}
+
+/// The launcher's mark: it has taken the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) launcher: i32,
+    /// The launcher's start time in the kernel's own unit, where it can be read.
+    pub(crate) born: Option<u64>,
+    /// The name of the boot that time counts from, where it can be read.
+    #[serde(default)]
+    pub(crate) boot: Option<String>,
+    /// The machine and the PID namespace that its numbers of processes count in.
+    #[serde(default)]
+    pub(crate) machine: Option<Machine>,
+    /// The worktree of the task.
+    #[serde(default)]
+    pub(crate) worktree: Option<Bytes>,
+    /// The agent, once it is started: also its process group.
+    pub(crate) agent: Option<i32>,
+    /// Seconds since 1970.
+    pub(crate) since: u64,
+    #[serde(default)]
+    pub(crate) setup: Progress,
+}
+
+impl Launch {
+    /// Returns a variable of the agent's environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
+        let own = self.env.iter().find(|(key, _)| key.0 == name);
+        own.map(|(_, value)| value.0.clone())
+    }
+}
+
+impl Running {
+    /// Returns whether a launcher can have written this: an agent can write the file as well.
+    pub(super) fn is_plausible(&self) -> bool {
+        // Below are process groups, everything at once, and what started the system.
+        let is_process = |pid: i32| pid > 1;
+        is_process(self.launcher) && self.agent.is_none_or(is_process) && is_time(self.since)
+    }
+
+    /// Returns the agent, if it is still alive in `worktree`. Its launcher is not.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
+        let Some(agent) = self.agent.filter(|_| self.is_of_this_boot()) else {
+            return Ok(None);
+        };
+        match process::leads_group_in(agent, worktree) {
+            Some(is_there) => Ok(is_there.then_some(agent)),
+            None if !process::is_alive(agent, None) => Ok(None),
+            None => bail!("this system does not tell whether it is process {agent}"),
+        }
+    }
+
+    /// Returns whether the system has not been started anew since, as far as that is told: numbers
+    /// and times of processes are given out again then.
+    fn is_of_this_boot(&self) -> bool {
+        let Some(then) = &self.boot else { return true };
+        process::boot().is_none_or(|now| now == *then)
+    }
+}
+
+/// What the launcher is told beside the agent itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    /// What is put before the agent's program.
+    pub(crate) wrapper: Vec<Bytes>,
+    /// What runs before it, one after the other.
+    pub(crate) steps: Vec<Step>,
+    /// Whether a step that fails is a reason not to start it.
+    pub(crate) required: bool,
+}
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// What it is called, in a line.
+    pub(crate) name: String,
+    pub(crate) argv: Vec<Bytes>,
+}
+
+impl Step {
+    /// A command of the user's, for a shell.
+    pub(crate) fn of_shell(command: &OsStr) -> Self {
+        let text = command.to_string_lossy();
+        let mut lines = text.trim().lines();
+        let mut name = lines.next().unwrap_or_default().to_owned();
+        if lines.next().is_some() {
+            name.push_str(" …");
+        }
+        let argv = [OsString::from("sh"), "-c".into(), command.to_owned()];
+        Self {
+            name,
+            argv: argv.map(Bytes).to_vec(),
+        }
+    }
+}
+
+/// How far the launcher has come with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The step that runs now, or has failed.
+    pub(crate) step: Option<String>,
+    /// What failed, and was no reason to stop.
+    pub(crate) missed: Vec<String>,
+}
