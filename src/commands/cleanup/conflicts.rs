@@ -8,7 +8,7 @@ use super::Cleanup;
 use crate::agent::events;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
-use crate::lifecycle::plan::Plan;
+use crate::lifecycle::cleanup::facts::Plan;
 use crate::lifecycle::{Flux, Into, observe, recipient};
 use crate::sanitize;
 use crate::ui::{quoted, shown};
