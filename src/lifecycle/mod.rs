@@ -8,8 +8,8 @@
 
 pub(crate) mod archive;
 pub(crate) mod broken;
-pub(crate) mod check;
 pub(crate) mod checked_out;
+pub(crate) mod cleanup;
 mod conclude;
 mod copies;
 pub(crate) mod elsewhere;
@@ -17,24 +17,17 @@ pub(crate) mod everywhere;
 pub(crate) mod expire;
 mod fate;
 mod hook_effects;
-pub(crate) mod into;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
-pub(crate) mod loss;
-pub(crate) mod merge;
 pub(crate) mod observe;
-pub(crate) mod obstacle;
 pub(crate) mod other_machine;
 pub(crate) mod owner;
-pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod ready;
 pub(crate) mod recipient;
 pub(crate) mod recover;
 pub(crate) mod rejoin;
-pub(crate) mod remove;
 pub(crate) mod resume;
-mod scratch;
 pub(crate) mod start;
 pub(crate) mod stop;
 mod trash;
@@ -49,10 +42,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use cleanup::into::Into;
+use cleanup::scratch;
 use conclude::Conclusion;
 pub(crate) use fate::ensure_not_elsewhere;
 use fate::{Worktree, is_registered};
-pub(crate) use into::Into;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, Signal};

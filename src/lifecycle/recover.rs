@@ -4,9 +4,10 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::cleanup::scratch;
 use super::owner::other_owner;
 use super::resume::{is_unnoted, note_pane};
-use super::{Flux, Worktree, close, descend, find_shell, find_target, is_registered, scratch};
+use super::{Flux, Worktree, close, descend, find_shell, find_target, is_registered};
 use super::{archive, elsewhere};
 use crate::failure;
 use crate::git::marks::FLUX;

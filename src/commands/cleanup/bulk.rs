@@ -9,7 +9,7 @@ use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
-use crate::lifecycle::plan::Plan;
+use crate::lifecycle::cleanup::facts::Plan;
 use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::TaskId;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Cleanup;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
-use crate::lifecycle::plan::Plan;
+use crate::lifecycle::cleanup::facts::Plan;
 use crate::lifecycle::{Flux, Into, observe, recipient};
 use crate::run::events;
 use crate::sanitize;

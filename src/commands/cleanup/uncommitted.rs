@@ -13,8 +13,8 @@ use crate::failure::Failure;
 use crate::git::{Change, others};
 use crate::lifecycle::Flux;
 use crate::lifecycle::broken::ensure_whole;
-use crate::lifecycle::obstacle::reveal;
-use crate::lifecycle::plan::Plan;
+use crate::lifecycle::cleanup::facts::Plan;
+use crate::lifecycle::cleanup::obstacle::reveal;
 use crate::ui::shown;
 
 /// What becomes of uncommitted changes.

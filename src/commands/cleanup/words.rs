@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::commands::status::count;
 use crate::git::{Integrated, MergePlan, Style};
-use crate::lifecycle::plan::Plan;
-use crate::lifecycle::remove::leave;
+use crate::lifecycle::cleanup::facts::Plan;
+use crate::lifecycle::cleanup::remove::leave;
 use crate::lifecycle::{Flux, Into, Kept};
 use crate::sanitize;
 use crate::settings::table;

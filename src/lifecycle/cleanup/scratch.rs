@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::plan::Plan;
-use super::{Flux, Into, Lock, tree};
+use super::facts::Plan;
+use super::into::Into;
 use crate::failure::{self, Failure};
 use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
 use crate::git::scratch::{LeftOut, Original, Scratch};
 use crate::interrupt;
+use crate::lifecycle::{Flux, Lock, tree};
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
@@ -224,7 +225,7 @@ fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When some of it stays.
-pub(super) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
+pub(in crate::lifecycle) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {
         Ok(found) if found.is_dir() => {}

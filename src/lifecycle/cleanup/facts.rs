@@ -5,13 +5,15 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-use super::elsewhere::ensure_here;
+use super::check::{Loss, Verdict};
+use super::into::Into;
 use super::into::{MergedIn, Wanted};
-use super::loss::{Loss, Verdict};
-use super::resume::ensure_no_orphan;
-use super::{Flux, Into, broken, check, observe, obstacle, other_machine};
+use super::{obstacle, worktree as place};
 use crate::failure::{self, Failure};
 use crate::git::{Change, Ignored, MergePlan, all_changes, refs, snapshot, worktree};
+use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::resume::ensure_no_orphan;
+use crate::lifecycle::{Flux, broken, observe, other_machine};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::store::{Store, Stored};
@@ -117,7 +119,7 @@ impl Plan {
                 }
             });
             let tip = tip.as_deref();
-            check::worktree(flux, task, &worktrees, missing, !branch_gone, &mut loss);
+            place::worktree(flux, task, &worktrees, missing, !branch_gone, &mut loss);
             let abroad = match missing {
                 true => Ok(false),
                 false => flux.is_abroad(&task.worktree),
@@ -126,7 +128,7 @@ impl Plan {
             let mut of_submodules = Loss::default();
             if let Some(tip) = tip {
                 let abroad = abroad == Some(true);
-                check::submodules(flux, task, tip, abroad, &mut of_submodules);
+                place::submodules(flux, task, tip, abroad, &mut of_submodules);
             }
             let at = loss.checks.len();
             let mut merged_in = None;

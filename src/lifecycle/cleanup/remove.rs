@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, anyhow};
 
-use super::hook_effects::Listing;
-use super::plan::Plan;
-use super::stop::{ask, await_agent};
-use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
+use super::facts::Plan;
+use super::merge;
 use crate::failure::{self, Failure};
 use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapshot, worktree};
 use crate::interrupt;
+use crate::lifecycle::hook_effects::Listing;
+use crate::lifecycle::stop::{ask, await_agent};
+use crate::lifecycle::{Flux, Kept, Lock, Worktree, close, descend};
 use crate::settings::Settings;
 use crate::store;
 use crate::system::clock::now;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
-use super::checked_out::BranchUses;
 use crate::failure::Failure;
 use crate::git::{Integrated, MergePlan, Repo, Style, Worktree, admin, refs, same};
+use crate::lifecycle::Flux;
+use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::Task;

@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use super::broken::Broken;
-use super::loss::{Loss, Verdict};
-use super::{Flux, ensure_not_elsewhere};
+use super::check::{Loss, Verdict};
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, Repo, Worktree, admin};
+use crate::lifecycle::broken::Broken;
+use crate::lifecycle::{Flux, ensure_not_elsewhere};
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Error, Result};
 
-use super::plan::Plan;
-use super::{Flux, Into};
+use super::facts::Plan;
+use super::into::Into;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{
     Change, Checkout, Died, Ignored, MergePlan, Style, Unrelated, all_changes, forward, worktree,
 };
 use crate::interrupt;
+use crate::lifecycle::Flux;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 

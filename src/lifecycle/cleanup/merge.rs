@@ -7,15 +7,16 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use super::plan::Plan;
+use super::facts::Plan;
+use super::into::Into;
 use super::scratch::{self, NewCommits, refused};
-use super::{Flux, Into, Lock};
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
 use crate::git::forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, Style, forward};
+use crate::lifecycle::{Flux, Lock};
 use crate::settings::Settings;
 use crate::ui::quoted;
 
