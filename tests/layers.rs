@@ -237,7 +237,7 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "git/command.rs" => Some(r#"Command::new("git")"#),
             "tmux/command.rs" => Some(r#"Command::new("tmux")"#),
             // Agents, and git flux itself.
-            "agent/launcher.rs" | "lifecycle/expire.rs" => None,
+            "agent/launcher.rs" | "lifecycle/archive/expire.rs" => None,
             // Whoever tells the user, in their way.
             "agent/notify.rs" => None,
             // A hook of the user's, where git would start it with another environment.

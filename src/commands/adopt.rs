@@ -8,7 +8,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
-use super::run::branch::{Chosen, origin};
+
 use super::{candidates, early, resume, settled};
 use crate::agent::launch::now;
 use crate::agent::prompt;
@@ -19,6 +19,7 @@ use crate::lifecycle::check::ensure_idle;
 use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
 use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{adopt, resume as start};
+use crate::lifecycle::start::branch::{Chosen, origin};
 use crate::lifecycle::start::exists;
 use crate::settings::table;
 use crate::store::{Store, Stored};

@@ -11,15 +11,12 @@ pub(crate) mod broken;
 pub(crate) mod check;
 pub(crate) mod checked_out;
 mod conclude;
-mod copies;
 mod disk;
 pub(crate) mod elsewhere;
 pub(crate) mod everywhere;
-pub(crate) mod expire;
 mod fate;
 mod hook_effects;
 pub(crate) mod into;
-pub(crate) mod launch;
 pub(crate) mod leftovers;
 pub(crate) mod loss;
 pub(crate) mod merge;
@@ -28,8 +25,6 @@ pub(crate) mod obstacle;
 pub(crate) mod other_machine;
 pub(crate) mod owner;
 pub(crate) mod plan;
-pub(crate) mod ports;
-pub(crate) mod ready;
 pub(crate) mod recipient;
 pub(crate) mod recover;
 pub(crate) mod rejoin;
@@ -38,10 +33,6 @@ pub(crate) mod resume;
 mod scratch;
 pub(crate) mod start;
 pub(crate) mod stop;
-mod trash;
-pub(crate) mod tree;
-pub(crate) mod trust;
-pub(crate) mod watch;
 
 use std::fs;
 use std::iter;
@@ -200,7 +191,7 @@ fn descend(
             Worktree::Keep | Worktree::KeepOnly => {
                 let trash = flux.trash_for(task)?;
                 if matches!(how, Worktree::KeepOnly) {
-                    fs::write(trash.join(trash::ONLY), "")
+                    fs::write(trash.join(archive::trash::ONLY), "")
                         .context("could not mark a worktree in the trash")?;
                 }
                 if keep::take(repo, &task.worktree, tip, &trash, &guard)? {
@@ -234,7 +225,7 @@ fn descend(
     }
     let run = flux.run_dir(&task.id);
     run.remove()?;
-    ports::release(task, &run);
+    start::ports::release(task, &run);
     Ok(Kept {
         archive: name,
         worktree: kept,

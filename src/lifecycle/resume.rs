@@ -5,10 +5,11 @@ use anyhow::{Context as _, Error, Result};
 use super::broken::ensure_whole;
 use super::disk::disk_full;
 use super::elsewhere::ensure_here;
-use super::launch::{launch, none_runs, not_executed, taken_up};
 use super::observe::Panes;
+use super::start::launch::{launch, none_runs, not_executed, taken_up};
+use super::start::setup;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready};
+use super::{Flux, Worktree, descend, find_target, hang_up, other_machine};
 use crate::agent::launch::Running;
 use crate::agent::process;
 use crate::agent::run::RunDir;
@@ -131,7 +132,7 @@ pub(crate) fn resume(
     let before = (run.running()?, run.exit()?);
     let mut opened = None;
     // The worktree is as ready as it was.
-    let ready = ready::wrapped(flux)?;
+    let ready = setup::wrapped(flux)?;
     let begun = interrupt::check()
         .and_then(|()| run.begin_again())
         .and_then(|()| {

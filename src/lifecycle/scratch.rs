@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
+use super::archive::tree;
 use super::plan::Plan;
-use super::{Flux, Into, Lock, tree};
+use super::{Flux, Into, Lock};
 use crate::failure::{self, Failure};
 use crate::git::MergePlan;
 use crate::git::hooks::Hooks;

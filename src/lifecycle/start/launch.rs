@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::start::Work;
+use super::Work;
 use super::trust::Init;
-use super::{Flux, find_target, ports, watch};
+use super::{ports, watch};
 use crate::agent::launch::{Launch, now};
 use crate::agent::notify::Notices;
 use crate::agent::ourselves;
@@ -16,6 +16,7 @@ use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::git::Lock;
 use crate::interrupt;
+use crate::lifecycle::{Flux, find_target};
 use crate::task::{Bytes, Exit, Task};
 use crate::tmux::target::{self, Opened, Place};
 use crate::ui::shown;
@@ -25,7 +26,7 @@ use crate::ui::shown;
 ///
 /// # Errors
 /// When something of it fails, or the user interrupts.
-pub(super) fn launch(
+pub(in crate::lifecycle) fn launch(
     flux: &Flux,
     task: &Task,
     work: &Work,
@@ -97,7 +98,7 @@ pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it is not known what runs.
-pub(super) fn taken_up(
+pub(in crate::lifecycle) fn taken_up(
     flux: &Flux,
     task: &Task,
     run: &RunDir,
@@ -116,12 +117,12 @@ pub(super) fn taken_up(
 ///
 /// # Errors
 /// When what it left cannot be read.
-pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
+pub(in crate::lifecycle) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
     Ok(run.exit()?.filter(|exit| exit.error.is_some()))
 }
 
 /// No agent has ended here, but none runs.
-pub(super) fn none_runs() -> Exit {
+pub(in crate::lifecycle) fn none_runs() -> Exit {
     Exit {
         at: now(),
         ..Exit::default()

@@ -17,7 +17,7 @@ const LISTED: usize = 8;
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
+pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
     let Some(here) = flux.repo.current() else {
         return Err(
             Failure::new("there is no worktree here whose changes could be taken along")

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Flux;
 use crate::agent::setup::{Ready, Step};
 use crate::agent::which;
 use crate::failure::Failure;
+use crate::lifecycle::Flux;
 use crate::settings::Settings;
 use crate::settings::table;
 use crate::task::Bytes;
