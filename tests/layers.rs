@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, each a file or a folder of `src`: one may use those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "failure",
     "interrupt",
     "embedded",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 14] = [
     "settings",
     "ui",
     "store",
+    "context",
     "lifecycle",
     "commands",
     "main",

@@ -4,10 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
+use super::pane::{close, find_shell, find_target};
 use super::resume::{is_unnoted, note_pane};
-use super::{Flux, Worktree, close, descend, find_shell, find_target, is_registered, scratch};
+use super::scratch;
+use super::teardown::descend;
 use super::{archive, elsewhere};
+use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};

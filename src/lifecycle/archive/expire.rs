@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 
 use super::trash;
 use crate::agent::ourselves;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, refs};
-use crate::lifecycle::Flux;
 use crate::lifecycle::archive;
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::sweep_marks;

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Repo, Transaction, keep, own, refs};
-use crate::lifecycle::Flux;
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId, version};

@@ -9,9 +9,9 @@ use std::process;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Listed, tree};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, fsmonitor};
-use crate::lifecycle::Flux;
 use crate::lifecycle::archive;
 use crate::task::{Task, TaskId};
 use crate::ui::quoted;

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::free::ensure_not_stored;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
-use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::carry::{self, Carried, Fit};
 use crate::git::changes::Head;
 use crate::git::{Change, Repo};
-use crate::lifecycle::Flux;
 use crate::ui::{quoted, shown};
 
 /// How many files a message lists.

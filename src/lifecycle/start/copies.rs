@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nix::libc::O_NOFOLLOW;
 
+use crate::context::Flux;
 use crate::git::others;
 use crate::interrupt;
-use crate::lifecycle::Flux;
 use crate::task::Task;
 use crate::ui::shown;
 

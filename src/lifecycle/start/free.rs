@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::branch_exists;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::in_use;
-use crate::lifecycle::Flux;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::TaskId;

@@ -16,9 +16,9 @@ use anyhow::{Context as _, Result};
 use rand::RngExt as _;
 
 use crate::agent::run::RunDir;
+use crate::context::Flux;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
-use crate::lifecycle::Flux;
 use crate::task::{Bytes, Task};
 
 /// The first port of all: below are those that programs are known by.

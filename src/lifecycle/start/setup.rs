@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::agent::setup::{Ready, Step};
 use crate::agent::which;
+use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::Flux;
 use crate::settings::Settings;
 use crate::settings::table;
 use crate::task::Bytes;
