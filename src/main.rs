@@ -4,6 +4,7 @@
 
 mod agent;
 mod commands;
+mod context;
 mod embedded;
 mod failure;
 mod git;

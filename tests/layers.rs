@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, each a file or a folder of `src`: one may use those before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "failure",
     "interrupt",
     "embedded",
@@ -26,6 +26,7 @@ const ROOMS: [&str; 17] = [
     "settings",
     "ui",
     "store",
+    "context",
     "lifecycle",
     "commands",
     "main",
@@ -242,7 +243,7 @@ fn git_and_tmux_are_each_started_in_one_place() {
             "git/command.rs" => Some(r#"Command::new("git")"#),
             "tmux/command.rs" => Some(r#"Command::new("tmux")"#),
             // Agents, and git flux itself.
-            "launcher/mod.rs" | "launcher/job.rs" | "lifecycle/expire.rs" => None,
+            "launcher/mod.rs" | "launcher/job.rs" | "lifecycle/archive/expire.rs" => None,
             // Whoever tells the user, in their way.
             "launcher/notify.rs" => None,
             // A hook of the user's, where git would start it with another environment.

@@ -8,7 +8,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
-use super::run::branch::{Chosen, origin};
+
 use super::{candidates, early, resume, settled};
 use crate::agent::prompt;
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
 use crate::lifecycle::cleanup::worktree::ensure_idle;
 use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{adopt, resume as start};
+use crate::lifecycle::start::branch::{Chosen, origin};
 use crate::lifecycle::start::exists;
 use crate::settings::table;
 use crate::store::{Store, Stored};

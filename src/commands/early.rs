@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use crate::failure::Failure;
+use crate::lifecycle::Flux;
 use crate::lifecycle::start::Started;
-use crate::lifecycle::{Flux, watch};
+use crate::lifecycle::start::watch;
 
 /// How long a terminal is told of an end.
 const FIRST: Duration = Duration::from_millis(500);

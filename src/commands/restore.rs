@@ -18,9 +18,10 @@ use crate::lifecycle::broken::free_beside;
 use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
 use crate::lifecycle::leftovers;
 use crate::lifecycle::resume::going_on;
+use crate::lifecycle::start::setup;
+use crate::lifecycle::start::trust::Init;
 use crate::lifecycle::start::{Start, Started, Work, start};
-use crate::lifecycle::trust::Init;
-use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
+use crate::lifecycle::{Flux, ensure_not_elsewhere};
 use crate::sanitize;
 use crate::store::{self, Store, Stored};
 use crate::system::clock::now;
@@ -182,8 +183,8 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
     };
     // One that comes back with its ignored files is as ready as it was.
     let (ready, init) = match (&one.trash, &work) {
-        (None, Work::Agent { .. }) => (ready::configured(flux)?, Init::agreed(flux, &one.tip)?),
-        _ => (ready::wrapped(flux)?, None),
+        (None, Work::Agent { .. }) => (setup::configured(flux)?, Init::agreed(flux, &one.tip)?),
+        _ => (setup::wrapped(flux)?, None),
     };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let place = target::choose(Some(Layout::Session), false, name)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
+use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{Distrust, admin, refs, worktree};
 use crate::store::base_ref;

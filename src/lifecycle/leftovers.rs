@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::Flux;
+use super::archive::{expire, trash};
 use super::owner::other_owner;
-use super::{Flux, expire, trash};
 use crate::failure::Failure;
 use crate::git::Lock;
 

@@ -5,10 +5,13 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 
 use super::cleanup::scratch;
+use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
+use super::pane::{close, find_shell, find_target};
 use super::resume::{is_unnoted, note_pane};
-use super::{Flux, Worktree, close, descend, find_shell, find_target, is_registered};
+use super::teardown::descend;
 use super::{archive, elsewhere};
+use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
 use super::broken::Broken;
 use super::checked_out::BranchUses;
 use super::other_machine::ensure_not_elsewhere;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::store::{self, Store, Stored};

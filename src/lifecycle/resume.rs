@@ -4,10 +4,15 @@ use anyhow::{Context as _, Error, Result};
 
 use super::broken::ensure_whole;
 use super::elsewhere::ensure_here;
-use super::launch::{launch, none_runs, not_executed, taken_up};
+use super::fate::Worktree;
 use super::observe::Panes;
+use super::other_machine;
+use super::pane::{find_target, hang_up};
+use super::start::launch::{launch, none_runs, not_executed, taken_up};
+use super::start::setup;
 use super::start::{Started, Work, exists};
-use super::{Flux, Worktree, descend, find_target, hang_up, other_machine, ready};
+use super::teardown::descend;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction};
 use crate::interrupt;
@@ -131,7 +136,7 @@ pub(crate) fn resume(
     let before = (run.running()?, run.exit()?);
     let mut opened = None;
     // The worktree is as ready as it was.
-    let ready = ready::wrapped(flux)?;
+    let ready = setup::wrapped(flux)?;
     let begun = interrupt::check()
         .and_then(|()| run.begin_again())
         .and_then(|()| {

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::commands::run::free::{ensure_name, worktree_of};
 use crate::failure::Failure;
 use crate::lifecycle::Flux;
 use crate::lifecycle::archive::Archived;
+use crate::lifecycle::start::free::{ensure_name, worktree_of};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Removal, Task};

@@ -1,8 +1,5 @@
 //! `git flux run`
 
-pub(super) mod branch;
-mod carry;
-pub(super) mod free;
 mod notes;
 mod report;
 pub(super) mod settle;
@@ -21,8 +18,9 @@ use super::layout::Layouts;
 use super::{candidates, early, object};
 use crate::git::changes::count;
 use crate::git::{Ignored, changes};
+use crate::lifecycle::Flux;
 use crate::lifecycle::start::start;
-use crate::lifecycle::{Flux, trust};
+use crate::lifecycle::start::trust;
 use crate::tmux::attach;
 use crate::ui::Ui;
 

@@ -7,15 +7,17 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::Run;
-use super::branch::{self, Chosen};
-use super::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
+
 use crate::agent::{Agent, Prompt, prompt};
 use crate::commands::{settled, text};
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, Worktree, worktree};
+use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::start::{Start, Work, exists};
-use crate::lifecycle::{Flux, ready};
+use crate::lifecycle::start::branch::{self, Chosen};
+use crate::lifecycle::start::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
+use crate::lifecycle::start::setup;
+use crate::lifecycle::start::{Start, Work, changes, exists};
 use crate::store::Store;
 use crate::system::clock::now;
 use crate::task::record::VERSION;
@@ -106,7 +108,7 @@ impl Run {
             let onto = starts
                 .first()
                 .map_or(&*common.base, |start| start.task.start());
-            let carried = super::carry::changes(flux, onto, named)?;
+            let carried = changes::changes(flux, onto, named)?;
             for start in &mut starts {
                 start.task.carried = carried.as_ref().map(|carried| carried.snapshot.clone());
                 start.carried.clone_from(&carried);
@@ -240,7 +242,7 @@ impl Run {
                 prompt,
             },
             place,
-            ready: ready::configured(flux)?,
+            ready: setup::configured(flux)?,
             init: None,
             from: None,
             carried: None,

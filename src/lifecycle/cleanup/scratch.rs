@@ -15,7 +15,8 @@ use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
 use crate::git::scratch::{LeftOut, Original, Scratch};
 use crate::interrupt;
-use crate::lifecycle::{Flux, Lock, tree};
+use crate::lifecycle::archive::tree;
+use crate::lifecycle::{Flux, Lock};
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::carry::{self, Carried, Fit};
 use crate::git::changes::Head;
 use crate::git::{Change, Ignored, Repo};
-use crate::lifecycle::Flux;
 use crate::ui::{quoted, shown};
 
 /// How many files a message lists.
@@ -17,7 +17,7 @@ const LISTED: usize = 8;
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(super) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
+pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
     let Some(here) = flux.repo.current() else {
         return Err(
             Failure::new("there is no worktree here whose changes could be taken along")

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use rand::RngExt as _;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::run::RunDir;
@@ -31,19 +31,19 @@ const BLOCKS: u16 = 638;
 pub(crate) const SIZE: u16 = 11;
 
 /// The ports of one task.
-pub(super) struct Claim {
+pub(in crate::lifecycle) struct Claim {
     port: u16,
     /// Whether it was made just now.
     fresh: bool,
 }
 
 impl Claim {
-    pub(super) fn port(&self) -> u16 {
+    pub(in crate::lifecycle) fn port(&self) -> u16 {
         self.port
     }
 
     /// Takes it back, if it was made just now.
-    pub(super) fn give_back(&self, run: &RunDir) {
+    pub(in crate::lifecycle) fn give_back(&self, run: &RunDir) {
         if self.fresh {
             remove(self.port, run);
         }
@@ -52,7 +52,7 @@ impl Claim {
 
 /// Sets ports aside for the task whose run directory is `run`: those it `had`, if they are
 /// free. That there are none is a warning.
-pub(super) fn claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Option<Claim> {
+pub(in crate::lifecycle) fn claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Option<Claim> {
     match try_claim(flux, run, had) {
         Ok(claim) => Some(claim),
         // The start itself says so.
@@ -108,7 +108,7 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<Claim> {
 }
 
 /// Gives the ports of a task that is gone back.
-pub(super) fn release(task: &Task, run: &RunDir) {
+pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
     if let Some(port) = task.port {
         remove(port, run);
     }
@@ -124,7 +124,7 @@ fn remove(port: u16, run: &RunDir) {
 }
 
 /// Tells the task's programs its ports, and what docker compose calls its containers.
-pub(super) fn tell(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
+pub(in crate::lifecycle) fn tell(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
     let name = compose_name(&project.to_string_lossy(), task.id.as_str());
     let port = task.port.map(|port| port.to_string());
     for (name, value) in [("FLUX_PORT", port), ("COMPOSE_PROJECT_NAME", Some(name))] {

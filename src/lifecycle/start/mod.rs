@@ -1,23 +1,32 @@
 //! The one way up.
 
+pub(crate) mod branch;
+pub(crate) mod changes;
+mod copies;
+pub(crate) mod free;
+pub(crate) mod launch;
+pub(crate) mod ports;
+pub(crate) mod setup;
+pub(crate) mod trust;
+pub(crate) mod watch;
+
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::archive::{Archived, tidy_up};
-use super::copies::Copies;
-use super::fate::has_strayed;
-use super::launch::{launch, none_runs, not_executed, taken_up};
-use super::ports::{self, Claim};
-use super::recover::settle;
-use super::trust::Init;
-use super::{Flux, Worktree, descend, find_shell, hang_up, hook_effects};
 use crate::agent::Agent;
+use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::carry::Carried;
 use crate::git::{Lock, Transaction, hide, keep, refs, tool_files, worktree};
 use crate::interrupt;
+use crate::lifecycle::archive::{Archived, tidy_up};
+use crate::lifecycle::fate::{Worktree, has_strayed};
+use crate::lifecycle::hook_effects;
+use crate::lifecycle::pane::{find_shell, hang_up};
+use crate::lifecycle::recover::settle;
+use crate::lifecycle::teardown::descend;
 use crate::run::RunDir;
 use crate::run::launch::Ready;
 use crate::store::{self, Store, task_ref};
@@ -26,6 +35,10 @@ use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
 use crate::tmux::target::Opened;
 use crate::ui::{shown, word};
+use copies::Copies;
+use launch::{launch, none_runs, not_executed, taken_up};
+use ports::Claim;
+use trust::Init;
 
 /// A task about to start: everything that can be settled is.
 pub(crate) struct Start {

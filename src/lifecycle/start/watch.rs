@@ -9,8 +9,8 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
-use super::Flux;
-use super::start::Started;
+use super::Started;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::run::RunDir;
@@ -28,7 +28,7 @@ const LINES: usize = 20;
 ///
 /// # Errors
 /// When it does neither, what runs before the agent fails, or the user interrupts.
-pub(super) fn until_started(
+pub(in crate::lifecycle) fn until_started(
     flux: &Flux,
     id: &TaskId,
     (run, request): (&RunDir, &File),

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::branch_exists;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::in_use;
-use crate::lifecycle::Flux;
-use crate::lifecycle::start::branch_exists;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::TaskId;
 use crate::task::check::is_branch_name;
 use crate::ui::{shown, word};
 
-pub(in crate::commands) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+pub(crate) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
     if is_branch_name(branch) {
         return Ok(());
     }
@@ -27,7 +27,7 @@ pub(in crate::commands) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> 
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 
-pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()> {
+pub(crate) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()> {
     if store.tip(branch).is_some() {
         return Err(branch_exists(branch).into());
     }
@@ -48,7 +48,7 @@ pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()
 ///
 /// # Errors
 /// Also when it cannot be told.
-pub(super) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
+pub(crate) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
     let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
         return Ok(());
     };
@@ -66,7 +66,7 @@ pub(super) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
 }
 
 /// An existing directory is left alone unless it is empty; anything else is never touched.
-pub(super) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
+pub(crate) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
     if registered {
         return Err(Failure::new(format!(
             "'{}' is registered as a worktree already",
@@ -98,7 +98,7 @@ pub(super) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
 ///
 /// # Errors
 /// When there is no such directory.
-pub(in crate::commands) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
+pub(crate) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     let (home, beside) = (flux.repo.home(), flux.repo.beside());
     let mut name = flux.repo.project();
     name.push(format!("-{id}"));

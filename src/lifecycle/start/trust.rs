@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
-use super::start::Start;
+use super::Start;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Sharing;
 use crate::git::directory::{self, Entry, Kind};
@@ -180,7 +180,7 @@ impl Init {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
+    pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
         let dir = run.0.join("init");
         if fs::exists(&dir).context("could not look at an earlier run")? {
             fs::remove_dir_all(&dir).context("could not begin another run")?;

@@ -40,7 +40,7 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
 ///
 /// # Errors
 /// Names the first file that stays, and why.
-pub(super) fn delete(path: &Path) -> Result<()> {
+pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
     let mut walk = Walk::new(path, true);
     walk.run();
     match walk.fault {

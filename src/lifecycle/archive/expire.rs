@@ -8,11 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
-use super::owner::other_owner;
-use super::recover::sweep_marks;
-use super::{Flux, archive, trash};
+use super::trash;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, refs};
+use crate::lifecycle::archive;
+use crate::lifecycle::owner::other_owner;
+use crate::lifecycle::recover::sweep_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
 use crate::system::program::ourselves;
@@ -28,7 +30,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Flux {
-    pub(super) fn expire_lock(&self) -> PathBuf {
+    pub(in crate::lifecycle) fn expire_lock(&self) -> PathBuf {
         self.repo.flux_dir().join("expire")
     }
 
@@ -170,7 +172,7 @@ impl Flux {
     }
 }
 
-pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(in crate::lifecycle) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.context("could not look into the trash")?,

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::free::ensure_not_stored;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
-use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
@@ -15,12 +15,12 @@ use crate::task::{Existing, Rest};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
-pub(in crate::commands) struct Chosen {
+pub(crate) struct Chosen {
     /// Without `refs/heads/`.
-    pub(in crate::commands) name: String,
-    pub(in crate::commands) existing: Existing,
+    pub(crate) name: String,
+    pub(crate) existing: Existing,
     /// The branch of a remote that it is made after, `origin/x`.
-    pub(in crate::commands) upstream: Option<String>,
+    pub(crate) upstream: Option<String>,
 }
 
 /// The branch that `name` means: a local one, that of a remote as `origin/x`, or, as
@@ -28,7 +28,7 @@ pub(in crate::commands) struct Chosen {
 ///
 /// # Errors
 /// When there is none, or more than one, or it is checked out somewhere.
-pub(super) fn choose(
+pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
@@ -179,7 +179,7 @@ fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Option<&'a str> 
 ///
 /// # Errors
 /// When there is no such branch.
-pub(super) fn target(
+pub(crate) fn target(
     flux: &Flux,
     store: &Store,
     branch: &str,
@@ -213,7 +213,7 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &str, into: &str) -> Result
 ///
 /// # Errors
 /// When they have none in common.
-pub(in crate::commands) fn origin(
+pub(crate) fn origin(
     flux: &Flux,
     store: &Store,
     chosen: &Chosen,

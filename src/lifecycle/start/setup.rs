@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::launch::{Ready, Step};
 use crate::settings::Settings;

@@ -1,15 +1,19 @@
 //! What stays of a task that is removed: refs below `refs/flux/archive/<name>`,
 //! and its worktree in the trash under the same name.
 
+pub(crate) mod expire;
+pub(super) mod trash;
+pub(crate) mod tree;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::{Flux, Lock, trash, tree};
+use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Repo, Transaction, keep, own, refs};
+use crate::git::{Lock, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId, version};
@@ -76,7 +80,7 @@ impl Archived {
     ///
     /// # Errors
     /// When it is so, or git fails.
-    pub(super) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
+    pub(in crate::lifecycle) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
         let below = format!("{ARCHIVE}{name}");
         let found = refs::list(flux.repo.home(), &[&below])?;
@@ -99,7 +103,7 @@ impl Archived {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
+    pub(in crate::lifecycle) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let removal = self.task.removal.as_ref();
         let log = self.trash.as_ref().map(|trash| trash.join(keep::LOG));
         let logs_are_back = log.is_some_and(|log| log.exists());
@@ -124,7 +128,7 @@ impl Archived {
     }
 
     /// What deletes its refs.
-    pub(super) fn forget(&self, also: Transaction) -> Transaction {
+    pub(in crate::lifecycle) fn forget(&self, also: Transaction) -> Transaction {
         self.refs
             .iter()
             .fold(also, |refs, (name, oid)| refs.delete(name, oid))
@@ -319,7 +323,7 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
 /// That some of it stays is worth a warning, and in nobody's way.
-pub(super) fn tidy_up(flux: &Flux, one: &Archived) {
+pub(in crate::lifecycle) fn tidy_up(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {
         return;
@@ -330,7 +334,7 @@ pub(super) fn tidy_up(flux: &Flux, one: &Archived) {
 }
 
 /// `<id>`, `<id>.1` …
-pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
+pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
     let id = id.to_string();
     (0..u32::MAX).map(move |n| {
         if n == 0 {
@@ -343,7 +347,7 @@ pub(super) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
-pub(super) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
+pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let free = |name: &String| {
         let prefix = format!("{ARCHIVE}{name}/");
@@ -356,6 +360,6 @@ pub(super) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> 
 }
 
 /// The name of what lies at this place in the trash.
-pub(super) fn name_of(place: &Path) -> Option<String> {
+pub(in crate::lifecycle) fn name_of(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
 }

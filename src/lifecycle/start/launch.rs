@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::start::Work;
+use super::Work;
 use super::trust::Init;
-use super::{Flux, find_target, ports, watch};
+use super::{ports, watch};
+use crate::context::Flux;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::launcher::notify::Notices;
+use crate::lifecycle::pane::find_target;
 use crate::run::RunDir;
-use crate::run::launch::Launch;
-use crate::run::launch::Ready;
+use crate::run::launch::{Launch, Ready};
 use crate::system::clock::now;
 use crate::system::program::ourselves;
 use crate::task::{Bytes, Exit, Task};
@@ -26,7 +27,7 @@ use crate::ui::shown;
 ///
 /// # Errors
 /// When something of it fails, or the user interrupts.
-pub(super) fn launch(
+pub(in crate::lifecycle) fn launch(
     flux: &Flux,
     task: &Task,
     work: &Work,
@@ -98,7 +99,7 @@ pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it is not known what runs.
-pub(super) fn taken_up(
+pub(in crate::lifecycle) fn taken_up(
     flux: &Flux,
     task: &Task,
     run: &RunDir,
@@ -117,12 +118,12 @@ pub(super) fn taken_up(
 ///
 /// # Errors
 /// When what it left cannot be read.
-pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
+pub(in crate::lifecycle) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
     Ok(run.exit()?.filter(|exit| exit.error.is_some()))
 }
 
 /// No agent has ended here, but none runs.
-pub(super) fn none_runs() -> Exit {
+pub(in crate::lifecycle) fn none_runs() -> Exit {
     Exit {
         at: now(),
         ..Exit::default()

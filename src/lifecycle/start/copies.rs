@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nix::libc::O_NOFOLLOW;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::git::others;
 use crate::interrupt;
 use crate::task::Task;
@@ -53,7 +53,7 @@ impl Copies {
     /// # Errors
     /// When git fails, the disk is full, or the user interrupts. A file that cannot be copied
     /// for another reason is a warning.
-    pub(super) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
+    pub(in crate::lifecycle) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
         let Some(main) = source(flux) else {
             return Ok(());
         };
@@ -121,7 +121,7 @@ impl Copies {
     }
 
     /// Removes from `worktree` what was copied and nobody has touched since.
-    pub(super) fn take_back(&self, worktree: &Path) {
+    pub(in crate::lifecycle) fn take_back(&self, worktree: &Path) {
         for (file, mark) in &self.files {
             let file = worktree.join(file);
             if file.symlink_metadata().is_ok_and(|f| Mark::of(&f) == *mark) {

@@ -8,10 +8,11 @@ use std::process;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::archive::Listed;
-use super::{Flux, archive, tree};
+use super::{Listed, tree};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, fsmonitor};
+use crate::lifecycle::archive;
 use crate::task::{Task, TaskId};
 use crate::ui::quoted;
 
@@ -19,7 +20,7 @@ use crate::ui::quoted;
 const GOING: &str = ".going-";
 
 /// The mark of a worktree that holds what no snapshot has: it stays until its task is deleted.
-pub(super) const ONLY: &str = "only";
+pub(in crate::lifecycle) const ONLY: &str = "only";
 
 impl Flux {
     /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
@@ -33,7 +34,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(super) fn is_abroad(&self, path: &Path) -> Result<bool> {
+    pub(in crate::lifecycle) fn is_abroad(&self, path: &Path) -> Result<bool> {
         let trash = self.trash();
         let there = if trash.exists() {
             trash
@@ -54,7 +55,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
+    pub(in crate::lifecycle) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let (archived, unread) = match task.restored {
             Some(_) => archive::list_all(self)?,
@@ -93,7 +94,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(super) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+    pub(in crate::lifecycle) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
         // A place that the archive names is that of a task that was removed before.
         let removed = archive::list(self)?;
         let is_taken = |place: &Path| {
@@ -116,7 +117,7 @@ impl Flux {
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub(super) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
+pub(in crate::lifecycle) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
     let name = archive::name_of(place).context("a name in the trash is ours")?;
     // One of this name may be left of a process that was killed, or of one that could not.
     for n in 0_u32.. {
@@ -135,7 +136,7 @@ pub(super) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Returns whether what lies at `place` is being deleted, or was to be.
-pub(super) fn is_going(place: &Path) -> bool {
+pub(in crate::lifecycle) fn is_going(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default();
     name.as_encoded_bytes().starts_with(GOING.as_bytes())
 }
@@ -144,7 +145,7 @@ pub(super) fn is_going(place: &Path) -> bool {
 ///
 /// # Errors
 /// When some of it stays: the file at fault, and how to get rid of it.
-pub(super) fn clear(aside: &Path) -> Result<()> {
+pub(in crate::lifecycle) fn clear(aside: &Path) -> Result<()> {
     let hint = || Failure::new(stays(aside)).hint(rid(aside));
     // An earlier git flux left it running.
     if let Some(common_dir) = aside.ancestors().nth(3) {
@@ -154,11 +155,11 @@ pub(super) fn clear(aside: &Path) -> Result<()> {
 }
 
 /// Says that something is left of what was deleted.
-pub(super) fn stays(aside: &Path) -> String {
+pub(in crate::lifecycle) fn stays(aside: &Path) -> String {
     format!("what is left of it is in '{}'", aside.display())
 }
 
 /// The command that deletes what we cannot.
-pub(super) fn rid(aside: &Path) -> String {
+pub(in crate::lifecycle) fn rid(aside: &Path) -> String {
     format!("sudo rm -rf {}", quoted(aside))
 }

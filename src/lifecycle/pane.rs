@@ -1,0 +1,110 @@
+//! The pane of a task: found by its launcher, and closed.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+use super::observe;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::run::RunDir;
+use crate::system::process;
+use crate::task::{Target, Task};
+use crate::tmux::pane::{self, Pane};
+use crate::tmux::target::session_name;
+
+/// How long a launcher may take to end its agent and itself.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The pane whose process is the launcher that left its mark. The agent may have written that: the
+/// process proves to be the launcher, or where the system does not tell, the pane was made for this task.
+///
+/// # Errors
+/// When it is not known what runs.
+pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+    let run = flux.run_dir(&task.id);
+    let Some(running) = run.running()? else {
+        return Ok(None);
+    };
+    let session = session_name(&flux.repo.project(), &task.id);
+    let is_proven = |pane: &&Pane| {
+        let is_made_for_it = || pane.is_made_for(&task.id, flux.repo.common_dir());
+        pane.pid == running.launcher && run.is_launcher(pane.pid).unwrap_or_else(is_made_for_it)
+    };
+    let panes = pane::list(None)?;
+    let pane = panes.iter().find(is_proven);
+    Ok(pane.map(|pane| pane.target(&session)))
+}
+
+/// The session that was made for a task whose shell leaves no mark.
+///
+/// # Errors
+/// When it is not known what runs.
+pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
+    let session = session_name(&flux.repo.project(), &task.id);
+    let panes = pane::list(None)?;
+    Ok(panes
+        .iter()
+        .find_map(|pane| pane.session_of(flux.repo.common_dir(), &session)))
+}
+
+/// Ends what was started for a task: asks the launcher, if the system proves which process that is,
+/// closes the pane that was `opened`, and waits until both have ended.
+///
+/// # Errors
+/// When one does not.
+pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
+    if let Some(launcher) = run.proven_launcher(opened) {
+        signal::kill(Pid::from_raw(launcher), Signal::SIGHUP).ok();
+    }
+    match opened {
+        Some(target) => close(target, run),
+        None => await_end(run, None),
+    }
+}
+
+/// Closes the task's pane if it is still the one that was made, and waits for
+/// the launcher in it to end. A pane that is somebody else's by now is left alone.
+///
+/// # Errors
+/// When it is not known what runs, or the agent does not end.
+pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
+    // A server of another PID namespace has other numbers.
+    let is_ours = process::is_child(target.pane_pid, target.server_pid) != Some(false);
+    let process = (target.pane_pid, process::born(target.pane_pid));
+    let is_closed = match pane::close(target) {
+        Ok(is_closed) => is_closed,
+        // It may be closed already.
+        Err(error) => {
+            let panes = pane::list(Some(&target.socket))?;
+            observe::ensure_reached(target, &panes)?;
+            match panes.iter().any(|pane| pane.is(target)) {
+                true => return Err(error),
+                false => false,
+            }
+        }
+    };
+    await_end(run, (is_closed && is_ours).then_some(process))
+}
+
+/// Waits until the launcher has ended, and the process that was in the pane. Who holds the
+/// launcher's lock counts, and not what is written beside it: the agent may have done that.
+///
+/// # Errors
+/// When one is still alive after [`PATIENCE`].
+fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
+    let begun = Instant::now();
+    let is_there = |(pid, born): (i32, Option<u64>)| process::is_alive(pid, born);
+    while in_pane.is_some_and(is_there) || run.is_alive()? {
+        if begun.elapsed() > PATIENCE {
+            return Err(Failure::new("the agent does not end")
+                .hint(run.way_out("alive"))
+                .into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
