@@ -272,7 +272,7 @@ fn man_is_told_where_to_look() {
     let lines = hints(&output);
     assert_eq!(lines.len(), 1, "{output}");
     paste(&home, "bash", &lines[0]);
-    let page = home.dir.join(".local/share/man/man1/git-flux.1");
+    let page = home.dir.join(".cargo/share/man/man1/git-flux.1");
     for manpath in ["/usr/share/man", "", "/usr/share/man:"] {
         let line = format!("export MANPATH={manpath}; . ~/.bashrc; man -w git-flux; man -w true");
         let found = shell_of(&home, "bash", &home.path(), &line).expect("both pages");

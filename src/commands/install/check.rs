@@ -1,25 +1,17 @@
-//! Whether what was installed is found, and if not, the line that mends it.
+//! Whether what was installed is found, and if not, the line that fixes it.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use nix::unistd::Uid;
 
+use super::finding::{Finding, package, prepend};
 use super::place::{Place, Reader};
 use super::shells::{self, answer_of, ask};
 use crate::git::Git;
 use crate::system::program::{shell, which};
-use crate::ui::{Ui, quoted, shown, word};
-
-/// Something that is not as it should be.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) problem: String,
-    /// Commands to paste.
-    pub(super) mend: Vec<String>,
-}
+use crate::ui::{Ui, shown};
 
 /// Looks for everything that keeps the installed files from being used, and says it.
 ///
@@ -53,7 +45,7 @@ pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
     }
     for finding in findings {
         ui.warning(finding.problem);
-        for line in finding.mend {
+        for line in finding.fixes {
             ui.hint(line);
         }
     }
@@ -67,7 +59,7 @@ fn program() -> Option<Finding> {
     let Some(first) = which(Path::new("git-flux")) else {
         return Some(Finding {
             problem: "'git-flux' is not on PATH, so that git does not know 'git flux'".into(),
-            mend: vec![variable("PATH", own.parent()?)],
+            fixes: vec![prepend("PATH", own.parent()?)],
         });
     };
     (first.canonicalize().ok()? != own).then(|| Finding {
@@ -75,9 +67,9 @@ fn program() -> Option<Finding> {
             "'git flux' is another program: '{}' comes first on PATH",
             shown(&first)
         ),
-        mend: own
+        fixes: own
             .parent()
-            .map(|dir| variable("PATH", dir))
+            .map(|dir| prepend("PATH", dir))
             .into_iter()
             .collect(),
     })
@@ -110,18 +102,18 @@ fn new_shells() -> Result<Option<Finding>> {
     let first = which(Path::new("git-flux")).unwrap_or(own);
     Ok(first.parent().map(|dir| Finding {
         problem: "shells started from now on do not find 'git-flux', nor does git there".into(),
-        mend: vec![variable("PATH", dir)],
+        fixes: vec![prepend("PATH", dir)],
     }))
 }
 
 /// Whether `git help flux` shows this page.
 fn manual(page: &Path) -> Result<Option<Finding>> {
     if which(Path::new("man")).is_none() {
-        let mut mend: Vec<String> = package("man-db").into_iter().collect();
-        mend.push("git flux help".into());
+        let mut fixes: Vec<String> = package("man-db").into_iter().collect();
+        fixes.push("git flux help".into());
         return Ok(Some(Finding {
             problem: "'man' is not installed: 'git help flux' cannot show the manual".into(),
-            mend,
+            fixes,
         }));
     }
     let args = ["-w", "git-flux"].map(OsStr::new);
@@ -137,8 +129,8 @@ fn manual(page: &Path) -> Result<Option<Finding>> {
     let dirs = page.ancestors().nth(2);
     Ok(Some(Finding {
         problem,
-        mend: dirs
-            .map(|dir| variable("MANPATH", dir))
+        fixes: dirs
+            .map(|dir| prepend("MANPATH", dir))
             .into_iter()
             .collect(),
     }))
@@ -156,7 +148,7 @@ fn format() -> Option<Finding> {
         problem: format!(
             "'git help flux' looks for a page in HTML, for 'help.format' is '{format}'"
         ),
-        mend: vec!["git help --man flux".into()],
+        fixes: vec!["git help --man flux".into()],
     })
 }
 
@@ -171,45 +163,4 @@ fn manpath_of_git() -> OsString {
     manpath.push(":");
     manpath.push(env::var_os("MANPATH").unwrap_or_default());
     manpath
-}
-
-/// The command that puts a directory first in PATH or MANPATH, in shells started from then on.
-fn variable(name: &str, dir: &Path) -> String {
-    let dir = quoted(dir);
-    let shell = shell();
-    let shell = Path::new(&shell).file_name().and_then(OsStr::to_str);
-    let file = match shell {
-        Some("fish") if name == "PATH" => return format!("fish_add_path {dir}"),
-        Some("fish") => return format!("set -Ux {name} {dir} ${name} ''"),
-        Some("bash") => "~/.bashrc",
-        Some("zsh") => "~/.zshrc",
-        _ => "~/.profile",
-    };
-    let line = word(&format!("export {name}={dir}:\"${name}\""));
-    format!("echo {line} >>{file}")
-}
-
-/// The command that installs a package, if it is known here.
-pub(super) fn package(name: &str) -> Option<String> {
-    let (_, install) = [
-        ("apt-get", "apt-get install"),
-        ("dnf", "dnf install"),
-        ("pacman", "pacman -S"),
-        ("zypper", "zypper install"),
-        ("apk", "apk add"),
-        ("brew", "brew install"),
-    ]
-    .into_iter()
-    .find(|(manager, _)| which(Path::new(manager)).is_some())?;
-    let sudo = match install {
-        "brew install" => "",
-        _ if Uid::effective().is_root() => "",
-        _ => "sudo ",
-    };
-    let name = match (install, name) {
-        // The other one is for bash 3, which comes with macOS.
-        ("brew install", "bash-completion") => "bash-completion@2",
-        _ => name,
-    };
-    Some(format!("{sudo}{install} {name}"))
 }

@@ -1,7 +1,8 @@
 //! `git flux install`: what cargo leaves out.
 
 mod check;
-mod copy;
+mod finding;
+mod installed;
 mod place;
 mod put;
 mod shells;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use clap::Args;
 
-use self::copy::Found;
-use self::place::{Place, Places};
+use self::installed::Found;
+use self::place::{Place, Reader};
 pub(super) use self::shells::alone;
 use crate::failure::Failure;
 use crate::ui::{Ui, quoted, shown};
@@ -37,27 +38,27 @@ pub(crate) struct Install {
 impl Install {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
-        let places = match &self.prefix {
-            Some(prefix) => Places::below(prefix)?,
-            None => Places::at_home()?,
+        let mut places = match &self.prefix {
+            Some(prefix) => place::below(prefix)?,
+            None => place::at_home()?,
         };
         if self.uninstall {
-            return uninstall(&ui, &places, self.dry_run);
+            return uninstall(&ui, places, self.dry_run);
         }
-        let wanted = places.wanted();
-        let mut found = Vec::new();
-        for place in &wanted {
-            found.push(copy::look(place)?);
+        if self.prefix.is_none() {
+            // At home, for the shells that there are.
+            places.retain(|place| place.reader == Reader::Man || place.reader.is_there());
         }
-        refuse_obstacles(&wanted, &found)?;
+        let wanted = looked_at(places)?;
+        refuse_obstacles(&wanted)?;
         if !self.dry_run {
-            put::put(&wanted, &found)?;
+            put::put(&wanted)?;
         }
-        for (place, found) in wanted.iter().zip(&found) {
+        for (place, found) in &wanted {
             let done = match (found, self.dry_run) {
-                (Found::Own { current: true, .. }, _) => "unchanged",
-                (Found::Own { .. }, false) => "updated",
-                (Found::Own { .. }, true) => "would update",
+                (Found::Current, _) => "unchanged",
+                (Found::Own, false) => "updated",
+                (Found::Own, true) => "would update",
                 (_, false) => "installed",
                 (_, true) => "would install",
             };
@@ -66,18 +67,29 @@ impl Install {
         if self.dry_run {
             return Ok(());
         }
-        check::check(&ui, &wanted)
+        let installed: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
+        check::check(&ui, &installed)
     }
 }
 
+/// Returns the places with what is there.
+fn looked_at(places: Vec<Place>) -> Result<Vec<(Place, Found)>> {
+    let mut all = Vec::new();
+    for place in places {
+        let found = installed::look(&place)?;
+        all.push((place, found));
+    }
+    Ok(all)
+}
+
 /// Fails if something in the way of an installation is not ours to replace.
-fn refuse_obstacles(wanted: &[Place], found: &[Found]) -> Result<()> {
+fn refuse_obstacles(wanted: &[(Place, Found)]) -> Result<()> {
     let mut causes = Vec::new();
     let mut failure = Failure::new("could not install; nothing was changed");
-    for (place, found) in wanted.iter().zip(found) {
+    for (place, found) in wanted {
         if let Found::Foreign(what) = found {
             causes.push(format!("'{}' {what}", place.path.display()));
-            failure = failure.hint(aside(&place.path));
+            failure = failure.hint(move_aside(&place.path));
         }
     }
     if causes.is_empty() {
@@ -86,19 +98,19 @@ fn refuse_obstacles(wanted: &[Place], found: &[Found]) -> Result<()> {
     Err(anyhow!(causes.join("\n")).context(failure))
 }
 
-/// The command that moves a file out of the way.
-fn aside(path: &Path) -> String {
+/// Returns the command that moves a file out of the way.
+fn move_aside(path: &Path) -> String {
     let mut old = path.as_os_str().to_owned();
     old.push(".old");
     format!("mv {} {}", quoted(path), quoted(Path::new(&old)))
 }
 
 /// Removes what is ours, and says what is left.
-fn uninstall(ui: &Ui, places: &Places, dry_run: bool) -> Result<()> {
+fn uninstall(ui: &Ui, places: Vec<Place>, dry_run: bool) -> Result<()> {
     let mut own = Vec::new();
-    for place in places.all() {
-        match copy::look(&place)? {
-            Found::Own { made, .. } => own.push((place.path, made)),
+    for (place, found) in looked_at(places)? {
+        match found {
+            Found::Current | Found::Own => own.push(place.path),
             Found::Foreign(what) => {
                 ui.warning(format_args!("'{}' {what}; it is left", shown(&place.path)));
             }
@@ -107,15 +119,14 @@ fn uninstall(ui: &Ui, places: &Places, dry_run: bool) -> Result<()> {
     }
     if own.is_empty() {
         ui.status("nothing is installed");
-        return Ok(());
     }
-    if !dry_run {
-        return put::remove(&own, |path| {
-            ui.data(format_args!("removed '{}'", shown(path)))
-        });
-    }
-    for (path, _) in &own {
-        ui.data(format_args!("would remove '{}'", shown(path)))?;
+    for path in own {
+        if dry_run {
+            ui.data(format_args!("would remove '{}'", shown(&path)))?;
+        } else {
+            put::remove(&path)?;
+            ui.data(format_args!("removed '{}'", shown(&path)))?;
+        }
     }
     Ok(())
 }

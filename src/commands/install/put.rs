@@ -1,6 +1,5 @@
 //! Files put in place, all or none, and taken away again.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 
-use super::copy::{Found, stamped};
+use super::installed::{Found, marked};
 use super::place::Place;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -26,7 +25,7 @@ impl Drop for Staged<'_> {
     fn drop(&mut self) {
         self.files.clear();
         for dir in self.made.drain(..).rev() {
-            // One that is used by somebody else by now stays.
+            // One that is used by another program by now stays.
             drop(fs::remove_dir(dir));
         }
     }
@@ -36,14 +35,13 @@ impl Drop for Staged<'_> {
 ///
 /// # Errors
 /// When a file cannot be written; then nothing was changed.
-pub(super) fn put(wanted: &[Place], found: &[Found]) -> Result<()> {
+pub(super) fn put(wanted: &[(Place, Found)]) -> Result<()> {
     let mut staged = Staged::default();
-    stage(&mut staged, wanted, found)
-        .context(Failure::new("could not install; nothing was changed"))?;
+    stage(&mut staged, wanted).context(Failure::new("could not install; nothing was changed"))?;
     for (file, place, found) in staged.files.drain(..) {
         match found {
-            Found::Own { .. } => file.persist(&place.path),
-            // Not over what somebody has put there in the meantime.
+            Found::Own | Found::Current => file.persist(&place.path),
+            // Not over what was put there in the meantime.
             Found::Nothing | Found::Foreign(_) => file.persist_noclobber(&place.path),
         }
         .map_err(|error| error.error)
@@ -53,26 +51,22 @@ pub(super) fn put(wanted: &[Place], found: &[Found]) -> Result<()> {
     Ok(())
 }
 
-fn stage<'a>(staged: &mut Staged<'a>, wanted: &'a [Place], found: &'a [Found]) -> Result<()> {
-    for (place, found) in wanted.iter().zip(found) {
-        let before = match found {
-            Found::Own { current: true, .. } => continue,
-            Found::Own { made, .. } => *made,
-            Found::Nothing | Found::Foreign(_) => 0,
-        };
+fn stage<'a>(staged: &mut Staged<'a>, wanted: &'a [(Place, Found)]) -> Result<()> {
+    for (place, found) in wanted {
+        if *found == Found::Current {
+            continue;
+        }
         interrupt::check()?;
         let what = || format!("could not write '{}'", place.path.display());
         let dir = place.path.parent().context("a place is in a directory")?;
-        let made = staged.made.len();
         make_dirs(dir, &mut staged.made).with_context(what)?;
-        let text = stamped(place, before + staged.made.len() - made);
-        let file = write(dir, &text).with_context(what)?;
+        let file = write(dir, &marked(place)).with_context(what)?;
         staged.files.push((file, place, found));
     }
     interrupt::check()
 }
 
-/// A file of a name of its own. What is wrong with the disk is seen here, not after it was renamed.
+/// Writes a file of a name of its own. What is wrong with the disk is seen here, not after it was renamed.
 fn write(dir: &Path, text: &str) -> io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix(".git-flux-")
@@ -95,35 +89,21 @@ fn make_dirs(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     match DirBuilder::new().mode(0o755).create(dir) {
         Ok(()) => made.push(dir.to_owned()),
-        // Somebody else was faster.
+        // Another program was faster.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-/// Removes files, and the directories that were made for them and are empty now; tells `removed` of each file.
+/// Removes a file, and the directories that are empty without it.
 ///
 /// # Errors
-/// When a file cannot be removed: it and those after it are left.
-pub(super) fn remove(
-    own: &[(PathBuf, usize)],
-    mut removed: impl FnMut(&Path) -> Result<()>,
-) -> Result<()> {
-    let mut dirs = BTreeSet::new();
-    let mut result = Ok(());
-    for (path, made) in own {
-        result =
-            fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()));
-        if result.is_err() {
-            break;
-        }
-        dirs.extend(path.ancestors().skip(1).take(*made));
-        removed(path)?;
-    }
-    // The deepest first: a path sorts after those above it. What is not empty is somebody's.
-    for dir in dirs.into_iter().rev() {
-        drop(fs::remove_dir(dir));
-    }
-    result
+/// When the file cannot be removed.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
+    let mut dirs = path.ancestors().skip(1);
+    // The first one that is not empty is the last one to be tried.
+    while dirs.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
+    Ok(())
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::check::{Finding, package};
+use super::finding::{Finding, package};
 use super::place::directory;
 use crate::interrupt;
 use crate::system::program::{shell, which};
@@ -85,7 +85,7 @@ fn judge_bash(
         let line = word(&format!(". {}", quoted(file)));
         format!("echo {line} >>~/.bashrc")
     };
-    let (problem, mend) = match (answer, there) {
+    let (problem, fixes) = match (answer, there) {
         (Some("works"), _) => return None,
         (Some("none"), Some(there)) => (
             "bash does not read bash-completion".into(),
@@ -102,7 +102,7 @@ fn judge_bash(
         ),
         (None, _) => return Some(silent("bash", vec![source(file)])),
     };
-    Some(Finding { problem, mend })
+    Some(Finding { problem, fixes })
 }
 
 /// Whether zsh finds its completion in `dir`.
@@ -124,7 +124,7 @@ pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
         file(".zshrc")
     );
     let there = format!("zsh does not look in '{}'", shown(dir));
-    let (problem, mend) = match (completes, started, looks) {
+    let (problem, fixes) = match (completes, started, looks) {
         ("1", _, _) => return Ok(None),
         (_, "1", "0") => (there, vec![look]),
         (_, _, "0") => (
@@ -137,7 +137,7 @@ pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
             vec![format!("rm -f {}*", file(".zcompdump"))],
         ),
     };
-    Ok(Some(Finding { problem, mend }))
+    Ok(Some(Finding { problem, fixes }))
 }
 
 /// The command that makes zsh look in a directory: in the file that is read before any other, and so before
@@ -152,10 +152,10 @@ fn look_in(dir: &Path) -> String {
     format!("echo {line} >>{file}")
 }
 
-fn silent(name: &str, mend: Vec<String>) -> Finding {
+fn silent(name: &str, fixes: Vec<String>) -> Finding {
     Finding {
         problem: format!("{name} did not say whether it completes 'git flux'; if it does not:"),
-        mend,
+        fixes,
     }
 }
 
@@ -244,7 +244,7 @@ mod tests {
             let finding = judge_bash(answer, Path::new("/a b/git-flux"), there, install);
             let finding = finding.expect("a finding");
             assert!(finding.problem.contains(expected[0]), "{finding:?}");
-            assert_eq!(finding.mend, [expected[1]]);
+            assert_eq!(finding.fixes, [expected[1]]);
         }
         let own = r"echo '. '\''/a b/git-flux'\''' >>~/.bashrc";
         let there = Some("/usr/share/bash_completion");
