@@ -120,7 +120,7 @@ fn a_task_ends_in_a_pull_request_as_the_readme_says() {
     world.git(["clone", "-q", "--bare", ".", origin]);
     world.git(["remote", "add", "origin", origin]);
     let id = world.start("Fix the login");
-    world.commit_in(&world.worktree(&id), "login", "mended\n");
+    world.commit_in(world.worktree(&id), "login", "mended\n");
     world.agent(&id).tell("exit 0");
     world.wait_ended(&id);
     let [block] = &below("README.md", "## Ending in a pull request")[..] else {
