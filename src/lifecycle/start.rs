@@ -24,7 +24,7 @@ use crate::store::{self, Store, task_ref};
 use crate::system::disk::disk_full;
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
-use crate::tmux::target::Opened;
+use crate::tmux::open::Opened;
 use crate::ui::{shown, word};
 
 /// A task about to start: everything that can be settled is.
