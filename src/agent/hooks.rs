@@ -28,6 +28,22 @@ pub(super) struct HookFiles<'a> {
     pub(super) dir: &'a str,
 }
 
+impl Additions {
+    pub(super) fn of_options(options: [String; 2]) -> Self {
+        Self {
+            args: options.map(OsString::from).to_vec(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn of_variable(name: &str, value: String) -> Self {
+        Self {
+            env: vec![(name.into(), value.into())],
+            ..Self::default()
+        }
+    }
+}
+
 impl HookFiles<'_> {
     /// Writes a file, and returns its path.
     ///

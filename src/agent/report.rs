@@ -7,14 +7,19 @@ use serde_json::Value;
 use crate::run::events::Event;
 use crate::task::{Said, Why};
 
-/// An event that an agent tells of.
+/// An event that an agent tells of, and what it says of its state.
 pub(super) struct Hook {
     /// What the agent calls it.
     pub(super) event: &'static str,
     /// The tools for which it is told, if it is about tools.
     pub(super) tools: Option<&'static str>,
-    /// Returns what it says of the agent's state, if anything.
-    pub(super) read: fn(&Self, &Value) -> Option<Report>,
+    says: Said,
+    why: Option<Why>,
+    kind: Kind,
+    /// Where a message is: the first of these values.
+    message: &'static [&'static str],
+    /// Returns what is known by its values beyond that; `None` if it says nothing.
+    refine: fn(Report, &Value) -> Option<Report>,
 }
 
 /// What an agent's event says of its state.
@@ -52,51 +57,56 @@ pub(crate) enum Beginning {
     InPlace,
 }
 
-/// The user's prompt was sent.
-pub(super) fn prompt(hook: &Hook, _: &Value) -> Option<Report> {
-    Some(hook.says(Said::Working).of(Kind::Prompt))
-}
-
-/// A tool has done its work.
-pub(super) fn step(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = hook.says(Said::Working).about(call(value));
-    Some(report.of(Kind::Step))
-}
-
 impl Hook {
-    pub(super) const fn new(
-        event: &'static str,
-        read: fn(&Self, &Value) -> Option<Report>,
-    ) -> Self {
-        let tools = None;
-        Self { event, tools, read }
+    pub(super) const fn new(event: &'static str, says: Said) -> Self {
+        Self {
+            event,
+            tools: None,
+            says,
+            why: None,
+            kind: Kind::Plain,
+            message: &[],
+            refine: |report, _| Some(report),
+        }
     }
 
-    /// The same, told for these tools.
+    pub(super) const fn asking(event: &'static str, why: Why) -> Self {
+        let why = Some(why);
+        Self {
+            why,
+            ..Self::new(event, Said::Waiting)
+        }
+    }
+
     pub(super) const fn of_tools(self, tools: &'static str) -> Self {
         let tools = Some(tools);
         Self { tools, ..self }
     }
 
-    pub(super) fn says(&self, state: Said) -> Report {
-        Report {
-            event: Event::new(state, self.event),
-            kind: Kind::Plain,
-        }
+    pub(super) const fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
-    pub(super) fn waits(&self, why: Why) -> Report {
-        let mut report = self.says(Said::Waiting);
-        report.event.why = Some(why);
-        report
+    pub(super) const fn saying(self, message: &'static [&'static str]) -> Self {
+        Self { message, ..self }
+    }
+
+    pub(super) const fn refined(self, refine: fn(Report, &Value) -> Option<Report>) -> Self {
+        Self { refine, ..self }
     }
 
     /// Reads what the agent hands over.
     pub(super) fn report(&self, value: &Value) -> Option<Report> {
-        let mut report = (self.read)(self, value)?;
-        report.event.session = text(value, &["session_id", "thread-id", "sessionID"]);
-        report.event.transcript = text(value, &["transcript_path"]);
-        Some(report)
+        let mut event = Event::new(self.says, self.event);
+        event.why = self.why;
+        event.session = text(value, &["session_id", "thread-id", "sessionID"]);
+        event.transcript = text(value, &["transcript_path"]);
+        if self.kind == Kind::Step {
+            event.about = call(value);
+        }
+        let kind = self.kind;
+        let report = Report { event, kind }.saying(value, self.message);
+        (self.refine)(report, value)
     }
 }
 
@@ -109,13 +119,11 @@ impl Report {
         self
     }
 
-    pub(super) fn about(mut self, about: Option<String>) -> Self {
-        self.event.about = about;
+    /// Returns the report of another state.
+    pub(super) fn with(mut self, state: Said, kind: Kind) -> Self {
+        self.event.state = state;
+        self.kind = kind;
         self
-    }
-
-    pub(super) fn of(self, kind: Kind) -> Self {
-        Self { kind, ..self }
     }
 }
 

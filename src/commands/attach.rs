@@ -22,7 +22,9 @@ use crate::lifecycle::waiting;
 use crate::store::{self, Store};
 use crate::system::program::ourselves;
 use crate::task::{Layout, Phase, Target, Task};
-use crate::tmux::{attach, pane, target};
+use crate::tmux::open::PaneProgram;
+use crate::tmux::target::{self, Wanted};
+use crate::tmux::{attach, pane};
 use crate::ui::{Ui, quoted};
 
 /// Go to the pane or session of a task
@@ -112,13 +114,17 @@ fn reopen(flux: &Flux, task: &Task) -> Result<Target> {
         return Ok(target.clone());
     }
     let name = target::session_name(&flux.repo.project(), id);
-    let place = target::choose(Some(Layout::Session), false, name);
+    let place = target::choose(Wanted::Preferred(Layout::Session), name);
     let place = or_restored(flux, task, place)?;
     let program = ourselves()?;
     let dir = directory(task).unwrap_or_else(|| task.worktree.clone());
-    let argv = [program.as_os_str(), OsStr::new("__shell"), dir.as_os_str()];
-    let common = flux.repo.common_dir();
-    let opened = target::open(&place, id, common, &task.worktree, &argv, &lock)?;
+    let opened = place.open(&PaneProgram {
+        task: id,
+        repo: flux.repo.common_dir(),
+        dir: &task.worktree,
+        argv: [program.as_os_str(), OsStr::new("__shell"), dir.as_os_str()],
+        lock: &lock,
+    })?;
     // How the agent ended stays known: a shell is no agent.
     let task = task.running_in(Some(opened.target.clone()));
     let advanced = store::advance(

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::lifecycle::Flux;
 use crate::task::{Layout, TaskId};
-use crate::tmux::target::{self, Place};
+use crate::tmux::target::{self, Place, Wanted};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Layouts {
@@ -34,8 +34,12 @@ impl Layouts {
         let forced = forced
             .into_iter()
             .find_map(|(given, layout)| given.then_some(layout));
-        let layout = forced.or(flux.settings.layout()?);
+        let wanted = match (forced, flux.settings.layout()?) {
+            (Some(layout), _) => Wanted::Demanded(layout),
+            (None, Some(layout)) => Wanted::Preferred(layout),
+            (None, None) => Wanted::Any,
+        };
         let session = target::session_name(&flux.repo.project(), id);
-        target::choose(layout, forced.is_some(), session)
+        target::choose(wanted, session)
     }
 }

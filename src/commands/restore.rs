@@ -26,7 +26,7 @@ use crate::sanitize;
 use crate::store::{self, Store, Stored};
 use crate::system::clock::now;
 use crate::task::{Existing, Layout, Phase, Task};
-use crate::tmux::target;
+use crate::tmux::target::{self, Wanted};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Bring back a task that was removed
@@ -187,7 +187,7 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
         _ => (setup::wrapped(flux)?, None),
     };
     let name = target::session_name(&flux.repo.project(), &task.id);
-    let place = target::choose(Some(Layout::Session), false, name)?;
+    let place = target::choose(Wanted::Preferred(Layout::Session), name)?;
     let mut start_of = Start {
         task,
         description,

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use nix::sys::signal::{self, SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
@@ -43,9 +43,10 @@ impl Received {
             return false;
         }
         self.signal.get_or_insert(signal);
-        match Lock::is_held(&run.stop()) {
-            true => self.stopped = true,
-            false => self.hung_up = true,
+        if Lock::is_held(&run.stop()) {
+            self.stopped = true;
+        } else {
+            self.hung_up = true;
         }
         end(job, signal);
         true
@@ -87,13 +88,23 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     })
 }
 
+/// Returns the end of an agent that could not be started.
+pub(super) fn not_started(error: &Error) -> Exit {
+    Exit {
+        error: Some(format!("{error:#}")),
+        at: now(),
+        ..Exit::default()
+    }
+}
+
 /// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in
-/// the middle may leave a lock; then all of it; then with a hang-up; then it does not ask.
+/// the middle may leave a lock; then all of it; then SIGHUP, then SIGKILL.
 fn end(job: Pid, received: i32) {
     let terminated = received == SIGTERM;
-    let asked = match terminated {
-        true => Signal::SIGTERM,
-        false => Signal::SIGHUP,
+    let asked = if terminated {
+        Signal::SIGTERM
+    } else {
+        Signal::SIGHUP
     };
     signal::kill(job, asked).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
@@ -110,7 +121,7 @@ fn end(job: Pid, received: i32) {
 }
 
 /// Lets what a job has begun, whose leader has ended, come to its own end, and hangs up the rest.
-pub(super) fn see_off(job: Pid) {
+pub(super) fn wait_for_group(job: Pid) {
     let begun = Instant::now();
     while is_left(job) {
         if begun.elapsed() > GRACE {
@@ -143,6 +154,12 @@ pub(super) fn is_ours(group: Pid) -> bool {
 /// Asks all of a job, also what is stopped.
 pub(super) fn hang_up(job: Pid, asked: Signal) {
     signal::killpg(job, asked).ok();
+    signal::killpg(job, Signal::SIGCONT).ok();
+}
+
+/// Gives a job the terminal. It may have been stopped for want of it.
+pub(super) fn foreground(job: Pid) {
+    give_terminal(job);
     signal::killpg(job, Signal::SIGCONT).ok();
 }
 

@@ -61,9 +61,15 @@ fn handle(args: &[OsString]) -> Result<()> {
     let report = profile
         .report(event, &value)
         .context("an event of no meaning")?;
-    let run = value["cwd"]
-        .as_str()
-        .map_or(run.clone(), |cwd| run_in(run, Path::new(cwd)));
+    let run = match value["cwd"].as_str() {
+        Some(cwd) => run_in(run, Path::new(cwd)),
+        None => run,
+    };
+    record(&run, profile, report)
+}
+
+/// Adds what is new in a report to the events of a run, and shows it.
+fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
     let log = Log::open(&path)?;
@@ -74,17 +80,14 @@ fn handle(args: &[OsString]) -> Result<()> {
     };
     log.append(&event)?;
     drop(log);
+    let notices = Notices::of(run);
     // To be told is not worth a state that is not shown.
-    drop(notify::begin(
-        Notices::of(&run),
-        before.as_ref(),
-        &event,
-        &[],
-    ));
+    drop(notify::begin(notices, before.as_ref(), &event, &[]));
     // With the mark of the start it is shown as running.
     let is_shown = |before: Event| before.event != START && before.state == event.state;
-    let told = before.is_some_and(is_shown);
-    if !told && let Some(running) = run.running()? {
+    if !before.is_some_and(is_shown)
+        && let Some(running) = run.running()?
+    {
         pane::mark_own(running.launcher, event.state.name());
     }
     Ok(())

@@ -14,7 +14,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
-use super::group::{Received, changed, exit_of, give_terminal, see_off};
+use super::group::{
+    Received, changed, exit_of, foreground, give_terminal, hang_up, wait_for_group,
+};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
@@ -89,36 +91,11 @@ impl Job {
         command
     }
 
+    /// Starts the agent, and marks that it runs.
     pub(super) fn start(&self, running: &Running) -> Result<Pid> {
-        if let Some(file) = &self.launch.shown {
-            let text = whole(Path::new(&file.0)).context("could not read the task")?;
-            let mut out = io::stdout().lock();
-            writeln!(
-                out,
-                "{}\n",
-                sanitize::text(&String::from_utf8_lossy(&text)).trim_end()
-            )?;
-        }
-        let wrapper = self.launch.ready.wrapper.iter();
-        let words: Vec<_> = wrapper.chain(&self.launch.argv).collect();
-        let (program, args) = words
-            .split_first()
-            .context("there is no program to start")?;
-        let mut command = self.command(&program.0);
-        command.env("PWD", self.enter_directory()?);
-        if let Some(file) = &self.launch.input {
-            let prompt = open_file(Path::new(&file.0));
-            command.stdin(prompt.context("could not read the task")?);
-        }
-        let child = command
-            .args(args.iter().map(|arg| &arg.0))
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("could not start '{}'", program.0.to_string_lossy()))?;
-        let agent = Pid::from_raw(i32::try_from(child.id())?);
-        give_terminal(agent);
-        // It may have been stopped for touching the terminal before it was its own.
-        signal::killpg(agent, Signal::SIGCONT).ok();
+        self.show_task()?;
+        let agent = self.spawn_agent()?;
+        foreground(agent);
         let marked = self.run.write_running(&Running {
             agent: Some(agent.as_raw()),
             ..running.clone()
@@ -131,14 +108,47 @@ impl Job {
         marked.map(|()| agent)
     }
 
+    /// Prints the task, where a person is to read it.
+    fn show_task(&self) -> Result<()> {
+        let Some(file) = &self.launch.shown else {
+            return Ok(());
+        };
+        let text = whole(Path::new(&file.0)).context("could not read the task")?;
+        let text = sanitize::text(&String::from_utf8_lossy(&text));
+        writeln!(io::stdout(), "{}\n", text.trim_end())?;
+        Ok(())
+    }
+
+    /// Starts the agent in a process group of its own.
+    fn spawn_agent(&self) -> Result<Pid> {
+        let wrapper = self.launch.ready.wrapper.iter();
+        let mut words = wrapper.chain(&self.launch.argv);
+        let program = &words.next().context("there is no program to start")?.0;
+        let mut command = self.command(program);
+        command.args(words.map(|word| &word.0));
+        command.env("PWD", self.enter_directory()?);
+        if let Some(file) = &self.launch.input {
+            let prompt = open_file(Path::new(&file.0));
+            command.stdin(prompt.context("could not read the task")?);
+        }
+        let child = command.process_group(0).spawn();
+        let child =
+            child.with_context(|| format!("could not start '{}'", program.to_string_lossy()))?;
+        Ok(Pid::from_raw(i32::try_from(child.id())?))
+    }
+
     /// Waits for the agent's end; returns what we received meanwhile.
-    pub(super) fn attend(&self, agent: Pid, mut signals: Signals) -> Result<(Exit, Received)> {
+    pub(super) fn wait_for_agent(
+        &self,
+        agent: Pid,
+        mut signals: Signals,
+    ) -> Result<(Exit, Received)> {
         let mut ending = Received::default();
         loop {
             while let Some(status) = changed(agent)? {
                 if let Some(exit) = exit_of(status) {
                     if ending.any() {
-                        see_off(agent);
+                        wait_for_group(agent);
                     }
                     return Ok((exit, ending));
                 }
@@ -147,7 +157,7 @@ impl Job {
                         self.resume(agent, None);
                     }
                     WaitStatus::Stopped(..) if !ending.any() => {
-                        ending = self.lend_shell(agent, &mut signals)?;
+                        ending = self.run_shell_while_stopped(agent, &mut signals)?;
                     }
                     _ => {}
                 }
@@ -159,43 +169,27 @@ impl Job {
         }
     }
 
-    /// The agent was stopped (^Z): a shell until the user leaves it, then on with the agent.
-    /// Returns what we received meanwhile.
-    fn lend_shell(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
+    /// Gives the user a shell, since the agent was stopped (^Z), until they leave it, then goes on
+    /// with the agent. Returns what we received meanwhile.
+    fn run_shell_while_stopped(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
         let mut ending = Received::default();
-        let agents = self
-            .terminal
-            .as_ref()
-            .and_then(|_| termios::tcgetattr(io::stdin()).ok());
+        let own = self.terminal.as_ref();
+        let agents = own.and_then(|_| termios::tcgetattr(io::stdin()).ok());
         self.take_terminal();
         // The pane may have gone: then we are about to hear of it.
         drop(writeln!(
             io::stdout(),
             "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
         ));
-        let shell = self.command(&self.launch.shell).process_group(0).spawn();
-        let Ok(shell) = shell else {
-            // There is nowhere else to be.
-            self.resume(agent, agents.as_ref());
-            return Ok(ending);
-        };
-        let shell = Pid::from_raw(i32::try_from(shell.id())?);
-        give_terminal(shell);
-        signal::killpg(shell, Signal::SIGCONT).ok();
-        'shell: loop {
-            while let Some(status) = changed(shell)? {
-                match status {
-                    WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break 'shell,
-                    WaitStatus::Stopped(..) => {
-                        signal::killpg(shell, Signal::SIGCONT).ok();
+        // Without a shell there is nowhere else to be.
+        if let Ok(shell) = self.command(&self.launch.shell).process_group(0).spawn() {
+            let shell = Pid::from_raw(i32::try_from(shell.id())?);
+            foreground(shell);
+            while !has_ended(shell)? {
+                for received in signals.wait() {
+                    if ending.pass_on(received, &self.run, agent) {
+                        hang_up(shell, Signal::SIGHUP);
                     }
-                    _ => {}
-                }
-            }
-            for received in signals.wait() {
-                if ending.pass_on(received, &self.run, agent) {
-                    signal::killpg(shell, Signal::SIGHUP).ok();
-                    signal::killpg(shell, Signal::SIGCONT).ok();
                 }
             }
         }
@@ -208,8 +202,7 @@ impl Job {
             self.take_terminal();
             termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
         }
-        give_terminal(agent);
-        signal::killpg(agent, Signal::SIGCONT).ok();
+        foreground(agent);
     }
 
     pub(super) fn take_terminal(&self) {
@@ -220,7 +213,7 @@ impl Job {
     }
 
     /// Restores the terminal, says how the agent ended, and becomes the user's shell.
-    pub(super) fn hand_over(&self, exit: &Exit) -> Result<()> {
+    pub(super) fn exec_shell(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
         // What was typed or pasted to the agent, and never read, is no command.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
@@ -247,4 +240,18 @@ impl Job {
             format!("could not start '{}'", String::from_utf8_lossy(shell))
         })
     }
+}
+
+/// Returns whether a shell has ended. One that stopped itself goes on: it would wait for ever.
+fn has_ended(shell: Pid) -> Result<bool> {
+    while let Some(status) = changed(shell)? {
+        match status {
+            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(true),
+            WaitStatus::Stopped(..) => {
+                signal::killpg(shell, Signal::SIGCONT).ok();
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
 }

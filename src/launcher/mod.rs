@@ -14,7 +14,7 @@ pub(crate) mod notify;
 mod setup;
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -22,15 +22,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use nix::sys::termios;
-use nix::unistd;
+use nix::unistd::{self, Pid};
 use signal_hook::consts::{
     SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
 };
 use signal_hook::iterator::Signals;
 
+use self::group::{Received, not_started};
 use self::job::Job;
 use self::notify::Notices;
-use self::setup::{Failed, dismiss};
+use self::setup::{Failed, hang_up_leftovers};
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
@@ -53,17 +54,55 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let mut signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
-    let nothing = "there is nothing to start: the task was taken back";
-    let mut request = open_file(path).context(nothing)?;
-    // Held until the agent is started, or it is written down why not: no mark that an agent
-    // writes changes that, for the file is gone by then.
+    let (request, launch) = read_request(path).context(TAKEN_BACK)??;
+    let mut running = mark_of(&launch);
+    // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
+    // mark. The shell that we become has it no more.
+    let _alive = run.hold_alive_lock();
+    // The mark comes before the request goes: who takes a request back and
+    // finds it gone finds the mark.
+    run.write_running(&running)?;
+    fs::remove_file(path).context(TAKEN_BACK)?;
+    note(&run, &Event::new(Said::Starting, START));
+    let notices = Notices::of(&run);
+    let job = Job {
+        launch,
+        run,
+        terminal: termios::tcgetattr(io::stdin()).ok(),
+    };
+    let mut left = Vec::new();
+    let (mut exit, received) = match start(&job, &mut running, &mut signals, &mut left) {
+        Ok(agent) => {
+            drop(request);
+            running.agent = Some(agent.as_raw());
+            let _follower = follow::begin(&job.run, &job.launch, running);
+            job.wait_for_agent(agent, signals)?
+        }
+        Err(Failed { error, received }) => (not_started(&error), received),
+    };
+    received.note(&mut exit);
+    hang_up_leftovers(&left);
+    finish(&job, &exit, &received, notices)
+}
+
+const TAKEN_BACK: &str = "there is nothing to start: the task was taken back";
+
+/// Reads the launch file, and returns it with a lock on it. That is held until the agent is started,
+/// or it is written down why not: no mark that an agent writes changes that, for the file is gone by
+/// then.
+fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
+    let mut request = open_file(path)?;
     request.try_lock().ok();
     let mut bytes = Vec::new();
-    request.read_to_end(&mut bytes).context(nothing)?;
-    let launch: Launch =
-        version::parse(&bytes, version::RUN).context("the launch file cannot be read")?;
+    request.read_to_end(&mut bytes)?;
+    let launch = version::parse(&bytes, version::RUN).context("the launch file cannot be read");
+    Ok(launch.map(|launch| (request, launch)))
+}
+
+/// Returns the mark of this process as the launcher.
+fn mark_of(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
-    let mut running = Running {
+    Running {
         launcher: pid,
         born: born(pid),
         boot: boot(),
@@ -72,73 +111,52 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         agent: None,
         since: now(),
         setup: Progress::default(),
-    };
-    // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
-    // mark. The shell that we become has it no more.
-    let _alive = run.live();
-    // The mark comes before the request goes: who takes a request back and
-    // finds it gone finds the mark.
-    run.write_running(&running)?;
-    fs::remove_file(path).context(nothing)?;
-    note(&run, &Event::new(Said::Starting, START));
-    let notices = Notices::of(&run);
+    }
+}
 
-    let job = Job {
-        launch,
-        run,
-        terminal: termios::tcgetattr(io::stdin()).ok(),
-    };
-    let mut left = Vec::new();
-    // Without any, it runs at once, as its pane says.
+/// Starts the agent in its worktree, once that is ready. The process groups that making it ready
+/// has left are put into `left`.
+fn start(
+    job: &Job,
+    running: &mut Running,
+    signals: &mut Signals,
+    left: &mut Vec<Pid>,
+) -> Result<Pid, Failed> {
+    // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(pid, Said::Starting.name());
+        pane::mark_own(running.launcher, Said::Starting.name());
     }
-    let ready = job
-        .enter()
-        .map_err(Failed::from)
-        .and_then(|()| job.make_ready(&mut running, &mut signals, &mut left));
-    let (mut exit, received) = match ready.and_then(|()| Ok(job.start(&running)?)) {
-        Ok(agent) => {
-            drop(request);
-            if has_steps {
-                pane::mark_own_running(pid);
-            }
-            let running = Running {
-                agent: Some(agent.as_raw()),
-                ..running
-            };
-            let _follower = follow::begin(&job.run, &job.launch, running);
-            job.attend(agent, signals)?
-        }
-        Err(Failed { error, received }) => {
-            let exit = Exit {
-                error: Some(format!("{error:#}")),
-                at: now(),
-                ..Exit::default()
-            };
-            (exit, received)
-        }
-    };
-    received.note(&mut exit);
-    let hung_up = received.hung_up;
-    dismiss(&left);
+    job.enter()?;
+    job.make_ready(running, signals, left)?;
+    let agent = job.start(running)?;
+    if has_steps {
+        pane::mark_own_running(running.launcher);
+    }
+    Ok(agent)
+}
+
+/// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
+fn finish(job: &Job, exit: &Exit, received: &Received, notices: Option<Notices>) -> Result<()> {
     let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
     note(&job.run, &end);
-    if !hung_up && let Some(screen) = pane::capture_own() {
+    if !received.hung_up
+        && let Some(screen) = pane::capture_own()
+    {
         drop(job.run.write_screen(&screen));
     }
     // The last that is written: who finds it finds all.
-    job.run.write_exit(&exit)?;
-    if !hung_up {
-        // Who stopped it knows.
-        if !exit.stopped {
-            drop(notify::begin(notices, None, &end, &job.launch.env));
-        }
-        pane::mark_own(pid, State::Ended(exit.clone()).name());
-        job.hand_over(&exit)?;
+    job.run.write_exit(exit)?;
+    if received.hung_up {
+        return Ok(());
     }
-    Ok(())
+    // Who stopped it knows.
+    if !exit.stopped {
+        drop(notify::begin(notices, None, &end, &job.launch.env));
+    }
+    let pid = unistd::getpid().as_raw();
+    pane::mark_own(pid, State::Ended(exit.clone()).name());
+    job.exec_shell(exit)
 }
 
 /// Adds to what has happened. What counts is in files of its own: a full disk is no reason

@@ -209,9 +209,10 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
     command.env("FLUX_BRANCH", &notices.branch);
     command.env("FLUX_WORKTREE", &notices.worktree);
     // The worktree may be gone by now.
-    command.current_dir(match notices.worktree.is_dir() {
-        true => notices.worktree.as_path(),
-        false => Path::new("/"),
+    command.current_dir(if notices.worktree.is_dir() {
+        notices.worktree.as_path()
+    } else {
+        Path::new("/")
     });
     start(command, Stdio::null()).map(drop)
 }

@@ -7,14 +7,14 @@
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 
-use anyhow::{Context as _, Error, anyhow};
-use nix::sys::signal::{self, Signal};
+use anyhow::{Context as _, Error, Result, anyhow};
+use nix::sys::signal::Signal;
 use nix::sys::termios::{self, FlushArg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 
-use super::group::{Received, changed, exit_of, give_terminal, hang_up, is_left, is_ours};
+use super::group::{Received, changed, exit_of, foreground, hang_up, is_left, is_ours};
 use super::job::Job;
 use crate::run::launch::{Ready, Running, Step};
 use crate::sanitize;
@@ -80,70 +80,62 @@ impl Job {
         let (program, args) = step.argv.split_first().context("there is no program")?;
         let mut command = self.command(&program.0);
         let command = command.args(args.iter().map(|arg| &arg.0)).process_group(0);
+        let name = &step.name;
         let child = match command.spawn() {
             Ok(child) => Pid::from_raw(i32::try_from(child.id()).map_err(Error::from)?),
-            Err(error) => {
-                return Ok(Some(format!(
-                    "'{}' could not be started: {error}",
-                    step.name
-                )));
-            }
+            Err(error) => return Ok(Some(format!("'{name}' could not be started: {error}"))),
         };
-        go_on(child);
-        let mut ending = Received::default();
-        let exit = loop {
-            if let Some(exit) = ended(child)? {
-                break exit;
-            }
-            for received in signals.wait() {
-                ending.pass_on(received, &self.run, child);
-            }
-        };
-        self.take_terminal();
+        let (exit, received) = self.wait_for_step(child, signals)?;
         if is_left(child) {
             left.push(child);
         }
-        if ending.any() {
-            let error = anyhow!("'{}' was hung up", step.name);
-            return Err(Failed {
-                error,
-                received: ending,
-            });
+        if received.any() {
+            let error = anyhow!("'{name}' was hung up");
+            return Err(Failed { error, received });
         }
-        let failed = exit.status != Some(0);
-        Ok(failed.then(|| format!("'{}' {exit}", step.name)))
+        Ok((exit.status != Some(0)).then(|| format!("'{name}' {exit}")))
+    }
+
+    /// Gives a step the terminal until it has ended.
+    fn wait_for_step(&self, step: Pid, signals: &mut Signals) -> Result<(Exit, Received)> {
+        foreground(step);
+        let mut received = Received::default();
+        let exit = loop {
+            if let Some(exit) = ended(step)? {
+                break exit;
+            }
+            for signal in signals.wait() {
+                received.pass_on(signal, &self.run, step);
+            }
+        };
+        self.take_terminal();
+        Ok((exit, received))
     }
 }
 
 /// How a job ended, if it has. One that was stopped goes on: nobody could wake it.
-fn ended(job: Pid) -> Result<Option<Exit>, Failed> {
+fn ended(job: Pid) -> Result<Option<Exit>> {
     while let Some(status) = changed(job)? {
         if let Some(exit) = exit_of(status) {
             return Ok(Some(exit));
         }
         if let WaitStatus::Stopped(..) = status {
-            go_on(job);
+            foreground(job);
         }
     }
     Ok(None)
 }
 
-/// Gives a job the terminal. It may have been stopped for want of it.
-fn go_on(job: Pid) {
-    give_terminal(job);
-    signal::killpg(job, Signal::SIGCONT).ok();
-}
-
 /// Hangs up what the steps left, as a shell does with its jobs.
-pub(super) fn dismiss(left: &[Pid]) {
+pub(super) fn hang_up_leftovers(left: &[Pid]) {
     for group in left.iter().filter(|group| is_ours(**group)) {
         hang_up(*group, Signal::SIGHUP);
     }
 }
 
 /// A line of our own in the pane, in no colour that another has left.
-fn say(line: &str) -> Result<(), Failed> {
+fn say(line: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = write!(out, "\x1b[0m{}\r\n", sanitize::line(line)).and_then(|()| out.flush());
-    Ok(written.context("could not write to the pane")?)
+    written.context("could not write to the pane")
 }

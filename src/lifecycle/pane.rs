@@ -32,7 +32,7 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
     let is_proven = |pane: &&Pane| {
         let is_made_for_it = || pane.is_made_for(&task.id, flux.repo.common_dir());
-        pane.pid == running.launcher && run.is_launcher(pane.pid).unwrap_or_else(is_made_for_it)
+        pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(is_made_for_it)
     };
     let panes = pane::list(None)?;
     let pane = panes.iter().find(is_proven);

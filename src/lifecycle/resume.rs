@@ -24,7 +24,8 @@ use crate::store::{self, Store};
 use crate::system::disk::disk_full;
 use crate::system::process;
 use crate::task::{Exit, Phase, Target, Task, TaskId};
-use crate::tmux::target::{Opened, Place, session_name};
+use crate::tmux::open::Opened;
+use crate::tmux::target::{Place, session_name};
 use crate::tmux::{pane, restored};
 
 /// What makes the agent of a task go on where it was; none if it is not there, or cannot.

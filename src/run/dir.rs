@@ -88,7 +88,7 @@ impl RunDir {
     }
 
     /// Makes the launcher's lock; none where the disk is full, which is no reason to start nothing.
-    pub(crate) fn live(&self) -> Option<Lock> {
+    pub(crate) fn hold_alive_lock(&self) -> Option<Lock> {
         let own = self.alive().with_extension("own");
         // What an earlier run has left could be locked.
         drop(fs::remove_file(&own));

@@ -115,17 +115,7 @@ impl Task {
 
 impl Target {
     fn check(&self) -> Result<()> {
-        let ids = [
-            ("target.window", &self.window, '@'),
-            ("target.pane", &self.pane, '%'),
-        ];
-        for (field, id, sigil) in ids {
-            let number = id.strip_prefix(sigil).unwrap_or_default();
-            let digits = number.bytes().all(|b| b.is_ascii_digit());
-            let whole = digits && number.parse::<u32>().is_ok();
-            ensure!(whole, "'{field}' is not an id of tmux");
-        }
-        let named = !self.session.is_empty() && is_name(&self.session);
+        let named = !self.session.as_str().is_empty() && is_name(self.session.as_str());
         ensure!(named, "'target.session' is not the name of a session");
         let alive = self.pane_pid > 0 && i32::try_from(self.server_pid).is_ok_and(|pid| pid > 0);
         ensure!(alive, "'target' has a number that no process has");

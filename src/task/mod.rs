@@ -6,9 +6,11 @@ pub(crate) mod id;
 pub(crate) mod record;
 pub(crate) mod seen;
 pub(crate) mod status;
+pub(crate) mod tmux;
 pub(crate) mod version;
 
 pub(crate) use id::TaskId;
 pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Rest, Target, Task};
 pub(crate) use seen::{Found, Habit, Heard, Said, Source, Title, Why};
 pub(crate) use status::{Changes, Exit, State, Status, Unlooked};
+pub(crate) use tmux::{PaneId, SessionId, SessionName, WindowId};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{TaskId, check, version};
+use super::{PaneId, SessionName, TaskId, WindowId, check, version};
 
 /// The version of `task.json` this program writes, and the latest that it reads.
 ///
@@ -164,11 +164,9 @@ impl Layout {
 pub(crate) struct Target {
     pub(crate) kind: Layout,
     /// The session's name when it was made.
-    pub(crate) session: String,
-    /// `@1`
-    pub(crate) window: String,
-    /// `%1`
-    pub(crate) pane: String,
+    pub(crate) session: SessionName,
+    pub(crate) window: WindowId,
+    pub(crate) pane: PaneId,
     /// The pane's own process: the launcher.
     pub(crate) pane_pid: i32,
     /// The tmux server: its socket, process and start time.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Tmux;
 use super::client::{self, Client, our_terminal};
-use super::command::{answers, outer_session, outer_socket};
+use super::command::{answers, outer_session, outer_socket, own_pane};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
 use crate::task::Target;
@@ -20,22 +20,21 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
     let there = panes.iter().find(|pane| pane.is(target));
     // The pane may have been moved since: its id is enough for all of them.
-    let to = |tmux: Tmux, name| tmux.then(name).args(["-t", &target.pane]);
+    let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let Some(client) = caller(target, &panes)? else {
-        let tmux = Tmux::on(&target.socket, "select-window").args(["-t", &target.pane]);
+        let tmux = Tmux::on(&target.socket, "select-window").target(target.pane);
         let tmux = to(to(tmux, "select-pane"), "attach-session");
         let tmux = match there {
             Some(pane) => say(tmux, pane, &[], &Back::Detach),
             None => tmux,
         };
-        let tmux = match is_inherited() {
-            true => tmux.outside(),
-            false => tmux,
-        };
+        if is_inherited() {
+            return tmux.outside().in_foreground();
+        }
         return tmux.in_foreground();
     };
     let tmux = Tmux::on(&target.socket, "switch-client");
-    let tmux = tmux.args(["-c", &client.name, "-t", &target.pane]);
+    let tmux = tmux.args(["-c", &client.name]).target(target.pane);
     let tmux = to(to(tmux, "select-window"), "select-pane");
     let tmux = match there {
         Some(pane) => say(tmux, pane, &["-c", &client.name], &Back::of(&client, pane)),
@@ -55,14 +54,14 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     let ours = our_terminal();
     let pane = panes.iter().find(|pane| match &ours {
         Some(ours) => pane.tty.as_os_str() == ours.as_str(),
-        None => env::var("TMUX_PANE").is_ok_and(|id| pane.id == id),
+        None => own_pane() == Some(pane.id()),
     });
     let mut clients = client::list(&target.socket)?;
     // The one that was used last comes last.
     clients.sort_by_key(|client| client.activity);
     let found = match (pane, outer_session()) {
         (Some(pane), _) => {
-            let shows = |client: &&Client| client.window == pane.window;
+            let shows = |client: &&Client| client.window == pane.window();
             let attached = |client: &&Client| client.session == pane.session;
             let shown = clients.iter().rfind(shows);
             shown.or_else(|| clients.iter().rfind(attached))
@@ -84,11 +83,11 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
 
 /// Returns whether `$TMUX` came from another terminal: then it says nothing of ours.
 fn is_inherited() -> bool {
-    let (Some(socket), Ok(id)) = (outer_socket(), env::var("TMUX_PANE")) else {
+    let (Some(socket), Some(id)) = (outer_socket(), own_pane()) else {
         return false;
     };
     let panes = pane::list(Some(&socket)).unwrap_or_default();
-    let pane = panes.iter().find(|pane| pane.id == id);
+    let pane = panes.iter().find(|pane| pane.id() == id);
     let ours = our_terminal();
     pane.zip(ours)
         .is_some_and(|(pane, ours)| pane.tty.as_os_str() != ours.as_str())
@@ -107,7 +106,7 @@ impl Back {
     fn of(client: &Client, to: &Pane) -> Self {
         if client.session != to.session {
             Self::Session
-        } else if client.window != to.window {
+        } else if client.window != to.window() {
             Self::Window
         } else {
             Self::Pane
@@ -139,10 +138,10 @@ fn say(tmux: Tmux, pane: &Pane, client: &[&str], back: &Back) -> Tmux {
     let line = pane::unexpanded_text(&back.line(&pane.prefix));
     let tmux = tmux.then("display-message").args(client);
     let has_delay = crate::git::version::version(&pane.version).is_none_or(|v| v >= (3, 2));
-    match has_delay {
-        true => tmux.args(["-d", "4000", &line]),
-        false => tmux.arg(&line),
+    if has_delay {
+        return tmux.args(["-d", "4000", &line]);
     }
+    tmux.arg(&line)
 }
 
 /// What to press for `key`, as people write it; `None` where tmux has no prefix key.

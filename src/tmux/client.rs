@@ -11,19 +11,20 @@ use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
 use super::Tmux;
 use super::command::outer_socket;
-use super::fields::Fields;
+use super::fields::{Fields, Record};
+use crate::task::{SessionId, SessionName, WindowId};
 
 /// A terminal that is attached to a server.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     /// What `-c` of tmux's commands takes.
     pub(super) name: String,
-    /// The session and the window that it shows, as ids.
-    pub(super) session: String,
-    pub(super) window: String,
-    /// The session it showed before, by name, if there was one.
-    pub(super) last_session: String,
-    /// When it was last used, in seconds since 1970.
+    /// The session and the window that it shows.
+    pub(super) session: SessionId,
+    pub(super) window: WindowId,
+    /// The session it showed before; empty if there was none.
+    pub(super) last_session: SessionName,
+    /// When it was last used; more is later.
     pub(super) activity: u64,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Client {
 /// # Errors
 /// When it does not answer.
 pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
-    let fields = Fields::new([
+    let fields = Fields::new(&[
         "client_name",
         "session_id",
         "window_id",
@@ -41,15 +42,19 @@ pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     ]);
     let list = Tmux::on(socket, "list-clients").args(["-F", &fields.format()]);
     let out = list.output()?;
-    let client = |[name, session, window, last, activity]: [&str; 5]| Client {
-        name: name.to_owned(),
-        session: session.to_owned(),
-        window: window.to_owned(),
-        last_session: last.to_owned(),
-        activity: activity.parse().unwrap_or_default(),
-    };
     let records = fields.read(&out).context("`tmux list-clients` failed")?;
-    Ok(records.into_iter().map(client).collect())
+    let clients = records.iter().map(read).collect::<Option<_>>();
+    clients.context("`tmux list-clients` printed an unknown line")
+}
+
+fn read(record: &Record) -> Option<Client> {
+    Some(Client {
+        name: record.get("client_name").to_owned(),
+        session: record.parse("session_id")?,
+        window: record.parse("window_id")?,
+        last_session: SessionName::new(record.get("client_last_session")),
+        activity: record.parse("client_activity").unwrap_or_default(),
+    })
 }
 
 /// The name of the terminal we are on.

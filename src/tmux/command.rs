@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::system::program::plain_path;
+use crate::task::{PaneId, SessionId};
 
 /// A client of another version can hang for ever on a server it does not understand.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,6 +84,11 @@ impl Tmux {
 
     pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(self, args: I) -> Self {
         args.into_iter().fold(self, |tmux, arg| tmux.arg(arg))
+    }
+
+    /// `-t <target>`, the id or name of a pane, window or session.
+    pub(crate) fn target(self, target: impl Display) -> Self {
+        self.arg("-t").arg(target.to_string())
     }
 
     /// Begins the next command of the same call.
@@ -227,11 +234,15 @@ pub(super) fn outer_socket() -> Option<PathBuf> {
     Some(OsStr::from_bytes(socket).into())
 }
 
-/// The session that `$TMUX` names, as an id: that of a popup's client, too.
-pub(super) fn outer_session() -> Option<String> {
+/// The session that `$TMUX` names: that of a popup's client, too.
+pub(super) fn outer_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
-    let number: u32 = tmux.rsplit(',').next()?.parse().ok()?;
-    Some(format!("${number}"))
+    Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))
+}
+
+/// The pane that this process was started in, by `$TMUX_PANE`.
+pub(super) fn own_pane() -> Option<PaneId> {
+    env::var("TMUX_PANE").ok()?.parse().ok()
 }
 
 /// An anonymous file for a child's output.

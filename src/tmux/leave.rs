@@ -1,5 +1,6 @@
 //! Closing the pane that we run in: what was said on it goes with it, so it is shown where its clients land.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -9,12 +10,12 @@ use super::Tmux;
 use super::client::{self, Client};
 use super::command::unexpanded;
 use super::pane::{self, Pane};
-use crate::task::Target;
+use crate::task::{PaneId, Target};
 
 /// Where a client lands.
 enum Landing {
     /// In this pane.
-    Pane(String),
+    Pane(PaneId),
     /// Outside of tmux.
     Outside,
 }
@@ -41,10 +42,10 @@ fn show(target: &Target, lines: &[String]) -> Result<bool> {
     let own = panes.iter().find(|pane| pane.is(target));
     let own = own.context("the pane is closed already")?;
     let clients = client::list(&target.socket)?;
-    let looks = |client: &&Client| client.window == own.window;
+    let looks = |client: &&Client| client.window == own.window();
     let clients: Vec<Client> = clients.iter().filter(looks).cloned().collect();
     // Somebody may look at another pane of the window.
-    if clients.is_empty() || active(target, &own.window)? != own.id {
+    if clients.is_empty() || active(target, own.window())? != own.id() {
         return Ok(false);
     }
     let mut file = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
@@ -58,7 +59,7 @@ fn show(target: &Target, lines: &[String]) -> Result<bool> {
             Landing::Pane(id) => {
                 let cat = format!("cat {}; echo; echo '(q closes this)'", quoted(file.path()));
                 let cat = unexpanded(Path::new(&cat));
-                let run = Tmux::on(&target.socket, "run-shell").args(["-t", &id]);
+                let run = Tmux::on(&target.socket, "run-shell").target(id);
                 run.arg(cat).run()?;
                 shown.push(id);
             }
@@ -81,42 +82,34 @@ fn show(target: &Target, lines: &[String]) -> Result<bool> {
 /// before. Where its session ends with the pane and there was none before, it is left to be detached.
 fn land(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Landing> {
     let on = |name: &str| Tmux::on(&target.socket, name);
-    let others = || panes.iter().filter(|pane| pane.id != own.id);
-    if others().any(|pane| pane.window == own.window) {
-        let beside = others().find(|pane| pane.window == own.window);
+    let others = || panes.iter().filter(|pane| pane.id() != own.id());
+    if let Some(beside) = others().find(|pane| pane.window() == own.window()) {
         // There may have been no other one in front.
-        if on("last-pane").args(["-t", &own.id]).outcome()?.is_err()
-            && let Some(beside) = beside
-        {
-            on("select-pane").args(["-t", &beside.id]).run()?;
+        if on("last-pane").target(own.id()).outcome()?.is_err() {
+            on("select-pane").target(beside.id()).run()?;
         }
-        return Ok(Landing::Pane(active(target, &own.window)?));
+        return Ok(Landing::Pane(active(target, own.window())?));
     }
-    let session = match others().any(|pane| pane.session == client.session) {
-        true => {
-            let to = format!("{}:", client.session);
-            if on("last-window").args(["-t", &to]).outcome()?.is_err() {
-                on("next-window").args(["-t", &to]).run()?;
-            }
-            to
+    if others().any(|pane| pane.session == client.session) {
+        let session = format!("{}:", client.session);
+        if on("last-window").target(&session).outcome()?.is_err() {
+            on("next-window").target(&session).run()?;
         }
-        false => {
-            let to = format!("={}:", client.last_session);
-            let switch = on("switch-client").args(["-c", &client.name, "-t", &to]);
-            if client.last_session.is_empty() || switch.outcome()?.is_err() {
-                return Ok(Landing::Outside);
-            }
-            to
-        }
-    };
-    Ok(Landing::Pane(active(target, &session)?))
+        return Ok(Landing::Pane(active(target, session)?));
+    }
+    let last = format!("={}:", client.last_session);
+    let switch = on("switch-client").args(["-c", &client.name]).target(&last);
+    if client.last_session.as_str().is_empty() || switch.outcome()?.is_err() {
+        return Ok(Landing::Outside);
+    }
+    Ok(Landing::Pane(active(target, last)?))
 }
 
 /// Returns the pane in front in a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
-fn active(target: &Target, of: &str) -> Result<String> {
+fn active(target: &Target, of: impl Display) -> Result<PaneId> {
     let ask = Tmux::on(&target.socket, "display-message");
-    let out = ask.args(["-p", "-t", of, "#{pane_id}"]).output()?;
-    Ok(out.trim_end().to_owned())
+    let out = ask.arg("-p").target(of).arg("#{pane_id}").output()?;
+    out.trim_end().parse().context("tmux printed no pane")
 }
 
 /// A path of ours as a shell reads it.

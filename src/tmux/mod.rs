@@ -7,6 +7,7 @@ pub(crate) mod composer;
 mod fields;
 pub(crate) mod leave;
 pub(crate) mod message;
+pub(crate) mod open;
 pub(crate) mod pane;
 pub(crate) mod restored;
 pub(crate) mod screen;

@@ -9,23 +9,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{TIMEOUT, is_gone, outer_socket, own_socket};
-use super::fields::Fields;
+use super::command::{TIMEOUT, is_gone, outer_socket, own_pane, own_socket};
+use super::fields::{Fields, Record};
 use crate::sanitize;
-use crate::task::{Layout, Rest, Target, TaskId};
+use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId, WindowId};
 
 /// One pane of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pane {
-    server_pid: u32,
-    server_start: u64,
-    pub(crate) window: String,
-    pub(crate) id: String,
-    pub(crate) pid: i32,
-    socket: PathBuf,
-    /// Its session, as an id.
-    pub(super) session: String,
-    session_name: String,
+    /// Where it is.
+    target: Target,
+    pub(super) session: SessionId,
     /// The prefix key in it as tmux writes it: `C-b`.
     pub(super) prefix: String,
     /// The version of its server.
@@ -51,17 +45,30 @@ pub(crate) enum Extent {
 }
 
 impl Pane {
-    /// Whether it is the pane that `target` means, and not one that got its id
-    /// after a restart of the server or a `respawn-pane`.
+    pub(super) fn id(&self) -> PaneId {
+        self.target.pane
+    }
+
+    pub(super) fn window(&self) -> WindowId {
+        self.target.window
+    }
+
+    /// Returns its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.target.pane_pid
+    }
+
+    /// Returns whether it is the pane that `target` means, and not one that got its id after a
+    /// restart of the server or a `respawn-pane`.
     pub(crate) fn is(&self, target: &Target) -> bool {
-        (self.server_pid, self.server_start, self.pid)
-            == (target.server_pid, target.server_start, target.pane_pid)
-            && self.id == target.pane
+        let own = &self.target;
+        self.is_beside(target) && (own.pane_pid, own.pane) == (target.pane_pid, target.pane)
     }
 
     /// Returns whether it is one of the server that `target` was made by.
     pub(crate) fn is_beside(&self, target: &Target) -> bool {
-        (self.server_pid, self.server_start) == (target.server_pid, target.server_start)
+        let own = &self.target;
+        (own.server_pid, own.server_start) == (target.server_pid, target.server_start)
     }
 
     /// Returns whether git flux wrote this task of this repository on it.
@@ -72,56 +79,31 @@ impl Pane {
     /// Returns `target` with the names that session and window have now.
     pub(crate) fn named(&self, target: &Target) -> Target {
         Target {
-            session: self.session_name.clone(),
-            window: self.window.clone(),
+            session: self.target.session.clone(),
+            window: self.target.window,
             ..target.clone()
         }
     }
 
     /// The target this pane is, if git flux made it for `repo` as the session of this name.
-    pub(crate) fn session_of(&self, repo: &Path, session: &str) -> Option<Target> {
-        let ours = self.session_name == session && self.repo.as_deref() == Some(repo);
-        ours.then(|| self.target(session))
+    pub(crate) fn session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
+        let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
+        is_ours.then(|| self.target(session))
     }
 
     /// Returns the target this pane is; `session` is the name that a session of the task's own has.
-    pub(crate) fn target(&self, session: &str) -> Target {
+    pub(crate) fn target(&self, session: &SessionName) -> Target {
+        let is_own = self.target.session == *session;
         Target {
-            kind: if self.session_name == session {
+            kind: if is_own {
                 Layout::Session
             } else {
                 Layout::Pane
             },
-            session: self.session_name.clone(),
-            window: self.window.clone(),
-            pane: self.id.clone(),
-            pane_pid: self.pid,
-            socket: self.socket.clone(),
-            server_pid: self.server_pid,
-            server_start: self.server_start,
-            rest: Rest::default(),
+            ..self.target.clone()
         }
     }
 }
-
-const FIELDS: [&str; 16] = [
-    "pid",
-    "start_time",
-    "window_id",
-    "pane_id",
-    "pane_pid",
-    "socket_path",
-    "session_name",
-    "session_id",
-    "prefix",
-    "version",
-    "pane_tty",
-    "window_activity",
-    "window_panes",
-    "pane_title",
-    "@flux_repo",
-    "@flux_task",
-];
 
 /// All panes of the server with this socket, or of the user's own; none if
 /// there is no server, or no session on it. `tmux list-panes -a -F …`, and
@@ -149,7 +131,17 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
         tmux.args(options).within(patience).outcome()
     };
-    let fields = Fields::new(FIELDS);
+    let fields = Fields::of_target(&[
+        "session_id",
+        "prefix",
+        "version",
+        "pane_tty",
+        "window_activity",
+        "window_panes",
+        "pane_title",
+        "@flux_repo",
+        "@flux_task",
+    ]);
     let format = fields.format();
     let gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
     let mut attempts = 0;
@@ -169,51 +161,28 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
     };
     let mut panes: Vec<Pane> = Vec::new();
     for record in fields.read(&out).context("`tmux list-panes` failed")? {
-        let pane = read(record).context("`tmux list-panes` printed an unknown line")?;
+        let pane = read(&record).context("`tmux list-panes` printed an unknown line")?;
         // A linked window lists its panes once for every session.
-        if panes.iter().all(|p| p.id != pane.id) {
+        if panes.iter().all(|known| known.id() != pane.id()) {
             panes.push(pane);
         }
     }
     Ok(panes)
 }
 
-fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
-    let [
-        server,
-        start,
-        window,
-        id,
-        pid,
-        socket,
-        session_name,
-        session,
-        prefix,
-        version,
-        tty,
-        stirred,
-        panes,
-        title,
-        repo,
-        task,
-    ] = values;
+fn read(record: &Record) -> Option<Pane> {
+    let text = |name| record.get(name).to_owned();
     Some(Pane {
-        server_pid: server.parse().ok()?,
-        server_start: start.parse().ok()?,
-        window: window.to_owned(),
-        id: id.to_owned(),
-        pid: pid.parse().ok()?,
-        repo: decode(repo),
-        task: task.to_owned(),
-        socket: socket.into(),
-        session: session.to_owned(),
-        session_name: session_name.to_owned(),
-        prefix: prefix.to_owned(),
-        version: version.to_owned(),
-        tty: tty.into(),
-        title: title.to_owned(),
-        stirred: stirred.parse().ok(),
-        extent: match panes {
+        target: record.target(Layout::Pane)?,
+        session: record.parse("session_id")?,
+        prefix: text("prefix"),
+        version: text("version"),
+        tty: text("pane_tty").into(),
+        repo: decode(record.get("@flux_repo")),
+        task: text("@flux_task"),
+        title: text("pane_title"),
+        stirred: record.parse("window_activity"),
+        extent: match record.get("window_panes") {
             "1" => Extent::Window,
             _ => Extent::Part,
         },
@@ -226,7 +195,8 @@ fn read(values: [&str; FIELDS.len()]) -> Option<Pane> {
 /// When the pane is gone.
 pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
     let out = Tmux::on(&target.socket, "capture-pane")
-        .args(["-p", "-J", "-t", &target.pane])
+        .args(["-p", "-J"])
+        .target(target.pane)
         .output()?;
     let text: Vec<&str> = out.trim_end().lines().collect();
     Ok(text[text.len().saturating_sub(lines)..]
@@ -238,8 +208,9 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
 /// What the pane that this process was started in shows: `tmux capture-pane -p -J`. None if
 /// there is no such pane, or tmux does not tell.
 pub(crate) fn capture_own() -> Option<String> {
-    let pane = env::var("TMUX_PANE").ok()?;
-    let tmux = Tmux::new("capture-pane").args(["-p", "-J", "-t", &pane]);
+    let tmux = Tmux::new("capture-pane")
+        .args(["-p", "-J"])
+        .target(own_pane()?);
     tmux.within(Duration::from_secs(1)).output().ok()
 }
 
@@ -249,7 +220,7 @@ pub(crate) fn capture_own() -> Option<String> {
 /// When tmux refuses.
 pub(crate) fn kill(target: &Target) -> Result<()> {
     Tmux::on(&target.socket, "kill-pane")
-        .args(["-t", &target.pane])
+        .target(target.pane)
         .run()
 }
 
@@ -260,19 +231,19 @@ pub(crate) fn kill(target: &Target) -> Result<()> {
 /// # Errors
 /// When tmux refuses, for one since there is no such pane.
 pub(crate) fn close(target: &Target) -> Result<bool> {
-    let number = target.pane.strip_prefix('%').unwrap_or_default();
-    let number: u32 = number.parse().context("a pane has a number")?;
     let is = |field: &str, value: String| format!("#{{==:#{{{field}}},{value}}}");
-    let [server, start, pane] = [
+    let [server, start, process] = [
         is("pid", target.server_pid.to_string()),
         is("start_time", target.server_start.to_string()),
         is("pane_pid", target.pane_pid.to_string()),
     ];
+    let pane = target.pane;
     let out = Tmux::on(&target.socket, "if-shell")
-        .args(["-F", "-t", &target.pane])
-        .arg(format!("#{{&&:{server},#{{&&:{start},{pane}}}}}"))
+        .arg("-F")
+        .target(pane)
+        .arg(format!("#{{&&:{server},#{{&&:{start},{process}}}}}"))
         .arg(format!(
-            "display-message -p -t %{number} '#{{pane_dead}}'; kill-pane -t %{number}"
+            "display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}"
         ))
         .output()?;
     Ok(out.trim() == "0")
@@ -283,7 +254,8 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
 pub(crate) fn notice(target: &Target, message: &str) {
     let text = unexpanded_text(&sanitize::line(message));
     let told = Tmux::on(&target.socket, "display-message")
-        .args(["-t", &target.pane, &text])
+        .target(target.pane)
+        .arg(&text)
         .run();
     drop(told);
 }
@@ -307,18 +279,17 @@ pub(crate) fn mark_own_running(launcher: i32) {
 }
 
 fn mark_own_if(condition: &str, state: &str) {
-    let (Some(socket), Ok(pane)) = (outer_socket(), env::var("TMUX_PANE")) else {
+    let (Some(socket), Some(pane)) = (outer_socket(), own_pane()) else {
         return;
     };
-    let number = pane.strip_prefix('%').and_then(|n| n.parse::<u32>().ok());
-    if let Some(number) = number {
-        let marked = Tmux::on(&socket, "if-shell")
-            .args(["-F", "-t", &pane, condition])
-            .arg(format!("set-option -p -t %{number} @flux_state {state}"))
-            .within(Duration::from_secs(1))
-            .run();
-        drop(marked);
-    }
+    let marked = Tmux::on(&socket, "if-shell")
+        .arg("-F")
+        .target(pane)
+        .arg(condition)
+        .arg(format!("set-option -p -t {pane} @flux_state {state}"))
+        .within(Duration::from_secs(1))
+        .run();
+    drop(marked);
 }
 
 /// Whether we were started in this pane: by its user, or by the agent itself.
@@ -331,7 +302,7 @@ pub(crate) fn is_ours(target: &Target) -> bool {
         && parts
             .next()
             .is_some_and(|socket| Path::new(socket) == target.socket)
-        && env::var("TMUX_PANE").is_ok_and(|pane| pane == target.pane)
+        && own_pane() == Some(target.pane)
 }
 
 /// Bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.

@@ -36,43 +36,42 @@ struct Style {
     ground: u32,
 }
 
-const FIELDS: [&str; 7] = [
-    "pid",
-    "start_time",
-    "pane_pid",
-    "cursor_x",
-    "cursor_y",
-    "pane_tty",
-    "pane_title",
-];
-
 impl Screen {
     /// Looks at the pane: `tmux display-message -p … ; capture-pane -p -e`, one process.
     ///
     /// # Errors
     /// When the pane is gone, or is another one by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
-        let fields = Fields::new(FIELDS);
+        let fields = Fields::of_target(&["cursor_x", "cursor_y", "pane_tty", "pane_title"]);
         let out = Tmux::on(&target.socket, "display-message")
-            .args(["-p", "-t", &target.pane, &fields.format()])
+            .arg("-p")
+            .target(target.pane)
+            .arg(fields.format())
             .then("capture-pane")
-            .args(["-p", "-e", "-t", &target.pane])
+            .args(["-p", "-e"])
+            .target(target.pane)
             .output()?;
-        let (values, shown) = fields.first(&out)?;
-        let [server, start, pid, column, cursor, tty, title] = values;
-        let is = |value: &str, known: String| value == known;
-        if !is(server, target.server_pid.to_string())
-            || !is(start, target.server_start.to_string())
-            || !is(pid, target.pane_pid.to_string())
-        {
+        let (record, shown) = fields.first(&out)?;
+        let now = record.target(target.kind).map(|now| {
+            let Target {
+                server_pid,
+                server_start,
+                pane_pid,
+                ..
+            } = now;
+            (server_pid, server_start, pane_pid)
+        });
+        if now != Some((target.server_pid, target.server_start, target.pane_pid)) {
             bail!("the pane '{}' is another one by now", target.pane);
         }
         Ok(Self {
             rows: rows(shown),
-            cursor: cursor.parse().context("a cursor is in a row")?,
-            column: column.parse().context("a cursor is in a column")?,
-            title: title.to_owned(),
-            tty: tty.into(),
+            cursor: record.parse("cursor_y").context("a cursor is in a row")?,
+            column: record
+                .parse("cursor_x")
+                .context("a cursor is in a column")?,
+            title: record.get("pane_title").to_owned(),
+            tty: record.get("pane_tty").into(),
         })
     }
 

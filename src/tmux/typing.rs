@@ -97,7 +97,8 @@ fn file(text: &str) -> Result<File> {
 fn put(tmux: Tmux, target: &Target, name: &str, options: &[&str]) -> Tmux {
     tmux.then("paste-buffer")
         .args(options)
-        .args(["-r", "-d", "-b", name, "-t", &target.pane])
+        .args(["-r", "-d", "-b", name])
+        .target(target.pane)
 }
 
 #[cfg(test)]

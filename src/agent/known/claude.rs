@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Depth, Files, Output, PLAIN, Profile};
-use crate::agent::report::{Beginning, Hook, Kind, Report, call, prompt, step, text};
+use crate::agent::report::{Beginning, Hook, Kind, Report, call, text};
 use crate::agent::transcript::{Conversation, Counts};
 use crate::task::{Said, Title, Why};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -72,16 +72,31 @@ pub(super) const CLAUDE: Profile = Profile {
 };
 
 const HOOKS: [Hook; 10] = [
-    Hook::new("SessionStart", session_start),
-    Hook::new("UserPromptSubmit", prompt),
-    Hook::new("PreToolUse", question).of_tools(QUESTION),
-    Hook::new("PermissionRequest", permission).of_tools("*"),
-    Hook::new("PostToolUse", step).of_tools("*"),
-    Hook::new("PostToolUseFailure", step).of_tools("*"),
-    Hook::new("PermissionDenied", step).of_tools("*"),
-    Hook::new("Notification", notification),
-    Hook::new("Stop", stop),
-    Hook::new("StopFailure", failure),
+    Hook::new("SessionStart", Said::Starting).refined(session_start),
+    Hook::new("UserPromptSubmit", Said::Working).of(Kind::Prompt),
+    Hook::asking("PreToolUse", Why::Question)
+        .of_tools(QUESTION)
+        .refined(|report, value| is_question(value).then(|| question(report, value))),
+    Hook::asking("PermissionRequest", Why::Permission)
+        .of_tools("*")
+        .refined(permission),
+    Hook::new("PostToolUse", Said::Working)
+        .of_tools("*")
+        .of(Kind::Step),
+    Hook::new("PostToolUseFailure", Said::Working)
+        .of_tools("*")
+        .of(Kind::Step),
+    Hook::new("PermissionDenied", Said::Working)
+        .of_tools("*")
+        .of(Kind::Step),
+    Hook::new("Notification", Said::Waiting)
+        .of(Kind::Reminder)
+        .saying(&["message"])
+        .refined(notification),
+    Hook::new("Stop", Said::Done)
+        .saying(&["last_assistant_message"])
+        .refined(stop),
+    Hook::new("StopFailure", Said::Failed).saying(&["error_details", "error"]),
 ];
 
 /// The tool by which it asks its user.
@@ -101,10 +116,7 @@ const TRACES: [&str; 7] = [
 
 fn arrange(files: &HookFiles) -> Result<Additions> {
     let file = files.write("claude.json", &settings(files).to_string())?;
-    Ok(Additions {
-        args: vec!["--settings".into(), file.into()],
-        ..Additions::default()
-    })
+    Ok(Additions::of_options(["--settings".to_owned(), file]))
 }
 
 fn settings(files: &HookFiles) -> Value {
@@ -122,62 +134,58 @@ fn settings(files: &HookFiles) -> Value {
     json!({ "disableAgentView": true, "hooks": hooks })
 }
 
-fn session_start(hook: &Hook, value: &Value) -> Option<Report> {
+fn session_start(report: Report, value: &Value) -> Option<Report> {
     match value["source"].as_str() {
         // Where it compacts its conversation, it is in the middle of a turn.
         Some("compact") => None,
-        Some("resume" | "clear") => {
-            let begins = Kind::Begins(Beginning::InPlace);
-            Some(hook.says(Said::Done).of(begins))
-        }
+        Some("resume" | "clear") => Some(report.with(Said::Done, Kind::Begins(Beginning::InPlace))),
         // Its own, at the start; any other one is that of another process.
-        _ => Some(hook.says(Said::Starting)),
+        _ => Some(report),
     }
 }
 
-fn question(hook: &Hook, value: &Value) -> Option<Report> {
-    let asked = &value["tool_input"]["questions"][0];
-    let report = hook.waits(Why::Question).about(call(value));
-    (value["tool_name"] == QUESTION).then(|| report.saying(asked, &["question"]))
+fn is_question(value: &Value) -> bool {
+    value["tool_name"] == QUESTION
 }
 
-fn permission(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = || hook.waits(Why::Permission).about(call(value));
-    question(hook, value).or_else(|| Some(report().saying(&wanted(value), &["text"])))
+fn question(mut report: Report, value: &Value) -> Report {
+    report.event.why = Some(Why::Question);
+    report.event.about = call(value);
+    report.saying(&value["tool_input"]["questions"][0], &["question"])
 }
 
-/// What is wanted, for people: the tool, and its command or file.
-fn wanted(value: &Value) -> Value {
+fn permission(mut report: Report, value: &Value) -> Option<Report> {
+    if is_question(value) {
+        return Some(question(report, value));
+    }
+    // For people: the tool, and its command or file.
     let tool = value["tool_name"].as_str().unwrap_or_default();
     let what = &["command", "file_path", "url", "description"];
     let what = text(&value["tool_input"], what);
-    let said = what.map_or_else(|| tool.to_owned(), |what| format!("{tool}: {what}"));
-    json!({ "text": said })
+    let wanted = what.map_or_else(|| tool.to_owned(), |what| format!("{tool}: {what}"));
+    report.event.about = call(value);
+    report.event = report.event.saying(&wanted);
+    Some(report)
 }
 
-fn notification(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = match value["notification_type"].as_str()? {
-        "permission_prompt" => hook.waits(Why::Permission),
-        "elicitation_dialog" => hook.waits(Why::Question),
-        "idle_prompt" => hook.says(Said::Interrupted),
+fn notification(mut report: Report, value: &Value) -> Option<Report> {
+    match value["notification_type"].as_str()? {
+        "permission_prompt" => report.event.why = Some(Why::Permission),
+        "elicitation_dialog" => report.event.why = Some(Why::Question),
+        "idle_prompt" => report.event.state = Said::Interrupted,
         _ => return None,
-    };
-    Some(report.of(Kind::Reminder).saying(value, &["message"]))
+    }
+    Some(report)
 }
 
-fn stop(hook: &Hook, value: &Value) -> Option<Report> {
+fn stop(mut report: Report, value: &Value) -> Option<Report> {
     let tasks = value["background_tasks"].as_array();
     if tasks.is_some_and(|tasks| !tasks.is_empty()) {
         // One of them may have asked something.
-        return Some(hook.says(Said::Working).of(Kind::Step));
+        report.event.message = None;
+        return Some(report.with(Said::Working, Kind::Step));
     }
-    let report = hook.says(Said::Done);
-    Some(report.saying(value, &["last_assistant_message"]))
-}
-
-fn failure(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = hook.says(Said::Failed);
-    Some(report.saying(value, &["error_details", "error"]))
+    Some(report)
 }
 
 /// `⠐ Claude Code` at work, with 2.1.197. `✳ Claude Code` otherwise, and with 2.1.330 always:

@@ -27,7 +27,10 @@ pub(super) const CODEX: Profile = Profile {
     program: "codex",
     yolo: &["--dangerously-bypass-approvals-and-sandbox"],
     resume: &["resume", "--last"],
-    hooks: &[Hook::new("notify", turn)],
+    hooks: &[Hook::new("notify", Said::Done)
+        .of(Kind::Turn)
+        .saying(&["last-assistant-message"])
+        .refined(turn)],
     arrange,
     title: Some(title),
     // Seen with 0.171.0: it takes spaces away around a message.
@@ -64,10 +67,8 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     };
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &theirs].concat());
-    Ok(Additions {
-        args: vec!["-c".into(), format!("notify={notify}").into()],
-        ..Additions::default()
-    })
+    let notify = format!("notify={notify}");
+    Ok(Additions::of_options(["-c".to_owned(), notify]))
 }
 
 /// Returns the program that the user has for notices, with its arguments, or nothing: what is given
@@ -84,14 +85,12 @@ fn theirs() -> Option<Vec<String>> {
     }
 }
 
-/// It tells of each turn's end, and twice; by the turn's name they are one.
-fn turn(_: &Hook, value: &Value) -> Option<Report> {
-    const DONE: &str = "agent-turn-complete";
-    (value["type"] == DONE).then(|| {
-        let report = Hook::new(DONE, turn).says(Said::Done).of(Kind::Turn);
-        let report = report.about(text(value, &["turn-id"]));
-        report.saying(value, &["last-assistant-message"])
-    })
+fn turn(mut report: Report, value: &Value) -> Option<Report> {
+    let event = value["type"].as_str()?;
+    report.event.event = event.to_owned();
+    // It tells of each turn's end, and twice; by the turn's name they are one.
+    report.event.about = text(value, &["turn-id"]);
+    (event == "agent-turn-complete").then_some(report)
 }
 
 /// With 0.169 `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project`

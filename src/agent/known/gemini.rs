@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind, Report, prompt, step};
+use crate::agent::report::{Beginning, Hook, Kind, Report};
 use crate::agent::transcript::{Conversation, Counts};
 use crate::task::{Said, Title, Why};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -50,11 +50,19 @@ pub(super) const GEMINI: Profile = Profile {
 };
 
 const HOOKS: [Hook; 5] = [
-    Hook::new("SessionStart", session_start),
-    Hook::new("BeforeAgent", prompt),
-    Hook::new("AfterTool", step),
-    Hook::new("AfterAgent", end),
-    Hook::new("Notification", notification),
+    Hook::new("SessionStart", Said::Starting)
+        .of(Kind::Begins(Beginning::Any))
+        .refined(session_start),
+    Hook::new("BeforeAgent", Said::Working).of(Kind::Prompt),
+    Hook::new("AfterTool", Said::Working).of(Kind::Step),
+    Hook::new("AfterAgent", Said::Done)
+        .of(Kind::End)
+        .saying(&["prompt_response"]),
+    Hook::asking("Notification", Why::Permission)
+        .saying(&["message"])
+        .refined(|report, value| {
+            (value["notification_type"] == "ToolPermission").then_some(report)
+        }),
 ];
 
 /// Names a file of defaults; hooks in it run beside the user's.
@@ -65,10 +73,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
         return Ok(Additions::default());
     }
     let file = files.write("gemini.json", &settings(files).to_string())?;
-    Ok(Additions {
-        env: vec![(DEFAULTS.into(), file.into())],
-        ..Additions::default()
-    })
+    Ok(Additions::of_variable(DEFAULTS, file))
 }
 
 fn settings(files: &HookFiles) -> Value {
@@ -95,24 +100,13 @@ fn is_private(dir: &Path) -> bool {
         .is_ok_and(|dir| dir.ancestors().all(private))
 }
 
-fn session_start(hook: &Hook, value: &Value) -> Option<Report> {
-    let (state, beginning) = match value["source"].as_str() {
-        Some("clear") => (Said::Done, Beginning::InPlace),
-        Some("resume") => (Said::Done, Beginning::Any),
-        _ => (Said::Starting, Beginning::Any),
-    };
-    Some(hook.says(state).of(Kind::Begins(beginning)))
-}
-
-fn end(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = hook.says(Said::Done).of(Kind::End);
-    Some(report.saying(value, &["prompt_response"]))
-}
-
-fn notification(hook: &Hook, value: &Value) -> Option<Report> {
-    let report = hook.waits(Why::Permission);
-    let is_question = value["notification_type"] == "ToolPermission";
-    is_question.then(|| report.saying(value, &["message"]))
+fn session_start(report: Report, value: &Value) -> Option<Report> {
+    let kind = report.kind;
+    Some(match value["source"].as_str() {
+        Some("clear") => report.with(Said::Done, Kind::Begins(Beginning::InPlace)),
+        Some("resume") => report.with(Said::Done, kind),
+        _ => report,
+    })
 }
 
 /// `✦  Working… (project)`, `◇  Ready (project)`, `✋  Action Required (project)`

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind, Report};
+use crate::agent::report::{Beginning, Hook, Kind};
 use crate::task::{Said, Why};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
@@ -42,36 +42,17 @@ pub(super) const OPENCODE: Profile = Profile {
 
 /// In the words of the plugin, which are those of OpenCode's events.
 const HOOKS: [Hook; 8] = [
-    Hook::new("session.created", |hook, value| {
-        let report = saying(hook.says(Said::Starting), value);
-        report.map(|report| report.of(Kind::Begins(Beginning::Any)))
-    }),
-    Hook::new("session.busy", |hook, value| {
-        saying(hook.says(Said::Working), value)
-    }),
-    Hook::new("session.idle", |hook, value| {
-        saying(hook.says(Said::Done), value)
-    }),
-    Hook::new("session.error", |hook, value| {
-        saying(hook.says(Said::Failed), value)
-    }),
-    Hook::new("permission.asked", |hook, value| {
-        saying(hook.waits(Why::Permission), value)
-    }),
-    Hook::new("permission.replied", |hook, value| {
-        saying(hook.says(Said::Working), value)
-    }),
-    Hook::new("question.asked", |hook, value| {
-        saying(hook.waits(Why::Question), value)
-    }),
-    Hook::new("question.replied", |hook, value| {
-        saying(hook.says(Said::Working), value)
-    }),
+    Hook::new("session.created", Said::Starting).of(Kind::Begins(Beginning::Any)),
+    Hook::new("session.busy", Said::Working),
+    Hook::new("session.idle", Said::Done).saying(MESSAGE),
+    Hook::new("session.error", Said::Failed).saying(MESSAGE),
+    Hook::asking("permission.asked", Why::Permission).saying(MESSAGE),
+    Hook::new("permission.replied", Said::Working),
+    Hook::asking("question.asked", Why::Question).saying(MESSAGE),
+    Hook::new("question.replied", Said::Working),
 ];
 
-fn saying(report: Report, value: &Value) -> Option<Report> {
-    Some(report.saying(value, &["message"]))
-}
+const MESSAGE: &[&str] = &["message"];
 
 /// Holds a configuration; the plugins in it are loaded beside the user's.
 const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
@@ -84,10 +65,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
     let url = format!("file://{}", encoded(&files.write("opencode.js", &plugin)?));
     let config = json!({ "plugin": [url] });
-    Ok(Additions {
-        env: vec![(CONFIG.into(), config.to_string().into())],
-        ..Additions::default()
-    })
+    Ok(Additions::of_variable(CONFIG, config.to_string()))
 }
 
 /// A path in a URL.

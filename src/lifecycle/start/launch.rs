@@ -19,7 +19,8 @@ use crate::run::launch::{Launch, Ready};
 use crate::system::clock::now;
 use crate::system::program::ourselves;
 use crate::task::{Bytes, Exit, Task};
-use crate::tmux::target::{self, Opened, Place};
+use crate::tmux::open::{Opened, PaneProgram};
+use crate::tmux::target::Place;
 use crate::ui::shown;
 
 /// Opens the place, makes the worktree `ready` and waits until the work has begun in it; what is open then is in
@@ -46,9 +47,13 @@ pub(in crate::lifecycle) fn launch(
     }
     let mut open = |verb: &str, about: &Path| {
         let launcher = ourselves()?;
-        let program = [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()];
-        let (common, dir) = (flux.repo.common_dir(), &task.worktree);
-        let place = target::open(place, &task.id, common, dir, &program, lock)?;
+        let place = place.open(&PaneProgram {
+            task: &task.id,
+            repo: flux.repo.common_dir(),
+            dir: &task.worktree,
+            argv: [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()],
+            lock,
+        })?;
         if place.exits_unattached {
             flux.ui.warning(
                 "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",

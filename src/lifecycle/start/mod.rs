@@ -33,7 +33,7 @@ use crate::store::{self, Store, task_ref};
 use crate::system::disk::disk_full;
 use crate::task::{Exit, Phase, Task};
 use crate::tmux::Place;
-use crate::tmux::target::Opened;
+use crate::tmux::open::Opened;
 use crate::ui::{shown, word};
 use copies::Copies;
 use launch::{launch, none_runs, not_executed, taken_up};

@@ -17,8 +17,8 @@ use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::system::process::is_alive;
 use crate::task::{Exit, Target, TaskId};
+use crate::tmux::open::Opened;
 use crate::tmux::pane;
-use crate::tmux::target::Opened;
 
 /// How many lines of the pane are shown where the setup failed.
 const LINES: usize = 20;

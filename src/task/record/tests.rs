@@ -68,9 +68,9 @@ fn a_record_survives_the_round_trip() {
     let mut task = task();
     task.target = Some(Target {
         kind: Layout::Pane,
-        session: "s".to_owned(),
-        window: "@1".to_owned(),
-        pane: "%1".to_owned(),
+        session: SessionName::new("s"),
+        window: "@1".parse().unwrap(),
+        pane: "%1".parse().unwrap(),
         pane_pid: 2,
         socket: "/tmp/s".into(),
         server_pid: 3,
