@@ -22,6 +22,7 @@ mod removed;
 mod restore;
 mod resume;
 mod run;
+mod scripts;
 mod send;
 mod status;
 mod stop;

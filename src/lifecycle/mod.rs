@@ -6,6 +6,7 @@
 //! Undoing a failed start, cleaning up and recovering from a crash are the same
 //! descent.
 
+pub(crate) mod adopt;
 pub(crate) mod archive;
 pub(crate) mod broken;
 pub(crate) mod check;
@@ -30,6 +31,8 @@ pub(crate) mod recipient;
 pub(crate) mod recover;
 pub(crate) mod rejoin;
 pub(crate) mod remove;
+pub(crate) mod reopen;
+pub(crate) mod restore;
 pub(crate) mod resume;
 mod scratch;
 pub(crate) mod start;

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
-use super::resume::{is_unnoted, note_pane};
 use super::scratch;
 use super::teardown::descend;
 use super::{archive, elsewhere};
@@ -272,4 +271,33 @@ fn of_branch(task: &Task) -> String {
         true => format!("but for its branch '{branch}', which stays"),
         false => format!("with its branch '{branch}'"),
     }
+}
+
+/// Notes a pane that a killed command has opened for a task. The lock is the task's.
+///
+/// # Errors
+/// When the record cannot be changed.
+fn note_pane(flux: &Flux, task: &Task, oid: &str, lock: &Lock) -> Result<()> {
+    if is_unnoted(flux, task)
+        && let Some(target) = find_target(flux, task)?
+    {
+        let task = task.running_in(Some(target));
+        store::advance(&flux.repo, oid, &task, Transaction::default(), lock)?;
+    }
+    Ok(())
+}
+
+/// Whether a launcher runs for a task that is not the one its record names.
+fn is_unnoted(flux: &Flux, task: &Task) -> bool {
+    let noted = task.target.as_ref().map(|target| target.pane_pid);
+    let run = flux.run_dir(&task.id);
+    let running = run.running().ok().flatten();
+    let launcher = running.map(|running| running.launcher);
+    // Where the system proves nothing, its pane may.
+    launcher.is_some_and(|launcher| {
+        noted != Some(launcher)
+            && run
+                .is_launcher(launcher)
+                .unwrap_or_else(|| run.is_alive().unwrap_or_default())
+    })
 }

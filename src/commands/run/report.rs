@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::agent::Prompt;
 use crate::commands::status::count;
 use crate::lifecycle::Flux;
+use crate::lifecycle::start::plan::{AgentRun, Start, Started, Work};
 use crate::lifecycle::start::trust::Init;
-use crate::lifecycle::start::{Start, Started, Work};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
@@ -48,7 +48,8 @@ pub(super) fn status(started: &Started) -> Status {
 
 /// Says that a window was made where a pane was asked for, or what fits.
 pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
-    let wanted = matches!(plan.place, Place::Window { cramped: false, .. });
+    let place = plan.pane.as_ref().map(|pane| &pane.place);
+    let wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
     let cramped = started.opened.target.kind == Layout::Window && !wanted;
     if cramped {
         flux.ui
@@ -71,7 +72,10 @@ pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
 
 fn plan(flux: &Flux, start: &Start) -> Result<()> {
     let task = &start.task;
-    let place = match &start.place {
+    let Some(pane) = &start.pane else {
+        return Ok(());
+    };
+    let place = match &pane.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
         Place::Window { .. } => "a window of this session".to_owned(),
         Place::Session { name } => format!("session {name}"),
@@ -81,8 +85,8 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .into
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
-    let (command, prompt) = match &start.work {
-        Work::Agent { agent, prompt, .. } => {
+    let (command, prompt) = match &pane.work {
+        Work::Agent(AgentRun { agent, prompt, .. }) => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
             let words = words.map(|arg| arg.to_string_lossy().into_owned());
@@ -113,7 +117,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
             flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
         }
     }
-    for step in &start.ready.steps {
+    for step in &pane.ready.steps {
         flux.ui
             .data(format_args!("  Setup: {}", sanitize::line(&step.name)))?;
     }
@@ -174,8 +178,9 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         ),
         Layout::Pane | Layout::Window => String::new(),
     };
-    let what = match &plan.work {
-        Work::Agent { agent, .. } if agent.prompt != Prompt::Shown => {
+    let work = plan.pane.as_ref().map(|pane| &pane.work);
+    let what = match work {
+        Some(Work::Agent(run)) if run.agent.prompt != Prompt::Shown => {
             "The agent is working on your task in the background."
         }
         _ => "Your shell waits there, with the task on its screen.",

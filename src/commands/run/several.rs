@@ -7,7 +7,8 @@ use super::{Run, notes, report};
 use crate::commands::{early, object, table};
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, Started, start};
+use crate::lifecycle::start::plan::{Start, Started, place};
+use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
 use crate::ui::{self, shown};
 
@@ -44,11 +45,7 @@ impl Run {
                 }
             }
         }
-        report::own_changes(
-            flux,
-            own(),
-            starts.iter().any(|start| start.carried.is_some()),
-        );
+        report::own_changes(flux, own(), starts.iter().any(Start::takes_changes));
         if let Some(first) = made.first() {
             notes::lacking(flux, &first.task);
         }
@@ -77,8 +74,8 @@ impl Run {
     /// Starts one, the `at`th.
     fn next(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
         // Those before it have taken room.
-        if at > 0 {
-            start_of.place = self.layouts.place(flux, &start_of.task.id)?;
+        if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
+            pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
         }
         start(flux, start_of)
     }
