@@ -1,7 +1,5 @@
 //! `git flux attach`
 
-use std::io::{self, IsTerminal as _};
-
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -17,7 +15,7 @@ use crate::lifecycle::reopen::{ensure_can_reopen, reopen};
 use crate::store::{Store, Stored};
 use crate::task::{Phase, State, Target, Task};
 use crate::tmux::attach;
-use crate::ui::{Ui, quoted};
+use crate::ui::{Ui, ensure_terminal, quoted};
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
@@ -107,15 +105,6 @@ fn waiting_elsewhere(flux: &Flux) -> Vec<String> {
     }
     found.sort();
     found.into_iter().map(|(_, command)| command).collect()
-}
-
-/// # Errors
-/// When there is no terminal that could go to a pane: `hint` is what to do instead.
-pub(super) fn ensure_terminal(hint: &str) -> Result<()> {
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        return Ok(());
-    }
-    Err(Failure::new("attach needs a terminal").hint(hint).into())
 }
 
 /// Offers a session with a shell for a task whose pane is gone.

@@ -21,6 +21,7 @@ mod object;
 mod removed;
 mod restore;
 mod resume;
+mod revert;
 mod run;
 mod scripts;
 mod send;

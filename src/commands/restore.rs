@@ -4,11 +4,9 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::cleanup::revert;
-use super::list::age;
-use super::status::count;
-use super::{Faults, candidates, early, removed, scripts, settled};
-use crate::agent::launch::now;
+use super::removed::{self, content};
+use super::revert::revert;
+use super::{Faults, candidates, early, scripts, settled};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
@@ -230,36 +228,4 @@ fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
         Some(merged) => revert(flux, merged),
         None => Ok(None),
     }
-}
-
-/// How a task ended, in words.
-pub(super) fn ended(one: &Archived) -> String {
-    if one.foreign {
-        return "foreign".to_owned();
-    }
-    let Some(removal) = &one.task.removal else {
-        return "not started".to_owned();
-    };
-    match &removal.into {
-        _ if one.tip == one.task.base => "no commits".to_owned(),
-        Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
-        None => "not merged".to_owned(),
-    }
-}
-
-/// How it ended, and how many uncommitted files it has.
-pub(super) fn content(flux: &Flux, one: &Archived) -> String {
-    let files = one
-        .snapshot()
-        .map(|snapshot| flux.repo.count_files_of_snapshot(snapshot));
-    match files {
-        None => ended(one),
-        Some(Ok(files)) => format!("{}, {}", ended(one), count(files, "uncommitted file")),
-        Some(Err(_)) => format!("{}, uncommitted files", ended(one)),
-    }
-}
-
-/// How long ago it was removed.
-pub(super) fn since(one: &Archived) -> String {
-    format!("{} ago", age(now().saturating_sub(one.removed())))
 }

@@ -4,7 +4,6 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::cleanup::capital;
 use super::layout::Layouts;
 use super::{candidates, choose_own, early, settled};
 use crate::agent::machine::Launcher;
@@ -15,6 +14,7 @@ use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, 
 use crate::lifecycle::start::plan::{AgentRun, Started};
 use crate::store::{Store, Stored};
 use crate::task::{Phase, Task};
+use crate::ui::words::capital;
 use crate::ui::{self, Ui};
 
 /// Start the agent of a task again, where it was

@@ -12,7 +12,6 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::attach::ensure_terminal;
 use super::layout::Layouts;
 use super::{candidates, early, object, scripts, settled, text};
 use crate::failure::{Failure, USAGE};
@@ -22,7 +21,7 @@ use crate::lifecycle::Flux;
 use crate::lifecycle::start::prepare::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
 use crate::tmux::attach;
-use crate::ui::Ui;
+use crate::ui::{Ui, ensure_terminal};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::agent::Prompt;
-use crate::commands::status::count;
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::{AgentRun, Start, Started, Work};
 use crate::lifecycle::start::trust::Init;
@@ -13,6 +12,7 @@ use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::ui::shown;
+use crate::ui::words::count;
 
 pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
     let Some(own) = own.filter(|own| !own.none()) else {
