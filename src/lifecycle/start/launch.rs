@@ -32,7 +32,7 @@ pub(super) fn prepare(flux: &Flux, task: &Task, pane: &NewPane, run: &AgentRun) 
     if let Some(init) = &pane.init {
         launch.ready.steps.splice(0..0, init.put(&dir)?);
     }
-    ports::tell(task, &flux.repo.project(), &mut launch.env);
+    ports::set_env(task, &flux.repo.project(), &mut launch.env);
     Notices::arrange(task, flux.settings.notify()?, &dir)?;
     Ok(launch)
 }
