@@ -81,31 +81,41 @@ impl Adoption<'_> {
         if let Some(agent) = self.agent {
             flux.settings.find_agent(agent)?;
         }
-        let (id, title) = self.id(branch)?;
-        let existing = Existing {
-            tip: tip.to_owned(),
-            made: false,
-            adopted: true,
-            rest: Rest::default(),
-        };
         let chosen = Chosen {
             name: branch.to_owned(),
-            existing: existing.clone(),
+            existing: Existing {
+                tip: tip.to_owned(),
+                made: false,
+                adopted: true,
+                rest: Rest::default(),
+            },
             upstream: None,
         };
-        let into = match self.into(branch)? {
+        Ok(Start {
+            task: self.task(entry, chosen)?,
+            description: self.description.to_vec(),
+            origin: Origin::Worktree,
+            pane: None,
+        })
+    }
+
+    /// The record of the task.
+    fn task(&self, entry: &Worktree, chosen: Chosen) -> Result<Task> {
+        let (id, title) = self.id(&chosen.name)?;
+        let into = match self.into(&chosen.name)? {
             Some(into) => Some(into),
             None => self.standing(entry)?,
         };
-        let (base, into) = origin(flux, store, &chosen, into.as_deref())?;
-        let task = Task {
+        let (base, into) = origin(self.flux, self.store, &chosen, into.as_deref())?;
+        let agent = self.agent.unwrap_or(self.flux.settings.agent());
+        Ok(Task {
             version: VERSION,
             id,
             title,
             phase: Phase::Starting,
-            agent: self.agent.unwrap_or(flux.settings.agent()).to_owned(),
+            agent: agent.to_owned(),
             agent_args: Vec::new(),
-            branch: branch.to_owned(),
+            branch: chosen.name,
             base,
             into,
             worktree: entry.path.clone(),
@@ -115,15 +125,9 @@ impl Adoption<'_> {
             target: None,
             removal: None,
             restored: None,
-            existing: Some(existing),
+            existing: Some(chosen.existing),
             carried: None,
             rest: Rest::default(),
-        };
-        Ok(Start {
-            task,
-            description: self.description.to_vec(),
-            origin: Origin::Worktree,
-            pane: None,
         })
     }
 

@@ -72,7 +72,6 @@ pub(crate) use pane::close;
 pub(crate) use teardown::Kept;
 
 use fate::Worktree;
-use teardown::descend;
 
 pub(crate) use crate::context::Flux;
 use crate::git::Lock;

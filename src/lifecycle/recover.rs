@@ -10,7 +10,7 @@ use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::scratch;
-use super::teardown::{Kept, descend};
+use super::teardown::{Kept, Teardown};
 use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
@@ -204,8 +204,14 @@ impl Interrupted<'_> {
     }
 
     fn descend(&self, how: &Worktree) -> Result<Kept> {
-        let tip = self.tip.as_deref();
-        descend(self.flux, &self.task, &self.oid, tip, how, self.lock)
+        let teardown = Teardown {
+            flux: self.flux,
+            task: &self.task,
+            oid: &self.oid,
+            tip: self.tip.as_deref(),
+            lock: self.lock,
+        };
+        teardown.run(how)
     }
 
     /// Notes a pane that the command has opened for the task.

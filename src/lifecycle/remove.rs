@@ -8,7 +8,8 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use super::hook_effects::Listing;
 use super::plan::Plan;
 use super::stop::{ask, await_agent};
-use super::{Flux, Kept, Lock, Worktree, close, descend, merge};
+use super::teardown::Teardown;
+use super::{Flux, Kept, Lock, Worktree, close, merge};
 use crate::agent::launch::now;
 use crate::agent::process::{born, in_front, is_alive};
 use crate::failure::{self, Failure};
@@ -224,7 +225,14 @@ fn finish(
     if let (Some(target), false) = (&task.target, plan.inside) {
         close(target, &flux.run_dir(&task.id))?;
     }
-    descend(flux, task, oid, Some(&plan.tip), how, lock)
+    let teardown = Teardown {
+        flux,
+        task,
+        oid,
+        tip: Some(&plan.tip),
+        lock,
+    };
+    teardown.run(how)
 }
 
 /// Whether the target is where it was when the plan was made.

@@ -18,6 +18,7 @@ use crate::failure::{Failure, USAGE};
 use crate::git::changes;
 use crate::git::changes::count;
 use crate::lifecycle::Flux;
+use crate::lifecycle::start::plan::{Start, Started};
 use crate::lifecycle::start::prepare::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
 use crate::tmux::attach;
@@ -105,14 +106,7 @@ impl Run {
         });
         let request = self.request();
         let preparation = Preparation::new(&flux, settled(&flux)?, &request)?;
-        if self.attach && preparation.count() > 1 {
-            return Err(
-                Failure::new("--attach goes to one task, and several are asked for")
-                    .hint("git flux attach <task>")
-                    .code(USAGE)
-                    .into(),
-            );
-        }
+        self.ensure_can_attach(preparation.count())?;
         let description = text::read(&flux, self.file.as_deref(), &self.task, self.edit, &TEXT)?;
         let mut starts = preparation.starts(&description)?;
         let others = &preparation.store;
@@ -136,19 +130,36 @@ impl Run {
         report::own_changes(&flux, own(), start_of.takes_changes());
         notes::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
+        self.tell(&flux, start_of, &started, &short)
+    }
+
+    /// Says what was started, and goes there if that is asked for.
+    fn tell(&self, flux: &Flux, start_of: &Start, started: &Started, short: &str) -> Result<()> {
         if self.json {
-            return flux.ui.json(&object::json(&report::status(&started)));
+            return flux.ui.json(&object::json(&report::status(started)));
         }
         if self.quiet {
             flux.ui.data(&started.task.id)?;
         } else {
             flux.ui
-                .bytes(report::started(&flux, start_of, &started, &short).as_bytes())?;
+                .bytes(report::started(flux, start_of, started, short).as_bytes())?;
         }
         if self.attach {
             return attach::attach(&started.opened.target);
         }
-        early::ensure_not_ended(&flux, &started)
+        early::ensure_not_ended(flux, started)
+    }
+
+    fn ensure_can_attach(&self, count: usize) -> Result<()> {
+        if !self.attach || count == 1 {
+            return Ok(());
+        }
+        Err(
+            Failure::new("--attach goes to one task, and several are asked for")
+                .hint("git flux attach <task>")
+                .code(USAGE)
+                .into(),
+        )
     }
 
     fn request(&self) -> Request {

@@ -174,35 +174,11 @@ impl<'a> Preparation<'a> {
         if self.store.tasks.iter().any(|stored| stored.id == id) {
             return Err(exists(id.as_str()).into());
         }
-        let (branch, into) = self.branch(&id)?;
-        let worktree = worktree_of(self.flux, &id)?;
-        let place = self.place(&id, &worktree)?;
-        let flux = self.flux;
-        let task = Task {
-            version: VERSION,
-            id,
-            title: subject.title.clone(),
-            phase: Phase::Starting,
-            agent: named.name,
-            agent_args: self.request.agent_args.iter().cloned().map(Bytes).collect(),
-            branch,
-            base: self.base.clone(),
-            into,
-            worktree,
-            directory: flux.repo.directory().map(|path| Bytes(path.into())),
-            created: now(),
-            port: None,
-            target: None,
-            removal: None,
-            restored: None,
-            existing: self.chosen.as_ref().map(|chosen| chosen.existing.clone()),
-            carried: None,
-            rest: Rest::default(),
-        };
+        let (task, place) = self.task(subject, id, named.name)?;
         let template = self.template.as_deref();
         let template = template.filter(|_| named.agent.prompt != Prompt::Shown);
         let agent = AgentRun {
-            prompt: filled(flux, &task, subject.description, template),
+            prompt: filled(self.flux, &task, subject.description, template),
             agent: named.agent,
             program: named.program,
         };
@@ -220,6 +196,36 @@ impl<'a> Preparation<'a> {
                 init: None,
             }),
         })
+    }
+
+    /// The record of a task, and where it is to run.
+    fn task(&self, subject: &Subject<'_>, id: TaskId, agent: String) -> Result<(Task, Place)> {
+        let flux = self.flux;
+        let (branch, into) = self.branch(&id)?;
+        let worktree = worktree_of(flux, &id)?;
+        let place = self.place(&id, &worktree)?;
+        let task = Task {
+            version: VERSION,
+            id,
+            title: subject.title.clone(),
+            phase: Phase::Starting,
+            agent,
+            agent_args: self.request.agent_args.iter().cloned().map(Bytes).collect(),
+            branch,
+            base: self.base.clone(),
+            into,
+            worktree,
+            directory: flux.repo.directory().map(|path| Bytes(path.into())),
+            created: now(),
+            port: None,
+            target: None,
+            removal: None,
+            restored: None,
+            existing: self.chosen.as_ref().map(|chosen| chosen.existing.clone()),
+            carried: None,
+            rest: Rest::default(),
+        };
+        Ok((task, place))
     }
 
     /// The branch of a task, and the one that it is merged into.

@@ -23,7 +23,7 @@ use crate::lifecycle::archive::{Archived, tidy_up};
 use crate::lifecycle::disk::disk_full;
 use crate::lifecycle::fate::{Worktree, has_strayed};
 use crate::lifecycle::pane::{find_shell, find_target, hang_up};
-use crate::lifecycle::teardown::descend;
+use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::task::{Exit, Task};
 use crate::tmux::target::{self, Opened, Place};
@@ -287,8 +287,14 @@ impl<'a> StartTransaction<'a> {
         };
         let branch = task.branch_ref();
         let tip = refs::list(flux.repo.home(), &[&branch])?.remove(&branch);
-        let tip = tip.as_deref();
-        let kept = descend(flux, task, &self.record, tip, &worktree, &self.lock)?;
+        let teardown = Teardown {
+            flux,
+            task,
+            oid: &self.record,
+            tip: tip.as_deref(),
+            lock: &self.lock,
+        };
+        let kept = teardown.run(&worktree)?;
         Ok(match kept.worktree {
             _ if self.opened.is_some() && !is_there => Undone::Missing,
             Some(path) => Undone::Kept(path),

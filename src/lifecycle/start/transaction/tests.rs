@@ -128,7 +128,14 @@ fn removed(world: &World) -> Archived {
     let names = [task_ref(&task.id), task.branch_ref()];
     let refs = refs::list(world.home(), &[&names[0], &names[1]]).unwrap();
     let [oid, tip] = names.map(|name| refs[&name].clone());
-    descend(flux, &task, &oid, Some(&tip), &Worktree::Keep, &lock).unwrap();
+    let teardown = Teardown {
+        flux,
+        task: &task,
+        oid: &oid,
+        tip: Some(&tip),
+        lock: &lock,
+    };
+    teardown.run(&Worktree::Keep).unwrap();
     drop(lock);
     archive::list(flux).unwrap().remove(0)
 }
