@@ -1,4 +1,4 @@
-//! What is said of agents that end as soon as they are started.
+//! What is said of agents that were just started, and end as soon as they are.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,9 @@ use anyhow::{Error, Result};
 
 use crate::failure::Failure;
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::Started;
+use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::watch;
+use crate::task::Layout;
 
 /// How long a terminal is told of an end.
 const FIRST: Duration = Duration::from_millis(500);
@@ -24,6 +25,28 @@ pub(super) fn ensure_executed(flux: &Flux, started: &Started) -> Result<()> {
         None => Ok(()),
         Some(exit) => Err(failed(flux, started, &exit.to_string())),
     }
+}
+
+/// Says where the agent runs.
+///
+/// # Errors
+/// When its program could not be executed.
+pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
+    ensure_executed(flux, started)?;
+    let (task, target) = (&started.task, &started.opened.target);
+    let id = &task.id;
+    if flux.ui.quiet {
+        return flux.ui.data(id);
+    }
+    let place = match target.kind {
+        Layout::Pane => format!("pane {}", target.pane),
+        Layout::Window => format!("window {}", target.window),
+        Layout::Session => format!("session '{}'", target.session),
+    };
+    flux.ui
+        .status(format_args!("{verb} '{id}' ({}): {place}", task.agent));
+    flux.ui.hint(format_args!("git flux attach {id}"));
+    Ok(())
 }
 
 /// Waits half a second for the ends of agents, if there is a terminal to say them to: it is where

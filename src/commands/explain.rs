@@ -3,12 +3,12 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::list::age;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::seen::{Doing, Seen, Session};
 use crate::task::{Found, Heard, Source, State, Task, Title};
+use crate::ui::words::age;
 
 /// What one source says.
 struct Word {

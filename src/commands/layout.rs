@@ -1,11 +1,9 @@
 //! Where an agent is to run, as options.
 
-use anyhow::Result;
 use clap::Args;
 
-use crate::lifecycle::Flux;
-use crate::task::{Layout, TaskId};
-use crate::tmux::target::{self, Place, Wanted};
+use crate::task::Layout;
+use crate::tmux::target::Wanted;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Layouts {
@@ -21,25 +19,14 @@ pub(super) struct Layouts {
 }
 
 impl Layouts {
-    /// Where a task is to run, as things are now.
-    ///
-    /// # Errors
-    /// When there is no such place.
-    pub(super) fn place(&self, flux: &Flux, id: &TaskId) -> Result<Place> {
-        let forced = [
+    /// Returns the layout that is asked for.
+    pub(super) fn layout(&self) -> Option<Layout> {
+        let all = [
             (self.pane, Layout::Pane),
             (self.window, Layout::Window),
             (self.session, Layout::Session),
         ];
-        let forced = forced
-            .into_iter()
-            .find_map(|(given, layout)| given.then_some(layout));
-        let wanted = match (forced, flux.settings.layout()?) {
-            (Some(layout), _) => Wanted::Demanded(layout),
-            (None, Some(layout)) => Wanted::Preferred(layout),
-            (None, None) => Wanted::Any,
-        };
-        let session = target::session_name(&flux.repo.project(), id);
-        target::choose(wanted, session)
+        let given = all.into_iter().find(|(is_given, _)| *is_given);
+        given.map(|(_, layout)| layout)
     }
 }

@@ -20,6 +20,7 @@ use crate::sanitize;
 use crate::store::Store;
 use crate::system::clock::now;
 use crate::task::{State, Status, Task, version};
+use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
@@ -358,14 +359,4 @@ fn cells(row: &Row, now: u64) -> [String; 9] {
 fn label(status: &Status) -> String {
     let guess = if status.found.guess { "?" } else { "" };
     format!("{}{guess}", status.state.label())
-}
-
-/// A time span in one unit: `5s`, `3m`, `2h`, `9d`.
-pub(super) fn age(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86_400 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
 }

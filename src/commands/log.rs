@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::status::count;
 use super::{candidates, choose, removed};
 use crate::agent::messages::{self, Message};
 use crate::git::foreground::page;
@@ -21,6 +20,7 @@ use crate::sanitize;
 use crate::store::{self, Store};
 use crate::task::Task;
 use crate::ui::Ui;
+use crate::ui::words::count;
 
 /// Show what a task was told, what happened, and what was said
 #[derive(Debug, Args)]

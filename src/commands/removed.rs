@@ -4,14 +4,15 @@ use anyhow::{Error, Result};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::restore::{content, ended, since};
 use super::{Faults, table};
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::lifecycle::{Flux, leftovers};
 use crate::sanitize;
+use crate::system::clock::now;
 use crate::task::version;
+use crate::ui::words::{age, count};
 
 /// The size of a worktree in the trash, if there is one.
 type Size = Option<Result<u64>>;
@@ -76,6 +77,38 @@ pub(super) fn name(flux: &Flux, left: Failure) {
     let left = Error::from(left);
     flux.ui.warning(&left);
     failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
+}
+
+/// How a task ended, in words.
+fn ended(one: &Archived) -> String {
+    if one.foreign {
+        return "foreign".to_owned();
+    }
+    let Some(removal) = &one.task.removal else {
+        return "not started".to_owned();
+    };
+    match &removal.into {
+        _ if one.tip == one.task.base => "no commits".to_owned(),
+        Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
+        None => "not merged".to_owned(),
+    }
+}
+
+/// How it ended, and how many uncommitted files it has.
+pub(super) fn content(flux: &Flux, one: &Archived) -> String {
+    let files = one
+        .snapshot()
+        .map(|snapshot| flux.repo.count_files_of_snapshot(snapshot));
+    match files {
+        None => ended(one),
+        Some(Ok(files)) => format!("{}, {}", ended(one), count(files, "uncommitted file")),
+        Some(Err(_)) => format!("{}, uncommitted files", ended(one)),
+    }
+}
+
+/// How long ago it was removed.
+fn since(one: &Archived) -> String {
+    format!("{} ago", age(now().saturating_sub(one.removed())))
 }
 
 fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool) -> Result<()> {

@@ -1,33 +1,24 @@
 //! `git flux restore`
 
-mod foreign;
-
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::cleanup::revert;
-use super::list::age;
-use super::status::count;
-use super::{Faults, candidates, early, removed, settled};
+use super::removed::{self, content};
+use super::revert::revert;
+use super::{Faults, candidates, early, scripts, settled};
 use crate::failure::Failure;
-use crate::git::{admin, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
-use crate::lifecycle::broken::free_beside;
-use crate::lifecycle::checked_out::{BranchUses, ensure_main_is_known};
-use crate::lifecycle::leftovers;
-use crate::lifecycle::resume::going_on;
-use crate::lifecycle::start::setup;
-use crate::lifecycle::start::trust::Init;
-use crate::lifecycle::start::{Start, Started, Work, start};
-use crate::lifecycle::{Flux, ensure_not_elsewhere};
+use crate::lifecycle::restore::{harmless, prepare};
+use crate::lifecycle::start::plan::Started;
+use crate::lifecycle::start::start;
+use crate::lifecycle::{Flux, leftovers};
 use crate::sanitize;
-use crate::store::{self, Store, Stored};
+use crate::store::{Store, Stored};
 use crate::system::clock::now;
-use crate::task::{Existing, Layout, Phase, Task};
 use crate::tmux::target::{self, Wanted};
-use crate::ui::{Ui, quoted, shown, word};
+use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
@@ -82,15 +73,13 @@ impl Restore {
             return self.delete(&flux, &[one], &[]);
         }
         if !one.foreign {
-            let started = bring_back(&flux, &store, one)?;
-            return tell(&flux, one, &started);
+            return bring_back(&flux, &store, one);
         }
-        let one = &foreign::harmless(&flux, &store, one)?;
+        let one = harmless(&flux, &store, one)?;
         if !self.foreign {
-            foreign::agree(&flux, one)?;
+            agree(&flux, &one)?;
         }
-        let started = bring_back(&flux, &store, one)?;
-        tell(&flux, one, &started)
+        bring_back(&flux, &store, &one)
     }
 
     fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
@@ -168,122 +157,38 @@ impl Restore {
 }
 
 /// Starts the task again where it was.
-fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<Started> {
-    let task = Task {
-        restored: Some(one.name.clone()),
-        target: None,
-        ..one.task.in_phase(Phase::Starting)
-    };
-    ensure_free(flux, store, &task)?;
-    let task = existing(store, task, one)?;
-    let description = store::prompt(&flux.repo, &one.record)?;
-    let work = match one.foreign {
-        true => Work::Shell,
-        false => going_on(flux, &task, &description).unwrap_or(Work::Shell),
-    };
-    // One that comes back with its ignored files is as ready as it was.
-    let (ready, init) = match (&one.trash, &work) {
-        (None, Work::Agent { .. }) => (setup::configured(flux)?, Init::agreed(flux, &one.tip)?),
-        _ => (setup::wrapped(flux)?, None),
-    };
-    let name = target::session_name(&flux.repo.project(), &task.id);
-    let place = target::choose(Wanted::Preferred(Layout::Session), name)?;
-    let mut start_of = Start {
-        task,
-        description,
-        work,
-        place,
-        ready,
-        init,
-        from: Some(one.clone()),
-        carried: None,
-        upstream: None,
-    };
-    start(flux, &mut start_of)
+fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
+    let mut starts = [prepare(flux, store, one)?];
+    scripts::agree(flux, &mut starts)?;
+    let [start_of] = &mut starts;
+    tell(flux, one, &start(flux, start_of)?)
 }
 
-/// Fails where restoring would need a place that is taken: nothing is overwritten.
-fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
-    let id = &task.id;
-    store.ensure_not_foreign(&flux.repo, id.as_str())?;
-    let worktrees = worktree::list(flux.repo.home())?;
-    ensure_main_is_known(flux, &worktrees)?;
-    let again = |failure: Failure| failure.hint(format!("then: git flux restore {id}"));
-    if store.tasks.iter().any(|stored| stored.id == *id) {
-        let failure = Failure::new(format!("there is a task '{id}' already"));
-        return Err(again(failure.hint(format!("git flux cleanup {id}"))).into());
-    }
-    if store.tip(&task.branch).is_some() && task.existing.is_none() {
-        return Err(again(
-            Failure::new(format!("the branch '{}' exists already", task.branch)).hint(format!(
-                "git branch -m {} <another name>",
-                word(&task.branch)
-            )),
-        )
-        .into());
-    }
-    if task.existing.is_some() {
-        store.ensure_not_symbolic(&task.branch)?;
-        ensure_not_elsewhere(flux, &worktrees, task)?;
-        let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
-        uses.except(&task.worktree).ensure_none()?;
-    }
-    if let Some(other) = store.in_the_way(&task.branch) {
-        let failure = Failure::new(format!(
-            "the branch '{other}' is in the way of '{}'",
-            task.branch
-        ));
-        let rename = format!("git branch -m {} <another name>", word(other));
-        return Err(again(failure.hint(rename)).into());
-    }
-    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-    if task.worktree.symlink_metadata().is_ok() {
-        let away = quoted(&free_beside(&task.worktree));
-        let failure = Failure::new(format!("'{path}' exists already"));
-        return Err(again(failure.hint(format!("mv {pasted} {away}"))).into());
-    }
-    if worktrees.iter().any(|entry| entry.path == task.worktree) {
-        let failure = Failure::new(format!(
-            "git has a worktree at '{path}', which is not there"
-        ));
-        let hint = match admin::moved_beside(flux.repo.common_dir(), &task.worktree) {
-            Some(moved) => format!("git worktree repair {}", quoted(&moved)),
-            None => format!("if it is not away only: git worktree remove {pasted}"),
-        };
-        return Err(again(failure.hint(hint)).into());
-    }
-    Ok(())
-}
-
-/// The task with what its branch is by now, if that was not its own.
+/// Shows what would be restored and asks for it.
 ///
 /// # Errors
-/// When it has moved since: what was uncommitted belongs on top of where it stood.
-fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
-    let Some(was) = &task.existing else {
-        return Ok(task);
-    };
-    let stands = store.tip(&task.branch);
-    if let Some(tip) = stands.filter(|tip| *tip != one.tip) {
-        let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
-        return Err(Failure::new(format!(
-            "the branch '{}' has moved since '{}' was removed, from {old} to {now}",
-            task.branch, task.id
-        ))
-        .hint(format!("git log {old}...{now}"))
-        .hint(format!("git flux run --branch {}", word(&task.branch)))
-        .into());
+/// When it is declined, or there is no terminal.
+fn agree(flux: &Flux, one: &Archived) -> Result<()> {
+    let (name, task) = (&one.name, &one.task);
+    let rows = [
+        ("Branch", sanitize::line(&task.branch)),
+        ("Worktree", shown(&task.worktree)),
+        ("Agent", sanitize::line(&task.agent)),
+    ];
+    let about = format!("'{name}' is foreign: this repository has not removed it");
+    if !flux.ui.can_ask() {
+        return Err(Failure::new(about)
+            .hint(format!("git flux restore {name} --foreign"))
+            .into());
     }
-    let existing = Existing {
-        tip: one.tip.clone(),
-        made: stands.is_none(),
-        adopted: false,
-        rest: was.rest.clone(),
-    };
-    Ok(Task {
-        existing: Some(existing),
-        ..task
-    })
+    flux.ui.status(about);
+    for (what, value) in rows {
+        flux.ui.status(format_args!("  {what}: {value}"));
+    }
+    match flux.ui.confirm("Restore it?", false)? {
+        true => Ok(()),
+        false => Err(Failure::declined("nothing was changed").into()),
+    }
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
@@ -325,36 +230,4 @@ fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
         Some(merged) => revert(flux, merged),
         None => Ok(None),
     }
-}
-
-/// How a task ended, in words.
-pub(super) fn ended(one: &Archived) -> String {
-    if one.foreign {
-        return "foreign".to_owned();
-    }
-    let Some(removal) = &one.task.removal else {
-        return "not started".to_owned();
-    };
-    match &removal.into {
-        _ if one.tip == one.task.base => "no commits".to_owned(),
-        Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
-        None => "not merged".to_owned(),
-    }
-}
-
-/// How it ended, and how many uncommitted files it has.
-pub(super) fn content(flux: &Flux, one: &Archived) -> String {
-    let files = one
-        .snapshot()
-        .map(|snapshot| flux.repo.count_files_of_snapshot(snapshot));
-    match files {
-        None => ended(one),
-        Some(Ok(files)) => format!("{}, {}", ended(one), count(files, "uncommitted file")),
-        Some(Err(_)) => format!("{}, uncommitted files", ended(one)),
-    }
-}
-
-/// How long ago it was removed.
-pub(super) fn since(one: &Archived) -> String {
-    format!("{} ago", age(now().saturating_sub(one.removed())))
 }

@@ -4,21 +4,19 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::cleanup::capital;
 use super::layout::Layouts;
-use super::run::settle::{filled, template};
 use super::{candidates, choose_own, early, settled};
-use crate::agent::Prompt;
+
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
 use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
-use crate::lifecycle::resume::{description, ensure_stopped, going_on, resume};
-use crate::lifecycle::start::{Started, Work};
+use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
+use crate::lifecycle::start::plan::{AgentRun, Started};
 use crate::run::launcher::Launcher;
-use crate::settings::table;
 use crate::store::{Store, Stored};
-use crate::task::{Layout, Phase, Task};
-use crate::ui::{self, Ui, word};
+use crate::task::{Phase, Task};
+use crate::ui::words::capital;
+use crate::ui::{self, Ui};
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
@@ -120,25 +118,25 @@ impl Resume {
         let doubt = doubt(flux, task)?;
         let command = format!("git flux resume {}", task.id);
         ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let on = match self.over {
+        let going_on = match self.over {
             true => None,
             false => going_on(flux, task, &description),
         };
-        let (work, verb) = match on {
-            Some(work) => (work, "resumed"),
+        let (agent, verb) = match going_on {
+            Some(agent) => (agent, "resumed"),
             None => (self.anew(flux, task, &description)?, "started over"),
         };
-        let started = resume(flux, &task.id, &work, || self.layouts.place(flux, &task.id))?;
-        tell(flux, &started, verb)?;
+        let started = resume(flux, &task.id, agent, self.layouts.layout())?;
+        early::tell(flux, &started, verb)?;
         Ok(started)
     }
 
     /// The work from its beginning, once that is agreed to.
-    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<Work> {
+    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentRun> {
         let id = &task.id;
-        let work = over(flux, task, description)?;
+        let agent = from_the_beginning(flux, task, description)?;
         if self.over || self.yes {
-            return Ok(work);
+            return Ok(agent);
         }
         let cannot = format!(
             "the agent of '{id}', {}, cannot go on where it was",
@@ -155,39 +153,10 @@ impl Resume {
             format!("{}. Start over with its prompt?", capital(&cannot)),
             false,
         )? {
-            true => Ok(work),
+            true => Ok(agent),
             false => Err(Failure::declined("nothing was changed").into()),
         }
     }
-}
-
-/// The work of a task from its beginning.
-///
-/// # Errors
-/// When it has no description, or its agent is not there.
-pub(super) fn over(flux: &Flux, task: &Task, description: &[u8]) -> Result<Work> {
-    let id = &task.id;
-    if description.is_empty() {
-        return Err(Failure::new(format!(
-            "'{id}' has no description that its agent could be given"
-        ))
-        .hint(format!(
-            "git config {} '<what is to be done>'",
-            word(&table::DESCRIPTION.named(&task.branch))
-        ))
-        .hint(format!("git flux attach {id}"))
-        .into());
-    }
-    let (agent, program) = flux.settings.find_agent(&task.agent)?;
-    let template = match agent.prompt == Prompt::Shown {
-        true => None,
-        false => Some(template(flux)?),
-    };
-    Ok(Work::Agent {
-        prompt: filled(flux, task, description, template.as_deref()),
-        agent,
-        program,
-    })
 }
 
 /// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
@@ -201,26 +170,4 @@ fn is_cut_off(flux: &Flux, task: &Task) -> bool {
         ),
         Err(_) => true,
     }
-}
-
-/// Says where the agent runs.
-///
-/// # Errors
-/// When its program could not be executed.
-pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
-    early::ensure_executed(flux, started)?;
-    let (task, target) = (&started.task, &started.opened.target);
-    let id = &task.id;
-    if flux.ui.quiet {
-        return flux.ui.data(id);
-    }
-    let place = match target.kind {
-        Layout::Pane => format!("pane {}", target.pane),
-        Layout::Window => format!("window {}", target.window),
-        Layout::Session => format!("session '{}'", target.session),
-    };
-    flux.ui
-        .status(format_args!("{verb} '{id}' ({}): {place}", task.agent));
-    flux.ui.hint(format_args!("git flux attach {id}"));
-    Ok(())
 }

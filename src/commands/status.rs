@@ -8,7 +8,7 @@ use clap_complete::ArgValueCompleter;
 use console::{Style, truncate_str};
 use serde_json::json;
 
-use super::{candidates, choose, explain, list::age, object};
+use super::{candidates, choose, explain, object};
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::broken::Broken;
@@ -20,6 +20,7 @@ use crate::store::Store;
 use crate::system::clock::now;
 use crate::task::{Layout, State, Status, Why};
 use crate::tmux::pane;
+use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
 /// How many lines of the pane are shown.
@@ -253,11 +254,6 @@ pub(super) fn unlooked(ui: &Ui, status: &Status) -> bool {
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
-}
-
-/// `1 file`, `2 files`
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn health(status: &Status) -> String {

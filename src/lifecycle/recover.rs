@@ -4,13 +4,13 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::archive::{self, Archived};
 use super::cleanup::scratch;
+use super::elsewhere;
 use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
-use super::resume::{is_unnoted, note_pane};
-use super::teardown::descend;
-use super::{archive, elsewhere};
+use super::teardown::{Kept, Teardown};
 use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
@@ -151,7 +151,18 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     Ok(())
 }
 
-/// Settles one task. The lock proves that its last command is dead.
+/// A task whose last command died, as its lock proves.
+struct Interrupted<'a> {
+    flux: &'a Flux,
+    task: Task,
+    /// Its record.
+    oid: String,
+    /// The tip of its branch, if that is there.
+    tip: Option<String>,
+    lock: &'a Lock,
+}
+
+/// Settles one task, and returns what is to be said of it.
 ///
 /// # Errors
 /// When a step fails; the next command tries again.
@@ -169,100 +180,140 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         bail!("its record is foreign by now");
     }
     let tip = found.remove(&task.branch_ref());
-    let id = &task.id;
-    match task.phase {
+    let interrupted = Interrupted {
+        flux,
+        task,
+        oid,
+        tip,
+        lock,
+    };
+    match interrupted.task.phase {
         Phase::Active => {
-            scratch::clear(flux, id, Some(&task))?;
-            note_pane(flux, &task, &oid, lock)?;
+            scratch::clear(flux, &seen.id, Some(&interrupted.task))?;
+            interrupted.note_pane()?;
             Ok(None)
         }
-        Phase::Starting => settle_start(flux, &task, &oid, tip.as_deref(), lock),
-        Phase::Removing
-            if fs::exists(task.worktree.join(".git"))
-                .context("could not look at the worktree")? =>
-        {
-            // What was agreed to before the crash does not cover what came after it.
-            let whole = task.in_phase(Phase::Active);
-            store::advance(repo, &oid, &whole, Transaction::default(), lock)?;
-            Ok(Some(format!(
-                "the removal of '{id}' was interrupted; the task is whole again: git flux cleanup {id}"
-            )))
-        }
-        Phase::Removing => {
-            if let Some(target) = &task.target
-                && !pane::is_ours(target)
-            {
-                close(target, &flux.run_dir(id))?;
-            }
-            let how = match flux.moved_to(&task)? {
-                Some(place) => Worktree::Moved(place),
-                None if is_registered(flux, &task)? => Worktree::Keep,
-                None => Worktree::Foreign,
-            };
-            descend(flux, &task, &oid, tip.as_deref(), &how, lock)?;
-            Ok(Some(format!(
-                "the removal of '{id}' was interrupted; it is complete now, {}",
-                of_branch(&task)
-            )))
-        }
+        Phase::Starting => interrupted.settle_start().map(Some),
+        Phase::Removing => interrupted.settle_removal().map(Some),
     }
 }
 
-fn settle_start(
-    flux: &Flux,
-    task: &Task,
-    oid: &str,
-    tip: Option<&str>,
-    lock: &Lock,
-) -> Result<Option<String>> {
-    let (repo, run, id) = (&flux.repo, flux.run_dir(&task.id), &task.id);
-    let never_ran = run.withdraw()?;
-    let from = match &task.restored {
-        Some(name) => archive::list_all(flux)?
-            .0
-            .into_iter()
-            .find(|one| one.name == *name),
-        None => None,
-    };
-    let start = from.as_ref().map_or(task.start(), |from| &from.tip);
-    if !never_ran || tip.is_some_and(|tip| tip != start) {
-        // The agent had started, and may have worked for hours since: go forward.
+impl Interrupted<'_> {
+    fn advance(&self, task: &Task, also: Transaction) -> Result<()> {
+        store::advance(&self.flux.repo, &self.oid, task, also, self.lock).map(drop)
+    }
+
+    fn descend(&self, how: &Worktree) -> Result<Kept> {
+        let teardown = Teardown {
+            flux: self.flux,
+            task: &self.task,
+            oid: &self.oid,
+            tip: self.tip.as_deref(),
+            lock: self.lock,
+        };
+        teardown.run(how)
+    }
+
+    /// Notes a pane that the command has opened for the task.
+    fn note_pane(&self) -> Result<()> {
+        if is_unnoted(self.flux, &self.task)
+            && let Some(target) = find_target(self.flux, &self.task)?
+        {
+            let task = self.task.running_in(Some(target));
+            self.advance(&task, Transaction::default())?;
+        }
+        Ok(())
+    }
+
+    /// Completes a removal whose worktree has gone. Else it is as if it had not begun: what was
+    /// agreed to before the crash does not cover what came after it.
+    fn settle_removal(&self) -> Result<String> {
+        let (flux, task, id) = (self.flux, &self.task, &self.task.id);
+        let link = task.worktree.join(".git");
+        if fs::exists(link).context("could not look at the worktree")? {
+            self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
+            return Ok(format!(
+                "the removal of '{id}' was interrupted; the task is whole again: git flux cleanup {id}"
+            ));
+        }
+        if let Some(target) = &task.target
+            && !pane::is_ours(target)
+        {
+            close(target, &flux.run_dir(id))?;
+        }
+        let how = match flux.moved_to(task)? {
+            Some(place) => Worktree::Moved(place),
+            None if is_registered(flux, task)? => Worktree::Keep,
+            None => Worktree::Foreign,
+        };
+        self.descend(&how)?;
+        Ok(format!(
+            "the removal of '{id}' was interrupted; it is complete now, {}",
+            of_branch(task)
+        ))
+    }
+
+    /// Completes a start whose agent had started, and undoes another.
+    fn settle_start(&self) -> Result<String> {
+        let (flux, task) = (self.flux, &self.task);
+        let never_ran = flux.run_dir(&task.id).withdraw()?;
+        let from = match &task.restored {
+            Some(name) => archive::list_all(flux)?
+                .0
+                .into_iter()
+                .find(|one| one.name == *name),
+            None => None,
+        };
+        let start = from.as_ref().map_or(task.start(), |from| &from.tip);
+        let has_moved = self.tip.as_ref().is_some_and(|tip| tip != start);
+        if !never_ran || has_moved {
+            return self.complete_start(from.as_ref());
+        }
+        self.undo_start(from.as_ref())
+    }
+
+    /// The agent had started, and may have worked for hours since: goes forward.
+    fn complete_start(&self, from: Option<&Archived>) -> Result<String> {
+        let (flux, task) = (self.flux, &self.task);
         let target = match find_target(flux, task)? {
             None if task.restored.is_some() => find_shell(flux, task)?,
             found => found,
         };
-        let whole = task.running_in(target);
-        let also = Transaction::default();
-        let also = from.iter().fold(also, |also, from| from.forget(also));
-        if let Some(from) = &from {
+        let mut also = Transaction::default();
+        if let Some(from) = from {
+            also = from.forget(also);
             archive::tidy_up(flux, from);
         }
-        store::advance(repo, oid, &whole, also, lock)?;
-        let in_setup = run.running()?.is_some_and(|r| r.setup.step.is_some());
-        let when = match in_setup {
+        self.advance(&task.running_in(target), also)?;
+        let running = flux.run_dir(&task.id).running()?;
+        let when = match running.is_some_and(|running| running.setup.step.is_some()) {
             true => "while it was set up",
             false => "after its agent had started",
         };
-        return Ok(Some(format!(
-            "the start of '{id}' was interrupted {when}; the task is whole now"
-        )));
+        Ok(format!(
+            "the start of '{}' was interrupted {when}; the task is whole now",
+            task.id
+        ))
     }
-    let how = match &task.restored {
-        Some(name) => Worktree::unrestored(flux, task, name, from.as_ref())?,
-        None => Worktree::unstarted(flux, task)?,
-    };
-    let kept = descend(flux, task, oid, tip, &how, lock)?;
-    let kept = kept
-        .worktree
-        .map(|path| format!("; what was in its worktree is in '{}'", path.display()))
-        .unwrap_or_default();
-    Ok(Some(match from {
-        Some(_) => format!("restoring '{id}' was interrupted; it can be restored still{kept}"),
-        None => format!(
-            "the start of '{id}' was interrupted; it is removed again, {}{kept}",
-            of_branch(task)
-        ),
-    }))
+
+    fn undo_start(&self, from: Option<&Archived>) -> Result<String> {
+        let (flux, task, id) = (self.flux, &self.task, &self.task.id);
+        let how = match &task.restored {
+            Some(name) => Worktree::unrestored(flux, task, name, from)?,
+            None => Worktree::unstarted(flux, task)?,
+        };
+        let kept = self.descend(&how)?.worktree;
+        let kept = kept
+            .map(|path| format!("; what was in its worktree is in '{}'", path.display()))
+            .unwrap_or_default();
+        Ok(match from {
+            Some(_) => format!("restoring '{id}' was interrupted; it can be restored still{kept}"),
+            None => format!(
+                "the start of '{id}' was interrupted; it is removed again, {}{kept}",
+                of_branch(task)
+            ),
+        })
+    }
 }
 
 /// What a removal means for the branch.
@@ -272,4 +323,19 @@ fn of_branch(task: &Task) -> String {
         true => format!("but for its branch '{branch}', which stays"),
         false => format!("with its branch '{branch}'"),
     }
+}
+
+/// Whether a launcher runs for a task that is not the one its record names.
+fn is_unnoted(flux: &Flux, task: &Task) -> bool {
+    let noted = task.target.as_ref().map(|target| target.pane_pid);
+    let run = flux.run_dir(&task.id);
+    let running = run.running().ok().flatten();
+    let launcher = running.map(|running| running.launcher);
+    // Where the system proves nothing, its pane may.
+    launcher.is_some_and(|launcher| {
+        noted != Some(launcher)
+            && run
+                .is_launcher(launcher)
+                .unwrap_or_else(|| run.is_alive().unwrap_or_default())
+    })
 }

@@ -1,21 +1,16 @@
-//! The agent of a task that is there, started again; and a task made of a worktree that is.
+//! The agent of a task that is there, started again.
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 
 use super::broken::ensure_whole;
 use super::elsewhere::ensure_here;
-use super::fate::Worktree;
 use super::observe::Panes;
 use super::other_machine;
-use super::pane::{find_target, hang_up};
-use super::start::launch::{launch, none_runs, not_executed, taken_up};
-use super::start::setup;
-use super::start::{Started, Work, exists};
-use super::teardown::descend;
+use super::start::plan::{AgentRun, NewPane, Start, Started, Work, place};
+use super::start::{prompt, setup, under_lock};
+use crate::agent::Prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, Transaction};
-use crate::interrupt;
 use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::sanitize;
@@ -23,19 +18,48 @@ use crate::settings::table;
 use crate::store::{self, Store};
 use crate::system::disk::disk_full;
 use crate::system::process;
-use crate::task::{Exit, Phase, Target, Task, TaskId};
+use crate::task::{Layout, Phase, Target, Task, TaskId};
 use crate::tmux::open::Opened;
 use crate::tmux::target::{Place, session_name};
 use crate::tmux::{pane, restored};
+use crate::ui::word;
 
 /// What makes the agent of a task go on where it was; none if it is not there, or cannot.
-pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<Work> {
+pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentRun> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
-    let agent = agent.resumed()?;
-    Some(Work::Agent {
-        agent,
+    Some(AgentRun {
+        agent: agent.resumed()?,
         program,
         prompt: description.to_vec(),
+    })
+}
+
+/// What makes the agent of a task begin with its description once more.
+///
+/// # Errors
+/// When the task has none, or its agent is not there.
+pub(crate) fn from_the_beginning(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentRun> {
+    if description.is_empty() {
+        let id = &task.id;
+        return Err(Failure::new(format!(
+            "'{id}' has no description that its agent could be given"
+        ))
+        .hint(format!(
+            "git config {} '<what is to be done>'",
+            word(&table::DESCRIPTION.named(&task.branch))
+        ))
+        .hint(format!("git flux attach {id}"))
+        .into());
+    }
+    let (agent, program) = flux.settings.find_agent(&task.agent)?;
+    let template = match agent.prompt {
+        Prompt::Shown => None,
+        _ => Some(prompt::template(flux)?),
+    };
+    Ok(AgentRun {
+        prompt: prompt::filled(flux, task, description, template.as_deref()),
+        agent,
+        program,
     })
 }
 
@@ -112,18 +136,16 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     }
 }
 
-/// Starts the agent of a task again: in its pane if that is there, else in the place
-/// that `choose` finds.
+/// Starts the agent of a task again: in its pane if that is there, else in `layout`, or where it is configured.
 ///
 /// # Errors
 /// When it runs, or a step fails; then the task is as it was.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
-    work: &Work,
-    choose: impl FnOnce() -> Result<Place>,
+    agent: AgentRun,
+    layout: Option<Layout>,
 ) -> Result<Started> {
-    let run = flux.run_dir(id);
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
@@ -132,45 +154,17 @@ pub(crate) fn resume(
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {
         Some(place) => place,
-        None => or_restored(flux, task, choose())?,
+        None => or_restored(flux, task, place(flux, id, layout))?,
     };
-    let before = (run.running()?, run.exit()?);
-    let mut opened = None;
-    // The worktree is as ready as it was.
-    let ready = setup::wrapped(flux)?;
-    let begun = interrupt::check()
-        .and_then(|()| run.begin_again())
-        .and_then(|()| {
-            launch(
-                flux,
-                task,
-                work,
-                (&ready, None),
-                &place,
-                (&run, &lock),
-                &mut opened,
-            )
-        });
-    if let Err(cause) = begun {
-        return Err(back(flux, id, &before, opened.as_ref(), cause));
-    }
-    let (opened, since) = taken_up(flux, task, &run, opened)?;
-    let task = task.running_in(Some(opened.target.clone()));
-    let none = Transaction::default();
-    store::advance(&flux.repo, &stored.oid, &task, none, &lock).map_err(|error| {
-        let full = disk_full(&error, &[flux.repo.common_dir()]);
-        let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
-        let failure = failure.hint(format!("git flux attach {id}"));
-        error.context(full.into_iter().fold(failure, Failure::hint))
-    })?;
-    drop(lock);
-    let exit = not_executed(&run)?;
-    Ok(Started {
-        task,
-        opened,
-        since,
-        exit,
-    })
+    let pane = NewPane {
+        place,
+        work: Work::Agent(agent),
+        // The worktree is as ready as it was.
+        ready: setup::wrapped(flux)?,
+        init: None,
+    };
+    let mut start = Start::again(stored, pane)?;
+    under_lock(flux, &mut start, lock)?.started()
 }
 
 /// The pane of a task, if it is there with nothing but a shell in it. The one that we
@@ -243,103 +237,4 @@ fn ensure_nothing_aside(task: &Task, target: &Target) -> Result<()> {
         .into()),
         None => Ok(()),
     }
-}
-
-/// The way back after `cause`, and the error to show for it.
-fn back(
-    flux: &Flux,
-    id: &TaskId,
-    (running, exit): &(Option<Running>, Option<Exit>),
-    opened: Option<&Opened>,
-    cause: Error,
-) -> Error {
-    let interrupted = interrupt::requested();
-    interrupt::clear();
-    let full = disk_full(&cause, &[flux.repo.common_dir()]);
-    let run = &flux.run_dir(id);
-    let undo = || {
-        run.withdraw()?;
-        hang_up(run, opened.map(|opened| &opened.target))?;
-        run.begin_again()?;
-        if let Some(running) = running {
-            run.write_running(running)?;
-        }
-        exit.as_ref().map_or(Ok(()), |exit| run.write_exit(exit))
-    };
-    let failure = match undo() {
-        Ok(()) if interrupted => {
-            return Failure::declined(format!("interrupted; '{id}' is not running")).into();
-        }
-        Ok(()) => format!("could not resume '{id}'"),
-        Err(undo) => format!("could not resume '{id}', nor undo it: {undo:#}"),
-    };
-    cause.context(full.into_iter().fold(Failure::new(failure), Failure::hint))
-}
-
-/// Notes a pane that a killed command has opened for a task. The lock is the task's.
-///
-/// # Errors
-/// When the record cannot be changed.
-pub(super) fn note_pane(flux: &Flux, task: &Task, oid: &str, lock: &Lock) -> Result<()> {
-    if is_unnoted(flux, task)
-        && let Some(target) = find_target(flux, task)?
-    {
-        let task = task.running_in(Some(target));
-        store::advance(&flux.repo, oid, &task, Transaction::default(), lock)?;
-    }
-    Ok(())
-}
-
-/// Whether a launcher runs for a task that is not the one its record names.
-pub(super) fn is_unnoted(flux: &Flux, task: &Task) -> bool {
-    let noted = task.target.as_ref().map(|target| target.pane_pid);
-    let run = flux.run_dir(&task.id);
-    let running = run.running().ok().flatten();
-    let launcher = running.map(|running| running.launcher);
-    // Where the system proves nothing, its pane may.
-    launcher.is_some_and(|launcher| {
-        noted != Some(launcher)
-            && run
-                .is_launcher(launcher)
-                .unwrap_or_else(|| run.is_alive().unwrap_or_default())
-    })
-}
-
-/// Makes a task of a worktree that is there, on the branch it has. Nothing is started.
-///
-/// # Errors
-/// When the id is taken or a step fails: then there is no task, and nothing has changed.
-pub(crate) fn adopt(flux: &Flux, task: &Task, description: &[u8]) -> Result<()> {
-    let run = flux.run_dir(&task.id);
-    let lock = flux.lock_task(&task.id)?;
-    let created = store::create(&flux.repo, task, description, task.start(), &lock);
-    let oid = match created {
-        Ok(oid) => oid,
-        Err(error) => {
-            let store = Store::load(&flux.repo, &flux.settings)?;
-            if store.tasks.iter().any(|stored| stored.id == task.id) {
-                return Err(exists(task.id.as_str()).into());
-            }
-            run.remove()?;
-            return Err(error.context(Failure::new("nothing was changed")));
-        }
-    };
-    let up = || {
-        {
-            let _guard = flux.lock_repo()?;
-            store::write_config(&flux.repo, task, &[], &lock)?;
-        }
-        interrupt::check()?;
-        run.write_exit(&none_runs())?;
-        let whole = task.running_in(None);
-        store::advance(&flux.repo, &oid, &whole, Transaction::default(), &lock)
-    };
-    up().map(drop).map_err(|cause| {
-        interrupt::clear();
-        let tip = Some(task.start());
-        match descend(flux, task, &oid, tip, &Worktree::Foreign, &lock) {
-            Ok(_) => cause.context(Failure::new("nothing was changed")),
-            Err(undo) => cause.context(Failure::new(format!("nor could it be undone: {undo:#}"))),
-        }
-    })
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod colour;
 mod pick;
+pub(crate) mod words;
 
 use std::env;
 use std::fmt::Display;
@@ -235,6 +236,17 @@ impl Drop for Spinner {
         }
         self.bar.finish_and_clear();
     }
+}
+
+/// Fails where there is no terminal that could go to a pane: `hint` is what to do instead.
+///
+/// # Errors
+/// So.
+pub(crate) fn ensure_terminal(hint: &str) -> Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::new("attach needs a terminal").hint(hint).into())
 }
 
 /// Shows an error with its causes and hints on standard error.

@@ -5,7 +5,6 @@ use console::Style;
 
 use super::words::intent;
 use super::{Cleanup, choose_own};
-use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
@@ -14,6 +13,7 @@ use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::TaskId;
 use crate::ui;
+use crate::ui::words::count;
 
 /// What is to become of one of several tasks, or why nothing is.
 pub(super) type Outlook = (TaskId, Result<Plan>);

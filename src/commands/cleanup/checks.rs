@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::Cleanup;
 use super::uncommitted::{ensure_committable, ignored, large, named};
 use super::words::{intent, merged_in, nothing};
-use crate::commands::status::count;
 use crate::commands::table;
 use crate::failure;
 use crate::git::{Change, MergePlan};
@@ -18,6 +17,7 @@ use crate::sanitize;
 use crate::store::Store;
 use crate::task::TaskId;
 use crate::ui::shown;
+use crate::ui::words::count;
 
 impl Cleanup {
     /// Everything that is looked at before a task is removed, and what the removal

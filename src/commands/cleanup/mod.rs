@@ -9,7 +9,7 @@ mod style;
 mod uncommitted;
 mod words;
 
-pub(super) use words::{capital, revert};
+pub(super) use words::capital;
 
 use anyhow::{Context as _, Error, Result};
 use clap::Args;
@@ -17,7 +17,6 @@ use clap_complete::ArgValueCompleter;
 
 use self::style::Styles;
 use self::uncommitted::{Uncommitted, ignored};
-use super::status::count;
 use super::{candidates, choose_own, settled};
 use crate::failure::{self, Failure, USAGE};
 use crate::git::commit::CommitAll;
@@ -31,6 +30,7 @@ use crate::lifecycle::other_machine::ensure_gone;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::task::{Phase, Task, TaskId};
+use crate::ui::words::count;
 use crate::ui::{Ui, quoted, word};
 
 /// Merge a task back and remove its worktree, branch and session

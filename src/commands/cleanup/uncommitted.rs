@@ -8,7 +8,6 @@ use indicatif::HumanBytes;
 
 use super::Cleanup;
 use crate::commands::diff::show;
-use crate::commands::status::count;
 use crate::failure::Failure;
 use crate::git::{Change, others};
 use crate::lifecycle::Flux;
@@ -16,6 +15,7 @@ use crate::lifecycle::broken::ensure_whole;
 use crate::lifecycle::cleanup::facts::Plan;
 use crate::lifecycle::cleanup::obstacle::reveal;
 use crate::ui::shown;
+use crate::ui::words::count;
 
 /// What becomes of uncommitted changes.
 pub(super) enum Uncommitted {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use anyhow::Result;
 
-use crate::commands::status::count;
+use crate::commands::revert::revert;
 use crate::git::{Integrated, MergePlan, Style};
 use crate::lifecycle::cleanup::facts::Plan;
 use crate::lifecycle::cleanup::remove::leave;
@@ -13,6 +13,8 @@ use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Merged, Rest, Task};
+pub(crate) use crate::ui::words::capital;
+use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
 /// What would be done, step by step.
@@ -130,29 +132,6 @@ pub(super) fn heirs(flux: &Flux, store: &Store, plan: &Plan) {
     }
 }
 
-/// The command that undoes a merge; none if there was nothing to merge.
-///
-/// # Errors
-/// When the merge is missing.
-pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
-    let Merged {
-        branch, from, to, ..
-    } = merged;
-    if from == to {
-        return Ok(None);
-    }
-    let (from, to) = (short(from), short(to));
-    let what = match flux.repo.parents_of(&merged.to)?.as_slice() {
-        [first, _, ..] if *first == merged.from => format!("-m 1 {to}"),
-        [parent] if *parent == merged.from => to,
-        _ => format!("{from}..{to}"),
-    };
-    Ok(Some(format!(
-        "to undo the merge, on '{}': git revert {what}",
-        sanitize::line(branch)
-    )))
-}
-
 fn short(oid: &str) -> String {
     oid[..oid.len().min(9)].to_owned()
 }
@@ -165,13 +144,6 @@ fn verbs(style: Style) -> [&'static str; 3] {
         Style::Rebase => ["rebase", "rebased", "onto"],
         Style::FastForward => ["fast-forward", "fast-forwarded", "into"],
     }
-}
-
-/// A sentence's beginning.
-pub(crate) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(chars).collect()
 }
 
 /// Why there is nothing to merge, if so: no work yet, or work that is there already.

@@ -2,7 +2,6 @@
 
 mod notes;
 mod report;
-pub(super) mod settle;
 mod several;
 
 use std::ffi::OsString;
@@ -13,16 +12,17 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::attach::ensure_terminal;
 use super::layout::Layouts;
-use super::{candidates, early, object};
+use super::{candidates, early, object, scripts, settled, text};
+use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Ignored, changes};
 use crate::lifecycle::Flux;
+use crate::lifecycle::start::plan::{Start, Started};
+use crate::lifecycle::start::prepare::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
-use crate::lifecycle::start::trust;
 use crate::tmux::attach;
-use crate::ui::Ui;
+use crate::ui::{Ui, ensure_terminal};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
@@ -82,6 +82,18 @@ fn number(text: &str) -> Result<u8, &'static str> {
     number.ok_or("it is a number from 1 to 99")
 }
 
+const TEXT: text::Kind = text::Kind {
+    name: "task",
+    help: "Write the task above it; an empty task starts nothing.\n",
+    done: "started",
+    hints: [
+        "git flux run \"<what is to be done>\"",
+        "git flux run --edit",
+    ],
+    piped: "git flux run -F -",
+    unattended: "git flux run -F <file>",
+};
+
 impl Run {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
@@ -92,9 +104,14 @@ impl Run {
             let changes = changes(&current?.ok()?, Ignored::LeftOut).ok()?;
             Some(count(&changes))
         });
-        let (mut starts, others) = self.settle(&flux)?;
-        if self.base.is_none() && self.branch.is_none() {
-            notes::from_other_task(&flux, &others, &starts[0].task);
+        let request = self.request();
+        let preparation = Preparation::new(&flux, settled(&flux)?, &request)?;
+        self.ensure_can_attach(preparation.count())?;
+        let description = text::read(&flux, self.file.as_deref(), &self.task, self.edit, &TEXT)?;
+        let mut starts = preparation.starts(&description)?;
+        let others = &preparation.store;
+        if let StartPoint::Head = request.start_point {
+            notes::from_other_task(&flux, others, &starts[0].task);
         }
         if self.dry_run {
             return report::plans(&flux, &starts);
@@ -102,29 +119,64 @@ impl Run {
         if self.attach {
             ensure_terminal("leave out --attach")?;
         }
-        trust::agree(&flux, &mut starts)?;
+        scripts::agree(&flux, &mut starts)?;
         let own = || own.join().ok().flatten();
         let [start_of] = starts.as_mut_slice() else {
             return self.several(&flux, &mut starts, own);
         };
-        let short = report::short(&others, &start_of.task.id);
+        let short = report::short(others, &start_of.task.id);
         let started = start(&flux, start_of)?;
         early::ensure_executed(&flux, &started)?;
-        report::own_changes(&flux, own(), start_of.carried.is_some());
+        report::own_changes(&flux, own(), start_of.takes_changes());
         notes::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
+        self.tell(&flux, start_of, &started, &short)
+    }
+
+    /// Says what was started, and goes there if that is asked for.
+    fn tell(&self, flux: &Flux, start_of: &Start, started: &Started, short: &str) -> Result<()> {
         if self.json {
-            return flux.ui.json(&object::json(&report::status(&started)));
+            return flux.ui.json(&object::json(&report::status(started)));
         }
         if self.quiet {
             flux.ui.data(&started.task.id)?;
         } else {
             flux.ui
-                .bytes(report::started(&flux, start_of, &started, &short).as_bytes())?;
+                .bytes(report::started(flux, start_of, started, short).as_bytes())?;
         }
         if self.attach {
             return attach::attach(&started.opened.target);
         }
-        early::ensure_not_ended(&flux, &started)
+        early::ensure_not_ended(flux, started)
+    }
+
+    fn ensure_can_attach(&self, count: usize) -> Result<()> {
+        if !self.attach || count == 1 {
+            return Ok(());
+        }
+        Err(
+            Failure::new("--attach goes to one task, and several are asked for")
+                .hint("git flux attach <task>")
+                .code(USAGE)
+                .into(),
+        )
+    }
+
+    fn request(&self) -> Request {
+        let start_point = match (&self.base, &self.branch) {
+            (Some(base), _) => StartPoint::Commit(base.clone()),
+            (None, Some(branch)) => StartPoint::Branch(branch.clone()),
+            (None, None) => StartPoint::Head,
+        };
+        Request {
+            start_point,
+            name: self.name.clone(),
+            agents: self.agent.clone(),
+            count: self.count.into(),
+            agent_args: self.agent_args.clone(),
+            has_template: !self.no_template,
+            takes_changes: self.with_changes,
+            layout: self.layouts.layout(),
+        }
     }
 }

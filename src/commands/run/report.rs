@@ -3,16 +3,17 @@
 use anyhow::Result;
 
 use crate::agent::Prompt;
-use crate::commands::status::count;
 use crate::lifecycle::Flux;
+use crate::lifecycle::start::plan::{AgentRun, NewPane, Start, Started, Work};
 use crate::lifecycle::start::trust::Init;
-use crate::lifecycle::start::{Start, Started, Work};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
+use crate::tmux::open::Opened;
 use crate::ui::shown;
+use crate::ui::words::count;
 
 pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
     let Some(own) = own.filter(|own| !own.none()) else {
@@ -48,7 +49,8 @@ pub(super) fn status(started: &Started) -> Status {
 
 /// Says that a window was made where a pane was asked for, or what fits.
 pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
-    let wanted = matches!(plan.place, Place::Window { cramped: false, .. });
+    let place = plan.pane.as_ref().map(|pane| &pane.place);
+    let wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
     let cramped = started.opened.target.kind == Layout::Window && !wanted;
     if cramped {
         flux.ui
@@ -71,7 +73,10 @@ pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
 
 fn plan(flux: &Flux, start: &Start) -> Result<()> {
     let task = &start.task;
-    let place = match &start.place {
+    let Some(pane) = &start.pane else {
+        return Ok(());
+    };
+    let place = match &pane.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
         Place::Window { .. } => "a window of this session".to_owned(),
         Place::Session { name } => format!("session {name}"),
@@ -81,8 +86,8 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .into
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
-    let (command, prompt) = match &start.work {
-        Work::Agent { agent, prompt, .. } => {
+    let (command, prompt) = match &pane.work {
+        Work::Agent(AgentRun { agent, prompt, .. }) => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
             let words = words.map(|arg| arg.to_string_lossy().into_owned());
@@ -104,89 +109,122 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         flux.ui
             .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
     }
-    if let Some(init) = Init::find(flux, task.start())? {
-        let if_agreed = match init.is_trusted(flux) {
-            true => "",
-            false => " (once you agree)",
-        };
-        for name in init.names() {
-            flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
-        }
-    }
-    for step in &start.ready.steps {
-        flux.ui
-            .data(format_args!("  Setup: {}", sanitize::line(&step.name)))?;
+    for name in setup(flux, start, pane)? {
+        flux.ui.data(format_args!("  Setup: {name}"))?;
     }
     Ok(())
 }
 
+/// What makes the worktree ready, each with a name.
+fn setup(flux: &Flux, start: &Start, pane: &NewPane) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if let Some(commit) = start.setup_commit()
+        && let Some(init) = Init::find(flux, commit)?
+    {
+        let if_agreed = match init.is_trusted(flux) {
+            true => "",
+            false => " (once you agree)",
+        };
+        names.extend(init.names().map(|name| format!("{name}{if_agreed}")));
+    }
+    let steps = pane.ready.steps.iter();
+    names.extend(steps.map(|step| sanitize::line(&step.name)));
+    Ok(names)
+}
+
 /// The report of a started task.
 pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str) -> String {
-    let emoji = flux.ui.emoji();
-    let sign = |sign: &str| {
-        if emoji {
-            format!("{sign} ")
-        } else {
-            String::new()
-        }
+    let way = Way {
+        has_emoji: flux.ui.emoji(),
+        opened: &started.opened,
+        short,
     };
-    let (task, opened) = (&started.task, &started.opened);
-    let id = &task.id;
-    // Without a prefix key there is none to press.
-    let or = |key: &str| match keys(&opened.prefix, key) {
-        Some(keys) => format!("        (or: {})", keys.replacen(' ', ", ", 1)),
-        None => String::new(),
-    };
-    let (place, attach) = match opened.target.kind {
-        Layout::Session => (
-            format!("Session: {}", opened.target.session),
-            format!(
-                "{}Attach to session:\n   git flux attach {short}        (or: tmux attach -t {})",
-                sign("📍"),
-                opened.target.session
-            ),
-        ),
-        Layout::Pane => (
-            format!("Tmux Pane: {}", opened.target.pane),
-            format!(
-                "{}Switch to pane:\n   git flux attach {short}{}",
-                sign("📍"),
-                or(&format!("q → {}", opened.pane_index))
-            ),
-        ),
-        Layout::Window => (
-            format!("Tmux Window: {}", opened.target.window),
-            format!(
-                "{}Switch to window:\n   git flux attach {short}{}",
-                sign("📍"),
-                or("w")
-            ),
-        ),
-    };
-    let detach = keys(&opened.prefix, "d").map_or_else(
-        || "'tmux detach-client'".to_owned(),
-        |keys| keys.replacen(' ', ", ", 1),
-    );
-    let tip = match opened.target.kind {
-        Layout::Session => format!(
-            "\n{}Tip: You can detach anytime with {detach}\n      The session will keep running.\n",
-            sign("💡")
-        ),
-        Layout::Pane | Layout::Window => String::new(),
-    };
-    let what = match &plan.work {
-        Work::Agent { agent, .. } if agent.prompt != Prompt::Shown => {
+    let task = &started.task;
+    let work = plan.pane.as_ref().map(|pane| &pane.work);
+    let what = match work {
+        Some(Work::Agent(run)) if run.agent.prompt != Prompt::Shown => {
             "The agent is working on your task in the background."
         }
         _ => "Your shell waits there, with the task on its screen.",
     };
-    let worktree = shown(&task.worktree);
-    let branch = sanitize::line(&task.branch);
     format!(
-        "{}Flux Capacitor Session Created!\n\n  Task ID: {id}\n  {place}\n  Worktree: {worktree}\n  Branch: {branch}\n\n\
-         {attach}\n\n{what}\n{tip}\nWhen complete: git flux cleanup {short}\n",
-        sign("🎯")
+        "{}Flux Capacitor Session Created!\n\n  Task ID: {}\n  {}\n  Worktree: {}\n  Branch: {}\n\n\
+         {}\n\n{what}\n{}\nWhen complete: git flux cleanup {short}\n",
+        way.sign("🎯"),
+        task.id,
+        way.place(),
+        shown(&task.worktree),
+        sanitize::line(&task.branch),
+        way.attach(),
+        way.tip(),
     )
+}
+
+/// The way to a task that was opened.
+struct Way<'a> {
+    has_emoji: bool,
+    opened: &'a Opened,
+    /// A name for the task.
+    short: &'a str,
+}
+
+impl Way<'_> {
+    fn sign(&self, sign: &str) -> String {
+        if self.has_emoji {
+            format!("{sign} ")
+        } else {
+            String::new()
+        }
+    }
+
+    /// The keys that do something, `Ctrl+b, d`. Without a prefix key there is none to press.
+    fn keys(&self, key: &str) -> Option<String> {
+        let keys = keys(&self.opened.prefix, key)?;
+        Some(keys.replacen(' ', ", ", 1))
+    }
+
+    fn place(&self) -> String {
+        let target = &self.opened.target;
+        match target.kind {
+            Layout::Session => format!("Session: {}", target.session),
+            Layout::Pane => format!("Tmux Pane: {}", target.pane),
+            Layout::Window => format!("Tmux Window: {}", target.window),
+        }
+    }
+
+    fn attach(&self) -> String {
+        let target = &self.opened.target;
+        let (what, other) = match target.kind {
+            Layout::Session => {
+                let command = format!("tmux attach -t {}", target.session);
+                ("Attach to session", Some(command))
+            }
+            Layout::Pane => {
+                let number = &self.opened.pane_index;
+                ("Switch to pane", self.keys(&format!("q → {number}")))
+            }
+            Layout::Window => ("Switch to window", self.keys("w")),
+        };
+        let other = other.map(|other| format!("        (or: {other})"));
+        format!(
+            "{}{what}:\n   git flux attach {}{}",
+            self.sign("📍"),
+            self.short,
+            other.unwrap_or_default()
+        )
+    }
+
+    fn tip(&self) -> String {
+        if self.opened.target.kind != Layout::Session {
+            return String::new();
+        }
+        let detach = self.keys("d");
+        format!(
+            "\n{}Tip: You can detach anytime with {}\n      The session will keep running.\n",
+            self.sign("💡"),
+            detach.as_deref().unwrap_or("'tmux detach-client'")
+        )
+    }
 }
 
 /// The shortest beginning of the id, at a `-`, that no other task has.

@@ -1,15 +1,25 @@
 //! Several tasks on one description.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use console::Style;
 
 use super::{Run, notes, report};
 use crate::commands::{early, object, table};
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
-use crate::lifecycle::start::{Start, Started, start};
+use crate::lifecycle::start::plan::{Start, Started, place};
+use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
 use crate::ui::{self, shown};
+
+/// What has become of several starts.
+#[derive(Default)]
+struct Batch {
+    made: Vec<Started>,
+    failed: usize,
+    /// The user's interruption, with which no more were started.
+    declined: Option<Error>,
+}
 
 impl Run {
     /// Starts them one after the other. One that fails leaves the others.
@@ -22,51 +32,29 @@ impl Run {
         starts: &mut [Start],
         own: impl FnOnce() -> Option<Changes>,
     ) -> Result<()> {
-        let (mut made, mut failed) = (Vec::new(), 0);
-        let (mut declined, mut cramped) = (None, false);
-        for (at, start_of) in starts.iter_mut().enumerate() {
-            let next = self.next(flux, start_of, at);
-            match next.and_then(|one| early::ensure_executed(flux, &one).map(|()| one)) {
-                Ok(started) => {
-                    cramped = cramped || report::cramped(flux, start_of, &started);
-                    if self.quiet {
-                        flux.ui.data(&started.task.id)?;
-                    }
-                    made.push(started);
-                }
-                Err(error) if failure::code(&error) == DECLINED => {
-                    declined = Some(error);
-                    break;
-                }
-                Err(error) => {
-                    ui::show(&error);
-                    failed += 1;
-                }
-            }
-        }
-        report::own_changes(
-            flux,
-            own(),
-            starts.iter().any(|start| start.carried.is_some()),
-        );
-        if let Some(first) = made.first() {
+        let all = starts.len();
+        let mut batch = self.start_all(flux, starts)?;
+        let takes_changes = starts.iter().any(Start::takes_changes);
+        report::own_changes(flux, own(), takes_changes);
+        if let Some(first) = batch.made.first() {
             notes::lacking(flux, &first.task);
         }
-        self.tell(flux, &made)?;
-        let (all, begun) = (starts.len(), made.len());
-        if let Some(error) = declined {
+        self.tell_all(flux, &batch.made)?;
+        if let Some(error) = batch.declined {
+            let begun = batch.made.len();
             flux.ui
                 .status(format_args!("{begun} of {all} tasks were started"));
             return Err(error);
         }
         if !self.json {
-            let ended = early::ended(flux, &made.iter().collect::<Vec<_>>())?;
+            let ended = early::ended(flux, &batch.made.iter().collect::<Vec<_>>())?;
             ended.iter().for_each(ui::show);
-            failed += ended.len();
+            batch.failed += ended.len();
         }
-        if failed == 0 {
+        if batch.failed == 0 {
             return Ok(());
         }
+        let failed = batch.failed;
         Err(Failure::new(format!(
             "{failed} of {all} tasks were not started as they should"
         ))
@@ -74,16 +62,42 @@ impl Run {
         .into())
     }
 
+    fn start_all(&self, flux: &Flux, starts: &mut [Start]) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let mut is_told = false;
+        for (at, start_of) in starts.iter_mut().enumerate() {
+            let next = self.next(flux, start_of, at);
+            match next.and_then(|one| early::ensure_executed(flux, &one).map(|()| one)) {
+                Ok(started) => {
+                    is_told = is_told || report::cramped(flux, start_of, &started);
+                    if self.quiet {
+                        flux.ui.data(&started.task.id)?;
+                    }
+                    batch.made.push(started);
+                }
+                Err(error) if failure::code(&error) == DECLINED => {
+                    batch.declined = Some(error);
+                    break;
+                }
+                Err(error) => {
+                    ui::show(&error);
+                    batch.failed += 1;
+                }
+            }
+        }
+        Ok(batch)
+    }
+
     /// Starts one, the `at`th.
     fn next(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
         // Those before it have taken room.
-        if at > 0 {
-            start_of.place = self.layouts.place(flux, &start_of.task.id)?;
+        if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
+            pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
         }
         start(flux, start_of)
     }
 
-    fn tell(&self, flux: &Flux, made: &[Started]) -> Result<()> {
+    fn tell_all(&self, flux: &Flux, made: &[Started]) -> Result<()> {
         if self.json {
             let objects = made.iter().map(|one| object::json(&report::status(one)));
             return flux.ui.json(&objects.collect::<Vec<_>>());

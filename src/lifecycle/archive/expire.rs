@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::trash;
 use crate::context::Flux;
@@ -73,48 +73,57 @@ impl Flux {
             return Ok(());
         };
         lock.note_time().context("could not note the time")?;
-        let limit = Settings::archive_expiry(self.repo.home())?;
-        let mut faults = 0;
         // What cannot be deleted is in the way of nothing else.
-        let mut note = |done: Result<()>| {
-            if let Err(error) = done {
-                ui::show(&error);
-                faults += 1;
-            }
-        };
+        let mut faults = self.drop_expired(begun)?;
+        faults.extend(self.sweep_archive_marks()?);
+        let outlived = self.outlived()?;
+        faults.extend(outlived.iter().filter_map(|place| self.let_go(place).err()));
+        faults.extend(self.clear_going(begun)?);
+        drop(lock);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.iter().for_each(ui::show);
+        Err(Failure::new("not everything could be deleted")
+            .hint("git flux restore --list")
+            .into())
+    }
+
+    /// Deletes from the archive what is merged and was removed before `flux.archiveExpire`; returns
+    /// what stayed of it, and why.
+    fn drop_expired(&self, begun: Instant) -> Result<Vec<Error>> {
+        let limit = Settings::archive_expiry(self.repo.home())?;
+        let mut faults = Vec::new();
         for one in archive::list(self)? {
             if begun.elapsed() > PATIENCE {
                 break;
             }
             if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
-                note(archive::drop_for_good(self, &one));
+                faults.extend(archive::drop_for_good(self, &one).err());
             }
         }
+        Ok(faults)
+    }
+
+    fn sweep_archive_marks(&self) -> Result<Option<Error>> {
         let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
         let has = |name: &str| {
-            archived
-                .keys()
-                .any(|part| part.starts_with(&format!("{name}/")))
+            let below = format!("{name}/");
+            archived.keys().any(|part| part.starts_with(&below))
         };
-        note(sweep_marks(self, "archive", has));
-        for place in self.outlived()? {
-            note(self.let_go(&place));
-        }
+        Ok(sweep_marks(self, "archive", has).err())
+    }
+
+    /// Deletes what is marked as to be deleted; returns what stayed of it, and why.
+    fn clear_going(&self, begun: Instant) -> Result<Vec<Error>> {
+        let mut faults = Vec::new();
         for entry in entries(&self.trash())? {
-            if other_owner(&entry).is_some() {
-                continue;
-            }
-            if trash::is_going(&entry) && begun.elapsed() < PATIENCE {
-                note(trash::clear(&entry));
+            let is_own = other_owner(&entry).is_none();
+            if is_own && trash::is_going(&entry) && begun.elapsed() < PATIENCE {
+                faults.extend(trash::clear(&entry).err());
             }
         }
-        drop(lock);
-        match faults {
-            0 => Ok(()),
-            _ => Err(Failure::new("not everything could be deleted")
-                .hint("git flux restore --list")
-                .into()),
-        }
+        Ok(faults)
     }
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or

@@ -12,7 +12,8 @@ use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapsho
 use crate::interrupt;
 use crate::lifecycle::hook_effects::Listing;
 use crate::lifecycle::stop::{ask, await_agent};
-use crate::lifecycle::{Flux, Kept, Lock, Worktree, close, descend};
+use crate::lifecycle::teardown::Teardown;
+use crate::lifecycle::{Flux, Kept, Lock, Worktree, close};
 use crate::settings::Settings;
 use crate::store;
 use crate::system::clock::now;
@@ -225,7 +226,14 @@ fn finish(
     if let (Some(target), false) = (&task.target, plan.inside) {
         close(target, &flux.run_dir(&task.id))?;
     }
-    descend(flux, task, oid, Some(&plan.tip), how, lock)
+    let teardown = Teardown {
+        flux,
+        task,
+        oid,
+        tip: Some(&plan.tip),
+        lock,
+    };
+    teardown.run(how)
 }
 
 /// Whether the target is where it was when the plan was made.

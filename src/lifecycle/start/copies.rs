@@ -19,7 +19,8 @@ use crate::context::Flux;
 use crate::git::others;
 use crate::interrupt;
 use crate::task::Task;
-use crate::ui::shown;
+use crate::ui::words::count;
+use crate::ui::{Ui, shown};
 
 /// The repository's own list of files to copy, in gitignore form.
 const INCLUDE: &str = ".worktreeinclude";
@@ -59,10 +60,8 @@ impl Copies {
         };
         let patterns = flux.settings.copy();
         let include = main.join(INCLUDE);
-        let include = include
-            .symlink_metadata()
-            .is_ok_and(|found| found.is_file())
-            .then_some(include);
+        let found = include.symlink_metadata();
+        let include = found.is_ok_and(|found| found.is_file()).then_some(include);
         if patterns.is_empty() && include.is_none() {
             return Ok(());
         }
@@ -73,49 +72,44 @@ impl Copies {
         }
         let tracked = others::tracked(&flux.repo.checkout(&task.worktree)?)?;
         files.retain(|file| !tracked.contains(file));
+        let failed = self.copy_all(main, &task.worktree, &files)?;
+        self.set_times(main, &task.worktree);
+        tell(&flux.ui, self.files.len(), &failed);
+        Ok(())
+    }
+
+    /// Copies files from one worktree to another, and returns those that could not be copied.
+    fn copy_all<'a>(
+        &mut self,
+        main: &Path,
+        worktree: &Path,
+        files: &'a [PathBuf],
+    ) -> Result<Vec<(&'a Path, io::Error)>> {
         let mut failed = Vec::new();
-        let mut way = Way {
+        let mut copier = Copier {
             main,
-            worktree: &task.worktree,
+            worktree,
             known: HashSet::new(),
             copies: self,
         };
-        for file in &files {
+        for file in files {
             interrupt::check()?;
-            match way.copy(file) {
+            match copier.copy(file) {
                 Ok(()) => {}
                 Err(error) if ends_all(&error) => {
                     interrupt::check()?;
                     return Err(error).with_context(|| format!("could not copy '{}'", shown(file)));
                 }
-                Err(error) => failed.push((file, error)),
+                Err(error) => failed.push((file.as_path(), error)),
             }
         }
-        self.set_times(main, &task.worktree);
-        match self.files.len() {
-            0 => {}
-            1 => flux.ui.status("Copied 1 file into the new worktree."),
-            n => flux
-                .ui
-                .status(format_args!("Copied {n} files into the new worktree.")),
-        }
-        for (file, error) in failed.iter().take(NAMED) {
-            let file = shown(file);
-            flux.ui
-                .warning(format_args!("could not copy '{file}': {error}"));
-        }
-        if failed.len() > NAMED {
-            let more = failed.len() - NAMED;
-            flux.ui
-                .warning(format_args!("{more} more files could not be copied"));
-        }
-        Ok(())
+        Ok(failed)
     }
 
     /// Directories that were made get the times of those they stand for, now that they are full.
     fn set_times(&self, main: &Path, worktree: &Path) {
         for dir in self.dirs.iter().rev() {
-            // It is of no use to anybody whether that works.
+            // Best effort.
             drop(keep_times(&main.join(dir), &worktree.join(dir)));
         }
     }
@@ -152,8 +146,24 @@ fn ends_all(error: &io::Error) -> bool {
     )
 }
 
-/// From one worktree to the other.
-struct Way<'a> {
+/// Says how many files were copied, and which were not.
+fn tell(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
+    if copied > 0 {
+        let files = count(copied, "file");
+        ui.status(format_args!("Copied {files} into the new worktree."));
+    }
+    for (file, error) in failed.iter().take(NAMED) {
+        let file = shown(file);
+        ui.warning(format_args!("could not copy '{file}': {error}"));
+    }
+    if failed.len() > NAMED {
+        let more = failed.len() - NAMED;
+        ui.warning(format_args!("{more} more files could not be copied"));
+    }
+}
+
+/// Copies from one worktree to the other.
+struct Copier<'a> {
     main: &'a Path,
     worktree: &'a Path,
     /// Directories of the worktree that are none of somebody else's.
@@ -161,7 +171,7 @@ struct Way<'a> {
     copies: &'a mut Copies,
 }
 
-impl Way<'_> {
+impl Copier<'_> {
     /// Copies a file, or a link as the link it is, unless something is there.
     fn copy(&mut self, file: &Path) -> io::Result<()> {
         if let Some(dir) = file.parent() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::branch_exists;
+use super::claim::branch_exists;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::in_use;

@@ -1,93 +1,62 @@
-//! What is to run in the pane of a task: put there, and seen to run.
+//! What the launcher in the pane of a task is told.
 
-use std::ffi::OsStr;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::Work;
-use super::trust::Init;
-use super::{ports, watch};
+use super::plan::{AgentRun, NewPane};
+use super::ports;
 use crate::context::Flux;
-use crate::git::Lock;
-use crate::interrupt;
 use crate::launcher::notify::Notices;
-use crate::lifecycle::pane::find_target;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Ready};
 use crate::system::clock::now;
 use crate::system::program::ourselves;
 use crate::task::{Bytes, Exit, Task};
 use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::Place;
 use crate::ui::shown;
 
-/// Opens the place, makes the worktree `ready` and waits until the work has begun in it; what is open then is in
-/// `opened`, also where it fails.
+/// Prepares what the launcher is told, and the files that go with it.
 ///
 /// # Errors
-/// When something of it fails, or the user interrupts.
-pub(in crate::lifecycle) fn launch(
-    flux: &Flux,
-    task: &Task,
-    work: &Work,
-    (ready, init): (&Ready, Option<&Init>),
-    place: &Place,
-    (run, lock): (&RunDir, &Lock),
-    opened: &mut Option<Opened>,
-) -> Result<()> {
-    let directory = directory(task);
-    if let (None, Some(wanted)) = (&directory, &task.directory) {
+/// When a file cannot be written.
+pub(super) fn prepare(flux: &Flux, task: &Task, pane: &NewPane, run: &AgentRun) -> Result<Launch> {
+    let dir = flux.run_dir(&task.id);
+    let source = flux.repo.home();
+    let AgentRun {
+        agent,
+        program,
+        prompt,
+    } = run;
+    let mut launch = Launch::new(task, agent, program, prompt, source, &dir)?;
+    launch.ready = pane.ready.clone();
+    launch.directory = directory(task).map(|path| Bytes(path.into()));
+    if let Some(init) = &pane.init {
+        launch.ready.steps.splice(0..0, init.put(&dir)?);
+    }
+    ports::set_env(task, &flux.repo.project(), &mut launch.env);
+    Notices::arrange(task, flux.settings.notify()?, &dir)?;
+    Ok(launch)
+}
+
+/// Says that the directory is not there in which the agent was to start.
+pub(super) fn warn_of_directory(flux: &Flux, task: &Task) {
+    if let (None, Some(wanted)) = (directory(task), &task.directory) {
         let wanted = shown(Path::new(&wanted.0));
         flux.ui.status(format_args!(
             "There is no directory '{wanted}' in the worktree of '{}': its agent starts at the top.",
             task.id
         ));
     }
-    let mut open = |verb: &str, about: &Path| {
-        let launcher = ourselves()?;
-        let place = place.open(&PaneProgram {
-            task: &task.id,
-            repo: flux.repo.common_dir(),
-            dir: &task.worktree,
-            argv: [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()],
-            lock,
-        })?;
-        if place.exits_unattached {
-            flux.ui.warning(
-                "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",
-            );
-            flux.ui.hint("tmux set-option -s exit-unattached off");
-        }
-        *opened = Some(place);
-        anyhow::Ok(())
-    };
-    match work {
-        Work::Shell => {
-            run.write_exit(&none_runs())?;
-            open("__shell", directory.as_ref().unwrap_or(&task.worktree))
-        }
-        Work::Agent {
-            agent,
-            program,
-            prompt,
-        } => {
-            let source = flux.repo.home();
-            let mut launch = Launch::new(task, agent, program, prompt, source, run)?;
-            launch.ready = ready.clone();
-            launch.directory = directory.map(|path| Bytes(path.into()));
-            if let Some(init) = init {
-                launch.ready.steps.splice(0..0, init.put(run)?);
-            }
-            ports::tell(task, &flux.repo.project(), &mut launch.env);
-            Notices::arrange(task, flux.settings.notify()?, run)?;
-            run.write_launch(&launch, prompt)?;
-            let request = File::open(run.launch()).context("could not read the launch file")?;
-            interrupt::check()?;
-            open("__run", &run.launch())?;
-            watch::until_started(flux, &task.id, (run, &request), opened.as_ref())
-        }
+}
+
+/// Says that the agent ends when its user is not looking.
+pub(super) fn warn_of_end(flux: &Flux, opened: &Opened) {
+    if opened.exits_unattached {
+        flux.ui.warning(
+            "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",
+        );
+        flux.ui.hint("tmux set-option -s exit-unattached off");
     }
 }
 
@@ -97,26 +66,6 @@ pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
     let path = task.worktree.join(&task.directory.as_ref()?.0);
     let is_real = path.canonicalize().is_ok_and(|real| real == path) && path.is_dir();
     is_real.then_some(path)
-}
-
-/// The pane that counts, and since when its launcher runs, in seconds since 1970. tmux may have
-/// made a pane and said that it failed, and we another one: it is the one whose launcher took the task.
-///
-/// # Errors
-/// When it is not known what runs.
-pub(in crate::lifecycle) fn taken_up(
-    flux: &Flux,
-    task: &Task,
-    run: &RunDir,
-    opened: Option<Opened>,
-) -> Result<(Opened, Option<u64>)> {
-    let mut opened = opened.context("the pane was not opened")?;
-    let running = run.running().unwrap_or_default();
-    let launcher = running.as_ref().map(|running| running.launcher);
-    if launcher != Some(opened.target.pane_pid) {
-        opened.target = find_target(flux, task)?.unwrap_or(opened.target);
-    }
-    Ok((opened, running.map(|running| running.since)))
 }
 
 /// Returns why the launcher has no agent, if its program could not be executed.

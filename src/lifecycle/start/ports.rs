@@ -80,31 +80,45 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<Claim> {
     let start = rand::rng().random_range(0..BLOCKS);
     let blocks = (0..BLOCKS).map(|n| FIRST + (start + n) % BLOCKS * STEP);
     let ports: Vec<u16> = had.into_iter().chain(blocks).collect();
-    let made = |port| {
-        symlink(&run.0, dir.join(port_name(port)))
-            .with_context(|| format!("could not write in '{}'", dir.display()))?;
-        Ok(Claim { port, fresh: true })
-    };
-    for &port in &ports {
+    if let Some(claim) = claim_free(&dir, run, &ports)? {
+        return Ok(claim);
+    }
+    // Only now: a repository that is not mounted may come back, and its tasks with it.
+    take_over(&dir, run, &ports)?.context("all are taken")
+}
+
+/// Claims the first of these blocks that nobody has: one of our own, or one without a claim.
+fn claim_free(dir: &Path, run: &RunDir, ports: &[u16]) -> Result<Option<Claim>> {
+    for &port in ports {
         match fs::read_link(dir.join(port_name(port))) {
-            Ok(owner) if owner == run.0 => return Ok(Claim { port, fresh: false }),
+            Ok(owner) if owner == run.0 => return Ok(Some(Claim { port, fresh: false })),
             Err(error) if error.kind() == ErrorKind::NotFound && is_free(port) => {
-                return made(port);
+                return make(dir, run, port).map(Some);
             }
             _ => {}
         }
     }
-    // Only now: a repository that is not mounted may come back, and its tasks with it.
-    for &port in &ports {
+    Ok(None)
+}
+
+/// Claims the first of these blocks whose task is gone.
+fn take_over(dir: &Path, run: &RunDir, ports: &[u16]) -> Result<Option<Claim>> {
+    for &port in ports {
         let link = dir.join(port_name(port));
-        let gone = link.symlink_metadata().is_ok() && matches!(fs::exists(&link), Ok(false));
-        if gone && is_free(port) {
+        let is_gone = link.symlink_metadata().is_ok() && matches!(fs::exists(&link), Ok(false));
+        if is_gone && is_free(port) {
             fs::remove_file(&link)
                 .context("could not take over the ports of a task that is gone")?;
-            return made(port);
+            return make(dir, run, port).map(Some);
         }
     }
-    anyhow::bail!("all are taken")
+    Ok(None)
+}
+
+fn make(dir: &Path, run: &RunDir, port: u16) -> Result<Claim> {
+    symlink(&run.0, dir.join(port_name(port)))
+        .with_context(|| format!("could not write in '{}'", dir.display()))?;
+    Ok(Claim { port, fresh: true })
 }
 
 /// Gives the ports of a task that is gone back.
@@ -123,8 +137,8 @@ fn remove(port: u16, run: &RunDir) {
     }
 }
 
-/// Tells the task's programs its ports, and what docker compose calls its containers.
-pub(in crate::lifecycle) fn tell(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
+/// Sets the variables that tell the task's programs its ports, and docker compose its containers.
+pub(in crate::lifecycle) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
     let name = compose_name(&project.to_string_lossy(), task.id.as_str());
     let port = task.port.map(|port| port.to_string());
     for (name, value) in [("FLUX_PORT", port), ("COMPOSE_PROJECT_NAME", Some(name))] {

@@ -12,21 +12,19 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::Start;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Sharing;
 use crate::git::directory::{self, Entry, Kind};
-use crate::git::foreground::page;
 use crate::run::RunDir;
 use crate::run::launch::Step;
+use crate::sanitize;
 use crate::store;
 use crate::task::Bytes;
 use crate::ui::shown;
-use crate::{interrupt, sanitize};
 
 /// The directory, at the top of a worktree.
-const NAME: &str = ".worktree-init";
+pub(crate) const NAME: &str = ".worktree-init";
 
 /// The most that is shown, and run, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -97,57 +95,27 @@ impl Init {
         Ok(Some(Self { tree, files }))
     }
 
-    /// The same, if the user agrees to it: now, or once before.
-    ///
-    /// # Errors
-    /// When the user interrupts, or that cannot be remembered.
-    pub(crate) fn agreed(flux: &Flux, commit: &str) -> Result<Option<Self>> {
-        let Some(init) = Self::find(flux, commit)? else {
-            return Ok(None);
-        };
-        let agreed = init.is_trusted(flux) || init.ask(flux)?;
-        Ok(agreed.then_some(init))
-    }
-
     /// Whether the user has agreed to exactly this.
     pub(crate) fn is_trusted(&self, flux: &Flux) -> bool {
         flux.settings.trusts(&self.tree)
     }
 
-    fn ask(&self, flux: &Flux) -> Result<bool> {
-        let ui = &flux.ui;
-        if !ui.can_ask() {
-            ui.warning(format_args!(
-                "nobody has agreed to the scripts in '{NAME}': they are not run"
-            ));
-            let tree = &self.tree;
-            ui.hint(format_args!("git ls-tree -r {tree}"));
-            ui.hint(format_args!("git config --add flux.trust {tree}"));
-            return Ok(false);
-        }
-        let text = self.text();
-        if ui.pages(&text) {
-            page(flux.repo.home(), &text)?;
-        } else {
-            for line in text.lines() {
-                ui.quote(line);
-            }
-        }
-        interrupt::check()?;
-        let question = format!(
-            "Run the scripts in '{NAME}' in new worktrees, as long as they stay as they are?"
-        );
-        if !ui.confirm(question, false)? {
-            ui.status("They are not run.");
-            return Ok(false);
-        }
+    /// Notes that the user agrees to exactly this.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
-        store::trust(&flux.repo, &self.tree, &guard)?;
-        Ok(true)
+        store::trust(&flux.repo, &self.tree, &guard)
+    }
+
+    /// The object that it is.
+    pub(crate) fn tree(&self) -> &str {
+        &self.tree
     }
 
     /// All of it, for a person.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (entry, content) in &self.files {
             let what = match entry.kind {
@@ -211,27 +179,6 @@ impl Init {
         }
         Ok(steps)
     }
-}
-
-/// Asks about the scripts for tasks that are about to start, once for each commit they start from.
-///
-/// # Errors
-/// As [`Init::agreed`].
-pub(crate) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
-    let mut asked: Vec<(String, Option<Init>)> = Vec::new();
-    for start in starts {
-        let commit = start.task.start();
-        let known = asked.iter().find(|(known, _)| known == commit);
-        start.init = match known {
-            Some((_, init)) => init.clone(),
-            None => {
-                let init = Init::agreed(flux, commit)?;
-                asked.push((commit.to_owned(), init.clone()));
-                init
-            }
-        };
-    }
-    Ok(())
 }
 
 /// Whether an entry is run: what lies deeper is for the scripts to use.

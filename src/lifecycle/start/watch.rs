@@ -9,7 +9,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
-use super::Started;
+use super::plan::Started;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -19,101 +19,154 @@ use crate::system::process::is_alive;
 use crate::task::{Exit, Target, TaskId};
 use crate::tmux::open::Opened;
 use crate::tmux::pane;
+use crate::ui::Spinner;
 
 /// How many lines of the pane are shown where the setup failed.
 const LINES: usize = 20;
+
+/// How long a pane may take to start its program.
+const OPENING: Duration = Duration::from_secs(30);
+
+/// How long it may take until what a process has left shows.
+const LAG: Duration = Duration::from_secs(2);
+
+/// A launcher in a new pane that is to start its agent.
+struct StartWatch<'a> {
+    flux: &'a Flux,
+    id: &'a TaskId,
+    run: RunDir,
+    /// The launch file, which the launcher holds until it has written all.
+    request: &'a File,
+    opened: &'a Opened,
+    begun: Instant,
+    /// When it was seen to have let go of its request.
+    released: Option<Instant>,
+    /// What of the setup runs.
+    step: Option<String>,
+    spinner: Option<Spinner>,
+}
 
 /// Waits until the launcher has started the agent, or has said why not. It has half a minute
 /// to take the task; what runs before the agent then may take as long as it likes.
 ///
 /// # Errors
 /// When it does neither, what runs before the agent fails, or the user interrupts.
-pub(in crate::lifecycle) fn until_started(
+pub(super) fn until_started(
     flux: &Flux,
     id: &TaskId,
-    (run, request): (&RunDir, &File),
-    opened: Option<&Opened>,
+    request: &File,
+    opened: &Opened,
 ) -> Result<()> {
-    let mut spinner = flux.ui.spinner("starting the agent");
-    let mut step = None;
-    let begun = Instant::now();
-    let mut through = None::<Instant>;
-    loop {
-        // In this order: the launcher lets go of its request once it has written all, and how it
-        // ended comes last.
-        if through.is_none() && !run.launch().exists() && is_free(request) {
-            through = Some(Instant::now());
-        }
-        let exit = run.exit()?;
-        let running = run.running()?;
-        if let Some(Running { setup, agent, .. }) = &running {
-            if agent.is_some() {
-                for missed in &setup.missed {
-                    flux.ui.warning(missed);
-                }
-                return Ok(());
-            }
-            if let (Some(exit), Some(_)) = (&exit, &setup.step) {
-                return Err(failed(flux, id, exit, opened));
-            }
-            if step != setup.step {
-                drop(spinner.take());
-                spinner = match &setup.step {
-                    Some(step) => flux.ui.spinner(format_args!(
-                        "setting up (git flux attach {id} shows it): {step}"
-                    )),
-                    None => flux.ui.spinner("starting the agent"),
-                };
-                step.clone_from(&setup.step);
-            }
-        }
-        if exit.is_some() {
-            return Ok(());
-        }
+    let mut watch = StartWatch {
+        flux,
+        id,
+        run: flux.run_dir(id),
+        request,
+        opened,
+        begun: Instant::now(),
+        released: None,
+        step: None,
+        spinner: flux.ui.spinner("starting the agent"),
+    };
+    while !watch.has_started()? {
         interrupt::check()?;
-        // Its process has gone without a mark: it could not write one.
-        let gone = opened.is_some_and(|opened| !is_alive(opened.target.pane_pid, None));
-        if through.is_some_and(|since| since.elapsed() > Duration::from_secs(2)) && !gone {
-            // The launcher lives on, so it has started the agent: another has written over its mark.
+        if watch.has_lost_its_mark()? {
             return Ok(());
         }
-        if gone && begun.elapsed() > Duration::from_secs(2) && run.exit()?.is_none() {
-            return Err(Failure::new("the pane closed before the agent was started").into());
-        }
-        if begun.elapsed() > Duration::from_secs(30) && running.is_none() {
-            return Err(
-                Failure::new("the pane did not start its program within 30 seconds").into(),
-            );
-        }
-        thread::sleep(match step {
+        thread::sleep(match watch.step {
             None => Duration::from_millis(2),
             // It may take minutes.
             Some(_) => Duration::from_millis(20),
         });
+    }
+    Ok(())
+}
+
+impl StartWatch<'_> {
+    /// Returns whether the launcher says that the agent runs, or has ended.
+    ///
+    /// # Errors
+    /// When what runs before the agent has failed, or nothing has started in time.
+    fn has_started(&mut self) -> Result<bool> {
+        // In this order: the launcher lets go of its request once it has written all, and how it
+        // ended comes last.
+        if self.released.is_none() && !self.run.launch().exists() && is_free(self.request) {
+            self.released = Some(Instant::now());
+        }
+        let exit = self.run.exit()?;
+        let Some(Running { setup, agent, .. }) = self.run.running()? else {
+            if exit.is_none() && self.begun.elapsed() > OPENING {
+                let what = "the pane did not start its program within 30 seconds";
+                return Err(Failure::new(what).into());
+            }
+            return Ok(exit.is_some());
+        };
+        if agent.is_some() {
+            for missed in &setup.missed {
+                self.flux.ui.warning(missed);
+            }
+            return Ok(true);
+        }
+        if let (Some(exit), Some(_)) = (&exit, &setup.step) {
+            return Err(self.setup_failure(exit));
+        }
+        self.show(setup.step);
+        Ok(exit.is_some())
+    }
+
+    /// Returns whether the launcher lives on without its mark: it has started the agent, and another
+    /// has written over it.
+    ///
+    /// # Errors
+    /// When its process has gone without a mark: it could not write one.
+    fn has_lost_its_mark(&self) -> Result<bool> {
+        let is_gone = !is_alive(self.opened.target.pane_pid, None);
+        if is_gone && self.begun.elapsed() > LAG && self.run.exit()?.is_none() {
+            return Err(Failure::new("the pane closed before the agent was started").into());
+        }
+        let released = self.released.is_some_and(|since| since.elapsed() > LAG);
+        Ok(released && !is_gone)
+    }
+
+    /// Shows which step of the setup runs.
+    fn show(&mut self, step: Option<String>) {
+        if self.step == step {
+            return;
+        }
+        // One at a time.
+        drop(self.spinner.take());
+        let (ui, id) = (&self.flux.ui, self.id);
+        self.spinner = match &step {
+            Some(step) => ui.spinner(format_args!(
+                "setting up (git flux attach {id} shows it): {step}"
+            )),
+            None => ui.spinner("starting the agent"),
+        };
+        self.step = step;
+    }
+
+    /// The error for what ran before the agent and failed; what it said is shown.
+    fn setup_failure(&mut self, exit: &Exit) -> Error {
+        let said = exit.error.clone().unwrap_or_else(|| exit.to_string());
+        let failure = Failure::new(said);
+        let Some(lines) = last_lines(&self.opened.target, self.id, LINES) else {
+            // The pane was closed: that is why.
+            return failure.into();
+        };
+        let end = end_of(self.id);
+        let end = lines.iter().rposition(|line| line.contains(&end));
+        for line in &lines[..end.unwrap_or(lines.len())] {
+            self.flux.ui.quote(line);
+        }
+        failure
+            .hint("to start it all the same: git config flux.setupRequired false")
+            .into()
     }
 }
 
 /// Returns whether the launcher does not hold its request, or not any more.
 fn is_free(request: &File) -> bool {
     request.try_lock_shared().is_ok() && request.unlock().is_ok()
-}
-
-/// The error for what ran before the agent and failed; what it said is shown.
-fn failed(flux: &Flux, id: &TaskId, exit: &Exit, opened: Option<&Opened>) -> Error {
-    let said = exit.error.clone().unwrap_or_else(|| exit.to_string());
-    let failure = Failure::new(said);
-    let lines = opened.and_then(|opened| last_lines(&opened.target, id, LINES));
-    let Some(lines) = lines else {
-        // The pane was closed: that is why.
-        return failure.into();
-    };
-    let end = lines.iter().rposition(|line| line.contains(&end_of(id)));
-    for line in &lines[..end.unwrap_or(lines.len())] {
-        flux.ui.quote(line);
-    }
-    failure
-        .hint("to start it all the same: git config flux.setupRequired false")
-        .into()
 }
 
 /// What the launcher says last names this command.

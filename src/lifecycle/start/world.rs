@@ -1,0 +1,143 @@
+//! A repository for the tests of a start, without tmux and without an agent.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::plan::{Origin, Start};
+use crate::context::Flux;
+use crate::git::{Git, Repo};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::system::clock::now;
+use crate::task::record::VERSION;
+use crate::task::{Phase, Rest, Task, TaskId};
+use crate::ui::Ui;
+
+/// A repository with one commit, and files that git does not track.
+pub(super) struct World {
+    dir: TempDir,
+    pub(super) flux: Flux,
+}
+
+pub(super) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> String {
+    let who = [
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "commit.gpgSign=false",
+    ];
+    let args: Vec<&str> = who.into_iter().chain(args).collect();
+    String::from_utf8(Git::new(dir, args).output().unwrap()).unwrap()
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap().join("repo");
+        fs::create_dir(&home).unwrap();
+        git(&home, ["init", "-q", "-b", "main"]);
+        fs::write(home.join(".gitignore"), "env\n").unwrap();
+        fs::write(home.join(".worktreeinclude"), "env\n").unwrap();
+        fs::write(home.join("file"), "1\n").unwrap();
+        git(&home, ["add", "."]);
+        git(&home, ["commit", "-qm", "first"]);
+        fs::write(home.join("env"), "SECRET=1\n").unwrap();
+        let flux = Flux {
+            repo: Repo::open_at(&home.join(".git")).unwrap(),
+            settings: Settings::load(&home).unwrap(),
+            ui: Ui { quiet: true },
+        };
+        Self { dir, flux }
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        self.flux.repo.home()
+    }
+
+    pub(super) fn task(&self) -> Task {
+        let base = git(self.home(), ["rev-parse", "HEAD"]);
+        Task {
+            version: VERSION,
+            id: id(),
+            title: "fix it".to_owned(),
+            phase: Phase::Starting,
+            agent: "claude".to_owned(),
+            agent_args: Vec::new(),
+            branch: "feature/fix".to_owned(),
+            base: base.trim_end().to_owned(),
+            into: Some("main".to_owned()),
+            worktree: self.home().with_file_name("repo-fix"),
+            directory: None,
+            created: now(),
+            port: None,
+            target: None,
+            removal: None,
+            restored: None,
+            existing: None,
+            carried: None,
+            rest: Rest::default(),
+        }
+    }
+
+    pub(super) fn start(&self, origin: Origin) -> Start {
+        Start {
+            task: self.task(),
+            description: b"fix it".to_vec(),
+            origin,
+            pane: None,
+        }
+    }
+
+    /// What there is: refs, worktrees, configuration, and files, but for objects and logs.
+    pub(super) fn facts(&self) -> Vec<String> {
+        let home = self.home();
+        let mut facts = vec![
+            git(home, ["for-each-ref"]),
+            git(home, ["worktree", "list", "--porcelain"]),
+            git(home, ["config", "--local", "--list"]),
+        ];
+        let mut dirs = vec![self.dir.path().canonicalize().unwrap()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                let is_kept = ["objects", "logs", "lock"]
+                    .iter()
+                    .any(|name| path.ends_with(name));
+                if is_kept {
+                    continue;
+                }
+                if path.is_dir() {
+                    dirs.push(path.clone());
+                }
+                // git and git flux leave directories empty.
+                if !(path.is_dir() && path.starts_with(self.flux.repo.common_dir())) {
+                    facts.push(path.display().to_string());
+                }
+            }
+        }
+        facts.sort();
+        facts
+    }
+
+    /// The record of the task, if it is there.
+    pub(super) fn record(&self) -> Option<Task> {
+        let store = Store::load(&self.flux.repo, &self.flux.settings).unwrap();
+        let stored = store.tasks.into_iter().find(|stored| stored.id == id())?;
+        Some(stored.task.unwrap())
+    }
+}
+
+pub(super) fn id() -> TaskId {
+    "fix".parse().unwrap()
+}
+
+pub(super) fn new() -> Origin {
+    Origin::New {
+        carried: None,
+        upstream: None,
+    }
+}
