@@ -14,12 +14,10 @@ use crate::git::worktree;
 use crate::lifecycle::Flux;
 use crate::lifecycle::adopt::{Adoption, adopt, real};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::cleanup::worktree::ensure_idle;
 use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{from_the_beginning, resume};
 use crate::lifecycle::start::plan::{AgentRun, Start, place};
 use crate::store::Stored;
-use crate::system::clock::now;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 

@@ -12,12 +12,8 @@ use crate::lifecycle::observe::Panes;
 use crate::lifecycle::pane::find_target;
 use crate::lifecycle::reopen::{ensure_can_reopen, reopen};
 use crate::lifecycle::waiting;
-use crate::store::Store;
-use crate::system::program::ourselves;
 use crate::task::{Phase, Target, Task};
 use crate::tmux::attach;
-use crate::tmux::open::PaneProgram;
-use crate::tmux::target::{self, Wanted};
 use crate::ui::{Ui, ensure_terminal, quoted};
 
 /// Go to the pane or session of a task

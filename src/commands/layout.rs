@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::task::Layout;
-use crate::tmux::target::Wanted;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Layouts {

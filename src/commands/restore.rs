@@ -16,8 +16,6 @@ use crate::lifecycle::start::start;
 use crate::lifecycle::{Flux, leftovers};
 use crate::sanitize;
 use crate::store::{Store, Stored};
-use crate::system::clock::now;
-use crate::tmux::target::{self, Wanted};
 use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed

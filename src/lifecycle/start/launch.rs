@@ -9,11 +9,10 @@ use super::ports;
 use crate::context::Flux;
 use crate::launcher::notify::Notices;
 use crate::run::RunDir;
-use crate::run::launch::{Launch, Ready};
+use crate::run::launch::Launch;
 use crate::system::clock::now;
-use crate::system::program::ourselves;
 use crate::task::{Bytes, Exit, Task};
-use crate::tmux::open::{Opened, PaneProgram};
+use crate::tmux::open::Opened;
 use crate::ui::shown;
 
 /// Prepares what the launcher is told, and the files that go with it.

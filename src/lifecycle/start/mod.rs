@@ -30,10 +30,6 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::git::Lock;
-use crate::run::RunDir;
-use crate::run::launch::Ready;
-use crate::system::disk::disk_full;
-use crate::tmux::open::Opened;
 use plan::{Origin, Start, Started};
 use transaction::{Complete, StartTransaction};
 

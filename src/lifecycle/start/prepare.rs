@@ -342,16 +342,11 @@ fn base(
         // A tag of that name would come first; at the same commit it makes no difference.
         Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
         Some(rev) => {
-            let args = [
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--symbolic-full-name",
-                "--end-of-options",
-                rev,
-            ];
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
-            Git::reading(dir, args).answer()?
+            Git::reading(dir, "rev-parse")
+                .args(["--verify", "--quiet", "--symbolic-full-name"])
+                .args(["--end-of-options", rev])
+                .answer()?
         }
     };
     let branch = full.as_deref();

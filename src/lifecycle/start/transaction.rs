@@ -27,7 +27,7 @@ use crate::system::disk::disk_full;
 use crate::system::program::ourselves;
 use crate::task::{Exit, Task};
 use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::{self, Place};
+use crate::tmux::target::Place;
 use crate::ui::shown;
 
 /// A start under way, under the task's lock.

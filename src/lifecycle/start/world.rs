@@ -22,16 +22,16 @@ pub(super) struct World {
 }
 
 pub(super) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> String {
-    let who = [
-        "-c",
-        "user.name=A",
-        "-c",
-        "user.email=a@b",
-        "-c",
-        "commit.gpgSign=false",
-    ];
-    let args: Vec<&str> = who.into_iter().chain(args).collect();
-    String::from_utf8(Git::new(dir, args).output().unwrap()).unwrap()
+    let [subcommand, args @ ..] = &args[..] else {
+        panic!("a command of git");
+    };
+    let mut git = Git::new(dir, subcommand).args(args);
+    for who in ["AUTHOR", "COMMITTER"] {
+        git = git
+            .env(&format!("GIT_{who}_NAME"), "A")
+            .env(&format!("GIT_{who}_EMAIL"), "a@b");
+    }
+    String::from_utf8(git.output().unwrap()).unwrap()
 }
 
 impl World {

@@ -9,7 +9,7 @@ use super::*;
 use crate::lifecycle::archive;
 use crate::store::{Store, task_ref};
 use crate::system::clock::now;
-use crate::task::{Existing, Phase, Rest};
+use crate::task::{Existing, Phase, Rest, SessionName};
 
 impl World {
     /// A start whose record is there.
@@ -253,7 +253,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
     let pane = NewPane {
         work: Work::Agent(agent),
         ..NewPane::shell(Place::Session {
-            name: "flux-repo-fix".to_owned(),
+            name: SessionName::new("flux-repo-fix"),
         })
     };
     let start = Start::again(&store.tasks[0], pane).unwrap();
@@ -278,7 +278,7 @@ fn a_shell_that_is_opened_again_leaves_what_is_known_of_the_agent() {
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
     let pane = NewPane::shell(Place::Session {
-        name: "flux-repo-fix".to_owned(),
+        name: SessionName::new("flux-repo-fix"),
     });
     let start = Start::again(&store.tasks[0], pane).unwrap();
     assert_eq!(start.steps(), [Step::OpenPane]);
