@@ -2,17 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use nix::fcntl::OFlag;
 
 use super::distrust::Distrust;
-use super::entries;
+use super::entry;
+use super::gitfile::{link_of, named_by, normal};
 use super::same::is_same_place;
+use super::small_file::read_small;
 use crate::system::optional;
 use crate::system::regular_file::{open_file, read_file};
 
@@ -110,50 +110,10 @@ pub(super) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
             return Err(Distrust::Odd(file).into());
         }
     }
-    if !entries::has_head(&admin)? {
+    if !entry::has_head(&admin)? {
         return Err(Distrust::Head(admin.join("HEAD")).into());
     }
     Ok(admin)
-}
-
-/// Whether the `.git` file of the worktree at `path` names a directory that is there.
-pub(super) fn leads_somewhere(path: &Path) -> bool {
-    link_of(path).is_some_and(|named| named.is_dir())
-}
-
-/// The most that is read of a file with a path or a configuration in it.
-const SMALL: u64 = 1 << 20;
-
-/// What is in a file that others may have put there; none if there is none.
-///
-/// # Errors
-/// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
-pub(super) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
-    let what = || format!("could not read '{}'", file.display());
-    let odd = || Distrust::Odd(file.to_owned());
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let opened = fs::File::options()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(file);
-    let opened = match optional(opened) {
-        Ok(Some(opened)) => opened,
-        Ok(None) => return Ok(None),
-        Err(_) if !file.symlink_metadata().is_ok_and(|found| found.is_file()) => {
-            return Err(odd().into());
-        }
-        Err(error) => return Err(error).with_context(what),
-    };
-    if !opened.metadata().with_context(what)?.is_file() {
-        return Err(odd().into());
-    }
-    let mut bytes = Vec::new();
-    let mut opened = opened.take(SMALL);
-    opened.read_to_end(&mut bytes).with_context(what)?;
-    match opened.limit() {
-        0 => Err(odd().into()),
-        _ => Ok(Some(bytes)),
-    }
 }
 
 /// Returns the common directory of the other repository that the directory at `path` says to be
@@ -198,23 +158,11 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool {
     let named =
         named_by(path).filter(|named| named.parent() == Some(&common_dir.join("worktrees")));
-    let entry = named.as_deref().and_then(entries::read);
+    let entry = named.as_deref().and_then(entry::read);
     entry.is_some_and(|entry| {
         let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
         is_elsewhere && entry.branch.as_deref() == Some(branch)
     })
-}
-
-/// The entry that the `.git` file of the directory at `path` names, if it is one.
-pub(super) fn named_by(path: &Path) -> Option<PathBuf> {
-    link_of(path).map(|named| normal(&named))
-}
-
-/// The same as it stands there, with its links and `..`.
-fn link_of(path: &Path) -> Option<PathBuf> {
-    let file = read_file(&path.join(".git")).ok()?;
-    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ")?;
-    Some(path.join(OsStr::from_bytes(named)))
 }
 
 /// Returns the directory beside `path` that was moved from there without git's knowledge, if
@@ -366,18 +314,4 @@ fn is_of(admin: &Path, path: &Path) -> Result<bool> {
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
     // With relative paths it is relative to the administrative directory.
     Ok(normal(&admin.join(file)) == path.join(".git"))
-}
-
-/// The path without `..`, which need not exist.
-pub(super) fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::merge::Merged;
-use super::others::{as_records, paths};
+use super::merge_tree::Merged;
+use super::records::as_records;
+use super::records::paths;
 use super::{Change, Checkout, Git, Lock, Repo, snapshot, worktree};
 use crate::system::optional;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use super::Checkout;
-use super::command::records;
+use super::records::records;
 use super::scratch_index::ScratchIndex;
 use crate::task::Changes;
 

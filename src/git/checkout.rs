@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::admin::{self, read_small};
-use super::command::records;
+use super::admin;
 use super::distrust::{Distrust, refused};
 use super::index::Index;
+use super::records::records;
+use super::small_file::read_small;
 use super::{Git, harmless};
 
 /// A worktree of this repository, or a repository inside of one.
@@ -173,9 +174,9 @@ impl Checkout {
         self.git_dir.join("index")
     }
 
-    /// How many bytes an object name takes in its index.
-    pub(super) fn name(&self) -> usize {
-        self.name
+    /// Looks at what its index has, without a process; none if only git can read it.
+    pub(super) fn look_at_index(&self) -> Option<Index> {
+        Index::of(&self.index(), self.name)
     }
 
     /// `git <subcommand>` that runs hooks of the user's: git finds its way by itself and is told
@@ -248,7 +249,7 @@ impl Checkout {
 
     /// The paths at which its index points to other repositories: `git ls-files --stage -z`
     fn links(&self) -> Result<Vec<PathBuf>> {
-        if Index::of(self).is_some_and(|index| !index.links) {
+        if self.look_at_index().is_some_and(|index| !index.links) {
             return Ok(Vec::new());
         }
         let there = fs::exists(self.index()).context("could not look for an index")?;

@@ -1,13 +1,21 @@
 //! Commits: made of a tree without a worktree, or of what is in one.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::changes::{Head, Ignored};
-use super::rebase::Author;
 use super::{Checkout, Git, Lock, Repo, admin, hooks};
+
+/// Who wrote a commit, and when, as git takes it from the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Author {
+    pub(crate) name: OsString,
+    pub(crate) email: OsString,
+    pub(crate) date: OsString,
+}
 
 /// A commit that is to be made.
 pub(crate) struct Draft<'a> {

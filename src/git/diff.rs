@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::records::as_records;
 use super::scratch_index::ScratchIndex;
 use super::{Checkout, Git, others};
 
@@ -36,7 +37,7 @@ pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Resul
     let add = checkout.reading("add").option("--literal-pathspecs");
     let add = add.args(["--intent-to-add", "--sparse"]);
     let add = add.args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
-    aside(add).input(others::as_records(&untracked)).run()?;
+    aside(add).input(as_records(&untracked)).run()?;
     aside(diff).in_foreground()
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Error;
 
-use super::admin;
+use super::gitfile::leads_somewhere;
 use crate::failure::Failure;
 use crate::sanitize::{quoted, shown, word};
 
@@ -86,7 +86,7 @@ impl Distrust {
                     quoted(link)
                 )),
                 // As it is in a copy of a repository, which names the worktrees of the original.
-                Ok(_) if admin::leads_somewhere(path) => {
+                Ok(_) if leads_somewhere(path) => {
                     gone().hint("if it is the task's: git worktree repair")
                 }
                 _ => gone().hint("git worktree repair"),

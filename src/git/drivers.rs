@@ -1,12 +1,12 @@
 //! Merge drivers of the user's: programs that decide about files which both sides have changed
 //! (gitattributes(5), `merge`). They run where files may be written, and not where a merge is only foreseen.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
-use super::command::records;
-use super::merge::Conflict;
-use super::others::as_records;
-use super::{Git, Repo};
+use super::Git;
+use super::records::{as_records, records};
 
 /// What is configured of them.
 #[derive(Clone, Debug, Default)]
@@ -33,13 +33,13 @@ impl Drivers {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn decide(&self, repo: &Repo, ours: &str, files: &[Conflict]) -> Result<bool> {
+    pub(super) fn decide(&self, dir: &Path, ours: &str, files: &[&Path]) -> Result<bool> {
         if self.names.is_empty() {
             return Ok(false);
         }
-        let paths = as_records(files.iter().map(|file| &file.path));
+        let paths = as_records(files);
         // git before 2.41 does not know it, and takes those of the main worktree.
-        let out = Git::reading(repo.home(), "check-attr")
+        let out = Git::reading(dir, "check-attr")
             .args(["--stdin", "-z", "merge"])
             .env("GIT_ATTR_SOURCE", ours)
             .input(paths)

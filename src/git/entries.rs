@@ -1,25 +1,73 @@
 //! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
 //! put into one, and removes the worktree that it finds at a place.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use super::admin::{named_by, normal, read_small};
+use super::Git;
 use super::distrust::{Distrust, refused};
-use super::{Worktree, fsmonitor, worktree};
+use super::entry::{Worktree, read};
+use super::gitfile::named_by;
+use super::patience::patiently;
+
+/// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
+/// [`Repo::home`].
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
+    ensure_no_pipe(home)?;
+    let git = || Git::reading(home, "worktree").args(["list", "--porcelain", "-z"]);
+    let mut worktrees = parse(&patiently(git)?)?;
+    // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
+    if let Some(main) = worktrees.first_mut() {
+        main.path = home.to_owned();
+    }
+    Ok(true_ones(worktrees))
+}
+
+/// # Errors
+/// When it is not a list of worktrees, or not all of one.
+pub(super) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
+    let odd = "`git worktree list` printed something unknown";
+    // An entry ends with an empty line, and there is always one.
+    let entries = out.strip_suffix(b"\0\0").context(odd)?;
+    let mut worktrees: Vec<Worktree> = Vec::new();
+    for line in entries.split(|&b| b == 0) {
+        let (key, value) = match line.iter().position(|&b| b == b' ') {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => (line, &line[..0]),
+        };
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match (key, worktrees.last_mut()) {
+            (b"worktree", _) => worktrees.push(Worktree {
+                path: OsString::from_vec(value.to_vec()).into(),
+                ..Worktree::default()
+            }),
+            (_, None) => bail!(odd),
+            (b"branch", Some(entry)) => entry.branch = Some(text()),
+            (b"bare", Some(entry)) => entry.bare = true,
+            (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
+            (b"locked", Some(entry)) => entry.locked = Some(text()),
+            // Newer gits may say more.
+            _ => {}
+        }
+    }
+    Ok(worktrees)
+}
 
 /// Lists the worktrees, the main one first. What git cannot list is left out.
 ///
 /// # Errors
 /// When git fails in any other way.
-pub(crate) fn list(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
+pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     match ensure_no_pipe(home) {
         Err(error) if error.is::<Distrust>() => {}
-        _ => return worktree::list(home),
+        _ => return list(home),
     }
     let main = Worktree {
         path: home.to_owned(),
@@ -30,37 +78,9 @@ pub(crate) fn list(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     Ok([main].into_iter().chain(linked).collect())
 }
 
-/// What git keeps of a worktree in `admin`, none if it cannot be read.
-pub(super) fn read(admin: &Path) -> Option<Worktree> {
-    let text = |name: &str| read_small(&admin.join(name)).ok()?;
-    let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
-    let link = normal(&admin.join(OsStr::from_bytes(gitdir.trim_ascii_end())));
-    let head = String::from_utf8(head).ok()?;
-    let branch = head.trim_end().strip_prefix("ref: ");
-    Some(Worktree {
-        path: link.parent()?.to_owned(),
-        branch: branch.map(str::to_owned),
-        ..Worktree::default()
-    })
-}
-
-/// Whether `HEAD` in `admin` can be one: a crash leaves it empty.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) fn has_head(admin: &Path) -> Result<bool> {
-    let head = admin.join("HEAD");
-    // Of a link (core.preferSymlinkRefs) git is the judge.
-    if head.is_symlink() {
-        return Ok(true);
-    }
-    let says = read_small(&head)?.unwrap_or_default();
-    Ok(says.starts_with(b"ref: ") || says.len() >= 40)
-}
-
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
 /// another worktree. The main one is true, and of the others the one that the place names.
-pub(super) fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
     for one in worktrees {
         match kept.iter().position(|other| other.path == one.path) {
@@ -82,7 +102,7 @@ pub(super) fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
 ///
 /// # Errors
 /// With a [`Distrust`] that names it.
-pub(super) fn ensure_no_pipe(home: &Path) -> Result<()> {
+fn ensure_no_pipe(home: &Path) -> Result<()> {
     for worktrees in [home.join(".git/worktrees"), home.join("worktrees")] {
         let Ok(entries) = fs::read_dir(worktrees) else {
             continue;
@@ -100,24 +120,33 @@ pub(super) fn ensure_no_pipe(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
-/// place is believed, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
-/// whether there was anything.
-///
-/// # Errors
-/// When it cannot be moved.
-pub(super) fn set_aside(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
-    let Some(admin) = admin else {
-        return Ok(false);
-    };
-    if let Some(common_dir) = admin.ancestors().nth(2) {
-        fsmonitor::stop(common_dir, &admin);
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_read_with_every_kind_of_path() {
+        let out = b"worktree /a\0bare\0\0worktree /b c\nd\xff\0HEAD 1\0branch refs/heads/x\0locked why not\0\0\
+                    worktree /e\0HEAD 1\0detached\0locked\0\0";
+        let entries = parse(out).unwrap();
+        assert_eq!(entries.len(), 3);
+        assert!(entries[0].bare);
+        assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
+        assert_eq!(entries[1].branch.as_deref(), Some("refs/heads/x"));
+        assert_eq!(entries[1].locked.as_deref(), Some("why not"));
+        assert_eq!(
+            (entries[2].branch.as_deref(), entries[2].locked.as_deref()),
+            (None, Some(""))
+        );
+        for length in 0..out.len() {
+            let cut = parse(&out[..length]);
+            assert!(
+                cut.is_err() || out[..length].ends_with(b"\0\0"),
+                "{length} bytes"
+            );
+        }
+        assert!(parse(b"HEAD 1\0\0").is_err());
     }
-    fs::rename(&admin, aside.join("entry"))
-        .with_context(|| format!("could not move '{}'", admin.display()))?;
-    // git removes the directory of all entries with the last one.
-    if let Some(worktrees) = admin.parent() {
-        fs::remove_dir(worktrees).ok();
-    }
-    Ok(true)
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::admin::read_small;
 use super::distrust::Distrust;
+use super::small_file::read_small;
 
 /// The keys that are accepted, in lower case; `*` is any subsection.
 const KEYS: [&str; 87] = [

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::admin::read_small;
 use super::distrust::refused;
 use super::same::is_same_file;
-use super::{Git, Repo, Worktree, admin, entries};
+use super::small_file::read_small;
+use super::{Git, Repo, Worktree, admin, entry};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 
@@ -78,7 +78,7 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
     for admin in linked.into_iter().flatten() {
         let admin = admin.context(what)?.path();
         // One without is just being made.
-        if let Some(entry) = entries::read(&admin) {
+        if let Some(entry) = entry::read(&admin) {
             add(&admin, &entry.path)?;
         }
     }

@@ -1,7 +1,8 @@
 //! What the entries of an index are, without a process and without its files:
 //! gitformat-index(5). libgit2 takes as long to read a large one as all else of a cleanup.
 
-use super::Checkout;
+use std::path::Path;
+
 use crate::system::regular_file::read_file;
 
 /// Where the mode of an entry is, and its flags, but for the object name before them.
@@ -25,9 +26,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The index of a worktree; none if it cannot be read, or is of a form that only git reads.
-    pub(super) fn of(checkout: &Checkout) -> Option<Self> {
-        read(&read_file(&checkout.index()).ok()?, checkout.name())
+    /// Reads the index in `file`, in which an object name takes so many bytes; none if it cannot
+    /// be read, or is of a form that only git reads.
+    pub(super) fn of(file: &Path, name: usize) -> Option<Self> {
+        read(&read_file(file).ok()?, name)
     }
 }
 
@@ -74,8 +76,6 @@ fn read(index: &[u8], name: usize) -> Option<Index> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::git::{Git, Repo};
     use std::fs;
@@ -98,7 +98,7 @@ mod tests {
                 let dir = temp.path();
                 git(dir, &["init", "-q", "--object-format", format]);
                 let repo = Repo::open_at(&dir.join(".git")).unwrap();
-                let known = || Index::of(&repo.checkout(repo.home()).unwrap());
+                let known = || repo.checkout(repo.home()).unwrap().look_at_index();
                 assert_eq!(known(), None, "there is none yet");
                 for (at, name) in ["a", "b/seven77", "b/sixteen16sixteen", "c"]
                     .iter()

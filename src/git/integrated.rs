@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Repo;
-use super::merge::Merged;
+use super::merge_tree::Merged;
 use super::rebase::{self, Compare};
 
 /// How a target has everything of a branch.

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::scratch_index::ScratchIndex;
-use super::{Git, Lock, Repo, admin, entries, fsmonitor, submodules, tool_files, worktree};
+use super::untouched::is_untouched;
+use super::{Git, Lock, Repo, admin, fsmonitor, submodules, tool_files};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
 use crate::system::optional;
@@ -38,7 +39,7 @@ pub(crate) fn take(
             Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 let checkout = repo.checkout(path)?;
-                let untouched = |commit| worktree::is_untouched(&checkout, commit);
+                let untouched = |commit| is_untouched(&checkout, commit);
                 if !commit.map_or(Ok(false), untouched)? {
                     bail!(
                         "'{}' is on another file system and holds files that are nowhere else",
@@ -65,13 +66,35 @@ pub(crate) fn take(
     forget(repo, path, trash).map(|()| kept)
 }
 
+/// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
+/// place is believed, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
+/// whether there was anything.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(super) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
+    let Some(admin) = admin else {
+        return Ok(false);
+    };
+    if let Some(common_dir) = admin.ancestors().nth(2) {
+        fsmonitor::stop(common_dir, &admin);
+    }
+    fs::rename(&admin, aside.join("entry"))
+        .with_context(|| format!("could not move '{}'", admin.display()))?;
+    // git removes the directory of all entries with the last one.
+    if let Some(worktrees) = admin.parent() {
+        fs::remove_dir(worktrees).ok();
+    }
+    Ok(true)
+}
+
 /// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
 /// Returns whether there was anything.
 ///
 /// # Errors
 /// When it cannot be moved.
 pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    entries::set_aside(admin::dir_of(common_dir, path)?, trash)
+    set_entry_aside(admin::dir_of(common_dir, path)?, trash)
 }
 
 /// Lets git forget a worktree that was moved to `trash`: what it keeps of it, and of its
@@ -84,7 +107,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     if let Some(admin) = &admin {
         submodules::keep_of(admin, trash)?;
     }
-    entries::set_aside(admin, trash).map(drop)
+    set_entry_aside(admin, trash).map(drop)
 }
 
 /// The log of `HEAD`, as it is called in the trash.

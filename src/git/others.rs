@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::command::records;
 use super::hide::is_ignore_file;
+use super::records::paths;
 use super::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
@@ -74,23 +74,4 @@ pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
     let out = checkout.reading("ls-files").arg("-z").output()?;
     Ok(paths(&out)?.into_iter().collect())
-}
-
-/// Names that git has ended by NUL each.
-///
-/// # Errors
-/// When the last is cut off.
-pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
-    let path = |record: &[u8]| OsString::from_vec(record.to_vec()).into();
-    Ok(records(out)?.map(path).collect())
-}
-
-/// Ends each of these names by NUL, for git to read.
-pub(super) fn as_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
-    let mut records = Vec::new();
-    for path in paths {
-        records.extend_from_slice(path.as_ref().as_os_str().as_bytes());
-        records.push(0);
-    }
-    records
 }

@@ -11,8 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Checkout;
 use super::changes::{Change, Head, Ignored};
-use super::command::records;
-use super::index::Index;
+use super::records::records;
 use super::scratch_index::ScratchIndex;
 
 /// What takes the one mark and the other off a file.
@@ -35,7 +34,10 @@ impl Overlooked {
     pub(super) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        if Index::of(checkout).is_some_and(|index| !index.overlooks) {
+        if checkout
+            .look_at_index()
+            .is_some_and(|index| !index.overlooks)
+        {
             return Ok(found);
         }
         let out = checkout.reading("ls-files").args(["-v", "-z"]).output()?;

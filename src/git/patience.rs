@@ -7,17 +7,6 @@ use anyhow::Result;
 use super::Git;
 use crate::system::wait_until;
 
-/// How long git waits for the locks of refs where it changes something, in ms: many tasks come
-/// and go at once, and git's own patience with one reftable is a tenth of a second.
-pub(super) const LOCKS: [&str; 6] = [
-    "-c",
-    "reftable.lockTimeout=20000",
-    "-c",
-    "core.filesRefLockTimeout=20000",
-    "-c",
-    "core.packedRefsTimeout=20000",
-];
-
 /// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
 const ATTEMPTS: u32 = 15;
 

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::commit::Draft;
-use super::merge::{Conflict, Merged};
+use super::commit::{Author, Draft};
+use super::merge_tree::{Conflict, Merged};
 use super::{Git, Repo};
 
 /// One commit of a branch.
@@ -20,14 +20,6 @@ pub(crate) struct Commit {
     pub(crate) same: bool,
     pub(crate) author: Author,
     pub(crate) message: Vec<u8>,
-}
-
-/// Who wrote a commit, and when, as git takes it from the environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Author {
-    pub(crate) name: OsString,
-    pub(crate) email: OsString,
-    pub(crate) date: OsString,
 }
 
 impl Commit {

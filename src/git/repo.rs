@@ -1,7 +1,7 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
 mod enclosing;
-mod history;
+pub(crate) mod history;
 mod objects;
 
 use std::cell::OnceCell;
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
-pub(crate) use self::history::History;
 use super::checkout::Checkout;
 use super::distrust::{Distrust, refused};
 use super::drivers::Drivers;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::command::records;
 use super::overlooked::Overlooked;
+use super::records::records;
 use super::scratch_index::ScratchIndex;
 use super::{Checkout, Git};
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 use super::changes::{Head, Ignored};
-use super::index::Index;
 use super::{Checkout, Repo, admin};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
@@ -66,7 +65,7 @@ fn checked_out(
     seen: &mut BTreeSet<PathBuf>,
 ) -> Result<()> {
     // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-    if Index::of(checkout).is_some_and(|index| !index.links) {
+    if checkout.look_at_index().is_some_and(|index| !index.links) {
         return Ok(());
     }
     for link in Repo::links(checkout, commit)? {

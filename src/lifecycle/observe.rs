@@ -17,7 +17,7 @@ use crate::agent::machine::Launcher;
 use crate::agent::{self, process, session, transcript};
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
-use crate::git::repo::History;
+use crate::git::repo::history::History;
 use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
@@ -121,7 +121,7 @@ fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
 /// The worktrees that git knows, if that of any task is `there`.
 fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
     if there.contains(&true) {
-        entries::list(home, common_dir)
+        entries::list_readable(home, common_dir)
     } else {
         Ok(Vec::new())
     }

@@ -15,8 +15,8 @@ use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
 use super::{make_dir, write as write_file};
-use crate::git::command::records;
 use crate::git::hide::pattern;
+use crate::git::records::records;
 use crate::git::regular_file::read_file;
 use crate::git::{Checkout, Git};
 

@@ -21,9 +21,9 @@ use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::ignored::LeftOut;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
-use super::command::records;
 use super::hooks::{Hooks, setting};
-use super::merge::Conflict;
+use super::merge_tree::Conflict;
+use super::records::records;
 use super::{Checkout, Git, Lock, Repo};
 
 /// The repository that a scratch repository is made after.

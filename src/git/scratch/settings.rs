@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result};
 use super::repository::point_head;
 use super::wrappers::BEFORE;
 use super::{Original, write as write_file};
-use crate::git::command::{failed, records};
+use crate::git::command::failed;
 use crate::git::hooks::Hooks;
+use crate::git::records::records;
 use crate::git::repo::parse_bool;
 use crate::git::{Checkout, Git};
 
