@@ -5,6 +5,12 @@
 //! agent can write all of it. So git is started in a worktree through a [`Checkout`] alone, which
 //! is made by looking at these files, and is then told where everything is.
 
+pub(in crate::git) mod distrust;
+pub(in crate::git) mod gitfile;
+pub(in crate::git) mod harmless;
+pub(in crate::git) mod index;
+pub(in crate::git) mod small_file;
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,12 +21,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::admin;
-use super::distrust::{Distrust, refused};
-use super::index::Index;
-use super::records::records;
-use super::small_file::read_small;
-use super::{Git, harmless};
+use self::distrust::{Distrust, refused};
+use self::index::Index;
+use self::small_file::read_small;
+use super::Git;
+use super::command::records::records;
+use super::worktree::admin;
 
 /// A worktree of this repository, or a repository inside of one.
 #[derive(Clone, Debug)]

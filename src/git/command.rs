@@ -1,5 +1,9 @@
 //! The only place that starts `git`.
 
+pub(in crate::git) mod died;
+pub(in crate::git) mod patience;
+pub(crate) mod records;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,7 +17,7 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use console::strip_ansi_codes;
 use signal_hook::consts::SIGPIPE;
 
-use super::died::Died;
+use self::died::Died;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::system::captured::Captured;

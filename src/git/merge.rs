@@ -1,14 +1,21 @@
 //! Merges, built off-tree: a conflict touches nothing.
 
+pub(crate) mod commit;
+pub(crate) mod drivers;
+pub(crate) mod forward;
+pub(in crate::git) mod integrated;
+pub(in crate::git) mod merge_tree;
+pub(crate) mod rebase;
+
 use std::error::Error;
 use std::fmt;
 
 use anyhow::Result;
 
+use self::integrated::Integrated;
+use self::merge_tree::{Conflict, Merged};
+use self::rebase::{Compare, Pick, Replay};
 use super::command::failed;
-use super::integrated::{self, Integrated};
-use super::merge_tree::{Conflict, Merged};
-use super::rebase::{self, Compare, Pick, Replay};
 use super::{Checkout, Lock, Repo};
 
 /// How the commits of a branch come into another.

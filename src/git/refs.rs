@@ -1,11 +1,13 @@
 //! Refs: read by `git for-each-ref`, written by `git update-ref --stdin`, many at once.
 
+pub(crate) mod marks;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::marks::{FLUX, Stand};
+use self::marks::{FLUX, Stand};
 use super::{Git, Lock, Repo};
 use crate::failure::Failure;
 use crate::sanitize;

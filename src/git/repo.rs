@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
 use super::checkout::Checkout;
-use super::distrust::{Distrust, refused};
-use super::drivers::Drivers;
-use super::marks::Marks;
+use super::checkout::distrust::{Distrust, refused};
+use super::merge::drivers::Drivers;
+use super::refs::marks::Marks;
 use super::refusals::{astray, no_repository, top};
 use super::{Git, Sharing};
 use crate::failure::Failure;

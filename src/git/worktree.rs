@@ -1,5 +1,17 @@
 //! Linked worktrees.
 
+pub(crate) mod admin;
+pub(crate) mod entries;
+pub(in crate::git) mod entry;
+pub(crate) mod fsmonitor;
+pub(crate) mod hide;
+pub(crate) mod in_use;
+pub(crate) mod keep;
+pub(crate) mod own;
+pub(crate) mod submodules;
+pub(crate) mod tool_files;
+pub(in crate::git) mod untouched;
+
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -10,13 +22,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+pub(crate) use self::entries::list;
+pub(crate) use self::entry::Worktree;
+pub(crate) use self::untouched::is_untouched;
 use super::checkout::NO_HOOKS;
-pub(crate) use super::entries::list;
-pub(crate) use super::entry::Worktree;
-use super::records::as_records;
-use super::records::paths;
-pub(crate) use super::untouched::is_untouched;
-use super::{Checkout, Git, Lock, Repo, admin, fsmonitor, keep, tool_files};
+use super::command::records::as_records;
+use super::command::records::paths;
+use super::{Checkout, Git, Lock, Repo};
 use crate::system::optional;
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:

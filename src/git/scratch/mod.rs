@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) use self::ignored::LeftOut;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::hooks::{Hooks, setting};
-use super::merge_tree::Conflict;
+use super::merge::merge_tree::Conflict;
 use super::records::records;
 use super::{Checkout, Git, Lock, Repo};
 

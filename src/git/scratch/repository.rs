@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Original, make_dir, write as write_file};
 use crate::git::regular_file::read_file;
-use crate::git::tool_files::is_of_git;
+use crate::git::worktree::tool_files::is_of_git;
 use crate::system::optional;
 
 /// What else is git's, or ours, in the one git directory that all worktrees share. What

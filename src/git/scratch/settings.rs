@@ -10,8 +10,8 @@ use super::repository::point_head;
 use super::wrappers::BEFORE;
 use super::{Original, write as write_file};
 use crate::git::command::failed;
+use crate::git::command::records::records;
 use crate::git::hooks::Hooks;
-use crate::git::records::records;
 use crate::git::repo::parse_bool;
 use crate::git::{Checkout, Git};
 
