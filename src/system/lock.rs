@@ -121,6 +121,12 @@ impl Lock {
         })?;
         // None if it was removed with its directory between the two calls.
         let Some(file) = file else { return Ok(None) };
+        Self::hold(file, path)
+    }
+
+    /// Takes the lock on an open file, if nobody holds it and it is still the one at `path`.
+    fn hold(file: File, path: &Path) -> Result<Option<Self>> {
+        let what = || format!("could not lock '{}'", path.display());
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -238,5 +244,20 @@ mod tests {
         }
         drop(lock);
         soon().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_longer_at_its_path_is_not_held() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let open = || Sharing::Private.open_lock(&path).unwrap();
+        let old = open();
+        fs::remove_file(&path).unwrap();
+        assert!(Lock::hold(old, &path).unwrap().is_none(), "it is removed");
+        let old = open();
+        fs::rename(&path, temp.path().join("aside")).unwrap();
+        let new = open();
+        assert!(Lock::hold(old, &path).unwrap().is_none(), "it is another");
+        assert!(Lock::hold(new, &path).unwrap().is_some());
     }
 }

@@ -61,3 +61,49 @@ fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool>
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use crate::git::{Git, Repo};
+
+    use super::*;
+
+    fn git(dir: &Path, subcommand: &str, args: &[&str]) {
+        let git = Git::new(dir, subcommand).config("user.name=a");
+        git.config("user.email=a@b").args(args).run().unwrap();
+    }
+
+    #[test]
+    fn a_worktree_is_touched_by_any_file_that_is_not_of_the_commit() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().canonicalize().unwrap();
+        let (main, linked) = (dir.join("main"), dir.join("linked"));
+        git(&dir, "init", &["--quiet", "main"]);
+        fs::write(main.join("file"), "one\ntwo\n").unwrap();
+        fs::write(main.join("other"), "other\n").unwrap();
+        fs::write(main.join(".gitignore"), "*.log\n").unwrap();
+        git(&main, "add", &["."]);
+        git(&main, "commit", &["--quiet", "-m", "one"]);
+        git(&main, "worktree", &["add", "--quiet", "../linked"]);
+        let repo = Repo::open_at(&main.join(".git")).unwrap();
+        let head = Git::reading(&main, "rev-parse").arg("HEAD");
+        let commit = head.line().unwrap();
+        let checkout = repo.checkout(&linked).unwrap();
+        let untouched = || is_untouched(&checkout, &commit).unwrap();
+        assert!(untouched());
+        // As a checkout that was cut off leaves them.
+        fs::remove_file(linked.join("other")).unwrap();
+        fs::write(linked.join("file"), "one\n").unwrap();
+        assert!(untouched());
+        for name in ["untracked", "ignored.log"] {
+            fs::write(linked.join(name), "").unwrap();
+            assert!(!untouched(), "{name}");
+            fs::remove_file(linked.join(name)).unwrap();
+        }
+        fs::write(linked.join("file"), "one\nthree\n").unwrap();
+        assert!(!untouched(), "a change");
+    }
+}
