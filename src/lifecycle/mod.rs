@@ -203,7 +203,12 @@ fn descend(
                     fs::write(trash.join(trash::ONLY), "")
                         .context("could not mark a worktree in the trash")?;
                 }
-                if keep::take(repo, &task.worktree, tip, &trash, &guard)? {
+                let removed = keep::Removed {
+                    path: &task.worktree,
+                    commit: tip,
+                    trash: &trash,
+                };
+                if keep::take(repo, &removed, &guard)? {
                     kept = Some(trash);
                 } else {
                     fs::remove_dir_all(&trash).context("could not remove an unused directory")?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
 use crate::git::command::records::as_records;
@@ -28,73 +28,84 @@ pub(crate) enum Fit {
     Conflicts(Vec<PathBuf>),
 }
 
-/// Takes a snapshot of the `changes` in a worktree, where `head` is checked
-/// out, as they would be on top of `onto`: what is staged there, what is not, what is
-/// untracked. Neither the files nor the index there are touched.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn fit(
-    repo: &Repo,
-    checkout: &Checkout,
-    head: &str,
-    onto: &str,
-    changes: &[Change],
-) -> Result<Fit> {
-    let snapshot = snapshot::take(checkout, head)?;
-    let intended = changes.iter().filter(|change| change.intended());
-    let intended = intended.map(|change| change.path.clone()).collect();
-    if head == onto {
-        return Ok(Fit::Fits(Carried { snapshot, intended }));
-    }
-    let before = repo.tree_of(head)?;
-    let ours = repo.tree_of(onto)?;
-    let parents = repo.parents_of(&snapshot)?;
-    let index = parents.get(1).context("a snapshot has no index")?;
-    let theirs = [repo.tree_of(index)?, repo.tree_of(&snapshot)?];
-    let mut conflicts = Vec::new();
-    let mut trees = Vec::new();
-    for tree in &theirs {
-        match merged(repo, &before, &ours, tree)? {
-            Merged::Tree(tree) => trees.push(tree),
-            // Where nothing may be written, no driver decides.
-            Merged::Conflicts(files) | Merged::Drivers(files) => {
-                conflicts.extend(files.into_iter().map(|file| file.path));
-            }
-        }
-    }
-    let others = parents.get(2);
-    if let Some(others) = others {
-        let beside = trees.get(1).unwrap_or(&ours);
-        conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, beside)?);
-    }
-    if !conflicts.is_empty() {
-        conflicts.sort();
-        conflicts.dedup();
-        return Ok(Fit::Conflicts(conflicts));
-    }
-    let [staged, tracked] = trees.as_slice() else {
-        bail!("a merge of two came to something else");
-    };
-    let index = repo.write_commit(staged, &[onto])?;
-    let parents = [onto, &*index].into_iter();
-    let parents: Vec<&str> = parents.chain(others.map(String::as_str)).collect();
-    let snapshot = repo.write_commit(tracked, &parents)?;
-    Ok(Fit::Fits(Carried { snapshot, intended }))
+/// What is uncommitted in a worktree.
+pub(crate) struct Uncommitted<'a> {
+    pub(crate) checkout: &'a Checkout,
+    /// The commit that is checked out there.
+    pub(crate) head: &'a str,
+    pub(crate) changes: &'a [Change],
 }
 
-/// What the step from `before` to `theirs` comes to on `ours`, three trees.
-fn merged(repo: &Repo, before: &str, ours: &str, theirs: &str) -> Result<Merged> {
-    if before == theirs {
-        return Ok(Merged::Tree(ours.to_owned()));
+impl Uncommitted<'_> {
+    /// Takes a snapshot of the changes as they would be on top of `onto`: what is staged there,
+    /// what is not, what is untracked. Neither the files nor the index there are touched.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn fit(&self, repo: &Repo, onto: &str) -> Result<Fit> {
+        let snapshot = snapshot::take(self.checkout, self.head)?;
+        if self.head == onto {
+            return Ok(Fit::Fits(self.carried(snapshot)));
+        }
+        let parents = repo.parents_of(&snapshot)?;
+        let index = parents.get(1).context("a snapshot has no index")?;
+        let step = Step {
+            before: repo.tree_of(self.head)?,
+            ours: repo.tree_of(onto)?,
+        };
+        let (staged, mut conflicts) = step.merged(repo, repo.tree_of(index)?)?;
+        let (tracked, more) = step.merged(repo, repo.tree_of(&snapshot)?)?;
+        conflicts.extend(more);
+        let others = parents.get(2);
+        if let Some(others) = others {
+            let beside = tracked.as_ref().unwrap_or(&step.ours);
+            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, beside)?);
+        }
+        let (Some(staged), Some(tracked), true) = (staged, tracked, conflicts.is_empty()) else {
+            conflicts.sort();
+            conflicts.dedup();
+            return Ok(Fit::Conflicts(conflicts));
+        };
+        let index = repo.write_commit(&staged, &[onto])?;
+        let parents = [onto, &*index].into_iter();
+        let parents: Vec<&str> = parents.chain(others.map(String::as_str)).collect();
+        let snapshot = repo.write_commit(&tracked, &parents)?;
+        Ok(Fit::Fits(self.carried(snapshot)))
     }
-    if before == ours {
-        return Ok(Merged::Tree(theirs.to_owned()));
+
+    fn carried(&self, snapshot: String) -> Carried {
+        let intended = self.changes.iter().filter(|change| change.intended());
+        let intended = intended.map(|change| change.path.clone()).collect();
+        Carried { snapshot, intended }
     }
-    let root = repo.write_commit(before, &[])?;
-    let ours = repo.write_commit(ours, &[&root])?;
-    let theirs = repo.write_commit(theirs, &[&root])?;
-    Merged::of(repo, &ours, &theirs)
+}
+
+/// Two trees: what changes were made on, and what they are to be made on.
+struct Step {
+    before: String,
+    ours: String,
+}
+
+impl Step {
+    /// What the step to the tree `theirs` comes to, or the files in which it does not fit.
+    fn merged(&self, repo: &Repo, theirs: String) -> Result<(Option<String>, Vec<PathBuf>)> {
+        if self.before == theirs {
+            return Ok((Some(self.ours.clone()), Vec::new()));
+        }
+        if self.before == self.ours {
+            return Ok((Some(theirs), Vec::new()));
+        }
+        let root = repo.write_commit(&self.before, &[])?;
+        let ours = repo.write_commit(&self.ours, &[&root])?;
+        let theirs = repo.write_commit(&theirs, &[&root])?;
+        Ok(match Merged::of(repo, &ours, &theirs)? {
+            Merged::Tree(tree) => (Some(tree), Vec::new()),
+            // Where nothing may be written, no driver decides.
+            Merged::Conflicts(files) | Merged::Drivers(files) => {
+                (None, files.into_iter().map(|file| file.path).collect())
+            }
+        })
+    }
 }
 
 /// The files of one tree that cannot lie beside those of another: it has them too, or a

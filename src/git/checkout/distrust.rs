@@ -71,27 +71,9 @@ impl Distrust {
     fn failure(&self, path: &Path) -> Failure {
         let place = shown(path);
         let refused = || Failure::new(format!("git is not run in '{place}'"));
-        let gone = || {
-            Failure::new(format!(
-                "'{place}' is not a worktree of this repository any more"
-            ))
-            .hint("git worktree list")
-        };
         match self {
-            Self::Link(link) => match link.symlink_metadata() {
-                // A repository of its own: somebody's.
-                Ok(found) if found.is_dir() => gone(),
-                Ok(found) if found.is_symlink() => gone().hint(format!(
-                    "mv {0} {0}.away && git worktree repair",
-                    quoted(link)
-                )),
-                // As it is in a copy of a repository, which names the worktrees of the original.
-                Ok(_) if leads_somewhere(path) => {
-                    gone().hint("if it is the task's: git worktree repair")
-                }
-                _ => gone().hint("git worktree repair"),
-            },
-            Self::Back(_) => gone().hint(format!("git worktree repair {}", quoted(path))),
+            Self::Link(link) => link_failure(link, path),
+            Self::Back(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
             Self::Common(file) => {
                 let file = quoted(file);
                 refused().hint(format!("rm -f {file} && echo ../.. >{file}"))
@@ -112,6 +94,32 @@ impl Distrust {
                 refused().hint(format!("git -C {} flux list", quoted(home)))
             }
         }
+    }
+}
+
+/// The failure of a directory that is not this repository's worktree.
+fn gone(path: &Path) -> Failure {
+    let place = shown(path);
+    Failure::new(format!(
+        "'{place}' is not a worktree of this repository any more"
+    ))
+    .hint("git worktree list")
+}
+
+/// The failure of a `.git` that does not lead to this repository.
+fn link_failure(link: &Path, path: &Path) -> Failure {
+    match link.symlink_metadata() {
+        // A repository of its own: somebody's.
+        Ok(found) if found.is_dir() => gone(path),
+        Ok(found) if found.is_symlink() => gone(path).hint(format!(
+            "mv {0} {0}.away && git worktree repair",
+            quoted(link)
+        )),
+        // As it is in a copy of a repository, which names the worktrees of the original.
+        Ok(_) if leads_somewhere(path) => {
+            gone(path).hint("if it is the task's: git worktree repair")
+        }
+        _ => gone(path).hint("git worktree repair"),
     }
 }
 

@@ -159,21 +159,12 @@ fn parse(text: &[u8], is_repository: bool) -> Result<BTreeMap<String, String>, F
             section = Some(header(rest).ok_or(odd)?);
             continue;
         }
-        let (name, value) = line.split_once('=').unwrap_or((line, ""));
-        let name = name.trim_end_matches([' ', '\t']).to_ascii_lowercase();
-        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        let Some((section, subsection)) = section.as_ref().filter(|_| is_name) else {
-            return Err(odd);
-        };
-        let (key, pattern) = match subsection {
-            Some(part) => (
-                format!("{section}.{part}.{name}"),
-                format!("{section}.*.{name}"),
-            ),
-            None => (format!("{section}.{name}"), format!("{section}.{name}")),
-        };
-        let value = value.trim_matches([' ', '\t']);
+        let variable = section.as_ref().and_then(|section| variable(section, line));
+        let Variable {
+            key,
+            pattern,
+            value,
+        } = variable.ok_or(odd)?;
         let accepted = |keys: &[&str]| keys.contains(&&*pattern);
         let has_value =
             |(name, values): &(&str, [&str; 2])| pattern == *name && values.contains(&value);
@@ -186,9 +177,42 @@ fn parse(text: &[u8], is_repository: bool) -> Result<BTreeMap<String, String>, F
     Ok(found)
 }
 
+/// A section in lower case, and its subsection.
+type Section = (String, Option<String>);
+
+/// A line that sets something.
+struct Variable<'a> {
+    key: String,
+    /// The same with `*` for the subsection.
+    pattern: String,
+    value: &'a str,
+}
+
+/// Takes a line of a section apart; none if it does not begin with the name of a variable.
+fn variable<'a>((section, subsection): &Section, line: &'a str) -> Option<Variable<'a>> {
+    let (name, value) = line.split_once('=').unwrap_or((line, ""));
+    let name = name.trim_end_matches([' ', '\t']).to_ascii_lowercase();
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let key = match subsection {
+        Some(part) => format!("{section}.{part}.{name}"),
+        None => format!("{section}.{name}"),
+    };
+    let pattern = match subsection {
+        Some(_) => format!("{section}.*.{name}"),
+        None => key.clone(),
+    };
+    let value = value.trim_matches([' ', '\t']);
+    is_name.then_some(Variable {
+        key,
+        pattern,
+        value,
+    })
+}
+
 /// The section in lower case and the subsection of `section]` or `section "subsection"]`, if it
 /// is nothing else.
-fn header(text: &str) -> Option<(String, Option<String>)> {
+fn header(text: &str) -> Option<Section> {
     let text = text.strip_suffix(']')?;
     let (section, subsection) = match text.split_once([' ', '\t']) {
         Some((section, quoted)) => {

@@ -64,6 +64,13 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
 /// # Errors
 /// With a [`Distrust`] when something is not as git makes it.
 pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    let admin = named_entry(common_dir, path)?;
+    ensure_whole(&admin, common_dir, path)?;
+    Ok(admin)
+}
+
+/// Returns the entry of this repository that the `.git` file at `path` names.
+fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not look at '{}'", path.display());
     let link = path.join(".git");
     if !path.symlink_metadata().with_context(what)?.is_dir() {
@@ -89,8 +96,13 @@ pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
             _ => return Err(Distrust::Odd(dir.clone()).into()),
         }
     }
+    Ok(admin)
+}
+
+/// Fails if something in the entry of the worktree at `path` is not as git makes it.
+fn ensure_whole(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     let gitdir = admin.join("gitdir");
-    if !is_of(&admin, path).with_context(what)? {
+    if !is_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
         return Err(Distrust::Back(gitdir).into());
     }
     let common = admin.join("commondir");
@@ -110,10 +122,10 @@ pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
             return Err(Distrust::Odd(file).into());
         }
     }
-    if !entry::has_head(&admin)? {
+    if !entry::has_head(admin)? {
         return Err(Distrust::Head(admin.join("HEAD")).into());
     }
-    Ok(admin)
+    Ok(())
 }
 
 /// Returns the common directory of the other repository that the directory at `path` says to be

@@ -23,48 +23,56 @@ use crate::system::optional;
 ///
 /// # Errors
 /// When it fails: then the worktree is where it was.
-pub(crate) fn take(
-    repo: &Repo,
-    path: &Path,
-    commit: Option<&str>,
-    trash: &Path,
-    lock: &Lock,
-) -> Result<bool> {
+pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bool> {
+    let Removed { path, trash, .. } = *removed;
     fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
     if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
         copy(repo, &admin, path, trash)?;
     }
-    let mut kept = false;
-    if fs::exists(path).context("could not look at the worktree")? {
+    let there = fs::exists(path).context("could not look at the worktree")?;
+    if there {
         match fs::rename(path, trash.join("worktree")) {
-            Ok(()) => kept = true,
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                let checkout = repo.checkout(path)?;
-                let untouched = |commit| is_untouched(&checkout, commit);
-                if !commit.map_or(Ok(false), untouched)? {
-                    bail!(
-                        "'{}' is on another file system and holds files that are nowhere else",
-                        path.display()
-                    );
-                }
-                // git removes no worktree with submodules; none of them is checked out.
-                submodules::keep(repo.common_dir(), path, trash)?;
-                fsmonitor::stop(repo.common_dir(), checkout.git_dir());
-                let git = Git::new(repo.home(), "worktree").arg("remove").arg(path);
-                return git.holding(lock)?.run().map(|()| false);
+                return removed.remove_in_place(repo, lock).map(|()| false);
             }
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!(
-                        "could not move '{}' to '{}'",
-                        path.display(),
-                        trash.display()
-                    )
-                });
-            }
+            moved => moved.with_context(|| {
+                let (path, trash) = (path.display(), trash.display());
+                format!("could not move '{path}' to '{trash}'")
+            })?,
         }
     }
-    forget(repo, path, trash).map(|()| kept)
+    forget(repo, path, trash).map(|()| there)
+}
+
+/// A worktree that goes.
+pub(crate) struct Removed<'a> {
+    pub(crate) path: &'a Path,
+    /// What its branch stands at, if that is known.
+    pub(crate) commit: Option<&'a str>,
+    /// Where it is kept.
+    pub(crate) trash: &'a Path,
+}
+
+impl Removed<'_> {
+    /// Removes it where it is: `git worktree remove <path>`.
+    ///
+    /// # Errors
+    /// When it holds anything but files of its commit, or git fails.
+    fn remove_in_place(&self, repo: &Repo, lock: &Lock) -> Result<()> {
+        let checkout = repo.checkout(self.path)?;
+        let untouched = |commit| is_untouched(&checkout, commit);
+        if !self.commit.map_or(Ok(false), untouched)? {
+            bail!(
+                "'{}' is on another file system and holds files that are nowhere else",
+                self.path.display()
+            );
+        }
+        // git removes no worktree with submodules; none of them is checked out.
+        submodules::keep(repo.common_dir(), self.path, self.trash)?;
+        fsmonitor::stop(repo.common_dir(), checkout.git_dir());
+        let git = Git::new(repo.home(), "worktree").arg("remove");
+        git.arg(self.path).holding(lock)?.run()
+    }
 }
 
 /// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a

@@ -30,29 +30,13 @@ pub(crate) fn find(
     let Some(admin) = admin::dir_of(common, path)? else {
         return Ok(Vec::new());
     };
-    // git in the administrative directory would go where that leads.
-    let git = |subcommand: &str| {
-        let git = Git::reading(repo.home(), subcommand).env("GIT_DIR", &admin);
-        git.env("GIT_COMMON_DIR", common)
+    let log = Logs {
+        repo,
+        admin: &admin,
+        has_tables: fs::exists(admin.join("reftable")).context("could not look for refs")?,
     };
-    let exists = |name: &str| fs::exists(admin.join(name)).context("could not look for refs");
-    let tables = exists("reftable")?;
-    let mut own = BTreeMap::new();
-    if tables || exists(OWN[0])? || exists(OWN[1])? || exists(OWN[2])? {
-        own = refs::parse(&git("for-each-ref").args(refs::ASK).args(OWN).output()?)?.objects;
-    }
-    let mut commits = BTreeSet::new();
-    if tables {
-        let branch = format!("refs/heads/{branch}");
-        let walk = git("rev-list").args(["--walk-reflogs", "HEAD", &branch]);
-        let log = walk.output()?;
-        commits.extend(lines(&log)?.map(str::to_owned));
-    } else {
-        let of_branch = common.join("logs/refs/heads").join(branch);
-        for log in [admin.join("logs/HEAD"), of_branch] {
-            commits.extend(logged(&log)?);
-        }
-    }
+    let own = log.own_refs()?;
+    let mut commits = log.commits(branch)?;
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
@@ -65,6 +49,49 @@ pub(crate) fn find(
         found.push((REFLOG.to_owned(), all));
     }
     Ok(found)
+}
+
+/// What git keeps of a worktree's refs.
+struct Logs<'a> {
+    repo: &'a Repo,
+    admin: &'a Path,
+    /// They are in tables, and not in files.
+    has_tables: bool,
+}
+
+impl Logs<'_> {
+    /// git in the administrative directory itself would go where that leads.
+    fn git(&self, subcommand: &str) -> Git {
+        let git = Git::reading(self.repo.home(), subcommand).env("GIT_DIR", self.admin);
+        git.env("GIT_COMMON_DIR", self.repo.common_dir())
+    }
+
+    /// The refs that the worktree has for itself.
+    fn own_refs(&self) -> Result<BTreeMap<String, String>> {
+        let is_there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
+        let is_there: Vec<bool> = is_there
+            .collect::<Result<_, _>>()
+            .context("could not look for refs")?;
+        if !self.has_tables && !is_there.contains(&true) {
+            return Ok(BTreeMap::new());
+        }
+        let list = self.git("for-each-ref").args(refs::ASK).args(OWN);
+        Ok(refs::parse(&list.output()?)?.objects)
+    }
+
+    /// The commits that the logs of `HEAD` and of the branch name. Those in files are read: git fails
+    /// at the log of a `HEAD` that has no commit by now.
+    fn commits(&self, branch: &str) -> Result<BTreeSet<String>> {
+        if self.has_tables {
+            let walk = self.git("rev-list").args(["--walk-reflogs", "HEAD"]);
+            let log = walk.arg(format!("refs/heads/{branch}")).output()?;
+            return Ok(lines(&log)?.map(str::to_owned).collect());
+        }
+        let of_branch = self.repo.common_dir().join("logs/refs/heads").join(branch);
+        let mut commits = logged(&self.admin.join("logs/HEAD"))?;
+        commits.extend(logged(&of_branch)?);
+        Ok(commits)
+    }
 }
 
 /// The lines that `git rev-list` printed.

@@ -47,104 +47,107 @@ pub(crate) enum Holds {
 /// # Errors
 /// When it cannot be told what one of them holds.
 pub(crate) fn list(repo: &Repo, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
-    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut search = Search::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
-        checked_out(&checkout, Path::new(""), commit, &mut found, &mut seen)?;
+        search.checked_out(&checkout, Path::new(""), commit)?;
     }
     if let Some(modules) = admin::modules(repo.common_dir(), dir)? {
-        put_away(&modules, &modules, &mut found, &seen)?;
+        search.put_away(&modules, &modules)?;
     }
-    Ok(found)
+    Ok(search.found)
 }
 
-fn checked_out(
-    checkout: &Checkout,
-    at: &Path,
-    commit: &str,
-    found: &mut Vec<Submodule>,
-    seen: &mut BTreeSet<PathBuf>,
-) -> Result<()> {
-    // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-    if checkout.look_at_index().is_some_and(|index| !index.links) {
-        return Ok(());
-    }
-    for link in Repo::links(checkout, commit)? {
-        let name = at.join(&link);
-        let dir = checkout.path().join(link);
-        let what = || format!("could not look at the submodule '{}'", name.display());
-        let link = dir.join(".git");
-        if !link.try_exists().with_context(what)? {
-            continue;
+/// Submodules that were found.
+#[derive(Default)]
+struct Search {
+    found: Vec<Submodule>,
+    /// The repositories of those that are checked out.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Search {
+    /// Those that are checked out where `commit` is, below `at`.
+    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &str) -> Result<()> {
+        // One that only the commit has is no submodule any more, but a repository that nobody tracks.
+        if checkout.look_at_index().is_some_and(|index| !index.links) {
+            return Ok(());
         }
-        if link.is_dir() {
-            found.push(Submodule {
-                name,
+        for link in Repo::links(checkout, commit)? {
+            let name = at.join(&link);
+            self.checked_out_at(checkout.path().join(link), &name)?;
+        }
+        Ok(())
+    }
+
+    fn checked_out_at(&mut self, dir: PathBuf, name: &Path) -> Result<()> {
+        let what = || format!("could not look at the submodule '{}'", name.display());
+        let mut add = |dir, holds| {
+            self.found.push(Submodule {
+                name: name.to_owned(),
                 dir,
                 checked_out: true,
-                holds: Holds::Itself,
+                holds,
             });
-            continue;
+        };
+        let link = dir.join(".git");
+        if !link.try_exists().with_context(what)? {
+            return Ok(());
+        }
+        if link.is_dir() {
+            add(dir, Holds::Itself);
+            return Ok(());
         }
         // git does not look through a link either.
         let Some(inner) = Checkout::nested(&dir)? else {
-            continue;
+            return Ok(());
         };
         let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
-        let holds = match changes.is_empty() {
-            true => holds(&inner).with_context(what)?,
-            false => Holds::Files,
+        let holds = if changes.is_empty() {
+            holds(&inner).with_context(what)?
+        } else {
+            Holds::Files
         };
-        seen.insert(repository);
-        found.push(Submodule {
-            name: name.clone(),
-            dir,
-            checked_out: true,
-            holds,
-        });
+        add(dir, holds);
+        self.seen.insert(repository);
         // A repository without commits links to nothing.
         if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            checked_out(&inner, &name, &head.oid, found, seen)?;
+            self.checked_out(&inner, name, &head.oid)?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The repositories in `dir` that are not `seen`. A name may have slashes in it.
-fn put_away(
-    modules: &Path,
-    dir: &Path,
-    found: &mut Vec<Submodule>,
-    seen: &BTreeSet<PathBuf>,
-) -> Result<()> {
-    let what = || format!("could not look for submodules in '{}'", dir.display());
-    for entry in fs::read_dir(dir).with_context(what)? {
-        let entry = entry.with_context(what)?;
-        if !entry.file_type().with_context(what)?.is_dir() {
-            continue;
+    /// The repositories in `dir` that were not seen. A name may have slashes in it.
+    fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
+        let what = || format!("could not look for submodules in '{}'", dir.display());
+        for entry in fs::read_dir(dir).with_context(what)? {
+            let entry = entry.with_context(what)?;
+            if !entry.file_type().with_context(what)?.is_dir() {
+                continue;
+            }
+            let dir = entry.path();
+            if !dir.join("HEAD").try_exists().with_context(what)? {
+                self.put_away(modules, &dir)?;
+                continue;
+            }
+            if !self.seen.contains(&dir.canonicalize().with_context(what)?) {
+                // The directory that it is configured for may be gone.
+                let stored = Checkout::stored(&dir, &dir)?;
+                self.found.push(Submodule {
+                    name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
+                    dir: dir.clone(),
+                    checked_out: false,
+                    holds: holds(&stored).with_context(what)?,
+                });
+            }
+            let inner = dir.join("modules");
+            if inner.try_exists().with_context(what)? {
+                self.put_away(modules, &inner)?;
+            }
         }
-        let dir = entry.path();
-        if !dir.join("HEAD").try_exists().with_context(what)? {
-            put_away(modules, &dir, found, seen)?;
-            continue;
-        }
-        if !seen.contains(&dir.canonicalize().with_context(what)?) {
-            // The directory that it is configured for may be gone.
-            let stored = Checkout::stored(&dir, &dir)?;
-            found.push(Submodule {
-                name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
-                dir: dir.clone(),
-                checked_out: false,
-                holds: holds(&stored).with_context(what)?,
-            });
-        }
-        let inner = dir.join("modules");
-        if inner.try_exists().with_context(what)? {
-            put_away(modules, &inner, found, seen)?;
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether a repository has other worktrees, which it cannot be moved away
