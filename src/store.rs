@@ -5,6 +5,7 @@
 
 mod config;
 mod foreign;
+mod stored;
 mod symbolic;
 
 use std::iter;
@@ -14,73 +15,14 @@ use anyhow::{Result, anyhow};
 
 pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
+pub(crate) use self::stored::{ARCHIVE, EVENTS, RECORD, SCREEN, Stored, TASKS, base_ref, task_ref};
+use self::stored::{BASES, HEADS, PROMPT};
 
 use crate::failure::{Failure, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{Task, TaskId, version};
-use crate::ui::word;
-
-pub(crate) const TASKS: &str = "refs/flux/tasks/";
-/// Where removed tasks stay.
-pub(crate) const ARCHIVE: &str = "refs/flux/archive/";
-const BASES: &str = "refs/flux/base/";
-const HEADS: &str = "refs/heads/";
-
-/// The files of a record.
-pub(crate) const RECORD: &str = "task.json";
-const PROMPT: &str = "prompt.md";
-/// What is put beside it when the task is removed: what happened, and what the pane showed at last.
-pub(crate) const EVENTS: &str = "events";
-pub(crate) const SCREEN: &str = "screen";
-
-/// `refs/flux/tasks/<id>`
-pub(crate) fn task_ref(id: &TaskId) -> String {
-    format!("{TASKS}{id}")
-}
-
-/// `refs/flux/base/<id>`
-pub(crate) fn base_ref(id: &TaskId) -> String {
-    format!("{BASES}{id}")
-}
-
-/// One stored task.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) id: TaskId,
-    /// The record's tree.
-    pub(crate) oid: String,
-    /// The task, with what is configured for its branch; or what is wrong with the record.
-    pub(crate) task: Result<Task>,
-}
-
-impl Stored {
-    /// When the task was made, in seconds since 1970, for the order of lists: what cannot be read is the last.
-    pub(crate) fn created(&self) -> u64 {
-        self.task.as_ref().map_or(u64::MAX, |task| task.created)
-    }
-
-    /// The task of a record that can be read.
-    ///
-    /// # Errors
-    /// What is wrong with the record.
-    pub(crate) fn readable(&self) -> Result<&Task> {
-        let id = &self.id;
-        let record = task_ref(id);
-        self.task.as_ref().map_err(|error| {
-            let failure = version::refusal(&format!("the record of '{id}'"), &record, error);
-            match version::is_newer(error) {
-                true => failure,
-                false => failure.hint(format!(
-                    "to set it aside: git update-ref {ARCHIVE}{id}/task {} && git update-ref -d {record}",
-                    self.oid
-                )),
-            }
-            .into()
-        })
-    }
-}
+use crate::task::{Task, TaskId};
 
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
@@ -309,7 +251,7 @@ fn read(repo: &Repo, settings: &Settings, refs: &Refs, id: &TaskId, oid: &str) -
         task.into = Some(refs::short(into).to_owned());
     }
     if let Some(into) = &task.into {
-        task.into = Some(symbolic::target(refs, into).unwrap_or(into).to_owned());
+        task.into = Some(refs.branch_target(into).unwrap_or(into).to_owned());
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);

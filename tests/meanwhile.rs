@@ -134,6 +134,29 @@ fn a_task_is_removed_only_when_its_target_has_the_merge() {
 }
 
 #[test]
+fn a_commit_while_the_removal_is_recorded_is_merged_too() {
+    let world = World::new();
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    // After the last look at the branch, and before the record says that the task goes.
+    let script = format!(
+        "#!/bin/sh\nset -e\ncase \" $* \" in *' update-ref '*' is removing '*)\n\
+         if [ ! -e '{mark}' ]; then : >'{mark}'; ( cd '{worktree}'; exec </dev/null >/dev/null; \
+         echo late >late; '{git}' add late; '{git}' commit -q -m Late ); fi ;; esac\n\
+         exec '{git}' \"$@\"\n",
+        git = require("git").display(),
+        mark = world.tools().join("late").display(),
+        worktree = worktree.display(),
+    );
+    world.install("git", &script);
+    world.flux(["cleanup", &id]).run().success();
+    world.uninstall("git");
+    assert!(world.tools().join("late").exists(), "nothing was in time");
+    assert_eq!(world.git(["show", "main:late"]), "late");
+    assert_removed(&world, &id);
+}
+
+#[test]
 fn a_commit_on_a_detached_head_while_a_hook_runs() {
     let world = World::new();
     let id = done_task(&world);

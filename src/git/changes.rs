@@ -1,14 +1,21 @@
 //! What differs in a worktree from its `HEAD`.
 
+pub(crate) mod carry;
+pub(crate) mod diff;
+pub(crate) mod others;
+pub(in crate::git) mod overlooked;
+pub(in crate::git) mod scratch_index;
+pub(crate) mod snapshot;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use self::scratch_index::ScratchIndex;
 use super::Checkout;
-use super::command::records;
-use super::scratch_index::ScratchIndex;
+use super::command::records::records;
 use crate::task::Changes;
 
 /// Whether ignored files are listed as well.

@@ -5,6 +5,12 @@
 //! agent can write all of it. So git is started in a worktree through a [`Checkout`] alone, which
 //! is made by looking at these files, and is then told where everything is.
 
+pub(in crate::git) mod distrust;
+pub(in crate::git) mod gitfile;
+pub(in crate::git) mod harmless;
+pub(in crate::git) mod index;
+pub(in crate::git) mod small_file;
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,11 +21,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::admin::{self, read_small};
-use super::command::records;
-use super::distrust::{Distrust, refused};
-use super::index::Index;
-use super::{Git, harmless};
+use self::distrust::{Distrust, refused};
+use self::index::Index;
+use self::small_file::read_small;
+use super::Git;
+use super::command::records::records;
+use super::worktree::admin;
 
 /// A worktree of this repository, or a repository inside of one.
 #[derive(Clone, Debug)]
@@ -173,9 +180,9 @@ impl Checkout {
         self.git_dir.join("index")
     }
 
-    /// How many bytes an object name takes in its index.
-    pub(super) fn name(&self) -> usize {
-        self.name
+    /// Looks at what its index has, without a process; none if only git can read it.
+    pub(super) fn look_at_index(&self) -> Option<Index> {
+        Index::of(&self.index(), self.name)
     }
 
     /// `git <subcommand>` that runs hooks of the user's: git finds its way by itself and is told
@@ -248,7 +255,7 @@ impl Checkout {
 
     /// The paths at which its index points to other repositories: `git ls-files --stage -z`
     fn links(&self) -> Result<Vec<PathBuf>> {
-        if Index::of(self).is_some_and(|index| !index.links) {
+        if self.look_at_index().is_some_and(|index| !index.links) {
             return Ok(Vec::new());
         }
         let there = fs::exists(self.index()).context("could not look for an index")?;

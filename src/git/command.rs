@@ -1,5 +1,9 @@
 //! The only place that starts `git`.
 
+pub(in crate::git) mod died;
+pub(in crate::git) mod patience;
+pub(crate) mod records;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,8 +17,7 @@ use anyhow::{Context as _, Error, Result, anyhow, bail};
 use console::strip_ansi_codes;
 use signal_hook::consts::SIGPIPE;
 
-use super::died::Died;
-use super::patience::LOCKS;
+use self::died::Died;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::system::captured::Captured;
@@ -26,6 +29,17 @@ const OLDEST: (u32, u32) = (2, 38);
 
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
+
+/// How long git waits for the locks of refs where it changes something, in ms: many tasks come
+/// and go at once, and git's own patience with one reftable is a tenth of a second.
+const LOCKS: [&str; 6] = [
+    "-c",
+    "reftable.lockTimeout=20000",
+    "-c",
+    "core.filesRefLockTimeout=20000",
+    "-c",
+    "core.packedRefsTimeout=20000",
+];
 
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
@@ -325,21 +339,6 @@ fn text(name: &str, line: Vec<u8>) -> Result<String> {
         bail!("`{name}` printed half a line");
     }
     Ok(line.trim_end().to_owned())
-}
-
-/// Takes an answer of git's apart, in which each record is ended by NUL.
-///
-/// # Errors
-/// When the last one is cut off.
-pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
-    let whole = match out {
-        [] => None,
-        out => Some(
-            out.strip_suffix(b"\0")
-                .context("git printed half a record")?,
-        ),
-    };
-    Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
 }
 
 /// The error for a git that ran and said no.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Git;
-use super::command::records;
+use super::command::records::records;
 
 /// What a tree has at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

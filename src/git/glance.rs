@@ -58,7 +58,7 @@ pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
     let out = Git::glancing("worktree")
         .args(["list", "--porcelain", "-z"])
         .output()?;
-    let entries = super::worktree::parse(&out)?.into_iter();
+    let entries = super::worktree::entries::parse(&out)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }
 

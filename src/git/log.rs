@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Git;
-use super::command::records;
+use super::command::records::records;
 
 /// A commit, in short.
 #[derive(Clone, Debug, PartialEq, Eq)]

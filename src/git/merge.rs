@@ -1,17 +1,22 @@
 //! Merges, built off-tree: a conflict touches nothing.
 
+pub(crate) mod commit;
+pub(crate) mod drivers;
+pub(crate) mod forward;
+pub(in crate::git) mod integrated;
+pub(in crate::git) mod merge_tree;
+pub(crate) mod rebase;
+
 use std::error::Error;
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::command::{failed, records};
-use super::integrated::{self, Integrated};
-use super::rebase::{self, Compare, Pick, Replay};
-use super::{Checkout, Git, Lock, Repo};
+use self::integrated::Integrated;
+use self::merge_tree::{Conflict, Merged};
+use self::rebase::{Compare, Pick, Replay};
+use super::command::failed;
+use super::{Checkout, Lock, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,14 +84,6 @@ impl fmt::Display for Unrelated {
 }
 
 impl Error for Unrelated {}
-
-/// A file that a merge cannot decide about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Conflict {
-    pub(crate) path: PathBuf,
-    /// git's word for it: `contents`, `modify/delete` …; empty if it has none.
-    pub(crate) kind: String,
-}
 
 impl MergePlan {
     /// Compares histories, and if both moved, what they come to.
@@ -198,89 +195,4 @@ pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
         return Ok(());
     }
     Err(failed("git merge", code, &output.stderr))
-}
-
-/// What two commits come to.
-pub(super) enum Merged {
-    Tree(String),
-    Conflicts(Vec<Conflict>),
-    /// In these files both have changed the same, and merge drivers decide about them.
-    Drivers(Vec<Conflict>),
-}
-
-impl Merged {
-    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`,
-    /// with the attributes of `ours`, whatever is checked out where it runs. No merge driver runs.
-    ///
-    /// # Errors
-    /// When one of the commits is missing or git fails.
-    pub(super) fn of(repo: &Repo, ours: &str, theirs: &str) -> Result<Self> {
-        let args = ["--write-tree", "--name-only", "-z", ours, theirs];
-        let git = Git::reading(repo.home(), "merge-tree").args(args);
-        // git before 2.41 does not know it, and takes those of the main worktree.
-        let git = git.env("GIT_ATTR_SOURCE", ours);
-        let (code, output) = repo.drivers().without(git).outcome()?;
-        let mut fields = records(&output.stdout)?;
-        let tree = fields.next().unwrap_or_default();
-        match code {
-            0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?)),
-            1 => match conflicts(fields, [ours, theirs])? {
-                // Without one there was a failure of the same code.
-                files if files.is_empty() => Err(failed("git merge-tree", code, &output.stderr)),
-                files => Ok(match repo.drivers().decide(repo, ours, &files)? {
-                    true => Self::Drivers(files),
-                    false => Self::Conflicts(files),
-                }),
-            },
-            _ => Err(failed("git merge-tree", code, &output.stderr)),
-        }
-    }
-}
-
-/// The files up to an empty field, then what git says of them: a number of paths,
-/// the paths, a kind that is the same in every language, and a sentence.
-fn conflicts<'a>(
-    mut fields: impl Iterator<Item = &'a [u8]>,
-    sides: [&str; 2],
-) -> Result<Vec<Conflict>> {
-    let mut files: Vec<Conflict> = Vec::new();
-    for file in fields.by_ref().take_while(|file| !file.is_empty()) {
-        let path = path(file, sides);
-        if files.iter().all(|file| file.path != path) {
-            let kind = String::new();
-            files.push(Conflict { path, kind });
-        }
-    }
-    while let Some(count) = fields.next().filter(|count| !count.is_empty()) {
-        let count: usize = std::str::from_utf8(count)?.parse()?;
-        let about: Vec<PathBuf> = fields
-            .by_ref()
-            .take(count)
-            .map(|file| path(file, sides))
-            .collect();
-        let kind = fields
-            .next()
-            .context("`git merge-tree` printed half a message")?;
-        fields.next();
-        let kind = kind
-            .strip_prefix(b"CONFLICT (")
-            .and_then(|kind| kind.strip_suffix(b")"));
-        let Some(kind) = kind else { continue };
-        for file in &mut files {
-            if file.kind.is_empty() && about.contains(&file.path) {
-                file.kind = String::from_utf8_lossy(kind).into_owned();
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// The path that a conflict is about: a file where the other side has a directory
-/// gets the name of its side added.
-fn path(file: &[u8], sides: [&str; 2]) -> PathBuf {
-    let mut added = sides.iter().map(|side| format!("~{side}").into_bytes());
-    let file = added
-        .find_map(|side| file.strip_suffix(&*side))
-        .unwrap_or(file);
-    OsString::from_vec(file.to_vec()).into()
 }

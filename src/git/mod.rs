@@ -6,58 +6,34 @@
 //! working trees, merges and configuration are git's, and `git2::Repository`
 //! stays private to `repo.rs`.
 
-pub(crate) mod admin;
-pub(crate) mod carry;
 pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
-pub(crate) mod commit;
-mod died;
-pub(crate) mod diff;
 pub(crate) mod directory;
-mod distrust;
-pub(crate) mod drivers;
-pub(crate) mod entries;
 pub(crate) mod foreground;
-pub(crate) mod forward;
-pub(crate) mod fsmonitor;
 pub(crate) mod glance;
-mod harmless;
-pub(crate) mod hide;
 pub(crate) mod hooks;
-pub(crate) mod in_use;
-mod index;
-pub(crate) mod integrated;
-pub(crate) mod keep;
 pub(crate) mod log;
-pub(crate) mod marks;
 pub(crate) mod merge;
-pub(crate) mod others;
-pub(crate) mod overlooked;
-pub(crate) mod own;
-mod patience;
-pub(crate) mod rebase;
 pub(crate) mod refs;
 mod refusals;
 pub(crate) mod repo;
 pub(crate) mod same;
 pub(crate) mod scratch;
-mod scratch_index;
-pub(crate) mod snapshot;
-pub(crate) mod submodules;
-pub(crate) mod tool_files;
 pub(crate) mod worktree;
 
-pub(crate) use changes::{Change, Ignored, changes};
-pub(crate) use checkout::Checkout;
-pub(crate) use command::Git;
-pub(crate) use died::Died;
-pub(crate) use distrust::Distrust;
-pub(crate) use integrated::Integrated;
-pub(crate) use merge::{MergePlan, Style, Unrelated};
-pub(crate) use overlooked::all_changes;
-pub(crate) use refs::Transaction;
-pub(crate) use repo::Repo;
-pub(crate) use worktree::Worktree;
-
 pub(crate) use crate::system::{Lock, Sharing, regular_file, version};
+pub(crate) use changes::overlooked::all_changes;
+pub(crate) use changes::{Change, Ignored, carry, changes, diff, others, snapshot};
+pub(crate) use checkout::Checkout;
+pub(crate) use checkout::distrust::Distrust;
+pub(crate) use command::died::Died;
+pub(crate) use command::{Git, records};
+pub(crate) use merge::integrated::Integrated;
+pub(crate) use merge::{MergePlan, Style, Unrelated, commit, drivers, forward, rebase};
+pub(crate) use refs::{Transaction, marks};
+pub(crate) use repo::Repo;
+pub(crate) use worktree::entry::Worktree;
+pub(crate) use worktree::{
+    admin, entries, fsmonitor, hide, in_use, keep, own, submodules, tool_files,
+};

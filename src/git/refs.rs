@@ -1,14 +1,19 @@
 //! Refs: read by `git for-each-ref`, written by `git update-ref --stdin`, many at once.
 
+pub(crate) mod marks;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::marks::{FLUX, Stand};
+use self::marks::{FLUX, Stand};
 use super::{Git, Lock, Repo};
 use crate::failure::Failure;
 use crate::sanitize;
+
+/// Every branch.
+const HEADS: &str = "refs/heads/";
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
@@ -27,6 +32,12 @@ impl Refs {
     /// Returns the ref that `name` is in the end, if it is a symbolic one.
     pub(crate) fn target(&self, name: &str) -> Option<&str> {
         self.symbolic.get(name).map(String::as_str)
+    }
+
+    /// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
+    pub(crate) fn branch_target(&self, name: &str) -> Option<&str> {
+        let target = self.target(&[HEADS, name].concat())?;
+        target.strip_prefix(HEADS)
     }
 }
 
@@ -111,7 +122,7 @@ pub(super) fn parse(out: &[u8]) -> Result<Refs> {
 
 /// A branch by its short name, which may be given in full: `refs/heads/x` is `x`.
 pub(crate) fn short(branch: &str) -> &str {
-    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+    branch.strip_prefix(HEADS).unwrap_or(branch)
 }
 
 /// Changes to several refs: all happen, or none.

@@ -1,7 +1,7 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
 mod enclosing;
-mod history;
+pub(crate) mod history;
 mod objects;
 
 use std::cell::OnceCell;
@@ -14,11 +14,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
 
-pub(crate) use self::history::History;
 use super::checkout::Checkout;
-use super::distrust::{Distrust, refused};
-use super::drivers::Drivers;
-use super::marks::Marks;
+use super::checkout::distrust::{Distrust, refused};
+use super::merge::drivers::Drivers;
+use super::refs::marks::Marks;
 use super::refusals::{astray, no_repository, top};
 use super::{Git, Sharing};
 use crate::failure::Failure;
@@ -61,42 +60,13 @@ impl Repo {
     }
 
     fn from(git2: Repository) -> Result<Self> {
-        let real = |path: &Path| {
-            path.canonicalize()
-                .with_context(|| format!("could not find '{}'", path.display()))
-        };
         let common_dir = real(git2.commondir())?;
         let current = git2.workdir().map(real).transpose()?;
         if let Some(worktree) = &current {
-            // Opening it would read the whole configuration again, with each branch of each task.
-            let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
-            let own = real(git2.path())?;
-            // git has it nowhere else, and would run what is configured where this leads.
-            let above = own.parent().and_then(Path::parent);
-            if git2.is_worktree() && above != Some(&*common_dir) {
-                let odd = Distrust::Common(own.join("commondir"));
-                return Err(refused(odd.into(), worktree));
-            }
-            let same = found.is_ok_and(|found| real(&found).is_ok_and(|found| found == own));
-            let common_dir_of = |worktree: &Path| {
-                let repo = Repository::open(worktree).ok()?;
-                repo.commondir().canonicalize().ok()
-            };
-            if !same && common_dir_of(worktree).as_ref() != Some(&common_dir) {
-                return Err(astray(worktree, &common_dir, names_worktree(&git2)).into());
-            }
+            ensure_leads_back(&git2, worktree, &common_dir)?;
         }
         let main = if git2.is_worktree() {
-            let main = Repository::open(&common_dir);
-            let repository = main.map_err(|error| explain(error, Some(&common_dir)))?;
-            let main = repository.workdir().map(real).transpose()?;
-            if let Some(main) = &main {
-                let found = Repository::discover_path(main, iter::empty::<&OsStr>());
-                if !found.is_ok_and(|found| real(&found).is_ok_and(|found| found == common_dir)) {
-                    return Err(astray(main, &common_dir, names_worktree(&repository)).into());
-                }
-            }
-            main
+            main_worktree(&common_dir)?
         } else {
             current.clone()
         };
@@ -340,6 +310,47 @@ fn set_up() -> Result<()> {
             unsafe { git2::opts::set_extensions(&["refstorage", "relativeworktrees", "noop"]) };
     });
     result.context("could not set up libgit2")
+}
+
+fn real(path: &Path) -> Result<PathBuf> {
+    path.canonicalize()
+        .with_context(|| format!("could not find '{}'", path.display()))
+}
+
+/// Fails if git would not find the repository from the worktree that the user stands in.
+fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
+    // Opening it would read the whole configuration again, with each branch of each task.
+    let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
+    let own = real(git2.path())?;
+    // git has it nowhere else, and would run what is configured where this leads.
+    let above = own.parent().and_then(Path::parent);
+    if git2.is_worktree() && above != Some(common_dir) {
+        let odd = Distrust::Common(own.join("commondir"));
+        return Err(refused(odd.into(), worktree));
+    }
+    if found.is_ok_and(|found| real(&found).is_ok_and(|found| found == own)) {
+        return Ok(());
+    }
+    let opened = Repository::open(worktree).ok();
+    let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
+    if other.as_deref() == Some(common_dir) {
+        return Ok(());
+    }
+    Err(astray(worktree, common_dir, names_worktree(git2)).into())
+}
+
+/// Finds the main worktree of the repository with this common directory; none if it is bare.
+fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
+    let main = Repository::open(common_dir);
+    let repository = main.map_err(|error| explain(error, Some(common_dir)))?;
+    let Some(main) = repository.workdir().map(real).transpose()? else {
+        return Ok(None);
+    };
+    let found = Repository::discover_path(&main, iter::empty::<&OsStr>());
+    if !found.is_ok_and(|found| real(&found).is_ok_and(|found| found == common_dir)) {
+        return Err(astray(&main, common_dir, names_worktree(&repository)).into());
+    }
+    Ok(Some(main))
 }
 
 /// Whether `core.worktree` is configured.

@@ -1,93 +1,35 @@
 //! Linked worktrees.
 
-use std::ffi::{OsStr, OsString};
+pub(crate) mod admin;
+pub(crate) mod entries;
+pub(in crate::git) mod entry;
+pub(crate) mod fsmonitor;
+pub(crate) mod hide;
+pub(crate) mod in_use;
+pub(crate) mod keep;
+pub(crate) mod own;
+pub(crate) mod submodules;
+pub(crate) mod tool_files;
+pub(in crate::git) mod untouched;
+
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+pub(crate) use self::entries::list;
+pub(crate) use self::entry::Worktree;
+pub(crate) use self::untouched::is_untouched;
 use super::checkout::NO_HOOKS;
-use super::command::records;
-use super::others::{as_records, paths};
-use super::patience::patiently;
-use super::scratch_index::ScratchIndex;
-use super::{Checkout, Git, Lock, Repo, admin, entries, fsmonitor, tool_files};
+use super::command::records::as_records;
+use super::command::records::paths;
+use super::{Checkout, Git, Lock, Repo};
 use crate::system::optional;
-use crate::system::regular_file::read_file;
-
-/// One entry of `git worktree list --porcelain -z`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Worktree {
-    pub(crate) path: PathBuf,
-    /// `refs/heads/…`, if a branch is checked out.
-    pub(crate) branch: Option<String>,
-    pub(crate) bare: bool,
-    /// `HEAD` names no commit.
-    pub(super) unborn: bool,
-    /// The reason, empty if none was given.
-    pub(crate) locked: Option<String>,
-}
-
-impl Worktree {
-    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
-    /// killed git left half made.
-    pub(crate) fn is_of(&self, branch: &str) -> bool {
-        match &self.branch {
-            Some(name) => name == branch,
-            None => self.unborn && !self.bare,
-        }
-    }
-}
-
-/// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
-/// [`Repo::home`].
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
-    entries::ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree").args(["list", "--porcelain", "-z"]);
-    let mut worktrees = parse(&patiently(git)?)?;
-    // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
-    if let Some(main) = worktrees.first_mut() {
-        main.path = home.to_owned();
-    }
-    Ok(entries::true_ones(worktrees))
-}
-
-/// # Errors
-/// When it is not a list of worktrees, or not all of one.
-pub(super) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
-    let odd = "`git worktree list` printed something unknown";
-    // An entry ends with an empty line, and there is always one.
-    let entries = out.strip_suffix(b"\0\0").context(odd)?;
-    let mut worktrees: Vec<Worktree> = Vec::new();
-    for line in entries.split(|&b| b == 0) {
-        let (key, value) = match line.iter().position(|&b| b == b' ') {
-            Some(at) => (&line[..at], &line[at + 1..]),
-            None => (line, &line[..0]),
-        };
-        let text = || String::from_utf8_lossy(value).into_owned();
-        match (key, worktrees.last_mut()) {
-            (b"worktree", _) => worktrees.push(Worktree {
-                path: OsString::from_vec(value.to_vec()).into(),
-                ..Worktree::default()
-            }),
-            (_, None) => bail!(odd),
-            (b"branch", Some(entry)) => entry.branch = Some(text()),
-            (b"bare", Some(entry)) => entry.bare = true,
-            (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
-            (b"locked", Some(entry)) => entry.locked = Some(text()),
-            // Newer gits may say more.
-            _ => {}
-        }
-    }
-    Ok(worktrees)
-}
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
 /// `git symbolic-ref --quiet HEAD`.
@@ -196,7 +138,7 @@ pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
     let what = || format!("could not remove '{}'", path.display());
     // In this order: as long as anything is left of it, the directory is.
     let aside = aside(repo)?;
-    entries::set_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
+    keep::set_entry_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
     optional(fs::remove_dir_all(path)).with_context(what)?;
     aside.close().with_context(what)
 }
@@ -211,58 +153,6 @@ fn aside(repo: &Repo) -> Result<TempDir> {
     make(&trash)
         .or_else(|error| make(&repo.flux_dir()).map_err(|_| error))
         .with_context(what)
-}
-
-/// Whether a worktree holds nothing but files of `commit`, also
-/// when its index was never written: `git read-tree` and `git status` on an index of our own.
-/// A submodule that is checked out is more than that.
-///
-/// # Errors
-/// When it cannot be told.
-pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
-    for link in Repo::links(checkout, commit)? {
-        if Checkout::nested(&checkout.path().join(link))?.is_some() {
-            return Ok(false);
-        }
-    }
-    let index = ScratchIndex::empty(checkout)?;
-    index.git("read-tree").arg(commit).run()?;
-    let ignored = ["--untracked-files=all", "--ignored=traditional"];
-    let status = index
-        .git("status")
-        .args(["--porcelain", "-z"])
-        .args(ignored);
-    let status = status.args(["--ignore-submodules=dirty", "--no-renames"]);
-    let out = status.output()?;
-    for record in records(&out)? {
-        let (code, file) = record.split_at(record.len().min(3));
-        let untouched = match code {
-            // What a checkout that was cut off has not written yet is missing …
-            [_, b'D', _] | [b'D', ..] => true,
-            // … or not whole.
-            b" M " => is_beginning(checkout, commit, OsStr::from_bytes(file))?,
-            _ => false,
-        };
-        if !untouched {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Whether a file is the beginning of what the commit has there, and no more:
-/// `git cat-file --filters <commit>:<file>`.
-fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool> {
-    let found = checkout.path().join(file);
-    if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
-        return Ok(false);
-    }
-    let mut object = OsString::from(format!("{commit}:"));
-    object.push(file);
-    let cat = checkout.reading("cat-file").arg("--filters");
-    let whole = cat.arg(object).output()?;
-    let found = read_file(&found).context("could not read a file of the worktree")?;
-    Ok(whole.starts_with(&found))
 }
 
 /// Restores what a snapshot holds in a worktree that has its parent checked out:
@@ -332,35 +222,6 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
             moved => drop(optional(moved).with_context(what)?),
         }
     }
-    entries::set_aside(admin, aside.path())?;
+    keep::set_entry_aside(admin, aside.path())?;
     aside.close().with_context(what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_read_with_every_kind_of_path() {
-        let out = b"worktree /a\0bare\0\0worktree /b c\nd\xff\0HEAD 1\0branch refs/heads/x\0locked why not\0\0\
-                    worktree /e\0HEAD 1\0detached\0locked\0\0";
-        let entries = parse(out).unwrap();
-        assert_eq!(entries.len(), 3);
-        assert!(entries[0].bare);
-        assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
-        assert_eq!(entries[1].branch.as_deref(), Some("refs/heads/x"));
-        assert_eq!(entries[1].locked.as_deref(), Some("why not"));
-        assert_eq!(
-            (entries[2].branch.as_deref(), entries[2].locked.as_deref()),
-            (None, Some(""))
-        );
-        for length in 0..out.len() {
-            let cut = parse(&out[..length]);
-            assert!(
-                cut.is_err() || out[..length].ends_with(b"\0\0"),
-                "{length} bytes"
-            );
-        }
-        assert!(parse(b"HEAD 1\0\0").is_err());
-    }
 }

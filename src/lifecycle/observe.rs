@@ -15,7 +15,7 @@ use super::{Flux, elsewhere};
 use crate::agent;
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
-use crate::git::repo::History;
+use crate::git::repo::history::History;
 use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::run::events::{self, Event, START};
@@ -122,7 +122,7 @@ fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
 /// The worktrees that git knows, if that of any task is `there`.
 fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
     if there.contains(&true) {
-        entries::list(home, common_dir)
+        entries::list_readable(home, common_dir)
     } else {
         Ok(Vec::new())
     }

@@ -81,7 +81,12 @@ impl Teardown<'_> {
                     fs::write(trash.join(archive::trash::ONLY), "")
                         .context("could not mark a worktree in the trash")?;
                 }
-                if keep::take(repo, path, self.tip, &trash, guard)? {
+                let removed = keep::Removed {
+                    path,
+                    commit: self.tip,
+                    trash: &trash,
+                };
+                if keep::take(repo, &removed, guard)? {
                     return Ok(Some(trash));
                 }
                 fs::remove_dir_all(&trash).context("could not remove an unused directory")?;

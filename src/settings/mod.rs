@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) use self::colours::Colour;
 pub(crate) use self::shown::Shown;
 use self::table::Setting;
-use crate::git::command::records;
+use crate::git::records::records;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style, glance};
 use crate::task::Layout;

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{ARCHIVE, Failure, Repo, Settings, Stored, Task, TaskId, table, task_ref, word};
+use super::stored::{ARCHIVE, Stored, task_ref};
+use crate::failure::Failure;
+use crate::git::Repo;
 use crate::git::marks::Marks;
-use crate::ui::quoted;
+use crate::settings::{Settings, table};
+use crate::task::{Task, TaskId};
+use crate::ui::{quoted, word};
 
 /// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
 /// has no mark: then the configuration of its branch, which does not travel either, names it.

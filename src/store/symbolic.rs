@@ -2,17 +2,11 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{HEADS, Store};
+use super::Store;
+use super::stored::HEADS;
 use crate::failure::Failure;
-use crate::git::refs::Refs;
 use crate::sanitize;
 use crate::ui::word;
-
-/// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
-pub(super) fn target<'a>(refs: &'a Refs, name: &str) -> Option<&'a str> {
-    let target = refs.target(&[HEADS, name].concat())?;
-    target.strip_prefix(HEADS)
-}
 
 impl Store {
     /// Returns the branch that `name` is: the one that it is a symbolic ref of, or itself.

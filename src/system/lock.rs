@@ -41,47 +41,7 @@ impl Lock {
         other: &str,
         say: impl FnOnce(&str),
     ) -> Result<Self> {
-        Self::acquire_within(PATIENCE, path, sharing, other, say)
-    }
-
-    fn acquire_within(
-        patience: Duration,
-        path: &Path,
-        sharing: Sharing,
-        other: &str,
-        say: impl FnOnce(&str),
-    ) -> Result<Self> {
-        let begun = Instant::now();
-        let mut say = Some(say);
-        // Since when, and by which process that is no git flux.
-        let mut stranger: Option<(Instant, Holder)> = None;
-        let mut looked = begun;
-        // flock offers no wait that a signal handler with SA_RESTART can end.
-        let lock = wait_until(Duration::MAX, PAUSE, || {
-            if let Some(lock) = Self::attempt(path, sharing)? {
-                return Ok(Some(lock));
-            }
-            if begun.elapsed() > SILENCE && looked.elapsed() > SILENCE {
-                looked = Instant::now();
-                let holder = Holder::of(path);
-                if let Some(say) = say.take() {
-                    say(&waiting(path, other, holder.as_ref()));
-                }
-                let found = holder.filter(|holder| !holder.is_git_flux());
-                if stranger.as_ref().map(|(_, known)| known) != found.as_ref() {
-                    stranger = found.map(|found| (looked, found));
-                }
-            }
-            match &stranger {
-                Some((since, holder)) if since.elapsed() > patience => {
-                    let (path, name) = (path.display(), holder.shown());
-                    let failure = Failure::new(format!("{name} does not let go of '{path}'"));
-                    Err(failure.hint(holder.hint()).into())
-                }
-                _ => Ok(None),
-            }
-        })?;
-        lock.context("the lock was not waited for")
+        Waiting::new(path, other).acquire(sharing, say)
     }
 
     /// Takes the lock at `path` within `patience`, whichever program holds it.
@@ -121,6 +81,12 @@ impl Lock {
         })?;
         // None if it was removed with its directory between the two calls.
         let Some(file) = file else { return Ok(None) };
+        Self::hold(file, path)
+    }
+
+    /// Takes the lock on an open file, if nobody holds it and it is still the one at `path`.
+    fn hold(file: File, path: &Path) -> Result<Option<Self>> {
+        let what = || format!("could not lock '{}'", path.display());
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -161,6 +127,75 @@ impl Lock {
     /// A second handle on the same lock, for a child's standard input.
     pub(crate) fn share(&self) -> Result<File> {
         self.0.try_clone().context("could not share a lock")
+    }
+}
+
+/// A lock that is being waited for.
+struct Waiting<'a> {
+    path: &'a Path,
+    /// What is waited for, if the holder is a git flux.
+    other: &'a str,
+    /// How long another program is waited for.
+    patience: Duration,
+    begun: Instant,
+    looked: Instant,
+    /// The process that is no git flux and holds it, and since when.
+    stranger: Option<(Instant, Holder)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(path: &'a Path, other: &'a str) -> Self {
+        let now = Instant::now();
+        Self {
+            path,
+            other,
+            patience: PATIENCE,
+            begun: now,
+            looked: now,
+            stranger: None,
+        }
+    }
+
+    fn acquire(mut self, sharing: Sharing, say: impl FnOnce(&str)) -> Result<Lock> {
+        let mut say = Some(say);
+        // flock offers no wait that a signal handler with SA_RESTART can end.
+        let lock = wait_until(Duration::MAX, PAUSE, || {
+            if let Some(lock) = Lock::attempt(self.path, sharing)? {
+                return Ok(Some(lock));
+            }
+            if self.begun.elapsed() > SILENCE && self.looked.elapsed() > SILENCE {
+                let holder = self.look();
+                if let Some(say) = say.take() {
+                    say(&waiting(self.path, self.other, holder.as_ref()));
+                }
+            }
+            self.ensure_patient()?;
+            Ok(None)
+        })?;
+        lock.context("the lock was not waited for")
+    }
+
+    /// Looks who holds it.
+    fn look(&mut self) -> Option<Holder> {
+        self.looked = Instant::now();
+        let holder = Holder::of(self.path);
+        let found = holder.clone().filter(|holder| !holder.is_git_flux());
+        if self.stranger.as_ref().map(|(_, known)| known) != found.as_ref() {
+            self.stranger = found.map(|found| (self.looked, found));
+        }
+        holder
+    }
+
+    /// Fails if another program has held it for too long.
+    fn ensure_patient(&self) -> Result<()> {
+        match &self.stranger {
+            Some((since, holder)) if since.elapsed() > self.patience => {
+                let (path, name) = (self.path.display(), holder.shown());
+                let failure = Failure::new(format!("{name} does not let go of '{path}'"));
+                Err(failure.hint(holder.hint()).into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -207,7 +242,9 @@ mod tests {
         assert_eq!(holder.pid, std::process::id());
         let (short, mut said) = (Duration::from_millis(600), String::new());
         let say = |text: &str| text.clone_into(&mut said);
-        let error = Lock::acquire_within(short, &path, Sharing::Private, "another merge", say);
+        let mut wait = Waiting::new(&path, "another merge");
+        wait.patience = short;
+        let error = wait.acquire(Sharing::Private, say);
         let lines = failure::lines(&error.unwrap_err());
         let (shown, hint) = (holder.shown(), format!("kill {}", holder.pid));
         assert_eq!(
@@ -238,5 +275,20 @@ mod tests {
         }
         drop(lock);
         soon().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_longer_at_its_path_is_not_held() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let open = || Sharing::Private.open_lock(&path).unwrap();
+        let old = open();
+        fs::remove_file(&path).unwrap();
+        assert!(Lock::hold(old, &path).unwrap().is_none(), "it is removed");
+        let old = open();
+        fs::rename(&path, temp.path().join("aside")).unwrap();
+        let new = open();
+        assert!(Lock::hold(old, &path).unwrap().is_none(), "it is another");
+        assert!(Lock::hold(new, &path).unwrap().is_some());
     }
 }

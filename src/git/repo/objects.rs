@@ -11,7 +11,8 @@ use git2::{
     TreeWalkResult,
 };
 
-use super::{Checkout, History, Repo};
+use super::history::History;
+use super::{Checkout, Repo};
 use crate::git::Sharing;
 use crate::system::optional;
 

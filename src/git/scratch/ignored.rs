@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
 use super::{make_dir, write as write_file};
-use crate::git::command::records;
-use crate::git::hide::pattern;
+use crate::git::command::records::records;
 use crate::git::regular_file::read_file;
+use crate::git::worktree::hide::pattern;
 use crate::git::{Checkout, Git};
 
 /// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard

@@ -21,9 +21,9 @@ use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::ignored::LeftOut;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
-use super::command::records;
 use super::hooks::{Hooks, setting};
-use super::merge::Conflict;
+use super::merge::merge_tree::Conflict;
+use super::records::records;
 use super::{Checkout, Git, Lock, Repo};
 
 /// The repository that a scratch repository is made after.
@@ -37,6 +37,10 @@ pub(crate) struct Original<'a> {
     pub(crate) hooks: &'a Hooks,
     /// Branches, and the commits at which they are to stand, wherever they are by now.
     pub(crate) branches: [(&'a str, &'a str); 2],
+    /// The one of them that is checked out.
+    pub(crate) head: &'a str,
+    /// Whether the hooks run that `--no-verify` leaves out.
+    pub(crate) verify: bool,
 }
 
 impl Original<'_> {
@@ -87,23 +91,16 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    /// Makes it at `path`, which is not there, with `branch` checked out: its git directory by
-    /// hand, its files by `git read-tree --reset -u HEAD`, then the links.
+    /// Makes it at `path`, which is not there: its git directory by hand, its files by `git read-tree --reset -u HEAD`, then the links.
     ///
     /// # Errors
     /// When something cannot be written or git fails: what is there by then is for the caller to remove.
-    pub(crate) fn open(
-        original: &Original<'_>,
-        path: &'a Path,
-        branch: &str,
-        verify: bool,
-        lock: &'a Lock,
-    ) -> Result<Self> {
-        let has_tag = repository::write(original, path, branch)?;
-        let hooks = settings::write(original, path, branch)?;
+    pub(crate) fn open(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
+        let has_tag = repository::write(original, path)?;
+        let hooks = settings::write(original, path)?;
         let mut scratch = Self {
             path,
-            verify,
+            verify: original.verify,
             hooks_path: None,
             has_tag,
             left_out: Vec::new(),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Original, make_dir, write as write_file};
 use crate::git::regular_file::read_file;
-use crate::git::tool_files::is_of_git;
+use crate::git::worktree::tool_files::is_of_git;
 use crate::system::optional;
 
 /// What else is git's, or ours, in the one git directory that all worktrees share. What
@@ -34,14 +34,13 @@ const SHARED: [&str; 12] = [
 /// A file of a tool that is larger comes as a link, in bytes.
 const LARGE: u64 = 1 << 20;
 
-/// Writes it for a worktree at `path` with `branch` checked out. Refs are files there, whatever
-/// they are in the original. Returns whether there is a tag that is called like a branch of the merge.
+/// Writes it for a worktree at `path`. Refs are files there, whatever they are in the original.
+/// Returns whether there is a tag that is called like a branch of the merge.
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<bool> {
+pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<bool> {
     let git_dir = path.join(".git");
-    let common = original.repo.common_dir();
     for dir in [
         "objects/info",
         "objects/pack",
@@ -51,8 +50,8 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
     ] {
         make_dir(&git_dir.join(dir))?;
     }
-    point_head(path, &format!("refs/heads/{branch}"))?;
-    let objects = alternate(&common.join("objects"));
+    point_head(path, &format!("refs/heads/{}", original.head))?;
+    let objects = alternate(&original.repo.common_dir().join("objects"));
     write_file(&git_dir.join("objects/info/alternates"), &objects)?;
     let found = refs(original, &git_dir)?;
     let tags = original
@@ -64,7 +63,14 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         make_dir(file.parent().unwrap_or(&git_dir))?;
         write_file(&file, format!("{commit}\n").as_bytes())?;
     }
-    let log = Path::new("logs/refs/heads").join(branch);
+    copy_others(original, &git_dir)?;
+    Ok(has_tag)
+}
+
+/// Copies logs, `info` and what belongs to tools.
+fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
+    let common = original.repo.common_dir();
+    let log = Path::new("logs/refs/heads").join(original.head);
     copy(
         &original.git_dir().join("logs/HEAD"),
         &git_dir.join("logs/HEAD"),
@@ -87,14 +93,15 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
                 continue;
             }
             // git may write a file of its own of such a name one day.
-            match there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
-                true => symlink(&there, &link)
-                    .with_context(|| format!("could not make '{}'", link.display()))?,
-                false => copy(&there, &link)?,
+            if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
+                symlink(&there, &link)
+                    .with_context(|| format!("could not make '{}'", link.display()))?;
+            } else {
+                copy(&there, &link)?;
             }
         }
     }
-    Ok(has_tag)
+    Ok(())
 }
 
 /// Has `HEAD` of the worktree at `path` name a ref.

@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result};
 use super::repository::point_head;
 use super::wrappers::BEFORE;
 use super::{Original, write as write_file};
-use crate::git::command::{failed, records};
+use crate::git::command::failed;
+use crate::git::command::records::records;
 use crate::git::hooks::Hooks;
 use crate::git::repo::parse_bool;
 use crate::git::{Checkout, Git};
@@ -22,40 +23,18 @@ const EXTENSIONS: [&str; 3] = [
 ];
 const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
 
-/// Writes `config` for the worktree at `path` with `branch` checked out. Each file that git reads in the original is read
+/// Writes `config` for the worktree at `path`. Each file that git reads in the original is read
 /// here too, also where that depends on the path (`includeIf.gitdir`):
 /// `git config --list --show-origin --includes -z`, in both. Returns the hooks that are configured, which
 /// may depend on the branch (`includeIf.onbranch`).
 ///
 /// # Errors
 /// When git fails or the file cannot be written.
-pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Result<Hooks> {
+pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
-    let list = ["--list", "--show-origin", "--includes", "-z"];
-    let settings = parse(&original.asking("config").args(list).output()?)?;
-    let last = |key: &str| {
-        let of_key = settings.iter().rev().find(|one| one.key == key.as_bytes());
-        of_key.map(|one| one.value.as_slice())
-    };
-    let own = |keys: &[&str]| -> Vec<u8> {
-        let lines = keys.iter().filter_map(|key| Some(line(key, last(key)?)));
-        lines.flatten().collect()
-    };
-    let mut base = b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n".to_vec();
-    base.extend(own(&EXTENSIONS));
+    let settings = Settings(parse(&original.asking("config").args(LIST).output()?)?);
     let common = original.repo.common_dir().join("config");
-    base.extend(copied(original, &common)?);
-    let of_worktree = original.git_dir().join("config.worktree");
-    let is_read = last("extensions.worktreeconfig").map(String::from_utf8_lossy);
-    if is_read.is_some_and(|value| parse_bool(&value) == Some(true)) && of_worktree.exists() {
-        base.extend(line("include.path", of_worktree.as_os_str().as_bytes()));
-    }
-    let mut tail = own(&SPARSE);
-    // A merge takes the last of these, a rebase the first.
-    if last("pull.twohead").is_some() {
-        base = [line("pull.twohead", b"ort"), base].concat();
-        tail.extend(line("pull.twohead", b"ort"));
-    }
+    let mut base = settings.base(original, &common)?;
     write_file(&file, &base)?;
     // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
     let head = original
@@ -64,53 +43,104 @@ pub(super) fn write(original: &Original<'_>, path: &Path, branch: &str) -> Resul
         .answer()?;
     let head = head.unwrap_or_else(|| "refs/heads/.none".to_owned());
     point_head(path, &head)?;
-    let found = Git::reading(path, "config").args(list).output()?;
+    let found = Git::reading(path, "config").args(LIST).output()?;
     let found = files(&parse(&found)?, path);
-    let missing = files(&settings, original.top());
+    let missing = files(&settings.0, original.top());
     let common = common.canonicalize().unwrap_or(common);
     let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
     for file in missing.iter().filter(is_missing) {
         base.extend(line("include.path", file.as_os_str().as_bytes()));
     }
-    let branch_ref = format!("refs/heads/{branch}");
+    let branch_ref = format!("refs/heads/{}", original.head);
     let is_of_branch = |one: &Entry| one.key.starts_with(b"includeif.onbranch:");
-    let hooks = match settings.iter().any(is_of_branch) {
-        true => {
-            write_file(&file, &base)?;
-            hooks_on(original, path, [&head, &branch_ref])?
-        }
-        false => original.hooks.clone(),
+    let hooks = if settings.0.iter().any(is_of_branch) {
+        write_file(&file, &base)?;
+        hooks_on(original, path, [&head, &branch_ref])?
+    } else {
+        original.hooks.clone()
     };
     point_head(path, &branch_ref)?;
-    for hook in &hooks.configured {
-        let key = format!("hook.{}.event", hook.name);
-        // An empty one takes back what was said before.
-        tail.extend(line(&key, b""));
-        let before = hook.events.iter();
-        let before = before.filter(|event| BEFORE.contains(&event.as_str()));
-        tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
-    }
-    let dir = match hooks.is_usual {
-        true => PathBuf::from(".git/hooks"),
-        false => path.join(".git/hooks"),
-    };
-    if last("core.hookspath").is_some() || !hooks.is_usual {
-        tail.extend(line("core.hooksPath", dir.as_os_str().as_bytes()));
-    }
-    // What a merge by hand would be told besides would make another one of it.
-    let options = format!("branch.{branch}.mergeOptions");
-    let of_its_own: [(&str, &[u8]); 6] = [
-        ("core.bare", b"false"),
-        ("core.fsmonitor", b"false"),
-        ("gc.auto", b"0"),
-        ("maintenance.auto", b"false"),
-        // What is made is asked for by its name, whatever is hidden.
-        ("uploadpack.allowAnySHA1InWant", b"true"),
-        (&options, b""),
-    ];
-    tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
+    let tail = settings.tail(original, path, &hooks);
     write_file(&file, &[base, tail].concat())?;
     Ok(hooks)
+}
+
+/// What asks for all settings, and where they are from.
+const LIST: [&str; 4] = ["--list", "--show-origin", "--includes", "-z"];
+
+/// All settings of the original.
+struct Settings(Vec<Entry>);
+
+impl Settings {
+    fn last(&self, key: &str) -> Option<&[u8]> {
+        let mut entries = self.0.iter().rev();
+        let found = entries.find(|one| one.key == key.as_bytes());
+        found.map(|one| one.value.as_slice())
+    }
+
+    /// Those of these keys as they are.
+    fn own(&self, keys: &[&str]) -> Vec<u8> {
+        let lines = keys
+            .iter()
+            .filter_map(|key| Some(line(key, self.last(key)?)));
+        lines.flatten().collect()
+    }
+
+    /// What comes first: what kind of repository it is, and the user's configuration in the file
+    /// `common`.
+    fn base(&self, original: &Original<'_>, common: &Path) -> Result<Vec<u8>> {
+        let mut base = b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n".to_vec();
+        base.extend(self.own(&EXTENSIONS));
+        base.extend(copied(original, common)?);
+        let of_worktree = original.git_dir().join("config.worktree");
+        let is_read = self.last("extensions.worktreeconfig");
+        let is_read = is_read.map(String::from_utf8_lossy);
+        if is_read.is_some_and(|value| parse_bool(&value) == Some(true)) && of_worktree.exists() {
+            base.extend(line("include.path", of_worktree.as_os_str().as_bytes()));
+        }
+        // A merge takes the last of these, a rebase the first.
+        if self.last("pull.twohead").is_some() {
+            base = [line("pull.twohead", b"ort"), base].concat();
+        }
+        Ok(base)
+    }
+
+    /// What comes last: what it has for itself.
+    fn tail(&self, original: &Original<'_>, path: &Path, hooks: &Hooks) -> Vec<u8> {
+        let mut tail = self.own(&SPARSE);
+        if self.last("pull.twohead").is_some() {
+            tail.extend(line("pull.twohead", b"ort"));
+        }
+        for hook in &hooks.configured {
+            let key = format!("hook.{}.event", hook.name);
+            // An empty one takes back what was said before.
+            tail.extend(line(&key, b""));
+            let before = hook.events.iter();
+            let before = before.filter(|event| BEFORE.contains(&event.as_str()));
+            tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
+        }
+        let dir = if hooks.is_usual {
+            PathBuf::from(".git/hooks")
+        } else {
+            path.join(".git/hooks")
+        };
+        if self.last("core.hookspath").is_some() || !hooks.is_usual {
+            tail.extend(line("core.hooksPath", dir.as_os_str().as_bytes()));
+        }
+        // What a merge by hand would be told besides would make another one of it.
+        let options = format!("branch.{}.mergeOptions", original.head);
+        let of_its_own: [(&str, &[u8]); 6] = [
+            ("core.bare", b"false"),
+            ("core.fsmonitor", b"false"),
+            ("gc.auto", b"0"),
+            ("maintenance.auto", b"false"),
+            // What is made is asked for by its name, whatever is hidden.
+            ("uploadpack.allowAnySHA1InWant", b"true"),
+            (&options, b""),
+        ];
+        tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
+        tail
+    }
 }
 
 /// Returns the hooks of the worktree at `path` with the second of two branches checked out; on the first

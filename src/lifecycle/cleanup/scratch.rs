@@ -65,20 +65,22 @@ pub(super) fn make(
                 .hint(format!("ls -ld {}", quoted(dir.parent().unwrap_or(&dir))))
         })?;
         let path = dir.join(target.file_name().unwrap_or(OsStr::new("project")));
+        let head = match commits {
+            NewCommits::Rebase => &task.branch,
+            NewCommits::Merge(_) | NewCommits::Squash(_) => &into.branch,
+        };
         let original = Original {
             repo,
             checkout: checkout.as_ref(),
             main: main.as_ref(),
             hooks,
             branches: [(&into.branch, &into.tip), (&task.branch, &plan.tip)],
-        };
-        let head = match commits {
-            NewCommits::Rebase => &task.branch,
-            NewCommits::Merge(_) | NewCommits::Squash(_) => &into.branch,
+            head,
+            verify,
         };
         let scratch = {
             let _spinner = flux.ui.spinner("checking out the files for the hooks");
-            Scratch::open(&original, &path, head, verify, lock)?
+            Scratch::open(&original, &path, lock)?
         };
         for one in &scratch.left_out {
             let (path, why) = match one {

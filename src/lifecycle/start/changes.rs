@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::carry::{self, Carried, Fit};
+use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
 use crate::git::{Change, Ignored, Repo};
 use crate::ui::{quoted, shown};
@@ -58,7 +58,12 @@ pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
             .status("There are no uncommitted changes to take along.");
         return Ok(None);
     }
-    match carry::fit(&flux.repo, &checkout, &head.oid, onto, &changes)? {
+    let uncommitted = Uncommitted {
+        checkout: &checkout,
+        head: &head.oid,
+        changes: &changes,
+    };
+    match uncommitted.fit(&flux.repo, onto)? {
         Fit::Fits(carried) => Ok(Some(carried)),
         Fit::Conflicts(files) => {
             let files: Vec<_> = files.iter().map(|file| shown(file)).collect();

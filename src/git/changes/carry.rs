@@ -1,0 +1,155 @@
+//! What is uncommitted in one worktree, taken along into another.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::git::changes::snapshot;
+use crate::git::command::records::as_records;
+use crate::git::command::records::paths;
+use crate::git::merge::merge_tree::Merged;
+use crate::git::{Change, Checkout, Git, Lock, Repo, worktree};
+use crate::system::optional;
+
+/// Changes that are to be made in a worktree with nothing of its own in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    /// A snapshot on top of the commit that is checked out there.
+    pub(crate) snapshot: String,
+    /// Files of which only the name is staged.
+    intended: Vec<PathBuf>,
+}
+
+/// How changes fit on another commit than the one they were made on.
+pub(crate) enum Fit {
+    Fits(Carried),
+    /// They do not, in these files.
+    Conflicts(Vec<PathBuf>),
+}
+
+/// What is uncommitted in a worktree.
+pub(crate) struct Uncommitted<'a> {
+    pub(crate) checkout: &'a Checkout,
+    /// The commit that is checked out there.
+    pub(crate) head: &'a str,
+    pub(crate) changes: &'a [Change],
+}
+
+impl Uncommitted<'_> {
+    /// Takes a snapshot of the changes as they would be on top of `onto`: what is staged there,
+    /// what is not, what is untracked. Neither the files nor the index there are touched.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn fit(&self, repo: &Repo, onto: &str) -> Result<Fit> {
+        let snapshot = snapshot::take(self.checkout, self.head)?;
+        if self.head == onto {
+            return Ok(Fit::Fits(self.carried(snapshot)));
+        }
+        let parents = repo.parents_of(&snapshot)?;
+        let index = parents.get(1).context("a snapshot has no index")?;
+        let step = Step {
+            before: repo.tree_of(self.head)?,
+            ours: repo.tree_of(onto)?,
+        };
+        let (staged, mut conflicts) = step.merged(repo, repo.tree_of(index)?)?;
+        let (tracked, more) = step.merged(repo, repo.tree_of(&snapshot)?)?;
+        conflicts.extend(more);
+        let others = parents.get(2);
+        if let Some(others) = others {
+            let beside = tracked.as_ref().unwrap_or(&step.ours);
+            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, beside)?);
+        }
+        let (Some(staged), Some(tracked), true) = (staged, tracked, conflicts.is_empty()) else {
+            conflicts.sort();
+            conflicts.dedup();
+            return Ok(Fit::Conflicts(conflicts));
+        };
+        let index = repo.write_commit(&staged, &[onto])?;
+        let parents = [onto, &*index].into_iter();
+        let parents: Vec<&str> = parents.chain(others.map(String::as_str)).collect();
+        let snapshot = repo.write_commit(&tracked, &parents)?;
+        Ok(Fit::Fits(self.carried(snapshot)))
+    }
+
+    fn carried(&self, snapshot: String) -> Carried {
+        let intended = self.changes.iter().filter(|change| change.intended());
+        let intended = intended.map(|change| change.path.clone()).collect();
+        Carried { snapshot, intended }
+    }
+}
+
+/// Two trees: what changes were made on, and what they are to be made on.
+struct Step {
+    before: String,
+    ours: String,
+}
+
+impl Step {
+    /// What the step to the tree `theirs` comes to, or the files in which it does not fit.
+    fn merged(&self, repo: &Repo, theirs: String) -> Result<(Option<String>, Vec<PathBuf>)> {
+        if self.before == theirs {
+            return Ok((Some(self.ours.clone()), Vec::new()));
+        }
+        if self.before == self.ours {
+            return Ok((Some(theirs), Vec::new()));
+        }
+        let root = repo.write_commit(&self.before, &[])?;
+        let ours = repo.write_commit(&self.ours, &[&root])?;
+        let theirs = repo.write_commit(&theirs, &[&root])?;
+        Ok(match Merged::of(repo, &ours, &theirs)? {
+            Merged::Tree(tree) => (Some(tree), Vec::new()),
+            // Where nothing may be written, no driver decides.
+            Merged::Conflicts(files) | Merged::Drivers(files) => {
+                (None, files.into_iter().map(|file| file.path).collect())
+            }
+        })
+    }
+}
+
+/// The files of one tree that cannot lie beside those of another: it has them too, or a
+/// directory there, or a file where they need one.
+fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> {
+    let list = |tree: &str| {
+        let args = ["-r", "-z", "--name-only", "--full-tree", tree];
+        paths(&Git::reading(repo.home(), "ls-tree").args(args).output()?)
+    };
+    let tracked = list(tracked)?;
+    // Every file and every directory.
+    let all: BTreeSet<&Path> = tracked.iter().flat_map(|path| path.ancestors()).collect();
+    let tracked: BTreeSet<&Path> = tracked.iter().map(PathBuf::as_path).collect();
+    let mut others = list(others)?;
+    others.retain(|other| {
+        all.contains(&**other) || other.ancestors().any(|path| tracked.contains(path))
+    });
+    Ok(others)
+}
+
+impl Carried {
+    /// Makes the changes in a worktree which has its commit checked out.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(crate) fn put(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
+        worktree::apply(checkout, &self.snapshot, lock)?;
+        if self.intended.is_empty() {
+            return Ok(());
+        }
+        let is_there = |file: &&PathBuf| {
+            !matches!(
+                optional(checkout.path().join(file).symlink_metadata()),
+                Ok(None)
+            )
+        };
+        let files = as_records(self.intended.iter().filter(is_there));
+        checkout
+            .git("add")
+            .args(["--intent-to-add", "--force", "--sparse"])
+            .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .input(files)
+            .holding(lock)?
+            .run()
+    }
+}

@@ -1,0 +1,75 @@
+//! An index of our own for a worktree, whose own index and files stay as they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::git::checkout::NO_HOOKS;
+use crate::git::worktree::admin;
+use crate::git::{Checkout, Git};
+
+/// An index beside that of a worktree.
+pub(in crate::git) struct ScratchIndex<'a> {
+    checkout: &'a Checkout,
+    file: PathBuf,
+    /// The directory that it is in, if it goes with this value.
+    dir: Option<TempDir>,
+}
+
+impl<'a> ScratchIndex<'a> {
+    /// Makes one without entries.
+    ///
+    /// # Errors
+    /// When no temporary directory can be made.
+    pub(in crate::git) fn empty(checkout: &'a Checkout) -> Result<Self> {
+        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
+        Ok(Self {
+            checkout,
+            file: dir.path().join("index"),
+            dir: Some(dir),
+        })
+    }
+
+    /// Copies that of the worktree.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(in crate::git) fn copy_of(checkout: &'a Checkout) -> Result<Self> {
+        let index = Self::empty(checkout)?;
+        admin::copy(&checkout.index(), &index.file).context("could not read the index")?;
+        Ok(index)
+    }
+
+    /// Takes the one in `file`, which stays there.
+    pub(in crate::git) fn at(checkout: &'a Checkout, file: PathBuf) -> Self {
+        Self {
+            checkout,
+            file,
+            dir: None,
+        }
+    }
+
+    /// Makes a directory that goes with it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(in crate::git) fn make_dir(&self, name: &str) -> Result<PathBuf> {
+        let place = self.dir.as_ref().map_or(Path::new(""), TempDir::path);
+        let dir = place.join(name);
+        fs::create_dir(&dir).context("could not make a temporary directory")?;
+        Ok(dir)
+    }
+
+    /// `git <subcommand>` on it, which runs no hook and writes no part of it to another file.
+    pub(in crate::git) fn git(&self, subcommand: &str) -> Git {
+        let git = self.checkout.reading(subcommand).config(NO_HOOKS);
+        self.used_by(git.config("core.splitIndex=false"))
+    }
+
+    /// Has `git` use it.
+    pub(in crate::git) fn used_by(&self, git: Git) -> Git {
+        git.env("GIT_INDEX_FILE", &self.file)
+    }
+}

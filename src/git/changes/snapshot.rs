@@ -1,0 +1,213 @@
+//! Commits of a dirty worktree, made without touching its index or its files.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::git::changes::overlooked::Overlooked;
+use crate::git::changes::scratch_index::ScratchIndex;
+use crate::git::command::records::records;
+use crate::git::{Checkout, Git};
+
+/// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
+const PLAIN: [&str; 3] = [
+    "filter.lfs.clean=cat",
+    "filter.lfs.process=",
+    "filter.lfs.required=false",
+];
+
+/// The identity of commits that are nobody's work, so that none has to be configured.
+const NAMES: [&str; 2] = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"];
+const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+
+/// What `git add --all && git commit` would make of a worktree on top of `parent`. Nothing refers to the commit.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
+    let snapshot = Snapshot::of(checkout)?;
+    let add = snapshot.git("add").args(["--all", "--sparse"]);
+    add.run()?;
+    commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
+}
+
+/// A commit of everything uncommitted in a worktree on top of `tip`,
+/// in the layout of `git stash --include-untracked`, for `git stash apply --index`:
+/// its tree is that of the tracked files, its parents are the tip, the index, and
+/// the untracked files if there are any. Nothing refers to the commit.
+///
+/// Ignored files, and what is in repositories of their own, are not in it, nor is what git was
+/// told to overlook.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn take(checkout: &Checkout, tip: &str) -> Result<String> {
+    Snapshot::of(checkout)?.commit(tip, &Overlooked::default())
+}
+
+/// As [`take`], with what git was told to overlook.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn take_whole(checkout: &Checkout, tip: &str) -> Result<String> {
+    Snapshot::of(checkout)?.commit(tip, &Overlooked::of(checkout)?)
+}
+
+/// Returns whether git can read these files of the worktree, through their filters:
+/// `git hash-object --stdin-paths`.
+pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &PathBuf>) -> bool {
+    let mut names = Vec::new();
+    for file in files {
+        let found = checkout.path().join(file).symlink_metadata();
+        let is_file = found.is_ok_and(|found| found.is_file());
+        let name = file.as_os_str().as_bytes();
+        // It has no form for names with a newline in them.
+        if is_file && !name.contains(&b'\n') {
+            names.extend_from_slice(name);
+            names.push(b'\n');
+        }
+    }
+    let git = plain(checkout.reading("hash-object"));
+    git.arg("--stdin-paths").input(names).run().is_ok()
+}
+
+/// Whether all that is in a worktree is in `snapshot`, and nothing is ignored.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
+    let ignored = ["--others", "--ignored", "--exclude-standard"];
+    if !checkout
+        .reading("ls-files")
+        .args(ignored)
+        .output()?
+        .is_empty()
+    {
+        return Ok(false);
+    }
+    let again = take_whole(checkout, &format!("{snapshot}^1"))?;
+    let trees = |commit: &str| {
+        let parents = format!("{commit}^@");
+        let args = ["--no-walk=unsorted", "--format=%T", commit, &parents];
+        checkout.reading("log").args(args).output()
+    };
+    Ok(trees(snapshot)? == trees(&again)?)
+}
+
+/// `<mode> <oid> <stage>\t<path>` as entries for `update-index`, each below its stage.
+///
+/// # Errors
+/// When it is something else.
+fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for entry in records(unmerged)? {
+        let odd = "`git ls-files` printed a short record";
+        let at = entry.iter().position(|&b| b == b'\t').context(odd)?;
+        let (head, path) = (&entry[..at], &entry[at + 1..]);
+        let [blob @ .., b' ', stage] = head else {
+            bail!(odd);
+        };
+        out.extend_from_slice(&[blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
+    }
+    Ok(out)
+}
+
+fn plain(git: Git) -> Git {
+    PLAIN.iter().fold(git, Git::config)
+}
+
+/// The tree of `entries`, given to `git update-index -z --add <form>`.
+fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<String> {
+    let index = ScratchIndex::empty(checkout)?;
+    let add = plain(index.git("update-index")).args(["-z", "--add", form]);
+    add.input(entries).run()?;
+    index.git("write-tree").line()
+}
+
+/// `git commit-tree -m <message> -p <parent> … <tree>`
+fn commit(checkout: &Checkout, tree: &str, parents: &[&str], message: &str) -> Result<String> {
+    let mut git = checkout.reading("commit-tree").args(["-m", message]);
+    for name in NAMES {
+        git = git.env(name, "git flux");
+    }
+    for name in EMAILS {
+        git = git.env(name, "git-flux@localhost");
+    }
+    for parent in parents {
+        git = git.args(["-p", parent]);
+    }
+    git.arg(tree).line()
+}
+
+/// A snapshot that is being taken.
+struct Snapshot<'a> {
+    checkout: &'a Checkout,
+    index: ScratchIndex<'a>,
+}
+
+impl<'a> Snapshot<'a> {
+    fn of(checkout: &'a Checkout) -> Result<Self> {
+        // git looks into them to add what has changed.
+        checkout.has_nested()?;
+        let index = ScratchIndex::copy_of(checkout)?;
+        Ok(Self { checkout, index })
+    }
+
+    fn git(&self, subcommand: &str) -> Git {
+        plain(self.index.git(subcommand))
+    }
+
+    fn tree(&self) -> Result<String> {
+        self.git("write-tree").line()
+    }
+
+    fn commit(&self, tip: &str, overlooked: &Overlooked) -> Result<String> {
+        let staged = self.staged()?;
+        overlooked.reveal(&self.index)?;
+        // What lies outside of a sparse checkout is otherwise left out without a word.
+        self.git("add").args(["--update", "--sparse"]).run()?;
+        let tracked = self.tree()?;
+        let index = match &staged {
+            Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
+            Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
+        };
+        let untracked = self.untracked()?;
+        let parents = [tip, &*index].into_iter().chain(untracked.as_deref());
+        let parents: Vec<&str> = parents.collect();
+        commit(self.checkout, &tracked, &parents, "uncommitted changes")
+    }
+
+    fn staged(&self) -> Result<Staged> {
+        let list = self.git("ls-files").args(["--stage", "--unmerged", "-z"]);
+        let unmerged = list.output()?;
+        if unmerged.is_empty() {
+            return self.tree().map(Staged::Tree);
+        }
+        let tree = tree_of(self.checkout, &sides(&unmerged)?, "--index-info")?;
+        commit(self.checkout, &tree, &[], "sides of conflicts").map(Staged::Sides)
+    }
+
+    /// A commit of the untracked files, if there are any.
+    fn untracked(&self) -> Result<Option<String>> {
+        let list = self
+            .git("ls-files")
+            .args(["--others", "--exclude-standard"]);
+        let others = list.arg("-z").output()?;
+        // What ends in a slash is a repository of its own.
+        let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
+        let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let tree = tree_of(self.checkout, &files, "--stdin")?;
+        commit(self.checkout, &tree, &[], "untracked files").map(Some)
+    }
+}
+
+/// What is in an index.
+enum Staged {
+    Tree(String),
+    /// A commit of what no tree can hold: every side is kept, under its stage and path.
+    Sides(String),
+}

@@ -1,0 +1,144 @@
+//! What the entries of an index are, without a process and without its files:
+//! gitformat-index(5). libgit2 takes as long to read a large one as all else of a cleanup.
+
+use std::path::Path;
+
+use crate::system::regular_file::read_file;
+
+/// Where the mode of an entry is, and its flags, but for the object name before them.
+const MODE: usize = 24;
+const FLAGS: usize = 40;
+/// The mode of an entry that is another repository.
+const LINK: u32 = 0o160_000;
+/// In the first byte of the flags: marked by `git update-index --assume-unchanged`; more follow.
+const ASSUMED: u8 = 0x80;
+const EXTENDED: u8 = 0x40;
+/// In the first byte of those: marked by `--skip-worktree`.
+const SKIPPED: u8 = 0x40;
+
+/// What there is in an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::git) struct Index {
+    /// Files that git was told to overlook, or whole directories left out.
+    pub(in crate::git) overlooks: bool,
+    /// Other repositories.
+    pub(in crate::git) links: bool,
+}
+
+impl Index {
+    /// Reads the index in `file`, in which an object name takes so many bytes; none if it cannot
+    /// be read, or is of a form that only git reads.
+    pub(in crate::git) fn of(file: &Path, name: usize) -> Option<Self> {
+        read(&read_file(file).ok()?, name)
+    }
+}
+
+/// Reads an index in which an object name takes so many bytes.
+fn read(index: &[u8], name: usize) -> Option<Index> {
+    let byte = |at: usize| index.get(at).copied();
+    let word = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
+    let version = word(4)?;
+    if !index.starts_with(b"DIRC") || !(2..=4).contains(&version) {
+        return None;
+    }
+    let mut found = Index::default();
+    let mut at = 12;
+    for _ in 0..word(8)? {
+        let flags = at + FLAGS + name;
+        let more = version > 2 && byte(flags)? & EXTENDED != 0;
+        found.overlooks |= byte(flags)? & ASSUMED != 0 || (more && byte(flags + 2)? & SKIPPED != 0);
+        found.links |= word(at + MODE)? == LINK;
+        let mut path = flags + if more { 4 } else { 2 };
+        if version == 4 {
+            // How much of the path before it is left out: a number with a bit for "goes on".
+            path += index
+                .get(path..)?
+                .iter()
+                .position(|byte| byte & 0x80 == 0)?
+                + 1;
+        }
+        let end = path + index.get(path..)?.iter().position(|&byte| byte == 0)?;
+        at = match version {
+            4 => end + 1,
+            // One to eight zeros.
+            _ => at + (end - at) / 8 * 8 + 8,
+        };
+    }
+    // Its extensions, and a checksum. Most of a split index is in another file.
+    while at + name < index.len() {
+        if index.get(at..at + 4)? == b"link" {
+            return None;
+        }
+        at += 8 + usize::try_from(word(at + 4)?).ok()?;
+    }
+    (at + name == index.len()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::{Git, Repo};
+    use std::fs;
+
+    fn git(dir: &Path, args: &[&str]) {
+        let git = Git::new(dir, args[0]).config("user.name=a");
+        let git = git.config("user.email=a@b").args(&args[1..]);
+        git.run().unwrap();
+    }
+
+    fn of(overlooks: bool, links: bool) -> Option<Index> {
+        Some(Index { overlooks, links })
+    }
+
+    #[test]
+    fn every_form_of_an_index_is_read_or_left_to_git() {
+        for format in ["sha1", "sha256"] {
+            for version in ["2", "3", "4"] {
+                let temp = tempfile::tempdir().unwrap();
+                let dir = temp.path();
+                git(dir, &["init", "-q", "--object-format", format]);
+                let repo = Repo::open_at(&dir.join(".git")).unwrap();
+                let known = || repo.checkout(repo.home()).unwrap().look_at_index();
+                assert_eq!(known(), None, "there is none yet");
+                for (at, name) in ["a", "b/seven77", "b/sixteen16sixteen", "c"]
+                    .iter()
+                    .enumerate()
+                {
+                    fs::create_dir_all(dir.join("b")).unwrap();
+                    fs::write(dir.join(name), at.to_string()).unwrap();
+                }
+                git(dir, &["add", "."]);
+                git(dir, &["commit", "-qm", "x"]);
+                git(dir, &["update-index", "--index-version", version]);
+                assert_eq!(known(), of(false, false), "{format} {version}");
+                git(dir, &["update-index", "--assume-unchanged", "c"]);
+                assert_eq!(known(), of(true, false), "{format} {version}");
+                git(dir, &["update-index", "--no-assume-unchanged", "c"]);
+                git(dir, &["update-index", "--skip-worktree", "b/seven77"]);
+                assert_eq!(known(), of(true, false), "{format} {version}");
+                git(dir, &["update-index", "--no-skip-worktree", "b/seven77"]);
+                let inner = dir.join("b/inner");
+                git(dir, &["init", "-q", "--object-format", format, "b/inner"]);
+                git(&inner, &["commit", "-qm", "x", "--allow-empty"]);
+                git(dir, &["add", "b/inner"]);
+                assert_eq!(known(), of(false, true), "{format} {version}");
+                git(dir, &["update-index", "--split-index"]);
+                assert_eq!(known(), None, "{format} {version}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_is_left_to_git() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path();
+        git(dir, &["init", "-q"]);
+        fs::write(dir.join("file"), "x").unwrap();
+        git(dir, &["add", "."]);
+        let whole = fs::read(dir.join(".git/index")).unwrap();
+        assert_eq!(read(&whole, 20), of(false, false));
+        for length in 0..whole.len() {
+            assert_eq!(read(&whole[..length], 20), None, "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Merge drivers of the user's: programs that decide about files which both sides have changed
+//! (gitattributes(5), `merge`). They run where files may be written, and not where a merge is only foreseen.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::git::Git;
+use crate::git::command::records::{as_records, records};
+
+/// What is configured of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drivers {
+    /// Their names: `merge.<name>.driver`
+    pub(crate) names: Vec<String>,
+    /// The one for files that name none: `merge.default`
+    pub(crate) default: Option<String>,
+}
+
+/// What a driver that does not run has as its command, in the environment.
+const NONE: &str = "GIT_FLUX_NO_DRIVER";
+
+impl Drivers {
+    /// Has `git` run none: each file that one would decide about is in conflict then.
+    pub(in crate::git) fn without(&self, git: Git) -> Git {
+        self.names.iter().fold(git.env(NONE, "false"), |git, name| {
+            git.option(format!("--config-env=merge.{name}.driver={NONE}"))
+        })
+    }
+
+    /// Whether drivers decide about all these files, with the attributes of the commit `ours`:
+    /// `git check-attr --stdin -z merge`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub(in crate::git) fn decide(&self, dir: &Path, ours: &str, files: &[&Path]) -> Result<bool> {
+        if self.names.is_empty() {
+            return Ok(false);
+        }
+        let paths = as_records(files);
+        // git before 2.41 does not know it, and takes those of the main worktree.
+        let out = Git::reading(dir, "check-attr")
+            .args(["--stdin", "-z", "merge"])
+            .env("GIT_ATTR_SOURCE", ours)
+            .input(paths)
+            .output()?;
+        let fields: Vec<&[u8]> = records(&out)?.collect();
+        let values = fields.chunks(3).map(|entry| {
+            let value = entry.get(2).copied();
+            value.context("`git check-attr` printed half an entry")
+        });
+        let values: Vec<&[u8]> = values.collect::<Result<_>>()?;
+        let is_driver = |value: &&[u8]| {
+            let name = match (*value, &self.default) {
+                (b"unspecified", Some(default)) => default.as_bytes(),
+                (value, _) => value,
+            };
+            self.names.iter().any(|driver| driver.as_bytes() == name)
+        };
+        Ok(values.len() == files.len() && values.iter().all(is_driver))
+    }
+}

@@ -1,0 +1,122 @@
+//! A branch moves forward to a commit: the only step of a merge that anybody sees.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::git::checkout::NO_HOOKS;
+use crate::git::command::patience::patiently;
+use crate::git::{Checkout, Git, Lock};
+use crate::interrupt;
+
+/// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
+/// of the user:
+/// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
+/// <commit>`. A strategy that is configured (`pull.twohead`) could have git make a commit all the
+/// same, and no option is stronger than one of `branch.<name>.mergeOptions`: if there is one,
+/// [`FastForward::settings`] has to say that there is none.
+///
+/// # Errors
+/// When a change or file of the user's is in the way: then nothing has changed. When the branch
+/// cannot be written: then the files have.
+///
+/// git waits but a moment for somebody who is about to write the branch, and cannot be told to wait
+/// longer without the hooks seeing it. So where it fails, they are waited for, and it is tried once more.
+pub(crate) fn checked_out(worktree: &Checkout, to: &FastForward<'_>, lock: &Lock) -> Result<()> {
+    let Err(error) = to.merge(worktree, lock) else {
+        return Ok(());
+    };
+    if back(worktree, to.commit, to.old, lock).is_ok()
+        && can_be_written(worktree, to.old, lock).is_ok()
+    {
+        interrupt::check()?;
+        return to.merge(worktree, lock);
+    }
+    Err(error)
+}
+
+/// How a branch that is checked out moves forward.
+pub(crate) struct FastForward<'a> {
+    /// Where it stands.
+    pub(crate) old: &'a str,
+    pub(crate) commit: &'a str,
+    /// What the hooks and the reflog are told.
+    pub(crate) action: &'a str,
+    /// What git is told by `-c`.
+    pub(crate) settings: &'a [&'a str],
+    pub(crate) options: &'a [&'a str],
+}
+
+impl FastForward<'_> {
+    fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
+        let git = worktree.with_hooks("merge");
+        let git = self.settings.iter().fold(git, Git::config);
+        let git = git.args(["--quiet", "--ff-only", "--no-squash", "--commit"]);
+        let git = git.args(["--strategy=ort", "--no-autostash", "--no-overwrite-ignore"]);
+        let git = git.args(self.options).arg(self.commit);
+        let git = git.env("GIT_REFLOG_ACTION", self.action).shielded();
+        git.holding(lock)?.loud().run()
+    }
+}
+
+/// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
+/// `git update-ref --stdin`, which is told how long to wait.
+fn can_be_written(worktree: &Checkout, tip: &str, lock: &Lock) -> Result<()> {
+    worktree
+        .git("update-ref")
+        .config(NO_HOOKS)
+        .arg("--stdin")
+        .input(format!("verify HEAD {tip}\n"))
+        .holding(lock)?
+        .run()
+}
+
+/// Puts the files of a worktree back where moving the branch checked out there from `old` to
+/// `commit` has failed, since git changes the files first and the branch last:
+/// `git read-tree -m -u <commit> <old>`, which changes no file where none was changed.
+///
+/// # Errors
+/// When the branch has moved, or something has become of the files meanwhile.
+pub(crate) fn back(worktree: &Checkout, commit: &str, old: &str, lock: &Lock) -> Result<()> {
+    let head = worktree.reading("rev-parse");
+    if head.args(["--verify", "HEAD^{commit}"]).line()? != old {
+        bail!("HEAD has moved");
+    }
+    worktree
+        .git("read-tree")
+        .args(["-m", "-u", commit, old])
+        .shielded()
+        .holding(lock)?
+        .run()
+}
+
+/// `git fetch` in this very repository, without any of what fetch does besides.
+fn fetch(git: Git, commit: &str, branch: &str) -> Git {
+    let git = git.args(["--quiet", "--no-prune", "--no-write-fetch-head"]);
+    let git = git.args(["--no-auto-maintenance", "--no-recurse-submodules"]);
+    let git = git.args(["--no-tags", "."]);
+    git.arg(format!("{commit}:refs/heads/{branch}"))
+}
+
+/// Moves a branch that is checked out nowhere forward to `commit`:
+/// `git fetch . <commit>:refs/heads/<branch>`, which refuses one that a rebase or bisect is using.
+///
+/// # Errors
+/// When it is in use, or has moved meanwhile.
+pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> Result<()> {
+    fetch(Git::new(dir, "fetch"), commit, branch)
+        .env("GIT_REFLOG_ACTION", "flux cleanup")
+        .shielded()
+        .holding(lock)?
+        .run()
+}
+
+/// Fails if a rebase, a bisect or a worktree is using the branch, which stands
+/// at `tip`: `git fetch --dry-run . <tip>:refs/heads/<branch>`.
+///
+/// # Errors
+/// What git says of who uses it.
+pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
+    let ask = || Git::reading(dir, "fetch").arg("--dry-run");
+    patiently(|| fetch(ask(), tip, branch)).map(drop)
+}

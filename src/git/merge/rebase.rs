@@ -1,0 +1,220 @@
+//! The commits of a branch one by one, and what they come to on another: what
+//! `git rebase` would do, without a worktree.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::git::merge::commit::{Author, Draft};
+use crate::git::merge::merge_tree::{Conflict, Merged};
+use crate::git::{Git, Repo};
+
+/// One commit of a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) oid: String,
+    pub(crate) tree: String,
+    pub(crate) parents: Vec<String>,
+    /// The other side has a commit that changes the same.
+    pub(crate) same: bool,
+    pub(crate) author: Author,
+    pub(crate) message: Vec<u8>,
+}
+
+impl Commit {
+    /// The tree before it.
+    fn before(&self, repo: &Repo) -> Result<String> {
+        match self.parents.first() {
+            Some(parent) => repo.tree_of(parent),
+            None => repo.empty_tree(),
+        }
+    }
+
+    /// Whether it changes nothing.
+    ///
+    /// # Errors
+    /// When its parent is missing.
+    pub(crate) fn is_empty(&self, repo: &Repo) -> Result<bool> {
+        Ok(self.before(repo)? == self.tree)
+    }
+
+    pub(crate) fn is_merge(&self) -> bool {
+        self.parents.len() > 1
+    }
+
+    /// The first line of its message.
+    pub(crate) fn subject(&self) -> String {
+        let message = String::from_utf8_lossy(&self.message);
+        let line = message.trim_start().lines().next().unwrap_or_default();
+        line.trim_end().to_owned()
+    }
+}
+
+/// The fields of a commit, each ended by NUL: an author or a message has none in it.
+const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
+const FIELDS: usize = 8;
+
+/// Whether commits are compared with those of the other side by their patches, which takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compare {
+    Nothing,
+    Patches,
+}
+
+/// The commits of `tips` that `target` has not, the oldest first; each with whether `target` has
+/// one with the same patch, if that is compared:
+/// `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn list(
+    repo: &Repo,
+    target: &str,
+    tips: &[&str],
+    compare: Compare,
+) -> Result<Vec<Commit>> {
+    let args = ["--reverse", "--topo-order", "--right-only"];
+    let form = [
+        "--no-commit-header",
+        "--encoding=UTF-8",
+        "--date=raw",
+        FORMAT,
+    ];
+    let git = Git::reading(repo.home(), "rev-list").args(args).args(form);
+    let git = match compare {
+        Compare::Patches => git.arg("--cherry-mark"),
+        Compare::Nothing => git,
+    };
+    let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
+    let out = git.args(ranges).output()?;
+    let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
+    let commits = fields.chunks_exact(FIELDS);
+    // A newline after the last.
+    if !matches!(commits.remainder(), [b"\n" | b""]) {
+        bail!("`git rev-list` printed half a commit");
+    }
+    commits.map(parse).collect()
+}
+
+fn parse(fields: &[&[u8]]) -> Result<Commit> {
+    let [mark, oid, tree, parents, name, email, date, message] = fields else {
+        unreachable!("chunks of {FIELDS}");
+    };
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).context("not an object name");
+    let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    Ok(Commit {
+        oid: text(oid)?,
+        tree: text(tree)?,
+        parents: text(parents)?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        // A record begins with the newline that ends the one before it.
+        same: mark.ends_with(b"="),
+        author: Author {
+            name: os(name),
+            email: os(email),
+            // Without the sign, git takes a small number for a date.
+            date: os(&[b"@", *date].concat()),
+        },
+        message: message.to_vec(),
+    })
+}
+
+/// A commit that is to be made anew, with the tree it will have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pick {
+    pub(crate) commit: Commit,
+    pub(crate) tree: String,
+}
+
+impl Pick {
+    /// The commit to be made on `parent`: author and date are those of the old one.
+    pub(crate) fn draft<'a>(&'a self, parent: &'a str, message: &'a [u8], sign: bool) -> Draft<'a> {
+        Draft {
+            tree: &self.tree,
+            parents: vec![parent],
+            message,
+            author: Some(&self.commit.author),
+            sign,
+        }
+    }
+}
+
+/// What commits come to on another branch.
+pub(in crate::git) enum Replay {
+    Picks {
+        /// What the first of them comes on top of.
+        onto: String,
+        /// How many commits stay as they are, between the target and `onto`.
+        kept: usize,
+        picks: Vec<Pick>,
+    },
+    /// In these files, at the first commit that has any.
+    Conflicts(Vec<Conflict>),
+    /// The same, if merge drivers decide about these.
+    Drivers(Vec<Conflict>),
+}
+
+/// Foresees `git rebase <target>`: merges are left out, and so is what the target
+/// has, or what changes nothing any more. What stands where it would go stays as it is.
+///
+/// # Errors
+/// When git fails.
+pub(in crate::git) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) -> Result<Replay> {
+    let mut onto = target.to_owned();
+    let mut tree = repo.tree_of(target)?;
+    let (mut kept, mut picks) = (0, Vec::new());
+    for commit in commits.into_iter().filter(|commit| !commit.is_merge()) {
+        let before = commit.before(repo)?;
+        let empty = before == commit.tree;
+        if commit.same && !empty {
+            continue;
+        }
+        if picks.is_empty() && commit.parents.first() == Some(&onto) {
+            (onto, tree) = (commit.oid, commit.tree);
+            kept += 1;
+            continue;
+        }
+        let merged = match pick(repo, &tree, &before, &commit)? {
+            Merged::Tree(merged) => merged,
+            Merged::Conflicts(files) => return Ok(Replay::Conflicts(files)),
+            Merged::Drivers(files) => return Ok(Replay::Drivers(files)),
+        };
+        // One that was empty from the start was meant to be.
+        if merged == tree && !empty {
+            continue;
+        }
+        tree.clone_from(&merged);
+        let pick = Pick {
+            commit,
+            tree: merged,
+        };
+        picks.push(pick);
+    }
+    Ok(Replay::Picks { onto, kept, picks })
+}
+
+/// What a commit comes to on `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`,
+/// for which git before 2.45 needs a commit of that tree, and before 2.40 one with that parent.
+fn pick(repo: &Repo, tree: &str, before: &str, commit: &Commit) -> Result<Merged> {
+    if before == tree {
+        return Ok(Merged::Tree(commit.tree.clone()));
+    }
+    if before == commit.tree {
+        return Ok(Merged::Tree(tree.to_owned()));
+    }
+    match commit.parents.first() {
+        Some(parent) => {
+            let ours = repo.write_commit(tree, &[parent])?;
+            Merged::of(repo, &ours, &commit.oid)
+        }
+        None => {
+            let root = repo.write_commit(before, &[])?;
+            let ours = repo.write_commit(tree, &[&root])?;
+            let theirs = repo.write_commit(&commit.tree, &[&root])?;
+            Merged::of(repo, &ours, &theirs)
+        }
+    }
+}

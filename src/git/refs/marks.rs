@@ -1,0 +1,307 @@
+//! Marks: which refs below `refs/flux` this repository has made.
+//!
+//! Refs travel: `git clone --mirror` and `git fetch '+refs/*:refs/*'` bring those of others, also
+//! under names of ours. A mark does not: it is a file in `<git-common-dir>/flux/marks`, which names
+//! refs and the objects that they may stand at. It is written before a ref changes, so that what a
+//! killed command has made is marked too; what it names and is not there does no harm.
+
+use std::fs;
+use std::iter;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::git::Sharing;
+use crate::system::optional;
+use crate::system::regular_file::read_file;
+
+/// Every ref of git flux.
+pub(crate) const FLUX: &str = "refs/flux/";
+
+/// The first line of a mark. A mark of another version vouches for nothing.
+const HEAD: &str = "version 1\n";
+
+/// A ref and an object that it may stand at.
+pub(in crate::git) type Stand = (String, String);
+
+/// The marks of a repository.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks(PathBuf);
+
+/// The mark of one task or one archive entry: the refs `refs/flux/<class>/<name>` and below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The inode of `<git-common-dir>/flux` when it was first written: a copy has another.
+    home: Option<u64>,
+    stands: Vec<Stand>,
+}
+
+impl Mark {
+    /// Returns whether the ref may stand at this object.
+    pub(crate) fn has(&self, name: &str, object: &str) -> bool {
+        self.stands.iter().any(|(n, o)| n == name && o == object)
+    }
+
+    /// Returns the objects that the ref may stand at, the latest last.
+    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let of = move |(n, object): &'a Stand| (n == name).then_some(object.as_str());
+        self.stands.iter().filter_map(of)
+    }
+}
+
+impl Marks {
+    /// The marks in this `<git-common-dir>/flux`.
+    pub(crate) fn new(flux_dir: &Path) -> Self {
+        Self(flux_dir.join("marks"))
+    }
+
+    /// Returns the mark that a ref belongs to, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no mark of this version.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Mark>> {
+        let Some(path) = self.path(name) else {
+            return Ok(None);
+        };
+        let what = || format!("could not read the mark of '{name}'");
+        let Some(text) = optional(read_file(&path)).with_context(what)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(text).with_context(what)?;
+        let mut mark = Mark::default();
+        for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
+            match line.split_once(' ') {
+                Some(("home", inode)) => mark.home = inode.parse().ok(),
+                Some((object, name)) => mark.stands.push((name.to_owned(), object.to_owned())),
+                None => {}
+            }
+        }
+        Ok(Some(mark))
+    }
+
+    /// Returns whether the ref was made in this very repository, and not in one of which it is a
+    /// copy. One that was moved to another file system counts as a copy.
+    pub(crate) fn is_at_home(&self, name: &str) -> bool {
+        let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
+        home.is_some() && home == self.home()
+    }
+
+    fn home(&self) -> Option<u64> {
+        let home = self.0.parent().and_then(|dir| fs::metadata(dir).ok());
+        home.map(|dir| dir.ino())
+    }
+
+    /// Returns whether this repository has made the ref, which stands at `object`. None if it has
+    /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
+    pub(crate) fn vouch(&self, name: &str, object: &str) -> Option<bool> {
+        match self.find(name) {
+            Ok(mark) => mark.map(|mark| mark.has(name, object)),
+            Err(_) => Some(false),
+        }
+    }
+
+    /// Returns the `<class>/<name>` of all marks of a class.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
+        let entries = optional(fs::read_dir(self.0.join(class)));
+        let entries = entries.context("could not list the marks")?.into_iter();
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names
+            .filter(|name| !name.starts_with('.'))
+            .map(|name| format!("{class}/{name}"))
+            .collect())
+    }
+
+    /// Marks what refs are about to stand at, beside what they stand at now.
+    ///
+    /// # Errors
+    /// When the disk is full, for one.
+    pub(in crate::git) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
+        self.change(made, sharing, |mark| {
+            for stand in made {
+                // The latest last.
+                mark.stands.retain(|other| other != stand);
+                mark.stands.push(stand.clone());
+            }
+        })
+    }
+
+    /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
+    /// mark names beside that is an object that the ref of this repository did stand at.
+    pub(in crate::git) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
+        let touched: Vec<Stand> = made.iter().chain(deleted).cloned().collect();
+        let is_old = |stand: &Stand| {
+            !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
+        };
+        self.change(&touched, sharing, |mark| {
+            mark.stands.retain(|stand| !is_old(stand));
+        })
+        .ok();
+    }
+
+    /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
+    pub(in crate::git) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
+        self.change(unmade, sharing, |mark| {
+            mark.stands.retain(|stand| !unmade.contains(stand));
+        })
+        .ok();
+    }
+
+    /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
+        optional(fs::remove_file(self.0.join(owner)))
+            .with_context(|| format!("could not remove the mark of '{owner}'"))?;
+        Ok(())
+    }
+
+    /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
+    fn owner(name: &str) -> Option<&str> {
+        let rest = name.strip_prefix(FLUX)?;
+        let (class, below) = rest.split_once('/')?;
+        let owner = below.split('/').next()?;
+        Some(&rest[..class.len() + 1 + owner.len()])
+    }
+
+    /// Returns where the mark of a ref is.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.0.join(Self::owner(name)?))
+    }
+
+    /// Changes each mark that one of `stands` belongs to.
+    fn change(&self, stands: &[Stand], sharing: Sharing, change: impl Fn(&mut Mark)) -> Result<()> {
+        let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            let before = self.find(&[FLUX, owner].concat())?;
+            let mut mark = before.clone().unwrap_or_default();
+            change(&mut mark);
+            // Of other owners' refs this mark says nothing.
+            mark.stands
+                .retain(|(name, _)| Self::owner(name) == Some(owner));
+            match (before, mark.stands.is_empty()) {
+                (Some(before), false) if before == mark => {}
+                (None, true) => {}
+                (Some(_), true) => self.sweep(owner)?,
+                (_, false) => self.write(owner, &mark, sharing)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, owner: &str, mark: &Mark, sharing: Sharing) -> Result<()> {
+        let what = || format!("could not write the mark of '{owner}'");
+        let path = self.0.join(owner);
+        let dir = path.parent().with_context(what)?;
+        for dir in [&self.0, dir] {
+            sharing.make_dir(dir).with_context(what)?;
+        }
+        let home = mark.home.or_else(|| self.home());
+        let home = home.map(|home| format!("home {home}\n"));
+        let stands = mark.stands.iter();
+        let stands = stands.map(|(name, object)| format!("{object} {name}\n"));
+        let text: String = iter::once(HEAD.to_owned())
+            .chain(home)
+            .chain(stands)
+            .collect();
+        sharing.write(&path, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stand(name: &str, object: &str) -> Stand {
+        (format!("{FLUX}{name}"), object.to_owned())
+    }
+
+    #[test]
+    fn a_ref_is_vouched_for_before_and_after_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        let vouch = |object| marks.vouch("refs/flux/tasks/a", object);
+        assert_eq!(vouch("1"), None);
+        marks
+            .announce(
+                &[stand("tasks/a", "1"), stand("base/a", "9")],
+                Sharing::Umask,
+            )
+            .unwrap();
+        marks
+            .announce(&[stand("tasks/a", "2")], Sharing::Umask)
+            .unwrap();
+        assert_eq!(
+            [vouch("1"), vouch("2"), vouch("9")],
+            [Some(true), Some(true), Some(false)]
+        );
+        marks.confirm(&[stand("tasks/a", "2")], &[], Sharing::Umask);
+        assert_eq!([vouch("1"), vouch("2")], [Some(false), Some(true)]);
+        marks
+            .announce(&[stand("tasks/a", "3")], Sharing::Umask)
+            .unwrap();
+        marks.withdraw(&[stand("tasks/a", "3")], Sharing::Umask);
+        assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
+        marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
+        assert_eq!(vouch("2"), None);
+        assert_eq!(marks.vouch("refs/flux/base/a", "9"), Some(true));
+        assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
+        assert_eq!(marks.list("base").unwrap(), ["base/a"]);
+    }
+
+    #[test]
+    fn the_parts_of_an_entry_have_one_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        let parts = [
+            stand("archive/a.1/tip", "1"),
+            stand("archive/a.1/refs/worktree/x", "2"),
+        ];
+        marks.announce(&parts, Sharing::Umask).unwrap();
+        assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
+        assert!(marks.is_at_home("refs/flux/archive/a.1"));
+        // In a copy it is not, whatever becomes of the mark there.
+        let copy = tempfile::tempdir().unwrap();
+        let there = Marks::new(copy.path());
+        fs::create_dir_all(copy.path().join("marks/archive")).unwrap();
+        let file = "marks/archive/a.1";
+        fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+        there
+            .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
+            .unwrap();
+        assert!(!there.is_at_home("refs/flux/archive/a.1"));
+        let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
+        assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
+        assert!(!mark.has(&parts[0].0, "2"));
+    }
+
+    #[test]
+    fn what_is_no_mark_vouches_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path());
+        marks
+            .announce(&[stand("tasks/a", "1")], Sharing::Umask)
+            .unwrap();
+        for text in [
+            "",
+            "version 2\n1 refs/flux/tasks/a\n",
+            "1 refs/flux/tasks/a\n",
+            "version 1",
+        ] {
+            fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
+            assert_eq!(
+                marks.vouch("refs/flux/tasks/a", "1"),
+                Some(false),
+                "{text:?}"
+            );
+        }
+    }
+}

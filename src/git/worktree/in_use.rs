@@ -1,0 +1,199 @@
+//! Who uses a branch, where `git worktree list` does not say: an operation that goes back to it,
+//! and names that a file system takes for one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::git::checkout::distrust::refused;
+use crate::git::checkout::small_file::read_small;
+use crate::git::same::is_same_file;
+use crate::git::worktree::{admin, entry};
+use crate::git::{Git, Repo, Worktree};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
+
+/// Returns the name that the files of a branch that git does not list have already: `branch` itself
+/// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
+    let what = "could not look at the files of branches";
+    let mut dir = common_dir.join("refs/heads");
+    let mut found = Vec::new();
+    for part in branch.split('/') {
+        let path = dir.join(part);
+        if path.symlink_metadata().is_err() {
+            break;
+        }
+        let mut other = None;
+        for entry in fs::read_dir(&dir).context(what)? {
+            let name = entry.context(what)?.file_name();
+            if name == part {
+                other = None;
+                break;
+            }
+            if is_same_file(&dir.join(&name), &path) {
+                other = Some(name.to_string_lossy().into_owned());
+            }
+        }
+        found.push(other.unwrap_or_else(|| part.to_owned()));
+        dir = path;
+    }
+    let found = found.join("/");
+    if found != branch {
+        return Ok((!branch.starts_with(&found)).then_some(found));
+    }
+    // `dir` is its file by now, or a directory that git has left empty.
+    let is_symbolic = dir.is_symlink() || read_file(&dir).is_ok_and(|f| f.starts_with(b"ref:"));
+    Ok(is_symbolic.then_some(found))
+}
+
+/// An operation of several steps in a worktree.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// The worktree.
+    pub(crate) path: PathBuf,
+    /// The refs that it moves or goes back to, `refs/heads/…`.
+    pub(crate) refs: Vec<String>,
+}
+
+/// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
+    let mut found = Vec::new();
+    let mut add = |admin: &Path, path: &Path| -> Result<()> {
+        for (name, refs) in operations_of(admin).map_err(|error| refused(error, path))? {
+            let path = path.to_owned();
+            found.push(Operation { name, path, refs });
+        }
+        Ok(())
+    };
+    add(repo.common_dir(), repo.home())?;
+    let what = "could not list the worktrees";
+    let linked = optional(fs::read_dir(repo.common_dir().join("worktrees"))).context(what)?;
+    for admin in linked.into_iter().flatten() {
+        let admin = admin.context(what)?.path();
+        // One without is just being made.
+        if let Some(entry) = entry::read(&admin) {
+            add(&admin, &entry.path)?;
+        }
+    }
+    Ok(found)
+}
+
+fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let text = |name: &str| -> Result<String> {
+        let text = read_small(&admin.join(name))?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    };
+    let mut found = Vec::new();
+    // Three lines for each ref: its name, what it was and what it will be.
+    let updated = text("rebase-merge/update-refs")?;
+    let updated = updated.lines().step_by(3).map(str::to_owned);
+    let mut rebased = vec![
+        text("rebase-merge/head-name")?,
+        text("rebase-apply/head-name")?,
+    ];
+    rebased.extend(updated);
+    rebased.retain(|name| name.starts_with("refs/"));
+    if !rebased.is_empty() {
+        found.push(("rebase", rebased));
+    }
+    let bisected = text("BISECT_START")?;
+    if !bisected.is_empty() {
+        found.push(("bisect", vec![format!("refs/heads/{bisected}")]));
+    }
+    Ok(found)
+}
+
+/// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,
+/// `refs/heads/…`: `git symbolic-ref --quiet HEAD`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
+    Git::reading(home, "symbolic-ref")
+        .args(["--quiet", "HEAD"])
+        .answer()
+}
+
+/// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
+/// does: `git config --show-scope --type=bool --get core.bare`.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
+    let args = ["--show-scope", "--type=bool", "--get", "core.bare"];
+    let answer = Git::reading(home, "config").args(args).answer()?;
+    let split = |line: String| {
+        let (scope, value) = line.split_once('\t')?;
+        Some((scope.to_owned(), value == "true"))
+    };
+    Ok(answer.and_then(split))
+}
+
+impl Repo {
+    /// Returns whether files are checked out that git does not know of: it takes the repository
+    /// for bare, but there is an index.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
+        let is_bare =
+            self.home() == self.common_dir() || worktrees.first().is_some_and(|main| main.bare);
+        let index = self.common_dir().join("index");
+        Ok(is_bare && fs::exists(index).context("could not look for an index")?)
+    }
+
+    /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that
+    /// is not one that is just being made: a crash has emptied it, and nothing else says what is
+    /// checked out.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn lost_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
+        if entry.bare || entry.branch.is_some() || !entry.unborn {
+            return Ok(None);
+        }
+        let Some(admin) = admin::dir_of(self.common_dir(), &entry.path)? else {
+            return Ok(None);
+        };
+        let head = admin.join("HEAD");
+        let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
+        // What git writes first.
+        let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
+        let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
+        Ok((!is_new).then_some(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_is_stored_under_the_name_that_its_files_have() {
+        let temp = tempfile::tempdir().unwrap();
+        let heads = temp.path().join("refs/heads");
+        fs::create_dir_all(heads.join("feature/empty")).unwrap();
+        fs::write(heads.join("feature/a"), "ref: refs/heads/b\n").unwrap();
+        fs::write(heads.join("feature/new"), "0".repeat(40)).unwrap();
+        let stored = |branch: &str| stored_name(temp.path(), branch).unwrap();
+        assert_eq!(stored("feature/a").as_deref(), Some("feature/a"));
+        for free in [
+            "feature/b",
+            "feature/a-b",
+            "other/a",
+            "feat",
+            "feature/empty",
+            "feature/new",
+        ] {
+            assert_eq!(stored(free), None, "{free}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Worktrees that are moved away whole, and put back.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::failure::Failure;
+use crate::git::changes::scratch_index::ScratchIndex;
+use crate::git::worktree::untouched::is_untouched;
+use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
+use crate::git::{Git, Lock, Repo};
+use crate::sanitize::quoted;
+use crate::system::optional;
+
+/// Moves the worktree at `path` with everything in it to `trash`, and its index
+/// beside it; then git forgets the worktree: `git worktree remove <path>`, which
+/// accepts that the directory is gone and touches no other entry. Across file
+/// systems, where nothing can be moved, git removes it in place if nothing is in
+/// it but files of `commit`. Returns whether anything is in the trash now.
+///
+/// # Errors
+/// When it fails: then the worktree is where it was.
+pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bool> {
+    let Removed { path, trash, .. } = *removed;
+    fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
+    if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
+        copy(repo, &admin, path, trash)?;
+    }
+    let there = fs::exists(path).context("could not look at the worktree")?;
+    if there {
+        match fs::rename(path, trash.join("worktree")) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                return removed.remove_in_place(repo, lock).map(|()| false);
+            }
+            moved => moved.with_context(|| {
+                let (path, trash) = (path.display(), trash.display());
+                format!("could not move '{path}' to '{trash}'")
+            })?,
+        }
+    }
+    forget(repo, path, trash).map(|()| there)
+}
+
+/// A worktree that goes.
+pub(crate) struct Removed<'a> {
+    pub(crate) path: &'a Path,
+    /// What its branch stands at, if that is known.
+    pub(crate) commit: Option<&'a str>,
+    /// Where it is kept.
+    pub(crate) trash: &'a Path,
+}
+
+impl Removed<'_> {
+    /// Removes it where it is: `git worktree remove <path>`.
+    ///
+    /// # Errors
+    /// When it holds anything but files of its commit, or git fails.
+    fn remove_in_place(&self, repo: &Repo, lock: &Lock) -> Result<()> {
+        let checkout = repo.checkout(self.path)?;
+        let untouched = |commit| is_untouched(&checkout, commit);
+        if !self.commit.map_or(Ok(false), untouched)? {
+            bail!(
+                "'{}' is on another file system and holds files that are nowhere else",
+                self.path.display()
+            );
+        }
+        // git removes no worktree with submodules; none of them is checked out.
+        submodules::keep(repo.common_dir(), self.path, self.trash)?;
+        fsmonitor::stop(repo.common_dir(), checkout.git_dir());
+        let git = Git::new(repo.home(), "worktree").arg("remove");
+        git.arg(self.path).holding(lock)?.run()
+    }
+}
+
+/// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
+/// place is believed, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
+/// whether there was anything.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
+    let Some(admin) = admin else {
+        return Ok(false);
+    };
+    if let Some(common_dir) = admin.ancestors().nth(2) {
+        fsmonitor::stop(common_dir, &admin);
+    }
+    fs::rename(&admin, aside.join("entry"))
+        .with_context(|| format!("could not move '{}'", admin.display()))?;
+    // git removes the directory of all entries with the last one.
+    if let Some(worktrees) = admin.parent() {
+        fs::remove_dir(worktrees).ok();
+    }
+    Ok(true)
+}
+
+/// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
+/// Returns whether there was anything.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
+    set_entry_aside(admin::dir_of(common_dir, path)?, trash)
+}
+
+/// Lets git forget a worktree that was moved to `trash`: what it keeps of it, and of its
+/// submodules, goes there too.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
+    let admin = admin::of_moved(repo.common_dir(), path, trash)?;
+    if let Some(admin) = &admin {
+        submodules::keep_of(admin, trash)?;
+    }
+    set_entry_aside(admin, trash).map(drop)
+}
+
+/// The log of `HEAD`, as it is called in the trash.
+pub(crate) const LOG: &str = "HEAD.log";
+
+/// What is kept of a removed worktree beside its files: the name in the trash,
+/// the name in its administrative directory.
+const KEPT: [(&str, &str); 4] = [
+    ("index", "index"),
+    ("config.worktree", "config.worktree"),
+    ("sparse-checkout", "info/sparse-checkout"),
+    (LOG, "logs/HEAD"),
+];
+
+/// Copies a file, or moves it where it cannot be read.
+fn transfer(from: &Path, to: &Path) -> io::Result<()> {
+    match admin::copy(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => fs::rename(from, to),
+        copied => copied,
+    }
+}
+
+/// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
+/// files that go with the worktree (`git update-index --no-split-index`).
+fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
+    for (name, file) in KEPT {
+        optional(transfer(&admin.join(file), &trash.join(name)))
+            .with_context(|| format!("could not keep the {name}"))?;
+    }
+    let copy = trash.join("index");
+    let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
+    let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
+        let name = entry?.file_name();
+        Ok(found || name.as_bytes().starts_with(b"sharedindex."))
+    });
+    if is_split.context("could not look for a split index")? && path.exists() {
+        let checkout = repo.checkout(path)?;
+        let index = ScratchIndex::at(&checkout, copy);
+        index.git("update-index").arg("--no-split-index").run()?;
+    }
+    Ok(())
+}
+
+/// Puts what [`take`] has moved away back to `path`, where a worktree is registered
+/// that has no files yet: files, index, what it checks out sparsely, and what other tools keep there.
+///
+/// # Errors
+/// When it fails: what is not back is still in the trash.
+pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let what = || format!("could not put '{}' back", path.display());
+    let files = trash.join("worktree");
+    if !files.symlink_metadata().with_context(what)?.is_dir() {
+        let failure = Failure::new(format!("'{}' is a link", files.display()));
+        return Err(failure.hint(format!("rm {}", quoted(&files))).into());
+    }
+    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
+    for (name, file) in KEPT {
+        let kept = trash.join(name);
+        if fs::exists(&kept).with_context(what)? {
+            let place = admin.join(file);
+            fs::create_dir_all(place.parent().with_context(what)?).with_context(what)?;
+            transfer(&kept, &place).with_context(what)?;
+        }
+    }
+    submodules::put_back(&admin, trash)?;
+    tool_files::put_back(&admin, trash)?;
+    // It names the entry that git has made for it now.
+    let link = path.join(".git");
+    let aside = trash.join("gitfile");
+    let copied = fs::copy(&link, &aside).and_then(|_| fs::rename(&aside, files.join(".git")));
+    if copied.is_err() {
+        drop(fs::remove_file(&aside));
+    }
+    copied.with_context(what)?;
+    fs::remove_file(link).with_context(what)?;
+    // git's own directory, empty now; if anything else is in it by now, this fails.
+    fs::remove_dir(path).with_context(what)?;
+    fs::rename(files, path).with_context(what)
+}

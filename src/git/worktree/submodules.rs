@@ -1,0 +1,215 @@
+//! Repositories inside a worktree that its commits point to.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::git::changes::{Head, Ignored};
+use crate::git::worktree::admin;
+use crate::git::{Checkout, Repo};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
+
+/// A repository of a submodule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Submodule {
+    /// Its path in the worktree, or what git calls it if it is not checked out.
+    pub(crate) name: PathBuf,
+    /// Where it is.
+    pub(crate) dir: PathBuf,
+    pub(crate) checked_out: bool,
+    /// What is in it and nowhere else.
+    pub(crate) holds: Holds,
+}
+
+/// What a submodule holds that is nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    /// Commits that no remote is known to have.
+    Commits,
+    /// Uncommitted files.
+    Files,
+    /// What other worktrees of it need.
+    Worktrees,
+    /// Its own repository, which goes with the worktree like any nested one.
+    Itself,
+}
+
+/// The submodules of the worktree at `dir`, where `commit` is: those that are checked
+/// out, those in them, and those that were and whose repositories git still keeps, also
+/// of a worktree that is gone.
+///
+/// # Errors
+/// When it cannot be told what one of them holds.
+pub(crate) fn list(repo: &Repo, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
+    let mut search = Search::default();
+    if fs::exists(dir).context("could not look for submodules")? {
+        let checkout = repo.checkout(dir)?;
+        search.checked_out(&checkout, Path::new(""), commit)?;
+    }
+    if let Some(modules) = admin::modules(repo.common_dir(), dir)? {
+        search.put_away(&modules, &modules)?;
+    }
+    Ok(search.found)
+}
+
+/// Submodules that were found.
+#[derive(Default)]
+struct Search {
+    found: Vec<Submodule>,
+    /// The repositories of those that are checked out.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Search {
+    /// Those that are checked out where `commit` is, below `at`.
+    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &str) -> Result<()> {
+        // One that only the commit has is no submodule any more, but a repository that nobody tracks.
+        if checkout.look_at_index().is_some_and(|index| !index.links) {
+            return Ok(());
+        }
+        for link in Repo::links(checkout, commit)? {
+            let name = at.join(&link);
+            self.checked_out_at(checkout.path().join(link), &name)?;
+        }
+        Ok(())
+    }
+
+    fn checked_out_at(&mut self, dir: PathBuf, name: &Path) -> Result<()> {
+        let what = || format!("could not look at the submodule '{}'", name.display());
+        let mut add = |dir, holds| {
+            self.found.push(Submodule {
+                name: name.to_owned(),
+                dir,
+                checked_out: true,
+                holds,
+            });
+        };
+        let link = dir.join(".git");
+        if !link.try_exists().with_context(what)? {
+            return Ok(());
+        }
+        if link.is_dir() {
+            add(dir, Holds::Itself);
+            return Ok(());
+        }
+        // git does not look through a link either.
+        let Some(inner) = Checkout::nested(&dir)? else {
+            return Ok(());
+        };
+        let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
+        let repository = inner.git_dir().canonicalize().with_context(what)?;
+        let holds = if changes.is_empty() {
+            holds(&inner).with_context(what)?
+        } else {
+            Holds::Files
+        };
+        add(dir, holds);
+        self.seen.insert(repository);
+        // A repository without commits links to nothing.
+        if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            self.checked_out(&inner, name, &head.oid)?;
+        }
+        Ok(())
+    }
+
+    /// The repositories in `dir` that were not seen. A name may have slashes in it.
+    fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
+        let what = || format!("could not look for submodules in '{}'", dir.display());
+        for entry in fs::read_dir(dir).with_context(what)? {
+            let entry = entry.with_context(what)?;
+            if !entry.file_type().with_context(what)?.is_dir() {
+                continue;
+            }
+            let dir = entry.path();
+            if !dir.join("HEAD").try_exists().with_context(what)? {
+                self.put_away(modules, &dir)?;
+                continue;
+            }
+            if !self.seen.contains(&dir.canonicalize().with_context(what)?) {
+                // The directory that it is configured for may be gone.
+                let stored = Checkout::stored(&dir, &dir)?;
+                self.found.push(Submodule {
+                    name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
+                    dir: dir.clone(),
+                    checked_out: false,
+                    holds: holds(&stored).with_context(what)?,
+                });
+            }
+            let inner = dir.join("modules");
+            if inner.try_exists().with_context(what)? {
+                self.put_away(modules, &inner)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a repository has other worktrees, which it cannot be moved away
+/// from, or commits that none of its remotes is known to have:
+/// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
+fn holds(repository: &Checkout) -> Result<Holds> {
+    let worktrees = repository.git_dir().join("worktrees");
+    let what = "could not look for other worktrees";
+    if fs::exists(&worktrees).context(what)?
+        && fs::read_dir(worktrees).context(what)?.next().is_some()
+    {
+        return Ok(Holds::Worktrees);
+    }
+    let limit = ["--count", "--max-count=1", "--ignore-missing"];
+    let ours = ["HEAD", "--branches", "--glob=refs/stas[h]"];
+    let git = repository.reading("rev-list").args(limit).args(ours);
+    Ok(match git.args(["--not", "--remotes"]).line()?.as_str() {
+        "0" => Holds::Nothing,
+        _ => Holds::Commits,
+    })
+}
+
+/// Moves the repositories of the submodules of the worktree at `path` to `trash`,
+/// before git forgets the worktree and them.
+///
+/// # Errors
+/// When they cannot be moved.
+pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    match admin::dir_of(common_dir, path)? {
+        None => Ok(()),
+        Some(admin) => keep_of(&admin, trash),
+    }
+}
+
+/// The same, of the worktree that git keeps in `admin`.
+pub(in crate::git) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
+    let modules = admin.join("modules");
+    // What is not there cannot be moved, but the system may name another reason first.
+    match optional(fs::symlink_metadata(&modules)) {
+        Ok(None) => Ok(()),
+        _ => fs::rename(modules, trash.join("modules"))
+            .context("could not keep the repositories of the submodules"),
+    }
+}
+
+/// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.
+/// The submodules name the directory that they were in, and it them.
+///
+/// # Errors
+/// When it is another one, or they cannot be moved.
+pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
+    let kept = trash.join("modules");
+    if !fs::exists(&kept).context("could not look for submodules")? {
+        return Ok(());
+    }
+    let link = read_file(&trash.join("worktree").join(".git"))?;
+    let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
+    ensure!(
+        named.file_name() == admin.file_name(),
+        "its submodules belong to '{}', and git calls it '{}' now",
+        named.display(),
+        admin.display()
+    );
+    fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
+}

@@ -1,0 +1,125 @@
+//! What other tools keep in the git directory of a worktree, beside git's own files.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::git::worktree::admin;
+
+/// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
+/// come back by git's commands, by [`keep`](crate::git::worktree::keep), or not at all.
+const OF_GIT: [&str; 12] = [
+    "commondir",
+    "config.worktree",
+    "gitdir",
+    "index",
+    "info",
+    "locked",
+    "logs",
+    "modules",
+    "refs",
+    "reftable",
+    "sequencer",
+    "worktrees",
+];
+
+/// How the names of more of them begin.
+const BEGINNINGS: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
+
+/// Where git-crypt keeps its keys, in the git directory of the worktree that it is run in.
+const GIT_CRYPT: &str = "git-crypt";
+
+/// Whether something of this name in the git directory of a worktree is git's.
+pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
+    let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
+    let known = || OF_GIT.iter().any(|known| known.as_bytes() == name);
+    let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
+    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(begins)
+}
+
+/// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the
+/// repository has, if any: `ln -s ../../git-crypt $GIT_DIR/git-crypt`.
+///
+/// # Errors
+/// When that cannot be made. What is there already stays.
+pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
+    if !common_dir.join(GIT_CRYPT).is_dir() {
+        return Ok(());
+    }
+    let what = || {
+        format!(
+            "could not link the keys of git-crypt for '{}'",
+            path.display()
+        )
+    };
+    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
+    match symlink(Path::new("../..").join(GIT_CRYPT), admin.join(GIT_CRYPT)) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(what),
+    }
+}
+
+/// Moves what the worktree at `path` has of other tools back to what was kept of its git directory in
+/// `trash`.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    match admin::dir_of(common_dir, path)? {
+        None => Ok(()),
+        Some(admin) => transfer(&admin, &trash.join("entry")),
+    }
+}
+
+/// Moves what was kept of other tools in `trash` to `admin`, which git keeps of the worktree now.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
+    transfer(&trash.join("entry"), admin)
+}
+
+/// Moves what is not git's from one git directory to another. What is there already stays.
+fn transfer(from: &Path, to: &Path) -> Result<()> {
+    let what = || format!("could not move what tools keep in '{}'", from.display());
+    let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if !is_dir(from) || !is_dir(to) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(from).with_context(what)? {
+        let name = entry.with_context(what)?.file_name();
+        let place = to.join(&name);
+        if !is_of_git(name.as_bytes()) && place.symlink_metadata().is_err() {
+            fs::rename(from.join(&name), place).with_context(what)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gits_is_told_from_what_is_not() {
+        let gits = [
+            "HEAD",
+            "FETCH_HEAD",
+            "index",
+            "index.lock",
+            "sharedindex.1f",
+            "rebase-merge",
+            "fsmonitor--daemon.ipc",
+        ];
+        for name in gits {
+            assert!(is_of_git(name.as_bytes()), "{name}");
+        }
+        for name in ["git-crypt", "tool-state", "indexes", "Tool", "annex"] {
+            assert!(!is_of_git(name.as_bytes()), "{name}");
+        }
+    }
+}
