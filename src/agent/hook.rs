@@ -86,7 +86,7 @@ fn heed(args: &[OsString]) -> Result<()> {
     let is_shown = |before: Event| before.event != START && before.state == event.state;
     let told = before.is_some_and(is_shown);
     if !told && let Some(running) = run.running()? {
-        pane::mark_own(running.launcher, event.state.name());
+        pane::mark_own(running.launcher, event.state.into_str());
     }
     Ok(())
 }

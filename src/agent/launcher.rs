@@ -93,7 +93,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // Without any, it runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(pid, Said::Starting.name());
+        pane::mark_own(pid, Said::Starting.into_str());
     }
     let ready = job
         .enter()

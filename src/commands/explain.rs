@@ -31,7 +31,7 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
     if as_json {
         let words: Vec<Value> = words.iter().map(object).collect();
         return flux.ui.json(&json!({
-            "id": task.id.as_str(), "state": state.name(), "stateSource": found.source.name(),
+            "id": task.id.as_str(), "state": state.name(), "stateSource": found.source.into_str(),
             "stateReason": state.reason(), "stateSince": found.since,
             "stateGuess": found.guess, "sources": words,
         }));
@@ -47,7 +47,7 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
         let mark = if word.counts { '*' } else { ' ' };
         let ago = word.since.map(|since| now.saturating_sub(since));
         let ago = ago.map_or(String::new(), |ago| format!(" ({} ago)", age(ago)));
-        let (name, says) = (word.source.name(), sanitize::line(&word.says));
+        let (name, says) = (word.source.into_str(), sanitize::line(&word.says));
         flux.ui
             .data(format_args!("{mark} {name:<10}  {says}{ago}"))?;
     }
@@ -56,7 +56,7 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
 
 fn object(word: &Word) -> Value {
     json!({
-        "source": word.source.name(), "says": word.says, "since": word.since, "counts": word.counts,
+        "source": word.source.into_str(), "says": word.says, "since": word.since, "counts": word.counts,
     })
 }
 
@@ -96,7 +96,7 @@ fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
     let ended = exit.map_or_else(|| "no end was seen".to_owned(), ToString::to_string);
     let says = [
         (Source::Lock, lock.to_owned(), None),
-        (Source::Record, task.phase.name().to_owned(), None),
+        (Source::Record, task.phase.into_str().to_owned(), None),
         (Source::Worktree, there(seen.worktree).to_owned(), None),
         (Source::Branch, there(seen.branch).to_owned(), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
@@ -132,7 +132,7 @@ fn session(session: Option<Session>) -> String {
         Doing::Working => "working".to_owned(),
         Doing::Background => "a command in the background".to_owned(),
         Doing::Waiting(None) => "waiting".to_owned(),
-        Doing::Waiting(Some(why)) => format!("waiting({})", why.name()),
+        Doing::Waiting(Some(why)) => format!("waiting({})", why.into_str()),
         Doing::Idle => "idle".to_owned(),
     };
     match session.is_handed_over {
@@ -146,12 +146,12 @@ fn heard(heard: Option<Heard>) -> String {
         None => "says nothing".to_owned(),
         Some(Heard {
             said, why: None, ..
-        }) => said.name().to_owned(),
+        }) => said.into_str().to_owned(),
         Some(Heard {
             said,
             why: Some(why),
             ..
-        }) => format!("{}({})", said.name(), why.name()),
+        }) => format!("{}({})", said.into_str(), why.into_str()),
     }
 }
 

@@ -163,7 +163,7 @@ impl Story {
                 .collect::<Vec<_>>(),
             "transcript": transcript,
             "messages": said
-                .map(|m| json!({ "time": m.time, "who": m.who.name(), "text": m.text }))
+                .map(|m| json!({ "time": m.time, "who": m.who.into_str(), "text": m.text }))
                 .collect::<Vec<_>>(),
             "screen": self.screen,
         })
@@ -189,7 +189,7 @@ impl Story {
             for message in messages {
                 let at = message.time.as_deref().and_then(|time| time.parse().ok());
                 let at = at.map_or_else(String::new, local);
-                page.line(&format!("{at}  {}:", message.who.name()));
+                page.line(&format!("{at}  {}:", message.who.into_str()));
                 page.block(&message.text);
             }
         }
@@ -207,11 +207,11 @@ impl Story {
     /// Events and commits, as they came.
     fn lines(&self) -> Vec<(u64, String)> {
         let events = self.events.iter().map(|event| {
-            let why = event.why.map(|why| format!(" ({})", why.name()));
+            let why = event.why.map(|why| format!(" ({})", why.into_str()));
             let message = event.message.as_deref().and_then(|m| m.lines().next());
             let message = message.map(|message| format!(": {message}"));
             let line = [
-                event.state.name(),
+                event.state.into_str(),
                 &why.unwrap_or_default(),
                 &message.unwrap_or_default(),
             ];

@@ -12,7 +12,7 @@ use crate::task::{State, Status};
 pub(super) fn json(status: &Status) -> Value {
     let task = &status.task;
     let target = task.target.as_ref().map(|target| {
-        json!({ "kind": target.kind.name(), "session": target.session, "window": target.window, "pane": target.pane })
+        json!({ "kind": target.kind.into_str(), "session": target.session, "window": target.window, "pane": target.pane })
     });
     let exit = match &status.state {
         State::Ended(exit) => {
@@ -24,9 +24,9 @@ pub(super) fn json(status: &Status) -> Value {
         "id": task.id.as_str(),
         "owner": status.owner,
         "title": task.title,
-        "phase": task.phase.name(),
+        "phase": task.phase.into_str(),
         "state": status.state.name(),
-        "stateSource": status.found.source.name(),
+        "stateSource": status.found.source.into_str(),
         "stateReason": status.state.reason(),
         "stateSince": status.found.since,
         "stateGuess": status.found.guess,
@@ -132,7 +132,7 @@ impl Lines {
                 self.line("signal", signal.to_string());
             }
         }
-        self.line("phase", task.phase.name());
+        self.line("phase", task.phase.into_str());
         self.line("agent", &task.agent);
         self.line("branch", &task.branch);
         if task.existing.is_some() {
@@ -146,7 +146,7 @@ impl Lines {
         self.line("created", task.created.to_string());
         if let Some(target) = &task.target {
             self.line(
-                target.kind.name(),
+                target.kind.into_str(),
                 format!("{} {} {}", target.window, target.pane, target.session),
             );
         }

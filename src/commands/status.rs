@@ -290,7 +290,7 @@ fn health(status: &Status) -> String {
         State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
         State::Incomplete => format!(
             "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
-            status.task.phase.name()
+            status.task.phase.into_str()
         ),
         State::NoWorktree if status.unlooked.is_some() => {
             "broken: its worktree does not lead to this repository".to_owned()

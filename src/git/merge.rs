@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::command::{failed, records};
 use super::integrated::{self, Integrated};
@@ -14,7 +15,8 @@ use super::rebase::{self, Pick, Replay};
 use super::{Checkout, Lock, Repo};
 
 /// How the commits of a branch come into another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Style {
     /// With a commit of both, also where one would do without.
     #[default]
@@ -24,21 +26,8 @@ pub(crate) enum Style {
     /// Each again, on top of what is there.
     Rebase,
     /// As they are, or not at all.
+    #[strum(serialize = "ff-only")]
     FastForward,
-}
-
-impl Style {
-    pub(crate) const ALL: [Self; 4] = [Self::Merge, Self::Squash, Self::Rebase, Self::FastForward];
-
-    /// Its name in options and settings.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Squash => "squash",
-            Self::Rebase => "rebase",
-            Self::FastForward => "ff-only",
-        }
-    }
 }
 
 /// What merging a task's tip into its target would do.

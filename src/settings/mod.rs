@@ -153,9 +153,8 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let layouts = [Layout::Pane, Layout::Window, Layout::Session];
-        let value = self.checked(&table::LAYOUT)?;
-        Ok(layouts.into_iter().find(|l| Some(l.name()) == value))
+        let value = self.checked(&table::LAYOUT)?.unwrap_or_default();
+        Ok(value.parse().ok())
     }
 
     /// `flux.merge`: how cleanup merges.
@@ -163,9 +162,8 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn style(&self) -> Result<Style> {
-        let value = self.checked(&table::MERGE)?;
-        let style = Style::ALL.into_iter().find(|s| Some(s.name()) == value);
-        Ok(style.unwrap_or_default())
+        let value = self.checked(&table::MERGE)?.unwrap_or_default();
+        Ok(value.parse().unwrap_or_default())
     }
 
     /// `flux.into`: the branch that cleanup merges into, wherever a task started from.

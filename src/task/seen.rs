@@ -1,12 +1,14 @@
 //! What can be seen of a task from outside, and heard of its agent.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{Exit, Target};
 
 /// What an agent has said of itself, by a hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Said {
     Starting,
     Working,
@@ -18,39 +20,15 @@ pub(crate) enum Said {
     Exited,
 }
 
-impl Said {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Working => "working",
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Exited => "exited",
-        }
-    }
-}
-
 /// What an agent waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Why {
     /// A yes or no to what it is about to do.
     Permission,
     /// An answer to what it has asked.
     Question,
-}
-
-impl Why {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Permission => "permission",
-            Self::Question => "question",
-        }
-    }
 }
 
 /// The last that an agent has said, and when: milliseconds since 1970.
@@ -102,7 +80,9 @@ pub(crate) enum Habit {
 }
 
 /// Where a state was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Source {
     Lock,
     Record,
@@ -123,26 +103,6 @@ pub(crate) enum Source {
     Activity,
     #[default]
     None,
-}
-
-impl Source {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Record => "record",
-            Self::Worktree => "worktree",
-            Self::Branch => "branch",
-            Self::Exit => "exit",
-            Self::Process => "process",
-            Self::Hook => "hook",
-            Self::Session => "session",
-            Self::Title => "title",
-            Self::Transcript => "transcript",
-            Self::Activity => "activity",
-            Self::None => "none",
-        }
-    }
 }
 
 /// How a state was found.

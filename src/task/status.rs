@@ -202,7 +202,7 @@ impl State {
     /// Returns what the agent waits for, if it does, or that it runs elsewhere: one word, stable.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Waiting(why) => why.map(Why::name),
+            Self::Waiting(why) => why.map(|why| why.into_str()),
             Self::RunningElsewhere => Some("elsewhere"),
             _ => None,
         }

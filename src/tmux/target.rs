@@ -74,11 +74,14 @@ pub(crate) fn choose(layout: Option<Layout>, forced: bool, session: String) -> R
         here()?
     };
     match (here, layout) {
-        (None, Some(layout @ (Layout::Pane | Layout::Window))) if forced => Err(Failure::new(
-            format!("no {} can be made: this is not inside tmux", layout.name()),
-        )
-        .hint("leave the option out for a session of its own, or start tmux first")
-        .into()),
+        (None, Some(layout @ (Layout::Pane | Layout::Window))) if forced => {
+            Err(Failure::new(format!(
+                "no {} can be made: this is not inside tmux",
+                layout.into_str()
+            ))
+            .hint("leave the option out for a session of its own, or start tmux first")
+            .into())
+        }
         (None, _) => {
             ensure_free(&session)?;
             Ok(Place::Session { name: session })

@@ -182,7 +182,7 @@ fn merge(plan: &Plan) -> String {
         }
         return format!("'{}' is dropped, and kept in the archive", plan.task.branch);
     };
-    let (commits, style) = (count(plan.commits(), "commit"), into.style.name());
+    let (commits, style) = (count(plan.commits(), "commit"), into.style.into_str());
     if let MergePlan::Drivers { files, .. } = &into.merge {
         let names: Vec<String> = files
             .iter()
@@ -250,7 +250,7 @@ fn object(id: &TaskId, loss: &Loss, plan: Option<&Plan>, deeds: Option<&[String]
         "id": id.as_str(),
         "checks": checks,
         "into": into.map(|into| &into.branch),
-        "style": into.map(|into| into.style.name()),
+        "style": into.map(|into| into.style.into_str()),
         "commits": plan.map(Plan::commits),
         "conflicts": conflicts,
         "would": deeds,

@@ -25,7 +25,7 @@ fn case(phase: Phase, change: impl FnOnce(&mut Seen), expected: &str) {
     change(&mut seen);
     let (state, found) = State::of(phase, &seen);
     let guess = if found.guess { "?" } else { "" };
-    let shown = format!("{}{guess} by {}", state.label(), found.source.name());
+    let shown = format!("{}{guess} by {}", state.label(), found.source.into_str());
     assert_eq!(shown, expected);
 }
 
