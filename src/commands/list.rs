@@ -10,7 +10,8 @@ use clap::Args;
 use console::Style;
 
 use super::Faults;
-use super::object::{self, Porcelain};
+use super::object::TaskObject;
+use super::porcelain::Porcelain;
 use super::status::unlooked;
 use super::table;
 use crate::agent::launch::now;
@@ -19,7 +20,7 @@ use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{State, Status, Task, version};
+use crate::task::{Divergence, State, Status, Task, version};
 use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
@@ -47,6 +48,16 @@ enum Row {
         state: &'static str,
         error: String,
     },
+}
+
+impl Row {
+    fn object(&self) -> TaskObject {
+        match self {
+            Self::Task(status) => TaskObject::of(status),
+            Self::Foreign { id, .. } => TaskObject::unknown(id, "foreign", FOREIGN),
+            Self::Broken { id, state, error } => TaskObject::unknown(id, state, error),
+        }
+    }
 }
 
 /// Why nothing but the id is known of a foreign record.
@@ -98,22 +109,12 @@ impl List {
     fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         let all = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
-            let objects: Vec<_> = all()
-                .map(|row| match row {
-                    Row::Task(status) => object::json(status),
-                    Row::Foreign { id, .. } => object::unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, state, error } => object::unknown(id, state, error),
-                })
-                .collect();
+            let objects: Vec<TaskObject> = all().map(Row::object).collect();
             return ui.json(&objects);
         }
         if let Some(mut lines) = self.porcelain.lines() {
             for row in all() {
-                match row {
-                    Row::Task(status) => lines.task(status),
-                    Row::Foreign { id, .. } => lines.unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, state, error } => lines.unknown(id, state, error),
-                }
+                row.object().write(&mut lines);
             }
             return ui.bytes(&lines.into_bytes());
         }
@@ -333,10 +334,10 @@ fn cells(row: &Row, now: u64) -> [String; 9] {
         Row::Task(status) => {
             let task = &status.task;
             let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
-            let commits = match (status.ahead, status.behind) {
-                (Some(ahead), Some(0)) => format!("+{ahead}"),
-                (Some(ahead), Some(behind)) => format!("+{ahead} -{behind}"),
-                _ => unknown(),
+            let commits = match status.divergence {
+                Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
+                Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
+                None => unknown(),
             };
             let ago = |then: u64| age(now.saturating_sub(then));
             [

@@ -8,8 +8,8 @@ use clap_complete::ArgValueCompleter;
 use console::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::json;
 
+use super::object::{CommitObject, LogObject};
 use super::status::count;
 use super::{candidates, choose, removed};
 use crate::agent::events::{self, Event};
@@ -73,7 +73,9 @@ impl Log {
             _ => Vec::new(),
         };
         if self.json {
-            return flux.ui.json(&story.json(transcript.as_deref(), &messages));
+            return flux
+                .ui
+                .json(&story.object(transcript.as_deref(), &messages));
         }
         let text = story.text(transcript.as_deref(), &messages);
         match console::user_attended() {
@@ -149,24 +151,23 @@ impl Story {
         })
     }
 
-    fn json(&self, transcript: Option<&str>, messages: &[Message]) -> serde_json::Value {
-        let commits = self.commits.iter();
-        let said = messages.iter();
-        json!({
-            "id": self.task.id.as_str(),
-            "title": self.task.title,
-            "removed": self.removed,
-            "prompt": self.prompt,
-            "events": self.events,
-            "commits": commits
-                .map(|c| json!({ "commit": c.oid, "at": c.at, "subject": c.subject }))
-                .collect::<Vec<_>>(),
-            "transcript": transcript,
-            "messages": said
-                .map(|m| json!({ "time": m.time, "who": m.who.into_str(), "text": m.text }))
-                .collect::<Vec<_>>(),
-            "screen": self.screen,
-        })
+    fn object<'a>(&'a self, transcript: Option<&'a str>, said: &'a [Message]) -> LogObject<'a> {
+        let commits = self.commits.iter().map(|commit| CommitObject {
+            commit: &commit.oid,
+            at: commit.at,
+            subject: &commit.subject,
+        });
+        LogObject {
+            id: self.task.id.as_str(),
+            title: &self.task.title,
+            removed: self.removed.as_deref(),
+            prompt: &self.prompt,
+            events: &self.events,
+            commits: commits.collect(),
+            transcript,
+            messages: said,
+            screen: self.screen.as_deref(),
+        }
     }
 
     fn text(&self, transcript: Option<&str>, messages: &[Message]) -> String {

@@ -18,6 +18,7 @@ mod layout;
 mod list;
 mod log;
 mod object;
+mod porcelain;
 mod removed;
 mod restore;
 mod resume;

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use console::{Style, truncate_str};
-use serde_json::json;
 
-use super::{candidates, choose, explain, list::age, object};
+use super::object::{DetailObject, FileObject, TaskObject};
+use super::{candidates, choose, explain, list::age};
 use crate::agent::launch::now;
 use crate::failure;
 use crate::git::{Change, changes};
@@ -17,7 +17,7 @@ use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Layout, State, Status, Why};
+use crate::task::{Divergence, Layout, State, Status, Why};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
 
@@ -79,13 +79,15 @@ impl StatusOf {
         };
         unlooked(&flux.ui, &status);
         if self.json {
-            let mut object = object::json(&status);
-            object["files"] = files
-                .iter()
-                .map(|f| json!({ "code": code(f), "path": f.path.to_string_lossy() }))
-                .collect();
-            object["screen"] = json!(screen);
-            return flux.ui.json(&object);
+            let files = files.into_iter().map(|file| FileObject {
+                code: code(&file),
+                path: Some(file.path),
+            });
+            return flux.ui.json(&DetailObject {
+                task: TaskObject::of(&status),
+                files: files.collect(),
+                screen,
+            });
         }
         let next = match &status.state {
             State::NoWorktree | State::NoBranch => Broken::find(&flux, task)?,
@@ -195,7 +197,7 @@ fn show(
         )?;
     }
     let against = task.into.as_deref().unwrap_or("its base");
-    if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
+    if let Some(Divergence { ahead, behind }) = status.divergence {
         field(
             "Commits",
             &format!("{ahead} ahead of {against}, {behind} behind"),

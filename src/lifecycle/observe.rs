@@ -22,7 +22,9 @@ use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
 use crate::task::seen::Seen;
-use crate::task::{Changes, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version};
+use crate::task::{
+    Changes, Divergence, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
+};
 use crate::tmux::pane::{self, Pane};
 
 /// The pane on which the agent of a task reads what is typed, if it does: it runs, and
@@ -83,7 +85,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     interrupt::check()?;
     let seen = looks(flux, store, tasks, &worktrees);
     let seen = seen.into_iter().zip(changes).zip(commits);
-    let status = |(((task, seen), changes), commits): (((&Task, Seen), _), Option<_>)| {
+    let status = |(((task, seen), changes), divergence): (((&Task, Seen), _), Option<_>)| {
         let (state, found) = State::of(task.phase, &seen);
         let mut task = task.clone();
         task.target = seen.target.or(task.target);
@@ -95,14 +97,12 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             }
             Some(Err(_)) | None => (None, None),
         };
-        let (ahead, behind) = commits.unzip();
         Status {
             owner: flux.owner(&task),
             task,
             state,
             found,
-            ahead,
-            behind,
+            divergence,
             changes,
             unlooked,
         }
@@ -128,11 +128,12 @@ fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Work
 }
 
 /// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
-fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, usize)> {
+fn commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
     let into = task.into.as_deref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
-    history.ahead_behind(tip, against).ok()
+    let (ahead, behind) = history.ahead_behind(tip, against).ok()?;
+    Some(Divergence { ahead, behind })
 }
 
 /// The changes of each worktree, if there is one.

@@ -11,4 +11,4 @@ pub(crate) mod version;
 pub(crate) use id::TaskId;
 pub(crate) use record::{Bytes, Existing, Layout, Merged, Phase, Removal, Rest, Target, Task};
 pub(crate) use seen::{Found, Habit, Heard, Said, Source, Title, Why};
-pub(crate) use status::{Changes, Exit, State, Status, Unlooked};
+pub(crate) use status::{Changes, Divergence, Exit, State, Status, Unlooked};

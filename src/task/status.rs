@@ -209,6 +209,13 @@ impl State {
     }
 }
 
+/// How many commits of a branch are not in the one it is merged into (or else its base), and the reverse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Divergence {
+    pub(crate) ahead: usize,
+    pub(crate) behind: usize,
+}
+
 /// A task together with everything observed of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
@@ -218,9 +225,7 @@ pub(crate) struct Status {
     pub(crate) state: State,
     /// How that was found.
     pub(crate) found: Found,
-    /// Commits on the branch that are not in `into` (or its base), and the reverse.
-    pub(crate) ahead: Option<usize>,
-    pub(crate) behind: Option<usize>,
+    pub(crate) divergence: Option<Divergence>,
     pub(crate) changes: Option<Changes>,
     pub(crate) unlooked: Option<Unlooked>,
 }

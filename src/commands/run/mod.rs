@@ -18,7 +18,8 @@ use clap_complete::ArgValueCompleter;
 
 use super::attach::ensure_terminal;
 use super::layout::Layouts;
-use super::{candidates, early, object};
+use super::object::TaskObject;
+use super::{candidates, early};
 use crate::git::changes;
 use crate::git::changes::count;
 use crate::lifecycle::start::start;
@@ -116,7 +117,7 @@ impl Run {
         notes::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
         if self.json {
-            return flux.ui.json(&object::json(&report::status(&started)));
+            return flux.ui.json(&TaskObject::of(&report::status(&started)));
         }
         if self.quiet {
             flux.ui.data(&started.task.id)?;

@@ -9,7 +9,7 @@ use crate::lifecycle::start::{Start, Started, Work};
 use crate::lifecycle::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
+use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::ui::shown;
@@ -39,8 +39,7 @@ pub(super) fn status(started: &Started) -> Status {
             since: started.since,
             guess: false,
         },
-        ahead: Some(0),
-        behind: Some(0),
+        divergence: Some(Divergence::default()),
         changes: Some(Changes::default()),
         unlooked: None,
     }

@@ -1,23 +1,14 @@
 //! How the state of a task was found: what each source says, how old that is, and which counts.
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
 use super::list::age;
+use super::object::{ExplanationObject, SourceObject, StateObject};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::seen::{Doing, Seen, Session};
 use crate::task::{Found, Heard, Source, State, Task, Title};
-
-/// What one source says.
-struct Word {
-    source: Source,
-    says: String,
-    /// Seconds since 1970.
-    since: Option<u64>,
-    counts: bool,
-}
 
 /// Prints how the state of `task` was found, the sources in the order in which they count.
 ///
@@ -29,12 +20,11 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
     let words = words(task, &seen, &found);
     let label = state.label();
     if as_json {
-        let words: Vec<Value> = words.iter().map(object).collect();
-        return flux.ui.json(&json!({
-            "id": task.id.as_str(), "state": state.name(), "stateSource": found.source.into_str(),
-            "stateReason": state.reason(), "stateSince": found.since,
-            "stateGuess": found.guess, "sources": words,
-        }));
+        return flux.ui.json(&ExplanationObject {
+            id: task.id.to_string(),
+            state: StateObject::of(&state, found),
+            sources: words,
+        });
     }
     let guess = if found.guess {
         ", which is a guess"
@@ -54,12 +44,6 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
     Ok(())
 }
 
-fn object(word: &Word) -> Value {
-    json!({
-        "source": word.source.into_str(), "says": word.says, "since": word.since, "counts": word.counts,
-    })
-}
-
 fn seen_at(seen: &Seen) -> u64 {
     match seen.now {
         // Nothing is left of a run: nobody had to look at the clock.
@@ -68,7 +52,7 @@ fn seen_at(seen: &Seen) -> u64 {
     }
 }
 
-fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
+fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<SourceObject> {
     let there = |there: bool| if there { "there" } else { "gone" };
     let process = match seen.alive {
         _ if seen.unreadable => "what the launcher left cannot be read",
@@ -115,7 +99,7 @@ fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<Word> {
             seen.stirred,
         ),
     ];
-    let word = |(source, says, since)| Word {
+    let word = |(source, says, since)| SourceObject {
         source,
         says,
         since,
