@@ -41,6 +41,17 @@ pub(crate) struct Entry {
     pub(crate) origin: String,
 }
 
+impl Entry {
+    /// Returns where it is configured, in words: `in file '.git/config'`.
+    fn place(&self) -> String {
+        match self.origin.strip_prefix("file:") {
+            Some(file) => format!("in file '{file}'"),
+            None if self.origin == "command line:" => "from the command line".to_owned(),
+            None => format!("in {}", self.origin.trim_end_matches(':')),
+        }
+    }
+}
+
 /// The configuration that concerns git flux, read in one go.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -190,7 +201,7 @@ impl Settings {
         let entry = self
             .entry(&table::TEMPLATE)
             .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.raw)), self.place(entry)))
+        Some((home.join(expanded(&entry.raw)), entry.place()))
     }
 
     /// `commit.gpgSign`
@@ -205,7 +216,7 @@ impl Settings {
             format!(
                 "bad value '{}' for 'commit.gpgSign' {}",
                 entry.value,
-                self.place(entry)
+                entry.place()
             )
         })
     }
