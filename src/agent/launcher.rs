@@ -36,7 +36,7 @@ use super::setup::{Failed, Progress, dismiss};
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::sanitize;
-use crate::task::{Bytes, Exit, Said, State, version};
+use crate::task::{Bytes, Exit, How, Said, State, version};
 use crate::tmux::pane;
 
 /// What undoes a screen that an agent left behind: alternate screen, bracketed
@@ -113,11 +113,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             job.attend(agent, signals)?
         }
         Err(Failed { error, received }) => {
-            let exit = Exit {
-                error: Some(format!("{error:#}")),
-                at: now(),
-                ..Exit::default()
-            };
+            let exit = Exit::new(How::Unstarted(format!("{error:#}")), now());
             (exit, received)
         }
     };
@@ -364,14 +360,14 @@ impl Job {
             format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
             format!("To merge its work and remove the task: git flux cleanup {id}"),
         ];
-        if exit.status != Some(0) {
+        if !exit.is_success() {
             lines.insert(1, format!("To start it again: git flux resume {id}"));
         }
         let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
         write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
         io::stdout().flush()?;
         // A shell that was the agent itself is not followed by another.
-        if self.launch.shown.is_some() && exit.error.is_none() {
+        if self.launch.shown.is_some() && exit.error().is_none() {
             return Ok(());
         }
         // No login shell: its profile would undo the environment that was carried here.

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::git::regular_file::open_file;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::task::{Exit, Target, version};
+use crate::task::{Exit, How, Target, version};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
@@ -244,10 +244,7 @@ impl RunDir {
         if exit.as_ref().is_some_and(|exit| exit.stopped) {
             return Ok(());
         }
-        let exit = exit.unwrap_or_else(|| Exit {
-            at: now(),
-            ..Exit::default()
-        });
+        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, now()));
         self.write_exit(&Exit {
             stopped: true,
             ..exit

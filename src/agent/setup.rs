@@ -157,7 +157,7 @@ impl Job {
                 received: ending,
             });
         }
-        let failed = exit.status != Some(0);
+        let failed = !exit.is_success();
         Ok(failed.then(|| format!("'{}' {exit}", step.name)))
     }
 }

@@ -305,7 +305,7 @@ fn style(row: &Row) -> Style {
             State::Waiting(_) => plain.yellow().bold(),
             State::Done => plain.blue(),
             State::Starting | State::Opening | State::Removing => plain.cyan(),
-            State::Ended(exit) if exit.status == Some(0) => plain.blue(),
+            State::Ended(exit) if exit.is_success() => plain.blue(),
             State::Ended(exit) if exit.stopped => plain,
             State::Idle => plain,
             State::Ended(_)

@@ -11,7 +11,6 @@ mod completions;
 mod config;
 mod diff;
 mod early;
-mod explain;
 mod faults;
 mod help;
 mod install;

@@ -225,8 +225,8 @@ impl TaskObject {
         });
         let exit = match &status.state {
             State::Ended(exit) => Some(ExitObject {
-                status: exit.status,
-                signal: exit.signal,
+                status: exit.status(),
+                signal: exit.signal(),
                 at: exit.at,
             }),
             _ => None,

@@ -16,7 +16,7 @@ use crate::agent::run::RunDir;
 use crate::agent::setup::Ready;
 use crate::git::Lock;
 use crate::interrupt;
-use crate::task::{Bytes, Exit, Task};
+use crate::task::{Bytes, Exit, How, Task};
 use crate::tmux::target::{self, Opened, Place};
 use crate::ui::shown;
 
@@ -117,13 +117,10 @@ pub(super) fn taken_up(
 /// # Errors
 /// When what it left cannot be read.
 pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
-    Ok(run.exit()?.filter(|exit| exit.error.is_some()))
+    Ok(run.exit()?.filter(|exit| exit.error().is_some()))
 }
 
 /// No agent has ended here, but none runs.
 pub(super) fn none_runs() -> Exit {
-    Exit {
-        at: now(),
-        ..Exit::default()
-    }
+    Exit::new(How::Unseen, now())
 }

@@ -21,7 +21,7 @@ use crate::git::repo::History;
 use crate::git::{Checkout, Distrust, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::store::{Store, Stored};
-use crate::task::seen::Seen;
+use crate::task::seen::{Location, Presence, Seen};
 use crate::task::{
     Changes, Divergence, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
 };
@@ -267,7 +267,11 @@ fn looks<'a>(
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
-        if seen.exit.is_some() || seen.alive != Some(true) {
+        let is_alive = !matches!(
+            seen.launcher,
+            Presence::Never | Presence::Gone | Presence::OtherMachine
+        );
+        if seen.exit.is_some() || !is_alive {
             continue;
         }
         // What a server does not tell is not known; the files are.
@@ -305,10 +309,15 @@ fn left(flux: &Flux) -> Option<HashSet<String>> {
 
 /// What git tells of a task.
 fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
-    let worktree = is_there(flux, task, worktrees);
+    let worktree = if is_there(flux, task, worktrees) {
+        Location::Here
+    } else if elsewhere::original(flux, task).is_some() {
+        Location::Elsewhere
+    } else {
+        Location::Gone
+    };
     Seen {
         worktree,
-        elsewhere: !worktree && elsewhere::original(flux, task).is_some(),
         branch: store.tip(&task.branch).is_some(),
         ..Seen::default()
     }
@@ -317,7 +326,7 @@ fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
 /// What the files of a task tell beside that.
 fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
     let place = place(flux, store, task, worktrees);
-    if place.elsewhere {
+    if place.worktree == Location::Elsewhere {
         return place;
     }
     let run = flux.run_dir(&task.id);
@@ -349,13 +358,19 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         transcript::last(&task.agent, &path).filter(|last| last.at >= start)
     });
     let session = runs.and_then(|run| session::of(&task.agent, run, &task.worktree));
+    let in_setup = running.as_ref().is_some_and(|r| r.setup.step.is_some());
+    let launcher = match (alive, launcher) {
+        _ if unreadable => Presence::Unreadable,
+        (None, _) => Presence::Never,
+        (Some(false), Some(Launcher::Unknown(_))) => Presence::OtherMachine,
+        (Some(false), _) => Presence::Gone,
+        (Some(true), Some(Launcher::Elsewhere(_))) => Presence::Elsewhere,
+        (Some(true), _) if in_setup => Presence::InSetup,
+        (Some(true), _) => Presence::Alive,
+    };
     Seen {
         locked: Lock::is_held(&run.lock()),
-        unreadable,
-        alive,
-        runs_elsewhere: matches!(launcher, Some(Launcher::Elsewhere(_))),
-        other_machine: matches!(launcher, Some(Launcher::Unknown(_))),
-        in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
+        launcher,
         started: running.map(|running| running.since),
         exit,
         in_background: last.as_ref().is_some_and(Event::is_in_background),

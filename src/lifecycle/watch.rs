@@ -100,7 +100,7 @@ fn is_free(request: &File) -> bool {
 
 /// The error for what ran before the agent and failed; what it said is shown.
 fn failed(flux: &Flux, id: &TaskId, exit: &Exit, opened: Option<&Opened>) -> Error {
-    let said = exit.error.clone().unwrap_or_else(|| exit.to_string());
+    let said = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
     let failure = Failure::new(said);
     let lines = opened.and_then(|opened| last_lines(&opened.target, id, LINES));
     let Some(lines) = lines else {

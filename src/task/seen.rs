@@ -115,26 +115,44 @@ pub(crate) struct Found {
     pub(crate) guess: bool,
 }
 
+/// Where the worktree of a task is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// Where the record says.
+    Here,
+    /// It belongs to another repository: this one is a copy of that.
+    Elsewhere,
+    #[default]
+    Gone,
+}
+
+/// What the files of a run tell of its launcher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// There are no such files.
+    #[default]
+    Never,
+    /// They cannot be read.
+    Unreadable,
+    Gone,
+    /// It was started on another machine, and may be alive there.
+    OtherMachine,
+    /// It is alive where this process cannot see it.
+    Elsewhere,
+    /// It is alive, and what runs before its agent does still.
+    InSetup,
+    Alive,
+}
+
 /// What was seen of one task from outside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// A live command holds the task's lock.
     pub(crate) locked: bool,
-    pub(crate) worktree: bool,
-    /// The worktree belongs to another repository: this one is a copy of that.
-    pub(crate) elsewhere: bool,
+    pub(crate) worktree: Location,
     pub(crate) branch: bool,
-    /// What the launcher left behind cannot be read.
-    pub(crate) unreadable: bool,
-    /// The launcher left its mark, and is alive.
-    pub(crate) alive: Option<bool>,
-    /// The launcher is alive where this process cannot see it.
-    pub(crate) runs_elsewhere: bool,
-    /// The launcher was started on another machine, and may be alive there.
-    pub(crate) other_machine: bool,
-    /// What runs before its agent does still.
-    pub(crate) in_setup: bool,
-    /// When it started, in seconds since 1970.
+    pub(crate) launcher: Presence,
+    /// When the launcher started, in seconds since 1970.
     pub(crate) started: Option<u64>,
     pub(crate) exit: Option<Exit>,
     /// What the agent of this run has said last.

@@ -2,38 +2,30 @@
 
 use anyhow::Result;
 
-use super::list::age;
-use super::object::{ExplanationObject, SourceObject, StateObject};
+use crate::commands::list::age;
+use crate::commands::object::{ExplanationObject, SourceObject, StateObject};
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::seen::{Doing, Seen, Session};
-use crate::task::{Found, Heard, Source, State, Task, Title};
+use crate::task::seen::{Doing, Location, Presence, Seen, Session};
+use crate::task::{Heard, Source, State, Task, Title};
 
-/// Prints how the state of `task` was found, the sources in the order in which they count.
+/// Prints how the state of a task was found, the sources in the order in which they count.
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
+pub(super) fn print(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let seen = observe::closely(flux, store, task)?;
     let (state, found) = State::of(task.phase, &seen);
-    let words = words(task, &seen, &found);
-    let label = state.label();
-    if as_json {
-        return flux.ui.json(&ExplanationObject {
-            id: task.id.to_string(),
-            state: StateObject::of(&state, found),
-            sources: words,
-        });
-    }
     let guess = if found.guess {
         ", which is a guess"
     } else {
         ""
     };
-    flux.ui.data(format_args!("{}: {label}{guess}", task.id))?;
+    let (id, label) = (&task.id, state.label());
+    flux.ui.data(format_args!("{id}: {label}{guess}"))?;
     let now = seen_at(&seen);
-    for word in words {
+    for word in sources(task, &seen, found.source) {
         let mark = if word.counts { '*' } else { ' ' };
         let ago = word.since.map(|since| now.saturating_sub(since));
         let ago = ago.map_or(String::new(), |ago| format!(" ({} ago)", age(ago)));
@@ -44,6 +36,20 @@ pub(super) fn show(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Re
     Ok(())
 }
 
+/// Prints the same for programs.
+///
+/// # Errors
+/// When git fails.
+pub(super) fn print_json(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
+    let seen = observe::closely(flux, store, task)?;
+    let (state, found) = State::of(task.phase, &seen);
+    flux.ui.json(&ExplanationObject {
+        id: task.id.to_string(),
+        state: StateObject::of(&state, found),
+        sources: sources(task, &seen, found.source),
+    })
+}
+
 fn seen_at(seen: &Seen) -> u64 {
     match seen.now {
         // Nothing is left of a run: nobody had to look at the clock.
@@ -52,65 +58,82 @@ fn seen_at(seen: &Seen) -> u64 {
     }
 }
 
-fn words(task: &Task, seen: &Seen, found: &Found) -> Vec<SourceObject> {
-    let there = |there: bool| if there { "there" } else { "gone" };
-    let process = match seen.alive {
-        _ if seen.unreadable => "what the launcher left cannot be read",
-        Some(true) if seen.runs_elsewhere => "the launcher is alive elsewhere: it holds its lock",
-        Some(true) => "the launcher is alive",
-        Some(false) if seen.other_machine => "the launcher was started on another machine",
-        Some(false) => "the launcher is gone",
-        None => "no launcher has been there",
-    };
+/// Returns what each source says; that of `counting` counts.
+fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
-    let lock = match seen.locked {
-        true => "a command is at work on it",
-        false => "no command is at work on it",
-    };
-    let nothing = || "says nothing".to_owned();
-    let title = seen.shown.as_ref().map(|shown| match seen.title {
-        Some(Title::Working) => format!("'{shown}': working"),
-        Some(Title::Idle) => format!("'{shown}': idle"),
-        Some(Title::Asking) => format!("'{shown}': asking"),
-        None => format!("'{shown}': says nothing"),
-    });
-    let activity = seen
-        .stirred
-        .map(|_| "its window last showed something".to_owned());
     let ended = exit.map_or_else(|| "no end was seen".to_owned(), ToString::to_string);
+    let session_since = seen.session.map(|session| session.at / 1000);
+    let is_there = |is: bool| if is { "there" } else { "gone" };
     let says = [
-        (Source::Lock, lock.to_owned(), None),
+        (Source::Lock, lock(seen).to_owned(), None),
         (Source::Record, task.phase.into_str().to_owned(), None),
-        (Source::Worktree, there(seen.worktree).to_owned(), None),
-        (Source::Branch, there(seen.branch).to_owned(), None),
+        (
+            Source::Worktree,
+            is_there(seen.worktree == Location::Here).to_owned(),
+            None,
+        ),
+        (Source::Branch, is_there(seen.branch).to_owned(), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
-        (Source::Process, process.to_owned(), seen.started),
+        (Source::Process, launcher(seen).to_owned(), seen.started),
         (Source::Hook, heard(seen.heard), since(seen.heard)),
-        (
-            Source::Session,
-            session(seen.session),
-            seen.session.map(|it| it.at / 1000),
-        ),
+        (Source::Session, session(seen.session), session_since),
         (Source::Transcript, heard(seen.written), since(seen.written)),
-        (Source::Title, title.unwrap_or_else(nothing), None),
-        (
-            Source::Activity,
-            activity.unwrap_or_else(nothing),
-            seen.stirred,
-        ),
+        (Source::Title, title(seen), None),
+        (Source::Activity, activity(seen).to_owned(), seen.stirred),
     ];
-    let word = |(source, says, since)| SourceObject {
+    let object = |(source, says, since)| SourceObject {
         source,
         says,
         since,
-        counts: source == found.source,
+        counts: source == counting,
     };
-    says.into_iter().map(word).collect()
+    says.into_iter().map(object).collect()
+}
+
+const NOTHING: &str = "says nothing";
+
+fn lock(seen: &Seen) -> &'static str {
+    if seen.locked {
+        "a command is at work on it"
+    } else {
+        "no command is at work on it"
+    }
+}
+
+fn launcher(seen: &Seen) -> &'static str {
+    match seen.launcher {
+        Presence::Unreadable => "what the launcher left cannot be read",
+        Presence::Elsewhere => "the launcher is alive elsewhere: it holds its lock",
+        Presence::Alive | Presence::InSetup => "the launcher is alive",
+        Presence::OtherMachine => "the launcher was started on another machine",
+        Presence::Gone => "the launcher is gone",
+        Presence::Never => "no launcher has been there",
+    }
+}
+
+fn title(seen: &Seen) -> String {
+    let says = match seen.title {
+        Some(Title::Working) => "working",
+        Some(Title::Idle) => "idle",
+        Some(Title::Asking) => "asking",
+        None => NOTHING,
+    };
+    match &seen.shown {
+        Some(shown) => format!("'{shown}': {says}"),
+        None => NOTHING.to_owned(),
+    }
+}
+
+fn activity(seen: &Seen) -> &'static str {
+    match seen.stirred {
+        Some(_) => "its window last showed something",
+        None => NOTHING,
+    }
 }
 
 fn session(session: Option<Session>) -> String {
     let Some(session) = session else {
-        return "says nothing".to_owned();
+        return NOTHING.to_owned();
     };
     let doing = match session.doing {
         Doing::Working => "working".to_owned(),
@@ -127,15 +150,11 @@ fn session(session: Option<Session>) -> String {
 
 fn heard(heard: Option<Heard>) -> String {
     match heard {
-        None => "says nothing".to_owned(),
-        Some(Heard {
-            said, why: None, ..
-        }) => said.into_str().to_owned(),
-        Some(Heard {
-            said,
-            why: Some(why),
-            ..
-        }) => format!("{}({})", said.into_str(), why.into_str()),
+        None => NOTHING.to_owned(),
+        Some(Heard { said, why, .. }) => match why {
+            Some(why) => format!("{}({})", said.into_str(), why.into_str()),
+            None => said.into_str().to_owned(),
+        },
     }
 }
 
