@@ -38,10 +38,10 @@ fn main() -> ExitCode {
         _ => {}
     }
     // A shell that asks for candidates gets them, and nothing else happens.
-    if commands::complete() {
+    if commands::complete::complete() {
         return ExitCode::SUCCESS;
     }
-    let result = commands::help::parse().and_then(|cli| {
+    let result = commands::cli::parse().and_then(|cli| {
         interrupt::watch()?;
         cli.run()
     });

@@ -323,7 +323,7 @@ pub(crate) fn advance_with(
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
     let new = repo.write_record(Some(old), &files)?;
-    let message = format!("flux: {} is {}", task.id, task.phase.name());
+    let message = format!("flux: {} is {}", task.id, task.phase.into_str());
     also.update(&task_ref(&task.id), &new, old)
         .commit(repo, &message, lock)?;
     Ok(new)

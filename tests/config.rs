@@ -143,18 +143,11 @@ fn outside_of_a_repository_there_is_the_users_own_configuration() {
         .stdout_has("flux.merge = merge (default)");
 }
 
-/// The line of a file in which a text stands, from 1.
-fn line_of(world: &World, file: &str, text: &str) -> usize {
-    let file = world.read(file);
-    1 + file.lines().position(|line| line.contains(text)).unwrap()
-}
-
 #[test]
 fn a_key_that_is_misspelt_is_refused_by_every_command() {
     let world = World::new();
     let id = world.start("Fix");
     world.git(["config", "flux.layuot", "pane"]);
-    let line = line_of(&world, ".git/config", "layuot");
     let before = world.snapshot();
     for args in [
         &[][..],
@@ -168,11 +161,11 @@ fn a_key_that_is_misspelt_is_refused_by_every_command() {
         &["config"],
     ] {
         let output = world.flux(args).run();
-        output.code(1).stderr_has(&format!(
-            "error: unknown setting 'flux.layuot' in file '.git/config' at line {line}\n\
+        output.code(1).stderr_has(
+            "error: unknown setting 'flux.layuot' in file '.git/config'\n\
              hint: did you mean 'flux.layout'?\n\
-             hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg,"
-        ));
+             hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg,",
+        );
         world.assert_unchanged(&before);
     }
     // A shell that asks what there is gets its answer: it could not show an error.
@@ -225,32 +218,14 @@ fn what_may_be_meant_with_a_key_is_said() {
 }
 
 #[test]
-fn the_line_is_the_one_that_git_reads_the_key_in() {
+fn of_two_bad_values_the_one_that_holds_is_named() {
     let world = World::new();
-    let config = world.read(".git/config");
-    // Comments, values, other sections and strings of several lines name it too.
-    let lines = "# flux.layuot\n[other]\n\tlayuot = 1 ; layuot\n\ttext = \"layuot \\\n  layuot\"\n\
-                 [flux]\n\tagent = shell \\\n layuot\n\tagent = shell\n\tLayUot = pane\n\tlayuot = \\\npane\n";
-    fs::write(world.repo().join(".git/config"), config + lines).unwrap();
-    let expected = line_of(&world, ".git/config", "LayUot");
-    let error = |world: &World| {
-        let output = world.flux(["list"]).in_dir("src").run();
-        output.code(1);
-        output.stderr.lines().next().unwrap().to_owned()
-    };
-    assert_eq!(
-        error(&world),
-        format!("error: unknown setting 'flux.layuot' in file '.git/config' at line {expected}")
-    );
-    // Of two bad values the one that holds is named.
-    world.git(["config", "--unset-all", "flux.layuot"]);
     world.git(["config", "flux.layout", "one"]);
     world.git(["config", "--add", "flux.layout", "two"]);
     let output = world.flux(["run", "Fix"]).run();
-    let expected = line_of(&world, ".git/config", "layout = two");
-    output.code(1).stderr_has(&format!(
-        "bad value 'two' for 'flux.layout' in file '.git/config' at line {expected}\n"
-    ));
+    output
+        .code(1)
+        .stderr_has("bad value 'two' for 'flux.layout' in file '.git/config'\n");
 }
 
 /// Pastes the last hint of an error into a shell; after that the error is gone.
@@ -275,7 +250,7 @@ fn files_that_are_included_and_those_of_the_user_are_named() {
     world.git(["config", "include.path", included.to_str().unwrap()]);
     let output = world.flux(["list"]).run();
     output.code(1).stderr_has(&format!(
-        "unknown setting 'flux.layuot' in file '{}' at line 4\n",
+        "unknown setting 'flux.layuot' in file '{}'\n",
         included.display()
     ));
     follow_last_hint(&world, &output);
@@ -283,7 +258,7 @@ fn files_that_are_included_and_those_of_the_user_are_named() {
     assert!(!left.contains("layuot"), "{left}");
     world.git(["config", "--global", "flux.layuot", "pane"]);
     let output = world.flux(["list"]).run();
-    output.code(1).stderr_has("/gitconfig' at line ");
+    output.code(1).stderr_has("/gitconfig'\n");
     follow_last_hint(&world, &output);
 }
 
@@ -308,7 +283,7 @@ fn everything_that_is_wrong_is_listed_below_what_holds() {
         .stdout_has("branch.<name>.fluxAgent (not set)\n");
     for error in [
         "error: unknown setting 'flux.layuot' in file",
-        "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' is set in file '.git/config' at line",
+        "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' is set in file '.git/config'\n",
         "error: bad value 'sqaush' for 'flux.merge' in file",
         "hint: did you mean 'squash'?\nhint: it is one of merge, squash, rebase, ff-only\n",
         "error: bad value 'many' for 'flux.trashKeep' in file",
@@ -353,32 +328,24 @@ fn a_name_that_means_nothing_is_said_to_come_from_where_it_is_configured() {
     let id = world.start("Fix");
     world.git(["config", "flux.branchPrefix", "a..b/"]);
     world.git(["config", "flux.into", "gone"]);
-    let line = |key: &str| line_of(&world, ".git/config", key);
     let before = world.snapshot();
     world
         .flux(["run", "Another"])
         .run()
         .code(1)
         .stderr_has("is not a name for a branch\n")
-        .stderr_has(&format!(
-            "hint: 'flux.branchPrefix' is set in file '.git/config' at line {}\n",
-            line("branchPrefix")
-        ));
+        .stderr_has("hint: 'flux.branchPrefix' is set in file '.git/config'\n");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
         .stderr_has("no branch 'gone'")
-        .stderr_has(&format!(
-            "hint: 'flux.into' is set in file '.git/config' at line {}\n",
-            line("into = gone")
-        ));
+        .stderr_has("hint: 'flux.into' is set in file '.git/config'\n");
     let output = world.flux(["cleanup", "-y", "--into=gone", &id]).run();
     output.code(1).has_not("is set in file");
     world.assert_unchanged(&before);
     world.git(["config", &format!("branch.feature/{id}.fluxInto"), "gone"]);
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).stderr_has(&format!(
-        "hint: 'branch.feature/{id}.fluxInto' is set in file '.git/config' at line {}\n",
-        line("fluxInto")
+        "hint: 'branch.feature/{id}.fluxInto' is set in file '.git/config'\n"
     ));
 }

@@ -274,7 +274,7 @@ fn a_style_that_there_is_not_is_an_error_that_says_where_it_is_from() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has("bad value 'octopus' for 'flux.merge' in file '.git/config' at line ")
+        .stderr_has("bad value 'octopus' for 'flux.merge' in file '.git/config'\n")
         .stderr_has("hint: it is one of merge, squash, rebase, ff-only");
     world.assert_unchanged(&before);
     // Where nothing is merged, nobody asks.

@@ -110,7 +110,7 @@ fn what_is_no_way_to_tell_anybody_is_refused() {
     let refused = world.flux(["run", "Fix it"]).run();
     refused
         .code(1)
-        .stderr_has("error: bad value 'bel' for 'flux.notify' in file '.git/config' at line ")
+        .stderr_has("error: bad value 'bel' for 'flux.notify' in file '.git/config'\n")
         .stderr_has("hint: did you mean 'bell'?\n")
         .stderr_has("hint: it is bell, osc9, osc777, desktop, or a command for a shell\n");
     world.assert_unchanged(&before);

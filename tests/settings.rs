@@ -287,7 +287,7 @@ fn settings_that_mean_nothing_are_refused() {
         .flux(["run", "Fix"])
         .run()
         .code(1)
-        .stderr_has("in file '.git/config' at line ")
+        .stderr_has("in file '.git/config'\n")
         .stderr_has("hint: ");
     world.assert_unchanged(&before);
 }

@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 use crate::run::file::end_of;
 
@@ -14,7 +16,9 @@ use crate::run::file::end_of;
 const TAIL: u64 = 2 * 1024 * 1024;
 
 /// Who said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Who {
     User,
     Agent,
@@ -22,19 +26,8 @@ pub(crate) enum Who {
     Tool,
 }
 
-impl Who {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Agent => "agent",
-            Self::Tool => "tool",
-        }
-    }
-}
-
 /// Something that was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Message {
     /// As the agent has it: RFC 3339.
     pub(crate) time: Option<String>,

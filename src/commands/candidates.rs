@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 
-use clap::Command;
 use clap_complete::CompletionCandidate;
 
-use super::{complete, help};
+use super::line::{DESCRIBED, line};
 use crate::git::{Repo, glance};
 use crate::run::RunDir;
 use crate::sanitize;
@@ -25,22 +24,9 @@ const FILES: &str = ":files";
 /// How many records are read for their descriptions: one takes a tenth of a millisecond.
 const RECORDS: usize = 100;
 
-/// Whether the shell shows descriptions; bash does not.
-pub(super) static DESCRIBED: AtomicBool = AtomicBool::new(true);
-
 /// The files of the shell's own completion.
 pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
     vec![CompletionCandidate::new(FILES)]
-}
-
-/// The commands.
-pub(super) fn commands(current: &OsStr) -> Vec<CompletionCandidate> {
-    let all = help::command();
-    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
-    let begun = |c: &&Command| c.get_name().starts_with(&*current.to_string_lossy());
-    let candidate =
-        |c: &Command| CompletionCandidate::new(c.get_name()).help(c.get_about().cloned());
-    known.filter(begun).map(candidate).collect()
 }
 
 /// The tasks.
@@ -54,7 +40,7 @@ pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The task before a `--`, the files after it.
 pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
-    if complete::line().before.iter().any(|word| word == "--") {
+    if line().before.iter().any(|word| word == "--") {
         files(current)
     } else {
         tasks(current)
@@ -67,7 +53,7 @@ pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
         return Vec::new();
     };
     let (mut tasks, titles) = at_once(|| stored(""), titles);
-    let line = complete::line();
+    let line = line();
     let words = line.before.iter().chain(&line.after).map(String::as_str);
     let mut named = Vec::new();
     let mut previous = "";
@@ -113,7 +99,7 @@ pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The task whose agent is to be told something, and nothing for what.
 pub(super) fn running_first(current: &OsStr) -> Vec<CompletionCandidate> {
-    let before = &complete::line().before;
+    let before = &line().before;
     let words = before.iter().filter(|word| !word.starts_with('-')).count();
     // `git-flux send`
     if words > 2 || before.iter().any(|word| word == "--all") {

@@ -2,26 +2,18 @@
 //! number in `_CLAP_COMPLETE_INDEX`. The wrappers in `completions/` do.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use clap::{Arg, Command, ValueEnum as _};
-use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
+use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate};
 
-use super::candidates::DESCRIBED;
+use super::cli;
 use super::completions::Shell;
-use super::help;
-
-/// The words of the line that is being completed, after the program's.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    pub(super) before: Vec<String>,
-    /// What is typed of the word at the cursor.
-    pub(super) current: String,
-    pub(super) after: Vec<String>,
-}
+use super::line::{DESCRIBED, line, words};
 
 /// Answers a shell's question, if it is one. Whatever goes wrong, there is nothing to offer then:
 /// an error would be printed into the line that somebody is typing.
@@ -44,31 +36,6 @@ pub(crate) fn complete() -> bool {
     true
 }
 
-fn words() -> Option<Vec<String>> {
-    let mut args = env::args_os().skip_while(|arg| arg != "--").skip(1);
-    args.next()?;
-    Some(args.map(|arg| arg.to_string_lossy().into_owned()).collect())
-}
-
-/// The line, as the shell has it.
-pub(super) fn line() -> Line {
-    let mut words = words().unwrap_or_default();
-    let index = env::var("_CLAP_COMPLETE_INDEX").ok();
-    let index = index.and_then(|index| index.parse::<usize>().ok());
-    // fish gives the words up to the cursor alone.
-    let at = index.map_or(words.len(), |index| index).saturating_sub(1);
-    if at >= words.len() {
-        words.resize(at + 1, String::new());
-    }
-    let after = words.split_off(at + 1);
-    let current = words.pop().unwrap_or_default();
-    Line {
-        before: words,
-        current,
-        after,
-    }
-}
-
 /// The command line as it is offered: options once a dash is typed, or where there is nothing else;
 /// and each by its long name, if that is not begun otherwise.
 fn command() -> Command {
@@ -84,10 +51,22 @@ fn command() -> Command {
         let hidden = arg.is_hide_set() || !options;
         arg.short(short).hide(hidden)
     };
-    let mut command = help::command();
+    let mut command = cli::command().mut_subcommand("help", |help| {
+        help.mut_arg("command", |name| name.add(ArgValueCompleter::new(commands)))
+    });
     // Now, so that --help is among them.
     command.build();
     command
         .mut_args(offer)
         .mut_subcommands(|command| command.mut_args(offer))
+}
+
+/// Returns the commands, for `help`.
+fn commands(current: &OsStr) -> Vec<CompletionCandidate> {
+    let all = cli::command();
+    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let begun = |c: &&Command| c.get_name().starts_with(&*current.to_string_lossy());
+    let candidate =
+        |c: &Command| CompletionCandidate::new(c.get_name()).help(c.get_about().cloned());
+    known.filter(begun).map(candidate).collect()
 }

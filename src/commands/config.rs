@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use console::Style;
-use serde_json::{Value, json};
 
-use super::object::{Lines, Porcelain};
+use super::object::SettingObject;
+use super::porcelain::{Lines, Porcelain};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::settings::table::Kind;
@@ -58,20 +58,20 @@ impl Config {
 }
 
 /// A setting as programs read it.
-fn object(shown: &Shown<'_>) -> Value {
+fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
     let values = match shown.setting.kind {
         Kind::OneOf(values) => Some(values()),
         _ => None,
     };
-    json!({
-        "key": shown.key,
-        "value": shown.value(),
-        "default": shown.default,
-        "scope": shown.entry.map(|entry| &entry.scope),
-        "origin": shown.entry.map(|entry| &entry.origin),
-        "meaning": shown.setting.meaning,
-        "values": values,
-    })
+    SettingObject {
+        key: &shown.key,
+        value: shown.value(),
+        default: shown.default.as_deref(),
+        scope: shown.entry.map(|entry| entry.scope.as_str()),
+        origin: shown.entry.map(|entry| entry.origin.as_str()),
+        meaning: shown.setting.meaning,
+        values,
+    }
 }
 
 fn print_lines(lines: &mut Lines, shown: &Shown<'_>) {
@@ -82,11 +82,7 @@ fn print_lines(lines: &mut Lines, shown: &Shown<'_>) {
             lines.line("scope", &entry.scope);
             lines.line("origin", &entry.origin);
         }
-        None => {
-            if let Some(default) = &shown.default {
-                lines.line("value", default);
-            }
-        }
+        None => lines.known("value", shown.default.as_ref()),
     }
     lines.end();
 }

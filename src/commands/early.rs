@@ -61,7 +61,7 @@ pub(super) fn ended(flux: &Flux, started: &[&Started]) -> Result<Vec<Error>> {
     let mut errors = Vec::new();
     for (one, exit) in watch::early_exits(flux, started, Instant::now() + FIRST)? {
         let id = &one.task.id;
-        if exit.status == Some(0) {
+        if exit.is_success() {
             flux.ui
                 .status(format_args!("The agent of '{id}' has ended already."));
         } else {

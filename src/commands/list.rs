@@ -10,7 +10,8 @@ use clap::Args;
 use console::Style;
 
 use super::Faults;
-use super::object::{self, Porcelain};
+use super::object::TaskObject;
+use super::porcelain::Porcelain;
 use super::status::unlooked;
 use super::table;
 use crate::git::Git;
@@ -19,7 +20,7 @@ use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
 use crate::system::clock::now;
-use crate::task::{State, Status, Task, version};
+use crate::task::{Divergence, State, Status, Task, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -48,6 +49,16 @@ enum Row {
         state: &'static str,
         error: String,
     },
+}
+
+impl Row {
+    fn object(&self) -> TaskObject {
+        match self {
+            Self::Task(status) => TaskObject::of(status),
+            Self::Foreign { id, .. } => TaskObject::unknown(id, "foreign", FOREIGN),
+            Self::Broken { id, state, error } => TaskObject::unknown(id, state, error),
+        }
+    }
 }
 
 /// Why nothing but the id is known of a foreign record.
@@ -99,22 +110,12 @@ impl List {
     fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         let all = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
-            let objects: Vec<_> = all()
-                .map(|row| match row {
-                    Row::Task(status) => object::json(status),
-                    Row::Foreign { id, .. } => object::unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, state, error } => object::unknown(id, state, error),
-                })
-                .collect();
+            let objects: Vec<TaskObject> = all().map(Row::object).collect();
             return ui.json(&objects);
         }
         if let Some(mut lines) = self.porcelain.lines() {
             for row in all() {
-                match row {
-                    Row::Task(status) => lines.task(status),
-                    Row::Foreign { id, .. } => lines.unknown(id, "foreign", FOREIGN),
-                    Row::Broken { id, state, error } => lines.unknown(id, state, error),
-                }
+                row.object().write(&mut lines);
             }
             return ui.bytes(&lines.into_bytes());
         }
@@ -305,7 +306,7 @@ fn style(row: &Row) -> Style {
             State::Waiting(_) => plain.yellow().bold(),
             State::Done => plain.blue(),
             State::Starting | State::Opening | State::Removing => plain.cyan(),
-            State::Ended(exit) if exit.status == Some(0) => plain.blue(),
+            State::Ended(exit) if exit.is_success() => plain.blue(),
             State::Ended(exit) if exit.stopped => plain,
             State::Idle => plain,
             State::Ended(_)
@@ -334,10 +335,10 @@ fn cells(row: &Row, now: u64) -> [String; 9] {
         Row::Task(status) => {
             let task = &status.task;
             let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
-            let commits = match (status.ahead, status.behind) {
-                (Some(ahead), Some(0)) => format!("+{ahead}"),
-                (Some(ahead), Some(behind)) => format!("+{ahead} -{behind}"),
-                _ => unknown(),
+            let commits = match status.divergence {
+                Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
+                Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
+                None => unknown(),
             };
             let ago = |then: u64| age(now.saturating_sub(then));
             [

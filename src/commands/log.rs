@@ -8,8 +8,8 @@ use clap_complete::ArgValueCompleter;
 use console::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::json;
 
+use super::object::{CommitObject, LogObject};
 use super::{candidates, choose, removed};
 use crate::agent::messages::{self, Message};
 use crate::git::foreground::page;
@@ -73,7 +73,9 @@ impl Log {
             _ => Vec::new(),
         };
         if self.json {
-            return flux.ui.json(&story.json(transcript.as_deref(), &messages));
+            return flux
+                .ui
+                .json(&story.object(transcript.as_deref(), &messages));
         }
         let text = story.text(transcript.as_deref(), &messages);
         match console::user_attended() {
@@ -149,24 +151,23 @@ impl Story {
         })
     }
 
-    fn json(&self, transcript: Option<&str>, messages: &[Message]) -> serde_json::Value {
-        let commits = self.commits.iter();
-        let said = messages.iter();
-        json!({
-            "id": self.task.id.as_str(),
-            "title": self.task.title,
-            "removed": self.removed,
-            "prompt": self.prompt,
-            "events": self.events,
-            "commits": commits
-                .map(|c| json!({ "commit": c.oid, "at": c.at, "subject": c.subject }))
-                .collect::<Vec<_>>(),
-            "transcript": transcript,
-            "messages": said
-                .map(|m| json!({ "time": m.time, "who": m.who.name(), "text": m.text }))
-                .collect::<Vec<_>>(),
-            "screen": self.screen,
-        })
+    fn object<'a>(&'a self, transcript: Option<&'a str>, said: &'a [Message]) -> LogObject<'a> {
+        let commits = self.commits.iter().map(|commit| CommitObject {
+            commit: &commit.oid,
+            at: commit.at,
+            subject: &commit.subject,
+        });
+        LogObject {
+            id: self.task.id.as_str(),
+            title: &self.task.title,
+            removed: self.removed.as_deref(),
+            prompt: &self.prompt,
+            events: &self.events,
+            commits: commits.collect(),
+            transcript,
+            messages: said,
+            screen: self.screen.as_deref(),
+        }
     }
 
     fn text(&self, transcript: Option<&str>, messages: &[Message]) -> String {
@@ -189,7 +190,7 @@ impl Story {
             for message in messages {
                 let at = message.time.as_deref().and_then(|time| time.parse().ok());
                 let at = at.map_or_else(String::new, local);
-                page.line(&format!("{at}  {}:", message.who.name()));
+                page.line(&format!("{at}  {}:", message.who.into_str()));
                 page.block(&message.text);
             }
         }
@@ -207,11 +208,11 @@ impl Story {
     /// Events and commits, as they came.
     fn lines(&self) -> Vec<(u64, String)> {
         let events = self.events.iter().map(|event| {
-            let why = event.why.map(|why| format!(" ({})", why.name()));
+            let why = event.why.map(|why| format!(" ({})", why.into_str()));
             let message = event.message.as_deref().and_then(|m| m.lines().next());
             let message = message.map(|message| format!(": {message}"));
             let line = [
-                event.state.name(),
+                event.state.into_str(),
                 &why.unwrap_or_default(),
                 &message.unwrap_or_default(),
             ];

@@ -1,23 +1,25 @@
-//! One file per command: its arguments at the head, then ask, tell the story, print.
+//! One file per command: its arguments at the head, then ask, tell the story, print. [`cli`] knows them all.
 
 mod adopt;
 mod attach;
 mod begin;
 mod candidates;
 mod cleanup;
-mod complete;
+pub(crate) mod cli;
+pub(crate) mod complete;
 mod completions;
 mod config;
 mod diff;
 mod early;
-mod explain;
 mod faults;
-pub(crate) mod help;
+mod help;
 mod install;
 mod layout;
+mod line;
 mod list;
 mod log;
 mod object;
+mod porcelain;
 mod removed;
 mod restore;
 mod resume;
@@ -30,111 +32,17 @@ mod stop;
 mod table;
 mod text;
 mod typed;
+mod usage;
 mod wait;
 
-pub(crate) use complete::complete;
-use faults::Faults;
-
-use std::ffi::OsString;
-use std::path::PathBuf;
+use self::faults::Faults;
 
 use anyhow::{Error, Result};
-use clap::{Parser, Subcommand};
 
 use crate::failure::{Failure, USAGE};
-use crate::launcher;
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{Flux, archive, observe};
 use crate::store::{Store, Stored};
-use crate::ui::Ui;
-
-/// Run coding agents in parallel on one repository
-///
-/// Each task gets a branch, a worktree and a tmux pane or session of its own,
-/// in which an agent works on it. When the work is done, 'git flux cleanup'
-/// merges it back and removes everything.
-#[derive(Debug, Parser)]
-#[command(name = "git-flux", bin_name = "git flux", version)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Run(run::Run),
-    List(list::List),
-    Status(status::StatusOf),
-    Attach(attach::Attach),
-    Send(send::Send),
-    Wait(wait::Wait),
-    Log(log::Log),
-    Diff(diff::Diff),
-    Cleanup(cleanup::Cleanup),
-    Restore(restore::Restore),
-    Stop(stop::Stop),
-    Resume(resume::Resume),
-    Adopt(adopt::Adopt),
-    Install(install::Install),
-    Config(config::Config),
-    Completions(completions::Completions),
-    Help(help::Help),
-    /// Start the agent of a task in its pane
-    #[command(name = "__run", hide = true)]
-    Launcher {
-        /// The launch file
-        file: PathBuf,
-    },
-    /// Delete what has been kept long enough
-    #[command(name = "__expire", hide = true)]
-    Expire,
-    /// Be a shell in a task's worktree
-    #[command(name = "__shell", hide = true)]
-    Shell {
-        /// The worktree
-        worktree: PathBuf,
-    },
-    /// Be another program, without this terminal
-    #[command(name = "__alone", hide = true)]
-    Alone {
-        /// The program and its arguments
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<OsString>,
-    },
-}
-
-impl Cli {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Whatever it could not do.
-    pub(crate) fn run(self) -> Result<()> {
-        match self.command {
-            None => begin::run(),
-            Some(Command::Run(args)) => args.run(),
-            Some(Command::List(args)) => args.run(),
-            Some(Command::Status(args)) => args.run(),
-            Some(Command::Attach(args)) => args.run(),
-            Some(Command::Send(args)) => args.run(),
-            Some(Command::Wait(args)) => args.run(),
-            Some(Command::Log(args)) => args.run(),
-            Some(Command::Diff(args)) => args.run(),
-            Some(Command::Cleanup(args)) => args.run(),
-            Some(Command::Restore(args)) => args.run(),
-            Some(Command::Stop(args)) => args.run(),
-            Some(Command::Resume(args)) => args.run(),
-            Some(Command::Adopt(args)) => args.run(),
-            Some(Command::Install(args)) => args.run(),
-            Some(Command::Config(args)) => args.run(),
-            Some(Command::Completions(args)) => args.run(),
-            Some(Command::Help(args)) => args.run(),
-            Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
-            Some(Command::Launcher { file }) => launcher::run(&file),
-            Some(Command::Shell { worktree }) => launcher::shell(&worktree),
-            Some(Command::Alone { words }) => install::alone(&words),
-        }
-    }
-}
 
 /// The tasks, after those have been settled whose last command died.
 fn settled(flux: &Flux) -> Result<Store> {
@@ -223,14 +131,5 @@ fn removed(flux: &Flux, name: &str, error: Error) -> Error {
         }
         Ok(failure) => failure.into(),
         Err(error) => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::help::command().debug_assert();
     }
 }

@@ -1,184 +1,323 @@
-//! A task as programs read it: one JSON object everywhere, and stable lines.
+//! What programs read: every object that is printed as JSON, and the lines of `--porcelain`, which are written
+//! from the same objects. Names of fields are stable; what is not known is `null`.
 
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
-use crate::sanitize;
-use crate::task::{State, Status};
+use super::porcelain::Lines;
+use crate::agent::messages::Message;
+use crate::run::events::Event;
+use crate::task::{Changes, Found, Layout, Phase, Source, State, Status};
 
-/// The task object. Field names are stable; what is not known is `null`.
-pub(super) fn json(status: &Status) -> Value {
-    let task = &status.task;
-    let target = task.target.as_ref().map(|target| {
-        json!({ "kind": target.kind.name(), "session": target.session, "window": target.window, "pane": target.pane })
-    });
-    let exit = match &status.state {
-        State::Ended(exit) => {
-            json!({ "status": exit.status, "signal": exit.signal, "at": exit.at })
-        }
-        _ => Value::Null,
-    };
-    json!({
-        "id": task.id.as_str(),
-        "owner": status.owner,
-        "title": task.title,
-        "phase": task.phase.name(),
-        "state": status.state.name(),
-        "stateSource": status.found.source.name(),
-        "stateReason": status.state.reason(),
-        "stateSince": status.found.since,
-        "stateGuess": status.found.guess,
-        "agent": task.agent,
-        "branch": task.branch,
-        "branchKept": task.existing.is_some(),
-        "base": task.base,
-        "into": task.into,
-        "worktree": task.worktree.to_string_lossy(),
-        "created": task.created,
-        "port": task.port,
-        "target": target,
-        "ahead": status.ahead,
-        "behind": status.behind,
-        "changes": status.changes,
-        "exit": exit,
-    })
+/// A task.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskObject {
+    id: String,
+    owner: Option<String>,
+    title: Option<String>,
+    phase: Option<Phase>,
+    #[serde(flatten)]
+    state: StateObject,
+    agent: Option<String>,
+    branch: Option<String>,
+    branch_kept: Option<bool>,
+    base: Option<String>,
+    into: Option<String>,
+    #[serde(serialize_with = "lossy")]
+    worktree: Option<PathBuf>,
+    created: Option<u64>,
+    port: Option<u16>,
+    target: Option<TargetObject>,
+    ahead: Option<usize>,
+    behind: Option<usize>,
+    changes: Option<Changes>,
+    exit: Option<ExitObject>,
+    /// Why no more than the id is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
-/// The object of a task of which only the id is known, and why.
-pub(super) fn unknown(id: &str, state: &str, error: &str) -> Value {
-    json!({
-        "id": id, "owner": null, "title": null, "phase": null, "state": state, "stateSource": "record",
-        "stateReason": null, "stateSince": null, "stateGuess": false, "agent": null, "branch": null,
-        "branchKept": null, "base": null, "into": null, "worktree": null, "created": null, "port": null, "target": null, "ahead": null, "behind": null,
-        "changes": null, "exit": null, "error": error,
-    })
+/// The state of a task, and how it was found.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StateObject {
+    state: &'static str,
+    state_source: Source,
+    state_reason: Option<&'static str>,
+    state_since: Option<u64>,
+    state_guess: bool,
 }
 
-/// Lines for programs, as options.
-#[derive(Debug, Default, Args)]
-pub(super) struct Porcelain {
-    /// Machine-readable output
-    #[arg(long, conflicts_with = "json")]
-    porcelain: bool,
-    /// Terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
+#[derive(Debug, Serialize)]
+struct TargetObject {
+    kind: Layout,
+    session: String,
+    window: String,
+    pane: String,
 }
 
-impl Porcelain {
-    /// The lines to be filled, if they are asked for.
-    pub(super) fn lines(&self) -> Option<Lines> {
-        self.porcelain.then(|| Lines::new(self.nul))
-    }
+#[derive(Debug, Serialize)]
+struct ExitObject {
+    status: Option<i32>,
+    signal: Option<i32>,
+    at: u64,
 }
 
-/// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
-/// empty one. With NUL as `end` every value is exact, with a newline it is harmless.
-#[derive(Debug)]
-pub(super) struct Lines {
-    end: u8,
-    bytes: Vec<u8>,
+/// A task in detail: `status`.
+#[derive(Debug, Serialize)]
+pub(super) struct DetailObject {
+    #[serde(flatten)]
+    pub(super) task: TaskObject,
+    pub(super) files: Vec<FileObject>,
+    pub(super) screen: Option<Vec<String>>,
 }
 
-impl Lines {
-    fn new(nul: bool) -> Self {
+/// A file that is changed in a worktree.
+#[derive(Debug, Serialize)]
+pub(super) struct FileObject {
+    pub(super) code: String,
+    #[serde(serialize_with = "lossy")]
+    pub(super) path: Option<PathBuf>,
+}
+
+/// How the state of a task was found: `status --explain`.
+#[derive(Debug, Serialize)]
+pub(super) struct ExplanationObject {
+    pub(super) id: String,
+    #[serde(flatten)]
+    pub(super) state: StateObject,
+    pub(super) sources: Vec<SourceObject>,
+}
+
+/// What one source says of the state of a task.
+#[derive(Debug, Serialize)]
+pub(super) struct SourceObject {
+    pub(super) source: Source,
+    pub(super) says: String,
+    pub(super) since: Option<u64>,
+    pub(super) counts: bool,
+}
+
+/// What happened in a task: `log`.
+#[derive(Debug, Serialize)]
+pub(super) struct LogObject<'a> {
+    pub(super) id: &'a str,
+    pub(super) title: &'a str,
+    pub(super) removed: Option<&'a str>,
+    pub(super) prompt: &'a str,
+    pub(super) events: &'a [Event],
+    pub(super) commits: Vec<CommitObject<'a>>,
+    pub(super) transcript: Option<&'a str>,
+    pub(super) messages: &'a [Message],
+    pub(super) screen: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CommitObject<'a> {
+    pub(super) commit: &'a str,
+    pub(super) at: u64,
+    pub(super) subject: &'a str,
+}
+
+/// A setting: `config`.
+#[derive(Debug, Serialize)]
+pub(super) struct SettingObject<'a> {
+    pub(super) key: &'a str,
+    pub(super) value: Option<&'a str>,
+    pub(super) default: Option<&'a str>,
+    pub(super) scope: Option<&'a str>,
+    pub(super) origin: Option<&'a str>,
+    pub(super) meaning: &'static str,
+    pub(super) values: Option<Vec<&'static str>>,
+}
+
+/// A removed task: `restore --list`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RemovedObject<'a> {
+    pub(super) name: &'a str,
+    pub(super) id: Option<&'a str>,
+    pub(super) title: Option<&'a str>,
+    pub(super) agent: Option<&'a str>,
+    pub(super) branch: Option<&'a str>,
+    pub(super) base: Option<&'a str>,
+    pub(super) tip: Option<&'a str>,
+    pub(super) snapshot: Option<&'a str>,
+    pub(super) removed: Option<u64>,
+    pub(super) merged_into: Option<&'a str>,
+    #[serde(serialize_with = "lossy")]
+    pub(super) worktree: Option<&'a Path>,
+    #[serde(serialize_with = "lossy")]
+    pub(super) trash: Option<&'a Path>,
+    pub(super) size: Option<u64>,
+    pub(super) foreign: Option<bool>,
+    #[serde(flatten)]
+    pub(super) unread: Option<UnreadObject>,
+}
+
+/// Why an entry of the archive cannot be read.
+#[derive(Debug, Serialize)]
+pub(super) struct UnreadObject {
+    pub(super) state: &'static str,
+    pub(super) error: String,
+}
+
+/// What a cleanup would do: `cleanup --dry-run`.
+#[derive(Debug, Serialize)]
+pub(super) struct CleanupObject {
+    pub(super) id: String,
+    pub(super) checks: Vec<CheckObject>,
+    pub(super) into: Option<String>,
+    pub(super) style: Option<&'static str>,
+    pub(super) commits: Option<usize>,
+    pub(super) conflicts: Vec<ConflictObject>,
+    pub(super) would: Option<Vec<String>>,
+}
+
+/// What one check of a cleanup says.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckObject {
+    pub(super) check: &'static str,
+    pub(super) result: &'static str,
+    pub(super) why: String,
+    pub(super) hints: Vec<String>,
+}
+
+/// A file that a merge cannot decide about.
+#[derive(Debug, Serialize)]
+pub(super) struct ConflictObject {
+    #[serde(serialize_with = "lossy")]
+    pub(super) path: Option<PathBuf>,
+    pub(super) kind: String,
+}
+
+/// Writes a path as text, lossy where it is not UTF-8.
+fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
+    path.serialize(serializer)
+}
+
+impl StateObject {
+    /// Returns a state and how it was found.
+    pub(super) fn of(state: &State, found: Found) -> Self {
         Self {
-            end: if nul { 0 } else { b'\n' },
-            bytes: Vec::new(),
+            state: state.name(),
+            state_source: found.source,
+            state_reason: state.reason(),
+            state_since: found.since,
+            state_guess: found.guess,
         }
-    }
-
-    pub(super) fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes.push(b' ');
-        if self.end == b'\n' {
-            let text = String::from_utf8_lossy(value.as_ref());
-            self.bytes
-                .extend_from_slice(sanitize::line(&text).as_bytes());
-        } else {
-            self.bytes.extend_from_slice(value.as_ref());
-        }
-        self.bytes.push(self.end);
-    }
-
-    /// What is so.
-    fn label(&mut self, key: &str) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes.push(self.end);
-    }
-
-    /// Ends what the lines before it are about.
-    pub(super) fn end(&mut self) {
-        self.bytes.push(self.end);
-    }
-
-    pub(super) fn task(&mut self, status: &Status) {
-        let task = &status.task;
-        self.line("task", task.id.as_str());
-        if let Some(owner) = &status.owner {
-            self.line("owner", owner);
-        }
-        self.line("state", status.state.name());
-        if let Some(why) = status.state.reason() {
-            self.line("reason", why);
-        }
-        if let State::Ended(exit) = &status.state {
-            if let Some(code) = exit.status {
-                self.line("status", code.to_string());
-            }
-            if let Some(signal) = exit.signal {
-                self.line("signal", signal.to_string());
-            }
-        }
-        self.line("phase", task.phase.name());
-        self.line("agent", &task.agent);
-        self.line("branch", &task.branch);
-        if task.existing.is_some() {
-            self.label("branch-kept");
-        }
-        self.line("base", &task.base);
-        if let Some(into) = &task.into {
-            self.line("into", into);
-        }
-        self.path("worktree", &task.worktree);
-        self.line("created", task.created.to_string());
-        if let Some(target) = &task.target {
-            self.line(
-                target.kind.name(),
-                format!("{} {} {}", target.window, target.pane, target.session),
-            );
-        }
-        if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
-            self.line("commits", format!("+{ahead} -{behind}"));
-        }
-        if let Some(c) = status.changes {
-            self.line(
-                "changes",
-                format!(
-                    "{} {} {} {}",
-                    c.staged, c.unstaged, c.untracked, c.conflicted
-                ),
-            );
-        }
-        self.line("title", &task.title);
-        self.end();
-    }
-
-    pub(super) fn unknown(&mut self, id: &str, state: &str, error: &str) {
-        self.line("task", id);
-        self.line("state", state);
-        self.line("error", error);
-        self.bytes.push(self.end);
-    }
-
-    fn path(&mut self, key: &str, path: &Path) {
-        use std::os::unix::ffi::OsStrExt as _;
-        self.line(key, path.as_os_str().as_bytes());
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
     }
 }
+
+impl TaskObject {
+    /// Returns a task as it was observed.
+    pub(super) fn of(status: &Status) -> Self {
+        let task = &status.task;
+        let target = task.target.as_ref().map(|target| TargetObject {
+            kind: target.kind,
+            session: target.session.to_string(),
+            window: target.window.to_string(),
+            pane: target.pane.to_string(),
+        });
+        let exit = match &status.state {
+            State::Ended(exit) => Some(ExitObject {
+                status: exit.status(),
+                signal: exit.signal(),
+                at: exit.at,
+            }),
+            _ => None,
+        };
+        Self {
+            id: task.id.to_string(),
+            owner: status.owner.clone(),
+            title: Some(task.title.clone()),
+            phase: Some(task.phase),
+            state: StateObject::of(&status.state, status.found),
+            agent: Some(task.agent.clone()),
+            branch: Some(task.branch.clone()),
+            branch_kept: Some(task.existing.is_some()),
+            base: Some(task.base.clone()),
+            into: task.into.clone(),
+            worktree: Some(task.worktree.clone()),
+            created: Some(task.created),
+            port: task.port,
+            target,
+            ahead: status.divergence.map(|commits| commits.ahead),
+            behind: status.divergence.map(|commits| commits.behind),
+            changes: status.changes,
+            exit,
+            error: None,
+        }
+    }
+
+    /// Returns a task of which only the id is known, and why.
+    pub(super) fn unknown(id: &str, state: &'static str, error: &str) -> Self {
+        let state = StateObject {
+            state,
+            state_source: Source::Record,
+            ..StateObject::default()
+        };
+        Self {
+            id: id.to_owned(),
+            state,
+            error: Some(error.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Writes the lines of a task; what is not known is left out.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        lines.line("task", &self.id);
+        lines.known("owner", self.owner.as_ref());
+        lines.line("state", self.state.state);
+        lines.known("reason", self.state.state_reason);
+        if let Some(exit) = &self.exit {
+            lines.number("status", exit.status);
+            lines.number("signal", exit.signal);
+        }
+        lines.known("phase", self.phase.map(|phase| phase.into_str()));
+        lines.known("agent", self.agent.as_ref());
+        lines.known("branch", self.branch.as_ref());
+        if self.branch_kept == Some(true) {
+            lines.label("branch-kept");
+        }
+        lines.known("base", self.base.as_ref());
+        lines.known("into", self.into.as_ref());
+        let worktree = self.worktree.as_ref();
+        lines.known("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
+        lines.number("created", self.created);
+        if let Some(target) = &self.target {
+            let TargetObject {
+                window,
+                pane,
+                session,
+                ..
+            } = target;
+            lines.line(target.kind.into_str(), format!("{window} {pane} {session}"));
+        }
+        if let (Some(ahead), Some(behind)) = (self.ahead, self.behind) {
+            lines.line("commits", format!("+{ahead} -{behind}"));
+        }
+        if let Some(Changes {
+            staged,
+            unstaged,
+            untracked,
+            conflicted,
+            ..
+        }) = self.changes
+        {
+            let numbers = format!("{staged} {unstaged} {untracked} {conflicted}");
+            lines.line("changes", numbers);
+        }
+        lines.known("title", self.title.as_ref());
+        lines.known("error", self.error.as_ref());
+        lines.end();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use anyhow::{Error, Result};
 use indicatif::HumanBytes;
-use serde_json::{Value, json};
 
+use super::object::{RemovedObject, UnreadObject};
 use super::{Faults, table};
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::archive::tree::size;
@@ -114,7 +114,7 @@ fn since(one: &Archived) -> String {
 fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool) -> Result<()> {
     if json {
         let objects = sized.iter().map(|(one, size)| object(one, size));
-        let objects: Vec<Value> = objects.chain(unread.iter().map(unread_object)).collect();
+        let objects: Vec<RemovedObject> = objects.chain(unread.iter().map(unread_object)).collect();
         return flux.ui.json(&objects);
     }
     if sized.is_empty() && unread.is_empty() {
@@ -155,33 +155,36 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
 }
 
 /// A removed task as programs read it.
-fn object(one: &Archived, size: &Size) -> Value {
+fn object<'a>(one: &'a Archived, size: &Size) -> RemovedObject<'a> {
     let removal = one.task.removal.as_ref();
     let into = removal.and_then(|removal| removal.into.as_ref());
-    json!({
-        "name": one.name,
-        "id": one.task.id.as_str(),
-        "title": one.task.title,
-        "agent": one.task.agent,
-        "branch": one.task.branch,
-        "base": one.task.base,
-        "tip": one.tip,
-        "snapshot": one.snapshot(),
-        "removed": removal.map(|removal| removal.at),
-        "mergedInto": into.map(|merged| &merged.branch),
-        "worktree": one.task.worktree.to_string_lossy(),
-        "trash": one.trash.as_ref().map(|path| path.to_string_lossy()),
-        "size": size.as_ref().and_then(|size| size.as_ref().ok()),
-        "foreign": one.foreign,
-    })
+    RemovedObject {
+        name: &one.name,
+        id: Some(one.task.id.as_str()),
+        title: Some(&one.task.title),
+        agent: Some(&one.task.agent),
+        branch: Some(&one.task.branch),
+        base: Some(&one.task.base),
+        tip: Some(&one.tip),
+        snapshot: one.snapshot(),
+        removed: removal.map(|removal| removal.at),
+        merged_into: into.map(|merged| merged.branch.as_str()),
+        worktree: Some(&one.task.worktree),
+        trash: one.trash.as_deref(),
+        size: size.as_ref().and_then(|size| size.as_ref().ok()).copied(),
+        foreign: Some(one.foreign),
+        unread: None,
+    }
 }
 
 /// An entry of the archive that cannot be read, as programs read it.
-fn unread_object(one: &Unread) -> Value {
-    json!({
-        "name": one.name, "id": null, "title": null, "agent": null, "branch": null, "base": null,
-        "tip": null, "snapshot": null, "removed": null, "mergedInto": null, "worktree": null,
-        "trash": null, "size": null, "foreign": null, "state": version::state_of(&one.error),
-        "error": format!("{:#}", one.error),
-    })
+fn unread_object(one: &Unread) -> RemovedObject<'_> {
+    RemovedObject {
+        name: &one.name,
+        unread: Some(UnreadObject {
+            state: version::state_of(&one.error),
+            error: format!("{:#}", one.error),
+        }),
+        ..RemovedObject::default()
+    }
 }

@@ -1,32 +1,30 @@
 //! `git flux status`
 
+mod explain;
+mod health;
+mod next;
+mod show;
+
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use console::{Style, truncate_str};
-use serde_json::json;
 
-use super::{candidates, choose, explain, object};
+use self::show::{Detail, Screen};
+use super::object::{DetailObject, FileObject, TaskObject};
+use super::{candidates, choose};
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
-use crate::lifecycle::broken::Broken;
-use crate::lifecycle::resume::can_resume;
-use crate::lifecycle::start::ports;
 use crate::lifecycle::{Flux, observe};
-use crate::sanitize;
-use crate::store::Store;
-use crate::system::clock::now;
-use crate::task::{Layout, State, Status, Why};
+use crate::store::{Store, Stored};
+use crate::task::{State, Status, Task};
 use crate::tmux::pane;
-use crate::ui::words::{age, count};
-use crate::ui::{Ui, shown};
+use crate::ui::Ui;
+use crate::ui::words::count;
 
 /// How many lines of the pane are shown.
 const SCREEN: usize = 15;
-/// How many changed files are shown.
-const FILES: usize = 20;
 
 /// Show one task in detail, with the last lines of its screen
 #[derive(Debug, Args)]
@@ -53,196 +51,96 @@ impl StatusOf {
         let task = stored.readable()?;
         if self.path {
             let path = task.worktree.as_os_str().as_bytes();
-            return flux.ui.bytes(&[path, b"\n"].concat());
+            flux.ui.bytes(&[path, b"\n"].concat())
+        } else if self.explain && self.json {
+            explain::print_json(&flux, &store, task)
+        } else if self.explain {
+            explain::print(&flux, &store, task)
+        } else {
+            self.show(&flux, &store, stored)
         }
-        if self.explain {
-            return explain::show(&flux, &store, task, self.json);
-        }
-        let mut status = observe::statuses(&flux, &store, &[task])?
+    }
+
+    fn show(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<()> {
+        let task = stored.readable()?;
+        let mut status = observe::statuses(flux, store, &[task])?
             .pop()
             .context("the task was not looked at")?;
         let panes = observe::Panes::of([task].into_iter());
-        let there = match &panes {
-            Ok(panes) => panes.named(task),
-            Err(_) => None,
+        let target = match &panes {
+            Ok(panes) if status.state != State::Elsewhere => panes.named(task),
+            Ok(_) | Err(_) => None,
         };
-        let target = there.filter(|_| status.state != State::Elsewhere);
+        let screen = match &target {
+            Some(target) => Screen::Lines(pane::capture(target, SCREEN)?),
+            // What tmux does not tell is not closed.
+            None if panes.is_err() => Screen::Unknown,
+            None => Screen::Closed,
+        };
         if target.is_some() {
-            status.task.target.clone_from(&target);
+            status.task.target = target;
         }
-        let screen = target
-            .as_ref()
-            .map(|target| pane::capture(target, SCREEN))
-            .transpose()?;
-        let files = if status.changes.is_some() {
-            changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?
-        } else {
-            Vec::new()
-        };
+        let files = files(flux, &status)?;
         unlooked(&flux.ui, &status);
         if self.json {
-            let mut object = object::json(&status);
-            object["files"] = files
-                .iter()
-                .map(|f| json!({ "code": code(f), "path": f.path.to_string_lossy() }))
-                .collect();
-            object["screen"] = json!(screen);
-            return flux.ui.json(&object);
+            return flux.ui.json(&object(&status, files, screen));
         }
-        let next = match &status.state {
-            State::NoWorktree | State::NoBranch => Broken::find(&flux, task)?,
-            _ => None,
-        };
-        let next = match next {
-            Some(broken) => ways(broken),
-            None => next_of(&status, can_resume(&flux, task, &stored.oid)?),
-        };
-        // What tmux does not tell is not closed.
-        let closed = match &panes {
-            Ok(_) => "closed",
-            Err(_) => "unknown",
-        };
-        show(
-            &flux,
-            &status,
+        let next = next::of(flux, &status, stored)?;
+        let detail = Detail {
+            status,
+            files,
+            screen,
             next,
-            &files,
-            screen.as_deref().ok_or(closed),
-        )?;
+        };
+        detail.print(flux)?;
         if let Err(error) = &panes {
             flux.ui.warning(format_args!("{error:#}"));
         }
-        if status.state == State::Unknown
-            && let Err(error) = flux.run_dir(&task.id).ensure_known()
-        {
-            flux.ui.warning(format_args!("{error:#}"));
-            failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
-        }
+        explain_unknown(flux, task, &detail.status.state);
         Ok(())
     }
 }
 
-fn code(change: &Change) -> String {
-    change
-        .code
-        .map(|b| if b == b'.' { ' ' } else { char::from(b) })
-        .iter()
-        .collect()
+/// Returns the changed files of a worktree that was looked at.
+fn files(flux: &Flux, status: &Status) -> Result<Vec<Change>> {
+    match status.changes {
+        Some(_) => changes(
+            &flux.repo.checkout(&status.task.worktree)?,
+            Ignored::LeftOut,
+        ),
+        None => Ok(Vec::new()),
+    }
 }
 
-fn show(
-    flux: &Flux,
-    status: &Status,
-    next: Vec<(String, &'static str)>,
-    files: &[Change],
-    screen: Result<&[String], &str>,
-) -> Result<()> {
-    let task = &status.task;
-    let bold = Style::new().bold();
-    let field = |name: &str, value: &str| {
-        flux.ui.data(format_args!(
-            "{:<10} {}",
-            format!("{name}:"),
-            sanitize::line(value)
-        ))
-    };
-    flux.ui
-        .data(bold.apply_to(format!("{}  {}", task.id, sanitize::line(&task.title))))?;
-    if let Some(owner) = &status.owner {
-        field("Owner", owner)?;
-    }
-    field("State", &health(status))?;
-    if status.state == State::Unknown {
-        // One of the two is why.
-        let run = flux.run_dir(&task.id);
-        let errors = [run.running().err(), run.exit().err()];
-        for error in errors.iter().flatten() {
-            field("Why", &format!("{error:#}"))?;
-        }
-    }
-    if status.state == State::RunningElsewhere
-        || (status.state == State::Lost && status.found.guess)
+/// Says what is wrong with the files of a run, where they are why the state is not known.
+fn explain_unknown(flux: &Flux, task: &Task, state: &State) {
+    if *state == State::Unknown
+        && let Err(error) = flux.run_dir(&task.id).ensure_known()
     {
-        let running = flux.run_dir(&task.id).running().ok().flatten();
-        if let Some(machine) = running.and_then(|running| running.machine) {
-            field("Machine", &machine.to_string())?;
-        }
+        flux.ui.warning(format_args!("{error:#}"));
+        failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
     }
-    field("Agent", &task.agent)?;
-    if let Some(target) = &task.target {
-        let value = match target.kind {
-            Layout::Session => format!("session {}", target.session),
-            Layout::Pane => format!("pane {} in session {}", target.pane, target.session),
-            Layout::Window => format!("window {} in session {}", target.window, target.session),
-        };
-        field(
-            "Target",
-            &match screen {
-                Ok(_) => value,
-                Err(why) => format!("{value} ({why})"),
-            },
-        )?;
+}
+
+fn object(status: &Status, files: Vec<Change>, screen: Screen) -> DetailObject {
+    let files = files.into_iter().map(|file| FileObject {
+        code: code(&file),
+        path: Some(file.path),
+    });
+    DetailObject {
+        task: TaskObject::of(status),
+        files: files.collect(),
+        screen: match screen {
+            Screen::Lines(lines) => Some(lines),
+            Screen::Closed | Screen::Unknown => None,
+        },
     }
-    field("Worktree", &shown(&task.worktree))?;
-    let stays = match task.existing {
-        Some(_) => " (stays when the task goes)",
-        None => "",
-    };
-    field("Branch", &format!("{}{stays}", task.branch))?;
-    field("Base", &task.base[..task.base.len().min(12)])?;
-    if let Some(first) = task.port {
-        field(
-            "Ports",
-            &format!("{first} to {}", first.saturating_add(ports::SIZE - 1)),
-        )?;
-    }
-    let against = task.into.as_deref().unwrap_or("its base");
-    if let (Some(ahead), Some(behind)) = (status.ahead, status.behind) {
-        field(
-            "Commits",
-            &format!("{ahead} ahead of {against}, {behind} behind"),
-        )?;
-    }
-    match status.changes {
-        Some(changes) if changes.none() => field("Changes", "none uncommitted")?,
-        Some(_) => field(
-            "Changes",
-            &format!("{} uncommitted", count(files.len(), "file")),
-        )?,
-        None => field("Changes", "unknown")?,
-    }
-    for file in files.iter().take(FILES) {
-        flux.ui
-            .data(format_args!("  {} {}", code(file), shown(&file.path)))?;
-    }
-    if files.len() > FILES {
-        flux.ui
-            .data(format_args!("  … and {} more", files.len() - FILES))?;
-    }
-    if let Some(lines) = screen.ok().filter(|lines| !lines.is_empty()) {
-        flux.ui.data("")?;
-        flux.ui.data(bold.apply_to("Screen"))?;
-        let width = flux
-            .ui
-            .width()
-            .map_or(usize::MAX, |width| width.saturating_sub(2));
-        for line in lines {
-            let line = sanitize::line(line);
-            flux.ui
-                .data(format_args!("  {}", truncate_str(&line, width, "…")))?;
-        }
-    }
-    flux.ui.data("")?;
-    flux.ui.data(bold.apply_to("Next"))?;
-    let width = next
-        .iter()
-        .map(|(command, _)| command.len())
-        .max()
-        .unwrap_or_default();
-    for (command, what) in next {
-        flux.ui.data(format_args!("  {command:<width$}  {what}"))?;
-    }
-    Ok(())
+}
+
+/// Returns the two letters of `git status --short`.
+fn code(change: &Change) -> String {
+    let letters = change.code.into_iter().map(char::from);
+    letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
 
 /// Says why the changes of a task are not known, if they are not. Returns whether they are.
@@ -254,100 +152,4 @@ pub(super) fn unlooked(ui: &Ui, status: &Status) -> bool {
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
-}
-
-fn health(status: &Status) -> String {
-    let now = now();
-    let ago = |then: u64| age(now.saturating_sub(then));
-    match &status.state {
-        State::Running(Some(since)) => format!("running for {}", ago(*since)),
-        State::RunningElsewhere => {
-            "running elsewhere: its launcher cannot be seen from here".to_owned()
-        }
-        State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
-        State::Waiting(why) => {
-            let what = match why {
-                Some(Why::Permission) => "waiting for permission",
-                Some(Why::Question) => "waiting for an answer",
-                None => "waiting for you",
-            };
-            since(status, what, ago)
-        }
-        State::Working if status.found.guess => {
-            "working, by the look of it: its window has just changed".to_owned()
-        }
-        State::Working => since(status, "working", ago),
-        State::Done => since(status, "done with its turn", ago),
-        State::Failed => since(status, "failed: it gave up its turn", ago),
-        State::Interrupted => "interrupted in its turn: it waits for what it is told".to_owned(),
-        State::Idle => "idle: no agent was started in it".to_owned(),
-        State::Lost if status.found.guess => {
-            "lost, unless it runs on the machine that it was started on".to_owned()
-        }
-        State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
-        State::Incomplete => format!(
-            "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
-            status.task.phase.name()
-        ),
-        State::NoWorktree if status.unlooked.is_some() => {
-            "broken: its worktree does not lead to this repository".to_owned()
-        }
-        State::NoWorktree => "broken: its worktree is gone".to_owned(),
-        State::NoBranch => "broken: its branch is gone".to_owned(),
-        State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),
-        State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
-        other => other.name().to_owned(),
-    }
-}
-
-/// What a task does, and since when if that is known.
-fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
-    match status.found.since {
-        Some(since) => format!("{what}, since {}", ago(since)),
-        None => what.to_owned(),
-    }
-}
-
-/// The ways out of what is missing.
-fn ways(broken: Broken) -> Vec<(String, &'static str)> {
-    let ways = broken.ways.into_iter();
-    ways.map(|(what, command)| (command, what)).collect()
-}
-
-fn next_of(status: &Status, resumable: bool) -> Vec<(String, &'static str)> {
-    let id = &status.task.id;
-    let mut next = Vec::new();
-    if status.owner.is_some() {
-        let log = format!("git flux log {id}");
-        return vec![(log, "what it was told, and its commits")];
-    }
-    match &status.state {
-        State::Waiting(_) | State::Interrupted => {
-            next.push((format!("git flux attach {id}"), "answer it"));
-        }
-        State::RunningElsewhere => {
-            let diff = format!("git flux diff {id}");
-            return vec![(diff, "what it has changed")];
-        }
-        state if state.is_alive() => {
-            next.push((format!("git flux attach {id}"), "watch it, talk to it"));
-        }
-        State::Elsewhere => {
-            let drop = format!("git flux cleanup {id} --discard-branch");
-            return vec![(drop, "drop it from this repository alone")];
-        }
-        State::Ended(_) | State::Idle | State::Lost => {
-            if resumable {
-                next.push((
-                    format!("git flux resume {id}"),
-                    "its agent again, where it was",
-                ));
-            }
-            next.push((format!("git flux attach {id}"), "a shell in its worktree"));
-        }
-        _ => next.push((format!("git flux attach {id}"), "a shell in its worktree")),
-    }
-    next.push((format!("git flux diff {id}"), "what it has changed"));
-    next.push((format!("git flux cleanup {id}"), "merge it and remove it"));
-    next
 }

@@ -88,7 +88,7 @@ impl Reached {
             State::Waiting(_) | State::Interrupted => (Until::Waiting, true),
             State::Done => (Until::Done, true),
             State::Failed => (Until::Done, false),
-            State::Ended(exit) => (Until::Exited, exit.status == Some(0)),
+            State::Ended(exit) => (Until::Exited, exit.is_success()),
             State::Idle
             | State::Lost
             | State::Incomplete

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt;
 
 use anyhow::Result;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use self::integrated::Integrated;
 use self::merge_tree::{Conflict, Merged};
@@ -19,7 +20,8 @@ use super::command::failed;
 use super::{Checkout, Lock, Repo};
 
 /// How the commits of a branch come into another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Style {
     /// With a commit of both, also where one would do without.
     #[default]
@@ -29,21 +31,8 @@ pub(crate) enum Style {
     /// Each again, on top of what is there.
     Rebase,
     /// As they are, or not at all.
+    #[strum(serialize = "ff-only")]
     FastForward,
-}
-
-impl Style {
-    pub(crate) const ALL: [Self; 4] = [Self::Merge, Self::Squash, Self::Rebase, Self::FastForward];
-
-    /// Its name in options and settings.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Squash => "squash",
-            Self::Rebase => "rebase",
-            Self::FastForward => "ff-only",
-        }
-    }
 }
 
 /// What merging a task's tip into its target would do.

@@ -138,7 +138,7 @@ impl Follow {
         log.append(&event)?;
         drop(log);
         if event.state != before.state {
-            pane::mark_own(self.running.launcher, event.state.name());
+            pane::mark_own(self.running.launcher, event.state.into_str());
         }
         let teller = notices::begin(self.notices.clone(), Some(&before), &event, &self.env)?;
         if let Some(mut teller) = teller {

@@ -14,7 +14,7 @@ use crate::git::Lock;
 use crate::run::RunDir;
 use crate::system::clock::now;
 use crate::system::process;
-use crate::task::Exit;
+use crate::task::{Exit, How};
 
 /// How long what a job's leader has begun may go on after the leader was asked to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -75,26 +75,17 @@ pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
 
 /// How a job ended, if this says so.
 pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
-    let (status, signal) = match status {
-        WaitStatus::Exited(_, status) => (Some(status), None),
-        WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
+    let how = match status {
+        WaitStatus::Exited(_, status) => How::Status(status),
+        WaitStatus::Signaled(_, signal, _) => How::Signal(signal as i32),
         _ => return None,
     };
-    Some(Exit {
-        status,
-        signal,
-        at: now(),
-        ..Exit::default()
-    })
+    Some(Exit::new(how, now()))
 }
 
 /// Returns the end of an agent that could not be started.
 pub(super) fn not_started(error: &Error) -> Exit {
-    Exit {
-        error: Some(format!("{error:#}")),
-        at: now(),
-        ..Exit::default()
-    }
+    Exit::new(How::Unstarted(format!("{error:#}")), now())
 }
 
 /// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in

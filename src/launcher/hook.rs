@@ -88,7 +88,7 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     if !before.is_some_and(is_shown)
         && let Some(running) = run.running()?
     {
-        pane::mark_own(running.launcher, event.state.name());
+        pane::mark_own(running.launcher, event.state.into_str());
     }
     Ok(())
 }

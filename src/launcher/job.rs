@@ -224,14 +224,14 @@ impl Job {
             format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
             format!("To merge its work and remove the task: git flux cleanup {id}"),
         ];
-        if exit.status != Some(0) {
+        if !exit.is_success() {
             lines.insert(1, format!("To start it again: git flux resume {id}"));
         }
         let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
         write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
         io::stdout().flush()?;
         // A shell that was the agent itself is not followed by another.
-        if self.launch.shown.is_some() && exit.error.is_none() {
+        if self.launch.shown.is_some() && exit.error().is_none() {
             return Ok(());
         }
         // No login shell: its profile would undo the environment that was carried here.

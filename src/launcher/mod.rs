@@ -125,7 +125,7 @@ fn start(
     // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(running.launcher, Said::Starting.name());
+        pane::mark_own(running.launcher, Said::Starting.into_str());
     }
     job.enter()?;
     job.make_ready(running, signals, left)?;

@@ -107,8 +107,8 @@ pub(super) fn begin(
     let mut command = Command::new(ourselves()?);
     command.arg("__tell");
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
-    command.env("FLUX_STATE", event.state.name());
-    command.env("FLUX_REASON", event.why.map_or("", |why| why.name()));
+    command.env("FLUX_STATE", event.state.into_str());
+    command.env("FLUX_REASON", event.why.map_or("", |why| why.into_str()));
     command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
     let mut teller = start(command, Stdio::piped())?;
     let mut input = teller.stdin.take().context("there is no pipe to it")?;

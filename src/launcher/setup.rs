@@ -93,7 +93,7 @@ impl Job {
             let error = anyhow!("'{name}' was hung up");
             return Err(Failed { error, received });
         }
-        Ok((exit.status != Some(0)).then(|| format!("'{name}' {exit}")))
+        Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))
     }
 
     /// Gives a step the terminal until it has ended.

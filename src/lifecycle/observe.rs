@@ -22,8 +22,10 @@ use crate::run::events::{self, Event, START};
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
 use crate::system::process;
-use crate::task::seen::Seen;
-use crate::task::{Changes, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version};
+use crate::task::seen::{Location, Presence, Seen};
+use crate::task::{
+    Changes, Divergence, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
+};
 use crate::tmux::pane::{self, Pane};
 
 /// The pane on which the agent of a task reads what is typed, if it does: it runs, and
@@ -84,7 +86,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     interrupt::check()?;
     let seen = looks(flux, store, tasks, &worktrees);
     let seen = seen.into_iter().zip(changes).zip(commits);
-    let status = |(((task, seen), changes), commits): (((&Task, Seen), _), Option<_>)| {
+    let status = |(((task, seen), changes), divergence): (((&Task, Seen), _), Option<_>)| {
         let (state, found) = State::of(task.phase, &seen);
         let mut task = task.clone();
         task.target = seen.target.or(task.target);
@@ -96,14 +98,12 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             }
             Some(Err(_)) | None => (None, None),
         };
-        let (ahead, behind) = commits.unzip();
         Status {
             owner: flux.owner(&task),
             task,
             state,
             found,
-            ahead,
-            behind,
+            divergence,
             changes,
             unlooked,
         }
@@ -129,11 +129,12 @@ fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Work
 }
 
 /// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
-fn commits(history: &mut History, store: &Store, task: &Task) -> Option<(usize, usize)> {
+fn commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
     let into = task.into.as_deref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
-    history.ahead_behind(tip, against).ok()
+    let (ahead, behind) = history.ahead_behind(tip, against).ok()?;
+    Some(Divergence { ahead, behind })
 }
 
 /// The changes of each worktree, if there is one.
@@ -269,7 +270,11 @@ fn looks<'a>(
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in &mut seen {
         let Some(target) = &task.target else { continue };
-        if seen.exit.is_some() || seen.alive != Some(true) {
+        let is_alive = !matches!(
+            seen.launcher,
+            Presence::Never | Presence::Gone | Presence::OtherMachine
+        );
+        if seen.exit.is_some() || !is_alive {
             continue;
         }
         // What a server does not tell is not known; the files are.
@@ -308,10 +313,15 @@ fn left(flux: &Flux) -> Option<HashSet<String>> {
 
 /// What git tells of a task.
 fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
-    let worktree = is_there(flux, task, worktrees);
+    let worktree = if is_there(flux, task, worktrees) {
+        Location::Here
+    } else if elsewhere::original(flux, task).is_some() {
+        Location::Elsewhere
+    } else {
+        Location::Gone
+    };
     Seen {
         worktree,
-        elsewhere: !worktree && elsewhere::original(flux, task).is_some(),
         branch: store.tip(&task.branch).is_some(),
         ..Seen::default()
     }
@@ -320,7 +330,7 @@ fn place(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
 /// What the files of a task tell beside that.
 fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
     let place = place(flux, store, task, worktrees);
-    if place.elsewhere {
+    if place.worktree == Location::Elsewhere {
         return place;
     }
     let run = flux.run_dir(&task.id);
@@ -353,13 +363,19 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         conversation.last(&path).filter(|last| last.at >= start)
     });
     let session = runs.and_then(|run| agent::profile(&task.agent).session(run, &task.worktree));
+    let in_setup = running.as_ref().is_some_and(|r| r.setup.step.is_some());
+    let launcher = match (alive, launcher) {
+        _ if unreadable => Presence::Unreadable,
+        (None, _) => Presence::Never,
+        (Some(false), Some(Launcher::Unknown(_))) => Presence::OtherMachine,
+        (Some(false), _) => Presence::Gone,
+        (Some(true), Some(Launcher::Elsewhere(_))) => Presence::Elsewhere,
+        (Some(true), _) if in_setup => Presence::InSetup,
+        (Some(true), _) => Presence::Alive,
+    };
     Seen {
         locked: Lock::is_held(&run.lock()),
-        unreadable,
-        alive,
-        runs_elsewhere: matches!(launcher, Some(Launcher::Elsewhere(_))),
-        other_machine: matches!(launcher, Some(Launcher::Unknown(_))),
-        in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
+        launcher,
         started: running.map(|running| running.since),
         exit,
         in_background: last.as_ref().is_some_and(Event::is_in_background),

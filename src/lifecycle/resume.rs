@@ -92,7 +92,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     let run = flux.run_dir(id);
     if task.phase != Phase::Active {
-        return Err(Failure::new(format!("'{id}' is {}", task.phase.name()))
+        return Err(Failure::new(format!("'{id}' is {}", task.phase.into_str()))
             .hint(format!("git flux status {id}"))
             .into());
     }

@@ -40,7 +40,7 @@ pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_here(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
     if task.phase != Phase::Active {
-        return Err(Failure::new(format!("'{id}' is {}", task.phase.name()))
+        return Err(Failure::new(format!("'{id}' is {}", task.phase.into_str()))
             .hint(format!("git flux status {id}"))
             .into());
     }

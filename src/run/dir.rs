@@ -15,7 +15,7 @@ use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::now;
 use crate::system::process;
-use crate::task::{Exit, Target};
+use crate::task::{Exit, How, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
@@ -242,10 +242,7 @@ impl RunDir {
         if exit.as_ref().is_some_and(|exit| exit.stopped) {
             return Ok(());
         }
-        let exit = exit.unwrap_or_else(|| Exit {
-            at: now(),
-            ..Exit::default()
-        });
+        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, now()));
         self.write_exit(&Exit {
             stopped: true,
             ..exit

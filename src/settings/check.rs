@@ -1,14 +1,10 @@
-//! What is wrong with the configuration, and where it stands, as precisely as git can be made to say it.
-
-use std::fs;
-use std::path::Path;
+//! What is wrong with the configuration, and where git says that it is. The line of a file git does not say.
 
 use anyhow::Result;
 
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
 use crate::failure::{Failure, nearest};
-use crate::git::Git;
 use crate::launcher::notify::ways;
 
 impl Settings {
@@ -36,7 +32,7 @@ impl Settings {
     /// The error for a key that is no setting.
     pub(super) fn misspelt(&self, entry: &Entry) -> Failure {
         let key = &entry.key;
-        let mut failure = Failure::new(format!("unknown setting '{key}' {}", self.place(entry)));
+        let mut failure = Failure::new(format!("unknown setting '{key}' {}", entry.place()));
         let (section, rest) = key.split_once('.').unwrap_or_default();
         let name = rest.rsplit_once('.').map(|(name, _)| name);
         // What all keys begin with that this one may be meant to be.
@@ -75,15 +71,7 @@ impl Settings {
             .last(&setting.of(branch))
             .filter(|e| e.value == value)?;
         let key = setting.spelled(&entry.key);
-        Some(format!("'{key}' is set {}", self.place(entry)))
-    }
-
-    /// Where an entry stands, in words: `in file '.git/config' at line 12`.
-    pub(super) fn place(&self, entry: &Entry) -> String {
-        let same = |other: &&Entry| other.key == entry.key && other.origin == entry.origin;
-        let before = self.entries.iter().take_while(|e| !std::ptr::eq(*e, entry));
-        let nth = before.filter(same).count() + 1;
-        place(&self.dir, &entry.origin, &entry.key, nth)
+        Some(format!("'{key}' is set {}", entry.place()))
     }
 
     /// Fails where the value of an entry is none for its setting.
@@ -100,7 +88,7 @@ impl Settings {
     /// The error for a value that is none for its setting.
     pub(super) fn bad(&self, setting: &Setting, entry: &Entry) -> Failure {
         let key = setting.spelled(&entry.key);
-        let (value, place) = (&entry.value, self.place(entry));
+        let (value, place) = (&entry.value, entry.place());
         let mut failure = Failure::new(format!("bad value '{value}' for '{key}' {place}"));
         let values = match setting.kind {
             Kind::OneOf(values) => values(),
@@ -115,49 +103,4 @@ impl Settings {
             None => failure,
         }
     }
-}
-
-/// `in file '.git/config' at line 12`, for the entry that is the `nth` of this key there.
-fn place(dir: &Path, origin: &str, key: &str, nth: usize) -> String {
-    let Some(file) = origin.strip_prefix("file:") else {
-        return match origin.trim_end_matches(':') {
-            "command line" => "from the command line".to_owned(),
-            other => format!("in {other}"),
-        };
-    };
-    match line(&dir.join(file), key, nth) {
-        Some(line) => format!("in file '{file}' at line {line}"),
-        None => format!("in file '{file}'"),
-    }
-}
-
-/// The line in which the `nth` entry of `key` begins. git does not print it, but knows
-/// after which line of the file there is one more: `git config --file - --name-only --list`.
-fn line(file: &Path, key: &str, nth: usize) -> Option<usize> {
-    let text = fs::read(file).ok()?;
-    let variable = key.rsplit('.').next()?.as_bytes().to_ascii_lowercase();
-    let (mut end, mut number) = (0, 0);
-    for line in text.split_inclusive(|&b| b == b'\n') {
-        end += line.len();
-        number += 1;
-        let line = line.to_ascii_lowercase();
-        let named = line.windows(variable.len()).any(|word| word == variable);
-        if named && entries(&text[..end], key)? >= nth {
-            return Some(number);
-        }
-    }
-    None
-}
-
-/// How many entries of `key` git finds in a configuration file; one that ends within an
-/// entry is none.
-fn entries(text: &[u8], key: &str) -> Option<usize> {
-    let args = ["--file", "-", "-z", "--name-only", "--list"];
-    let git = Git::reading(Path::new("/"), "config")
-        .args(args)
-        .input(text);
-    let (code, output) = git.outcome().ok()?;
-    let keys = output.stdout.split(|&b| b == 0);
-    let found = keys.filter(|found| *found == key.as_bytes()).count();
-    Some(if code == 0 { found } else { 0 })
 }

@@ -67,7 +67,7 @@ impl Settings {
                 let (key, value) = (&entry.key, &entry.value);
                 Failure::new(format!(
                     "'{value}' is no colour for '{key}' {}",
-                    self.place(entry)
+                    entry.place()
                 ))
                 .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
             })?;

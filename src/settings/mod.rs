@@ -41,6 +41,17 @@ pub(crate) struct Entry {
     pub(crate) origin: String,
 }
 
+impl Entry {
+    /// Returns where it is configured, in words: `in file '.git/config'`.
+    fn place(&self) -> String {
+        match self.origin.strip_prefix("file:") {
+            Some(file) => format!("in file '{file}'"),
+            None if self.origin == "command line:" => "from the command line".to_owned(),
+            None => format!("in {}", self.origin.trim_end_matches(':')),
+        }
+    }
+}
+
 /// The configuration that concerns git flux, read in one go.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -153,9 +164,8 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let layouts = [Layout::Pane, Layout::Window, Layout::Session];
-        let value = self.checked(&table::LAYOUT)?;
-        Ok(layouts.into_iter().find(|l| Some(l.name()) == value))
+        let value = self.checked(&table::LAYOUT)?.unwrap_or_default();
+        Ok(value.parse().ok())
     }
 
     /// `flux.merge`: how cleanup merges.
@@ -163,9 +173,8 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn style(&self) -> Result<Style> {
-        let value = self.checked(&table::MERGE)?;
-        let style = Style::ALL.into_iter().find(|s| Some(s.name()) == value);
-        Ok(style.unwrap_or_default())
+        let value = self.checked(&table::MERGE)?.unwrap_or_default();
+        Ok(value.parse().unwrap_or_default())
     }
 
     /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
@@ -192,7 +201,7 @@ impl Settings {
         let entry = self
             .entry(&table::TEMPLATE)
             .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.raw)), self.place(entry)))
+        Some((home.join(expanded(&entry.raw)), entry.place()))
     }
 
     /// `commit.gpgSign`
@@ -207,7 +216,7 @@ impl Settings {
             format!(
                 "bad value '{}' for 'commit.gpgSign' {}",
                 entry.value,
-                self.place(entry)
+                entry.place()
             )
         })
     }

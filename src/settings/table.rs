@@ -1,6 +1,6 @@
 //! Every setting there is: what the program asks for, `git flux config` shows and the manual explains.
 
-use std::iter;
+use strum::VariantNames as _;
 
 use super::colours::is_colour;
 use crate::agent::{Prompt, Yolo};
@@ -117,15 +117,12 @@ pub(super) fn yolo(value: &str) -> Option<Yolo> {
 
 /// The values of `flux.layout`.
 fn layouts() -> Vec<&'static str> {
-    let layouts = [Layout::Pane, Layout::Window, Layout::Session];
-    iter::once("auto")
-        .chain(layouts.map(Layout::name))
-        .collect()
+    [&["auto"], Layout::VARIANTS].concat()
 }
 
 /// The values of `flux.merge`.
 fn styles() -> Vec<&'static str> {
-    Style::ALL.map(Style::name).to_vec()
+    Style::VARIANTS.to_vec()
 }
 
 pub(crate) const AGENT: Setting = Setting {

@@ -1,6 +1,6 @@
 //! From what was seen of a task to its state: which source counts when they disagree.
 
-use super::seen::{Doing, Seen, Session};
+use super::seen::{Doing, Location, Presence, Seen, Session};
 use super::{Found, Habit, Heard, Phase, Said, Source, State, Title, Why};
 
 /// How old what an agent has said must be, in milliseconds, before its title may contradict
@@ -23,10 +23,10 @@ const START: u64 = 60;
 impl State {
     /// Concludes the state of a task from what was seen, and says from what.
     pub(crate) fn of(phase: Phase, seen: &Seen) -> (Self, Found) {
-        if seen.elsewhere {
+        if seen.worktree == Location::Elsewhere {
             return (Self::Elsewhere, from(Source::Worktree));
         }
-        if seen.unreadable {
+        if seen.launcher == Presence::Unreadable {
             return (Self::Unknown, Found::default());
         }
         match (phase, seen.locked) {
@@ -37,34 +37,35 @@ impl State {
             }
             (Phase::Active, _) => {}
         }
-        if !seen.worktree {
+        if seen.worktree != Location::Here {
             return (Self::NoWorktree, from(Source::Worktree));
         }
         if !seen.branch {
             return (Self::NoBranch, from(Source::Branch));
         }
-        match (&seen.exit, seen.alive) {
-            (Some(exit), _) => {
-                let found = Found {
-                    since: Some(exit.at),
-                    ..from(Source::Exit)
-                };
-                match exit.is_none() {
-                    true => (Self::Idle, found),
-                    false => (Self::Ended(exit.clone()), found),
-                }
+        match &seen.exit {
+            Some(exit) if exit.is_none() => (Self::Idle, since(Source::Exit, Some(exit.at))),
+            Some(exit) => (
+                Self::Ended(exit.clone()),
+                since(Source::Exit, Some(exit.at)),
+            ),
+            None => Self::unended(seen),
+        }
+    }
+
+    /// The state of an agent of which no end was seen.
+    fn unended(seen: &Seen) -> (Self, Found) {
+        let found = since(Source::Process, seen.started);
+        match seen.launcher {
+            Presence::Alive => Self::alive(seen),
+            Presence::InSetup => (Self::Opening, found),
+            Presence::Elsewhere => (Self::RunningElsewhere, found),
+            Presence::Never | Presence::Unreadable | Presence::Gone => {
+                (Self::Lost, from(Source::Process))
             }
-            (None, Some(true)) if seen.runs_elsewhere => {
+            Presence::OtherMachine => {
                 let found = Found {
-                    since: seen.started,
-                    ..from(Source::Process)
-                };
-                (Self::RunningElsewhere, found)
-            }
-            (None, Some(true)) => Self::alive(seen),
-            (None, _) => {
-                let found = Found {
-                    guess: seen.other_machine,
+                    guess: true,
                     ..from(Source::Process)
                 };
                 (Self::Lost, found)
@@ -74,31 +75,10 @@ impl State {
 
     /// The state of an agent whose process is alive.
     fn alive(seen: &Seen) -> (Self, Found) {
-        if seen.in_setup {
-            let found = Found {
-                since: seen.started,
-                ..from(Source::Process)
-            };
-            return (Self::Opening, found);
-        }
-        let heard = seen.heard.map(|heard| (heard, Source::Hook));
-        let written = seen.written.map(|written| (written, Source::Transcript));
-        // What is written down later is later; of one moment the hook has more to say.
-        let newest = match (heard, written) {
-            (Some(heard), Some(written)) if written.0.at > heard.0.at => Some(written),
-            // A hook that tells of each end alike comes after it.
-            (Some(heard), Some(written))
-                if heard.0.said == Said::Done
-                    && matches!(written.0.said, Said::Failed | Said::Interrupted) =>
-            {
-                Some(written)
-            }
-            (heard, written) => heard.or(written),
-        };
         // Some tell that they have started, and no more.
         let is_silent = seen.session.is_none() && seen.is_still();
         let says = |(heard, _): &(Heard, _)| heard.said != Said::Starting || !is_silent;
-        let Some((last, source)) = newest.filter(says) else {
+        let Some((last, source)) = seen.newest().filter(says) else {
             return Self::silent(seen);
         };
         if let Some(session) = seen.session
@@ -119,11 +99,7 @@ impl State {
         if last.said == Said::Working && guesses && still {
             return (Self::Interrupted, guess());
         }
-        let found = Found {
-            since: Some(last.at / 1000),
-            ..from(source)
-        };
-        (state_of(&last, seen), found)
+        (state_of(&last, seen), since(source, Some(last.at / 1000)))
     }
 
     /// The state of an agent that is alive, and has said nothing.
@@ -154,10 +130,7 @@ impl State {
                 (Self::Waiting(None), guess())
             }
             None => {
-                let found = Found {
-                    since: seen.started,
-                    ..from(Source::Process)
-                };
+                let found = since(Source::Process, seen.started);
                 (Self::Running(seen.started), found)
             }
         }
@@ -166,9 +139,14 @@ impl State {
 
 /// Found there, and it is not known since when.
 fn from(source: Source) -> Found {
+    since(source, None)
+}
+
+fn since(source: Source, since: Option<u64>) -> Found {
     Found {
         source,
-        ..Found::default()
+        since,
+        guess: false,
     }
 }
 
@@ -180,6 +158,25 @@ fn guess() -> Found {
 }
 
 impl Seen {
+    /// Returns what the agent has said last, by a hook or in its transcript.
+    fn newest(&self) -> Option<(Heard, Source)> {
+        let heard = self.heard.map(|heard| (heard, Source::Hook));
+        let written = self.written.map(|written| (written, Source::Transcript));
+        let (Some((hook, _)), Some((transcript, _))) = (heard, written) else {
+            return heard.or(written);
+        };
+        // A hook that tells of each end alike comes after it.
+        let is_known_better =
+            hook.said == Said::Done && matches!(transcript.said, Said::Failed | Said::Interrupted);
+        // What is written down later is later; of one moment the hook has more to say.
+        let is_later = transcript.at > hook.at;
+        if is_later || is_known_better {
+            written
+        } else {
+            heard
+        }
+    }
+
     /// Whether the agent has been up for a while, and shown nothing in it.
     fn is_still(&self) -> bool {
         let long = |since: u64| since + STILL < self.now / 1000;
@@ -197,10 +194,7 @@ impl Seen {
 
 /// Found in the agent's file of its session.
 fn by(session: Session) -> Found {
-    Found {
-        since: Some(session.at / 1000),
-        ..from(Source::Session)
-    }
+    since(Source::Session, Some(session.at / 1000))
 }
 
 /// Returns what the agent's file of its session makes of what it said, at `now`, if it contradicts:

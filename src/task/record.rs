@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{PaneId, SessionName, TaskId, WindowId, check, version};
 
@@ -122,41 +123,34 @@ pub(crate) struct Merged {
 }
 
 /// How far a task has come. What *is* shows in its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Phase {
     Starting,
     Active,
     Removing,
 }
 
-impl Phase {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Active => "active",
-            Self::Removing => "removing",
-        }
-    }
-}
-
 /// What git flux made for the agent to run in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumString,
+    VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Layout {
     Pane,
     Window,
     Session,
-}
-
-impl Layout {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pane => "pane",
-            Self::Window => "window",
-            Self::Session => "session",
-        }
-    }
 }
 
 /// A pane, so that it cannot be mistaken for another after a server restart.

@@ -1,12 +1,14 @@
 //! What can be seen of a task from outside, and heard of its agent.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{Exit, Target};
 
 /// What an agent has said of itself, by a hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Said {
     Starting,
     Working,
@@ -18,39 +20,15 @@ pub(crate) enum Said {
     Exited,
 }
 
-impl Said {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Working => "working",
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Exited => "exited",
-        }
-    }
-}
-
 /// What an agent waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Why {
     /// A yes or no to what it is about to do.
     Permission,
     /// An answer to what it has asked.
     Question,
-}
-
-impl Why {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Permission => "permission",
-            Self::Question => "question",
-        }
-    }
 }
 
 /// The last that an agent has said, and when: milliseconds since 1970.
@@ -102,7 +80,9 @@ pub(crate) enum Habit {
 }
 
 /// Where a state was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Source {
     Lock,
     Record,
@@ -125,26 +105,6 @@ pub(crate) enum Source {
     None,
 }
 
-impl Source {
-    /// One word, stable.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Record => "record",
-            Self::Worktree => "worktree",
-            Self::Branch => "branch",
-            Self::Exit => "exit",
-            Self::Process => "process",
-            Self::Hook => "hook",
-            Self::Session => "session",
-            Self::Title => "title",
-            Self::Transcript => "transcript",
-            Self::Activity => "activity",
-            Self::None => "none",
-        }
-    }
-}
-
 /// How a state was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -155,26 +115,44 @@ pub(crate) struct Found {
     pub(crate) guess: bool,
 }
 
+/// Where the worktree of a task is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// Where the record says.
+    Here,
+    /// It belongs to another repository: this one is a copy of that.
+    Elsewhere,
+    #[default]
+    Gone,
+}
+
+/// What the files of a run tell of its launcher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// There are no such files.
+    #[default]
+    Never,
+    /// They cannot be read.
+    Unreadable,
+    Gone,
+    /// It was started on another machine, and may be alive there.
+    OtherMachine,
+    /// It is alive where this process cannot see it.
+    Elsewhere,
+    /// It is alive, and what runs before its agent does still.
+    InSetup,
+    Alive,
+}
+
 /// What was seen of one task from outside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// A live command holds the task's lock.
     pub(crate) locked: bool,
-    pub(crate) worktree: bool,
-    /// The worktree belongs to another repository: this one is a copy of that.
-    pub(crate) elsewhere: bool,
+    pub(crate) worktree: Location,
     pub(crate) branch: bool,
-    /// What the launcher left behind cannot be read.
-    pub(crate) unreadable: bool,
-    /// The launcher left its mark, and is alive.
-    pub(crate) alive: Option<bool>,
-    /// The launcher is alive where this process cannot see it.
-    pub(crate) runs_elsewhere: bool,
-    /// The launcher was started on another machine, and may be alive there.
-    pub(crate) other_machine: bool,
-    /// What runs before its agent does still.
-    pub(crate) in_setup: bool,
-    /// When it started, in seconds since 1970.
+    pub(crate) launcher: Presence,
+    /// When the launcher started, in seconds since 1970.
     pub(crate) started: Option<u64>,
     pub(crate) exit: Option<Exit>,
     /// What the agent of this run has said last.

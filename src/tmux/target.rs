@@ -86,11 +86,14 @@ pub(crate) fn choose(wanted: Wanted, session: SessionName) -> Result<Place> {
         here()?
     };
     match (here, wanted) {
-        (None, Wanted::Demanded(layout @ (Layout::Pane | Layout::Window))) => Err(Failure::new(
-            format!("no {} can be made: this is not inside tmux", layout.name()),
-        )
-        .hint("leave the option out for a session of its own, or start tmux first")
-        .into()),
+        (None, Wanted::Demanded(layout @ (Layout::Pane | Layout::Window))) => {
+            Err(Failure::new(format!(
+                "no {} can be made: this is not inside tmux",
+                layout.into_str()
+            ))
+            .hint("leave the option out for a session of its own, or start tmux first")
+            .into())
+        }
         (None, _) => {
             ensure_free(&session)?;
             Ok(Place::Session { name: session })

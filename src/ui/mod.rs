@@ -65,12 +65,13 @@ impl Ui {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
-    /// Prints data for programs, harmless should it reach a terminal.
+    /// Prints data for programs, the fields of objects by name, harmless should it reach a terminal.
     ///
     /// # Errors
     /// As [`Ui::data`].
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.data(sanitize::json(&serde_json::to_string_pretty(value)?))
+        let value = serde_json::to_value(value)?;
+        self.data(sanitize::json(&format!("{value:#}")))
     }
 
     /// Prints data as it is.

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use console::Style;
-use serde_json::{Value, json};
 
 use super::Cleanup;
 use super::uncommitted::{ensure_committable, ignored, large, named};
 use super::words::{intent, merged_in, nothing};
+use crate::commands::object::{CheckObject, CleanupObject, ConflictObject};
 use crate::commands::table;
 use crate::failure;
 use crate::git::{Change, MergePlan};
@@ -182,7 +182,7 @@ fn merge(plan: &Plan) -> String {
         }
         return format!("'{}' is dropped, and kept in the archive", plan.task.branch);
     };
-    let (commits, style) = (count(plan.commits(), "commit"), into.style.name());
+    let (commits, style) = (count(plan.commits(), "commit"), into.style.into_str());
     if let MergePlan::Drivers { files, .. } = &into.merge {
         let names: Vec<String> = files
             .iter()
@@ -228,31 +228,41 @@ fn print(flux: &Flux, loss: &Loss, deeds: Option<&[String]>) -> Result<()> {
 }
 
 /// The same as data.
-fn object(id: &TaskId, loss: &Loss, plan: Option<&Plan>, deeds: Option<&[String]>) -> Value {
+fn object(
+    id: &TaskId,
+    loss: &Loss,
+    plan: Option<&Plan>,
+    deeds: Option<&[String]>,
+) -> CleanupObject {
     let check = |check: &Check| {
         let (result, why) = words(&check.verdict);
-        let hints: Vec<String> = match &check.verdict {
+        let hints = match &check.verdict {
             Verdict::Refuses(error) => failure::hints(error).collect(),
             Verdict::Passes(_) | Verdict::Asks(_) => Vec::new(),
         };
-        json!({ "check": check.name, "result": result, "why": why, "hints": hints })
+        CheckObject {
+            check: check.name,
+            result,
+            why,
+            hints,
+        }
     };
-    let checks: Vec<Value> = loss.checks.iter().map(check).collect();
     let into = plan.and_then(|plan| plan.into.as_ref());
-    let conflicts: Vec<Value> = match into.map(|into| &into.merge) {
-        Some(MergePlan::Conflicts { files }) => files
-            .iter()
-            .map(|file| json!({ "path": file.path.to_string_lossy(), "kind": file.kind }))
-            .collect(),
-        _ => Vec::new(),
+    let conflicts = match into.map(|into| &into.merge) {
+        Some(MergePlan::Conflicts { files }) => files.as_slice(),
+        _ => &[],
     };
-    json!({
-        "id": id.as_str(),
-        "checks": checks,
-        "into": into.map(|into| &into.branch),
-        "style": into.map(|into| into.style.name()),
-        "commits": plan.map(Plan::commits),
-        "conflicts": conflicts,
-        "would": deeds,
-    })
+    let conflicts = conflicts.iter().map(|file| ConflictObject {
+        path: Some(file.path.clone()),
+        kind: file.kind.clone(),
+    });
+    CleanupObject {
+        id: id.to_string(),
+        checks: loss.checks.iter().map(check).collect(),
+        into: into.map(|into| into.branch.clone()),
+        style: into.map(|into| into.style.into_str()),
+        commits: plan.map(Plan::commits),
+        conflicts: conflicts.collect(),
+        would: deeds.map(<[String]>::to_vec),
+    }
 }

@@ -177,7 +177,7 @@ impl Cleanup {
             let plan = self.plan(flux, &store, id)?;
             if plan.task.phase != Phase::Active {
                 return Err(
-                    Failure::new(format!("'{id}' is {}", plan.task.phase.name()))
+                    Failure::new(format!("'{id}' is {}", plan.task.phase.into_str()))
                         .hint(format!("git flux status {id}"))
                         .into(),
                 );

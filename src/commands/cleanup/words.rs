@@ -66,7 +66,7 @@ pub(super) fn intent(plan: &Plan, discard: bool, commit: bool) -> Vec<String> {
 /// What else goes with a task.
 fn place(task: &Task) -> &'static str {
     let target = task.target.as_ref();
-    target.map_or("record", |target| target.kind.name())
+    target.map_or("record", |target| target.kind.into_str())
 }
 
 /// Whether a task has no commits of its own.

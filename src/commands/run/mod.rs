@@ -13,7 +13,8 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
-use super::{candidates, early, object, scripts, settled, text};
+use super::object::TaskObject;
+use super::{candidates, early, scripts, settled, text};
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Ignored, changes};
@@ -136,7 +137,7 @@ impl Run {
     /// Says what was started, and goes there if that is asked for.
     fn tell(&self, flux: &Flux, start_of: &Start, started: &Started, short: &str) -> Result<()> {
         if self.json {
-            return flux.ui.json(&object::json(&report::status(started)));
+            return flux.ui.json(&TaskObject::of(&report::status(started)));
         }
         if self.quiet {
             flux.ui.data(&started.task.id)?;

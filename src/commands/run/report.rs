@@ -8,7 +8,7 @@ use crate::lifecycle::start::plan::{AgentRun, NewPane, Start, Started, Work};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Found, Layout, Source, State, Status, TaskId};
+use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::tmux::open::Opened;
@@ -40,8 +40,7 @@ pub(super) fn status(started: &Started) -> Status {
             since: started.since,
             guess: false,
         },
-        ahead: Some(0),
-        behind: Some(0),
+        divergence: Some(Divergence::default()),
         changes: Some(Changes::default()),
         unlooked: None,
     }

@@ -4,7 +4,8 @@ use anyhow::{Error, Result};
 use console::Style;
 
 use super::{Run, notes, report};
-use crate::commands::{early, object, table};
+use crate::commands::object::TaskObject;
+use crate::commands::{early, table};
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::{Start, Started, place};
@@ -99,7 +100,7 @@ impl Run {
 
     fn tell_all(&self, flux: &Flux, made: &[Started]) -> Result<()> {
         if self.json {
-            let objects = made.iter().map(|one| object::json(&report::status(one)));
+            let objects = made.iter().map(|one| TaskObject::of(&report::status(one)));
             return flux.ui.json(&objects.collect::<Vec<_>>());
         }
         if self.quiet || made.is_empty() {

@@ -11,7 +11,7 @@ use crate::launcher::notify::Notices;
 use crate::run::RunDir;
 use crate::run::launch::Launch;
 use crate::system::clock::now;
-use crate::task::{Bytes, Exit, Task};
+use crate::task::{Bytes, Exit, How, Task};
 use crate::tmux::open::Opened;
 use crate::ui::shown;
 
@@ -72,13 +72,10 @@ pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
 /// # Errors
 /// When what it left cannot be read.
 pub(in crate::lifecycle) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
-    Ok(run.exit()?.filter(|exit| exit.error.is_some()))
+    Ok(run.exit()?.filter(|exit| exit.error().is_some()))
 }
 
 /// No agent has ended here, but none runs.
 pub(in crate::lifecycle) fn none_runs() -> Exit {
-    Exit {
-        at: now(),
-        ..Exit::default()
-    }
+    Exit::new(How::Unseen, now())
 }

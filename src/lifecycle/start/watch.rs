@@ -147,7 +147,7 @@ impl StartWatch<'_> {
 
     /// The error for what ran before the agent and failed; what it said is shown.
     fn setup_failure(&mut self, exit: &Exit) -> Error {
-        let said = exit.error.clone().unwrap_or_else(|| exit.to_string());
+        let said = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
         let failure = Failure::new(said);
         let Some(lines) = last_lines(&self.opened.target, self.id, LINES) else {
             // The pane was closed: that is why.

@@ -1,7 +1,7 @@
 //! Which source counts, as a table.
 
 use super::*;
-use crate::task::Exit;
+use crate::task::{Exit, How};
 
 mod session;
 
@@ -10,9 +10,9 @@ const NOW: u64 = 1_000_000_000;
 /// What is seen of a task whose agent runs and has said nothing.
 fn runs() -> Seen {
     Seen {
-        worktree: true,
+        worktree: Location::Here,
         branch: true,
-        alive: Some(true),
+        launcher: Presence::Alive,
         started: Some(NOW / 1000 - 3600),
         now: NOW,
         ..Seen::default()
@@ -25,18 +25,12 @@ fn case(phase: Phase, change: impl FnOnce(&mut Seen), expected: &str) {
     change(&mut seen);
     let (state, found) = State::of(phase, &seen);
     let guess = if found.guess { "?" } else { "" };
-    let shown = format!("{}{guess} by {}", state.label(), found.source.name());
+    let shown = format!("{}{guess} by {}", state.label(), found.source.into_str());
     assert_eq!(shown, expected);
 }
 
-fn ended(status: Option<i32>, signal: Option<i32>, error: Option<&str>) -> Option<Exit> {
-    Some(Exit {
-        status,
-        signal,
-        error: error.map(str::to_owned),
-        at: NOW / 1000,
-        ..Exit::default()
-    })
+fn ended(how: How) -> Option<Exit> {
+    Some(Exit::new(how, NOW / 1000))
 }
 
 fn heard(said: Said, why: Option<Why>, ago: u64) -> Option<Heard> {
@@ -51,31 +45,37 @@ fn heard(said: Said, why: Option<Why>, ago: u64) -> Option<Heard> {
 fn states_follow_from_what_is_seen() {
     let active = Phase::Active;
     case(active, |_| {}, "running by process");
-    case(active, |s| s.alive = Some(false), "lost by process");
-    case(active, |s| s.alive = None, "lost by process");
+    for (launcher, expected) in [
+        (Presence::Gone, "lost by process"),
+        (Presence::Never, "lost by process"),
+        (Presence::Elsewhere, "running(elsewhere) by process"),
+        (Presence::OtherMachine, "lost? by process"),
+        (Presence::InSetup, "starting by process"),
+        (Presence::Unreadable, "unknown by none"),
+    ] {
+        case(active, |s| s.launcher = launcher, expected);
+    }
     case(
         active,
-        |s| s.runs_elsewhere = true,
-        "running(elsewhere) by process",
+        |s| s.worktree = Location::Gone,
+        "broken by worktree",
     );
-    let other_machine = |s: &mut Seen| (s.alive, s.other_machine) = (Some(false), true);
-    case(active, other_machine, "lost? by process");
-    case(active, |s| s.worktree = false, "broken by worktree");
+    let elsewhere = |s: &mut Seen| s.worktree = Location::Elsewhere;
+    case(active, elsewhere, "elsewhere by worktree");
     case(active, |s| s.branch = false, "broken by branch");
-    case(active, |s| s.unreadable = true, "unknown by none");
     case(
         active,
-        |s| s.exit = ended(Some(3), None, None),
+        |s| s.exit = ended(How::Status(3)),
         "exited(3) by exit",
     );
     case(
         active,
-        |s| s.exit = ended(None, Some(9), None),
+        |s| s.exit = ended(How::Signal(9)),
         "killed(9) by exit",
     );
     case(
         active,
-        |s| s.exit = ended(None, None, Some("")),
+        |s| s.exit = ended(How::Unstarted(String::new())),
         "failed by exit",
     );
     case(Phase::Starting, |s| s.locked = true, "starting by lock");
@@ -83,7 +83,7 @@ fn states_follow_from_what_is_seen() {
     case(Phase::Removing, |s| s.locked = true, "removing by lock");
     case(
         Phase::Removing,
-        |s| s.exit = ended(None, None, None),
+        |s| s.exit = ended(How::Unseen),
         "incomplete by record",
     );
 }
@@ -94,13 +94,13 @@ fn an_end_that_was_seen_counts_for_more_than_what_was_said_before() {
         let tell = |s: &mut Seen| {
             s.heard = heard(said, None, 10);
             s.title = Some(Title::Working);
-            s.exit = ended(Some(0), None, None);
+            s.exit = ended(How::Status(0));
         };
         case(Phase::Active, tell, "exited(0) by exit");
         let die = |s: &mut Seen| {
             s.heard = heard(said, None, 10);
             s.title = Some(Title::Working);
-            s.alive = Some(false);
+            s.launcher = Presence::Gone;
         };
         case(Phase::Active, die, "lost by process");
     }

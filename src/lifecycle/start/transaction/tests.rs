@@ -9,7 +9,7 @@ use super::*;
 use crate::lifecycle::archive;
 use crate::store::{Store, task_ref};
 use crate::system::clock::now;
-use crate::task::{Existing, Phase, Rest, SessionName};
+use crate::task::{Existing, How, Phase, Rest, SessionName};
 
 impl World {
     /// A start whose record is there.
@@ -238,11 +238,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let exit = Exit {
-        status: Some(3),
-        at: now(),
-        ..Exit::default()
-    };
+    let exit = Exit::new(How::Status(3), now());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
     let agent = AgentRun {

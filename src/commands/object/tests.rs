@@ -1,0 +1,283 @@
+//! Every field that programs can read, with its type, and that the manual names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::*;
+use crate::agent::messages::Who;
+use crate::embedded::MANUAL;
+use crate::task::{Said, Why};
+
+/// The types that each field has in some of `objects`, by its path.
+fn types(objects: &[Value]) -> BTreeMap<String, BTreeSet<&'static str>> {
+    fn note(path: &str, value: &Value, types: &mut BTreeMap<String, BTreeSet<&'static str>>) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(items) => {
+                assert!(!items.is_empty(), "{path} says nothing of its items");
+                for item in items {
+                    note(&format!("{path}[]"), item, types);
+                }
+                return;
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    note(&format!("{path}.{name}"), value, types);
+                }
+                return;
+            }
+        };
+        types.entry(path.to_owned()).or_default().insert(kind);
+    }
+    let mut all = BTreeMap::new();
+    for object in objects {
+        note("", object, &mut all);
+    }
+    all
+}
+
+fn value(object: &impl Serialize) -> Value {
+    serde_json::to_value(object).unwrap()
+}
+
+fn state(is_known: bool) -> StateObject {
+    StateObject {
+        state: "waiting",
+        state_source: Source::Hook,
+        state_reason: is_known.then_some("question"),
+        state_since: is_known.then_some(1),
+        state_guess: false,
+    }
+}
+
+/// A task of which everything is known.
+fn task() -> TaskObject {
+    let text = || Some("text".to_owned());
+    TaskObject {
+        id: "fix-1".into(),
+        owner: text(),
+        title: text(),
+        phase: Some(Phase::Active),
+        state: state(true),
+        agent: text(),
+        branch: text(),
+        branch_kept: Some(true),
+        base: text(),
+        into: text(),
+        worktree: Some("/w".into()),
+        created: Some(1),
+        port: Some(1),
+        target: Some(TargetObject {
+            kind: Layout::Pane,
+            session: "s".into(),
+            window: "@1".into(),
+            pane: "%1".into(),
+        }),
+        ahead: Some(1),
+        behind: Some(2),
+        changes: Some(Changes::default()),
+        exit: Some(ExitObject {
+            status: Some(0),
+            signal: None,
+            at: 1,
+        }),
+        error: None,
+    }
+}
+
+fn event(is_full: bool) -> Event {
+    let text = || is_full.then(|| "text".to_owned());
+    Event {
+        at: 1,
+        state: Said::Waiting,
+        why: is_full.then_some(Why::Question),
+        event: "Stop".into(),
+        session: text(),
+        transcript: text(),
+        message: text(),
+        about: text(),
+    }
+}
+
+/// The objects of each command, with everything known in one of them, and as little as can be in the other.
+fn all() -> Vec<(&'static str, Vec<Value>)> {
+    let unknown = || TaskObject::unknown("fix-1", "broken", "it has no version");
+    let killed = TaskObject {
+        exit: Some(ExitObject {
+            status: None,
+            signal: Some(9),
+            at: 1,
+        }),
+        ..task()
+    };
+    let file = || FileObject {
+        code: " M".into(),
+        path: Some("a".into()),
+    };
+    let detail = |task, screen| DetailObject {
+        task,
+        files: vec![file()],
+        screen,
+    };
+    let explanation = |is_known: bool| ExplanationObject {
+        id: "fix-1".into(),
+        state: state(is_known),
+        sources: vec![SourceObject {
+            source: Source::Hook,
+            says: "waiting".into(),
+            since: is_known.then_some(1),
+            counts: true,
+        }],
+    };
+    let messages = [Some("2026-01-01T00:00:00Z".to_owned()), None].map(|time| Message {
+        time,
+        who: Who::User,
+        text: "Fix it".into(),
+    });
+    let events = [event(true), event(false)];
+    let log = |text| LogObject {
+        id: "fix-1",
+        title: "Fix it",
+        removed: text,
+        prompt: "Fix it",
+        events: &events,
+        commits: vec![CommitObject {
+            commit: "0123",
+            at: 1,
+            subject: "Fix it",
+        }],
+        transcript: text,
+        messages: &messages,
+        screen: text,
+    };
+    let setting = |text| SettingObject {
+        key: "key",
+        value: text,
+        default: text,
+        scope: text,
+        origin: text,
+        meaning: "how cleanup merges",
+        values: text.map(|_| vec!["merge"]),
+    };
+    let removed = |text, unread| RemovedObject {
+        name: "fix-1",
+        id: text,
+        title: text,
+        agent: text,
+        branch: text,
+        base: text,
+        tip: text,
+        snapshot: text,
+        removed: text.map(|_| 1),
+        merged_into: text,
+        worktree: text.map(Path::new),
+        trash: text.map(Path::new),
+        size: text.map(|_| 1),
+        foreign: text.map(|_| false),
+        unread,
+    };
+    let unread = UnreadObject {
+        state: "broken",
+        error: "it has no version".into(),
+    };
+    let cleanup = |is_known: bool| CleanupObject {
+        id: "fix-1".into(),
+        checks: vec![CheckObject {
+            check: "worktree",
+            result: "refuses",
+            why: "it is gone".into(),
+            hints: vec!["git flux list".into()],
+        }],
+        into: is_known.then(|| "main".into()),
+        style: is_known.then_some("merge"),
+        commits: is_known.then_some(1),
+        conflicts: vec![ConflictObject {
+            path: Some("a".into()),
+            kind: "contents".into(),
+        }],
+        would: is_known.then(|| vec!["merge".into()]),
+    };
+    let text = Some("text");
+    vec![
+        (
+            "list",
+            vec![value(&task()), value(&killed), value(&unknown())],
+        ),
+        (
+            "status",
+            vec![
+                value(&detail(task(), Some(vec![String::new()]))),
+                value(&detail(killed, None)),
+                value(&detail(unknown(), None)),
+            ],
+        ),
+        (
+            "status --explain",
+            vec![value(&explanation(true)), value(&explanation(false))],
+        ),
+        ("log", vec![value(&log(text)), value(&log(None))]),
+        ("config", vec![value(&setting(text)), value(&setting(None))]),
+        (
+            "restore --list",
+            vec![
+                value(&removed(text, None)),
+                value(&removed(None, Some(unread))),
+            ],
+        ),
+        (
+            "cleanup --dry-run",
+            vec![value(&cleanup(true)), value(&cleanup(false))],
+        ),
+    ]
+}
+
+#[test]
+fn every_field_keeps_its_name_and_its_type() {
+    let mut found = String::new();
+    for (command, objects) in all() {
+        found += &format!("{command}\n");
+        for (path, types) in types(&objects) {
+            let types: Vec<&str> = types.into_iter().collect();
+            found += &format!("  {path}: {}\n", types.join(" | "));
+        }
+    }
+    assert_eq!(found, include_str!("../../../tests/fields.txt"), "{found}");
+}
+
+#[test]
+fn the_manual_names_every_field() {
+    for (command, objects) in all() {
+        for path in types(&objects).keys() {
+            let name = path.rsplit('.').next().unwrap().trim_end_matches("[]");
+            assert!(
+                MANUAL.contains(&format!("\\fB{name}\\fR")),
+                "the manual does not name the field {path} of {command}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_manual_names_every_key_of_the_lines() {
+    let mut lines = Lines::default();
+    task().write(&mut lines);
+    TaskObject::unknown("fix-1", "broken", "it has no version").write(&mut lines);
+    let text = String::from_utf8(lines.into_bytes()).unwrap();
+    assert_eq!(
+        text,
+        "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
+         agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
+         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\ntitle text\n\n\
+         task fix-1\nstate broken\nerror it has no version\n\n"
+    );
+    let (_, section) = MANUAL.split_once(".SS \"Porcelain\"").unwrap();
+    let (section, _) = section.split_once(".SH").unwrap();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let key = line.split(' ').next().unwrap().replace('-', "\\-");
+        assert!(section.contains(&format!("\\fB{key}\\fR")), "{key}");
+    }
+}
