@@ -19,6 +19,7 @@ use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Layout, State, Status, Why};
 use crate::tmux::pane;
+pub(super) use crate::ui::words::count;
 use crate::ui::{Ui, shown};
 
 /// How many lines of the pane are shown.
@@ -252,11 +253,6 @@ pub(super) fn unlooked(ui: &Ui, status: &Status) -> bool {
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
-}
-
-/// `1 file`, `2 files`
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn health(status: &Status) -> String {

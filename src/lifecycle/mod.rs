@@ -42,7 +42,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use cleanup::into::Into;
 use cleanup::scratch;
 use conclude::Conclusion;
 pub(crate) use fate::ensure_not_elsewhere;

@@ -3,6 +3,7 @@
 
 pub(crate) mod colour;
 mod pick;
+pub(crate) mod words;
 
 use std::env;
 use std::fmt::Display;
