@@ -54,7 +54,7 @@ fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
         .stderr_has("is still running")
         .stderr_has("--yes");
     world.assert_unchanged(&before);
-    let output = world.flux(["cleanup", "--dry-run", &id]).run();
+    let output = world.flux(["cleanup", "--dry-run", "-y", &id]).run();
     output.success().stdout_has("would stop a program");
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", &id]).run().success();
@@ -290,7 +290,7 @@ fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about(
     output.code(1).stderr_has(&named).stderr_has("--yes");
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
-    output.success().stdout_has(&named);
+    output.code(1).stdout_has(&named).stderr_has("--yes");
     let output = world.flux(["resume", &id]).run();
     output
         .code(1)
@@ -346,7 +346,7 @@ fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about
     task.keys(["C-z"]);
     task.wait_for_screen("The agent is stopped");
     // The shell that is lent is nobody's work.
-    let output = world.flux(["cleanup", "--dry-run", &task.id]).run();
+    let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
     output.success().has_not("put aside");
     let pid = begin_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();

@@ -34,7 +34,7 @@ const READERS: [&[&str]; 9] = [
     &["status", "--json"],
     &["diff"],
     &["diff", "--", "--stat"],
-    &["cleanup", "--dry-run"],
+    &["cleanup", "--dry-run", "--yes", "--discard"],
 ];
 #[test]
 fn w21_readers_change_nothing_in_the_agents_worktree_or_anywhere() {

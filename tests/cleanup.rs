@@ -353,7 +353,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let id = working_task(&world);
     let before = world.snapshot();
     world
-        .flux(["cleanup", "--dry-run", &id])
+        .flux(["cleanup", "--dry-run", "-y", &id])
         .run()
         .success()
         .stdout_has("would stop the agent of")
@@ -370,12 +370,13 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     world.assert_unchanged(&before);
     make_dirty(&world, &id);
     let before = world.snapshot();
+    let output = world.flux(["cleanup", "-n", "-y", &id]).run();
+    output.code(1).stderr_has("has 4 uncommitted files");
     for (option, said) in [
-        ("-y", "would ask about 4 uncommitted files"),
         ("--commit", "would commit 4 uncommitted files"),
         ("--discard", "would leave 4 uncommitted files in the trash"),
     ] {
-        let output = world.flux(["cleanup", "-n", option, &id]).run();
+        let output = world.flux(["cleanup", "-n", "-y", option, &id]).run();
         output.success().stdout_has(said);
     }
     world.assert_unchanged(&before);

@@ -85,6 +85,31 @@ fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
 }
 
 #[test]
+fn a_dry_run_of_several_ends_as_the_cleanup_would() {
+    let world = World::new();
+    done(&world, &["clash", "dirty"]);
+    world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
+    world.commit_in(world.repo(), "CLASH.txt", "main's\n");
+    let before = world.snapshot();
+    let dry = world.flux(["cleanup", "-n", "--all"]).run();
+    let json = world.flux(["cleanup", "--json", "--all"]).run();
+    let real = world.flux(["cleanup", "--all"]).run();
+    world.assert_unchanged(&before);
+    real.code(3)
+        .stderr_has("'dirty' has 1 uncommitted file")
+        .stderr_has("error: 2 of 2 tasks were not removed");
+    let errors = |output: &Output| {
+        let lines = output.stderr.lines().map(str::to_owned);
+        let talk = |line: &String| line.starts_with("error: ") || line.starts_with("hint: ");
+        lines.filter(talk).collect::<Vec<_>>()
+    };
+    for output in [&dry, &json] {
+        assert_eq!(output.code, real.code, "{output}");
+        assert_eq!(errors(output), errors(&real));
+    }
+}
+
+#[test]
 fn merged_means_that_there_was_something_to_merge() {
     let world = World::new();
     done(&world, &["fresh", "merged", "open", "squashed", "undone"]);

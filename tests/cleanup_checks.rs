@@ -29,7 +29,7 @@ fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String
 }
 
 /// A finished task to which `spoil` is done: then `check` has this result and reason,
-/// in the table as well, nothing is changed by looking, and a refusal is one of the command, too.
+/// in the table as well, nothing is changed by looking, and the command refuses in the same words.
 #[track_caller]
 fn case(
     spoil: impl FnOnce(&World, &str, &Path),
@@ -53,9 +53,10 @@ fn case(
     assert_ne!(refused, deeds, "{output}");
     world.assert_unchanged(&before);
     if refused {
-        let args = ["cleanup", "-y", &id];
-        let output = world.flux(args.iter().chain(options)).run();
-        assert!(!output.stderr.is_empty() && output.code != Some(0));
+        let args = ["cleanup", &id];
+        let done = world.flux(args.iter().chain(options)).run();
+        let said = format!("Nothing was done.\n{}", done.stderr);
+        output.code(done.code.unwrap()).stderr_is(&said);
         world.assert_unchanged(&before);
     }
 }
@@ -107,7 +108,7 @@ fn each_check_says_what_it_found() {
     case(
         untracked,
         &[],
-        ("uncommitted", "asks", "commit or discard new.txt"),
+        ("uncommitted", "refuses", "commit or discard new.txt"),
     );
     case(
         untracked,
@@ -135,7 +136,7 @@ fn each_check_says_what_it_found() {
     case(
         large,
         &["--discard"],
-        ("large files", "asks", "'huge' has 101.00 MiB"),
+        ("large files", "refuses", "'huge' has 101.00 MiB"),
     );
     let nested = |world: &World, _: &str, worktree: &Path| {
         world.git_in(worktree, ["init", "-q", "inner"]);
@@ -162,7 +163,7 @@ fn each_check_says_what_it_found() {
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };
-    case(away, &[], ("standing", "asks", "you are on 'mine'"));
+    case(away, &[], ("standing", "refuses", "you are on 'mine'"));
     case(away, &["--into=main"], ("standing", "ok", ""));
     case(
         nothing,
@@ -205,8 +206,8 @@ fn each_check_refuses_with_its_reason() {
         ("worktree", "refuses", "not a worktree of this repository"),
     );
     let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
-    case(gone, &[], ("worktree", "asks", "is gone"));
-    case(gone, &[], ("uncommitted", "asks", "unknown"));
+    case(gone, &[], ("worktree", "refuses", "is gone"));
+    case(gone, &["--discard"], ("uncommitted", "ok", "unknown"));
     let unborn = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "--detach"]);
         world.git(["branch", "-q", "-D", "main"]);
@@ -281,7 +282,7 @@ fn several_tasks_are_told_as_an_array() {
     let world = World::new();
     let (one, two) = (done_task(&world), world.start("Write docs"));
     let before = world.snapshot();
-    let output = world.flux(["cleanup", "--json", "--all"]).run();
+    let output = world.flux(["cleanup", "--json", "--yes", "--all"]).run();
     output.success();
     let ids: Vec<String> = output
         .json()
@@ -326,7 +327,7 @@ fn another_process_in_the_worktree_is_asked_about() {
     );
     let before = world.snapshot();
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
-    assert_eq!((result.as_str(), &why), ("asks", &there));
+    assert_eq!((result.as_str(), &why), ("refuses", &there));
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&there).stderr_has("--yes");
     world.assert_unchanged(&before);

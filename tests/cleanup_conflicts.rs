@@ -76,6 +76,34 @@ fn the_target_is_merged_into_the_tasks_worktree_and_cleanup_goes_on_from_there()
 }
 
 #[test]
+fn a_dry_run_of_an_update_says_what_would_be_merged_where_and_ends_as_it_would() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    let before = world.snapshot();
+    let worktree = world.worktree(&id);
+    let merge = format!(
+        "would merge 'main' in '{}', which stops at the conflicts",
+        worktree.display()
+    );
+    let dry = world.flux(["cleanup", "-n", "--update", &id]).run();
+    dry.code(3)
+        .stdout_has("'main' is merged into the task's worktree")
+        .stdout_has(&merge)
+        .stderr_has(&format!(
+            "'{id}' is not removed: resolve the conflicts first"
+        ));
+    let json = world.flux(["cleanup", "--json", "--update", &id]).run();
+    json.code(3);
+    let would = json.json()[0]["would"].clone();
+    assert_eq!(would, serde_json::json!([merge.strip_prefix("would ")]));
+    world.assert_unchanged(&before);
+    let done = world.flux(["cleanup", "--update", &id]).run();
+    let last = |output: &Output| output.stderr.lines().last().unwrap().to_owned();
+    assert_eq!(done.code, dry.code);
+    assert_eq!(last(&done), last(&dry));
+}
+
+#[test]
 fn on_a_terminal_the_merge_into_the_tasks_worktree_can_be_chosen() {
     let world = World::new();
     let id = conflicting_task(&world);

@@ -142,6 +142,44 @@ fn a_running_agent_is_asked_about_with_no_as_the_default() {
 }
 
 #[test]
+fn an_agent_that_is_done_is_stopped_with_the_one_question() {
+    let world = World::new();
+    let task = crate::hooks::Task::new(&world);
+    let id = &task.id;
+    world.commit_in(world.worktree(id), "work.txt", "work\n");
+    task.fire("Stop", &serde_json::json!({ "session_id": "s" }));
+    assert_eq!(task.state(), "done - hook");
+    let before = world.snapshot();
+    let question = format!("The agent of '{id}' is done and ends. Merge 1 commit of");
+    for key in ["n", "Escape"] {
+        let terminal = ask(&world, 200, id, &[(&question, &[key])]);
+        declined(&world, &terminal, &before);
+        assert!(task.agent.is_alive());
+    }
+    // Nobody can be asked: the agent runs.
+    let output = world.flux(["cleanup", id]).run();
+    output.code(1).stderr_has("is still running");
+    let terminal = ask(&world, 200, id, &[(&question, &["Enter"])]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert!(!task.agent.is_alive());
+    assert_eq!(world.read("work.txt"), "work\n");
+    assert_removed(&world, id);
+}
+
+#[test]
+fn a_dry_run_on_a_terminal_says_what_would_be_asked() {
+    let world = World::new();
+    let id = dirty_task(&world);
+    let before = world.snapshot();
+    let terminal = ask(&world, 150, &format!("-n {id}"), &[]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    let screen = terminal.screen();
+    assert!(screen.contains("asks    commit or discard"), "{screen}");
+    assert!(screen.contains("would ask about 1 uncommitted"), "{screen}");
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn yes_asks_nothing_about_a_clean_task() {
     let world = World::new();
     let id = working_task(&world);

@@ -172,7 +172,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
     world
         .flux(["cleanup", "-n", &task.id])
         .run()
-        .success()
+        .code(1)
         .stdout_has(unknown);
     let before = world.snapshot();
     let attach = format!("git flux attach {}", task.id);

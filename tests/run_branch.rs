@@ -90,7 +90,7 @@ fn a_branch_that_is_there_is_left_alone_where_nothing_is_merged() {
     world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();
     let merged = world.git(["rev-parse", "main"]);
     world
-        .flux(["cleanup", "-n", "--discard-branch", "go"])
+        .flux(["cleanup", "-n", "-y", "--discard-branch", "go"])
         .run()
         .success()
         .stdout_has("leave 'topic' as it is, without merging it");

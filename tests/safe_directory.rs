@@ -65,7 +65,7 @@ fn every_command_works_where_the_top_alone_is_safe() {
         &["log", "mine"],
         &["config"],
         &["send", "mine", "Go on"],
-        &["cleanup", "--all", "--dry-run"],
+        &["cleanup", "--all", "--dry-run", "--yes", "--discard"],
         &["cleanup", "merged", "--discard", "-y"],
         &["cleanup", "committed", "--commit", "--squash", "-y"],
         &["cleanup", "dropped", "--discard-branch", "--discard", "-y"],

@@ -4,7 +4,7 @@ pub(crate) mod commit;
 pub(crate) mod drivers;
 pub(crate) mod forward;
 pub(in crate::git) mod integrated;
-pub(in crate::git) mod merge_tree;
+pub(crate) mod merge_tree;
 pub(crate) mod rebase;
 
 use std::error::Error;

@@ -61,7 +61,6 @@ pub(crate) mod stop;
 mod teardown;
 pub(crate) mod waiting;
 
-pub(crate) use cleanup::into::Into;
 use cleanup::scratch;
 pub(crate) use fate::ensure_not_elsewhere;
 pub(crate) use pane::close;

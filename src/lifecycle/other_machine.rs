@@ -66,8 +66,7 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
         return Ok(());
     };
     if !ui.can_ask() {
-        let hint = format!("if it has ended: {command} --gone");
-        return Err(Failure::new(doubt).hint(hint).into());
+        return Err(refusal(doubt, command).into());
     }
     let mut question = format!("{doubt}. Has it ended?");
     question[..1].make_ascii_uppercase();
@@ -75,4 +74,9 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
         true => Ok(()),
         false => Err(Failure::declined("nothing was changed").into()),
     }
+}
+
+/// The refusal of a `command` that needs `--gone`, for a `doubt` whether an agent has ended.
+pub(crate) fn refusal(doubt: &str, command: &str) -> Failure {
+    Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
 }

@@ -2,138 +2,108 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Error, Result};
 
-use super::Cleanup;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Lock, MergePlan, Style, merge};
-use crate::lifecycle::cleanup::facts::Plan;
-use crate::lifecycle::{Flux, Into, observe, recipient};
+use crate::git::{Lock, merge};
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::{Flux, observe, recipient};
 use crate::run::events;
-use crate::sanitize;
+use crate::task::Task;
 use crate::ui::{quoted, shown};
 
-impl Cleanup {
-    /// Lets a task pass that can be merged. For one that conflicts, asks where the
-    /// conflicts are to be resolved, or refuses.
-    ///
-    /// # Errors
-    /// When it cannot be merged: exit code 3.
-    pub(super) fn resolve(&self, flux: &Flux, plan: &Plan, lock: &Lock) -> Result<()> {
-        let Some(into) = &plan.into else {
-            return plan.ensure_mergeable();
-        };
-        let MergePlan::Conflicts { files } = &into.merge else {
-            return plan.ensure_mergeable();
-        };
-        if self.porcelain {
-            let end = if self.nul { b'\0' } else { b'\n' };
-            for file in files {
-                let path = file.path.as_os_str().as_encoded_bytes();
-                let mut line = match self.nul {
-                    true => path.to_vec(),
-                    false => sanitize::line(&String::from_utf8_lossy(path)).into_bytes(),
-                };
-                line.push(end);
-                flux.ui.bytes(&line)?;
-            }
-        }
-        let choice = if self.update {
-            Choice::Update
-        } else if flux.ui.can_ask() && !self.porcelain && into.style != Style::Rebase {
-            ask(flux, plan, into)?
-        } else {
-            Choice::Refuse
-        };
-        let (place, theirs) = match (choice, &into.worktree) {
-            (Choice::Update, _) => (plan.task.worktree.as_path(), into.branch.as_str()),
-            (Choice::Here, Some(worktree)) => (worktree.as_path(), plan.task.branch.as_str()),
-            _ => return plan.ensure_mergeable(),
-        };
-        start(flux, plan, place, theirs, lock)
-    }
-}
-
 /// Where conflicts are resolved.
-enum Choice {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
     /// In the task's worktree, by its agent or by the user.
-    Update,
+    Task,
     /// In the worktree of the target.
-    Here,
-    /// Nowhere now.
-    Refuse,
+    Target,
 }
 
-fn ask(flux: &Flux, plan: &Plan, into: &Into) -> Result<Choice> {
-    if let Err(error) = plan.ensure_mergeable() {
-        flux.ui.status(error);
-    }
-    let mut choices = vec![(
-        Choice::Update,
-        format!("merge '{}' into the task's worktree", into.branch),
-    )];
+/// Asks where conflicts are resolved, after the refusal that names them.
+///
+/// # Errors
+/// When that is to be nowhere.
+pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> {
+    let into = facts.into.as_ref().context("nothing is merged")?;
+    flux.ui.status(refusal);
+    let update = format!("merge '{}' into the task's worktree", into.branch);
+    let mut choices = vec![(Some(Place::Task), update)];
     if let Some(worktree) = &into.worktree {
         let here = format!("start the merge in '{}'", shown(worktree));
-        choices.push((Choice::Here, here));
+        choices.push((Some(Place::Target), here));
     }
-    choices.push((Choice::Refuse, "abort".to_owned()));
+    choices.push((None, "abort".to_owned()));
     let items: Vec<String> = choices.iter().map(|(_, item)| item.clone()).collect();
     let chosen = flux.ui.select("Where are they to be resolved?", &items)?;
-    match choices.swap_remove(chosen).0 {
-        Choice::Refuse => Err(Failure::declined("nothing was changed").into()),
-        choice => Ok(choice),
-    }
+    let (place, _) = choices.swap_remove(chosen);
+    place.ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
 /// Starts a merge that stops at its conflicts, for somebody to resolve them.
-fn start(flux: &Flux, plan: &Plan, place: &Path, theirs: &str, lock: &Lock) -> Result<()> {
-    let id = &plan.task.id;
-    let told = place == plan.task.worktree && wants_to_tell(flux, plan)?;
-    merge::start(&flux.repo.checkout(place)?, theirs, lock)?;
+///
+/// # Errors
+/// Always: the task is not removed.
+pub(super) fn start(flux: &Flux, facts: &Facts, place: Place, lock: &Lock) -> Result<()> {
+    let into = facts.into.as_ref().context("nothing is merged")?;
+    let task = &facts.task;
+    let (path, theirs) = match (place, &into.worktree) {
+        (Place::Target, Some(worktree)) => (worktree, &task.branch),
+        _ => (&task.worktree, &into.branch),
+    };
+    let is_to_tell = place == Place::Task && wants_to_tell(flux, facts)?;
+    merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
     flux.ui.status(format_args!(
         "merging '{theirs}' in '{}': it stopped at the conflicts",
-        shown(place)
+        shown(path)
     ));
-    if told {
-        tell(flux, plan)?;
+    if is_to_tell {
+        tell(flux, task)?;
     }
-    let pasted = quoted(place);
-    let mut failure = Failure::new(format!(
+    Err(not_removed(task, path).into())
+}
+
+/// The refusal of a task whose conflicts are to be resolved at `path`.
+pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
+    let (id, pasted) = (&task.id, quoted(path));
+    let failure = Failure::new(format!(
         "'{id}' is not removed: resolve the conflicts first"
     ))
     .hint(format!("git -C {pasted} status"));
-    if place == plan.task.worktree {
-        failure = failure.hint(format!("git flux attach {id}"));
-    }
-    Err(failure
+    let failure = match path == task.worktree {
+        true => failure.hint(format!("git flux attach {id}")),
+        false => failure,
+    };
+    failure
         .hint(format!(
             "then: git -C {pasted} commit && git flux cleanup {id}"
         ))
         .hint(format!("or: git -C {pasted} merge --abort"))
         .code(CONFLICTS)
-        .into())
 }
 
 /// What an agent is told of the conflicts. No name of anybody's is in it.
 const MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
-/// Whether a running agent is to be told of the conflicts in its worktree.
-fn wants_to_tell(flux: &Flux, plan: &Plan) -> Result<bool> {
-    if !flux.ui.can_ask() || plan.inside || observe::listener(flux, &plan.task)?.is_none() {
+/// Asks whether a running agent is to be told of the conflicts in its worktree.
+fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
+    let is_heard = || observe::listener(flux, &facts.task);
+    if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
         return Ok(false);
     }
-    let id = &plan.task.id;
+    let id = &facts.task.id;
     flux.ui.confirm(
         format_args!("The agent of '{id}' is running. Tell it?"),
         true,
     )
 }
 
-fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
-    let id = &plan.task.id;
+fn tell(flux: &Flux, task: &Task) -> Result<()> {
+    let id = &task.id;
     // It may have ended since, or do so at any time. Its answer is not waited for.
-    let told = match recipient::listening(flux, &plan.task, events::now(), true)? {
+    let told = match recipient::listening(flux, task, events::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
         None => {
             Err(Failure::new(format!("the agent of '{id}' does not read what is typed")).into())

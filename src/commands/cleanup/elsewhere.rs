@@ -37,7 +37,7 @@ impl Cleanup {
                 "The worktree and the agent of '{id}' stay as they are: they are those of '{}'.",
                 shown(&original)
             ));
-            let question = format!("{}?", super::capital(&here));
+            let question = format!("{}?", crate::ui::words::capital(&here));
             if !flux.ui.confirm(question, false)? {
                 return Err(Failure::declined("nothing was changed").into());
             }

@@ -1,16 +1,29 @@
-//! What a removal would destroy, check by check.
+//! What is looked at before a task is removed, and how each check went.
 
 use anyhow::{Error, Result};
+
+use super::options::{Agreed, Options, Question};
+
+/// Something to be agreed to; unless it is, nothing is removed.
+#[derive(Debug)]
+pub(crate) struct Consent {
+    pub(crate) question: Question,
+    /// What was found.
+    pub(crate) what: String,
+    pub(crate) agreed: Agreed,
+    /// The refusal where it cannot be asked about; its hints name the options.
+    pub(crate) refusal: Error,
+}
 
 /// How a check went, with the reason.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// Nothing is lost.
-    Passes(String),
-    /// Somebody has to agree first.
-    Asks(String),
+    Ok(String),
+    /// The user has to agree.
+    NeedsConsent(Consent),
     /// It is not done, or could not be told: unknown is never safe.
-    Refuses(Error),
+    Refused(Error),
 }
 
 /// One thing that was looked at.
@@ -20,65 +33,75 @@ pub(crate) struct Check {
     pub(crate) verdict: Verdict,
 }
 
-/// Everything that was looked at before a task is removed.
-#[derive(Debug, Default)]
-pub(crate) struct Loss {
-    pub(crate) checks: Vec<Check>,
+impl Check {
+    /// Returns what has to be asked about.
+    pub(crate) fn open(&self) -> Option<&Consent> {
+        match &self.verdict {
+            Verdict::NeedsConsent(consent) if consent.agreed == Agreed::Ask => Some(consent),
+            _ => None,
+        }
+    }
+
+    /// Returns why nothing is removed.
+    pub(crate) fn refusal(&self) -> Option<&Error> {
+        match &self.verdict {
+            Verdict::Refused(error) => Some(error),
+            Verdict::NeedsConsent(consent) if consent.agreed == Agreed::No => {
+                Some(&consent.refusal)
+            }
+            Verdict::Ok(_) | Verdict::NeedsConsent(_) => None,
+        }
+    }
+
+    /// Returns what was found.
+    pub(crate) fn why(&self) -> String {
+        match &self.verdict {
+            Verdict::Ok(why) => why.clone(),
+            Verdict::NeedsConsent(consent) => consent.what.clone(),
+            Verdict::Refused(error) => error.to_string(),
+        }
+    }
 }
 
-impl Loss {
-    /// Of a task of which only this can be said.
-    pub(crate) fn of(name: &'static str, error: Error) -> Self {
-        let verdict = Verdict::Refuses(error);
-        Self {
-            checks: vec![Check { name, verdict }],
+/// Checks, in the order in which they refuse.
+#[derive(Debug, Default)]
+pub(crate) struct Checks(pub(crate) Vec<Check>);
+
+impl Checks {
+    /// Adds a check.
+    pub(super) fn add(&mut self, name: &'static str, verdict: Verdict) {
+        self.0.push(Check { name, verdict });
+    }
+
+    /// Adds a check that passes if it could be made.
+    pub(super) fn pass<T>(&mut self, name: &'static str, found: Result<T>, why: impl Into<String>) {
+        if self.require(name, found).is_some() {
+            self.add(name, Verdict::Ok(why.into()));
         }
     }
 
-    /// Notes how a check went; `judge` says what was found, if it could be made.
-    pub(crate) fn note<T>(
-        &mut self,
-        name: &'static str,
-        found: Result<T>,
-        judge: impl FnOnce(&T) -> Verdict,
-    ) -> Option<T> {
-        let (verdict, found) = match found {
-            Ok(found) => (judge(&found), Some(found)),
-            Err(error) => (Verdict::Refuses(error), None),
-        };
-        self.checks.push(Check { name, verdict });
+    /// Returns what a check found; adds a refusal if it could not be made.
+    pub(super) fn require<T>(&mut self, name: &'static str, found: Result<T>) -> Option<T> {
         found
+            .map_err(|error| self.add(name, Verdict::Refused(error)))
+            .ok()
     }
+}
 
-    /// Takes what a check found, and notes only that it could not be made.
-    pub(crate) fn must<T>(&mut self, name: &'static str, found: Result<T>) -> Option<T> {
-        match found {
-            Ok(found) => Some(found),
-            Err(error) => {
-                let verdict = Verdict::Refuses(error);
-                self.checks.push(Check { name, verdict });
-                None
-            }
-        }
-    }
-
-    /// Notes a check that passes if it can be made.
-    pub(crate) fn pass(&mut self, name: &'static str, found: Result<()>, why: impl Into<String>) {
-        self.note(name, found, |()| Verdict::Passes(why.into()));
-    }
-
-    /// Lets it pass if nothing is refused.
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub(crate) fn ensure(self) -> Result<()> {
-        let refusal = self
-            .checks
-            .into_iter()
-            .find_map(|check| match check.verdict {
-                Verdict::Refuses(error) => Some(error),
-                Verdict::Passes(_) | Verdict::Asks(_) => None,
-            });
-        refusal.map_or(Ok(()), Err)
+impl Verdict {
+    /// Makes a verdict of something that has to be agreed to.
+    pub(super) fn consent(
+        options: &Options,
+        question: Question,
+        what: impl Into<String>,
+        refusal: impl Into<Error>,
+    ) -> Self {
+        let what = what.into();
+        Self::NeedsConsent(Consent {
+            question,
+            agreed: options.agreed(question, &what),
+            what,
+            refusal: refusal.into(),
+        })
     }
 }

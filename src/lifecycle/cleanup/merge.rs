@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use super::facts::Plan;
-use super::into::Into;
+use super::facts::Facts;
+use super::options::Verify;
 use super::scratch::{self, NewCommits, refused};
+use super::target::MergeTarget;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
 use crate::git::forward::FastForward;
@@ -27,20 +28,25 @@ pub(crate) struct Made {
     pub(crate) ran_hooks: bool,
 }
 
-/// Makes what the target will go to; none if there is nothing to merge. With `verify` all hooks
-/// run that git would run.
+/// Makes what the target will go to; none if there is nothing to merge. Those hooks
+/// run that git would run, and that `verify` does not leave out.
 ///
 /// # Errors
 /// When a hook, a signature or an identity is in the way.
-pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Result<Option<Made>> {
-    plan.ensure_mergeable()?;
-    let Some(into) = &plan.into else {
+pub(crate) fn prepare(
+    flux: &Flux,
+    facts: &Facts,
+    verify: Verify,
+    lock: &Lock,
+) -> Result<Option<Made>> {
+    facts.ensure_mergeable()?;
+    let Some(into) = &facts.into else {
         return Ok(None);
     };
     let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
             return Ok(Some(Made {
-                commit: plan.tip.clone(),
+                commit: facts.tip.clone(),
                 ran_hooks: false,
             }));
         }
@@ -48,8 +54,8 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
             return Ok(None);
         }
         (_, Style::Rebase) => NewCommits::Rebase,
-        (_, Style::Squash) => NewCommits::Squash(squash_message(flux, plan, into)?),
-        (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(plan, into)),
+        (_, Style::Squash) => NewCommits::Squash(squash_message(flux, facts, into)?),
+        (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(facts, into)),
     };
     let target = settings_of(flux, into)?;
     let hooks = hooks_of(flux, into, &target)?;
@@ -61,18 +67,23 @@ pub(crate) fn prepare(flux: &Flux, plan: &Plan, verify: bool, lock: &Lock) -> Re
     let needs_git = needs_files || needs_branch || target.verifies_signatures();
     let ran_hooks = needs_git || hooks.has(names(into.style, verify));
     let made = match ran_hooks {
-        true => scratch::make(flux, plan, into, (&commits, &hooks, verify), lock),
-        false => off_tree(flux, plan, into, &commits),
+        true => scratch::make(flux, facts, into, (&commits, &hooks, verify), lock),
+        false => off_tree(flux, facts, into, &commits),
     };
     let commit = made.map_err(|error| match error.downcast_ref::<Failure>() {
         Some(_) => error,
-        None => failure::over(error, refused(plan)),
+        None => failure::over(error, refused(facts)),
     })?;
     Ok(Some(Made { commit, ran_hooks }))
 }
 
 /// Makes it without a file, where nobody wants to see one.
-fn off_tree(flux: &Flux, plan: &Plan, into: &Into, commits: &NewCommits) -> Result<String> {
+fn off_tree(
+    flux: &Flux,
+    facts: &Facts,
+    into: &MergeTarget,
+    commits: &NewCommits,
+) -> Result<String> {
     let repo = &flux.repo;
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
@@ -90,7 +101,7 @@ fn off_tree(flux: &Flux, plan: &Plan, into: &Into, commits: &NewCommits) -> Resu
             return picks.iter().try_fold(onto.clone(), add);
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Merge(message)) => {
-            (tree, message, vec![&*into.tip, &plan.tip])
+            (tree, message, vec![&*into.tip, &facts.tip])
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Squash(message)) => {
             (tree, message, vec![&*into.tip])
@@ -107,19 +118,19 @@ fn off_tree(flux: &Flux, plan: &Plan, into: &Into, commits: &NewCommits) -> Resu
     draft.make(repo, checkout.as_ref())
 }
 
-fn merge_message(plan: &Plan, into: &Into) -> Vec<u8> {
-    let (id, title) = (&plan.task.id, &plan.task.title);
+fn merge_message(facts: &Facts, into: &MergeTarget) -> Vec<u8> {
+    let (id, title) = (&facts.task.id, &facts.task.title);
     format!("Merge task '{id}' into {}\n\n{title}\n", into.branch).into_bytes()
 }
 
-fn squash_message(flux: &Flux, plan: &Plan, into: &Into) -> Result<Vec<u8>> {
-    let id = &plan.task.id;
-    let title = match plan.task.title.trim() {
+fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<u8>> {
+    let id = &facts.task.id;
+    let title = match facts.task.title.trim() {
         "" => id.as_str(),
         title => title,
     };
     let mut message = format!("{title}\n\nSquashed commit of task '{id}':\n\n");
-    for commit in rebase::list(&flux.repo, &into.tip, &[&plan.tip], Compare::Nothing)? {
+    for commit in rebase::list(&flux.repo, &into.tip, &[&facts.tip], Compare::Nothing)? {
         if !commit.is_merge() {
             writeln!(message, "* {}", commit.subject())?;
         }
@@ -128,7 +139,7 @@ fn squash_message(flux: &Flux, plan: &Plan, into: &Into) -> Result<Vec<u8>> {
 }
 
 /// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
-fn names(style: Style, verify: bool) -> &'static [&'static str] {
+fn names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
@@ -140,11 +151,14 @@ fn names(style: Style, verify: bool) -> &'static [&'static str] {
         ],
         Style::FastForward => return &[],
     };
-    if verify { all } else { &all[..1] }
+    match verify {
+        Verify::All => all,
+        Verify::None => &all[..1],
+    }
 }
 
 /// What is configured where the target is checked out; in the main worktree if that is nowhere.
-fn settings_of<'a>(flux: &'a Flux, into: &Into) -> Result<Cow<'a, Settings>> {
+fn settings_of<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
     let repo = &flux.repo;
     let place = into.worktree.as_deref().unwrap_or(repo.home());
     if repo.current().unwrap_or(repo.home()) == place {
@@ -160,12 +174,12 @@ fn settings_of<'a>(flux: &'a Flux, into: &Into) -> Result<Cow<'a, Settings>> {
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn hooks(flux: &Flux, into: &Into) -> Result<Hooks> {
+pub(super) fn hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
     let settings = settings_of(flux, into)?;
     hooks_of(flux, into, &settings)
 }
 
-fn hooks_of(flux: &Flux, into: &Into, settings: &Settings) -> Result<Hooks> {
+fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hooks> {
     let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
@@ -181,23 +195,26 @@ fn hooks_of(flux: &Flux, into: &Into, settings: &Settings) -> Result<Hooks> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn hooks_for_commit(flux: &Flux, plan: &Plan) -> Result<Option<PathBuf>> {
+pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<PathBuf>> {
     let repo = &flux.repo;
-    let into = plan.into.as_ref().and_then(|into| into.worktree.as_deref());
+    let into = facts
+        .into
+        .as_ref()
+        .and_then(|into| into.worktree.as_deref());
     let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
         return Ok(None);
     };
     let checkout = repo.checkout(place)?;
     let hooks = Hooks::find(repo, Some(&checkout), Vec::new())?;
-    hooks.missing_in(&checkout, &plan.task.worktree)
+    hooks.missing_in(&checkout, &facts.task.worktree)
 }
 
 /// Moves the target branch forward to what was made.
 ///
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
-pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Result<()> {
-    let Some(into) = &plan.into else {
+pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> {
+    let Some(into) = &facts.into else {
         return Ok(());
     };
     let begun = SystemTime::now();
@@ -208,7 +225,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
     let checkout = checkout.transpose()?;
     let moved = match &checkout {
         Some(worktree) => {
-            let action = format!("merge {}", plan.task.branch);
+            let action = format!("merge {}", facts.task.branch);
             let options = format!("branch.{}.mergeOptions=", into.branch);
             let none = [&*options];
             let has_some = settings_of(flux, into)?.has_merge_options(&into.branch);
@@ -234,7 +251,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         }
         return Ok(());
     };
-    let (id, branch) = (&plan.task.id, &into.branch);
+    let (id, branch) = (&facts.task.id, &into.branch);
     let failure = |what: &str, look: String| {
         Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
             .hint(look)
@@ -245,7 +262,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
         return Err(error.context(failure("neither was changed", look)));
     };
     let back = forward::back(worktree, commit, &into.tip, lock);
-    if let Some(blocked) = plan.was_blocked(flux, commit, begun) {
+    if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
         return Err(blocked.into());
     }
     let what = match back {
@@ -257,7 +274,7 @@ pub(crate) fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Re
 }
 
 /// `git commit` runs it after a squash, whatever it comes to.
-fn post_commit(flux: &Flux, into: &Into, worktree: &Checkout, commit: &str, lock: &Lock) {
+fn post_commit(flux: &Flux, into: &MergeTarget, worktree: &Checkout, commit: &str, lock: &Lock) {
     let is_made = matches!(
         into.merge,
         MergePlan::Commit { .. } | MergePlan::Drivers { .. }

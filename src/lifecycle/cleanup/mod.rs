@@ -1,10 +1,22 @@
-//! The removal of a task: what it would come to, as a value, and how it is done.
+//! The removal of a task: what it would come to, and how it is done.
+//!
+//! A [`Plan`](plan::Plan) is made of [`Facts`](facts::Facts) and [`Options`](options::Options): a list of checks,
+//! each in order, refused, or in need of a consent. Options give it, or an answer that becomes one
+//! of the options; off a terminal what is not given refuses. `--dry-run`, `--json`, `--all`,
+//! `--merged` and the removal itself read the same plan.
 
 pub(crate) mod check;
+mod describe;
 pub(crate) mod facts;
-pub(crate) mod into;
+pub(crate) mod files;
 pub(crate) mod merge;
-pub(crate) mod obstacle;
+mod obstacle;
+pub(crate) mod options;
+pub(crate) mod plan;
 pub(crate) mod remove;
+pub(crate) mod runs;
 pub(in crate::lifecycle) mod scratch;
+pub(crate) mod target;
+#[cfg(test)]
+mod tests;
 pub(crate) mod worktree;

@@ -6,110 +6,71 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 
-use super::facts::Plan;
-use super::into::Into;
+use super::facts::Facts;
+use super::options::Uncommitted;
+use super::target::MergeTarget;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{
-    Change, Checkout, Died, Ignored, MergePlan, Style, Unrelated, all_changes, forward, worktree,
-};
+use crate::git::merge::merge_tree::Conflict;
+use crate::git::{Change, Checkout, Ignored, MergePlan, Style, all_changes, forward, worktree};
 use crate::interrupt;
 use crate::lifecycle::Flux;
-use crate::task::Task;
+use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
-/// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
-/// once that is done, nothing of the branch is missing in the task.
-pub(super) fn explain(error: Error, task: &Task, into: &str) -> Error {
-    let (id, branch) = (&task.id, &task.branch);
-    let merge = |options: &str| {
-        let (path, into) = (quoted(&task.worktree), word(into));
-        format!("merge it in the task's worktree: git -C {path} {options} {into}")
-    };
-    let then = format!("then: git flux cleanup {id} --into {}", word(into));
-    if error.is::<Unrelated>() {
-        let failure = Failure::new(format!("'{branch}' cannot be merged into '{into}'"));
-        let other = task.into.as_ref().filter(|other| *other != into);
-        let other = other.map(|other| format!("git flux cleanup {id} --into {}", word(other)));
-        let failure = other.into_iter().fold(failure, Failure::hint);
-        let failure = failure.hint(merge("merge --allow-unrelated-histories"));
-        return error.context(failure.hint(then));
-    }
-    if error.is::<Died>() {
-        let failure = Failure::new(format!("git cannot merge '{branch}' into '{into}'"));
-        // Where it dies, it is for the renames of directories.
-        let failure = failure.hint(merge("-c merge.directoryRenames=false merge"));
-        return error.context(failure.hint(then));
-    }
-    error
-}
-
-impl Plan {
+impl Facts {
     /// Fails where the task cannot be merged as it was asked for: with exit code 3
     /// where both sides changed the same.
     ///
     /// # Errors
     /// The conflicts, file by file.
-    pub(crate) fn ensure_mergeable(&self) -> Result<()> {
-        let Some(Into {
-            branch,
-            merge,
-            style,
-            ..
-        }) = &self.into
-        else {
+    pub(super) fn ensure_mergeable(&self) -> Result<()> {
+        let Some(into) = &self.into else {
             return Ok(());
         };
-        let id = &self.task.id;
-        let files = match merge {
-            MergePlan::Conflicts { files } => files,
-            MergePlan::Moved { by } => {
-                return Err(Failure::new(format!(
-                    "'{branch}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
-                    self.task.branch
-                ))
-                .hint(format!("git flux cleanup {id} --rebase"))
-                .into());
-            }
+        let (id, target) = (&self.task.id, &into.branch);
+        match &into.merge {
+            MergePlan::Conflicts { files } => Err(self.conflict(into, files).into()),
+            MergePlan::Moved { by } => Err(Failure::new(format!(
+                "'{target}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
+                self.task.branch
+            ))
+            .hint(format!("git flux cleanup {id} --rebase"))
+            .into()),
             MergePlan::UpToDate(_)
             | MergePlan::FastForward { .. }
             | MergePlan::Commit { .. }
             | MergePlan::Drivers { .. }
-            | MergePlan::Rebase { .. } => return Ok(()),
-        };
-        // What a merge resolves, a rebase meets again.
-        let verb = match style {
-            Style::Rebase => "rebase",
-            Style::Merge | Style::Squash | Style::FastForward => "merge",
-        };
-        let list: Vec<String> = files
-            .iter()
-            .map(|file| match file.kind.as_str() {
-                "" => format!("'{}'", shown(&file.path)),
-                kind => format!("'{}' ({kind})", shown(&file.path)),
-            })
-            .collect();
+            | MergePlan::Rebase { .. } => Ok(()),
+        }
+    }
+
+    /// The refusal of a merge with conflicts.
+    pub(super) fn conflict(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
+        let (id, target) = (&self.task.id, word(&into.branch));
         let failure = Failure::new(format!(
-            "'{}' and '{branch}' conflict in {}; nothing was touched",
+            "'{}' and '{}' conflict in {}; nothing was touched",
             self.task.branch,
-            list.join(", ")
+            into.branch,
+            named_conflicts(files)
         ));
-        let failure = failure.hint(format!(
-            "resolve it in the task's worktree: git -C {} {verb} {}",
-            quoted(&self.task.worktree),
-            word(branch)
-        ));
-        let failure = match style {
-            Style::Rebase => failure,
-            _ => failure.hint(format!(
-                "or merge it there and tell its agent: git flux cleanup {id} --update"
-            )),
+        let in_worktree = format!(
+            "resolve it in the task's worktree: git -C {}",
+            quoted(&self.task.worktree)
+        );
+        let failure = match into.style {
+            // What a merge resolves, a rebase meets again.
+            Style::Rebase => failure.hint(format!("{in_worktree} rebase {target}")),
+            Style::Merge | Style::Squash | Style::FastForward => failure
+                .hint(format!("{in_worktree} merge {target}"))
+                .hint(format!(
+                    "or merge it there and tell its agent: git flux cleanup {id} --update"
+                )),
         };
-        Err(failure
+        failure
             .hint(format!("then: git flux cleanup {id}"))
             .code(CONFLICTS)
-            .into())
     }
 
     /// Fails where moving the target would be refused, by files of the user's in
@@ -119,7 +80,7 @@ impl Plan {
     /// # Errors
     /// What is in the way.
     pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&str>) -> Result<()> {
-        let Some(Into {
+        let Some(MergeTarget {
             branch,
             tip,
             worktree,
@@ -188,7 +149,7 @@ impl Plan {
         made: &str,
         begun: SystemTime,
     ) -> Option<Failure> {
-        let Some(Into {
+        let Some(MergeTarget {
             branch,
             tip,
             worktree: Some(worktree),
@@ -213,16 +174,18 @@ impl Plan {
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
-    /// file system, and there is more in it than what is committed. With `discard`
-    /// that is what is uncommitted, too.
+    /// file system, and there is more in it than what is committed.
     ///
     /// # Errors
     /// When it is so, or it cannot be told.
-    pub(crate) fn ensure_movable(&self, flux: &Flux, discard: bool) -> Result<()> {
+    pub(super) fn ensure_movable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
         if !self.abroad {
             return Ok(());
         }
-        let left = self.ignored.len() + if discard { self.uncommitted.len() } else { 0 };
+        let left = match uncommitted {
+            Uncommitted::Discard => self.ignored.len() + self.uncommitted.len(),
+            Uncommitted::Ask | Uncommitted::Commit(_) => self.ignored.len(),
+        };
         // What is removed in place is looked at twice, with an index of ours.
         let looks_clean = left + self.uncommitted.len() == 0;
         if looks_clean {
@@ -236,20 +199,26 @@ impl Plan {
         }
         let (id, path) = (&self.task.id, &self.task.worktree);
         Err(Failure::new(format!(
-        "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
-        shown(path),
-        match left.max(1) {
-            1 => "1 file".to_owned(),
-            many => format!("{many} files"),
-        }
-    ))
-    .hint(format!(
-        "look at them, then remove them: git -C {} clean -dx --dry-run",
-        quoted(path)
-    ))
-    .hint(format!("git flux cleanup {id}"))
-    .into())
+            "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
+            shown(path),
+            count(left.max(1), "file")
+        ))
+        .hint(format!(
+            "look at them, then remove them: git -C {} clean -dx --dry-run",
+            quoted(path)
+        ))
+        .hint(format!("git flux cleanup {id}"))
+        .into())
     }
+}
+
+/// Names files in conflict, each with its kind.
+pub(super) fn named_conflicts(files: &[Conflict]) -> String {
+    let name = |file: &Conflict| match file.kind.as_str() {
+        "" => format!("'{}'", shown(&file.path)),
+        kind => format!("'{}' ({kind})", shown(&file.path)),
+    };
+    files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// How far the times of files may be behind the clock.

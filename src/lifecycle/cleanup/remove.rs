@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, anyhow};
 
-use super::facts::Plan;
+use super::facts::Facts;
 use super::merge;
 use crate::failure::{self, Failure};
 use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapshot, worktree};
@@ -36,24 +36,24 @@ pub(crate) enum Removed {
 }
 
 /// Stops the agent and looks again; `false` if the task is not what it was when
-/// the plan was made. Whatever can refuse has done so before.
+/// it was looked at. Whatever can refuse has done so before.
 ///
 /// # Errors
 /// When the agent does not end, or it cannot be told what it left.
-pub(crate) fn halt(flux: &Flux, plan: &Plan) -> Result<bool> {
-    stop(flux, plan)?;
-    if let Some(target) = &plan.task.target
-        && plan.has_foreign_jobs()
+pub(crate) fn halt(flux: &Flux, facts: &Facts) -> Result<bool> {
+    stop(flux, facts)?;
+    if let Some(target) = &facts.task.target
+        && facts.runs.has_foreign_jobs()
     {
         // A question may have been open for long: its number then may be another's by now.
         let program = in_front(target.pane_pid).ok().flatten();
         let program = program.map(|pid| (pid, born(pid)));
-        close(target, &flux.run_dir(&plan.task.id))?;
+        close(target, &flux.run_dir(&facts.task.id))?;
         if let Some((pid, born)) = program {
             await_process(pid, born)?;
         }
     }
-    stands(flux, plan)
+    is_unchanged(flux, facts)
 }
 
 /// Waits for a program whose terminal has gone.
@@ -77,20 +77,20 @@ fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
 /// When a step fails. Up to the merge nothing has changed.
 pub(crate) fn remove(
     flux: &Flux,
-    plan: &Plan,
+    facts: &Facts,
     merge: Option<String>,
     lock: &Lock,
 ) -> Result<Removed> {
-    let task = &plan.task;
+    let task = &facts.task;
     interrupt::check()?;
-    if plan.branch_gone {
+    if facts.branch_gone {
         // Only for a moment: what is removed has a branch, and so have its logs.
-        let again = Transaction::default().create(&task.branch_ref(), &plan.tip);
+        let again = Transaction::default().create(&task.branch_ref(), &facts.tip);
         let message = format!("flux cleanup: {}: its branch was gone", task.id);
         again.commit(&flux.repo, &message, lock)?;
     }
-    let (snapshot, how) = archived(flux, plan)?;
-    let own = own::find(&flux.repo, &task.worktree, &task.branch, &plan.tip)
+    let (snapshot, how) = archived(flux, facts)?;
+    let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
         .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
     let config = match flux.ui.can_ask() {
@@ -98,10 +98,10 @@ pub(crate) fn remove(
         false => flux.settings.section_of_branch(&task.branch),
     };
     if let Some(commit) = &merge
-        && let Err(error) = forward(flux, plan, commit, lock)
+        && let Err(error) = forward(flux, facts, commit, lock)
     {
         interrupt::check()?;
-        return if target_stands(flux, plan)? {
+        return if target_stands(flux, facts)? {
             Err(error)
         } else {
             Ok(Removed::TargetMoved)
@@ -116,11 +116,11 @@ pub(crate) fn remove(
         snapshot,
         config,
         own,
-        into: merged(plan, merge.as_deref()),
+        into: merged(facts, merge.as_deref()),
         rest: Rest::default(),
     });
-    let mut verify = Transaction::default().verify(&task.branch_ref(), &plan.tip);
-    if let (Some(into), Some(merge)) = (&plan.into, &merge) {
+    let mut verify = Transaction::default().verify(&task.branch_ref(), &facts.tip);
+    if let (Some(into), Some(merge)) = (&facts.into, &merge) {
         verify = verify.verify(&into.branch_ref(), merge);
     }
     let [events, screen] = flux.run_dir(&task.id).story();
@@ -129,12 +129,12 @@ pub(crate) fn remove(
         .into_iter()
         .filter_map(|(name, bytes)| Some((name, bytes?)));
     let story: Vec<_> = story.collect();
-    let advanced = store::advance_with(&flux.repo, &plan.oid, &removing, &story, verify, lock);
+    let advanced = store::advance_with(&flux.repo, &facts.oid, &removing, &story, verify, lock);
     let oid = match advanced {
         Ok(oid) => oid,
-        Err(error) => return moved_on(flux, plan, merge.as_deref(), error),
+        Err(error) => return moved_on(flux, facts, merge.as_deref(), error),
     };
-    let kept = finish(flux, plan, &removing, (&oid, &how), lock).map_err(|error| {
+    let kept = finish(flux, facts, &removing, (&oid, &how), lock).map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup");
         failure::over(error, failure)
@@ -143,12 +143,12 @@ pub(crate) fn remove(
 }
 
 /// Where the work of a task is, for its record.
-fn merged(plan: &Plan, merge: Option<&str>) -> Option<Merged> {
-    let into = plan.into.as_ref().map(|into| {
+fn merged(facts: &Facts, merge: Option<&str>) -> Option<Merged> {
+    let into = facts.into.as_ref().map(|into| {
         let to = merge.unwrap_or(&into.tip);
         (&into.branch, &into.tip, to)
     });
-    let elsewhere = plan.merged_in.as_ref();
+    let elsewhere = facts.merged_in.as_ref();
     let elsewhere = elsewhere.map(|one| (&one.name, &one.commit, one.commit.as_str()));
     into.or(elsewhere).map(|(branch, from, to)| Merged {
         branch: branch.clone(),
@@ -167,12 +167,12 @@ const HOOKS: [&str; 4] = [
 ];
 
 /// Moves the target, and says what the hooks have changed beside.
-fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Result<()> {
-    let Some(into) = &plan.into else {
+fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> {
+    let Some(into) = &facts.into else {
         return Ok(());
     };
     let before = Listing::before(flux, &merge::hooks(flux, into)?, &HOOKS)?;
-    let moved = merge::forward(flux, plan, commit, lock);
+    let moved = merge::forward(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn(flux, &into.branch_ref());
     }
@@ -181,21 +181,21 @@ fn forward(flux: &Flux, plan: &Plan, commit: &str, lock: &Lock) -> Result<()> {
 
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
 /// that cannot be taken is in the way of nothing where the worktree stays whole.
-fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
-    let clean = plan.uncommitted.is_empty() && plan.unread.is_none();
-    if clean || plan.missing {
+fn archived(flux: &Flux, facts: &Facts) -> Result<(Option<String>, Worktree)> {
+    let clean = facts.uncommitted.is_empty() && facts.unread.is_none();
+    if clean || facts.missing {
         return Ok((None, Worktree::Keep));
     }
-    let task = &plan.task;
+    let task = &facts.task;
     let checkout = flux.repo.checkout(&task.worktree);
     let taken = match &checkout {
-        Ok(checkout) => snapshot::take_whole(checkout, &plan.tip),
+        Ok(checkout) => snapshot::take_whole(checkout, &facts.tip),
         Err(error) => Err(anyhow!("{error:#}")),
     };
     match taken {
         Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
         Err(error)
-            if !plan.abroad && !checkout.is_ok_and(|checkout| can_archive(plan, &checkout)) =>
+            if !facts.abroad && !checkout.is_ok_and(|checkout| can_archive(facts, &checkout)) =>
         {
             interrupt::check()?;
             flux.ui.warning(format_args!(
@@ -211,34 +211,34 @@ fn archived(flux: &Flux, plan: &Plan) -> Result<(Option<String>, Worktree)> {
 }
 
 /// Whether git can take in what is uncommitted: not where a filter is gone, or a file is another user's.
-fn can_archive(plan: &Plan, checkout: &Checkout) -> bool {
-    let mut files = plan.uncommitted.iter().map(|change| &change.path);
-    plan.unread.is_none() && snapshot::can_hash(checkout, &mut files)
+fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
+    let mut files = facts.uncommitted.iter().map(|change| &change.path);
+    facts.unread.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
 fn finish(
     flux: &Flux,
-    plan: &Plan,
+    facts: &Facts,
     task: &Task,
     (oid, how): (&str, &Worktree),
     lock: &Lock,
 ) -> Result<Kept> {
-    if let (Some(target), false) = (&task.target, plan.inside) {
+    if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
         close(target, &flux.run_dir(&task.id))?;
     }
     let teardown = Teardown {
         flux,
         task,
         oid,
-        tip: Some(&plan.tip),
+        tip: Some(&facts.tip),
         lock,
     };
     teardown.run(how)
 }
 
-/// Whether the target is where it was when the plan was made.
-fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
-    let Some(into) = &plan.into else {
+/// Whether the target is where it was when it was looked at.
+fn target_stands(flux: &Flux, facts: &Facts) -> Result<bool> {
+    let Some(into) = &facts.into else {
         return Ok(true);
     };
     let name = into.branch_ref();
@@ -247,12 +247,12 @@ fn target_stands(flux: &Flux, plan: &Plan) -> Result<bool> {
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
-fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Result<Removed> {
+fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&str>, error: Error) -> Result<Removed> {
     let mut expected = vec![
-        (plan.task.branch_ref(), plan.tip.as_str()),
-        (store::task_ref(&plan.task.id), plan.oid.as_str()),
+        (facts.task.branch_ref(), facts.tip.as_str()),
+        (store::task_ref(&facts.task.id), facts.oid.as_str()),
     ];
-    if let (Some(into), Some(merge)) = (&plan.into, merge) {
+    if let (Some(into), Some(merge)) = (&facts.into, merge) {
         expected.push((into.branch_ref(), merge));
     }
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
@@ -269,46 +269,47 @@ fn moved_on(flux: &Flux, plan: &Plan, merge: Option<&str>, error: Error) -> Resu
     Err(error.context(
         Failure::new(format!(
             "could not remove '{}': {merged}its record cannot be changed; the task is whole",
-            plan.task.id
+            facts.task.id
         ))
-        .hint(format!("git flux cleanup {}", plan.task.id)),
+        .hint(format!("git flux cleanup {}", facts.task.id)),
     ))
 }
 
-/// Whether branch and working tree are what they were when the plan was made,
+/// Whether branch and working tree are what they were when it was looked at,
 /// and the target is checked out where it was: whoever switches there meanwhile
 /// must not get the merge. Where none has it, git itself refuses to move what is
 /// checked out by now.
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn stands(flux: &Flux, plan: &Plan) -> Result<bool> {
-    if let Some(into) = &plan.into
+pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
+    if let Some(into) = &facts.into
         && let Some(worktree) = &into.worktree
         && worktree::branch(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {
         return Ok(false);
     }
-    if plan.missing {
+    if facts.missing {
         return Ok(true);
     }
-    if plan.unread.is_some() {
+    if facts.unread.is_some() {
         // That its branch stands where it did is verified when the task goes.
-        let (path, branch) = (&plan.task.worktree, plan.task.branch_ref());
+        let (path, branch) = (&facts.task.worktree, facts.task.branch_ref());
         let entries = worktree::list(flux.repo.home())?;
         let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
-        return Ok(plan.branch_gone || entries.iter().any(is_there));
+        return Ok(facts.branch_gone || entries.iter().any(is_there));
     }
-    let (head, changes) = all_changes(&flux.repo.checkout(&plan.task.worktree)?, Ignored::LeftOut)?;
-    if plan.branch_gone {
-        return Ok(changes == plan.uncommitted);
+    let (head, changes) =
+        all_changes(&flux.repo.checkout(&facts.task.worktree)?, Ignored::LeftOut)?;
+    if facts.branch_gone {
+        return Ok(changes == facts.uncommitted);
     }
-    Ok(head.oid == plan.tip && head.branch == plan.task.branch && changes == plan.uncommitted)
+    Ok(head.oid == facts.tip && head.branch == facts.task.branch && changes == facts.uncommitted)
 }
 
 /// Asks the agent to end, and waits until it has.
-fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
-    let task = &plan.task;
+fn stop(flux: &Flux, facts: &Facts) -> Result<()> {
+    let task = &facts.task;
     let run = flux.run_dir(&task.id);
     // Once there is an exit, the process is the user's shell.
     if run.exit()?.is_some() || !run.is_alive()? {
@@ -328,8 +329,8 @@ fn stop(flux: &Flux, plan: &Plan) -> Result<()> {
 ///
 /// # Errors
 /// When tmux refuses.
-pub(crate) fn leave(plan: &Plan, said: &[String]) -> Result<()> {
-    match (&plan.task.target, plan.inside) {
+pub(crate) fn leave(facts: &Facts, said: &[String]) -> Result<()> {
+    match (&facts.task.target, facts.runs.is_own_pane) {
         (Some(target), true) => leave::close(target, said),
         _ => Ok(()),
     }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::facts::Plan;
-use super::into::Into;
+use super::facts::Facts;
+use super::options::Verify;
+use super::target::MergeTarget;
 use crate::failure::{self, Failure};
 use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
@@ -31,8 +32,8 @@ pub(super) enum NewCommits {
 }
 
 /// The refusal of a merge that cannot be made.
-pub(super) fn refused(plan: &Plan) -> Failure {
-    let id = &plan.task.id;
+pub(super) fn refused(facts: &Facts) -> Failure {
+    let id = &facts.task.id;
     Failure::new(format!(
         "could not make the merge of '{id}'; nothing was changed"
     ))
@@ -44,12 +45,12 @@ pub(super) fn refused(plan: &Plan) -> Failure {
 /// When a hook refuses, or the commit is not what was asked for.
 pub(super) fn make(
     flux: &Flux,
-    plan: &Plan,
-    into: &Into,
-    (commits, hooks, verify): (&NewCommits, &Hooks, bool),
+    facts: &Facts,
+    into: &MergeTarget,
+    (commits, hooks, verify): (&NewCommits, &Hooks, Verify),
     lock: &Lock,
 ) -> Result<String> {
-    let (repo, task) = (&flux.repo, &plan.task);
+    let (repo, task) = (&flux.repo, &facts.task);
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
     let main = repo.main().map(|path| repo.checkout(path)).transpose()?;
@@ -74,9 +75,9 @@ pub(super) fn make(
             checkout: checkout.as_ref(),
             main: main.as_ref(),
             hooks,
-            branches: [(&into.branch, &into.tip), (&task.branch, &plan.tip)],
+            branches: [(&into.branch, &into.tip), (&task.branch, &facts.tip)],
             head,
-            verify,
+            verify: verify == Verify::All,
         };
         let scratch = {
             let _spinner = flux.ui.spinner("checking out the files for the hooks");
@@ -93,7 +94,7 @@ pub(super) fn make(
             flux.ui
                 .warning(format_args!("the hooks do not see '{path}', which {why}"));
         }
-        commit(flux, plan, into, (commits, &scratch), &notes)
+        commit(flux, facts, into, (commits, &scratch), &notes)
     };
     let made = make();
     // What is left of it, the next command clears away.
@@ -108,8 +109,8 @@ pub(super) fn make(
 
 fn commit(
     flux: &Flux,
-    plan: &Plan,
-    into: &Into,
+    facts: &Facts,
+    into: &MergeTarget,
     (commits, scratch): (&NewCommits, &Scratch<'_>),
     notes: &Path,
 ) -> Result<String> {
@@ -118,7 +119,7 @@ fn commit(
         let what = || format!("could not write '{}'", file.display());
         fs::write(&file, message).with_context(what)
     };
-    let branch = &plan.task.branch;
+    let branch = &facts.task.branch;
     let made = match commits {
         NewCommits::Merge(message) => written(message).and_then(|()| scratch.merge(branch, &file)),
         NewCommits::Squash(message) => {
@@ -126,11 +127,11 @@ fn commit(
         }
         NewCommits::Rebase => scratch.rebase(&into.branch),
     };
-    let made = made.map_err(|error| explain(error, plan, into, scratch))?;
+    let made = made.map_err(|error| explain(error, facts, into, scratch))?;
     scratch.deliver(&flux.repo, &made)?;
     let (ahead, behind) = flux.repo.ahead_behind(&made, &into.tip)?;
     let is_whole = match (commits, &into.merge) {
-        (NewCommits::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&plan.tip),
+        (NewCommits::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&facts.tip),
         (NewCommits::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
         (NewCommits::Squash(_) | NewCommits::Rebase, _) => ahead > 0,
     };
@@ -140,7 +141,7 @@ fn commit(
             into.branch
         );
     }
-    let planned = into.merge.tree(&flux.repo, &plan.tip)?;
+    let planned = into.merge.tree(&flux.repo, &facts.tip)?;
     if planned.is_some_and(|planned| flux.repo.tree_of(&made).ok() != Some(planned)) {
         flux.ui.status("the hooks have changed what is committed");
     }
@@ -148,25 +149,25 @@ fn commit(
 }
 
 /// What else there is to say where a hook may have refused.
-fn explain(error: Error, plan: &Plan, into: &Into, scratch: &Scratch<'_>) -> Error {
+fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
-        let mut plan = plan.clone();
-        if let Some(into) = &mut plan.into {
+        let mut facts = facts.clone();
+        if let Some(into) = &mut facts.into {
             into.merge = MergePlan::Conflicts { files };
         }
-        return plan.ensure_mergeable().err().unwrap_or(error);
+        return facts.ensure_mergeable().err().unwrap_or(error);
     }
     let error = match scratch.has_changes() {
         true => error.context("changes that a hook or a merge driver made were discarded"),
         false => error,
     };
-    let failure = refused(plan);
+    let failure = refused(facts);
     let Some(place) = &into.worktree else {
         return failure::over(error, failure);
     };
     // What does not work here may work where the hooks see the checkout itself.
-    let (id, place, branch) = (&plan.task.id, quoted(place), word(&plan.task.branch));
+    let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
     let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
     failure::over(error, failure.hint(by_hand))
 }

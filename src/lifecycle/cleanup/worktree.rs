@@ -1,8 +1,7 @@
-//! Whether a task's worktree is what it should be, and nobody's work is in the way.
+//! Checks of a task's worktree: it is what it should be, and no other work is in the way.
 
 use anyhow::Result;
 
-use super::check::{Loss, Verdict};
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, Repo, Worktree, admin};
@@ -11,41 +10,16 @@ use crate::lifecycle::{Flux, ensure_not_elsewhere};
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
-/// Looks at the worktree of a task, which may be `missing`.
-pub(super) fn worktree(
+/// Fails if what is at the task's path, where nothing may be `missing`, is not the task's alone.
+///
+/// # Errors
+/// Also when that cannot be told.
+pub(super) fn ensure_ours(
     flux: &Flux,
     task: &Task,
     worktrees: &[Worktree],
     missing: bool,
-    has_branch: bool,
-    loss: &mut Loss,
-) {
-    let path = shown(&task.worktree);
-    loss.note(
-        "worktree",
-        ours(flux, task, worktrees, missing),
-        |_| match missing {
-            true => Verdict::Asks(format!("'{path}' is gone")),
-            false => Verdict::Passes(format!("'{path}'")),
-        },
-    );
-    let Some(entry) = worktrees.iter().find(|entry| entry.path == task.worktree) else {
-        return;
-    };
-    loss.pass("lock", unlocked(entry), "not locked");
-    // Where it is not ours, that has been said.
-    if !missing && let Ok(checkout) = flux.repo.checkout(&task.worktree) {
-        loss.pass("operation", ensure_idle(&checkout), "none is in progress");
-    }
-    if has_branch {
-        let branch = format!("'{}' is checked out", task.branch);
-        loss.pass("HEAD", on_branch(task, entry), branch);
-    }
-}
-
-/// # Errors
-/// When what is at the task's path is not the task's, or not the task's alone.
-fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Result<()> {
+) -> Result<()> {
     let id = &task.id;
     ensure_not_elsewhere(flux, worktrees, task)?;
     let known = worktrees.iter().any(|entry| entry.path == task.worktree);
@@ -68,7 +42,11 @@ fn ours(flux: &Flux, task: &Task, worktrees: &[Worktree], missing: bool) -> Resu
     .into())
 }
 
-fn unlocked(entry: &Worktree) -> Result<()> {
+/// Fails if a worktree is locked.
+///
+/// # Errors
+/// As it says.
+pub(super) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     let Some(reason) = &entry.locked else {
         return Ok(());
     };
@@ -104,7 +82,11 @@ pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
     )
 }
 
-fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
+/// Fails if the task's branch is not checked out in its worktree.
+///
+/// # Errors
+/// As it says.
+pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     if entry.branch.as_deref() == Some(&task.branch_ref()) {
         return Ok(());
     }
@@ -121,30 +103,38 @@ fn on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     .into())
 }
 
-/// Looks into each submodule: its commits and files are in no
-/// archive, so they must be somewhere else already.
-pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str, abroad: bool, loss: &mut Loss) {
-    let found = submodules::list(&flux.repo, &task.worktree, tip);
-    let held = |found: Vec<Submodule>| {
-        let whole = |holds| matches!(holds, Holds::Nothing | Holds::Itself);
-        if let Some(submodule) = found.iter().find(|found| !whole(found.holds)) {
-            return Err(refusal(task, submodule, &found).into());
-        }
-        match abroad && found.iter().any(|submodule| submodule.checked_out) {
-            true => Err(stuck(task).into()),
-            false => Ok(found),
-        }
-    };
-    loss.note("submodules", found.and_then(held), |found| {
-        let that = |holds| names(found.iter().filter(|found| found.holds == holds));
-        Verdict::Passes(match (that(Holds::Nothing), that(Holds::Itself)) {
-            (pushed, own) if pushed.is_empty() && own.is_empty() => {
-                "none was checked out".to_owned()
-            }
-            (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
-            (_, own) => format!("kept in the trash, for what no remote has: {own}"),
-        })
-    });
+/// Returns the submodules of a task, whose commits and files are in no archive.
+///
+/// # Errors
+/// When one of them holds what is nowhere else, or that cannot be told.
+pub(super) fn submodules(flux: &Flux, task: &Task, tip: &str) -> Result<Vec<Submodule>> {
+    let found = submodules::list(&flux.repo, &task.worktree, tip)?;
+    let is_whole = |one: &&Submodule| matches!(one.holds, Holds::Nothing | Holds::Itself);
+    match found.iter().find(|one| !is_whole(one)) {
+        Some(submodule) => Err(refusal(task, submodule, &found).into()),
+        None => Ok(found),
+    }
+}
+
+/// Fails if one of the submodules is checked out, which only goes with the whole worktree.
+///
+/// # Errors
+/// As it says.
+pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
+    match found.iter().any(|submodule| submodule.checked_out) {
+        true => Err(stuck(task).into()),
+        false => Ok(()),
+    }
+}
+
+/// Says why nothing of the submodules is lost.
+pub(super) fn describe(found: &[Submodule]) -> String {
+    let that = |holds| names(found.iter().filter(|found| found.holds == holds));
+    match (that(Holds::Nothing), that(Holds::Itself)) {
+        (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
+        (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
+        (_, own) => format!("kept in the trash, for what no remote has: {own}"),
+    }
 }
 
 /// The refusal of what git does not remove in place: `git worktree remove`.

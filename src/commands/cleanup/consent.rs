@@ -1,0 +1,205 @@
+//! What a cleanup asks.
+
+use anyhow::{Context as _, Result};
+
+use super::conflicts::{self, Place};
+use super::words;
+use crate::commands::diff::show;
+use crate::failure::Failure;
+use crate::lifecycle::Flux;
+use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::files::ignored;
+use crate::lifecycle::cleanup::options::{
+    Agreed, Agreement, Conflicts, Options, Question, Uncommitted,
+};
+use crate::lifecycle::cleanup::plan::Plan;
+use crate::store::Store;
+use crate::task::State;
+use crate::ui::shown;
+use crate::ui::words::capital;
+
+/// What is to be done, with everything agreed to.
+pub(super) enum Settled {
+    Remove(Plan),
+    /// The merge is started where its conflicts are to be resolved.
+    Resolve(Plan, Place),
+}
+
+/// What is agreed to in the course of one cleanup.
+#[derive(Clone)]
+pub(super) struct Consents {
+    pub(super) options: Options,
+    /// The task is to go, with its work where the plan says.
+    pub(super) is_agreed: bool,
+    /// What is worth a warning has been said.
+    pub(super) is_warned: bool,
+}
+
+impl Consents {
+    /// Asks for each consent that a plan needs; answers become options, and change the plan.
+    ///
+    /// # Errors
+    /// The first refusal, or that an answer is no.
+    pub(super) fn settle(&mut self, flux: &Flux, store: &Store, plan: Plan) -> Result<Settled> {
+        let mut plan = plan;
+        loop {
+            plan = plan.ensure()?;
+            if plan.is_update() {
+                return Ok(Settled::Resolve(plan, Place::Task));
+            }
+            // What becomes of the work comes first.
+            let mut open = plan.checks.iter().filter_map(Check::open);
+            let Some(consent) = open.find(|open| open.question < Question::OtherBranch) else {
+                break;
+            };
+            let facts = facts(&plan)?;
+            match consent.question {
+                Question::Conflicts => match conflicts::ask(flux, facts, &consent.refusal)? {
+                    Place::Task => self.options.conflicts = Conflicts::Update,
+                    Place::Target => return Ok(Settled::Resolve(plan, Place::Target)),
+                },
+                Question::Uncommitted => {
+                    self.options.uncommitted = ask_about_files(flux, facts, consent)?;
+                }
+                _ => self.ask(flux, facts, consent)?,
+            }
+            plan.decide(flux, &self.options);
+        }
+        self.agree_to_removal(flux, store, &plan)?;
+        Ok(Settled::Remove(plan))
+    }
+
+    /// Asks whether the task is to go, and about everything that would end or stay behind.
+    fn agree_to_removal(&mut self, flux: &Flux, store: &Store, plan: &Plan) -> Result<()> {
+        let facts = plan.outlook().context("there are no facts")?;
+        let open: Vec<&Consent> = plan.checks.iter().filter_map(Check::open).collect();
+        let (elsewhere, rest): (Vec<&Consent>, Vec<&Consent>) = open
+            .into_iter()
+            .partition(|open| open.question == Question::OtherBranch);
+        let is_shown = !std::mem::replace(&mut self.is_warned, true);
+        if is_shown {
+            words::heirs(flux, store, &facts.task);
+        }
+        if !facts.ignored.is_empty() {
+            let names = ignored(flux, facts)?;
+            let what = "ignored files are kept in the trash";
+            flux.ui.status(format_args!("{what}: {names}"));
+        }
+        // -y agrees to the merge, not to a branch that nobody named.
+        let is_asked = flux.ui.can_ask()
+            && !self.is_agreed
+            && (self.options.agreement == Agreement::Ask || !elsewhere.is_empty());
+        // An agent that is done is not worth a question of its own.
+        let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
+        let stops = is_asked && is_only_to_stop && facts.state == State::Done;
+        if is_asked {
+            let on = elsewhere.first().map(|open| open.what.as_str());
+            let question = words::question(facts, on);
+            let question = match stops {
+                true => format!("The agent of '{}' is done and ends. {question}", plan.id),
+                false => question,
+            };
+            let is_kept = facts.into.is_some() || facts.merged_in.is_some();
+            confirm(flux, &question, is_kept)?;
+        }
+        self.is_agreed = true;
+        for consent in elsewhere {
+            self.options.agree(consent.question, &consent.what);
+        }
+        if is_shown {
+            warn(flux, &plan.checks);
+        }
+        for consent in rest {
+            match stops {
+                true => self.options.agree(consent.question, &consent.what),
+                false => self.ask(flux, facts, consent)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks about one thing, with no as the default.
+    fn ask(&mut self, flux: &Flux, facts: &Facts, consent: &Consent) -> Result<()> {
+        let question = match consent.question {
+            Question::WorktreeGone => {
+                flux.ui.status(format_args!(
+                    "The worktree of '{}' is gone: '{}'. What was uncommitted in it is unknown.",
+                    facts.task.id,
+                    shown(&facts.task.worktree)
+                ));
+                "Remove the task all the same?".to_owned()
+            }
+            other => {
+                let what = capital(&consent.what);
+                format!("{what}. {}", short_question(other))
+            }
+        };
+        confirm(flux, &question, false)?;
+        self.options.agree(consent.question, &consent.what);
+        Ok(())
+    }
+}
+
+fn short_question(question: Question) -> &'static str {
+    match question {
+        Question::LargeFiles => "Put it into the repository?",
+        Question::AgentEnded => "Has it ended?",
+        Question::Stop | Question::OwnPane => "Stop it?",
+        _ => "Remove it all the same?",
+    }
+}
+
+/// Returns the facts of a plan in which nothing is refused.
+pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
+    plan.facts.as_ref().context("there are no facts")
+}
+
+/// Warns of processes that -y agrees to.
+fn warn(flux: &Flux, checks: &[Check]) {
+    for check in checks {
+        if let Verdict::NeedsConsent(consent) = &check.verdict
+            && consent.agreed == Agreed::Yes
+            && matches!(consent.question, Question::Processes | Question::Jobs)
+        {
+            flux.ui.warning(&consent.what);
+        }
+    }
+}
+
+fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
+    match flux.ui.confirm(question, default)? {
+        true => Ok(()),
+        false => Err(Failure::declined("nothing was changed").into()),
+    }
+}
+
+/// Shows the files and asks what becomes of them.
+fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Uncommitted> {
+    flux.ui.status(format_args!("{}:", consent.refusal));
+    for change in &facts.uncommitted {
+        let code = String::from_utf8_lossy(&change.code).replace('.', " ");
+        let path = shown(&change.path);
+        flux.ui.status(format_args!("  {code} {path}"));
+    }
+    let choices = [
+        "commit them all",
+        "discard them (they are kept in the archive)",
+        "show the diff",
+        "abort",
+    ]
+    .map(str::to_owned);
+    loop {
+        match flux.ui.select("What is to become of them?", &choices)? {
+            0 => {
+                let message = flux.ui.input("Message", &words::offered(&facts.task))?;
+                return Ok(Uncommitted::Commit(message));
+            }
+            1 => return Ok(Uncommitted::Discard),
+            2 => {
+                show(flux, &facts.task, &facts.tip, Vec::new())?;
+            }
+            _ => return Err(Failure::declined("nothing was changed").into()),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What `--dry-run` and `--json` say: each check, with its reason, and what would be done.
+
+use anyhow::Result;
+use console::Style;
+use serde::Serialize;
+
+use super::conflicts::not_removed;
+use super::words::deeds;
+use crate::commands::table;
+use crate::failure;
+use crate::git::MergePlan;
+use crate::lifecycle::Flux;
+use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::options::{Agreed, Options};
+use crate::lifecycle::cleanup::plan::Plan;
+use crate::sanitize;
+
+/// How a check went, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Ok,
+    Asks,
+    Refuses,
+}
+
+impl Outcome {
+    fn of(check: &Check) -> Self {
+        match &check.verdict {
+            Verdict::Ok(_) => Self::Ok,
+            Verdict::Refused(_) => Self::Refuses,
+            Verdict::NeedsConsent(Consent { agreed, .. }) => match agreed {
+                Agreed::Yes => Self::Ok,
+                Agreed::Ask => Self::Asks,
+                Agreed::No => Self::Refuses,
+            },
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Asks => "asks",
+            Self::Refuses => "refuses",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Ok => Style::new().green(),
+            Self::Asks => Style::new().yellow(),
+            Self::Refuses => Style::new().red(),
+        }
+    }
+}
+
+/// Prints the checks of one plan, and what would be done.
+///
+/// # Errors
+/// When it cannot be printed.
+pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
+    let row = |check: &Check| {
+        let result = Outcome::of(check).name();
+        [check.name, result, &check.why()].map(sanitize::line)
+    };
+    let rows: Vec<[String; 3]> = plan.checks.iter().map(row).collect();
+    let style = |at: usize, cell| match cell {
+        1 => Outcome::of(&plan.checks[at]).style(),
+        _ => Style::new(),
+    };
+    for line in table::lines(["CHECK", "RESULT", "WHY"], &rows, flux.ui.width(), style) {
+        flux.ui.data(line)?;
+    }
+    if plan.refusal().is_none() {
+        for deed in deeds(plan, options) {
+            flux.ui.data(sanitize::line(&format!("would {deed}")))?;
+        }
+    }
+    flux.ui.status("Nothing was done.");
+    Ok(())
+}
+
+/// Fails as the cleanup would.
+///
+/// # Errors
+/// The first refusal.
+pub(super) fn ensure(plan: Plan) -> Result<Plan> {
+    let plan = plan.ensure()?;
+    match plan.facts.as_ref().filter(|_| plan.is_update()) {
+        Some(facts) => Err(not_removed(&facts.task, &facts.task.worktree).into()),
+        None => Ok(plan),
+    }
+}
+
+/// A plan as data.
+#[derive(Serialize)]
+struct PlanObject<'a> {
+    checks: Vec<CheckObject>,
+    commits: Option<usize>,
+    conflicts: Vec<ConflictObject<'a>>,
+    id: &'a str,
+    into: Option<&'a str>,
+    style: Option<&'static str>,
+    would: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct CheckObject {
+    check: &'static str,
+    hints: Vec<String>,
+    result: Outcome,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct ConflictObject<'a> {
+    kind: &'a str,
+    path: String,
+}
+
+/// Prints plans as data.
+///
+/// # Errors
+/// When they cannot be printed.
+pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Result<()> {
+    let plans = plans.iter().map(|plan| object(plan, options));
+    flux.ui.json(&plans.collect::<Vec<_>>())
+}
+
+fn object<'a>(plan: &'a Plan, options: &Options) -> PlanObject<'a> {
+    let check = |check: &Check| CheckObject {
+        check: check.name,
+        result: Outcome::of(check),
+        why: check.why(),
+        hints: check
+            .refusal()
+            .map_or_else(Vec::new, |refusal| failure::hints(refusal).collect()),
+    };
+    let into = plan.outlook().and_then(|facts| facts.into.as_ref());
+    let conflicts = match into.map(|into| &into.merge) {
+        Some(MergePlan::Conflicts { files }) => &files[..],
+        _ => &[],
+    };
+    PlanObject {
+        id: plan.id.as_str(),
+        checks: plan.checks.iter().map(check).collect(),
+        into: into.map(|into| into.branch.as_str()),
+        style: into.map(|into| into.style.into_str()),
+        commits: plan.outlook().map(Facts::commits),
+        conflicts: conflicts
+            .iter()
+            .map(|file| ConflictObject {
+                path: file.path.to_string_lossy().into_owned(),
+                kind: &file.kind,
+            })
+            .collect(),
+        would: plan.refusal().is_none().then(|| deeds(plan, options)),
+    }
+}

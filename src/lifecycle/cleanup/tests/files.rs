@@ -1,0 +1,112 @@
+//! What becomes of files.
+
+use super::*;
+
+#[test]
+fn uncommitted_files_need_an_answer_or_an_option() {
+    let scene = Scene::new();
+    fs::write(scene.worktree.join("new"), "new\n").unwrap();
+    scene.assert(
+        "uncommitted",
+        &[
+            (ask(), "asks", "commit or discard new"),
+            (jointly(), "not agreed", "commit or discard new"),
+            (never(), "not agreed", "commit or discard new"),
+            (yes(), "not agreed", "commit or discard new"),
+            (commit_all(), "ok", "committed: new"),
+            (discard(), "ok", "left in the trash: new"),
+            (drop_branch(), "not agreed", "commit or discard new"),
+        ],
+    );
+    let error = scene.plan(&never()).ensure().unwrap_err();
+    assert_eq!(error.to_string(), "'fix' has 1 uncommitted file");
+    let hints: Vec<String> = failure::hints(&error).collect();
+    let options = ["--commit", "--discard"];
+    assert_eq!(
+        hints,
+        options.map(|option| format!("git flux cleanup fix {option}"))
+    );
+}
+
+#[test]
+fn large_files_are_always_asked_about() {
+    let scene = Scene::new();
+    let file = File::create(scene.worktree.join("huge")).unwrap();
+    file.set_len(101 << 20).unwrap();
+    let mut answered = discard();
+    answered.agree(Question::LargeFiles, "'huge' has 101.00 MiB");
+    let mut smaller = discard();
+    smaller.agree(Question::LargeFiles, "'huge' has 100.50 MiB");
+    scene.assert(
+        "large files",
+        &[
+            (ask(), "asks", "'huge' has 101.00 MiB"),
+            (jointly(), "asks", "'huge'"),
+            (yes(), "not agreed", "'huge'"),
+            (discard(), "not agreed", "'huge'"),
+            (answered, "agreed", "'huge'"),
+            (smaller, "not agreed", "'huge'"),
+        ],
+    );
+}
+
+#[test]
+fn a_repository_inside_cannot_be_committed() {
+    let scene = Scene::new();
+    let inner = scene.worktree.join("inner");
+    fs::create_dir(&inner).unwrap();
+    git(&inner, &["init", "--quiet"]);
+    commit(&inner, "a", "a\n");
+    let why = "'inner/' is a repository of its own";
+    scene.assert(
+        "repositories",
+        &[
+            (commit_all(), "refused", why),
+            (discard(), "ok", "kept in the trash: inner/"),
+        ],
+    );
+}
+
+#[test]
+fn ignored_files_are_named() {
+    let scene = Scene::new();
+    fs::write(scene.repo.join(".git/info/exclude"), "*.log\n").unwrap();
+    fs::write(scene.worktree.join("a.log"), "").unwrap();
+    scene.assert("ignored", &[(never(), "ok", "kept in the trash: a.log")]);
+}
+
+#[test]
+fn what_cannot_be_read_goes_to_the_trash_whole_or_not_at_all() {
+    let scene = Scene::new();
+    commit(&scene.worktree, "a.x", "one\n");
+    let attributes = scene.repo.join(".git/info/attributes");
+    fs::write(attributes, "*.x filter=lost\n").unwrap();
+    git(
+        &scene.repo,
+        &["config", "filter.lost.clean", "no-such-program"],
+    );
+    git(&scene.repo, &["config", "filter.lost.required", "true"]);
+    fs::write(scene.worktree.join("a.x"), "two\n").unwrap();
+    let why = "it cannot be told what is uncommitted";
+    scene.assert(
+        "uncommitted",
+        &[
+            (ask(), "refused", why),
+            (commit_all(), "refused", why),
+            (discard(), "ok", "the worktree is left in the trash whole"),
+        ],
+    );
+}
+
+#[test]
+fn files_in_the_way_of_the_merge_refuse() {
+    let scene = Scene::new();
+    fs::write(scene.repo.join("work"), "mine\n").unwrap();
+    scene.assert(
+        "collisions",
+        &[
+            (yes(), "refused", "would overwrite 'work'"),
+            (drop_branch(), "ok", ""),
+        ],
+    );
+}
