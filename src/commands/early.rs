@@ -54,7 +54,10 @@ pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be read how one of them ended.
-pub(super) fn ended(flux: &Flux, started: &[&Started]) -> Result<Vec<Error>> {
+pub(super) fn ended<'a>(
+    flux: &Flux,
+    started: impl IntoIterator<Item = &'a Started>,
+) -> Result<Vec<Error>> {
     if !flux.ui.is_shown() {
         return Ok(Vec::new());
     }
@@ -76,7 +79,7 @@ pub(super) fn ended(flux: &Flux, started: &[&Started]) -> Result<Vec<Error>> {
 /// # Errors
 /// So.
 pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    ended(flux, &[started])?
+    ended(flux, [started])?
         .into_iter()
         .next()
         .map_or(Ok(()), Err)

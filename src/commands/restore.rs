@@ -9,6 +9,7 @@ use super::revert::revert;
 use super::{Faults, candidates, early, scripts, settled};
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::lifecycle::archive::delete::drop_for_good;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::restore::{harmless, prepare};
 use crate::lifecycle::start::plan::Started;
@@ -57,8 +58,8 @@ impl Restore {
         let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
-            let ours: Vec<&Archived> = all.0.iter().filter(is_ours).collect();
-            return self.delete(&flux, &ours, &all.1);
+            let ours: Vec<&Archived> = all.archived.iter().filter(is_ours).collect();
+            return self.delete(&flux, &ours, &all.unread);
         }
         let one = self.choose(&flux, &store, &all)?;
         if let Some(owner) = flux.remover(one) {
@@ -125,7 +126,7 @@ impl Restore {
         let mut faults = Faults::default();
         for one in which {
             interrupt::check()?;
-            match archive::drop_for_good(flux, one) {
+            match drop_for_good(flux, one) {
                 Ok(()) => flux.ui.status(format_args!(
                     "deleted '{}' (the commits of '{}' were at {})",
                     one.name,
@@ -215,7 +216,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         flux.ui.hint(undo);
     }
     flux.ui.hint(format_args!("git flux attach {id}"));
-    for error in early::ended(flux, &[started])? {
+    for error in early::ended(flux, [started])? {
         flux.ui.warning(format_args!("{error:#}"));
     }
     Ok(())

@@ -80,7 +80,7 @@ impl Resume {
                 }
             }
         }
-        let ended = early::ended(flux, &begun.iter().collect::<Vec<_>>())?;
+        let ended = early::ended(flux, &begun)?;
         ended.iter().for_each(ui::show);
         failed += ended.len();
         if failed == 0 {

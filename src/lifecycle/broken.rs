@@ -57,12 +57,17 @@ impl Broken {
                 ],
             }));
         }
-        let broken = match exists {
-            false => gone(flux, task, has_branch)?,
-            true if admin::is_ours(common, path)? => Self::without_branch(flux, task)?,
-            true => Self::not_ours(flux, task)?,
-        };
-        Ok(Some(broken))
+        Ok(Some(if !exists {
+            match moved(flux, task) {
+                Some(moved) => moved,
+                None if has_branch => without_worktree(task),
+                None => without_both(flux, task)?,
+            }
+        } else if admin::is_ours(common, path)? {
+            Self::without_branch(flux, task)?
+        } else {
+            Self::not_ours(flux, task)?
+        }))
     }
 
     /// The branch of a task is gone.
@@ -163,50 +168,55 @@ pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
     }
 }
 
-fn gone(flux: &Flux, task: &Task, has_branch: bool) -> Result<Broken> {
-    let (id, path) = (&task.id, &task.worktree);
-    let mut what = format!("the worktree of '{id}' is gone: '{}'", shown(path));
-    if let Some(moved) = admin::moved_beside(flux.repo.common_dir(), path) {
+/// What is said of a worktree that is gone.
+fn gone(task: &Task) -> String {
+    let path = shown(&task.worktree);
+    format!("the worktree of '{}' is gone: '{path}'", task.id)
+}
+
+/// The worktree of a task was moved, and is found.
+fn moved(flux: &Flux, task: &Task) -> Option<Broken> {
+    let (common, path) = (flux.repo.common_dir(), &task.worktree);
+    let found = |moved: &Path| format!("{}; it is in '{}'", gone(task), shown(moved));
+    if let Some(moved) = admin::moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
-        what = format!("{what}; it is in '{}'", shown(&moved));
-        return Ok(Broken {
-            what,
+        return Some(Broken {
+            what: found(&moved),
             ways: vec![("to move it back", back)],
         });
     }
-    let beside = flux.repo.home().parent();
-    if let Some(moved) = beside.and_then(|dir| admin::moved_into(flux.repo.common_dir(), dir, path))
-    {
-        what = format!("{what}; it is in '{}'", shown(&moved));
-        let repair = format!("git worktree repair {}", quoted(&moved));
-        return Ok(Broken {
-            what,
-            ways: vec![("to let git find it", repair)],
-        });
-    }
-    if !has_branch {
-        return Ok(Broken {
-            what: format!("{what}, and so is its branch '{}'", task.branch),
-            ways: branch_again(flux, task)?,
-        });
-    }
+    let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
+    let repair = format!("git worktree repair {}", quoted(&moved));
+    Some(Broken {
+        what: found(&moved),
+        ways: vec![("to let git find it", repair)],
+    })
+}
+
+/// The worktree of a task is gone, and its branch too.
+fn without_both(flux: &Flux, task: &Task) -> Result<Broken> {
     Ok(Broken {
-        what,
+        what: format!("{}, and so is its branch '{}'", gone(task), task.branch),
+        ways: branch_again(flux, task)?,
+    })
+}
+
+/// The worktree of a task is gone.
+fn without_worktree(task: &Task) -> Broken {
+    let (path, branch) = (quoted(&task.worktree), word(&task.branch));
+    Broken {
+        what: gone(task),
         ways: vec![
             (
                 "to have it again, as its branch is",
-                format!(
-                    "git worktree add --force {} {}",
-                    quoted(path),
-                    word(&task.branch)
-                ),
+                format!("git worktree add --force {path} {branch}"),
             ),
             (
                 "to merge what was committed, and remove the task",
-                format!("git flux cleanup {id} --discard"),
+                format!("git flux cleanup {} --discard", task.id),
             ),
         ],
-    })
+    }
 }
 
 /// The ways out where the branch is gone.

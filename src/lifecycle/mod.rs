@@ -66,10 +66,10 @@ pub(crate) mod start;
 pub(crate) mod stop;
 mod teardown;
 
+pub(crate) use archive::Kept;
 pub(crate) use fate::ensure_not_elsewhere;
 pub(crate) use into::Into;
 pub(crate) use pane::close;
-pub(crate) use teardown::Kept;
 
 use fate::Worktree;
 

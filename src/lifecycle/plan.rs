@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::elsewhere::ensure_here;
 use super::into::{MergedIn, Wanted};
 use super::loss::{Loss, Verdict};
-use super::resume::ensure_no_orphan;
+use super::pane::ensure_no_orphan;
 use super::{Flux, Into, broken, check, observe, obstacle, other_machine};
 use crate::agent::process::{self, Process};
 use crate::agent::run::RunDir;

@@ -47,7 +47,7 @@ impl Run {
             return Err(error);
         }
         if !self.json {
-            let ended = early::ended(flux, &batch.made.iter().collect::<Vec<_>>())?;
+            let ended = early::ended(flux, &batch.made)?;
             ended.iter().for_each(ui::show);
             batch.failed += ended.len();
         }

@@ -269,3 +269,29 @@ fn times(file: &Metadata) -> io::Result<FileTimes> {
         .set_accessed(file.accessed()?)
         .set_modified(file.modified()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::{World, git, new};
+
+    #[test]
+    fn copies_are_taken_back_unless_they_have_changed() {
+        let world = World::new();
+        let (home, task) = (world.home(), world.start(new()).task);
+        fs::write(home.join(".worktreeinclude"), "env\nother/\n").unwrap();
+        fs::create_dir(home.join("other")).unwrap();
+        fs::write(home.join("other/file"), "1").unwrap();
+        fs::write(home.join(".git/info/exclude"), "other/\n").unwrap();
+        git(home, ["worktree", "add", "-q", "--detach", "../repo-fix"]);
+        let mut copies = Copies::default();
+        copies.make(&world.flux, &task).unwrap();
+        let [env, other] = ["env", "other/file"].map(|name| task.worktree.join(name));
+        assert!(env.exists() && other.exists());
+        fs::write(&env, "mine").unwrap();
+        copies.take_back(&task.worktree);
+        assert_eq!(fs::read_to_string(env).unwrap(), "mine");
+        assert!(!other.exists() && !task.worktree.join("other").exists());
+        assert!(home.join("other/file").exists());
+    }
+}
