@@ -354,3 +354,6 @@ fn base(
     let branch = branch.map(|branch| store.resolve(branch)).transpose()?;
     Ok((base, branch.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests;
