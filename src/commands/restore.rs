@@ -98,31 +98,11 @@ impl Restore {
 
     /// Deletes removed tasks, once that is agreed to.
     fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
-        let question = match which {
-            [] => {
-                flux.ui.status("there is nothing to delete");
-                return self.clear(flux, unread, Faults::default());
-            }
-            [one] => format!("Delete '{}' for good ({})?", one.name, content(flux, one)),
-            many => {
-                for one in many {
-                    flux.ui
-                        .status(format_args!("  {}  {}", one.name, content(flux, one)));
-                }
-                format!("Delete these {} for good?", many.len())
-            }
-        };
-        if !self.yes {
-            if !flux.ui.can_ask() {
-                return Err(Failure::new("nobody can be asked whether to delete")
-                    .hint("git flux restore --list")
-                    .hint("add --yes to agree")
-                    .into());
-            }
-            if !flux.ui.confirm(question, false)? {
-                return Err(Failure::declined("nothing was changed").into());
-            }
+        if which.is_empty() {
+            flux.ui.status("there is nothing to delete");
+            return self.clear(flux, unread, Faults::default());
         }
+        self.agree_to_delete(flux, which)?;
         let mut faults = Faults::default();
         for one in which {
             interrupt::check()?;
@@ -138,6 +118,31 @@ impl Restore {
             }
         }
         self.clear(flux, unread, faults)
+    }
+
+    fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
+        let question = if let [one] = which {
+            format!("Delete '{}' for good ({})?", one.name, content(flux, one))
+        } else {
+            for one in which {
+                flux.ui
+                    .status(format_args!("  {}  {}", one.name, content(flux, one)));
+            }
+            format!("Delete these {} for good?", which.len())
+        };
+        if self.yes {
+            return Ok(());
+        }
+        if !flux.ui.can_ask() {
+            return Err(Failure::new("nobody can be asked whether to delete")
+                .hint("git flux restore --list")
+                .hint("add --yes to agree")
+                .into());
+        }
+        match flux.ui.confirm(question, false)? {
+            true => Ok(()),
+            false => Err(Failure::declined("nothing was changed").into()),
+        }
     }
 
     /// Deletes what could not be deleted before, where everything is to go, and names what stays

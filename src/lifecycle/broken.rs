@@ -26,7 +26,7 @@ impl Broken {
     /// # Errors
     /// When git fails, or it cannot be told.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
-        let (id, path) = (&task.id, &task.worktree);
+        let path = &task.worktree;
         let common = flux.repo.common_dir();
         let exists =
             fs::exists(path).with_context(|| format!("could not look at '{}'", path.display()))?;
@@ -38,24 +38,8 @@ impl Broken {
         if let Some(altered) = Self::altered(flux, task) {
             return Ok(Some(altered));
         }
-        let entries = worktree::list(flux.repo.home())?;
-        let other = entries.iter().find(|entry| {
-            entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
-        });
-        if let Some(other) = other.filter(|_| has_branch) {
-            let place = quoted(&other.path);
-            return Ok(Some(Self {
-                what: format!(
-                    "the branch '{}' of '{id}' is checked out in '{}', and its worktree '{}' is not there",
-                    task.branch,
-                    shown(&other.path),
-                    shown(path)
-                ),
-                ways: vec![
-                    ("if that is the task's", format!("git flux adopt {place}")),
-                    ("if it is yours", format!("git -C {place} switch --detach")),
-                ],
-            }));
+        if has_branch && let Some(other) = checked_out_elsewhere(flux, task)? {
+            return Ok(Some(other));
         }
         Ok(Some(if !exists {
             match moved(flux, task) {
@@ -166,6 +150,31 @@ pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
         Some(broken) => Err(broken.failure().into()),
         None => Ok(()),
     }
+}
+
+/// The branch of a task is checked out in another worktree than its own.
+fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
+    let (path, name) = (&task.worktree, task.branch_ref());
+    let entries = worktree::list(flux.repo.home())?;
+    let other = entries.iter().find(|entry| {
+        entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
+    });
+    Ok(other.map(|other| {
+        let place = quoted(&other.path);
+        Broken {
+            what: format!(
+                "the branch '{}' of '{}' is checked out in '{}', and its worktree '{}' is not there",
+                task.branch,
+                task.id,
+                shown(&other.path),
+                shown(path)
+            ),
+            ways: vec![
+                ("if that is the task's", format!("git flux adopt {place}")),
+                ("if it is yours", format!("git -C {place} switch --detach")),
+            ],
+        }
+    }))
 }
 
 /// What is said of a worktree that is gone.
