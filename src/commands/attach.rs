@@ -32,9 +32,10 @@ impl Attach {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = settled(&flux)?;
-        let stored = match self.waiting {
-            true => longest_waiting(&flux, &store)?,
-            false => choose_own(&flux, &store, self.task.as_deref(), "attach")?,
+        let stored = if self.waiting {
+            longest_waiting(&flux, &store)?
+        } else {
+            choose_own(&flux, &store, self.task.as_deref(), "attach")?
         };
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
@@ -65,9 +66,10 @@ fn longest_waiting<'a>(flux: &Flux, store: &'a Store) -> Result<&'a Stored> {
             flux.repo.project().to_string_lossy()
         ));
         let others = waiting_elsewhere(flux);
-        match others.is_empty() {
-            true => failure.hint("git flux wait --next"),
-            false => others.into_iter().fold(failure, Failure::hint),
+        if others.is_empty() {
+            failure.hint("git flux wait --next")
+        } else {
+            others.into_iter().fold(failure, Failure::hint)
         }
     })
 }

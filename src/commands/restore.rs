@@ -139,10 +139,7 @@ impl Restore {
                 .hint("add --yes to agree")
                 .into());
         }
-        match flux.ui.confirm(question, false)? {
-            true => Ok(()),
-            false => Err(Failure::declined("nothing was changed").into()),
-        }
+        flux.ui.ensure_agreed(question)
     }
 
     /// Deletes what could not be deleted before, where everything is to go, and names what stays
@@ -189,10 +186,7 @@ fn agree(flux: &Flux, one: &Archived) -> Result<()> {
     for (what, value) in rows {
         flux.ui.status(format_args!("  {what}: {value}"));
     }
-    match flux.ui.confirm("Restore it?", false)? {
-        true => Ok(()),
-        false => Err(Failure::declined("nothing was changed").into()),
-    }
+    flux.ui.ensure_agreed("Restore it?")
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {

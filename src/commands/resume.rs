@@ -109,9 +109,10 @@ impl Resume {
         let doubt = doubt(flux, task)?;
         let command = format!("git flux resume {}", task.id);
         ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let going_on = match self.over {
-            true => None,
-            false => going_on(flux, task, &description),
+        let going_on = if self.over {
+            None
+        } else {
+            going_on(flux, task, &description)
         };
         let (agent, verb) = match going_on {
             Some(agent) => (agent, "resumed"),
@@ -140,13 +141,9 @@ impl Resume {
                 ))
                 .into());
         }
-        match flux.ui.confirm(
-            format!("{}. Start over with its prompt?", capital(&cannot)),
-            false,
-        )? {
-            true => Ok(agent),
-            false => Err(Failure::declined("nothing was changed").into()),
-        }
+        let question = format!("{}. Start over with its prompt?", capital(&cannot));
+        flux.ui.ensure_agreed(question)?;
+        Ok(agent)
     }
 }
 

@@ -105,12 +105,13 @@ impl Broken {
         let mendable = !link.is_ok_and(|link| link.is_dir()) && path.is_dir();
         let ways = if admin::is_forgotten(common, path)? {
             let name = task.branch_ref();
-            match refs::list(flux.repo.home(), &[&name])?.is_empty() {
-                true => branch_again(flux, task)?.into_iter().take(1).collect(),
-                false => vec![(
+            if refs::list(flux.repo.home(), &[&name])?.is_empty() {
+                branch_again(flux, task)?.into_iter().take(1).collect()
+            } else {
+                vec![(
                     "where git has forgotten it",
                     format!("git flux adopt {pasted}"),
-                )],
+                )]
             }
         } else if mendable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();

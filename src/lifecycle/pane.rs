@@ -81,10 +81,10 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         Err(error) => {
             let panes = pane::list(Some(&target.socket))?;
             observe::ensure_reached(target, &panes)?;
-            match panes.iter().any(|pane| pane.is(target)) {
-                true => return Err(error),
-                false => false,
+            if panes.iter().any(|pane| pane.is(target)) {
+                return Err(error);
             }
+            false
         }
     };
     await_end(run, (is_closed && is_ours).then_some(process))

@@ -287,9 +287,10 @@ impl Interrupted<'_> {
         }
         self.advance(&task.running_in(target), also)?;
         let running = flux.run_dir(&task.id).running()?;
-        let when = match running.is_some_and(|running| running.setup.step.is_some()) {
-            true => "while it was set up",
-            false => "after its agent had started",
+        let when = if running.is_some_and(|running| running.setup.step.is_some()) {
+            "while it was set up"
+        } else {
+            "after its agent had started"
         };
         Ok(format!(
             "the start of '{}' was interrupted {when}; the task is whole now",
@@ -320,9 +321,10 @@ impl Interrupted<'_> {
 /// What a removal means for the branch.
 fn of_branch(task: &Task) -> String {
     let branch = sanitize::line(&task.branch);
-    match task.keeps_branch() {
-        true => format!("but for its branch '{branch}', which stays"),
-        false => format!("with its branch '{branch}'"),
+    if task.keeps_branch() {
+        format!("but for its branch '{branch}', which stays")
+    } else {
+        format!("with its branch '{branch}'")
     }
 }
 

@@ -175,10 +175,11 @@ impl<'a> Walk<'a> {
                 openat(dir, name.as_os_str(), flags, Mode::empty())
             })
         })?;
-        match self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?)) {
-            true => Ok(parent),
+        if self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?)) {
+            Ok(parent)
+        } else {
             // It was moved meanwhile.
-            false => Err(Errno::ESTALE),
+            Err(Errno::ESTALE)
         }
     }
 

@@ -132,9 +132,10 @@ impl Copies {
 /// The worktree to copy from: the main one, or where the user stands if there is none.
 fn source(flux: &Flux) -> Option<&Path> {
     let repo = &flux.repo;
-    match repo.home() == repo.common_dir() {
-        true => repo.current(),
-        false => Some(repo.home()),
+    if repo.home() == repo.common_dir() {
+        repo.current()
+    } else {
+        Some(repo.home())
     }
 }
 

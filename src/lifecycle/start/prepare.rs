@@ -98,9 +98,10 @@ impl<'a> Preparation<'a> {
         };
         let agents = agents(flux, request)?;
         let is_filled = agents.iter().any(|one| one.agent.prompt != Prompt::Shown);
-        let template = match is_filled && request.has_template {
-            true => Some(template(flux)?),
-            false => None,
+        let template = if is_filled && request.has_template {
+            Some(template(flux)?)
+        } else {
+            None
         };
         Ok(Self {
             flux,
