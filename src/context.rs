@@ -51,9 +51,10 @@ impl Flux {
             Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
             None => Settings::load(dir)?,
         };
-        let settings = match repo.is_linked() {
-            true => settings.without_worktree(),
-            false => settings,
+        let settings = if repo.is_linked() {
+            settings.without_worktree()
+        } else {
+            settings
         };
         colour::follow(&settings, repo.home())?;
         repo.set_drivers(settings.drivers());

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 
-use crate::failure::Failure;
+use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::watch;
 use crate::task::Layout;
+use crate::ui;
 
 /// How long a terminal is told of an end.
 const FIRST: Duration = Duration::from_millis(500);
@@ -54,7 +55,10 @@ pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be read how one of them ended.
-pub(super) fn ended(flux: &Flux, started: &[&Started]) -> Result<Vec<Error>> {
+pub(super) fn ended<'a>(
+    flux: &Flux,
+    started: impl IntoIterator<Item = &'a Started>,
+) -> Result<Vec<Error>> {
     if !flux.ui.is_shown() {
         return Ok(Vec::new());
     }
@@ -76,10 +80,46 @@ pub(super) fn ended(flux: &Flux, started: &[&Started]) -> Result<Vec<Error>> {
 /// # Errors
 /// So.
 pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    ended(flux, &[started])?
+    ended(flux, [started])?
         .into_iter()
         .next()
         .map_or(Ok(()), Err)
+}
+
+/// Tasks that are started one after the other. One that fails leaves the others.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) made: Vec<Started>,
+    pub(super) failed: usize,
+}
+
+impl Batch {
+    /// Notes how one start went, and shows its error.
+    ///
+    /// # Errors
+    /// The user's interruption, which ends all.
+    pub(super) fn note(&mut self, started: Result<Started>) -> Result<()> {
+        match started {
+            Ok(started) => self.made.push(started),
+            Err(error) if failure::code(&error) == DECLINED => return Err(error),
+            Err(error) => {
+                ui::show(&error);
+                self.failed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes whose agents end at once, as [`ended`] tells, and shows their errors.
+    ///
+    /// # Errors
+    /// As [`ended`].
+    pub(super) fn note_ends(&mut self, flux: &Flux) -> Result<()> {
+        let errors = ended(flux, &self.made)?;
+        errors.iter().for_each(ui::show);
+        self.failed += errors.len();
+        Ok(())
+    }
 }
 
 fn failed(flux: &Flux, started: &Started, how: &str) -> Error {

@@ -92,7 +92,7 @@ impl Log {
             Some(name) => store.meant(&flux.repo, name, "log"),
             None if store.tasks.is_empty() => {
                 let listed = archive::list_all(flux)?;
-                if listed.0.iter().all(|one| one.foreign) {
+                if listed.archived.iter().all(|one| one.foreign) {
                     return Err(choose(flux, &store, None, "log").map(drop).unwrap_err());
                 }
                 return Story::of_removed(flux, removed::pick(flux, &listed, "log")?);
@@ -104,7 +104,7 @@ impl Log {
             (Err(error), None) => return Err(error),
             (Err(error), Some(name)) => {
                 let archived = archive::list_all(flux)?;
-                if let Some(one) = archived.1.iter().find(|one| one.name == name) {
+                if let Some(one) = archived.unread.iter().find(|one| one.name == name) {
                     return Err(one.refusal().into());
                 }
                 // What is there comes first, and so does its error.

@@ -21,7 +21,8 @@ type Size = Option<Result<u64>>;
 ///
 /// # Errors
 /// Where something could not be read, in the end.
-pub(super) fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Result<()> {
+pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
+    let Listed { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");
     let sized = archived
         .iter()
@@ -50,8 +51,8 @@ pub(super) fn print(flux: &Flux, (archived, unread): &Listed, json: bool) -> Res
 ///
 /// # Errors
 /// When there is none, or nobody to pick it.
-pub(super) fn pick<'a>(flux: &Flux, (archived, _): &'a Listed, verb: &str) -> Result<&'a Archived> {
-    let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
+    let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         return Err(Failure::new("there is nothing to restore")
             .hint("git flux list")

@@ -9,6 +9,7 @@ use super::revert::revert;
 use super::{Faults, candidates, early, scripts, settled};
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::lifecycle::archive::delete::drop_for_good;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
 use crate::lifecycle::restore::{harmless, prepare};
 use crate::lifecycle::start::plan::Started;
@@ -57,8 +58,8 @@ impl Restore {
         let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
-            let ours: Vec<&Archived> = all.0.iter().filter(is_ours).collect();
-            return self.delete(&flux, &ours, &all.1);
+            let ours: Vec<&Archived> = all.archived.iter().filter(is_ours).collect();
+            return self.delete(&flux, &ours, &all.unread);
         }
         let one = self.choose(&flux, &store, &all)?;
         if let Some(owner) = flux.remover(one) {
@@ -97,35 +98,15 @@ impl Restore {
 
     /// Deletes removed tasks, once that is agreed to.
     fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
-        let question = match which {
-            [] => {
-                flux.ui.status("there is nothing to delete");
-                return self.clear(flux, unread, Faults::default());
-            }
-            [one] => format!("Delete '{}' for good ({})?", one.name, content(flux, one)),
-            many => {
-                for one in many {
-                    flux.ui
-                        .status(format_args!("  {}  {}", one.name, content(flux, one)));
-                }
-                format!("Delete these {} for good?", many.len())
-            }
-        };
-        if !self.yes {
-            if !flux.ui.can_ask() {
-                return Err(Failure::new("nobody can be asked whether to delete")
-                    .hint("git flux restore --list")
-                    .hint("add --yes to agree")
-                    .into());
-            }
-            if !flux.ui.confirm(question, false)? {
-                return Err(Failure::declined("nothing was changed").into());
-            }
+        if which.is_empty() {
+            flux.ui.status("there is nothing to delete");
+            return self.clear(flux, unread, Faults::default());
         }
+        self.agree_to_delete(flux, which)?;
         let mut faults = Faults::default();
         for one in which {
             interrupt::check()?;
-            match archive::drop_for_good(flux, one) {
+            match drop_for_good(flux, one) {
                 Ok(()) => flux.ui.status(format_args!(
                     "deleted '{}' (the commits of '{}' were at {})",
                     one.name,
@@ -137,6 +118,28 @@ impl Restore {
             }
         }
         self.clear(flux, unread, faults)
+    }
+
+    fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
+        let question = if let [one] = which {
+            format!("Delete '{}' for good ({})?", one.name, content(flux, one))
+        } else {
+            for one in which {
+                flux.ui
+                    .status(format_args!("  {}  {}", one.name, content(flux, one)));
+            }
+            format!("Delete these {} for good?", which.len())
+        };
+        if self.yes {
+            return Ok(());
+        }
+        if !flux.ui.can_ask() {
+            return Err(Failure::new("nobody can be asked whether to delete")
+                .hint("git flux restore --list")
+                .hint("add --yes to agree")
+                .into());
+        }
+        flux.ui.ensure_agreed(question)
     }
 
     /// Deletes what could not be deleted before, where everything is to go, and names what stays
@@ -183,10 +186,7 @@ fn agree(flux: &Flux, one: &Archived) -> Result<()> {
     for (what, value) in rows {
         flux.ui.status(format_args!("  {what}: {value}"));
     }
-    match flux.ui.confirm("Restore it?", false)? {
-        true => Ok(()),
-        false => Err(Failure::declined("nothing was changed").into()),
-    }
+    flux.ui.ensure_agreed("Restore it?")
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
@@ -215,7 +215,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         flux.ui.hint(undo);
     }
     flux.ui.hint(format_args!("git flux attach {id}"));
-    for error in early::ended(flux, &[started])? {
+    for error in early::ended(flux, [started])? {
         flux.ui.warning(format_args!("{error:#}"));
     }
     Ok(())

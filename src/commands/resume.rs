@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use super::early::{self, Batch};
 use super::layout::Layouts;
-use super::{candidates, choose_own, early, settled};
-
-use crate::failure::{self, DECLINED, Failure};
+use super::{candidates, choose_own, settled};
+use crate::failure::Failure;
 use crate::lifecycle::Flux;
 use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
 use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
@@ -15,8 +15,8 @@ use crate::lifecycle::start::plan::{AgentRun, Started};
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
 use crate::task::{Phase, Task};
+use crate::ui::Ui;
 use crate::ui::words::capital;
-use crate::ui::{self, Ui};
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
@@ -65,25 +65,16 @@ impl Resume {
             flux.ui.status("there is nothing to resume");
             return Ok(());
         }
-        let (mut failed, mut unasked, mut begun) = (0, Vec::new(), Vec::new());
+        let (mut batch, mut unasked) = (Batch::default(), Vec::new());
         for stored in &all {
             if !flux.ui.can_ask() && self.asks(flux, stored) {
                 unasked.push(stored.id.as_str());
-                failed += 1;
                 continue;
             }
-            match self.one(flux, stored) {
-                Ok(started) => begun.push(started),
-                Err(error) if failure::code(&error) == DECLINED => return Err(error),
-                Err(error) => {
-                    ui::show(&error);
-                    failed += 1;
-                }
-            }
+            batch.note(self.one(flux, stored))?;
         }
-        let ended = early::ended(flux, &begun.iter().collect::<Vec<_>>())?;
-        ended.iter().for_each(ui::show);
-        failed += ended.len();
+        batch.note_ends(flux)?;
+        let failed = batch.failed + unasked.len();
         if failed == 0 {
             return Ok(());
         }
@@ -118,9 +109,10 @@ impl Resume {
         let doubt = doubt(flux, task)?;
         let command = format!("git flux resume {}", task.id);
         ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let going_on = match self.over {
-            true => None,
-            false => going_on(flux, task, &description),
+        let going_on = if self.over {
+            None
+        } else {
+            going_on(flux, task, &description)
         };
         let (agent, verb) = match going_on {
             Some(agent) => (agent, "resumed"),
@@ -149,13 +141,9 @@ impl Resume {
                 ))
                 .into());
         }
-        match flux.ui.confirm(
-            format!("{}. Start over with its prompt?", capital(&cannot)),
-            false,
-        )? {
-            true => Ok(agent),
-            false => Err(Failure::declined("nothing was changed").into()),
-        }
+        let question = format!("{}. Start over with its prompt?", capital(&cannot));
+        flux.ui.ensure_agreed(question)?;
+        Ok(agent)
     }
 }
 

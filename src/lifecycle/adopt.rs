@@ -158,7 +158,7 @@ impl Adoption<'_> {
         let store = self.store;
         store.ensure_not_foreign(&self.flux.repo, id.as_str())?;
         if store.tasks.iter().any(|stored| stored.id == id) {
-            return Err(exists(id.as_str()).into());
+            return Err(exists(&id).into());
         }
         Ok((id, title))
     }
@@ -319,3 +319,6 @@ impl Adoption<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ impl Broken {
     /// # Errors
     /// When git fails, or it cannot be told.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
-        let (id, path) = (&task.id, &task.worktree);
+        let path = &task.worktree;
         let common = flux.repo.common_dir();
         let exists =
             fs::exists(path).with_context(|| format!("could not look at '{}'", path.display()))?;
@@ -38,31 +38,20 @@ impl Broken {
         if let Some(altered) = Self::altered(flux, task) {
             return Ok(Some(altered));
         }
-        let entries = worktree::list(flux.repo.home())?;
-        let other = entries.iter().find(|entry| {
-            entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
-        });
-        if let Some(other) = other.filter(|_| has_branch) {
-            let place = quoted(&other.path);
-            return Ok(Some(Self {
-                what: format!(
-                    "the branch '{}' of '{id}' is checked out in '{}', and its worktree '{}' is not there",
-                    task.branch,
-                    shown(&other.path),
-                    shown(path)
-                ),
-                ways: vec![
-                    ("if that is the task's", format!("git flux adopt {place}")),
-                    ("if it is yours", format!("git -C {place} switch --detach")),
-                ],
-            }));
+        if has_branch && let Some(other) = checked_out_elsewhere(flux, task)? {
+            return Ok(Some(other));
         }
-        let broken = match exists {
-            false => gone(flux, task, has_branch)?,
-            true if admin::is_ours(common, path)? => Self::without_branch(flux, task)?,
-            true => Self::not_ours(flux, task)?,
-        };
-        Ok(Some(broken))
+        Ok(Some(if !exists {
+            match moved(flux, task) {
+                Some(moved) => moved,
+                None if has_branch => without_worktree(task),
+                None => without_both(flux, task)?,
+            }
+        } else if admin::is_ours(common, path)? {
+            Self::without_branch(flux, task)?
+        } else {
+            Self::not_ours(flux, task)?
+        }))
     }
 
     /// The branch of a task is gone.
@@ -116,12 +105,13 @@ impl Broken {
         let mendable = !link.is_ok_and(|link| link.is_dir()) && path.is_dir();
         let ways = if admin::is_forgotten(common, path)? {
             let name = task.branch_ref();
-            match refs::list(flux.repo.home(), &[&name])?.is_empty() {
-                true => branch_again(flux, task)?.into_iter().take(1).collect(),
-                false => vec![(
+            if refs::list(flux.repo.home(), &[&name])?.is_empty() {
+                branch_again(flux, task)?.into_iter().take(1).collect()
+            } else {
+                vec![(
                     "where git has forgotten it",
                     format!("git flux adopt {pasted}"),
-                )],
+                )]
             }
         } else if mendable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
@@ -163,50 +153,80 @@ pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
     }
 }
 
-fn gone(flux: &Flux, task: &Task, has_branch: bool) -> Result<Broken> {
-    let (id, path) = (&task.id, &task.worktree);
-    let mut what = format!("the worktree of '{id}' is gone: '{}'", shown(path));
-    if let Some(moved) = admin::moved_beside(flux.repo.common_dir(), path) {
+/// The branch of a task is checked out in another worktree than its own.
+fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
+    let (path, name) = (&task.worktree, task.branch_ref());
+    let entries = worktree::list(flux.repo.home())?;
+    let other = entries.iter().find(|entry| {
+        entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
+    });
+    Ok(other.map(|other| {
+        let place = quoted(&other.path);
+        Broken {
+            what: format!(
+                "the branch '{}' of '{}' is checked out in '{}', and its worktree '{}' is not there",
+                task.branch,
+                task.id,
+                shown(&other.path),
+                shown(path)
+            ),
+            ways: vec![
+                ("if that is the task's", format!("git flux adopt {place}")),
+                ("if it is yours", format!("git -C {place} switch --detach")),
+            ],
+        }
+    }))
+}
+
+/// What is said of a worktree that is gone.
+fn gone(task: &Task) -> String {
+    let path = shown(&task.worktree);
+    format!("the worktree of '{}' is gone: '{path}'", task.id)
+}
+
+/// The worktree of a task was moved, and is found.
+fn moved(flux: &Flux, task: &Task) -> Option<Broken> {
+    let (common, path) = (flux.repo.common_dir(), &task.worktree);
+    let found = |moved: &Path| format!("{}; it is in '{}'", gone(task), shown(moved));
+    if let Some(moved) = admin::moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
-        what = format!("{what}; it is in '{}'", shown(&moved));
-        return Ok(Broken {
-            what,
+        return Some(Broken {
+            what: found(&moved),
             ways: vec![("to move it back", back)],
         });
     }
-    let beside = flux.repo.home().parent();
-    if let Some(moved) = beside.and_then(|dir| admin::moved_into(flux.repo.common_dir(), dir, path))
-    {
-        what = format!("{what}; it is in '{}'", shown(&moved));
-        let repair = format!("git worktree repair {}", quoted(&moved));
-        return Ok(Broken {
-            what,
-            ways: vec![("to let git find it", repair)],
-        });
-    }
-    if !has_branch {
-        return Ok(Broken {
-            what: format!("{what}, and so is its branch '{}'", task.branch),
-            ways: branch_again(flux, task)?,
-        });
-    }
+    let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
+    let repair = format!("git worktree repair {}", quoted(&moved));
+    Some(Broken {
+        what: found(&moved),
+        ways: vec![("to let git find it", repair)],
+    })
+}
+
+/// The worktree of a task is gone, and its branch too.
+fn without_both(flux: &Flux, task: &Task) -> Result<Broken> {
     Ok(Broken {
-        what,
+        what: format!("{}, and so is its branch '{}'", gone(task), task.branch),
+        ways: branch_again(flux, task)?,
+    })
+}
+
+/// The worktree of a task is gone.
+fn without_worktree(task: &Task) -> Broken {
+    let (path, branch) = (quoted(&task.worktree), word(&task.branch));
+    Broken {
+        what: gone(task),
         ways: vec![
             (
                 "to have it again, as its branch is",
-                format!(
-                    "git worktree add --force {} {}",
-                    quoted(path),
-                    word(&task.branch)
-                ),
+                format!("git worktree add --force {path} {branch}"),
             ),
             (
                 "to merge what was committed, and remove the task",
-                format!("git flux cleanup {id} --discard"),
+                format!("git flux cleanup {} --discard", task.id),
             ),
         ],
-    })
+    }
 }
 
 /// The ways out where the branch is gone.

@@ -62,9 +62,9 @@ mod teardown;
 pub(crate) mod waiting;
 
 use cleanup::scratch;
+pub(crate) use archive::Kept;
 pub(crate) use fate::ensure_not_elsewhere;
 pub(crate) use pane::close;
-pub(crate) use teardown::Kept;
 
 use fate::Worktree;
 

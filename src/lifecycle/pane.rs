@@ -1,9 +1,9 @@
-//! The pane of a task: found by its launcher, and closed.
+//! The pane of a task: found by its launcher, and closed; and an agent that has outlived both.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
@@ -81,10 +81,10 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         Err(error) => {
             let panes = pane::list(Some(&target.socket))?;
             observe::ensure_reached(target, &panes)?;
-            match panes.iter().any(|pane| pane.is(target)) {
-                true => return Err(error),
-                false => false,
+            if panes.iter().any(|pane| pane.is(target)) {
+                return Err(error);
             }
+            false
         }
     };
     await_end(run, (is_closed && is_ours).then_some(process))
@@ -107,4 +107,29 @@ fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// Fails if the agent of a launcher that is gone is still alive.
+///
+/// # Errors
+/// Also when that cannot be told.
+pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
+    let id = &task.id;
+    let Some(running) = run.running()? else {
+        return Ok(());
+    };
+    let orphan = running.orphan(&task.worktree).with_context(|| {
+        Failure::new(format!(
+            "the launcher of '{id}' is gone, but its agent may be alive"
+        ))
+        .hint(run.way_out("running"))
+    })?;
+    match orphan {
+        Some(orphan) => Err(Failure::new(format!(
+            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
+        ))
+        .hint(format!("kill {orphan}"))
+        .into()),
+        None => Ok(()),
+    }
 }

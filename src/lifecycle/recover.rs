@@ -4,13 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::archive::{self, Archived};
+use super::archive::{self, Archived, Kept};
 use super::cleanup::scratch;
+use super::archive::delete::tidy_up;
 use super::elsewhere;
 use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
-use super::teardown::{Kept, Teardown};
+use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
@@ -259,7 +260,7 @@ impl Interrupted<'_> {
         let never_ran = flux.run_dir(&task.id).withdraw()?;
         let from = match &task.restored {
             Some(name) => archive::list_all(flux)?
-                .0
+                .archived
                 .into_iter()
                 .find(|one| one.name == *name),
             None => None,
@@ -282,13 +283,14 @@ impl Interrupted<'_> {
         let mut also = Transaction::default();
         if let Some(from) = from {
             also = from.forget(also);
-            archive::tidy_up(flux, from);
+            tidy_up(flux, from);
         }
         self.advance(&task.running_in(target), also)?;
         let running = flux.run_dir(&task.id).running()?;
-        let when = match running.is_some_and(|running| running.setup.step.is_some()) {
-            true => "while it was set up",
-            false => "after its agent had started",
+        let when = if running.is_some_and(|running| running.setup.step.is_some()) {
+            "while it was set up"
+        } else {
+            "after its agent had started"
         };
         Ok(format!(
             "the start of '{}' was interrupted {when}; the task is whole now",
@@ -319,9 +321,10 @@ impl Interrupted<'_> {
 /// What a removal means for the branch.
 fn of_branch(task: &Task) -> String {
     let branch = sanitize::line(&task.branch);
-    match task.keeps_branch() {
-        true => format!("but for its branch '{branch}', which stays"),
-        false => format!("with its branch '{branch}'"),
+    if task.keeps_branch() {
+        format!("but for its branch '{branch}', which stays")
+    } else {
+        format!("with its branch '{branch}'")
     }
 }
 

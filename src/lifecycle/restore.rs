@@ -12,7 +12,7 @@ use super::start::plan::{NewPane, Origin, Start, Work};
 use super::start::setup;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, worktree};
+use crate::git::{Worktree, admin, worktree};
 use crate::store::{self, Store};
 use crate::task::{Existing, Layout, Phase, Removal, Task};
 use crate::tmux::target::{self, Wanted};
@@ -47,62 +47,65 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     Ok(Start {
         task,
         description,
-        origin: Origin::Archive(one.clone()),
+        origin: Origin::Archive(Box::new(one.clone())),
         pane: Some(pane),
     })
 }
 
-/// Fails where restoring would need a place that is taken: nothing is overwritten.
+/// Fails where restoring would need a name or a place that is taken: nothing is overwritten.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id.as_str())?;
     let worktrees = worktree::list(flux.repo.home())?;
     ensure_main_is_known(flux, &worktrees)?;
-    let again = |failure: Failure| failure.hint(format!("then: git flux restore {id}"));
-    if store.tasks.iter().any(|stored| stored.id == *id) {
-        let failure = Failure::new(format!("there is a task '{id}' already"));
-        return Err(again(failure.hint(format!("git flux cleanup {id}"))).into());
-    }
-    if store.tip(&task.branch).is_some() && task.existing.is_none() {
-        return Err(again(
-            Failure::new(format!("the branch '{}' exists already", task.branch)).hint(format!(
-                "git branch -m {} <another name>",
-                word(&task.branch)
-            )),
-        )
-        .into());
-    }
-    if task.existing.is_some() {
+    if task.existing.is_some() && store.tasks.iter().all(|stored| stored.id != *id) {
         store.ensure_not_symbolic(&task.branch)?;
         ensure_not_elsewhere(flux, &worktrees, task)?;
         let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
         uses.except(&task.worktree).ensure_none()?;
     }
-    if let Some(other) = store.in_the_way(&task.branch) {
-        let failure = Failure::new(format!(
-            "the branch '{other}' is in the way of '{}'",
-            task.branch
-        ));
-        let rename = format!("git branch -m {} <another name>", word(other));
-        return Err(again(failure.hint(rename)).into());
+    let taken = name_taken(store, task).or_else(|| place_taken(flux, &worktrees, task));
+    taken.map_or(Ok(()), |taken| {
+        Err(taken.hint(format!("then: git flux restore {id}")).into())
+    })
+}
+
+/// The refusal where the id or the branch is taken.
+fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
+    let (id, branch) = (&task.id, &task.branch);
+    if store.tasks.iter().any(|stored| stored.id == *id) {
+        let failure = Failure::new(format!("there is a task '{id}' already"));
+        return Some(failure.hint(format!("git flux cleanup {id}")));
     }
-    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-    if task.worktree.symlink_metadata().is_ok() {
-        let away = quoted(&free_beside(&task.worktree));
-        let failure = Failure::new(format!("'{path}' exists already"));
-        return Err(again(failure.hint(format!("mv {pasted} {away}"))).into());
+    let rename = |branch: &str| format!("git branch -m {} <another name>", word(branch));
+    if store.tip(branch).is_some() && task.existing.is_none() {
+        let failure = Failure::new(format!("the branch '{branch}' exists already"));
+        return Some(failure.hint(rename(branch)));
     }
-    if worktrees.iter().any(|entry| entry.path == task.worktree) {
-        let failure = Failure::new(format!(
-            "git has a worktree at '{path}', which is not there"
-        ));
-        let hint = match admin::moved_beside(flux.repo.common_dir(), &task.worktree) {
+    let other = store.in_the_way(branch)?;
+    let failure = Failure::new(format!("the branch '{other}' is in the way of '{branch}'"));
+    Some(failure.hint(rename(other)))
+}
+
+/// The refusal where something stands at the place of the worktree, or git has one there.
+fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
+    let path = &task.worktree;
+    let (shown, pasted) = (shown(path), quoted(path));
+    if path.symlink_metadata().is_ok() {
+        let away = quoted(&free_beside(path));
+        let failure = Failure::new(format!("'{shown}' exists already"));
+        return Some(failure.hint(format!("mv {pasted} {away}")));
+    }
+    worktrees.iter().find(|entry| entry.path == *path)?;
+    let failure = Failure::new(format!(
+        "git has a worktree at '{shown}', which is not there"
+    ));
+    Some(
+        failure.hint(match admin::moved_beside(flux.repo.common_dir(), path) {
             Some(moved) => format!("git worktree repair {}", quoted(&moved)),
             None => format!("if it is not away only: git worktree remove {pasted}"),
-        };
-        return Err(again(failure.hint(hint)).into());
-    }
-    Ok(())
+        }),
+    )
 }
 
 /// The task with what its branch is by now, if that was not its own.
@@ -165,4 +168,46 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
     let mut one = one.clone();
     one.task = task;
     Ok(one)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::lifecycle::start::plan::Origin;
+    use crate::lifecycle::start::world::{World, git};
+
+    #[track_caller]
+    fn assert_refused(world: &World, why: &str) {
+        let flux = &world.flux;
+        let store = Store::load(&flux.repo, &flux.settings).unwrap();
+        let task = world.start(Origin::Worktree).task;
+        let error = ensure_free(flux, &store, &task).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn a_name_or_place_that_is_taken_is_refused() {
+        let world = World::new();
+        let flux = &world.flux;
+        let store = Store::load(&flux.repo, &flux.settings).unwrap();
+        let task = world.start(Origin::Worktree).task;
+        ensure_free(flux, &store, &task).unwrap();
+        fs::create_dir(&task.worktree).unwrap();
+        assert_refused(&world, "repo-fix' exists already");
+        fs::remove_dir(&task.worktree).unwrap();
+        let path = task.worktree.to_str().unwrap();
+        git(world.home(), ["worktree", "add", "-q", "-b", "topic", path]);
+        fs::remove_dir_all(&task.worktree).unwrap();
+        assert_refused(&world, "which is not there");
+        git(world.home(), ["worktree", "prune"]);
+        git(world.home(), ["branch", "feature"]);
+        assert_refused(
+            &world,
+            "the branch 'feature' is in the way of 'feature/fix'",
+        );
+        git(world.home(), ["branch", "-m", "feature", "feature/fix"]);
+        assert_refused(&world, "the branch 'feature/fix' exists already");
+    }
 }

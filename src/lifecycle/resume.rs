@@ -6,6 +6,7 @@ use super::broken::ensure_whole;
 use super::elsewhere::ensure_here;
 use super::observe::Panes;
 use super::other_machine;
+use super::pane::ensure_no_orphan;
 use super::start::plan::{AgentRun, NewPane, Start, Started, Work, place};
 use super::start::{prompt, setup, under_lock};
 use crate::agent::Prompt;
@@ -108,29 +109,6 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
             .into());
     }
     ensure_no_orphan(task, &run)
-}
-
-/// # Errors
-/// When the agent of a launcher that is gone is still alive.
-pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
-    let id = &task.id;
-    let Some(running) = run.running()? else {
-        return Ok(());
-    };
-    let orphan = running.orphan(&task.worktree).with_context(|| {
-        Failure::new(format!(
-            "the launcher of '{id}' is gone, but its agent may be alive"
-        ))
-        .hint(run.way_out("running"))
-    })?;
-    match orphan {
-        Some(orphan) => Err(Failure::new(format!(
-            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
-        ))
-        .hint(format!("kill {orphan}"))
-        .into()),
-        None => Ok(()),
-    }
 }
 
 /// Starts the agent of a task again: in its pane if that is there, else in `layout`, or where it is configured.

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::elsewhere::ensure_here;
 use super::other_machine::{doubt, ensure_not_elsewhere};
-use super::resume::ensure_no_orphan;
+use super::pane::ensure_no_orphan;
 use super::{Flux, close};
 use crate::agent;
 use crate::failure::Failure;

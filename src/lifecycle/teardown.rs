@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::archive;
+use super::archive::{self, Kept};
 use super::conclude::Conclusion;
 use super::fate::{Worktree, is_registered};
 use super::{scratch, start::ports};
@@ -13,15 +13,6 @@ use crate::context::Flux;
 use crate::git::{Lock, hide, keep, worktree};
 use crate::store;
 use crate::task::Task;
-
-/// What a descent left for whoever wants it back.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    /// The name below `refs/flux/archive`.
-    pub(crate) archive: Option<String>,
-    /// Where the worktree was moved to.
-    pub(crate) worktree: Option<PathBuf>,
-}
 
 /// A task that is about to go. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {

@@ -138,6 +138,17 @@ impl Ui {
         })
     }
 
+    /// Asks whether to go on, which the user has to say.
+    ///
+    /// # Errors
+    /// When the user declines: exit code 130.
+    pub(crate) fn ensure_agreed(&self, question: impl Display) -> Result<()> {
+        if self.confirm(question, false)? {
+            return Ok(());
+        }
+        Err(Failure::declined("nothing was changed").into())
+    }
+
     /// Asks which of `items`; returns its place.
     ///
     /// # Errors

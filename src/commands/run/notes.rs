@@ -27,12 +27,12 @@ pub(super) fn lacking(flux: &Flux, task: &Task) {
         return;
     }
     let what = format!("not in the new worktree: {}", lacking.join(", "));
-    flux.ui.hint(match lacking.contains(&".env") {
-        true => format!("{what}; to copy .env from now on: git config --add flux.copy .env"),
-        false => {
-            format!("{what}; to set it up from now on: git config --add flux.setup '<command>'")
-        }
-    });
+    let command = if lacking.contains(&".env") {
+        "to copy .env from now on: git config --add flux.copy .env"
+    } else {
+        "to set it up from now on: git config --add flux.setup '<command>'"
+    };
+    flux.ui.hint(format_args!("{what}; {command}"));
 }
 
 /// Warns of a task that starts from the branch of another one, and goes back to it.

@@ -20,9 +20,10 @@ pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
         return;
     };
     let files = count(own.files, "file");
-    let and = match carried {
-        true => "go along, uncommitted",
-        false => "are not part of the task",
+    let and = if carried {
+        "go along, uncommitted"
+    } else {
+        "are not part of the task"
     };
     flux.ui.status(format_args!(
         "Your own uncommitted changes ({files}) {and}."
@@ -120,9 +121,10 @@ fn setup(flux: &Flux, start: &Start, pane: &NewPane) -> Result<Vec<String>> {
     if let Some(commit) = start.setup_commit()
         && let Some(init) = Init::find(flux, commit)?
     {
-        let if_agreed = match init.is_trusted(flux) {
-            true => "",
-            false => " (once you agree)",
+        let if_agreed = if init.is_trusted(flux) {
+            ""
+        } else {
+            " (once you agree)"
         };
         names.extend(init.names().map(|name| format!("{name}{if_agreed}")));
     }

@@ -1,26 +1,18 @@
 //! Several tasks on one description.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use console::Style;
 
 use super::{Run, notes, report};
 use crate::commands::object::TaskObject;
-use crate::commands::{early, table};
-use crate::failure::{self, DECLINED, Failure};
+use crate::commands::table;
+use crate::failure::Failure;
+use crate::commands::early::{self, Batch};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::{Start, Started, place};
 use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
-use crate::ui::{self, shown};
-
-/// What has become of several starts.
-#[derive(Default)]
-struct Batch {
-    made: Vec<Started>,
-    failed: usize,
-    /// The user's interruption, with which no more were started.
-    declined: Option<Error>,
-}
+use crate::ui::shown;
 
 impl Run {
     /// Starts them one after the other. One that fails leaves the others.
@@ -34,23 +26,22 @@ impl Run {
         own: impl FnOnce() -> Option<Changes>,
     ) -> Result<()> {
         let all = starts.len();
-        let mut batch = self.start_all(flux, starts)?;
+        let mut batch = Batch::default();
+        let started = self.start_all(flux, starts, &mut batch);
         let takes_changes = starts.iter().any(Start::takes_changes);
         report::own_changes(flux, own(), takes_changes);
         if let Some(first) = batch.made.first() {
             notes::lacking(flux, &first.task);
         }
         self.tell_all(flux, &batch.made)?;
-        if let Some(error) = batch.declined {
+        if let Err(error) = started {
             let begun = batch.made.len();
             flux.ui
                 .status(format_args!("{begun} of {all} tasks were started"));
             return Err(error);
         }
         if !self.json {
-            let ended = early::ended(flux, &batch.made.iter().collect::<Vec<_>>())?;
-            ended.iter().for_each(ui::show);
-            batch.failed += ended.len();
+            batch.note_ends(flux)?;
         }
         if batch.failed == 0 {
             return Ok(());
@@ -63,30 +54,20 @@ impl Run {
         .into())
     }
 
-    fn start_all(&self, flux: &Flux, starts: &mut [Start]) -> Result<Batch> {
-        let mut batch = Batch::default();
+    /// Starts each; no more once the user interrupts.
+    fn start_all(&self, flux: &Flux, starts: &mut [Start], batch: &mut Batch) -> Result<()> {
         let mut is_told = false;
         for (at, start_of) in starts.iter_mut().enumerate() {
-            let next = self.next(flux, start_of, at);
-            match next.and_then(|one| early::ensure_executed(flux, &one).map(|()| one)) {
-                Ok(started) => {
-                    is_told = is_told || report::cramped(flux, start_of, &started);
-                    if self.quiet {
-                        flux.ui.data(&started.task.id)?;
-                    }
-                    batch.made.push(started);
-                }
-                Err(error) if failure::code(&error) == DECLINED => {
-                    batch.declined = Some(error);
-                    break;
-                }
-                Err(error) => {
-                    ui::show(&error);
-                    batch.failed += 1;
+            let started = self.next(flux, start_of, at);
+            if let Ok(started) = &started {
+                is_told = is_told || report::cramped(flux, start_of, started);
+                if self.quiet {
+                    flux.ui.data(&started.task.id)?;
                 }
             }
+            batch.note(started)?;
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Starts one, the `at`th.
@@ -95,7 +76,9 @@ impl Run {
         if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
             pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
         }
-        start(flux, start_of)
+        let started = start(flux, start_of)?;
+        early::ensure_executed(flux, &started)?;
+        Ok(started)
     }
 
     fn tell_all(&self, flux: &Flux, made: &[Started]) -> Result<()> {

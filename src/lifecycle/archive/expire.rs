@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Error, Result};
 
+use super::delete::drop_for_good;
 use super::trash;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -99,7 +100,7 @@ impl Flux {
                 break;
             }
             if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
-                faults.extend(archive::drop_for_good(self, &one).err());
+                faults.extend(drop_for_good(self, &one).err());
             }
         }
         Ok(faults)
@@ -137,7 +138,7 @@ impl Flux {
         if other_owner(&self.run_dir(&id).0).is_some() {
             return Ok(());
         }
-        let (_, unread) = archive::list_all(self)?;
+        let unread = archive::list_all(self)?.unread;
         if unread.iter().any(|one| one.name == name) {
             return Ok(());
         }

@@ -1,12 +1,12 @@
 //! What stays of a task that is removed: refs below `refs/flux/archive/<name>`,
 //! and its worktree in the trash under the same name.
 
+pub(crate) mod delete;
 pub(crate) mod expire;
 pub(super) mod trash;
 pub(crate) mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
@@ -135,6 +135,15 @@ impl Archived {
     }
 }
 
+/// What a teardown left for whoever wants it back.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// The name below `refs/flux/archive`.
+    pub(crate) archive: Option<String>,
+    /// Where the worktree was moved to.
+    pub(crate) worktree: Option<PathBuf>,
+}
+
 /// An entry of the archive that cannot be read. Its commits are there all the same.
 #[derive(Debug)]
 pub(crate) struct Unread {
@@ -166,14 +175,18 @@ impl Unread {
 }
 
 /// What can be restored, and what cannot be read.
-pub(crate) type Listed = (Vec<Archived>, Vec<Unread>);
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) archived: Vec<Archived>,
+    pub(crate) unread: Vec<Unread>,
+}
 
 /// Lists what this repository can restore, the latest first.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
-    let (mut archived, _) = list_all(flux)?;
+    let mut archived = list_all(flux)?.archived;
     archived.retain(|one| !one.foreign);
     Ok(archived)
 }
@@ -188,7 +201,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     let mut refs = all()?;
     loop {
         let listed = sorted(flux, &refs);
-        if listed.0.iter().all(|one| !one.foreign) && listed.1.is_empty() {
+        if listed.archived.iter().all(|one| !one.foreign) && listed.unread.is_empty() {
             return Ok(listed);
         }
         // It may be gone or there by now, and its mark with it.
@@ -223,7 +236,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, String>) -> Listed {
         }
     }
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
-    (archived, unread)
+    Listed { archived, unread }
 }
 
 /// The entry of these refs. What others have added to one of ours is no part of it.
@@ -269,7 +282,8 @@ fn vouched(flux: &Flux, name: &str, oid: &str) -> bool {
 ///
 /// # Errors
 /// When there is none, or more than one, or its record cannot be read.
-pub(crate) fn find<'a>((archived, unread): &'a Listed, name: &str) -> Result<&'a Archived> {
+pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
+    let Listed { archived, unread } = listed;
     if let Some(one) = unread.iter().find(|one| one.name == name) {
         return Err(one.refusal().into());
     }
@@ -284,53 +298,6 @@ pub(crate) fn find<'a>((archived, unread): &'a Listed, name: &str) -> Result<&'a
     }
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
     Ok(ours[store::meant("removed task", name, &names, "restore")?])
-}
-
-/// Deletes a removed task for good: its worktree in the trash, then its refs.
-///
-/// # Errors
-/// When something of it stays.
-pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
-    let lock = flux.lock_task(&one.task.id)?;
-    let done = delete(flux, one, &lock);
-    flux.tidy_run(&one.task.id)?;
-    done
-}
-
-fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
-    one.ensure_unchanged(flux)?;
-    let mut refs = Transaction::default();
-    let mut aside = None;
-    // What is in the trash under the name of a foreign one is not its worktree.
-    if !one.foreign {
-        // By a name of its own it is no worktree of anything, should some of it stay.
-        aside = trash::set_aside(&flux.trash().join(&one.name))?;
-        let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
-        let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
-        refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
-    }
-    let message = format!("flux restore: drop {}", one.name);
-    let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
-    let Some(aside) = aside else { return forgotten };
-    if forgotten.is_err() {
-        fs::rename(&aside, flux.trash().join(&one.name))
-            .context("could not move a worktree back in the trash")?;
-        return forgotten;
-    }
-    trash::clear(&aside)
-        .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
-}
-
-/// Removes what is left at a place in the trash whose worktree has been put back.
-/// That some of it stays is worth a warning, and in nobody's way.
-pub(in crate::lifecycle) fn tidy_up(flux: &Flux, one: &Archived) {
-    let place = flux.trash().join(&one.name);
-    if one.foreign || place.join("worktree").exists() {
-        return;
-    }
-    if let Err(error) = tree::delete(&place) {
-        flux.ui.warning(format_args!("{error:#}"));
-    }
 }
 
 /// `<id>`, `<id>.1` …

@@ -27,7 +27,7 @@ const LONGEST: usize = 400;
 /// # Errors
 /// Names the first file that could not be looked at.
 pub(crate) fn size(path: &Path) -> Result<u64> {
-    let mut walk = Walk::new(path, false);
+    let mut walk = Walk::new(path, Purpose::Measure);
     walk.run();
     match walk.fault {
         Some((path, error)) => Err(told("measure", &path, error)),
@@ -41,7 +41,7 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
 /// # Errors
 /// Names the first file that stays, and why.
 pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
-    let mut walk = Walk::new(path, true);
+    let mut walk = Walk::new(path, Purpose::Delete);
     walk.run();
     match walk.fault {
         Some((path, error)) => Err(told("delete", &path, error)),
@@ -67,6 +67,13 @@ struct Level {
     left: Vec<CString>,
 }
 
+/// What is done with each file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Measure,
+    Delete,
+}
+
 struct Walk<'a> {
     root: &'a Path,
     deletes: bool,
@@ -77,10 +84,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(root: &'a Path, deletes: bool) -> Self {
+    fn new(root: &'a Path, purpose: Purpose) -> Self {
         Self {
             root,
-            deletes,
+            deletes: purpose == Purpose::Delete,
             bytes: 0,
             levels: Vec::new(),
             fault: None,
@@ -94,12 +101,8 @@ impl<'a> Walk<'a> {
             Err(error) => return self.note(None, error),
             Ok(found) if !is_dir(&found) => {
                 self.bytes += found.st_size.unsigned_abs();
-                if self.deletes
-                    && let Err(error) = unlinkat(top, self.root, UnlinkatFlags::NoRemoveDir)
-                {
-                    self.note(None, error);
-                }
-                return;
+                let root = name_of(self.root.as_os_str());
+                return self.remove(top, &root, UnlinkatFlags::NoRemoveDir);
             }
             Ok(_) => {}
         }
@@ -120,13 +123,13 @@ impl<'a> Walk<'a> {
                 return;
             };
             if self.levels.is_empty() {
-                return self.remove(top, &root, true);
+                return self.remove(top, &root, UnlinkatFlags::RemoveDir);
             }
             dir = match self.up(&dir) {
                 Ok(parent) => parent,
                 Err(error) => return self.note(None, error),
             };
-            self.remove(dir.as_fd(), &name_of(&done.name), true);
+            self.remove(dir.as_fd(), &name_of(&done.name), UnlinkatFlags::RemoveDir);
         }
     }
 
@@ -172,10 +175,11 @@ impl<'a> Walk<'a> {
                 openat(dir, name.as_os_str(), flags, Mode::empty())
             })
         })?;
-        match self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?)) {
-            true => Ok(parent),
+        if self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?)) {
+            Ok(parent)
+        } else {
             // It was moved meanwhile.
-            false => Err(Errno::ESTALE),
+            Err(Errno::ESTALE)
         }
     }
 
@@ -195,10 +199,10 @@ impl<'a> Walk<'a> {
             }
             match entry.file_type() {
                 Some(Type::Directory) => dirs.push(name.to_owned()),
-                Some(_) if self.deletes => self.remove(dir, name, false),
+                Some(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
                 _ => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                     Ok(found) if is_dir(&found) => dirs.push(name.to_owned()),
-                    Ok(_) if self.deletes => self.remove(dir, name, false),
+                    Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
                     Ok(found) => self.bytes += found.st_size.unsigned_abs(),
                     Err(Errno::ENOENT) => {}
                     Err(error) => self.note(Some(name), error),
@@ -208,14 +212,10 @@ impl<'a> Walk<'a> {
         Ok(dirs)
     }
 
-    fn remove(&mut self, parent: BorrowedFd<'_>, name: &CStr, is_dir: bool) {
+    fn remove(&mut self, parent: BorrowedFd<'_>, name: &CStr, how: UnlinkatFlags) {
         if !self.deletes {
             return;
         }
-        let how = match is_dir {
-            true => UnlinkatFlags::RemoveDir,
-            false => UnlinkatFlags::NoRemoveDir,
-        };
         match unlinkat(parent, name, how) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(error) => {

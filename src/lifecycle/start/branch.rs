@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::free::ensure_not_stored;
+use super::free::{cannot_be_beside, ensure_not_stored};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, Worktree, refs};
@@ -51,33 +51,7 @@ pub(crate) fn choose(
         });
     }
     let (upstream, local, tip) = remote(flux, name)?;
-    if store.tip(&local).is_some() {
-        return Err(Failure::new(format!(
-            "the branch '{local}' exists already, beside '{upstream}'"
-        ))
-        .hint(format!("git flux run --branch {}", word(&local)))
-        .into());
-    }
-    ensure_not_stored(flux, &local)?;
-    if let Some(other) = store.in_the_way(&local) {
-        return Err(Failure::new(format!(
-            "the branch '{local}' cannot be made beside the branch '{other}'"
-        ))
-        .hint(format!("git branch -m {} <another name>", word(other)))
-        .into());
-    }
-    // Its settings would go with the branch when the start fails, as with `git branch -d`.
-    if !flux.settings.section_of_branch(&local).is_empty() {
-        return Err(Failure::new(format!(
-            "there are settings of a branch '{local}', but there is no such branch"
-        ))
-        .hint(format!("git branch {} {}", word(&local), word(&upstream)))
-        .hint(format!(
-            "git config --remove-section {}",
-            word(&format!("branch.{local}"))
-        ))
-        .into());
-    }
+    ensure_can_be_made(flux, store, &local, &upstream)?;
     let existing = Existing {
         tip,
         made: true,
@@ -89,6 +63,37 @@ pub(crate) fn choose(
         existing,
         upstream: Some(upstream),
     })
+}
+
+/// Fails if the branch `local` cannot be made after that of a remote.
+///
+/// # Errors
+/// Also when it cannot be told.
+fn ensure_can_be_made(flux: &Flux, store: &Store, local: &str, upstream: &str) -> Result<()> {
+    if store.tip(local).is_some() {
+        return Err(Failure::new(format!(
+            "the branch '{local}' exists already, beside '{upstream}'"
+        ))
+        .hint(format!("git flux run --branch {}", word(local)))
+        .into());
+    }
+    ensure_not_stored(flux, local)?;
+    if let Some(failure) = cannot_be_beside(store, local) {
+        return Err(failure.into());
+    }
+    // Its settings would go with the branch when the start fails, as with `git branch -d`.
+    if flux.settings.section_of_branch(local).is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "there are settings of a branch '{local}', but there is no such branch"
+    ))
+    .hint(format!("git branch {} {}", word(local), word(upstream)))
+    .hint(format!(
+        "git config --remove-section {}",
+        word(&format!("branch.{local}"))
+    ))
+    .into())
 }
 
 /// A branch of a remote: its name with that of the remote, the name alone, and its tip.

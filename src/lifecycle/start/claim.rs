@@ -10,7 +10,7 @@ use crate::git::{Lock, refs};
 use crate::lifecycle::recover::settle;
 use crate::store::{self, Store, task_ref};
 use crate::system::disk::disk_full;
-use crate::task::{Phase, Task};
+use crate::task::{Phase, Task, TaskId};
 use crate::ui::word;
 
 /// Claims the id of a task with its record, before anything else of it exists, and ports for its
@@ -45,7 +45,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         store.ensure_not_foreign(&flux.repo, task.id.as_str())?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
-            return Ok(exists(task.id.as_str()).into());
+            return Ok(exists(&task.id).into());
         }
         // The transaction failed half way, as it can on a full disk: the lock is
         // ours, so nobody else is at work on it.
@@ -62,7 +62,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
 }
 
 /// The refusal of an id that is taken.
-pub(crate) fn exists(id: &str) -> Failure {
+pub(crate) fn exists(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
@@ -73,4 +73,64 @@ pub(crate) fn branch_exists(branch: &str) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint("choose another id with --name")
         .hint(format!("git branch -d {}", word(branch)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::under_lock;
+    use crate::lifecycle::start::world::{World, git, id};
+    use crate::task::{Existing, Rest};
+
+    /// The adoption of a branch, which sets no ports aside.
+    fn adoption(world: &World, branch: &str) -> Start {
+        let mut start = world.start(Origin::Worktree);
+        start.task.branch = branch.to_owned();
+        start.task.existing = Some(Existing {
+            tip: start.task.base.clone(),
+            made: false,
+            adopted: true,
+            rest: Rest::default(),
+        });
+        start
+    }
+
+    fn claim_it(world: &World, start: &mut Start) -> Result<String> {
+        let lock = world.flux.lock_task(&id()).unwrap();
+        claim(&world.flux, start, &lock)
+    }
+
+    #[test]
+    fn an_id_that_a_task_has_is_refused() {
+        let world = World::new();
+        git(world.home(), ["branch", "topic"]);
+        let mut start = adoption(&world, "topic");
+        let lock = world.flux.lock_task(&id()).unwrap();
+        under_lock(&world.flux, &mut start, lock).map(drop).unwrap();
+        let before = world.facts();
+        let error = claim_it(&world, &mut start).unwrap_err();
+        assert_eq!(error.to_string(), "the task 'fix' exists already");
+        assert_eq!(world.facts(), before);
+    }
+
+    #[test]
+    fn a_start_that_died_is_undone_by_the_next_one_of_its_id() {
+        let world = World::new();
+        git(world.home(), ["branch", "topic"]);
+        let before = world.facts();
+        let mut start = adoption(&world, "topic");
+        claim_it(&world, &mut start).unwrap();
+        let error = claim_it(&world, &mut start).unwrap_err();
+        let said = "could not adopt 'fix'; nothing was changed";
+        assert_eq!(error.to_string(), said);
+        assert_eq!(world.facts(), before);
+    }
+
+    #[test]
+    fn a_branch_that_is_not_there_leaves_no_task() {
+        let world = World::new();
+        let before = world.facts();
+        claim_it(&world, &mut adoption(&world, "topic")).unwrap_err();
+        assert_eq!(world.facts(), before);
+    }
 }

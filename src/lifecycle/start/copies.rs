@@ -132,9 +132,10 @@ impl Copies {
 /// The worktree to copy from: the main one, or where the user stands if there is none.
 fn source(flux: &Flux) -> Option<&Path> {
     let repo = &flux.repo;
-    match repo.home() == repo.common_dir() {
-        true => repo.current(),
-        false => Some(repo.home()),
+    if repo.home() == repo.common_dir() {
+        repo.current()
+    } else {
+        Some(repo.home())
     }
 }
 
@@ -268,4 +269,30 @@ fn times(file: &Metadata) -> io::Result<FileTimes> {
     Ok(FileTimes::new()
         .set_accessed(file.accessed()?)
         .set_modified(file.modified()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::{World, git, new};
+
+    #[test]
+    fn copies_are_taken_back_unless_they_have_changed() {
+        let world = World::new();
+        let (home, task) = (world.home(), world.start(new()).task);
+        fs::write(home.join(".worktreeinclude"), "env\nother/\n").unwrap();
+        fs::create_dir(home.join("other")).unwrap();
+        fs::write(home.join("other/file"), "1").unwrap();
+        fs::write(home.join(".git/info/exclude"), "other/\n").unwrap();
+        git(home, ["worktree", "add", "-q", "--detach", "../repo-fix"]);
+        let mut copies = Copies::default();
+        copies.make(&world.flux, &task).unwrap();
+        let [env, other] = ["env", "other/file"].map(|name| task.worktree.join(name));
+        assert!(env.exists() && other.exists());
+        fs::write(&env, "mine").unwrap();
+        copies.take_back(&task.worktree);
+        assert_eq!(fs::read_to_string(env).unwrap(), "mine");
+        assert!(!other.exists() && !task.worktree.join("other").exists());
+        assert!(home.join("other/file").exists());
+    }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::claim::branch_exists;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::in_use;
+use crate::git::{Worktree, in_use};
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::TaskId;
@@ -32,15 +32,21 @@ pub(crate) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()
         return Err(branch_exists(branch).into());
     }
     ensure_not_stored(flux, branch)?;
-    if let Some(other) = store.in_the_way(branch) {
-        return Err(Failure::new(format!(
-            "the branch '{branch}' cannot be made beside the branch '{other}'"
-        ))
-        .hint(format!("git branch -m {} <another name>", word(other)))
-        .hint("git config flux.branchPrefix <another prefix>")
-        .into());
+    match cannot_be_beside(store, branch) {
+        Some(failure) => Err(failure
+            .hint("git config flux.branchPrefix <another prefix>")
+            .into()),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The refusal where another branch is in the way of this one.
+pub(super) fn cannot_be_beside(store: &Store, branch: &str) -> Option<Failure> {
+    let other = store.in_the_way(branch)?;
+    let failure = Failure::new(format!(
+        "the branch '{branch}' cannot be made beside the branch '{other}'"
+    ));
+    Some(failure.hint(format!("git branch -m {} <another name>", word(other))))
 }
 
 /// Fails if a branch that git does not list has a file all the same: a symbolic ref that leads nowhere
@@ -66,8 +72,8 @@ pub(crate) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
 }
 
 /// An existing directory is left alone unless it is empty; anything else is never touched.
-pub(crate) fn ensure_no_files(path: &Path, registered: bool) -> Result<()> {
-    if registered {
+pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()> {
+    if worktrees.iter().any(|entry| entry.path == path) {
         return Err(Failure::new(format!(
             "'{}' is registered as a worktree already",
             shown(path)

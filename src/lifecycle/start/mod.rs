@@ -24,7 +24,7 @@ pub(crate) mod trust;
 mod undone;
 pub(crate) mod watch;
 #[cfg(test)]
-mod world;
+pub(super) mod world;
 
 use anyhow::Result;
 

@@ -36,7 +36,7 @@ pub(crate) enum Origin {
         upstream: Option<String>,
     },
     /// What cleanup has kept of it.
-    Archive(Archived),
+    Archive(Box<Archived>),
     /// A worktree with its branch, which become its own.
     Worktree,
     /// All of it but its pane: its record is this object.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -98,9 +98,10 @@ impl<'a> Preparation<'a> {
         };
         let agents = agents(flux, request)?;
         let is_filled = agents.iter().any(|one| one.agent.prompt != Prompt::Shown);
-        let template = match is_filled && request.has_template {
-            true => Some(template(flux)?),
-            false => None,
+        let template = if is_filled && request.has_template {
+            Some(template(flux)?)
+        } else {
+            None
         };
         Ok(Self {
             flux,
@@ -172,7 +173,7 @@ impl<'a> Preparation<'a> {
         self.store
             .ensure_not_foreign(&self.flux.repo, id.as_str())?;
         if self.store.tasks.iter().any(|stored| stored.id == id) {
-            return Err(exists(id.as_str()).into());
+            return Err(exists(&id).into());
         }
         let (task, place) = self.task(subject, id, named.name)?;
         let template = self.template.as_deref();
@@ -242,20 +243,15 @@ impl<'a> Preparation<'a> {
     }
 
     /// Where a task is to run, once the place for its worktree is known to be free.
-    fn place(&self, id: &TaskId, worktree: &PathBuf) -> Result<Place> {
+    fn place(&self, id: &TaskId, worktree: &Path) -> Result<Place> {
         let flux = self.flux;
-        let is_registered = self.worktrees.iter().any(|entry| entry.path == *worktree);
-        let free = ensure_no_files(worktree, is_registered);
+        let free = ensure_no_files(worktree, &self.worktrees);
         free.and_then(|()| place(flux, id, self.request.layout))
             .or_else(|error| {
                 // Another run of the same name may have made it a moment ago.
                 let now = Store::load(&flux.repo, &flux.settings)?;
                 let is_taken = now.tasks.iter().any(|stored| stored.id == *id);
-                Err(if is_taken {
-                    exists(id.as_str()).into()
-                } else {
-                    error
-                })
+                Err(if is_taken { exists(id).into() } else { error })
             })
     }
 
@@ -354,3 +350,6 @@ fn base(
     let branch = branch.map(|branch| store.resolve(branch)).transpose()?;
     Ok((base, branch.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests;

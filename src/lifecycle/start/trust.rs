@@ -75,24 +75,11 @@ impl Init {
             ));
             return Ok(None);
         }
-        let mut files = Vec::new();
-        for entry in entries {
-            let plain = |part| matches!(part, Component::Normal(_));
-            if !entry.path.components().all(plain) {
-                let path = shown(&entry.path);
-                let failure = format!("'{NAME}' has a file '{path}', which leads out of it");
-                return Err(Failure::new(failure).into());
-            }
-            let content = match entry.kind {
-                Kind::File | Kind::Executable | Kind::Link => {
-                    directory::content(dir, &entry.object)?
-                }
-                Kind::Directory | Kind::Other => continue,
-            };
-            files.push((entry, content));
-        }
-        let tree = found.object;
-        Ok(Some(Self { tree, files }))
+        let files = entries.into_iter().map(|entry| read(dir, entry));
+        Ok(Some(Self {
+            tree: found.object,
+            files: files.filter_map(Result::transpose).collect::<Result<_>>()?,
+        }))
     }
 
     /// Whether the user has agreed to exactly this.
@@ -181,6 +168,26 @@ impl Init {
     }
 }
 
+/// Reads an entry; none if it is no file.
+///
+/// # Errors
+/// When it leads out of the directory, as no git would make it.
+fn read(dir: &Path, entry: Entry) -> Result<Option<(Entry, Vec<u8>)>> {
+    let is_plain = |part| matches!(part, Component::Normal(_));
+    if !entry.path.components().all(is_plain) {
+        let path = shown(&entry.path);
+        let failure = format!("'{NAME}' has a file '{path}', which leads out of it");
+        return Err(Failure::new(failure).into());
+    }
+    match entry.kind {
+        Kind::File | Kind::Executable | Kind::Link => {
+            let content = directory::content(dir, &entry.object)?;
+            Ok(Some((entry, content)))
+        }
+        Kind::Directory | Kind::Other => Ok(None),
+    }
+}
+
 /// Whether an entry is run: what lies deeper is for the scripts to use.
 fn is_script(entry: &Entry) -> bool {
     entry.kind == Kind::Executable && entry.path.components().count() == 1
@@ -190,4 +197,66 @@ fn make(dir: &Path) -> Result<()> {
     Sharing::Private
         .make_dir(dir)
         .with_context(|| format!("could not make '{}'", shown(dir)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::{World, git, id};
+
+    /// Commits `.worktree-init` with these files, and returns what is found of it.
+    fn init(world: &World, files: &[(&str, u32)]) -> Option<Init> {
+        let dir = world.home().join(NAME);
+        for (name, mode) in files {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, format!("echo {name}\n")).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+        }
+        git(world.home(), ["add", "."]);
+        git(
+            world.home(),
+            ["commit", "-q", "--allow-empty", "-m", "scripts"],
+        );
+        Init::find(&world.flux, "HEAD").unwrap()
+    }
+
+    #[test]
+    fn executables_at_the_top_run_and_the_rest_is_for_them() {
+        let world = World::new();
+        let files = [
+            ("2-b", 0o755),
+            ("1-a", 0o755),
+            ("notes", 0o644),
+            ("lib/c", 0o755),
+        ];
+        let init = init(&world, &files).unwrap();
+        let names: Vec<String> = init.names().collect();
+        assert_eq!(names, [".worktree-init/1-a", ".worktree-init/2-b"]);
+        let run = world.flux.run_dir(&id());
+        let _lock = world.flux.lock_task(&id()).unwrap();
+        let steps = init.put(&run).unwrap();
+        assert_eq!(steps.len(), 2);
+        let text = fs::read_to_string(&steps[0].argv[0].0).unwrap();
+        assert_eq!(text, "echo 1-a\n");
+        assert!(run.0.join("init/lib/c").exists());
+    }
+
+    #[test]
+    fn what_has_no_script_is_nothing_to_ask_about() {
+        let world = World::new();
+        assert!(init(&world, &[]).is_none());
+        assert!(init(&world, &[("notes", 0o644)]).is_none());
+    }
+
+    #[test]
+    fn agreement_is_to_one_tree() {
+        let mut world = World::new();
+        let first = init(&world, &[("a", 0o755)]).unwrap();
+        first.trust(&world.flux).unwrap();
+        world.flux.settings = crate::settings::Settings::load(world.home()).unwrap();
+        assert!(first.is_trusted(&world.flux));
+        let second = init(&world, &[("b", 0o755)]).unwrap();
+        assert!(!second.is_trusted(&world.flux));
+    }
 }

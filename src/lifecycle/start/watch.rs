@@ -196,11 +196,11 @@ pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<V
 /// When what one of them left cannot be read.
 pub(crate) fn early_exits<'a>(
     flux: &Flux,
-    started: &[&'a Started],
+    started: impl IntoIterator<Item = &'a Started>,
     until: Instant,
 ) -> Result<Vec<(&'a Started, Exit)>> {
     let mut ended = Vec::new();
-    let mut left = started.to_vec();
+    let mut left: Vec<&Started> = started.into_iter().collect();
     while !left.is_empty() && Instant::now() < until && !interrupt::requested() {
         let mut waiting = Vec::new();
         for one in left {

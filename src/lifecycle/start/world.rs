@@ -16,12 +16,12 @@ use crate::task::{Phase, Rest, Task, TaskId};
 use crate::ui::Ui;
 
 /// A repository with one commit, and files that git does not track.
-pub(super) struct World {
+pub(in crate::lifecycle) struct World {
     dir: TempDir,
-    pub(super) flux: Flux,
+    pub(in crate::lifecycle) flux: Flux,
 }
 
-pub(super) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> String {
+pub(in crate::lifecycle) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> String {
     let [subcommand, args @ ..] = &args[..] else {
         panic!("a command of git");
     };
@@ -35,7 +35,7 @@ pub(super) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> String {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::lifecycle) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap().join("repo");
         fs::create_dir(&home).unwrap();
@@ -54,11 +54,11 @@ impl World {
         Self { dir, flux }
     }
 
-    pub(super) fn home(&self) -> &Path {
+    pub(in crate::lifecycle) fn home(&self) -> &Path {
         self.flux.repo.home()
     }
 
-    pub(super) fn task(&self) -> Task {
+    pub(in crate::lifecycle) fn task(&self) -> Task {
         let base = git(self.home(), ["rev-parse", "HEAD"]);
         Task {
             version: VERSION,
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    pub(super) fn start(&self, origin: Origin) -> Start {
+    pub(in crate::lifecycle) fn start(&self, origin: Origin) -> Start {
         Start {
             task: self.task(),
             description: b"fix it".to_vec(),
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// What there is: refs, worktrees, configuration, and files, but for objects and logs.
-    pub(super) fn facts(&self) -> Vec<String> {
+    pub(in crate::lifecycle) fn facts(&self) -> Vec<String> {
         let home = self.home();
         let mut facts = vec![
             git(home, ["for-each-ref"]),
@@ -124,18 +124,18 @@ impl World {
     }
 
     /// The record of the task, if it is there.
-    pub(super) fn record(&self) -> Option<Task> {
+    pub(in crate::lifecycle) fn record(&self) -> Option<Task> {
         let store = Store::load(&self.flux.repo, &self.flux.settings).unwrap();
         let stored = store.tasks.into_iter().find(|stored| stored.id == id())?;
         Some(stored.task.unwrap())
     }
 }
 
-pub(super) fn id() -> TaskId {
+pub(in crate::lifecycle) fn id() -> TaskId {
     "fix".parse().unwrap()
 }
 
-pub(super) fn new() -> Origin {
+pub(in crate::lifecycle) fn new() -> Origin {
     Origin::New {
         carried: None,
         upstream: None,

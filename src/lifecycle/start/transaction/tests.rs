@@ -140,8 +140,8 @@ fn removed(world: &World) -> Archived {
     archive::list(flux).unwrap().remove(0)
 }
 
-fn restored(world: &World, from: Archived) -> Start {
-    let mut start = world.start(Origin::Archive(from.clone()));
+fn restored(world: &World, from: &Archived) -> Start {
+    let mut start = world.start(Origin::Archive(Box::new(from.clone())));
     start.task = Task {
         restored: Some(from.name.clone()),
         target: None,
@@ -153,7 +153,7 @@ fn restored(world: &World, from: Archived) -> Start {
 #[test]
 fn each_step_of_bringing_a_worktree_back_is_undone() {
     let world = World::new();
-    let start = restored(&world, removed(&world));
+    let start = restored(&world, &removed(&world));
     let steps = [
         Step::ForgetRun,
         Step::Register,
@@ -183,12 +183,11 @@ fn each_step_of_bringing_commits_back_is_undone() {
         Step::Copy,
         Step::NoteNoAgent,
     ];
-    let tip = from.tip.clone();
-    let start = restored(&world, from);
+    let start = restored(&world, &from);
     world.assert_each_is_undone(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
     let head = git(&start.task.worktree, ["rev-parse", "HEAD"]);
-    assert_eq!(head.trim_end(), tip);
+    assert_eq!(head.trim_end(), from.tip);
 }
 
 /// A worktree of the user's, to be adopted.

@@ -1,0 +1,77 @@
+//! What can become a task, and what cannot.
+
+use std::fs;
+
+use super::*;
+use crate::git::worktree;
+use crate::lifecycle::start::world::{World, git};
+
+/// Prepares the adoption of the worktree at `path`, beside the main one.
+fn prepare(world: &World, path: &str) -> Result<Start> {
+    let flux = &world.flux;
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let adoption = Adoption {
+        flux,
+        store: &store,
+        worktrees: &worktree::list(world.home())?,
+        path: &world.home().with_file_name(path),
+        agent: None,
+        into: Some("main"),
+        name: Some("fix"),
+        description: b"",
+    };
+    adoption.prepare()
+}
+
+#[track_caller]
+fn assert_refused(world: &World, path: &str, why: &str) {
+    let before = world.facts();
+    let error = prepare(world, path).map(drop).unwrap_err().to_string();
+    assert!(error.contains(why), "{error}");
+    assert_eq!(world.facts(), before);
+}
+
+#[test]
+fn a_worktree_becomes_a_task_that_keeps_its_branch() {
+    let world = World::new();
+    git(
+        world.home(),
+        ["worktree", "add", "-q", "-b", "topic", "../topic"],
+    );
+    let mut start = prepare(&world, "topic").unwrap();
+    assert!(start.task.keeps_branch() && start.pane.is_none());
+    adopt(&world.flux, &mut start).unwrap();
+    let task = world.record().unwrap();
+    assert_eq!(
+        (&*task.branch, task.into.as_deref()),
+        ("topic", Some("main"))
+    );
+    assert_eq!(task.phase, Phase::Active);
+    assert_refused(&world, "topic", "is the worktree of the task 'fix'");
+}
+
+#[test]
+fn what_cannot_become_a_task_is_refused() {
+    let world = World::new();
+    assert_refused(&world, "repo", "is the main worktree");
+    assert_refused(&world, "nothing", "there is nothing at");
+    fs::create_dir(world.home().with_file_name("plain")).unwrap();
+    assert_refused(&world, "plain", "is not a worktree of this repository");
+    git(
+        world.home(),
+        ["worktree", "add", "-q", "--detach", "../loose"],
+    );
+    assert_refused(&world, "loose", "has no branch checked out");
+    git(
+        world.home(),
+        ["worktree", "add", "-q", "-b", "gone", "../gone"],
+    );
+    fs::remove_dir_all(world.home().with_file_name("gone")).unwrap();
+    assert_refused(&world, "gone", "is not there any more");
+    git(
+        world.home(),
+        ["worktree", "add", "-q", "-b", "held", "../held"],
+    );
+    git(world.home(), ["worktree", "lock", "../held"]);
+    assert_refused(&world, "held", "is locked");
+}
