@@ -15,10 +15,14 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::run::RunDir;
 use crate::run::launch::Running;
+use crate::run::watch::RunWatch;
 use crate::system::process::is_alive;
 use crate::task::{Exit, Target, TaskId};
 use crate::tmux::open::Opened;
 use crate::tmux::pane;
+
+/// How long to wait for what is not told: that the pane has closed, for one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many lines of the pane are shown where the setup failed.
 const LINES: usize = 20;
@@ -34,6 +38,7 @@ pub(super) fn until_started(
     (run, request): (&RunDir, &File),
     opened: Option<&Opened>,
 ) -> Result<()> {
+    let watch = RunWatch::of(run);
     let mut spinner = flux.ui.spinner("starting the agent");
     let mut step = None;
     let begun = Instant::now();
@@ -85,11 +90,7 @@ pub(super) fn until_started(
                 Failure::new("the pane did not start its program within 30 seconds").into(),
             );
         }
-        thread::sleep(match step {
-            None => Duration::from_millis(2),
-            // It may take minutes.
-            Some(_) => Duration::from_millis(20),
-        });
+        watch.wait(PAUSE);
     }
 }
 
