@@ -67,17 +67,19 @@ impl Recipient {
         let typed = self.typed(text)?;
         let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
         let told_before = self.run.told();
-        let receiver = Receiver {
-            target: &self.target,
-            composer: self.composer(),
-            told_before: &told_before,
-        };
         let sent = events::now();
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
         // One that is at work reads it when it comes to it.
-        let arrived = (self.profile.confirms && !self.is_at_work).then_some(arrived);
-        let delivery = message::deliver(&receiver, &typed, || self.listens(), arrived)?;
+        let is_awaited = self.profile.confirms && !self.is_at_work;
+        let receiver = Receiver {
+            target: &self.target,
+            composer: self.composer(),
+            told_before: &told_before,
+            listens: &|| self.listens(),
+            arrived: is_awaited.then_some(&arrived),
+        };
+        let delivery = receiver.deliver(&typed)?;
         let is_told = match delivery {
             Delivery::Confirmed => true,
             // More is not heard of one that has no hook for it.
