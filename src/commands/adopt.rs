@@ -21,7 +21,7 @@ use crate::lifecycle::resume::{adopt, resume as start};
 use crate::lifecycle::start::exists;
 use crate::settings::table;
 use crate::store::{Store, Stored};
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{Existing, Phase, Rest, Task, TaskId};
 use crate::ui::{Ui, quoted, shown, word};
@@ -176,7 +176,7 @@ impl Adopt {
             into,
             worktree: entry.path.clone(),
             directory: None,
-            created: now(),
+            created: seconds(),
             port: None,
             target: None,
             removal: None,

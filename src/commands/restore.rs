@@ -23,7 +23,7 @@ use crate::lifecycle::trust::Init;
 use crate::lifecycle::{Flux, ensure_not_elsewhere, ready};
 use crate::sanitize;
 use crate::store::{self, Store, Stored};
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{Existing, Layout, Phase, Task};
 use crate::tmux::target::{self, Wanted};
 use crate::ui::{Ui, quoted, shown, word};
@@ -355,5 +355,5 @@ pub(super) fn content(flux: &Flux, one: &Archived) -> String {
 
 /// How long ago it was removed.
 pub(super) fn since(one: &Archived) -> String {
-    format!("{} ago", age(now().saturating_sub(one.removed())))
+    format!("{} ago", age(seconds().saturating_sub(one.removed())))
 }

@@ -16,7 +16,7 @@ use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe, ports};
 use crate::sanitize;
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{Layout, State, Status, Why};
 use crate::tmux::pane;
 use crate::ui::{Ui, shown};
@@ -260,7 +260,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 }
 
 fn health(status: &Status) -> String {
-    let now = now();
+    let now = seconds();
     let ago = |then: u64| age(now.saturating_sub(then));
     match &status.state {
         State::Running(Some(since)) => format!("running for {}", ago(*since)),

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use crate::git::Lock;
 use crate::run::RunDir;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::system::process;
 use crate::task::Exit;
 
@@ -83,7 +83,7 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     Some(Exit {
         status,
         signal,
-        at: now(),
+        at: seconds(),
         ..Exit::default()
     })
 }
@@ -92,7 +92,7 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
 pub(super) fn not_started(error: &Error) -> Exit {
     Exit {
         error: Some(format!("{error:#}")),
-        at: now(),
+        at: seconds(),
         ..Exit::default()
     }
 }

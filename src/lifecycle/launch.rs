@@ -15,7 +15,7 @@ use crate::launcher::notify::Notices;
 use crate::run::RunDir;
 use crate::run::launch::Launch;
 use crate::run::launch::Ready;
-use crate::system::clock::now;
+use crate::system::clock::{in_seconds, seconds};
 use crate::system::program::ourselves;
 use crate::task::{Bytes, Exit, Task};
 use crate::tmux::open::{Opened, PaneProgram};
@@ -115,7 +115,7 @@ pub(super) fn taken_up(
     if launcher != Some(opened.target.pane_pid) {
         opened.target = find_target(flux, task)?.unwrap_or(opened.target);
     }
-    Ok((opened, running.map(|running| running.since)))
+    Ok((opened, running.map(|running| in_seconds::of(running.since))))
 }
 
 /// Returns why the launcher has no agent, if its program could not be executed.
@@ -129,7 +129,7 @@ pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
 /// No agent has ended here, but none runs.
 pub(super) fn none_runs() -> Exit {
     Exit {
-        at: now(),
+        at: seconds(),
         ..Exit::default()
     }
 }

@@ -22,6 +22,7 @@ use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
+use crate::system::clock::{self, in_milliseconds, in_seconds};
 use crate::system::process;
 use crate::task::seen::Seen;
 use crate::task::{
@@ -328,9 +329,11 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         runs_elsewhere: matches!(launcher, Some(Launcher::Elsewhere(_))),
         other_machine: matches!(launcher, Some(Launcher::Unknown(_))),
         in_setup: running.as_ref().is_some_and(|r| r.setup.step.is_some()),
-        started: running.as_ref().map(|running| running.since),
+        started: running
+            .as_ref()
+            .map(|running| in_seconds::of(running.since)),
         exit,
-        now: events::now(),
+        now: in_milliseconds::of(clock::now()),
         ..place
     };
     if seen.exit.is_some() || alive != Some(true) {
@@ -361,7 +364,8 @@ fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard
     };
     // What an earlier run has left there is no news, if it ended in this very second.
     let start = last.filter(|event| event.event == START);
-    let start = start.map_or(running.since * 1000, |event| event.at);
+    let start = start.map_or(running.since, |event| event.at);
+    let start = in_milliseconds::of(start);
     conversation.last(&path).filter(|last| last.at >= start)
 }
 

@@ -13,7 +13,7 @@ use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::system::process;
 use crate::task::{Exit, Target};
 
@@ -243,7 +243,7 @@ impl RunDir {
             return Ok(());
         }
         let exit = exit.unwrap_or_else(|| Exit {
-            at: now(),
+            at: seconds(),
             ..Exit::default()
         });
         self.write_exit(&Exit {

@@ -120,7 +120,7 @@ mod tests {
             machine,
             worktree: None,
             agent: None,
-            since: 1,
+            since: jiff::Timestamp::UNIX_EPOCH,
             setup: Default::default(),
         };
         run.write_running(&running).unwrap();

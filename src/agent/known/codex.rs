@@ -127,7 +127,7 @@ fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event
     let since = running.since;
     let path = told.or_else(|| rollout::in_worktree(sessions, worktree, since))?;
     let event = turn_in(&path)?;
-    let is_news = event.at / 1000 >= since && event.at > before.at;
+    let is_news = event.at >= since && event.at > before.at;
     is_news.then_some(event)
 }
 

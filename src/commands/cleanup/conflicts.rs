@@ -9,8 +9,8 @@ use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, MergePlan, Style, merge};
 use crate::lifecycle::plan::Plan;
 use crate::lifecycle::{Flux, Into, observe, recipient};
-use crate::run::events;
 use crate::sanitize;
+use crate::system::clock;
 use crate::ui::{quoted, shown};
 
 impl Cleanup {
@@ -133,7 +133,7 @@ fn wants_to_tell(flux: &Flux, plan: &Plan) -> Result<bool> {
 fn tell(flux: &Flux, plan: &Plan) -> Result<()> {
     let id = &plan.task.id;
     // It may have ended since, or do so at any time. Its answer is not waited for.
-    let told = match recipient::listening(flux, &plan.task, events::now(), true)? {
+    let told = match recipient::listening(flux, &plan.task, clock::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
         None => {
             Err(Failure::new(format!("the agent of '{id}' does not read what is typed")).into())

@@ -17,7 +17,7 @@ use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::lifecycle::start::{Start, Work, exists};
 use crate::lifecycle::{Flux, ready};
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Phase, Rest, Task, TaskId};
 use crate::ui::shown;
@@ -220,7 +220,7 @@ impl Run {
             into,
             worktree: path,
             directory: flux.repo.directory().map(|path| Bytes(path.into())),
-            created: now(),
+            created: seconds(),
             port: None,
             target: None,
             removal: None,
