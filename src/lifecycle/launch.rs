@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use super::start::Work;
 use super::trust::Init;
 use super::{Flux, find_target, ports, watch};
+use crate::agent::AgentCommand;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::launcher::notify::Notices;
@@ -73,7 +74,12 @@ pub(super) fn launch(
             prompt,
         } => {
             let source = flux.repo.home();
-            let mut launch = Launch::new(task, agent, program, prompt, source, run)?;
+            let command = AgentCommand {
+                agent,
+                program,
+                prompt,
+            };
+            let mut launch = Launch::new(task, &command, source, run)?;
             launch.ready = ready.clone();
             launch.directory = directory.map(|path| Bytes(path.into()));
             if let Some(init) = init {

@@ -48,9 +48,10 @@ impl RunDir {
             // It may have ended since; then that it cannot be seen says nothing.
             if is_seen || Lock::is_held(&self.alive()) {
                 let noted = running.and_then(|running| running.machine);
-                return Ok(match is_seen {
-                    true => Launcher::Here,
-                    false => Launcher::Elsewhere(noted),
+                return Ok(if is_seen {
+                    Launcher::Here
+                } else {
+                    Launcher::Elsewhere(noted)
                 });
             }
         }
@@ -60,14 +61,12 @@ impl RunDir {
         let Some(running) = running else {
             return Ok(Launcher::Gone);
         };
-        let this_boot = running.boot.is_some() && running.boot == process::boot();
-        let is_told = match this_boot {
+        let is_told = if running.boot.is_some() && running.boot == process::boot() {
             // One system has one view of a lock, if there was room for it.
-            true => self.alive().exists() || running.is_of_here(),
-            false => running
-                .machine
-                .as_ref()
-                .is_none_or(|noted| noted.is_same(&Machine::here())),
+            self.alive().exists() || running.is_of_here()
+        } else {
+            let noted = running.machine.as_ref();
+            noted.is_none_or(|noted| noted.is_same(&Machine::here()))
         };
         Ok(match running.machine {
             Some(machine) if !is_told => Launcher::Unknown(machine),
