@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::notify::{self as notices, Notices};
-use crate::agent::{self, Depth, Files};
+use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{Event, Log};
 use crate::run::launch::{Launch, Running};
@@ -116,11 +116,7 @@ impl Follow {
         if self.is_watched {
             return;
         }
-        let mode = match self.kept.depth {
-            Depth::InIt => RecursiveMode::NonRecursive,
-            Depth::Anywhere => RecursiveMode::Recursive,
-        };
-        self.is_watched = self.files.watch(&self.dir, mode).is_ok();
+        self.is_watched = self.files.watch(&self.dir, self.kept.mode).is_ok();
         if !self.is_watched {
             let mut above = self.dir.ancestors().skip(1);
             let mode = RecursiveMode::NonRecursive;

@@ -98,14 +98,6 @@ impl RunDir {
 mod tests {
     use super::*;
 
-    fn machine(id: Option<&str>, host: &str) -> Machine {
-        Machine {
-            id: id.map(str::to_owned),
-            host: host.to_owned(),
-            pid_namespace: process::own_namespace(),
-        }
-    }
-
     /// A run with a mark as its launcher leaves it; `alive` says whether there was room for its lock.
     fn run(alive: bool, boot: Option<String>, machine: Option<Machine>) -> Launcher {
         let dir = tempfile::tempdir().unwrap();
@@ -133,7 +125,11 @@ mod tests {
     fn a_free_lock_says_nothing_of_another_machine() {
         let (here, boot) = (Machine::here(), process::boot());
         let earlier = Some("another".to_owned());
-        let other = machine(Some("another"), "devbox");
+        let other = Machine {
+            id: Some("another".to_owned()),
+            host: "devbox".to_owned(),
+            ..here.clone()
+        };
         let unknown = Launcher::Unknown(other.clone());
         // This machine, before and after it was started anew, and what an older git flux noted.
         for boot in [boot.clone(), earlier.clone(), None] {

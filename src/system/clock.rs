@@ -19,43 +19,36 @@ pub(crate) fn seconds() -> u64 {
     in_seconds::of(now())
 }
 
-/// Seconds since 1970, as far as there are dates.
-pub(crate) mod in_seconds {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+macro_rules! stored {
+    ($unit:ident, $of:ident, $from:ident) => {
+        /// Since 1970, as far as there are dates.
+        pub(crate) mod $unit {
+            use jiff::Timestamp;
+            use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    pub(crate) fn of(at: Timestamp) -> u64 {
-        at.as_second().try_into().unwrap_or_default()
-    }
+            pub(crate) fn of(at: Timestamp) -> u64 {
+                at.$of().try_into().unwrap_or_default()
+            }
 
-    pub(crate) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(of(*at))
-    }
+            pub(crate) fn serialize<S: Serializer>(
+                at: &Timestamp,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                to.serialize_u64(of(*at))
+            }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-        let at = i64::try_from(u64::deserialize(from)?).map_err(D::Error::custom);
-        Timestamp::from_second(at?).map_err(D::Error::custom)
-    }
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Timestamp, D::Error> {
+                let at = i64::try_from(u64::deserialize(from)?).map_err(D::Error::custom);
+                Timestamp::$from(at?).map_err(D::Error::custom)
+            }
+        }
+    };
 }
 
-/// Milliseconds since 1970, as far as there are dates.
-pub(crate) mod in_milliseconds {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub(crate) fn of(at: Timestamp) -> u64 {
-        at.as_millisecond().try_into().unwrap_or_default()
-    }
-
-    pub(crate) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(of(*at))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-        let at = i64::try_from(u64::deserialize(from)?).map_err(D::Error::custom);
-        Timestamp::from_millisecond(at?).map_err(D::Error::custom)
-    }
-}
+stored!(in_seconds, as_second, from_second);
+stored!(in_milliseconds, as_millisecond, from_millisecond);
 
 #[cfg(test)]
 mod tests {
