@@ -20,60 +20,40 @@ use crate::task::{Bytes, Task};
 /// 131 071 in one, and options, environment and other systems need room.
 const LONGEST_ARGUMENT: usize = 120_000;
 
+/// What starts an agent on a prompt.
+pub(crate) struct AgentCommand<'a> {
+    pub(crate) agent: &'a Agent,
+    /// The file of its program.
+    pub(crate) program: &'a Path,
+    pub(crate) prompt: &'a [u8],
+}
+
 impl Launch {
-    /// What starts `agent` on `prompt` in the worktree of `task`. Writes the files that its
-    /// hooks are in.
+    /// Returns what the launcher is told for `task` of the repository whose main worktree is `source`.
+    /// Writes the files that the agent's hooks are in.
     ///
     /// # Errors
     /// When those cannot be written.
     pub(crate) fn new(
         task: &Task,
-        agent: &Agent,
-        program: &Path,
-        prompt: &[u8],
+        command: &AgentCommand,
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let hooks = arrange(agent, run)?;
-        let mut argv = agent.argv.clone();
-        argv[0] = program.into();
-        argv.extend(hooks.args);
-        argv.extend(task.agent_args.iter().map(|arg| arg.0.clone()));
-        let by_file = prompt.len() > LONGEST_ARGUMENT || prompt.contains(&0);
-        let text = if by_file {
-            let mut text = OsString::from("Read the file ");
-            text.push(run.prompt());
-            text.push(" completely and follow the instructions in it.");
-            text
-        } else {
-            OsStr::from_bytes(prompt).to_owned()
-        };
-        let joined = |option: &str, value: &OsStr| {
-            let mut argument = OsString::from(option);
-            argument.push(value);
-            argument
-        };
-        let file = run.prompt().into_os_string();
-        match &agent.prompt {
-            Prompt::AfterDashes => argv.extend([OsString::from("--"), text]),
-            Prompt::Last => argv.push(text),
-            Prompt::Joined(option) => argv.push(joined(option, &text)),
-            Prompt::File => argv.push(file.clone()),
-            Prompt::FileJoined(option) => argv.push(joined(option, &file)),
-            Prompt::Resumed => argv.extend(agent.resume.iter().cloned()),
-            Prompt::Input | Prompt::Shown => {}
-        }
+        let added = arrange(command.agent, run)?;
         let common_dir = run.common_dir().context("no run directory")?;
         let mut env = environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
-        env.extend(hooks.env);
-        let file = |wanted: Prompt| (agent.prompt == wanted).then(|| Bytes(file.clone()));
+        env.extend(added.env);
+        let env = env.into_iter();
+        let prompt = &command.agent.prompt;
+        let file = |wanted: Prompt| (*prompt == wanted).then(|| Bytes(run.prompt().into()));
+        let argv = command.argv(&task.agent_args, added.args, run).into_iter();
         Ok(Self {
             id: task.id.to_string(),
-            agent: agent.name.clone(),
-            argv: argv.into_iter().map(Bytes).collect(),
+            agent: command.agent.name.clone(),
+            argv: argv.map(Bytes).collect(),
             env: env
-                .into_iter()
                 .map(|(name, value)| (Bytes(name), Bytes(value)))
                 .collect(),
             worktree: task.worktree.clone(),
@@ -84,6 +64,44 @@ impl Launch {
             input: file(Prompt::Input),
         })
     }
+}
+
+impl AgentCommand<'_> {
+    /// Returns the words of the command: with the options for hooks, and with the task's own.
+    fn argv(&self, own: &[Bytes], hooks: Vec<OsString>, run: &RunDir) -> Vec<OsString> {
+        let mut argv = self.agent.argv.clone();
+        argv[0] = self.program.into();
+        argv.extend(hooks);
+        argv.extend(own.iter().map(|arg| arg.0.clone()));
+        let file = || run.prompt().into_os_string();
+        match &self.agent.prompt {
+            Prompt::AfterDashes => argv.extend([OsString::from("--"), self.text(run)]),
+            Prompt::Last => argv.push(self.text(run)),
+            Prompt::Joined(option) => argv.push(joined(option.as_ref(), &self.text(run))),
+            Prompt::File => argv.push(file()),
+            Prompt::FileJoined(option) => argv.push(joined(option.as_ref(), &file())),
+            Prompt::Resumed => argv.extend(self.agent.resume.iter().cloned()),
+            Prompt::Input | Prompt::Shown => {}
+        }
+        argv
+    }
+
+    /// Returns the prompt, or where it cannot be an argument, one that names its file.
+    fn text(&self, run: &RunDir) -> OsString {
+        if self.prompt.len() <= LONGEST_ARGUMENT && !self.prompt.contains(&0) {
+            return OsStr::from_bytes(self.prompt).to_owned();
+        }
+        let mut text = OsString::from("Read the file ");
+        text.push(run.prompt());
+        text.push(" completely and follow the instructions in it.");
+        text
+    }
+}
+
+fn joined(option: impl AsRef<OsStr>, value: &OsStr) -> OsString {
+    let mut argument = option.as_ref().to_owned();
+    argument.push(value);
+    argument
 }
 
 /// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
@@ -104,37 +122,33 @@ fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
     })
 }
 
+/// Variables that belong to a pane.
+const OF_THE_PANE: [&str; 9] = [
+    "TERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "COLUMNS",
+    "LINES",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "PATH",
+];
+
+/// Variables of a virtual environment of Python.
+const OF_VENV: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
+
+/// How variables begin that belong to the caller's git, tmux, direnv and task.
+const PREFIXES: [&[u8]; 4] = [b"GIT_", b"TMUX", b"FLUX_", b"DIRENV_"];
+
 /// The caller's environment without what belongs to its git, its tmux pane, its
 /// directory, to a virtual environment in another worktree and, if it is an agent, to that; and with the
 /// task's own facts.
 fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
-    const OF_THE_PANE: [&str; 9] = [
-        "TERM",
-        "TERM_PROGRAM",
-        "TERM_PROGRAM_VERSION",
-        "COLUMNS",
-        "LINES",
-        "PWD",
-        "OLDPWD",
-        "SHLVL",
-        "PATH",
-    ];
-    let foreign = |name: &OsStr| {
-        let bytes = name.as_bytes();
-        let prefixed = [b"GIT_".as_slice(), b"TMUX", b"FLUX_", b"DIRENV_"]
-            .iter()
-            .any(|prefix| bytes.starts_with(prefix));
-        let traces = KNOWN.iter().flat_map(|known| known.traces);
-        prefixed || OF_THE_PANE.iter().chain(traces).any(|own| name == *own)
-    };
     let venv = venv_of_others(task, source, common_dir);
-    let of_venv = |name: &OsStr| {
-        let names = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
-        venv.is_some() && names.iter().any(|own| name == *own)
-    };
-    let mut env: Vec<(OsString, OsString)> = env::vars_os()
-        .filter(|(name, _)| !foreign(name) && !of_venv(name))
-        .collect();
+    let is_of_venv = |name: &OsStr| venv.is_some() && OF_VENV.iter().any(|own| name == *own);
+    let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
+    let mut env: Vec<(OsString, OsString)> = own.collect();
     if let Some(path) = plain_path() {
         let path = match &venv {
             Some(venv) => without(&path, venv),
@@ -149,6 +163,13 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
     env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
     env.push(("FLUX_SOURCE".into(), source.into()));
     env
+}
+
+fn is_foreign(name: &OsStr) -> bool {
+    let starts_with = |prefix: &&[u8]| name.as_bytes().starts_with(prefix);
+    let traces = KNOWN.iter().flat_map(|known| known.traces);
+    let mut others = OF_THE_PANE.iter().chain(traces);
+    PREFIXES.iter().any(starts_with) || others.any(|other| name == *other)
 }
 
 /// The virtual environment of Python that is active, if it lies in another worktree of the repository: what

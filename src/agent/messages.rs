@@ -53,7 +53,6 @@ fn read(bytes: &[u8]) -> Vec<Message> {
 }
 
 fn said(line: &Value) -> Vec<Message> {
-    let time = line["timestamp"].as_str().map(ToOwned::to_owned);
     let message = match line["type"].as_str() {
         Some("user" | "assistant") if line["isMeta"] != true => &line["message"],
         Some("response_item") => &line["payload"],
@@ -66,36 +65,35 @@ fn said(line: &Value) -> Vec<Message> {
         None if message["type"] == "function_call" => Who::Tool,
         _ => return Vec::new(),
     };
+    let time = line["timestamp"].as_str();
+    let message_of = |(who, text)| Message {
+        time: time.map(ToOwned::to_owned),
+        who,
+        text,
+    };
     let parts = match &message["content"] {
         _ if who == Who::Tool => vec![message],
-        Value::String(text) => {
-            return vec![Message {
-                time,
-                who,
-                text: text.clone(),
-            }];
-        }
+        Value::String(text) => return vec![message_of((who, text.clone()))],
         parts => parts.as_array().into_iter().flatten().collect(),
     };
-    let message = |part: &Value| {
-        let (who, text) = match part["type"].as_str()? {
-            "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),
-            "tool_use" => (Who::Tool, call(part["name"].as_str()?, &part["input"])),
-            "function_call" => {
-                let input = serde_json::from_str(part["arguments"].as_str()?).ok()?;
-                (Who::Tool, call(part["name"].as_str()?, &input))
-            }
-            _ => return None,
-        };
-        // What the program tells its model, under the user's name, is not the user's.
-        let added = who == Who::User && text.trim_start().starts_with('<');
-        (!added && !text.trim().is_empty()).then(|| Message {
-            time: time.clone(),
-            who,
-            text,
-        })
+    let texts = parts.into_iter().filter_map(|part| text_of(part, who));
+    texts.map(message_of).collect()
+}
+
+/// Returns what a part of a message says, and who says it; `None` of what is not for people.
+fn text_of(part: &Value, who: Who) -> Option<(Who, String)> {
+    let (who, text) = match part["type"].as_str()? {
+        "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),
+        "tool_use" => (Who::Tool, call(part["name"].as_str()?, &part["input"])),
+        "function_call" => {
+            let input = serde_json::from_str(part["arguments"].as_str()?).ok()?;
+            (Who::Tool, call(part["name"].as_str()?, &input))
+        }
+        _ => return None,
     };
-    parts.into_iter().filter_map(message).collect()
+    // What the program tells its model, under the user's name, is not the user's.
+    let is_added = who == Who::User && text.trim_start().starts_with('<');
+    (!is_added && !text.trim().is_empty()).then_some((who, text))
 }
 
 /// The call of a tool in a line: its name, and what is most telling of its input.

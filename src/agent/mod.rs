@@ -14,9 +14,10 @@ mod transcript;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::command::AgentCommand;
 use self::known::KNOWN;
 pub(crate) use self::known::profile;
-pub(crate) use self::profile::{Depth, Files, Profile, Prompt};
+pub(crate) use self::profile::{Files, Profile, Prompt};
 use crate::system::program::{shell, which};
 
 /// An agent, ready to be started.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use notify::RecursiveMode;
 use serde_json::Value;
 
 use super::hooks::{Additions, HookFiles};
@@ -53,21 +54,14 @@ pub(super) enum Output {
 pub(crate) struct Files {
     /// Returns the directory that they are in, in an environment.
     pub(crate) dir: fn(&Variables) -> Option<PathBuf>,
-    /// Where they are below it.
-    pub(crate) depth: Depth,
+    /// How they are watched there.
+    pub(crate) mode: RecursiveMode,
     /// Returns what those in a directory say of a run, in a worktree, beyond the last event.
     pub(crate) read: fn(&Path, &Running, &Path, &Event) -> Option<Event>,
 }
 
 /// An environment.
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
-
-/// How deep below a directory files are.
-#[derive(Clone, Copy)]
-pub(crate) enum Depth {
-    InIt,
-    Anywhere,
-}
 
 /// An agent, as it was seen.
 pub(crate) struct Profile {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::run::file::end_of;
+use crate::system::clock::in_milliseconds;
 use crate::task::{Heard, Said};
 
 /// How much of the end is looked at, in bytes.
@@ -19,9 +20,9 @@ pub(crate) struct Conversation {
     pub(super) counts: Counts,
     /// Returns the file of the conversation of this name.
     pub(crate) of_thread: fn(&str) -> Option<PathBuf>,
-    /// Returns the file of the conversation that is held in a worktree, written since this second,
+    /// Returns the file of the conversation that is held in a worktree, written since then,
     /// before the agent has told of one.
-    pub(crate) in_worktree: fn(&Path, u64) -> Option<PathBuf>,
+    pub(crate) in_worktree: fn(&Path, Timestamp) -> Option<PathBuf>,
 }
 
 /// What of a conversation counts.
@@ -46,8 +47,11 @@ impl Conversation {
     pub(crate) fn last(&self, path: &Path) -> Option<Heard> {
         let (said, at, _) = last_that_says(path, self.read)?;
         let is_end = matches!(said, Said::Interrupted | Said::Failed);
-        let why = None;
-        (is_end || self.counts == Counts::All).then_some(Heard { said, why, at })
+        (is_end || self.counts == Counts::All).then_some(Heard {
+            said,
+            why: None,
+            at: in_milliseconds::of(at),
+        })
     }
 }
 
@@ -55,13 +59,13 @@ impl Conversation {
 pub(super) fn last_that_says(
     path: &Path,
     read: fn(&Value) -> Option<Said>,
-) -> Option<(Said, u64, Value)> {
+) -> Option<(Said, Timestamp, Value)> {
     let bytes = end_of(path, TAIL).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     entries.find_map(|entry| {
         let said = read(&entry)?;
         let at: Timestamp = entry["timestamp"].as_str()?.parse().ok()?;
-        Some((said, u64::try_from(at.as_millisecond()).ok()?, entry))
+        Some((said, at, entry))
     })
 }

@@ -19,7 +19,7 @@ use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::{Flux, observe};
 use crate::sanitize;
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{Divergence, State, Status, Task, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
@@ -268,7 +268,7 @@ fn is_shown(column: &str, rows: &[Row]) -> bool {
 }
 
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
-    let now = now();
+    let now = seconds();
     let columns = HEAD.map(|column| is_shown(column, rows));
     let chosen = |cells: [String; 9]| -> Vec<String> {
         let cells = cells.into_iter().zip(columns);

@@ -18,6 +18,7 @@ use crate::lifecycle::{Flux, archive};
 use crate::run::events::{self, Event};
 use crate::sanitize;
 use crate::store::{self, Store};
+use crate::system::clock::in_milliseconds;
 use crate::task::Task;
 use crate::ui::Ui;
 use crate::ui::words::count;
@@ -216,7 +217,7 @@ impl Story {
                 &why.unwrap_or_default(),
                 &message.unwrap_or_default(),
             ];
-            (event.at, line.concat())
+            (in_milliseconds::of(event.at), line.concat())
         });
         let commits = self.commits.iter().map(|commit| {
             let short = &commit.oid[..commit.oid.len().min(10)];

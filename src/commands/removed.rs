@@ -10,7 +10,7 @@ use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::lifecycle::{Flux, leftovers};
 use crate::sanitize;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::version;
 use crate::ui::words::{age, count};
 
@@ -109,7 +109,7 @@ pub(super) fn content(flux: &Flux, one: &Archived) -> String {
 
 /// How long ago it was removed.
 fn since(one: &Archived) -> String {
-    format!("{} ago", age(now().saturating_sub(one.removed())))
+    format!("{} ago", age(seconds().saturating_sub(one.removed())))
 }
 
 fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool) -> Result<()> {

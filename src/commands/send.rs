@@ -7,6 +7,7 @@ use std::thread;
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use jiff::Timestamp;
 
 use super::{candidates, choose_own, text};
 use crate::agent;
@@ -16,8 +17,8 @@ use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
-use crate::run::events;
 use crate::store::Store;
+use crate::system::clock;
 use crate::task::{Source, State, Task};
 use crate::ui::Ui;
 
@@ -162,7 +163,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     ensure_here(flux, task)?;
     let id = &task.id;
     let attach = format!("git flux attach {id}");
-    let since = events::now();
+    let since = clock::now();
     let (state, found) = observe::one(flux, store, task)?;
     let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
     Ok(match state {
@@ -203,7 +204,7 @@ fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
 fn listening(
     flux: &Flux,
     task: &Task,
-    since: u64,
+    since: Timestamp,
     is_at_work: bool,
     closed: &dyn Fn(&str) -> Ear,
 ) -> Result<Ear> {

@@ -18,6 +18,7 @@ use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::store::{Store, Stored};
+use crate::system::clock::seconds;
 use crate::task::{State, Status, Task};
 use crate::tmux::pane;
 use crate::ui::Ui;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::notify::{self as notices, Notices};
-use crate::agent::{self, Depth, Files};
+use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{Event, Log};
 use crate::run::launch::{Launch, Running};
@@ -20,7 +20,7 @@ use crate::task::finding::{LAG, PAUSE};
 use crate::task::{Bytes, Said};
 use crate::tmux::pane;
 
-/// How often there is a look after something was written, each after a [`LAG`].
+/// How often there is a look after something was written, or may have been, each after a [`LAG`].
 const LOOKS: u64 = (PAUSE + 1) * 1000 / LAG + 1;
 
 /// Ends it when it is dropped.
@@ -87,7 +87,8 @@ impl Follow {
     /// a while, so there are some more looks.
     fn until_end(&mut self, news: &Receiver<News>) {
         let lag = Duration::from_millis(LAG);
-        let mut left = 0;
+        // What was written before it is watched is not told.
+        let mut left = LOOKS;
         self.watch();
         loop {
             let heard = match left {
@@ -115,11 +116,7 @@ impl Follow {
         if self.is_watched {
             return;
         }
-        let mode = match self.kept.depth {
-            Depth::InIt => RecursiveMode::NonRecursive,
-            Depth::Anywhere => RecursiveMode::Recursive,
-        };
-        self.is_watched = self.files.watch(&self.dir, mode).is_ok();
+        self.is_watched = self.files.watch(&self.dir, self.kept.mode).is_ok();
         if !self.is_watched {
             let mut above = self.dir.ancestors().skip(1);
             let mode = RecursiveMode::NonRecursive;

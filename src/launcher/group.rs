@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use crate::git::Lock;
 use crate::run::RunDir;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::system::process;
 use crate::task::{Exit, How};
 
@@ -80,12 +80,12 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
         WaitStatus::Signaled(_, signal, _) => How::Signal(signal as i32),
         _ => return None,
     };
-    Some(Exit::new(how, now()))
+    Some(Exit::new(how, seconds()))
 }
 
 /// Returns the end of an agent that could not be started.
 pub(super) fn not_started(error: &Error) -> Exit {
-    Exit::new(How::Unstarted(format!("{error:#}")), now())
+    Exit::new(How::Unstarted(format!("{error:#}")), seconds())
 }
 
 /// Asks a job to end as we were asked to: first its leader alone, for a git that is killed in

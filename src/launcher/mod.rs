@@ -37,7 +37,7 @@ use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
 use crate::run::launch::{Launch, Progress, Running};
 use crate::run::machine::Machine;
-use crate::system::clock::now;
+use crate::system::clock::this_second;
 use crate::system::process::{boot, born};
 use crate::system::program;
 use crate::task::{Bytes, Exit, Said, State, version};
@@ -109,7 +109,7 @@ fn mark_of(launch: &Launch) -> Running {
         machine: Some(Machine::here()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
-        since: now(),
+        since: this_second(),
         setup: Progress::default(),
     }
 }

@@ -16,7 +16,7 @@ use crate::git::{Worktree, admin, refs};
 use crate::lifecycle::cleanup::worktree::ensure_idle;
 use crate::settings::table;
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{Existing, Phase, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -120,7 +120,7 @@ impl Adoption<'_> {
             into,
             worktree: entry.path.clone(),
             directory: None,
-            created: now(),
+            created: seconds(),
             port: None,
             target: None,
             removal: None,

@@ -61,8 +61,8 @@ pub(crate) mod stop;
 mod teardown;
 pub(crate) mod waiting;
 
-use cleanup::scratch;
 pub(crate) use archive::Kept;
+use cleanup::scratch;
 pub(crate) use fate::ensure_not_elsewhere;
 pub(crate) use pane::close;
 

@@ -19,12 +19,15 @@ use crate::git::repo::history::History;
 use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
 use crate::interrupt;
 use crate::run::events::{self, Event, START};
+use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
+use crate::system::clock::{self, in_milliseconds, in_seconds};
 use crate::system::process;
 use crate::task::seen::{Location, Presence, Seen};
 use crate::task::{
-    Changes, Divergence, Found, Phase, State, Status, Target, Task, TaskId, Unlooked, version,
+    Changes, Divergence, Found, Heard, Phase, State, Status, Target, Task, TaskId, Unlooked,
+    version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -84,31 +87,35 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
     interrupt::check()?;
-    let seen = looks(flux, store, tasks, &worktrees);
-    let seen = seen.into_iter().zip(changes).zip(commits);
-    let status = |(((task, seen), changes), divergence): (((&Task, Seen), _), Option<_>)| {
-        let (state, found) = State::of(task.phase, &seen);
-        let mut task = task.clone();
-        task.target = seen.target.or(task.target);
-        let (changes, unlooked) = match changes {
-            Some(Ok(changes)) => (Some(changes), None),
-            // It may be on its way, there or away; or it is not this repository's.
-            Some(Err(error)) if state != State::Elsewhere && is_whole(&task, &error) => {
-                (None, Some(unlooked(&error)))
-            }
-            Some(Err(_)) | None => (None, None),
-        };
-        Status {
-            owner: flux.owner(&task),
-            task,
-            state,
-            found,
-            divergence,
-            changes,
-            unlooked,
+    let seen = looks(flux, store, tasks, &worktrees).into_iter();
+    let all = seen.zip(changes).zip(commits);
+    let statuses = all.map(|(((task, seen), changes), commits)| {
+        let mut status = status_of(flux, task, seen);
+        status.divergence = commits;
+        match changes {
+            Some(Ok(changes)) => status.changes = Some(changes),
+            Some(Err(error)) => status.unlooked = why_unlooked(&status, &error),
+            None => {}
         }
-    };
-    Ok(seen.map(status).collect())
+        status
+    });
+    Ok(statuses.collect())
+}
+
+/// Returns the status of a task, without what git tells of its branch and its worktree.
+fn status_of(flux: &Flux, task: &Task, seen: Seen) -> Status {
+    let (state, found) = State::of(task.phase, &seen);
+    let mut task = task.clone();
+    task.target = seen.target.or(task.target);
+    Status {
+        owner: flux.owner(&task),
+        task,
+        state,
+        found,
+        divergence: None,
+        changes: None,
+        unlooked: None,
+    }
 }
 
 /// Whether there is something like a worktree where each task should have its own.
@@ -126,6 +133,12 @@ fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Work
     } else {
         Ok(Vec::new())
     }
+}
+
+/// Returns the worktrees that git knows, if one of `tasks` may have one.
+fn worktrees_of(flux: &Flux, tasks: &[&Task]) -> Result<Vec<Worktree>> {
+    let there = have_worktrees(flux, tasks);
+    registered(flux.repo.home(), flux.repo.common_dir(), &there)
 }
 
 /// How many commits a task has that the branch it goes to has not, and the reverse, if that can be told.
@@ -158,20 +171,21 @@ fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result
     })
 }
 
-/// Returns whether a task has the worktree whose changes could not be told.
-fn is_whole(task: &Task, error: &Error) -> bool {
-    let is_active = task.phase == Phase::Active;
-    error.is::<Distrust>() || is_active && task.worktree.join(".git").exists()
-}
-
-fn unlooked(error: &Error) -> Unlooked {
-    let lines = || failure::lines(error).into_iter();
-    let why = lines().filter(|(label, _)| *label != "hint");
+/// Returns why the changes of a task could not be told, if it has a worktree: that may be on its way,
+/// there or away; or it is not this repository's.
+fn why_unlooked(status: &Status, error: &Error) -> Option<Unlooked> {
+    let Status { task, state, .. } = status;
+    let is_there = || task.phase == Phase::Active && task.worktree.join(".git").exists();
+    if *state == State::Elsewhere || !(error.is::<Distrust>() || is_there()) {
+        return None;
+    }
+    let lines = failure::lines(error).into_iter();
+    let why = lines.filter(|(label, _)| *label != "hint");
     let why: Vec<String> = why.map(|(_, line)| line).collect();
-    Unlooked {
+    Some(Unlooked {
         why: why.join(": "),
         hints: failure::hints(error).collect(),
-    }
+    })
 }
 
 /// The state of each task, in a word, in the store's order; without a look into the worktrees.
@@ -181,12 +195,7 @@ fn unlooked(error: &Error) -> Unlooked {
 pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
-    let worktrees = registered(
-        flux.repo.home(),
-        flux.repo.common_dir(),
-        &have_worktrees(flux, &tasks),
-    )?;
-    let mut states = concluded(flux, store, &tasks, &worktrees).into_iter();
+    let mut states = each(flux, store, &tasks)?.into_iter();
     let label = |stored: &Stored| match &stored.task {
         Ok(_) => {
             let next = states.next().context("a task was not looked at");
@@ -212,12 +221,10 @@ pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Fou
 /// # Errors
 /// When git fails.
 pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
-    let worktrees = registered(
-        flux.repo.home(),
-        flux.repo.common_dir(),
-        &have_worktrees(flux, tasks),
-    )?;
-    Ok(concluded(flux, store, tasks, &worktrees))
+    let worktrees = worktrees_of(flux, tasks)?;
+    let seen = looks(flux, store, tasks, &worktrees).into_iter();
+    let concluded = seen.map(|(task, seen)| State::of(task.phase, &seen));
+    Ok(concluded.collect())
 }
 
 /// What the task's agent is doing, as far as its files tell.
@@ -225,35 +232,18 @@ pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktr
     State::of(task.phase, &seen(flux, store, task, worktrees)).0
 }
 
-/// The state of each task, and how it was found. There is a look at the panes of those
-/// alone that run, and whose agents show something there.
-fn concluded(
-    flux: &Flux,
-    store: &Store,
-    tasks: &[&Task],
-    worktrees: &[Worktree],
-) -> Vec<(State, Found)> {
-    let conclude = |(task, seen): (&Task, Seen)| State::of(task.phase, &seen);
-    looks(flux, store, tasks, worktrees)
-        .into_iter()
-        .map(conclude)
-        .collect()
-}
-
 /// What is seen of a task, from near.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
-    let worktrees = registered(
-        flux.repo.home(),
-        flux.repo.common_dir(),
-        &have_worktrees(flux, &[task]),
-    )?;
+    let worktrees = worktrees_of(flux, &[task])?;
     let seen = looks(flux, store, &[task], &worktrees).pop();
     Ok(seen.map(|(_, seen)| seen).unwrap_or_default())
 }
 
+/// Returns what is seen of each task. There is a look at the panes of those alone that run, and whose
+/// agents show something there.
 fn looks<'a>(
     flux: &Flux,
     store: &Store,
@@ -262,9 +252,9 @@ fn looks<'a>(
 ) -> Vec<(&'a Task, Seen)> {
     let left = left(flux);
     let left = |id: &TaskId| left.as_ref().is_none_or(|ids| ids.contains(id.as_str()));
-    let of = |task: &'a Task| match left(&task.id) {
-        true => (task, seen(flux, store, task, worktrees)),
-        false => (task, place(flux, store, task, worktrees)),
+    let of = |task: &'a Task| {
+        let look = if left(&task.id) { seen } else { place };
+        (task, look(flux, store, task, worktrees))
     };
     let mut seen: Vec<(&'a Task, Seen)> = tasks.iter().copied().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
@@ -344,25 +334,6 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         (None, Some(_)) => run.launcher(task.target.as_ref()).ok(),
         _ => None,
     };
-    // An event file that cannot be read says nothing.
-    let last = match (&exit, alive) {
-        (None, Some(true)) => events::last(&run.events()).unwrap_or_default(),
-        _ => None,
-    };
-    let runs = running
-        .as_ref()
-        .filter(|_| exit.is_none() && alive == Some(true));
-    let written = runs.and_then(|run| {
-        let conversation = agent::profile(&task.agent).conversation.as_ref()?;
-        let told = last.as_ref().and_then(|event| event.transcript.as_ref());
-        let path = told.map(PathBuf::from);
-        let path = path.or_else(|| (conversation.in_worktree)(&task.worktree, run.since))?;
-        // What an earlier run has left there is no news, if it ended in this very second.
-        let start = last.as_ref().filter(|event| event.event == START);
-        let start = start.map_or(run.since * 1000, |event| event.at);
-        conversation.last(&path).filter(|last| last.at >= start)
-    });
-    let session = runs.and_then(|run| agent::profile(&task.agent).session(run, &task.worktree));
     let in_setup = running.as_ref().is_some_and(|r| r.setup.step.is_some());
     let launcher = match (alive, launcher) {
         _ if unreadable => Presence::Unreadable,
@@ -373,20 +344,47 @@ fn seen(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen
         (Some(true), _) if in_setup => Presence::InSetup,
         (Some(true), _) => Presence::Alive,
     };
-    Seen {
+    let seen = Seen {
         locked: Lock::is_held(&run.lock()),
         launcher,
-        started: running.map(|running| running.since),
+        started: running
+            .as_ref()
+            .map(|running| in_seconds::of(running.since)),
         exit,
+        now: in_milliseconds::of(clock::now()),
+        ..place
+    };
+    if seen.exit.is_some() || alive != Some(true) {
+        return seen;
+    }
+    // An event file that cannot be read says nothing.
+    let last = events::last(&run.events()).unwrap_or_default();
+    let running = running.as_ref();
+    Seen {
+        session: running.and_then(|run| agent::profile(&task.agent).session(run, &task.worktree)),
+        written: running.and_then(|running| written(task, running, last.as_ref())),
         in_background: last.as_ref().is_some_and(Event::is_in_background),
-        session,
         heard: last
             .filter(|event| event.event != START)
             .map(|event| event.heard()),
-        written,
-        now: events::now(),
-        ..place
+        ..seen
     }
+}
+
+/// Returns the last that stands in the conversation of a task's agent that runs, and whose last event
+/// is known.
+fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard> {
+    let conversation = agent::profile(&task.agent).conversation.as_ref()?;
+    let told = last.and_then(|event| event.transcript.as_ref());
+    let path = match told {
+        Some(path) => PathBuf::from(path),
+        None => (conversation.in_worktree)(&task.worktree, running.since)?,
+    };
+    // What an earlier run has left there is no news, if it ended in this very second.
+    let start = last.filter(|event| event.event == START);
+    let start = start.map_or(running.since, |event| event.at);
+    let start = in_milliseconds::of(start);
+    conversation.last(&path).filter(|last| last.at >= start)
 }
 
 /// Whether the worktree of a task is where the record says, for git too.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
+use jiff::Timestamp;
 
 use super::{Flux, observe};
 use crate::agent::{self, Profile};
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::run::RunDir;
 use crate::run::events;
-use crate::system::process;
+use crate::system::{clock, process};
 use crate::task::{Said, Target, Task, TaskId, Title};
 use crate::tmux::composer::{Composer, Typed};
 use crate::tmux::message::{self, Delivery, Receiver};
@@ -32,8 +33,8 @@ pub(crate) struct Recipient {
     project: String,
     run: RunDir,
     target: Target,
-    /// When it was looked at, in milliseconds since 1970.
-    since: u64,
+    /// When it was looked at.
+    since: Timestamp,
     pub(crate) is_at_work: bool,
 }
 
@@ -67,17 +68,19 @@ impl Recipient {
         let typed = self.typed(text)?;
         let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
         let told_before = self.run.told();
+        let sent = clock::now();
+        let looked = Cell::new(Instant::now());
+        let arrived = || self.has_begun(sent, &looked);
+        // One that is at work reads it when it comes to it.
+        let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
             composer: self.composer(),
             told_before: &told_before,
+            listens: &|| self.listens(),
+            arrived: is_awaited.then_some(&arrived),
         };
-        let sent = events::now();
-        let looked = Cell::new(Instant::now());
-        let arrived = || self.has_begun(sent, &looked);
-        // One that is at work reads it when it comes to it.
-        let arrived = (self.profile.confirms && !self.is_at_work).then_some(arrived);
-        let delivery = message::deliver(&receiver, &typed, || self.listens(), arrived)?;
+        let delivery = receiver.deliver(&typed)?;
         let is_told = match delivery {
             Delivery::Confirmed => true,
             // More is not heard of one that has no hook for it.
@@ -131,9 +134,8 @@ impl Recipient {
         Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
     }
 
-    /// Returns whether the agent has begun to work on something since `at`, in milliseconds since
-    /// 1970: by its own word, or by its title.
-    fn has_begun(&self, at: u64, looked: &Cell<Instant>) -> Result<bool> {
+    /// Returns whether the agent has begun to work on something since `at`: by its own word, or by its title.
+    fn has_begun(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
         if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
             return Ok(true);
@@ -148,7 +150,7 @@ impl Recipient {
 }
 
 /// Returns the agent of a task if it can be sent a message: it runs, and nothing else is in front
-/// of it, like the shell that ^Z brings. It asked nothing `since` then, in milliseconds since 1970;
+/// of it, like the shell that ^Z brings. It asked nothing `since` then;
 /// of one that is at work it is not awaited that the message arrives.
 ///
 /// # Errors
@@ -156,7 +158,7 @@ impl Recipient {
 pub(crate) fn listening(
     flux: &Flux,
     task: &Task,
-    since: u64,
+    since: Timestamp,
     is_at_work: bool,
 ) -> Result<Option<Recipient>> {
     let Some(target) = observe::listener(flux, task)? else {

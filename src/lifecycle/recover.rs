@@ -4,9 +4,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::archive::delete::tidy_up;
 use super::archive::{self, Archived, Kept};
 use super::cleanup::scratch;
-use super::archive::delete::tidy_up;
 use super::elsewhere;
 use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;

@@ -13,7 +13,7 @@ use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::system::process;
 use crate::task::{Exit, How, Target};
 
@@ -242,7 +242,7 @@ impl RunDir {
         if exit.as_ref().is_some_and(|exit| exit.stopped) {
             return Ok(());
         }
-        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, now()));
+        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
         self.write_exit(&Exit {
             stopped: true,
             ..exit

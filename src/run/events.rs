@@ -6,15 +6,17 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::end_if_any;
 use crate::git::regular_file::open_to_append;
+use crate::system::clock::{in_milliseconds, now};
 use crate::task::version::{self, Newer};
-use crate::task::{Heard, Said, Why, check};
+use crate::task::{Heard, Said, Why};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
 const LONGEST: usize = 1_500;
@@ -34,8 +36,8 @@ pub(crate) const START: &str = "start";
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
-    /// Milliseconds since 1970.
-    pub(crate) at: u64,
+    #[serde(with = "in_milliseconds")]
+    pub(crate) at: Timestamp,
     /// What the agent does from here on.
     pub(crate) state: Said,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,15 +98,9 @@ impl Event {
         Heard {
             said: self.state,
             why: self.why,
-            at: self.at,
+            at: in_milliseconds::of(self.at),
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The events of a run, for nobody else who writes as long as this is kept, as far as their
@@ -198,7 +194,7 @@ fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> 
     // What was cut short has no newline, or that of the line that was written after it.
     bytes.split(|&b| b == b'\n').filter_map(|line| {
         match version::parse::<Event>(line, version::RUN) {
-            Ok(event) => check::time("at", event.at / 1000).ok().map(|()| Ok(event)),
+            Ok(event) => Some(Ok(event)),
             Err(error) => error.downcast().ok().map(Err),
         }
     })
@@ -250,7 +246,11 @@ mod tests {
             "[]",
         ] {
             fs::write(&path, format!("{old}\n{nothing}\n")).unwrap();
-            assert_eq!(last(&path).unwrap().unwrap().at, 1, "{nothing}");
+            assert_eq!(
+                last(&path).unwrap().unwrap().at.as_millisecond(),
+                1,
+                "{nothing}"
+            );
             assert_eq!(read(&path).unwrap().1, 0, "{nothing}");
         }
     }

@@ -9,11 +9,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
+use crate::system::clock::in_seconds;
 use crate::system::process;
-use crate::task::check::is_time;
 use crate::task::{Bytes, record};
 
 /// What the launcher is told.
@@ -58,8 +59,8 @@ pub(crate) struct Running {
     pub(crate) worktree: Option<Bytes>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
-    /// Seconds since 1970.
-    pub(crate) since: u64,
+    #[serde(with = "in_seconds")]
+    pub(crate) since: Timestamp,
     #[serde(default)]
     pub(crate) setup: Progress,
 }
@@ -77,7 +78,7 @@ impl Running {
     pub(super) fn is_plausible(&self) -> bool {
         // Below are process groups, everything at once, and what started the system.
         let is_process = |pid: i32| pid > 1;
-        is_process(self.launcher) && self.agent.is_none_or(is_process) && is_time(self.since)
+        is_process(self.launcher) && self.agent.is_none_or(is_process)
     }
 
     /// Returns the agent, if it is still alive in `worktree`. Its launcher is not.

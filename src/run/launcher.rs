@@ -48,9 +48,10 @@ impl RunDir {
             // It may have ended since; then that it cannot be seen says nothing.
             if is_seen || Lock::is_held(&self.alive()) {
                 let noted = running.and_then(|running| running.machine);
-                return Ok(match is_seen {
-                    true => Launcher::Here,
-                    false => Launcher::Elsewhere(noted),
+                return Ok(if is_seen {
+                    Launcher::Here
+                } else {
+                    Launcher::Elsewhere(noted)
                 });
             }
         }
@@ -60,14 +61,12 @@ impl RunDir {
         let Some(running) = running else {
             return Ok(Launcher::Gone);
         };
-        let this_boot = running.boot.is_some() && running.boot == process::boot();
-        let is_told = match this_boot {
+        let is_told = if running.boot.is_some() && running.boot == process::boot() {
             // One system has one view of a lock, if there was room for it.
-            true => self.alive().exists() || running.is_of_here(),
-            false => running
-                .machine
-                .as_ref()
-                .is_none_or(|noted| noted.is_same(&Machine::here())),
+            self.alive().exists() || running.is_of_here()
+        } else {
+            let noted = running.machine.as_ref();
+            noted.is_none_or(|noted| noted.is_same(&Machine::here()))
         };
         Ok(match running.machine {
             Some(machine) if !is_told => Launcher::Unknown(machine),
@@ -99,14 +98,6 @@ impl RunDir {
 mod tests {
     use super::*;
 
-    fn machine(id: Option<&str>, host: &str) -> Machine {
-        Machine {
-            id: id.map(str::to_owned),
-            host: host.to_owned(),
-            pid_namespace: process::own_namespace(),
-        }
-    }
-
     /// A run with a mark as its launcher leaves it; `alive` says whether there was room for its lock.
     fn run(alive: bool, boot: Option<String>, machine: Option<Machine>) -> Launcher {
         let dir = tempfile::tempdir().unwrap();
@@ -120,7 +111,7 @@ mod tests {
             machine,
             worktree: None,
             agent: None,
-            since: 1,
+            since: jiff::Timestamp::UNIX_EPOCH,
             setup: Default::default(),
         };
         run.write_running(&running).unwrap();
@@ -134,7 +125,11 @@ mod tests {
     fn a_free_lock_says_nothing_of_another_machine() {
         let (here, boot) = (Machine::here(), process::boot());
         let earlier = Some("another".to_owned());
-        let other = machine(Some("another"), "devbox");
+        let other = Machine {
+            id: Some("another".to_owned()),
+            host: "devbox".to_owned(),
+            ..here.clone()
+        };
         let unknown = Launcher::Unknown(other.clone());
         // This machine, before and after it was started anew, and what an older git flux noted.
         for boot in [boot.clone(), earlier.clone(), None] {

@@ -41,10 +41,10 @@ impl Machine {
     /// Returns where it is, for people.
     pub(crate) fn place(&self) -> String {
         let host = sanitize::line(&self.host);
-        match self.is_same(&Self::here()) {
-            true => format!("in another PID namespace of '{host}'"),
-            false => format!("on the machine '{host}'"),
+        if self.is_same(&Self::here()) {
+            return format!("in another PID namespace of '{host}'");
         }
+        format!("on the machine '{host}'")
     }
 }
 

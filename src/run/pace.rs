@@ -55,10 +55,8 @@ impl Pace {
         }
         let quiet = self.last_look.saturating_duration_since(self.last_output);
         let pause = (quiet / 4).clamp(SHORTEST, LONGEST);
-        match self.is_told {
-            true => self.last_look + pause,
-            false => self.last_look + pause.min(BLIND),
-        }
+        let longest = if self.is_told { LONGEST } else { BLIND };
+        self.last_look + pause.min(longest)
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::fcntl::{Flock, FlockArg};
@@ -53,6 +54,11 @@ impl Watch {
             // Nobody listens any more: that is no error.
             signals.send(News::Signal).ok();
         })?;
+        Self::of_files(news)
+    }
+
+    /// Returns a watch of nothing yet.
+    fn of_files(news: Sender<News>) -> Result<Self> {
         let shared = Arc::new(Shared {
             news,
             followed: Mutex::default(),
@@ -99,6 +105,40 @@ impl Watch {
         self.shared.output.store(false, Ordering::SeqCst);
     }
 }
+
+/// Waits for what the launcher of one run tells by its files.
+pub(crate) struct RunWatch {
+    /// None where the system has no room for one more.
+    watch: Option<Watch>,
+    news: Receiver<News>,
+}
+
+impl RunWatch {
+    pub(crate) fn of(run: &RunDir) -> Self {
+        let (sender, news) = channel();
+        let watch = Watch::of_files(sender).and_then(|mut watch| {
+            watch.run(run)?;
+            Ok(watch)
+        });
+        let watch = watch.ok();
+        Self { watch, news }
+    }
+
+    /// Waits until a file of the run has changed since the last time, or its launcher has ended; or
+    /// for that long, since not everything is told.
+    pub(crate) fn wait(&self, longest: Duration) {
+        if self.watch.is_none() {
+            return thread::sleep(longest.min(UNWATCHED));
+        }
+        if self.news.recv_timeout(longest).is_ok() {
+            // Of many changes at once one look is enough.
+            while self.news.try_recv().is_ok() {}
+        }
+    }
+}
+
+/// How long to wait where nothing is told.
+const UNWATCHED: Duration = Duration::from_millis(5);
 
 impl Shared {
     /// Passes on an event, if something has changed. That a file was opened or closed says nothing:
@@ -149,4 +189,42 @@ impl Shared {
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Instant;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Whether the wait ends before its time.
+    fn is_woken(watch: &RunWatch) -> bool {
+        let begun = Instant::now();
+        watch.wait(LONG);
+        begun.elapsed() < LONG
+    }
+
+    #[test]
+    fn a_wait_ends_when_a_file_is_written_or_the_launcher_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_owned());
+        let watch = RunWatch::of(&run);
+        fs::write(dir.path().join("running"), "{}").unwrap();
+        assert!(is_woken(&watch));
+        let lock = run.hold_alive_lock();
+        assert!(is_woken(&watch));
+        // What was told of the file of the lock has been taken by then.
+        watch.wait(Duration::from_millis(200));
+        drop(lock);
+        assert!(is_woken(&watch));
+    }
+
+    #[test]
+    fn a_wait_where_nothing_can_be_watched_is_short() {
+        let watch = RunWatch::of(&RunDir("/there/is/none".into()));
+        assert!(watch.watch.is_none() && is_woken(&watch));
+    }
 }

@@ -1,10 +1,100 @@
-//! The time.
+//! The time, and how it is stored: as seconds or milliseconds since 1970.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use jiff::Timestamp;
 
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
+/// Returns the time, as exact as it is stored.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// Returns the time in whole seconds, as some of it is stored.
+pub(crate) fn this_second() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Returns the time as a record has it.
+pub(crate) fn seconds() -> u64 {
+    in_seconds::of(now())
+}
+
+macro_rules! stored {
+    ($unit:ident, $of:ident, $from:ident) => {
+        /// Since 1970, as far as there are dates.
+        pub(crate) mod $unit {
+            use jiff::Timestamp;
+            use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+            pub(crate) fn of(at: Timestamp) -> u64 {
+                at.$of().try_into().unwrap_or_default()
+            }
+
+            pub(crate) fn serialize<S: Serializer>(
+                at: &Timestamp,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                to.serialize_u64(of(*at))
+            }
+
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Timestamp, D::Error> {
+                let at = i64::try_from(u64::deserialize(from)?).map_err(D::Error::custom);
+                Timestamp::$from(at?).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+stored!(in_seconds, as_second, from_second);
+stored!(in_milliseconds, as_millisecond, from_millisecond);
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Times {
+        #[serde(with = "in_seconds")]
+        seconds: Timestamp,
+        #[serde(with = "in_milliseconds")]
+        milliseconds: Timestamp,
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written_and_none_without_a_date() {
+        let at = |seconds: &str, milliseconds: &str| {
+            let text = format!(r#"{{"seconds":{seconds},"milliseconds":{milliseconds}}}"#);
+            let times = serde_json::from_str::<Times>(&text);
+            times.map(|times| assert_eq!(serde_json::to_string(&times).unwrap(), text))
+        };
+        for (seconds, milliseconds) in [
+            ("0", "0"),
+            ("1700000000", "1700000000123"),
+            ("253402207200", "253402207200000"),
+        ] {
+            at(seconds, milliseconds).unwrap();
+        }
+        for wrong in [
+            "-1",
+            "1.5",
+            "\"1\"",
+            "18446744073709551615",
+            "253402300800000",
+        ] {
+            assert!(
+                at(wrong, "0").is_err() && at("0", wrong).is_err(),
+                "{wrong}"
+            );
+        }
+        let times = Times {
+            seconds: Timestamp::UNIX_EPOCH,
+            milliseconds: now(),
+        };
+        let text = serde_json::to_string(&times).unwrap();
+        assert_eq!(serde_json::from_str::<Times>(&text).unwrap(), times);
+    }
 }

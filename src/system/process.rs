@@ -252,10 +252,10 @@ fn terminals(pid: i32) -> Vec<PathBuf> {
 /// # Errors
 /// When the system tells of no process: that it lists none is no sign then.
 fn ensure_told() -> Result<()> {
-    match are_told() {
-        true => Ok(()),
-        false => bail!("this system does not tell which processes there are"),
+    if !are_told() {
+        bail!("this system does not tell which processes there are");
     }
+    Ok(())
 }
 
 /// A process, its parent, its parent's …

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::before::Before;
 use super::composer::{Composer, Content, Typed, clearing};
 use super::screen::Screen;
 use super::typing::{paste, type_text};
@@ -13,9 +14,6 @@ use crate::task::Target;
 
 /// How long a program whose composer is known may take to show what was pasted, or cleared.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often there is a look at the pane of another one until it does.
-const LOOKS: usize = 5;
 
 /// How long it may show no composer while it paints.
 const SHOWS: Duration = Duration::from_secs(2);
@@ -26,19 +24,11 @@ const TAKES: Duration = Duration::from_secs(3);
 /// How long it may take to say that it has got the message.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How many characters of a line are looked for; it may be wrapped.
-const SHOWN: usize = 20;
-
 /// How long what is typed may take to have its effect, where nothing tells.
 const SETTLES: Duration = Duration::from_millis(400);
 
-/// How long nothing may move on a pane that counts as still: longer than a picture of what moves is shown.
-const STILL: Duration = Duration::from_millis(150);
-
+/// How long to wait until the next look.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How many bytes of one line a program shows as they are; of more it may show only that there is something.
-const SHORT: usize = 400;
 
 /// As a paste it gets there also while the pane is in copy mode, where a key would not.
 const ENTER: &str = "\r";
@@ -50,6 +40,11 @@ pub(crate) struct Receiver<'a> {
     pub(crate) composer: Option<&'a Composer>,
     /// What it was told before: it puts that back into its composer when it is interrupted.
     pub(crate) told_before: &'a [String],
+    /// Returns whether it still reads what is typed: a shell that is there once the program has ended
+    /// must not take the message for a command.
+    pub(crate) listens: &'a dyn Fn() -> Result<bool>,
+    /// Returns whether it says that it has got the message; none where it cannot say that.
+    pub(crate) arrived: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
 /// What has become of a message. Only the last three have reached the program.
@@ -72,29 +67,6 @@ pub(crate) enum Delivery {
     Confirmed,
 }
 
-/// Types `text` for the program on the pane, and presses Enter once it shows there: a program
-/// that shows something else, like a dialog, must not take it for an answer, nor must a shell
-/// that shows it once the program has ended and nothing `listens`.
-/// `tmux load-buffer -`, `tmux paste-buffer -p -r`
-///
-/// What a terminal would obey arrives as text. Where no program can say that it `arrived`, it
-/// is submitted at best.
-///
-/// # Errors
-/// When the pane is gone.
-pub(crate) fn deliver(
-    receiver: &Receiver,
-    typed: &Typed,
-    listens: impl Fn() -> Result<bool>,
-    arrived: Option<impl Fn() -> Result<bool>>,
-) -> Result<Delivery> {
-    let screen = Screen::of(receiver.target)?;
-    match receiver.composer.filter(|_| !screen.has_line_editor()) {
-        Some(composer) => compose(receiver, composer, &screen, typed, listens, arrived),
-        None => type_unseen(receiver.target, &screen, &typed.text, listens, arrived),
-    }
-}
-
 /// Replaces what would end a paste, or be a key: newlines and tabs are text.
 pub(crate) fn harmless(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
@@ -109,205 +81,209 @@ pub(crate) fn harmless(text: &str) -> String {
     out
 }
 
-/// [`deliver`] by way of a composer that can be read.
-fn compose(
-    receiver: &Receiver,
-    composer: &Composer,
-    first: &Screen,
-    typed: &Typed,
-    listens: impl Fn() -> Result<bool>,
-    arrived: Option<impl Fn() -> Result<bool>>,
-) -> Result<Delivery> {
-    let target = receiver.target;
-    let read = || look(target, composer);
-    match emptied(receiver, composer, first, &listens)? {
-        Some(Content::Empty) if listens()? => {}
-        Some(Content::Empty) => return Ok(Delivery::NotListening),
-        Some(Content::Text(text) | Content::Other(text)) => return Ok(Delivery::Draft(text)),
-        _ => return Ok(Delivery::NoComposer),
-    }
-    type_text(target, typed)?;
-    let is_there = |content: &Option<Content>| {
-        let content = content.as_ref();
-        content.is_some_and(|content| composer.holds(content, &typed.text))
-    };
-    // Twice: a program that is still painting may swallow the key.
-    let stands = || {
-        let mut times = 0;
-        within(PATIENCE, || {
-            times = if is_there(&read()?) { times + 1 } else { 0 };
-            Ok(times > 1)
-        })
-    };
-    let mut is_ready = stands()?;
-    for keys in &typed.keys {
-        // What they are for, such as a list that is put together, may come up late.
-        thread::sleep(SETTLES);
-        if is_ready && listens()? {
-            paste(target, keys, &[])?;
-            is_ready = stands()?;
+impl Receiver<'_> {
+    /// Types a message, and presses Enter once it shows on the pane: a program that shows something
+    /// else, like a dialog, must not take it for an answer.
+    /// `tmux load-buffer -`, `tmux paste-buffer -p -r`
+    ///
+    /// What a terminal would obey arrives as text. Where no program can say that it has arrived, it
+    /// is submitted at best.
+    ///
+    /// # Errors
+    /// When the pane is gone.
+    pub(crate) fn deliver(&self, typed: &Typed) -> Result<Delivery> {
+        let screen = Screen::of(self.target)?;
+        match self.composer.filter(|_| !screen.has_line_editor()) {
+            Some(composer) => self.compose(composer, &screen, typed),
+            None => self.type_unseen(&screen, &typed.text),
         }
     }
-    let mut is_entered = false;
-    for _ in 0..2 {
-        if !is_ready || !listens()? {
-            break;
-        }
-        is_entered = true;
-        paste(target, ENTER, &[])?;
-        let mut last = None;
-        let is_taken = within(TAKES, || {
-            last = read()?;
-            Ok(matches!(last, None | Some(Content::Empty)))
-        })?;
-        if is_taken {
-            return Ok(match arrived {
-                Some(arrived) if within(ANSWER, &arrived)? => Delivery::Confirmed,
-                _ => Delivery::Taken,
-            });
-        }
-        // The key was swallowed, or something else was done with it.
-        is_ready = is_there(&last);
+
+    fn listens(&self) -> Result<bool> {
+        (self.listens)()
     }
-    let has_arrived = || arrived.as_ref().map_or(Ok(false), |arrived| arrived());
-    if is_entered && has_arrived()? {
-        return Ok(Delivery::Confirmed);
+
+    fn has_arrived(&self) -> Result<bool> {
+        self.arrived.map_or(Ok(false), |arrived| arrived())
     }
-    let is_left = !cleared(receiver, composer, &typed.text, &listens)?;
-    // A slow program has come to the key before it came to those that clear.
-    Ok(match is_entered && has_arrived()? {
-        true => Delivery::Confirmed,
-        false => Delivery::NotTaken {
+
+    /// Returns what a composer holds; `None` if the pane does not show it.
+    fn look(&self, composer: &Composer) -> Result<Option<Content>> {
+        Screen::of(self.target).map(|screen| composer.read(&screen))
+    }
+
+    /// [`Self::deliver`] by way of a composer that can be read.
+    fn compose(&self, composer: &Composer, first: &Screen, typed: &Typed) -> Result<Delivery> {
+        match self.emptied(composer, first)? {
+            Some(Content::Empty) if self.listens()? => {}
+            Some(Content::Empty) => return Ok(Delivery::NotListening),
+            Some(Content::Text(text) | Content::Other(text)) => return Ok(Delivery::Draft(text)),
+            _ => return Ok(Delivery::NoComposer),
+        }
+        let mut is_entered = false;
+        if self.type_in(composer, typed)? {
+            match self.submit(composer, &typed.text)? {
+                Submitted::Taken => return self.taken(),
+                Submitted::NotTaken => is_entered = true,
+                Submitted::NotEntered => {}
+            }
+        }
+        if is_entered && self.has_arrived()? {
+            return Ok(Delivery::Confirmed);
+        }
+        let is_left = !self.cleared(composer, &typed.text)?;
+        // A slow program has come to the key before it came to those that clear.
+        if is_entered && self.has_arrived()? {
+            return Ok(Delivery::Confirmed);
+        }
+        Ok(Delivery::NotTaken {
             is_entered,
             is_left,
-        },
-    })
-}
-
-/// Waits for a composer to be shown, and clears it if it holds what the program was told before:
-/// returns what it holds then, `None` if none is shown.
-fn emptied(
-    receiver: &Receiver,
-    composer: &Composer,
-    first: &Screen,
-    listens: impl Fn() -> Result<bool>,
-) -> Result<Option<Content>> {
-    let read = || look(receiver.target, composer);
-    let mut content = composer.read(first);
-    if content.is_none() {
-        // A screen that is being painted shows none for a moment.
-        within(SHOWS, || {
-            content = read()?;
-            Ok(content.is_some())
-        })?;
+        })
     }
-    let Some(found @ Content::Text(_)) = &content else {
-        return Ok(content);
-    };
-    let mut told_before = receiver.told_before.iter();
-    if let Some(text) = told_before.find(|text| composer.shows(found, text))
-        && listens()?
-        && cleared(receiver, composer, text, listens)?
-    {
-        return Ok(Some(Content::Empty));
-    }
-    Ok(content)
-}
 
-fn look(target: &Target, composer: &Composer) -> Result<Option<Content>> {
-    Screen::of(target).map(|screen| composer.read(&screen))
-}
-
-/// Clears the composer with `text` in it. Returns whether it is empty then.
-fn cleared(
-    receiver: &Receiver,
-    composer: &Composer,
-    text: &str,
-    listens: impl Fn() -> Result<bool>,
-) -> Result<bool> {
-    let read = || look(receiver.target, composer);
-    for _ in 0..2 {
-        // What shows no composer may be a dialog, where keys are answers.
-        if read()?.is_none() || !listens()? {
-            return Ok(false);
+    fn taken(&self) -> Result<Delivery> {
+        if self.arrived.is_some() && within(ANSWER, || self.has_arrived())? {
+            return Ok(Delivery::Confirmed);
         }
-        paste(receiver.target, &clearing(text), &[])?;
-        if within(PATIENCE, || Ok(read()? == Some(Content::Empty)))? {
-            return Ok(true);
-        }
+        Ok(Delivery::Taken)
     }
-    Ok(false)
-}
 
-/// [`deliver`] to a program whose composer is not known: once the pane shows the beginning or the
-/// end of the text; or, of much text, that anything does on a pane where nothing moved before.
-fn type_unseen(
-    target: &Target,
-    first: &Screen,
-    text: &str,
-    listens: impl Fn() -> Result<bool>,
-    arrived: Option<impl Fn() -> Result<bool>>,
-) -> Result<Delivery> {
-    let first_typed = first.before_cursor();
-    let mut before = first.text();
-    let mut is_long = text.contains('\n') || text.len() > SHORT;
-    if is_long {
-        thread::sleep(STILL);
-        let now = Screen::of(target)?.text();
-        is_long = now == before;
-        before = now;
+    /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
+    /// it stands there.
+    fn type_in(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
+        type_text(self.target, typed)?;
+        let mut stands = self.stands(composer, &typed.text)?;
+        for keys in &typed.keys {
+            // What they are for, such as a list that is put together, may come up late.
+            thread::sleep(SETTLES);
+            if stands && self.listens()? {
+                paste(self.target, keys, &[])?;
+                stands = self.stands(composer, &typed.text)?;
+            }
+        }
+        Ok(stands)
     }
-    // A shell that is there instead would run it, line by line.
-    if !listens()? {
-        return Ok(Delivery::NotListening);
+
+    /// Waits until a text stands in the composer, and does so at the next look: a program that is
+    /// still painting may swallow the key.
+    fn stands(&self, composer: &Composer, text: &str) -> Result<bool> {
+        let mut times = 0;
+        within(PATIENCE, || {
+            let content = self.look(composer)?;
+            let is_there = content.is_some_and(|content| composer.holds(&content, text));
+            times = if is_there { times + 1 } else { 0 };
+            Ok(times > 1)
+        })
     }
-    paste(target, text, &["-p"])?;
-    let ends = [text.lines().next(), text.lines().next_back()];
-    let last: Vec<char> = text.trim_end().chars().collect();
-    let last: String = last[last.len().saturating_sub(SHOWN)..].iter().collect();
-    let shows = |screen: &Screen| {
-        let now = screen.text();
-        let more = |line: &&str| count(&now, line) > count(&before, line);
-        let typed = screen.before_cursor();
-        // A word may have been in what an empty one shows, and be there as often as before.
-        let is_at_cursor = typed != first_typed && typed.ends_with(&last);
-        is_at_cursor || ends.iter().flatten().any(more) || (is_long && now != before)
-    };
-    // Twice: a program that is still painting may swallow the key.
-    let mut times = 0;
-    for _ in 0..LOOKS {
-        interrupt::check()?;
-        thread::sleep(PAUSE);
-        times = if shows(&Screen::of(target)?) {
-            times + 1
-        } else {
-            0
+
+    /// Presses Enter as long as the text stands in the composer, twice at most.
+    fn submit(&self, composer: &Composer, text: &str) -> Result<Submitted> {
+        let mut stands = true;
+        let mut submitted = Submitted::NotEntered;
+        for _ in 0..2 {
+            if !stands || !self.listens()? {
+                break;
+            }
+            submitted = Submitted::NotTaken;
+            paste(self.target, ENTER, &[])?;
+            let mut last = None;
+            let is_taken = within(TAKES, || {
+                last = self.look(composer)?;
+                Ok(matches!(last, None | Some(Content::Empty)))
+            })?;
+            if is_taken {
+                return Ok(Submitted::Taken);
+            }
+            // The key was swallowed, or something else was done with it.
+            stands = last.is_some_and(|content| composer.holds(&content, text));
+        }
+        Ok(submitted)
+    }
+
+    /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
+    /// returns what it holds then, `None` if none is shown.
+    fn emptied(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
+        let mut content = composer.read(first);
+        if content.is_none() {
+            // A screen that is being painted shows none for a moment.
+            within(SHOWS, || {
+                content = self.look(composer)?;
+                Ok(content.is_some())
+            })?;
+        }
+        let Some(found @ Content::Text(_)) = &content else {
+            return Ok(content);
         };
-        if times > 1 {
-            break;
+        let mut told_before = self.told_before.iter();
+        if let Some(text) = told_before.find(|text| composer.shows(found, text))
+            && self.listens()?
+            && self.cleared(composer, text)?
+        {
+            return Ok(Some(Content::Empty));
         }
+        Ok(content)
     }
-    if !listens()? {
-        return Ok(Delivery::NotTaken {
-            is_entered: false,
-            is_left: true,
-        });
+
+    /// Clears the composer with `text` in it. Returns whether it is empty then.
+    fn cleared(&self, composer: &Composer, text: &str) -> Result<bool> {
+        for _ in 0..2 {
+            // What shows no composer may be a dialog, where keys are answers.
+            if self.look(composer)?.is_none() || !self.listens()? {
+                return Ok(false);
+            }
+            paste(self.target, &clearing(text), &[])?;
+            if within(
+                PATIENCE,
+                || Ok(self.look(composer)? == Some(Content::Empty)),
+            )? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    if times < 2 {
-        paste(target, &clearing(text), &[])?;
-        return Ok(Delivery::NotTaken {
-            is_entered: false,
-            is_left: false,
-        });
+
+    /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
+    fn type_unseen(&self, first: &Screen, text: &str) -> Result<Delivery> {
+        let before = Before::typing(self.target, first, text)?;
+        // A shell that is there instead would run it, line by line.
+        if !self.listens()? {
+            return Ok(Delivery::NotListening);
+        }
+        paste(self.target, text, &["-p"])?;
+        let is_shown = before.is_shown_soon(self.target, text)?;
+        let is_entered = false;
+        if !self.listens()? {
+            let is_left = true;
+            return Ok(Delivery::NotTaken {
+                is_entered,
+                is_left,
+            });
+        }
+        if !is_shown {
+            paste(self.target, &clearing(text), &[])?;
+            let is_left = false;
+            return Ok(Delivery::NotTaken {
+                is_entered,
+                is_left,
+            });
+        }
+        paste(self.target, ENTER, &[])?;
+        if self.arrived.is_some() && within(ANSWER, || self.has_arrived())? {
+            return Ok(Delivery::Confirmed);
+        }
+        Ok(Delivery::Submitted)
     }
-    paste(target, ENTER, &[])?;
-    let Some(arrived) = arrived else {
-        return Ok(Delivery::Submitted);
-    };
-    Ok(match within(ANSWER, arrived)? {
-        true => Delivery::Confirmed,
-        false => Delivery::Submitted,
-    })
+}
+
+/// What came of Enter.
+enum Submitted {
+    /// It was not pressed.
+    NotEntered,
+    /// It was, and the message is still in the composer.
+    NotTaken,
+    /// The composer is empty, or not shown any more.
+    Taken,
 }
 
 /// Asks `holds` until it does, or patience ends.
@@ -323,19 +299,6 @@ fn within(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result
         }
         thread::sleep(PAUSE);
     }
-}
-
-/// How often the beginning of `line` shows; the rest may be wrapped.
-fn count(lines: &[String], line: &str) -> usize {
-    let line = line.trim();
-    if line.is_empty() {
-        return 0;
-    }
-    let end = line
-        .char_indices()
-        .nth(SHOWN)
-        .map_or(line.len(), |(at, _)| at);
-    lines.join("\n").matches(&line[..end]).count()
 }
 
 #[cfg(test)]

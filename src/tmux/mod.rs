@@ -1,6 +1,7 @@
 //! tmux: addressed by ids, never by names or prefixes; fed argument vectors, never text for a shell.
 
 pub(crate) mod attach;
+mod before;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;

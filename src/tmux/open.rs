@@ -53,8 +53,22 @@ impl Place {
     /// When tmux refuses.
     pub(crate) fn open(&self, program: &PaneProgram) -> Result<Opened> {
         let fields = Fields::of_target(&["pane_tty", "pane_index", "prefix", "exit-unattached"]);
-        let format = fields.format();
-        let (out, kind) = match self {
+        let (out, kind) = self.make(program, &fields.format())?;
+        let record = fields.read(&out)?;
+        let opened = record.first().and_then(|record| Opened::read(record, kind));
+        let opened = opened.context("tmux did not say what it made")?;
+        // That of a new session is set with it.
+        if !matches!(self, Self::Session { .. }) {
+            let Target { socket, pane, .. } = &opened.target;
+            let tagged = program.tag(Tmux::on(socket, "set-option"), pane).run();
+            tagged.context("the pane closed at once")?;
+        }
+        Ok(opened)
+    }
+
+    /// Makes the pane; returns what tmux printed of it, and what it is.
+    fn make(&self, program: &PaneProgram, format: &str) -> Result<(String, Layout)> {
+        match self {
             Self::Pane {
                 beside,
                 session,
@@ -65,36 +79,24 @@ impl Place {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.start(split, &format)?.outcome()? {
-                    Ok(out) => (out, Layout::Pane),
-                    Err(_) => (program.new_window(*session, &format)?, Layout::Window),
+                match program.start(split, format)?.outcome()? {
+                    Ok(out) => Ok((out, Layout::Pane)),
+                    Err(_) => Ok((program.new_window(*session, format)?, Layout::Window)),
                 }
             }
             Self::Window { session, .. } => {
-                (program.new_window(*session, &format)?, Layout::Window)
+                Ok((program.new_window(*session, format)?, Layout::Window))
             }
-            Self::Again(old) => (program.respawn(old, &format)?, old.kind),
+            Self::Again(old) => Ok((program.respawn(old, format)?, old.kind)),
             Self::Session { name } => {
-                let out = match program.new_session(name, &format)? {
+                let out = match program.new_session(name, format)? {
                     // It came to a server that was about to end: the next one is a new one.
-                    Err(_) if is_gone(&own_socket()) => program.new_session(name, &format)?,
+                    Err(_) if is_gone(&own_socket()) => program.new_session(name, format)?,
                     out => out,
                 };
-                (out?, Layout::Session)
+                Ok((out?, Layout::Session))
             }
-        };
-        let record = fields.read(&out)?;
-        let opened = record.first().and_then(|record| Opened::read(record, kind));
-        let opened = opened.context("tmux did not say what it made")?;
-        // That of a new session is set with it.
-        if !matches!(self, Self::Session { .. }) {
-            let Target { socket, pane, .. } = &opened.target;
-            program
-                .tag(Tmux::on(socket, "set-option"), pane)
-                .run()
-                .context("the pane closed at once")?;
         }
-        Ok(opened)
     }
 }
 

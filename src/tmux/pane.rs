@@ -127,10 +127,6 @@ pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
 const ATTEMPTS: u32 = 3;
 
 fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
-    let ask = |name, options: &[&str]| {
-        let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
-        tmux.args(options).within(patience).outcome()
-    };
     let fields = Fields::of_target(&[
         "session_id",
         "prefix",
@@ -142,22 +138,8 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         "@flux_repo",
         "@flux_task",
     ]);
-    let format = fields.format();
-    let gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
-    let mut attempts = 0;
-    let out = loop {
-        attempts += 1;
-        match ask("list-panes", &["-a", "-F", &format])? {
-            Ok(out) => break out,
-            // No server has no panes, and one without sessions refuses to list them.
-            Err(_) if gone() => return Ok(Vec::new()),
-            Err(_) if ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty()) => {
-                return Ok(Vec::new());
-            }
-            // What a server does not tell is not known, unless it has just come or gone.
-            Err(error) if attempts == ATTEMPTS => return Err(error),
-            Err(_) => {}
-        }
+    let Some(out) = ask(socket, patience, &fields.format())? else {
+        return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
     for record in fields.read(&out).context("`tmux list-panes` failed")? {
@@ -168,6 +150,30 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         }
     }
     Ok(panes)
+}
+
+/// Asks a server for its panes; `None` if there is no server, or no session on it.
+fn ask(socket: Option<&Path>, patience: Duration, format: &str) -> Result<Option<String>> {
+    let ask = |name, options: &[&str]| {
+        let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
+        tmux.args(options).within(patience).outcome()
+    };
+    let is_gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match ask("list-panes", &["-a", "-F", format])? {
+            Ok(out) => return Ok(Some(out)),
+            // No server has no panes, and one without sessions refuses to list them.
+            Err(_) if is_gone() => return Ok(None),
+            Err(_) if ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty()) => {
+                return Ok(None);
+            }
+            // What a server does not tell is not known, unless it has just come or gone.
+            Err(error) if attempts == ATTEMPTS => return Err(error),
+            Err(_) => {}
+        }
+    }
 }
 
 fn read(record: &Record) -> Option<Pane> {

@@ -4,10 +4,11 @@ mod session;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use notify::RecursiveMode;
 use serde_json::{Map, Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
-use crate::agent::profile::{Depth, Files, Output, PLAIN, Profile};
+use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Beginning, Hook, Kind, Report, call, text};
 use crate::agent::transcript::{Conversation, Counts};
 use crate::task::{Said, Title, Why};
@@ -64,7 +65,7 @@ pub(super) const CLAUDE: Profile = Profile {
     session: Some(session::of),
     files: Some(Files {
         dir: session::dir,
-        depth: Depth::InIt,
+        mode: RecursiveMode::NonRecursive,
         read: session::event,
     }),
     traces: &TRACES,

@@ -8,10 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use notify::RecursiveMode;
 use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
-use crate::agent::profile::{Depth, Files, Output, PLAIN, Profile};
+use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Hook, Kind, Report, text};
 use crate::agent::transcript::{Conversation, Counts, last_that_says};
 use crate::run::events::Event;
@@ -55,7 +56,7 @@ pub(super) const CODEX: Profile = Profile {
     }),
     files: Some(Files {
         dir: rollout::dir,
-        depth: Depth::Anywhere,
+        mode: RecursiveMode::Recursive,
         read: last_turn,
     }),
     ..PLAIN
@@ -127,7 +128,7 @@ fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event
     let since = running.since;
     let path = told.or_else(|| rollout::in_worktree(sessions, worktree, since))?;
     let event = turn_in(&path)?;
-    let is_news = event.at / 1000 >= since && event.at > before.at;
+    let is_news = event.at >= since && event.at > before.at;
     is_news.then_some(event)
 }
 

@@ -8,7 +8,7 @@ use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, merge};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::{Flux, observe, recipient};
-use crate::run::events;
+use crate::system::clock;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -103,7 +103,7 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
 fn tell(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     // It may have ended since, or do so at any time. Its answer is not waited for.
-    let told = match recipient::listening(flux, task, events::now(), true)? {
+    let told = match recipient::listening(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
         None => {
             Err(Failure::new(format!("the agent of '{id}' does not read what is typed")).into())

@@ -92,7 +92,7 @@ fn task() -> TaskObject {
 fn event(is_full: bool) -> Event {
     let text = || is_full.then(|| "text".to_owned());
     Event {
-        at: 1,
+        at: jiff::Timestamp::from_second(1).unwrap(),
         state: Said::Waiting,
         why: is_full.then_some(Why::Question),
         event: "Stop".into(),

@@ -4,10 +4,10 @@ use anyhow::Result;
 use console::Style;
 
 use super::{Run, notes, report};
+use crate::commands::early::{self, Batch};
 use crate::commands::object::TaskObject;
 use crate::commands::table;
 use crate::failure::Failure;
-use crate::commands::early::{self, Batch};
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::{Start, Started, place};
 use crate::lifecycle::start::start;

@@ -53,7 +53,7 @@ pub(super) fn print_json(flux: &Flux, store: &Store, task: &Task) -> Result<()> 
 fn seen_at(seen: &Seen) -> u64 {
     match seen.now {
         // Nothing is left of a run: nobody had to look at the clock.
-        0 => crate::system::clock::now(),
+        0 => crate::system::clock::seconds(),
         now => now / 1000,
     }
 }

@@ -1,12 +1,12 @@
 //! The state of a task in a sentence.
 
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{State, Status, Why};
 use crate::ui::words::age;
 
 /// Returns the state in a sentence.
 pub(super) fn health(status: &Status) -> String {
-    let now = now();
+    let now = seconds();
     let ago = |then: u64| age(now.saturating_sub(then));
     match &status.state {
         State::Running(Some(since)) => format!("running for {}", ago(*since)),

@@ -16,7 +16,7 @@ use crate::lifecycle::teardown::Teardown;
 use crate::lifecycle::{Flux, Kept, Lock, Worktree, close};
 use crate::settings::Settings;
 use crate::store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
 use crate::task::{Merged, Removal, Rest, Task};
 use crate::tmux::{leave, pane};
@@ -112,7 +112,7 @@ pub(crate) fn remove(
     // A commit made in this very moment makes this fail: the branch is as it was looked at.
     // And the merge is where it belongs, whatever branch was checked out there just now.
     let removing = task.leaving(Removal {
-        at: now(),
+        at: seconds(),
         snapshot,
         config,
         own,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::lifecycle::resume::ensure_no_orphan;
+use crate::lifecycle::pane::ensure_no_orphan;
 use crate::lifecycle::{Flux, observe, other_machine};
 use crate::sanitize;
 use crate::system::process::{self, Process};

@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::plan::{AgentRun, NewPane};
 use super::ports;
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::launcher::notify::Notices;
 use crate::run::RunDir;
 use crate::run::launch::Launch;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{Bytes, Exit, How, Task};
 use crate::tmux::open::Opened;
 use crate::ui::shown;
@@ -22,12 +23,12 @@ use crate::ui::shown;
 pub(super) fn prepare(flux: &Flux, task: &Task, pane: &NewPane, run: &AgentRun) -> Result<Launch> {
     let dir = flux.run_dir(&task.id);
     let source = flux.repo.home();
-    let AgentRun {
-        agent,
-        program,
-        prompt,
-    } = run;
-    let mut launch = Launch::new(task, agent, program, prompt, source, &dir)?;
+    let command = AgentCommand {
+        agent: &run.agent,
+        program: &run.program,
+        prompt: &run.prompt,
+    };
+    let mut launch = Launch::new(task, &command, source, &dir)?;
     launch.ready = pane.ready.clone();
     launch.directory = directory(task).map(|path| Bytes(path.into()));
     if let Some(init) = &pane.init {
@@ -77,5 +78,5 @@ pub(in crate::lifecycle) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
 
 /// No agent has ended here, but none runs.
 pub(in crate::lifecycle) fn none_runs() -> Exit {
-    Exit::new(How::Unseen, now())
+    Exit::new(How::Unseen, seconds())
 }

@@ -20,7 +20,7 @@ use crate::git::{Git, Worktree, worktree};
 use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::run::launch::Ready;
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{Bytes, Layout, Phase, Rest, Task, TaskId};
 use crate::tmux::Place;
@@ -217,7 +217,7 @@ impl<'a> Preparation<'a> {
             into,
             worktree,
             directory: flux.repo.directory().map(|path| Bytes(path.into())),
-            created: now(),
+            created: seconds(),
             port: None,
             target: None,
             removal: None,

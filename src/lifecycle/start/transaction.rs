@@ -24,6 +24,7 @@ use crate::lifecycle::teardown::Teardown;
 use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::store;
+use crate::system::clock::in_seconds;
 use crate::system::disk::disk_full;
 use crate::system::program::ourselves;
 use crate::task::{Exit, Task};
@@ -222,7 +223,7 @@ impl<'a> StartTransaction<'a> {
         {
             opened.target = target;
         }
-        Ok(running.map(|running| running.since))
+        Ok(running.map(|running| in_seconds::of(running.since)))
     }
 
     /// Notes in the record that the task is whole. From then on nothing of it is undone.

@@ -10,7 +10,7 @@ use crate::context::Flux;
 use crate::git::{Git, Repo};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{Phase, Rest, Task, TaskId};
 use crate::ui::Ui;
@@ -72,7 +72,7 @@ impl World {
             into: Some("main".to_owned()),
             worktree: self.home().with_file_name("repo-fix"),
             directory: None,
-            created: now(),
+            created: seconds(),
             port: None,
             target: None,
             removal: None,

@@ -8,12 +8,14 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::agent::profile::Variables;
-use crate::run::events::{self, Event};
+use crate::run::events::Event;
 use crate::run::file::end_of;
 use crate::run::launch::Running;
+use crate::system::clock::{in_milliseconds, now};
 use crate::task::Why;
 use crate::task::finding::{contradiction, is_fresh};
 use crate::task::seen::{Doing, Session};
@@ -27,14 +29,15 @@ const LONGEST: u64 = 64 * 1024;
 struct Entry {
     pid: i32,
     cwd: PathBuf,
-    /// Milliseconds since 1970, like the other time.
-    started_at: u64,
+    #[serde(with = "in_milliseconds")]
+    started_at: Timestamp,
     #[serde(default)]
     kind: String,
     #[serde(default)]
     status: Option<String>,
     #[serde(default)]
     waiting_for: Option<String>,
+    /// Milliseconds since 1970.
     #[serde(default)]
     status_updated_at: u64,
     /// The job in the background that this process does.
@@ -59,7 +62,7 @@ pub(super) fn event(
     before: &Event,
 ) -> Option<Event> {
     let session = read(dir, running, worktree)?;
-    let now = events::now();
+    let now = in_milliseconds::of(now());
     // Its hook may be about to say more of it.
     if is_fresh(session.at, now) {
         return None;
@@ -125,7 +128,8 @@ impl Entry {
     /// Returns whether the process was started for this run, there.
     fn is_of(&self, running: &Running, worktree: &Path) -> bool {
         // The two clocks may be rounded.
-        self.started_at / 1000 + 1 >= running.since && self.cwd.starts_with(worktree)
+        self.started_at.duration_since(running.since) >= -SignedDuration::from_secs(1)
+            && self.cwd.starts_with(worktree)
     }
 
     fn session(&self) -> Option<Session> {
@@ -167,7 +171,7 @@ mod tests {
             machine: None,
             worktree: None,
             agent: Some(agent),
-            since: 1_000,
+            since: Timestamp::from_second(1_000).unwrap(),
             setup: Progress::default(),
         }
     }

@@ -4,8 +4,9 @@ use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::agent::profile::Variables;
@@ -24,9 +25,9 @@ pub(super) fn of_thread(thread: &str) -> Option<PathBuf> {
 }
 
 /// Returns the file of the conversation that Codex holds in `worktree`, before it has told of one: a
-/// file that was written since `since`, in seconds since 1970. It tells nothing of a turn that it has
+/// file that was written since then. It tells nothing of a turn that it has
 /// not completed.
-pub(super) fn of_worktree(worktree: &Path, since: u64) -> Option<PathBuf> {
+pub(super) fn of_worktree(worktree: &Path, since: Timestamp) -> Option<PathBuf> {
     in_worktree(&dir(&|name| env::var_os(name))?, worktree, since)
 }
 
@@ -35,8 +36,8 @@ pub(super) fn of_worktree(worktree: &Path, since: u64) -> Option<PathBuf> {
 const DAYS: usize = 31;
 
 /// Returns the file of [`of_worktree`] in a directory of conversations.
-pub(super) fn in_worktree(sessions: &Path, worktree: &Path, since: u64) -> Option<PathBuf> {
-    let since = UNIX_EPOCH + Duration::from_secs(since);
+pub(super) fn in_worktree(sessions: &Path, worktree: &Path, since: Timestamp) -> Option<PathBuf> {
+    let since = SystemTime::from(since);
     let changed = |path: PathBuf| {
         let at = path.metadata().ok()?.modified().ok()?;
         (at >= since).then_some((at, path))
@@ -95,6 +96,8 @@ pub(super) fn home(var: &Variables) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use serde_json::json;
 
     use super::*;
@@ -102,7 +105,7 @@ mod tests {
     #[test]
     fn a_conversation_is_found_by_its_worktree_before_it_is_told_of() {
         let home = tempfile::tempdir().unwrap();
-        let since = 1_700_000_000;
+        let since = 1_700_000_000_u64;
         let write = |path: &str, cwd: &str, source: Value, age: u64| {
             let path = home.path().join("sessions").join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -113,7 +116,13 @@ mod tests {
             fs::File::open(&path).unwrap().set_modified(at).unwrap();
             path
         };
-        let found = || in_worktree(&home.path().join("sessions"), Path::new("/w/x"), since);
+        let found = || {
+            in_worktree(
+                &home.path().join("sessions"),
+                Path::new("/w/x"),
+                Timestamp::from_second(since.cast_signed()).unwrap(),
+            )
+        };
         assert_eq!(found(), None);
         write("2026/11/29/a.jsonl", "/w/x-y", json!("cli"), 0);
         write("2026/11/29/b.jsonl", "/w/x", json!({ "subagent": {} }), 0);

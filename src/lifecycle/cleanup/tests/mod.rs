@@ -36,9 +36,16 @@ struct Scene {
 }
 
 fn git(dir: &Path, args: &[&str]) -> String {
-    let options = ["-c", "user.name=Test", "-c", "user.email=test@localhost"];
-    let args = options.iter().chain(args);
-    Git::new(dir, args).line().unwrap()
+    let [subcommand, args @ ..] = args else {
+        panic!("a command of git");
+    };
+    let mut git = Git::new(dir, subcommand).args(args);
+    for who in ["AUTHOR", "COMMITTER"] {
+        git = git
+            .env(&format!("GIT_{who}_NAME"), "Test")
+            .env(&format!("GIT_{who}_EMAIL"), "test@localhost");
+    }
+    git.line().unwrap()
 }
 
 fn commit(dir: &Path, file: &str, text: &str) {

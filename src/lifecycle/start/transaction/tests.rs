@@ -8,7 +8,7 @@ use super::super::world::{World, git, id, new};
 use super::*;
 use crate::lifecycle::archive;
 use crate::store::{Store, task_ref};
-use crate::system::clock::now;
+use crate::system::clock::seconds;
 use crate::task::{Existing, How, Phase, Rest, SessionName};
 
 impl World {
@@ -237,7 +237,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let exit = Exit::new(How::Status(3), now());
+    let exit = Exit::new(How::Status(3), seconds());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
     let agent = AgentRun {
