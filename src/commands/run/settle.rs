@@ -77,7 +77,12 @@ impl Run {
             true => Some(template(flux)?),
             false => None,
         };
-        let description = text::read(flux, self.file.as_deref(), &self.task, self.edit, &TASK)?;
+        let input = text::Input::of(self.file.as_deref(), &self.task);
+        let description = if self.edit {
+            input.edit(flux, &TASK)?
+        } else {
+            input.read(&TASK)?
+        };
         let title = prompt::title(&description);
         if title.is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
