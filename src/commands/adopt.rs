@@ -18,7 +18,6 @@ use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{from_the_beginning, resume};
 use crate::lifecycle::start::plan::{AgentRun, Start, place};
 use crate::store::Stored;
-use crate::system::clock::seconds;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 

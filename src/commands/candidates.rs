@@ -31,10 +31,7 @@ pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The tasks.
 pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(begun) = begun(current) else {
-        return Vec::new();
-    };
-    let (tasks, titles) = at_once(|| stored(begun), titles);
+    let (tasks, titles) = tasks_and(current, titles);
     described(&tasks, &titles)
 }
 
@@ -78,11 +75,8 @@ fn meant<'a>(tasks: &'a [Stored], word: &str) -> Option<&'a str> {
 
 /// The tasks whose agent runs; all of them if none does, since any can be attached.
 pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(begun) = begun(current) else {
-        return Vec::new();
-    };
     let questions = || at_once(running_ids, titles);
-    let (mut tasks, (running, titles)) = at_once(|| stored(begun), questions);
+    let (mut tasks, (running, titles)) = tasks_and(current, questions);
     if tasks.iter().any(|task| running.contains(&task.id)) {
         tasks.retain(|task| running.contains(&task.id));
     }
@@ -117,11 +111,8 @@ pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The tasks whose agent does not run.
 pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(begun) = begun(current) else {
-        return Vec::new();
-    };
     let questions = || at_once(running_ids, titles);
-    let (mut tasks, (running, titles)) = at_once(|| stored(begun), questions);
+    let (mut tasks, (running, titles)) = tasks_and(current, questions);
     tasks.retain(|task| !running.contains(&task.id));
     described(&tasks, &titles)
 }
@@ -154,27 +145,17 @@ fn running_ids() -> HashSet<String> {
 
 /// The removed tasks.
 pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(begun) = begun(current) else {
+    let (Some(begun), Ok(repo)) = (begun(current), Repo::open()) else {
         return Vec::new();
     };
-    let task = |(name, record): (String, String)| {
-        let name = name.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
+    let task = |(part, record): (String, String)| {
+        let name = part.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
         let id = name.to_owned();
-        Some(Stored { id, record })
+        let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
+        (!own.is_empty()).then_some(Stored { id, record })
     };
     let refs = refs(&[&format!("{ARCHIVE}{begun}*/task")]);
-    let Ok(repo) = Repo::open() else {
-        return Vec::new();
-    };
-    let is_ours = |(part, oid): &(String, String)| {
-        let name = part
-            .strip_prefix(ARCHIVE)
-            .and_then(|name| name.strip_suffix("/task"));
-        let part = [(part.clone(), oid.clone())];
-        name.is_some_and(|name| !own_parts(&repo, name, &part, &BTreeSet::new()).is_empty())
-    };
-    let ours = refs.into_iter().filter(is_ours);
-    let mut tasks: Vec<Stored> = ours.filter_map(task).collect();
+    let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
     // Without what followed them they may come in another order.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
     described(&tasks, &HashMap::new())
@@ -252,6 +233,15 @@ fn at_once<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B
         let other = other();
         (one.join().expect("no question panics"), other)
     })
+}
+
+/// Returns the tasks that begin as what is typed, and the answer to another question beside. Neither is asked
+/// where no id can begin so.
+fn tasks_and<B: Default>(current: &OsStr, other: impl FnOnce() -> B) -> (Vec<Stored>, B) {
+    match begun(current) {
+        Some(begun) => at_once(|| stored(begun), other),
+        None => Default::default(),
+    }
 }
 
 fn refs(patterns: &[&str]) -> BTreeMap<String, String> {

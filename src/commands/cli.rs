@@ -202,9 +202,11 @@ fn like_git(command: clap::Command) -> clap::Command {
             let text = arg.get_help().map(|help| lower(&help.to_string()));
             let name = name_of(&arg);
             // clap itself has a required one in such brackets.
-            let name = match arg.is_positional() && !arg.is_required_set() {
-                true => format!("<{name}>"),
-                false => name,
+            let is_in_brackets = arg.is_positional() && !arg.is_required_set();
+            let name = if is_in_brackets {
+                format!("<{name}>")
+            } else {
+                name
             };
             let takes_value = arg.get_action().takes_values();
             let arg = arg.display_order(order).help(text.unwrap_or_default());

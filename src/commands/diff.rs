@@ -35,14 +35,12 @@ impl Diff {
         ensure_here(&flux, task)?;
         if let Some(broken) = Broken::find(&flux, task)? {
             // What it has committed can be seen all the same.
-            let committed = store.tip(&task.branch).is_some();
-            let hint = format!("git diff {} {}", word(&task.base), word(&task.branch));
+            let committed = store.tip(&task.branch).map(|_| {
+                let (base, branch) = (word(&task.base), word(&task.branch));
+                format!("what it has committed: git diff {base} {branch}")
+            });
             let failure = broken.failure();
-            return Err(match committed {
-                true => failure.hint(format!("what it has committed: {hint}")),
-                false => failure,
-            }
-            .into());
+            return Err(committed.into_iter().fold(failure, Failure::hint).into());
         }
         match show(&flux, task, &task.base, self.args)? {
             0 => Ok(()),

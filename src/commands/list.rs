@@ -9,11 +9,10 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use console::Style;
 
-use super::Faults;
 use super::object::TaskObject;
 use super::porcelain::Porcelain;
-use super::status::unlooked;
-use super::table;
+use super::table::Table;
+use super::{Faults, warn_unlooked};
 use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::{Flux, observe};
@@ -95,7 +94,9 @@ impl List {
             for row in &repository.rows {
                 let is_known = match row {
                     // That it is broken is known.
-                    Row::Task(status) => unlooked(ui, status) || status.state == State::NoWorktree,
+                    Row::Task(status) => {
+                        warn_unlooked(ui, status) || status.state == State::NoWorktree
+                    }
                     Row::Foreign { .. } => true,
                     Row::Broken { state, .. } => *state == version::NEWER,
                 };
@@ -136,16 +137,23 @@ impl List {
         }
         // The reader of a pipe may be a terminal's own, and has its place there.
         if ui.width().is_some() {
-            let flux = match self.everywhere {
-                true => "git -C <repository> flux",
-                false => "git flux",
-            };
-            ui.status("");
-            ui.hint(format_args!(
-                "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
-            ));
+            self.hint(ui);
         }
         Ok(())
+    }
+
+    /// Says what to do with the tasks.
+    fn hint(&self, ui: &Ui) {
+        let place = if self.everywhere {
+            "-C <repository> "
+        } else {
+            ""
+        };
+        let flux = format!("git {place}flux");
+        ui.status("");
+        ui.hint(format_args!(
+            "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
+        ));
     }
 }
 
@@ -173,14 +181,12 @@ pub(super) fn here(ui: &Ui) -> Result<Rows> {
 
 fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let _spinner = flux.ui.spinner("looking at the worktrees");
-    let tasks: Vec<&Task> = store
-        .tasks
-        .iter()
-        .filter_map(|stored| stored.task.as_ref().ok())
-        .collect();
-    let statuses = match tasks.is_empty() {
-        true => Vec::new(),
-        false => observe::statuses(flux, store, &tasks)?,
+    let tasks = store.tasks.iter();
+    let tasks: Vec<&Task> = tasks.filter_map(|one| one.task.as_ref().ok()).collect();
+    let statuses = if tasks.is_empty() {
+        Vec::new()
+    } else {
+        observe::statuses(flux, store, &tasks)?
     };
     let mut statuses = statuses.into_iter();
     let mut rows = Vec::new();
@@ -196,13 +202,13 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
             },
         });
     }
-    for stored in &store.foreign {
-        let task = stored.task.as_ref().ok();
-        rows.push(Row::Foreign {
+    rows.extend(store.foreign.iter().map(|stored| {
+        let task = stored.task.as_ref();
+        Row::Foreign {
             id: stored.id.to_string(),
-            title: task.map(|task| task.title.clone()).unwrap_or_default(),
-        });
-    }
+            title: task.map_or_else(|_| String::new(), |task| task.title.clone()),
+        }
+    }));
     rows.sort_by_key(|row| match row {
         Row::Task(status) => status.task.created,
         Row::Foreign { .. } | Row::Broken { .. } => u64::MAX,
@@ -225,10 +231,10 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
             Ok(rows) => all.push(rows),
             Err(error) => {
                 let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
-                match common_dir.exists() {
-                    true => faults.warn(ui, what),
-                    false => ui.warning(what),
+                if common_dir.exists() {
+                    faults.count();
                 }
+                ui.warning(what);
             }
         }
     }
@@ -269,21 +275,24 @@ fn is_shown(column: &str, rows: &[Row]) -> bool {
 
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let now = seconds();
-    let columns = HEAD.map(|column| is_shown(column, rows));
-    let chosen = |cells: [String; 9]| -> Vec<String> {
-        let cells = cells.into_iter().zip(columns);
-        cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
+    let is_shown = HEAD.map(|column| is_shown(column, rows));
+    let cells = rows.iter().map(|row| chosen(cells(row, now), is_shown));
+    let table = Table {
+        head: chosen(HEAD, is_shown),
+        rows: cells.collect(),
+        spare: &SPARE,
     };
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| chosen(cells(row, now))).collect();
-    let head = chosen(HEAD.map(str::to_owned));
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let painted = |row: usize, at, text: &str| match at {
+    let lines = table.lines(ui.width(), |row, at, text| match at {
         1 => paint(&rows[row], text),
         _ => text.to_owned(),
-    };
-    let lines = table::fitted(&head, &cells, ui.width(), &SPARE, painted);
+    });
     // At once: there may be thousands.
     ui.data(lines.join("\n"))
+}
+
+fn chosen<T>(cells: [T; 9], is_shown: [bool; 9]) -> Vec<T> {
+    let cells = cells.into_iter().zip(is_shown);
+    cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
 }
 
 /// The state in its colour.

@@ -9,7 +9,7 @@ use console::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::object::{CommitObject, LogObject};
+use super::object::LogObject;
 use super::{candidates, choose, removed};
 use crate::agent::messages::{self, Message};
 use crate::git::foreground::page;
@@ -17,7 +17,7 @@ use crate::git::log::{self, Commit};
 use crate::lifecycle::{Flux, archive};
 use crate::run::events::{self, Event};
 use crate::sanitize;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Stored};
 use crate::system::clock::in_milliseconds;
 use crate::task::Task;
 use crate::ui::Ui;
@@ -79,65 +79,68 @@ impl Log {
                 .json(&story.object(transcript.as_deref(), &messages));
         }
         let text = story.text(transcript.as_deref(), &messages);
-        match console::user_attended() {
-            true => page(flux.repo.home(), &text),
-            false => flux.ui.bytes(text.as_bytes()),
+        if console::user_attended() {
+            page(flux.repo.home(), &text)
+        } else {
+            flux.ui.bytes(text.as_bytes())
         }
     }
 
-    /// The task that is meant: one that is there, or else one that was removed.
+    /// Returns what happened in the task that is meant: one that is there, or else one that was removed.
     fn story(&self, flux: &Flux) -> Result<Story> {
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let name = self.task.as_deref();
-        let found = match name {
-            Some(name) => store.meant(&flux.repo, name, "log"),
-            None if store.tasks.is_empty() => {
-                let listed = archive::list_all(flux)?;
-                if listed.archived.iter().all(|one| one.foreign) {
-                    return Err(choose(flux, &store, None, "log").map(drop).unwrap_err());
-                }
-                return Story::of_removed(flux, removed::pick(flux, &listed, "log")?);
-            }
-            None => choose(flux, &store, None, "log"),
+        let Some(name) = self.task.as_deref() else {
+            return Story::of_picked(flux, &store);
         };
-        let live = match (found, name) {
-            (Ok(stored), _) => stored,
-            (Err(error), None) => return Err(error),
-            (Err(error), Some(name)) => {
-                let archived = archive::list_all(flux)?;
-                if let Some(one) = archived.unread.iter().find(|one| one.name == name) {
-                    return Err(one.refusal().into());
-                }
-                // What is there comes first, and so does its error.
-                let Ok(one) = archive::find(&archived, name) else {
-                    return Err(error);
-                };
-                return Story::of_removed(flux, one);
-            }
+        let error = match store.meant(&flux.repo, name, "log") {
+            Ok(stored) => return Story::of(flux, &store, stored),
+            Err(error) => error,
         };
-        let task = live.readable()?;
-        let tip = store.tip(&task.branch);
+        let archived = archive::list_all(flux)?;
+        if let Some(one) = archived.unread.iter().find(|one| one.name == name) {
+            return Err(one.refusal().into());
+        }
+        match archive::find(&archived, name) {
+            Ok(one) => Story::of_removed(flux, one),
+            // What is there comes first, and so does its error.
+            Err(_) => Err(error),
+        }
+    }
+}
+
+impl Story {
+    /// Returns what happened in the task that we stand in or that is picked, a removed one where there are no others.
+    fn of_picked(flux: &Flux, store: &Store) -> Result<Self> {
+        if store.tasks.is_empty() {
+            let archived = archive::list_all(flux)?;
+            if archived.archived.iter().any(|one| !one.foreign) {
+                return Self::of_removed(flux, removed::pick(flux, &archived, "log")?);
+            }
+        }
+        Self::of(flux, store, choose(flux, store, None, "log")?)
+    }
+
+    fn of(flux: &Flux, store: &Store, stored: &Stored) -> Result<Self> {
+        let task = stored.readable()?;
         let (events, unknown) = match flux.owner(task) {
             // What happened in it is that user's alone.
             Some(_) => Default::default(),
             None => events::read(&flux.run_dir(&task.id).events())?,
         };
-        Ok(Story {
+        Ok(Self {
             task: task.clone(),
             removed: None,
-            prompt: text_of(&store::prompt(&flux.repo, &live.oid)?),
+            prompt: text_of(&store::prompt(&flux.repo, &stored.oid)?),
             events,
             unknown,
-            commits: match tip {
+            commits: match store.tip(&task.branch) {
                 Some(tip) => log::between(flux.repo.home(), &task.base, tip)?,
                 None => Vec::new(),
             },
             screen: None,
         })
     }
-}
 
-impl Story {
     fn of_removed(flux: &Flux, one: &archive::Archived) -> Result<Self> {
         let file = |name| flux.repo.find_file(&one.record, name);
         let (events, unknown) = events::parse(&file(store::EVENTS)?.unwrap_or_default());
@@ -153,18 +156,13 @@ impl Story {
     }
 
     fn object<'a>(&'a self, transcript: Option<&'a str>, said: &'a [Message]) -> LogObject<'a> {
-        let commits = self.commits.iter().map(|commit| CommitObject {
-            commit: &commit.oid,
-            at: commit.at,
-            subject: &commit.subject,
-        });
         LogObject {
             id: self.task.id.as_str(),
             title: &self.task.title,
             removed: self.removed.as_deref(),
             prompt: &self.prompt,
             events: &self.events,
-            commits: commits.collect(),
+            commits: &self.commits,
             transcript,
             messages: said,
             screen: self.screen.as_deref(),

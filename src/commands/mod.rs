@@ -34,6 +34,7 @@ mod text;
 mod typed;
 mod usage;
 mod wait;
+mod wakeups;
 
 use self::faults::Faults;
 
@@ -43,6 +44,8 @@ use crate::failure::{Failure, USAGE};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{Flux, archive, observe};
 use crate::store::{Store, Stored};
+use crate::task::Status;
+use crate::ui::Ui;
 
 /// The tasks, after those have been settled whose last command died.
 fn settled(flux: &Flux) -> Result<Store> {
@@ -86,22 +89,23 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
         .code(USAGE)
         .into());
     }
+    pick(flux, store, verb)
+}
+
+/// Returns the task that is picked.
+fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     let states = observe::states(flux, store)?;
-    let row = |(stored, state): (&Stored, &str)| {
-        let title = match &stored.task {
-            Ok(task) => task.title.as_str(),
-            Err(_) => "(its record cannot be read)",
-        };
-        [stored.id.to_string(), state.to_owned(), title.to_owned()]
-    };
-    let states = states.iter().map(String::as_str);
-    // In the order of the list.
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
+    // In the order of the list.
     tasks.sort_by_key(|(stored, _)| stored.created());
-    let rows: Vec<_> = tasks
-        .iter()
-        .map(|(stored, state)| row((stored, state)))
-        .collect();
+    let row = |(stored, state): &(&Stored, String)| {
+        let title = match &stored.task {
+            Ok(task) => task.title.clone(),
+            Err(_) => "(its record cannot be read)".to_owned(),
+        };
+        [stored.id.to_string(), state.clone(), title]
+    };
+    let rows: Vec<_> = tasks.iter().map(row).collect();
     let question = format!("Which task? ({verb})");
     Ok(tasks[flux.ui.pick(question, &rows)?].0)
 }
@@ -132,4 +136,15 @@ fn removed(flux: &Flux, name: &str, error: Error) -> Error {
         Ok(failure) => failure.into(),
         Err(error) => error,
     }
+}
+
+/// Says why the changes of a task are not known, if they are not. Returns whether they are known.
+fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
+    let Some(unlooked) = &status.unlooked else {
+        return true;
+    };
+    let (id, why) = (&status.task.id, &unlooked.why);
+    ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
+    unlooked.hints.iter().for_each(|hint| ui.hint(hint));
+    false
 }

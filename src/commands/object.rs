@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::porcelain::Lines;
 use crate::agent::messages::Message;
+use crate::git::log::Commit;
 use crate::run::events::Event;
 use crate::task::{Changes, Found, Layout, Phase, Source, State, Status};
 
@@ -109,17 +110,10 @@ pub(super) struct LogObject<'a> {
     pub(super) removed: Option<&'a str>,
     pub(super) prompt: &'a str,
     pub(super) events: &'a [Event],
-    pub(super) commits: Vec<CommitObject<'a>>,
+    pub(super) commits: &'a [Commit],
     pub(super) transcript: Option<&'a str>,
     pub(super) messages: &'a [Message],
     pub(super) screen: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct CommitObject<'a> {
-    pub(super) commit: &'a str,
-    pub(super) at: u64,
-    pub(super) subject: &'a str,
 }
 
 /// A setting: `config`.
@@ -291,28 +285,13 @@ impl TaskObject {
         lines.known("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
         lines.number("created", self.created);
         if let Some(target) = &self.target {
-            let TargetObject {
-                window,
-                pane,
-                session,
-                ..
-            } = target;
-            lines.line(target.kind.into_str(), format!("{window} {pane} {session}"));
+            let value = format!("{} {} {}", target.window, target.pane, target.session);
+            lines.line(target.kind.into_str(), value);
         }
         if let (Some(ahead), Some(behind)) = (self.ahead, self.behind) {
             lines.line("commits", format!("+{ahead} -{behind}"));
         }
-        if let Some(Changes {
-            staged,
-            unstaged,
-            untracked,
-            conflicted,
-            ..
-        }) = self.changes
-        {
-            let numbers = format!("{staged} {unstaged} {untracked} {conflicted}");
-            lines.line("changes", numbers);
-        }
+        lines.number("changes", self.changes);
         lines.known("title", self.title.as_ref());
         lines.known("error", self.error.as_ref());
         lines.end();

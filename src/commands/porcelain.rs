@@ -55,7 +55,7 @@ impl Lines {
         }
     }
 
-    /// Writes a line with a number if that is known.
+    /// Writes a line with a number, or numbers, if they are known.
     pub(super) fn number(&mut self, key: &str, value: Option<impl ToString>) {
         self.known(key, value.map(|value| value.to_string()));
     }

@@ -3,8 +3,9 @@
 use anyhow::{Error, Result};
 use indicatif::HumanBytes;
 
+use super::Faults;
 use super::object::{RemovedObject, UnreadObject};
-use super::{Faults, table};
+use super::table::Table;
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
@@ -146,10 +147,12 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
             sanitize::line(&error),
         ]
     });
-    let rows: Vec<Vec<String>> = known.chain(unread).map(Vec::from).collect();
-    let head = ["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"];
-    let plain = |_, _, text: &str| text.to_owned();
-    for line in table::fitted(&head, &rows, flux.ui.width(), &["SIZE", "REMOVED"], plain) {
+    let table = Table {
+        head: vec!["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"],
+        rows: known.chain(unread).map(Vec::from).collect(),
+        spare: &["SIZE", "REMOVED"],
+    };
+    for line in table.lines(flux.ui.width(), |_, _, text| text.to_owned()) {
         flux.ui.data(line)?;
     }
     Ok(())

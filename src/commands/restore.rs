@@ -17,7 +17,6 @@ use crate::lifecycle::start::start;
 use crate::lifecycle::{Flux, leftovers};
 use crate::sanitize;
 use crate::store::{Store, Stored};
-use crate::system::clock::seconds;
 use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed

@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use jiff::Timestamp;
 
 use super::{candidates, choose_own, text};
 use crate::agent;
@@ -19,7 +18,7 @@ use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
 use crate::system::clock;
-use crate::task::{Source, State, Task};
+use crate::task::{Found, Source, State, Task};
 use crate::ui::Ui;
 
 const MESSAGE: text::Kind = text::Kind {
@@ -53,11 +52,11 @@ pub(crate) struct Send {
     edit: bool,
 }
 
-/// Whether an agent in this state would take what is typed for a message.
+/// Whether an agent would take what is typed for a message.
 enum Ear {
     Open(Box<Recipient>),
     /// Why not, and what to do.
-    Closed(String, String),
+    Closed(Failure),
 }
 
 impl Send {
@@ -69,13 +68,12 @@ impl Send {
         }
         let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
         // What cannot be told is said before it is written.
-        let recipient = open(&flux, &store, task)?;
+        let mut recipient = open(&flux, &store, task)?;
         let message = self.message(&flux, &self.message)?;
-        let recipient = match self.edit || self.stdin {
+        if self.edit || self.stdin {
             // That may have taken a while.
-            true => open(&flux, &store, task)?,
-            false => recipient,
-        };
+            recipient = open(&flux, &store, task)?;
+        }
         let is_told = recipient.send(&message)?;
         told(&flux, task, &recipient, is_told);
         Ok(())
@@ -85,47 +83,30 @@ impl Send {
         let first = self.task.iter().map(OsString::from);
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
         let message = self.message(flux, &words)?;
-        let (mut recipients, mut failed) = (Vec::new(), Vec::new());
-        for stored in flux.own_tasks(store) {
-            let task = match stored.readable() {
-                Ok(task) => task,
-                Err(error) => {
-                    flux.ui.status(format_args!("not told: {error}"));
-                    continue;
-                }
-            };
-            match ear(flux, store, task) {
-                Ok(Ear::Open(recipient)) => recipients.push((task, *recipient)),
-                Ok(Ear::Closed(why, _)) => flux.ui.status(format_args!("not told: {why}")),
-                Err(error) => failed.push((task, error)),
-            }
-        }
-        let message = message.as_str();
-        let sent: Vec<Result<bool>> = thread::scope(|scope| {
-            let threads: Vec<_> = recipients
-                .iter()
-                .map(|(_, recipient)| scope.spawn(move || recipient.send(message)))
-                .collect();
-            let sent = threads.into_iter().map(|thread| thread.join());
-            sent.map(|sent| sent.expect("no sender panics")).collect()
-        });
-        let any = sent.iter().any(Result::is_ok);
-        for ((task, recipient), sent) in recipients.iter().zip(sent) {
+        let mut failed = Vec::new();
+        let recipients = recipients(flux, store, &mut failed);
+        let mut is_any_told = false;
+        for ((task, recipient), sent) in recipients.iter().zip(send_each(&recipients, &message)) {
             match sent {
-                Ok(is_told) => told(flux, task, recipient, is_told),
+                Ok(is_told) => {
+                    is_any_told = true;
+                    told(flux, task, recipient, is_told);
+                }
                 Err(error) => failed.push((task, error)),
             }
         }
         for (task, error) in &failed {
             flux.ui.warning(format_args!("'{}': {error:#}", task.id));
         }
-        match (any, failed.is_empty()) {
-            (_, false) => Err(Failure::new("not every agent could be told").into()),
-            (false, true) => Err(Failure::new("there is no agent that could be told")
-                .hint("git flux list")
-                .into()),
-            (true, true) => Ok(()),
+        if !failed.is_empty() {
+            return Err(Failure::new("not every agent could be told").into());
         }
+        if !is_any_told {
+            return Err(Failure::new("there is no agent that could be told")
+                .hint("git flux list")
+                .into());
+        }
+        Ok(())
     }
 
     fn message(&self, flux: &Flux, words: &[OsString]) -> Result<String> {
@@ -135,8 +116,12 @@ impl Send {
                 .code(USAGE)
                 .into());
         }
-        let file = self.stdin.then(|| Path::new("-"));
-        let text = text::read(flux, file, words, self.edit, &MESSAGE)?;
+        let input = text::Input::of(self.stdin.then(|| Path::new("-")), words);
+        let text = if self.edit {
+            input.edit(flux, &MESSAGE)?
+        } else {
+            input.read(&MESSAGE)?
+        };
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
             return Err(Failure::new("there is no message: it is empty")
@@ -147,6 +132,43 @@ impl Send {
     }
 }
 
+/// Returns the agents that can be told something; says which cannot, and adds those for which it
+/// cannot be told to `failed`.
+fn recipients<'a>(
+    flux: &Flux,
+    store: &'a Store,
+    failed: &mut Vec<(&'a Task, Error)>,
+) -> Vec<(&'a Task, Recipient)> {
+    let mut recipients = Vec::new();
+    for stored in flux.own_tasks(store) {
+        let task = match stored.readable() {
+            Ok(task) => task,
+            Err(error) => {
+                flux.ui.status(format_args!("not told: {error}"));
+                continue;
+            }
+        };
+        match ear(flux, store, task) {
+            Ok(Ear::Open(recipient)) => recipients.push((task, *recipient)),
+            Ok(Ear::Closed(why)) => flux.ui.status(format_args!("not told: {why}")),
+            Err(error) => failed.push((task, error)),
+        }
+    }
+    recipients
+}
+
+/// Sends a message to all of them at once.
+fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<bool>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = recipients
+            .iter()
+            .map(|(_, recipient)| scope.spawn(move || recipient.send(message)))
+            .collect();
+        let sent = threads.into_iter().map(|thread| thread.join());
+        sent.map(|sent| sent.expect("no sender panics")).collect()
+    })
+}
+
 /// Returns the agent of a task, which can be told something.
 ///
 /// # Errors
@@ -154,65 +176,69 @@ impl Send {
 fn open(flux: &Flux, store: &Store, task: &Task) -> Result<Recipient> {
     match ear(flux, store, task)? {
         Ear::Open(recipient) => Ok(*recipient),
-        Ear::Closed(why, hint) => Err(Failure::new(why).hint(hint).into()),
+        Ear::Closed(why) => Err(why.into()),
     }
 }
 
-/// Whether the agent of a task can be told something, by its state and by what is on its pane.
+/// Returns whether the agent of a task can be told something, by its state and by what is on its pane.
 fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
     ensure_here(flux, task)?;
-    let id = &task.id;
-    let attach = format!("git flux attach {id}");
     let since = clock::now();
-    let (state, found) = observe::one(flux, store, task)?;
-    let closed = |why: &str| Ear::Closed(format!("the agent of '{id}' {why}"), attach.clone());
-    Ok(match state {
-        // What it shows is looked at: only a composer takes a message.
-        State::Waiting(None) if agent::profile(&task.agent).composer.is_some() => {
-            listening(flux, task, since, false, &closed)?
-        }
-        State::Waiting(_) => closed("waits for an answer, and would take this for one"),
-        State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
-            Err(error) => Ear::Closed(error.to_string(), failure::hints(&error).collect()),
-            Ok(()) => closed("has ended just now"),
-        },
-        // Its title says that it does nothing, if only for some seconds.
-        State::Opening
-            if found.source == Source::Title && agent::profile(&task.agent).composer.is_some() =>
-        {
-            listening(flux, task, since, false, &closed)?
-        }
-        State::Opening | State::Starting => closed("is still starting"),
-        State::NoWorktree | State::NoBranch => Ear::Closed(
-            format!("the agent of '{id}' does not run, since something of '{id}' is missing"),
-            format!("git flux status {id}"),
-        ),
-        state if !state.is_alive() => {
-            let resumable = can_resume(flux, task, &store.find(&flux.repo, id.as_str())?.oid)?;
-            Ear::Closed(
-                format!("the agent of '{id}' does not run: {}", state.label()),
-                match resumable {
-                    true => format!("git flux resume {id}"),
-                    false => attach,
-                },
-            )
-        }
-        state => listening(flux, task, since, state == State::Working, &closed)?,
-    })
-}
-
-fn listening(
-    flux: &Flux,
-    task: &Task,
-    since: Timestamp,
-    is_at_work: bool,
-    closed: &dyn Fn(&str) -> Ear,
-) -> Result<Ear> {
+    let observed = observe::one(flux, store, task)?;
+    if let Some(why) = closed(flux, store, task, &observed)? {
+        return Ok(Ear::Closed(why));
+    }
+    let is_at_work = observed.0 == State::Working;
     let recipient = recipient::listening(flux, task, since, is_at_work)?;
     Ok(match recipient {
         Some(recipient) => Ear::Open(Box::new(recipient)),
-        None => closed("does not read what is typed"),
+        None => Ear::Closed(refusal(task, "does not read what is typed")),
     })
+}
+
+/// Returns why an agent in this state cannot be told anything, if so.
+fn closed(
+    flux: &Flux,
+    store: &Store,
+    task: &Task,
+    observed: &(State, Found),
+) -> Result<Option<Failure>> {
+    let (state, found) = observed;
+    let id = &task.id;
+    let has_composer = agent::profile(&task.agent).composer.is_some();
+    Ok(Some(match state {
+        // What it shows is looked at: only a composer takes a message.
+        State::Waiting(None) if has_composer => return Ok(None),
+        State::Waiting(_) => refusal(task, "waits for an answer, and would take this for one"),
+        State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
+            Err(error) => {
+                let failure = Failure::new(error.to_string());
+                failure::hints(&error).fold(failure, Failure::hint)
+            }
+            Ok(()) => refusal(task, "has ended just now"),
+        },
+        // Its title says that it does nothing, if only for some seconds.
+        State::Opening if found.source == Source::Title && has_composer => return Ok(None),
+        State::Opening | State::Starting => refusal(task, "is still starting"),
+        State::NoWorktree | State::NoBranch => Failure::new(format!(
+            "the agent of '{id}' does not run, since something of '{id}' is missing"
+        ))
+        .hint(format!("git flux status {id}")),
+        state if !state.is_alive() => {
+            let resumable = can_resume(flux, task, &store.find(&flux.repo, id.as_str())?.oid)?;
+            let verb = if resumable { "resume" } else { "attach" };
+            let label = state.label();
+            Failure::new(format!("the agent of '{id}' does not run: {label}"))
+                .hint(format!("git flux {verb} {id}"))
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Returns the refusal to tell an agent something; the user can do it on the pane.
+fn refusal(task: &Task, why: &str) -> Failure {
+    let id = &task.id;
+    Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 /// Says what has become of a message that was submitted.

@@ -11,14 +11,13 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::show::{Detail, Screen};
+use self::show::{Detail, PaneView};
 use super::object::{DetailObject, FileObject, TaskObject};
-use super::{candidates, choose};
+use super::{candidates, choose, warn_unlooked};
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::{Flux, observe};
 use crate::store::{Store, Stored};
-use crate::system::clock::seconds;
 use crate::task::{State, Status, Task};
 use crate::tmux::pane;
 use crate::ui::Ui;
@@ -73,16 +72,16 @@ impl StatusOf {
             Ok(_) | Err(_) => None,
         };
         let screen = match &target {
-            Some(target) => Screen::Lines(pane::capture(target, SCREEN)?),
+            Some(target) => PaneView::Lines(pane::capture(target, SCREEN)?),
             // What tmux does not tell is not closed.
-            None if panes.is_err() => Screen::Unknown,
-            None => Screen::Closed,
+            None if panes.is_err() => PaneView::Unknown,
+            None => PaneView::Closed,
         };
         if target.is_some() {
             status.task.target = target;
         }
         let files = files(flux, &status)?;
-        unlooked(&flux.ui, &status);
+        warn_unlooked(&flux.ui, &status);
         if self.json {
             return flux.ui.json(&object(&status, files, screen));
         }
@@ -123,7 +122,7 @@ fn explain_unknown(flux: &Flux, task: &Task, state: &State) {
     }
 }
 
-fn object(status: &Status, files: Vec<Change>, screen: Screen) -> DetailObject {
+fn object(status: &Status, files: Vec<Change>, screen: PaneView) -> DetailObject {
     let files = files.into_iter().map(|file| FileObject {
         code: code(&file),
         path: Some(file.path),
@@ -132,8 +131,8 @@ fn object(status: &Status, files: Vec<Change>, screen: Screen) -> DetailObject {
         task: TaskObject::of(status),
         files: files.collect(),
         screen: match screen {
-            Screen::Lines(lines) => Some(lines),
-            Screen::Closed | Screen::Unknown => None,
+            PaneView::Lines(lines) => Some(lines),
+            PaneView::Closed | PaneView::Unknown => None,
         },
     }
 }

@@ -9,7 +9,24 @@ const FEW: usize = 4;
 /// The shortest name that is still of use.
 const NAME: usize = 8;
 
-/// The lines of a table; what does not fit into `limit` columns is taken from the
+/// Rows below a head.
+pub(super) struct Table<'a> {
+    pub(super) head: Vec<&'a str>,
+    pub(super) rows: Vec<Vec<String>>,
+    /// The columns that may be left out, the first to go first: before the name in the first column is cut,
+    /// or next to nothing is left of the text in the last.
+    pub(super) spare: &'a [&'a str],
+}
+
+/// A column that is shown.
+#[derive(Clone, Copy)]
+struct Column {
+    /// Its place in a row.
+    at: usize,
+    width: usize,
+}
+
+/// Returns the lines of a table; what does not fit into `limit` columns is taken from the
 /// last cell as long as it has any, and then from the first, which is a name to be copied. `style` is that of a row's cell.
 pub(super) fn lines<const N: usize>(
     head: [&str; N],
@@ -17,68 +34,94 @@ pub(super) fn lines<const N: usize>(
     limit: Option<usize>,
     style: impl Fn(usize, usize) -> Style,
 ) -> Vec<String> {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
-    fitted(&head, &rows, limit, &[], |row, at, text| {
+    let table = Table {
+        head: head.to_vec(),
+        rows: rows.iter().map(|row| row.to_vec()).collect(),
+        spare: &[],
+    };
+    table.lines(limit, |row, at, text| {
         style(row, at).apply_to(text).to_string()
     })
 }
 
-/// The lines of a table, some of whose columns may be left out in the order of `spare`: before the name in
-/// the first one is cut, or next to nothing is left of the text in the last. `paint` colours a row's cell.
-pub(super) fn fitted(
-    head: &[&str],
-    rows: &[Vec<String>],
-    limit: Option<usize>,
-    spare: &[&str],
-    paint: impl Fn(usize, usize, &str) -> String,
-) -> Vec<String> {
-    let limit = limit.unwrap_or(usize::MAX);
-    let width = |at: usize| {
-        let cells = rows.iter().map(|row| measure_text_width(&row[at]));
-        cells.fold(head[at].len(), usize::max)
-    };
-    let mut columns: Vec<(usize, usize)> = (0..head.len()).map(|at| (at, width(at))).collect();
-    let last = width(head.len() - 1).min(TEXT);
-    let needed = |columns: &[(usize, usize)]| {
-        let gaps = 2 * (columns.len() - 1);
-        let (_, others) = columns.split_last().unwrap_or((&(0, 0), &[]));
-        others.iter().map(|(_, width)| width).sum::<usize>() + gaps
-    };
-    for name in spare {
-        if needed(&columns) + last > limit {
-            columns.retain(|(at, _)| head[*at] != *name);
+impl Table<'_> {
+    /// Returns the lines of the table in at most `limit` columns. `paint` colours a row's cell.
+    pub(super) fn lines(
+        &self,
+        limit: Option<usize>,
+        paint: impl Fn(usize, usize, &str) -> String,
+    ) -> Vec<String> {
+        let limit = limit.unwrap_or(usize::MAX);
+        let mut columns = self.columns(limit);
+        fit(&mut columns, limit);
+        let mut lines = vec![line(&self.head, &columns, limit, |_, text| text.to_owned())];
+        for (row, cells) in self.rows.iter().enumerate() {
+            let painted = |at, text: &str| paint(row, at, text);
+            lines.push(line(cells, &columns, limit, painted));
         }
+        lines
     }
-    let end = columns.len() - 1;
-    let others = needed(&columns) - columns[0].1;
-    columns[0].1 = columns[0].1.min(limit.saturating_sub(others)).max(NAME);
-    let left = limit.saturating_sub(others + columns[0].1);
-    columns[end].1 = match left < columns[end].1 && left < FEW {
-        true => 0,
-        false => left.min(columns[end].1),
-    };
-    let line = |cells: &[&str], paint: &dyn Fn(usize, &str) -> String| {
-        let mut line = String::new();
-        for &(at, width) in &columns {
-            // Not even the sign that something is cut has room.
-            let cell = if width == 0 { "" } else { cells[at] };
-            let cell = truncate_str(cell, width, "…");
-            let pad = width.saturating_sub(measure_text_width(&cell));
-            line.push_str(&paint(at, &cell));
-            line.push_str(&" ".repeat(pad + 2));
+
+    /// Returns the columns that are shown, as wide as what is in them.
+    fn columns(&self, limit: usize) -> Vec<Column> {
+        let column = |(at, head): (usize, &&str)| {
+            let cells = self.rows.iter().map(|row| measure_text_width(&row[at]));
+            let width = cells.fold(head.len(), usize::max);
+            Column { at, width }
+        };
+        let mut columns: Vec<Column> = self.head.iter().enumerate().map(column).collect();
+        let last = columns.last().map_or(0, |column| column.width.min(TEXT));
+        for name in self.spare {
+            if before_last(&columns) + last > limit {
+                columns.retain(|column| self.head[column.at] != *name);
+            }
         }
-        let line = line.trim_end().to_owned();
-        match limit {
-            usize::MAX => line,
-            limit => truncate_str(&line, limit, "…").into_owned(),
-        }
-    };
-    let head = line(head, &|_, text| text.to_owned());
-    let rows = rows.iter().enumerate().map(|(row, cells)| {
-        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        line(&cells, &|at, text| paint(row, at, text))
-    });
-    std::iter::once(head).chain(rows).collect()
+        columns
+    }
+}
+
+/// Returns the room that all columns but the last take, with the gaps.
+fn before_last(columns: &[Column]) -> usize {
+    let others = &columns[..columns.len() - 1];
+    others.iter().map(|column| column.width + 2).sum()
+}
+
+/// Cuts the last column and then the first, so that all fit.
+fn fit(columns: &mut [Column], limit: usize) {
+    let others = before_last(columns) - columns[0].width;
+    let room = limit.saturating_sub(others);
+    columns[0].width = columns[0].width.min(room).max(NAME);
+    let left = limit.saturating_sub(before_last(columns));
+    if let Some(last) = columns.last_mut() {
+        let is_cut = left < last.width;
+        last.width = if is_cut && left < FEW {
+            0
+        } else {
+            left.min(last.width)
+        };
+    }
+}
+
+fn line(
+    cells: &[impl AsRef<str>],
+    columns: &[Column],
+    limit: usize,
+    paint: impl Fn(usize, &str) -> String,
+) -> String {
+    let mut line = String::new();
+    for &Column { at, width } in columns {
+        // Not even the sign that something is cut has room.
+        let cell = if width == 0 { "" } else { cells[at].as_ref() };
+        let cell = truncate_str(cell, width, "…");
+        let pad = width.saturating_sub(measure_text_width(&cell));
+        line.push_str(&paint(at, &cell));
+        line.push_str(&" ".repeat(pad + 2));
+    }
+    let line = line.trim_end();
+    match limit {
+        usize::MAX => line.to_owned(),
+        limit => truncate_str(line, limit, "…").into_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -95,9 +138,12 @@ mod tests {
             "2",
             "Fix the login redirect",
         ];
-        let row = row.map(str::to_owned).to_vec();
-        let plain = |_, _, text: &str| text.to_owned();
-        let lines = fitted(&head, &[row], Some(limit), &["AGE", "FILES"], plain);
+        let table = Table {
+            head: head.to_vec(),
+            rows: vec![row.map(str::to_owned).to_vec()],
+            spare: &["AGE", "FILES"],
+        };
+        let lines = table.lines(Some(limit), |_, _, text| text.to_owned());
         assert_eq!(lines, expected, "{limit}");
         assert!(lines.iter().all(|line| measure_text_width(line) <= limit));
     }

@@ -1,9 +1,9 @@
 //! Where a text of the user's comes from: the command line, a file, standard input, the editor.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -29,45 +29,57 @@ pub(super) struct Kind {
     pub(super) unattended: &'static str,
 }
 
-/// The text, byte for byte.
-///
-/// # Errors
-/// When there is nothing, or it cannot be read.
-pub(super) fn read(
-    flux: &Flux,
-    file: Option<&Path>,
-    words: &[OsString],
-    in_editor: bool,
-    kind: &Kind,
-) -> Result<Vec<u8>> {
-    let text = match file {
-        Some(path) if path.as_os_str() == "-" => {
-            let mut text = Vec::new();
-            io::stdin()
-                .lock()
-                .read_to_end(&mut text)
-                .context("could not read standard input")?;
-            text
-        }
-        Some(path) => {
-            fs::read(path).with_context(|| format!("could not read '{}'", shown(path)))?
-        }
-        None => words
-            .iter()
-            .map(|word| word.as_bytes())
-            .collect::<Vec<_>>()
-            .join(&b' '),
-    };
-    if in_editor {
-        return edit(flux, &text, kind);
+/// Where a text comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// `-` is standard input.
+    File(&'a Path),
+    Words(&'a [OsString]),
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn of(file: Option<&'a Path>, words: &'a [OsString]) -> Self {
+        file.map_or(Self::Words(words), Self::File)
     }
-    if file.is_none() && words.is_empty() {
+
+    /// Returns the text, byte for byte.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub(super) fn read(self, kind: &Kind) -> Result<Vec<u8>> {
+        if !matches!(self, Self::Words([])) {
+            return self.bytes();
+        }
         let piped = (!io::stdin().is_terminal()).then_some(kind.piped);
         let hints = kind.hints.into_iter().chain(piped);
         let failure = Failure::new(format!("there is no {}", kind.name));
-        return Err(hints.fold(failure, Failure::hint).code(USAGE).into());
+        Err(hints.fold(failure, Failure::hint).code(USAGE).into())
     }
-    Ok(text)
+
+    /// Lets the user go on with the text in git's editor, and returns what was written.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the editor fails.
+    pub(super) fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
+        edit(flux, &self.bytes()?, kind)
+    }
+
+    fn bytes(self) -> Result<Vec<u8>> {
+        match self {
+            Self::File(path) if path.as_os_str() == "-" => {
+                let mut text = Vec::new();
+                io::stdin()
+                    .lock()
+                    .read_to_end(&mut text)
+                    .context("could not read standard input")?;
+                Ok(text)
+            }
+            Self::File(path) => {
+                fs::read(path).with_context(|| format!("could not read '{}'", shown(path)))
+            }
+            Self::Words(words) => Ok(words.join(OsStr::new(" ")).into_vec()),
+        }
+    }
 }
 
 /// What is put below a text in the editor, after the empty line.

@@ -3,132 +3,52 @@
 use crate::failure::nearest;
 use crate::ui::word;
 
-/// Commands that there are not, with the one for the same.
-const COMMANDS: [(&str, &[&str]); 17] = [
-    (
-        "run",
-        &[
-            "start", "new", "add", "create", "begin", "task", "do", "go", "spawn", "launch",
-        ],
-    ),
+/// Commands, each with what people type for it.
+const COMMANDS: [(&str, &str); 17] = [
+    ("run", "start new add create begin task do go spawn launch"),
     (
         "cleanup",
-        &[
-            "rm", "remove", "delete", "del", "merge", "done", "finish", "close", "complete",
-        ],
+        "rm remove delete del merge done finish close complete",
     ),
-    ("cleanup --discard-branch", &["drop", "discard"]),
-    ("attach --waiting", &["next", "inbox", "waiting"]),
-    ("stop", &["kill", "end", "abort", "cancel", "quit"]),
-    ("list", &["ls", "ps", "tasks", "all", "top", "watch"]),
-    ("status", &["info", "describe", "inspect", "explain"]),
-    (
-        "attach",
-        &[
-            "open", "goto", "switch", "checkout", "enter", "join", "connect", "cd",
-        ],
-    ),
-    (
-        "send",
-        &["tell", "say", "message", "msg", "ask", "prompt", "reply"],
-    ),
-    ("log", &["history", "logs", "show", "transcript"]),
-    ("diff", &["changes"]),
-    (
-        "restore",
-        &["undo", "undelete", "recover", "revive", "unarchive"],
-    ),
-    ("resume", &["continue", "restart", "retry", "again"]),
-    ("adopt", &["import", "take"]),
-    (
-        "config",
-        &["settings", "set", "get", "configure", "options"],
-    ),
-    ("install", &["setup", "uninstall", "update", "upgrade"]),
-    ("--version", &["version"]),
+    ("cleanup --discard-branch", "drop discard"),
+    ("attach --waiting", "next inbox waiting"),
+    ("stop", "kill end abort cancel quit"),
+    ("list", "ls ps tasks all top watch"),
+    ("status", "info describe inspect explain"),
+    ("attach", "open goto switch checkout enter join connect cd"),
+    ("send", "tell say message msg ask prompt reply"),
+    ("log", "history logs show transcript"),
+    ("diff", "changes"),
+    ("restore", "undo undelete recover revive unarchive"),
+    ("resume", "continue restart retry again"),
+    ("adopt", "import take"),
+    ("config", "settings set get configure options"),
+    ("install", "setup uninstall update upgrade"),
+    ("--version", "version"),
 ];
 
-/// Options that a command has not, with what is typed for the same; `<task>` is what is named beside it.
-const OPTIONS: [(&str, &[&str], &[&str]); 17] = [
-    (
-        "cleanup",
-        &["--force", "-f"],
-        &[
-            "to agree to the merge and to stopping the agent: git flux cleanup --yes <task>",
-            "to leave out what is uncommitted: git flux cleanup --discard <task>",
-            "to drop the branch without a merge: git flux cleanup --discard-branch <task>",
-        ],
-    ),
-    (
-        "cleanup",
-        &["--delete", "-d", "-D", "--no-merge", "--drop"],
-        &["git flux cleanup --discard-branch <task>"],
-    ),
-    (
-        "cleanup",
-        &["-m", "--message"],
-        &["git flux cleanup --commit='<message>' <task>"],
-    ),
-    ("cleanup", &["-a"], &["git flux cleanup --all"]),
-    (
-        "cleanup",
-        &["--onto", "--to", "--target", "--branch", "-b"],
-        &["git flux cleanup --into <branch> <task>"],
-    ),
-    (
-        "cleanup",
-        &["--no-ff"],
-        &["git flux cleanup --merge <task>"],
-    ),
-    ("cleanup", &["--ff"], &["git flux cleanup --ff-only <task>"]),
-    (
-        "cleanup",
-        &["--stash"],
-        &["git flux cleanup --discard <task>"],
-    ),
-    (
-        "run",
-        &[
-            "-m",
-            "--message",
-            "-p",
-            "--prompt",
-            "--task",
-            "-d",
-            "--detach",
-            "--background",
-        ],
-        &["git flux run \"<what is to be done>\""],
-    ),
-    (
-        "run",
-        &["--model"],
-        &["git flux run --agent-arg=--model --agent-arg=<model> \"<what is to be done>\""],
-    ),
-    (
-        "run",
-        &["-b", "--checkout"],
-        &["git flux run --branch <branch> \"<what is to be done>\""],
-    ),
-    (
-        "run",
-        &["-a"],
-        &["git flux run --agent <name> \"<what is to be done>\""],
-    ),
-    (
-        "run",
-        &["--from", "--start-point"],
-        &["git flux run --base <rev> \"<what is to be done>\""],
-    ),
-    (
-        "run",
-        &["--id"],
-        &["git flux run --name <id> \"<what is to be done>\""],
-    ),
-    ("run", &["--stdin"], &["git flux run -F -"]),
-    ("list", &["-a", "--all"], &["git flux list --everywhere"]),
-    ("wait", &["-t"], &["git flux wait --timeout <time> <task>"]),
-];
+/// Options that a command has not, with what to type for the same; `<task>` is what is named beside it.
+const OPTIONS: &str = r#"
+cleanup | --force -f | to agree to the merge and to stopping the agent: git flux cleanup --yes <task>
+cleanup | --force -f | to leave out what is uncommitted: git flux cleanup --discard <task>
+cleanup | --force -f | to drop the branch without a merge: git flux cleanup --discard-branch <task>
+cleanup | --delete -d -D --no-merge --drop | git flux cleanup --discard-branch <task>
+cleanup | -m --message | git flux cleanup --commit='<message>' <task>
+cleanup | -a | git flux cleanup --all
+cleanup | --onto --to --target --branch -b | git flux cleanup --into <branch> <task>
+cleanup | --no-ff | git flux cleanup --merge <task>
+cleanup | --ff | git flux cleanup --ff-only <task>
+cleanup | --stash | git flux cleanup --discard <task>
+run | -m --message -p --prompt --task -d --detach --background | git flux run "<what is to be done>"
+run | --model | git flux run --agent-arg=--model --agent-arg=<model> "<what is to be done>"
+run | -b --checkout | git flux run --branch <branch> "<what is to be done>"
+run | -a | git flux run --agent <name> "<what is to be done>"
+run | --from --start-point | git flux run --base <rev> "<what is to be done>"
+run | --id | git flux run --name <id> "<what is to be done>"
+run | --stdin | git flux run -F -
+list | -a --all | git flux list --everywhere
+wait | -t | git flux wait --timeout <time> <task>
+"#;
 
 /// The commands that can be pasted instead of `git flux <name> <rest>`, where `known` are all there are.
 pub(super) fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<String> {
@@ -145,7 +65,7 @@ pub(super) fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<Str
     let mut same = COMMANDS.iter().filter(|(command, words)| {
         let name = command.split(' ').next().unwrap_or_default();
         let exists = command.starts_with('-') || known.contains(&name);
-        exists && words.contains(&&*lower)
+        exists && is_among(&lower, words)
     });
     match same.next() {
         Some(("run", _)) => vec![run(&rest.join(" "))],
@@ -163,21 +83,25 @@ pub(super) fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<Str
 /// What can be typed instead of an option that a command has not. `words` are those beside it, if it is
 /// the only option.
 pub(super) fn instead_of_option(command: &str, option: &str, words: &[String]) -> Vec<String> {
-    let mut same = OPTIONS
-        .iter()
-        .filter(|(of, typed, _)| *of == command && typed.contains(&option));
-    let fill = |hint: &&str| match (words, *hint) {
-        ([], hint) => hint.to_owned(),
-        (_, hint) if command == "run" => {
-            hint.replace("\"<what is to be done>\"", &sentence(&words.join(" ")))
-        }
-        (_, hint) => {
+    let rows = OPTIONS.lines().filter_map(|row| {
+        let mut cells = row.split(" | ");
+        let is_meant = cells.next()? == command && is_among(option, cells.next()?);
+        cells.next().filter(|_| is_meant)
+    });
+    let fill = |hint: &str| match (words, command) {
+        ([], _) => hint.to_owned(),
+        (_, "run") => hint.replace("\"<what is to be done>\"", &sentence(&words.join(" "))),
+        _ => {
             let words: Vec<String> = words.iter().map(|one| word(one)).collect();
             hint.replace("<task>", &words.join(" "))
         }
     };
-    same.next()
-        .map_or_else(Vec::new, |(.., hints)| hints.iter().map(fill).collect())
+    rows.map(fill).collect()
+}
+
+/// Returns whether a word is one of those in a row.
+fn is_among(word: &str, row: &str) -> bool {
+    row.split(' ').any(|one| one == word)
 }
 
 /// `git flux <command> <rest>`; a command that takes no words gets none.
@@ -206,8 +130,9 @@ pub(super) fn run(text: &str) -> String {
 fn sentence(text: &str) -> String {
     let quoted = word(text);
     let is_plain = |c: char| !c.is_control() && !"\"$`\\!'".contains(c);
-    match text.chars().all(is_plain) && quoted.contains(text) {
-        true => format!("\"{text}\""),
-        false => quoted,
+    if text.chars().all(is_plain) && quoted.contains(text) {
+        format!("\"{text}\"")
+    } else {
+        quoted
     }
 }

@@ -1,25 +1,21 @@
 //! `git flux wait`
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use jiff::SignedDuration;
 
+use super::wakeups::Wakeups;
 use super::{candidates, choose_own};
-use crate::agent;
+
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
 use crate::lifecycle::{Flux, observe, waiting};
-use crate::run::pace::Pace;
-use crate::run::watch::{News, Watch};
-use crate::store::Store;
-use crate::task::{State, Target, Task, TaskId, version};
-use crate::tmux::pane::{self, Pane};
+use crate::store::{Store, Stored};
+use crate::task::{State, Task, TaskId, version};
 use crate::ui::Ui;
 
 /// Block until the agents of tasks are done, wait for input or have exited
@@ -83,7 +79,10 @@ enum Reached {
 }
 
 impl Reached {
-    fn of(state: &State, until: &[Until]) -> Self {
+    fn of(state: &Known, until: &[Until]) -> Self {
+        let Ok(Some(state)) = state else {
+            return Self::Never;
+        };
         let (stage, well) = match state {
             State::Waiting(_) | State::Interrupted => (Until::Waiting, true),
             State::Done => (Until::Done, true),
@@ -105,10 +104,71 @@ impl Reached {
                 return Self::NotYet;
             }
         };
-        match until.contains(&stage) {
-            true => Self::There { well },
-            false if stage == Until::Exited => Self::Never,
-            false => Self::NotYet,
+        if until.contains(&stage) {
+            Self::There { well }
+        } else if stage == Until::Exited {
+            Self::Never
+        } else {
+            Self::NotYet
+        }
+    }
+}
+
+/// The tasks that are waited for.
+struct Waiting<'a> {
+    flux: &'a Flux,
+    wait: &'a Wait,
+    open: BTreeSet<TaskId>,
+    /// The states that were seen last, where another one is waited for.
+    seen: BTreeMap<TaskId, String>,
+    /// How many did not end where they are waited for, or not well.
+    bad: usize,
+    wakeups: Wakeups,
+}
+
+impl Waiting<'_> {
+    /// Watches the runs of all tasks. What happens from here on is not missed.
+    fn watch(&mut self) -> Result<Vec<(TaskId, Result<()>)>> {
+        if self.wait.next {
+            let states = states(self.flux, &self.open, &mut self.wakeups)?.into_iter();
+            self.seen = states.map(|(id, state)| (id, label(&state))).collect();
+        }
+        let mut watches = Vec::new();
+        for id in &self.open {
+            let watch = self.wakeups.watch.run(&self.flux.run_dir(id));
+            watches.push((id.clone(), watch));
+        }
+        Ok(watches)
+    }
+
+    /// Looks once, and names those that need not be waited for any more.
+    fn look(&mut self) -> Result<()> {
+        for (id, state) in states(self.flux, &self.open, &mut self.wakeups)? {
+            let now = label(&state);
+            let is_new = self.seen.insert(id.clone(), now.clone()).as_ref() != Some(&now);
+            let reached = Reached::of(&state, &self.wait.until);
+            if reached == Reached::NotYet || (self.wait.next && !is_new) {
+                continue;
+            }
+            self.open.remove(&id);
+            self.bad += usize::from(reached != Reached::There { well: true });
+            if let Err((_, error)) = &state {
+                self.flux.ui.warning(format_args!("{error:#}"));
+            }
+            self.flux.ui.data(format_args!("{id} {now}"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives up those that cannot be watched.
+    fn give_up(&mut self, watches: &[(TaskId, Result<()>)]) {
+        for (id, watch) in watches {
+            if let Err(error) = watch
+                && self.open.remove(id)
+            {
+                self.flux.ui.warning(format_args!("'{id}': {error:#}"));
+                self.bad += 1;
+            }
         }
     }
 }
@@ -119,91 +179,53 @@ impl Wait {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let mut open = self.meant(&flux, &store)?;
-        // What happens from here on is not missed.
-        let mut wakeups = Wakeups::new()?;
-        let mut seen = BTreeMap::new();
-        if self.next {
-            let states = states(&flux, &open, &mut wakeups)?.into_iter();
-            seen.extend(states.map(|(id, state)| (id, label(&state))));
-        }
-        let watches = open
-            .keys()
-            .map(|id| (id.clone(), wakeups.watch.run(&flux.run_dir(id))));
-        let watches: Vec<(TaskId, Result<()>)> = watches.collect();
-        let (mut bad, mut told) = (0, false);
+        let mut waiting = Waiting {
+            flux: &flux,
+            wait: &self,
+            open: self.meant(&flux, &store)?,
+            seen: BTreeMap::new(),
+            bad: 0,
+            wakeups: Wakeups::new()?,
+        };
+        let watches = waiting.watch()?;
+        let mut told = false;
         loop {
-            let before = open.len();
-            for (id, state) in states(&flux, &open, &mut wakeups)? {
-                let reached = match &state {
-                    Ok(Some(state)) => Reached::of(state, &self.until),
-                    Ok(None) | Err(_) => Reached::Never,
-                };
-                let now = label(&state);
-                if self.next && seen.insert(id.clone(), now.clone()).as_ref() == Some(&now) {
-                    continue;
-                }
-                if reached == Reached::NotYet {
-                    continue;
-                }
-                open.remove(&id);
-                bad += usize::from(reached != Reached::There { well: true });
-                if let Err((_, error)) = &state {
-                    flux.ui.warning(format_args!("{error:#}"));
-                }
-                flux.ui.data(format_args!("{id} {now}"))?;
-            }
-            for (id, watch) in &watches {
-                if let Err(error) = watch
-                    && open.remove(id).is_some()
-                {
-                    flux.ui.warning(format_args!("'{id}': {error:#}"));
-                    bad += 1;
-                }
-            }
+            let before = waiting.open.len();
+            waiting.look()?;
+            waiting.give_up(&watches);
             let is_one = self.any || self.next;
-            if open.is_empty() || (is_one && open.len() < before) {
+            if waiting.open.is_empty() || (is_one && waiting.open.len() < before) {
                 break;
             }
             if !told && self.until.contains(&Until::Waiting) {
                 tell_of_others(&flux);
             }
             told = true;
-            wakeups.watch_terminals(&open);
-            if !wakeups.wait(deadline)? {
-                let left: Vec<&str> = open.keys().map(TaskId::as_str).collect();
-                return Err(
-                    Failure::new(format!("timed out waiting for {}", left.join(", ")))
-                        .hint("git flux list")
-                        .code(TIMED_OUT)
-                        .into(),
-                );
+            waiting.wakeups.watch_terminals(&waiting.open);
+            if !waiting.wakeups.wait(deadline)? {
+                return Err(timed_out(&waiting.open).into());
             }
         }
-        if bad > 0 {
+        if waiting.bad > 0 {
             return Err(Failure::new(String::new()).into());
         }
         Ok(())
     }
 
-    /// The tasks that are meant.
-    fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeMap<TaskId, ()>> {
-        let mut ids = BTreeMap::new();
-        if self.task.is_empty() && (self.all || self.any || self.next) {
-            ids.extend(flux.own_tasks(store).map(|stored| (stored.id.clone(), ())));
-            return match ids.is_empty() {
-                true => Err(Failure::new("there are no tasks").into()),
-                false => Ok(ids),
-            };
-        }
-        let names: Vec<Option<&str>> = match self.task.as_slice() {
-            [] => vec![None],
-            names => names.iter().map(|name| Some(name.as_str())).collect(),
-        };
-        for name in names {
-            let stored = choose_own(flux, store, name, "wait")?;
-            stored.readable()?;
-            ids.insert(stored.id.clone(), ());
+    /// Returns the tasks that are meant.
+    fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
+        let mut ids = BTreeSet::new();
+        if !self.task.is_empty() {
+            for name in &self.task {
+                ids.insert(own(flux, store, Some(name))?);
+            }
+        } else if self.all || self.any || self.next {
+            ids.extend(flux.own_tasks(store).map(|stored| stored.id.clone()));
+            if ids.is_empty() {
+                return Err(Failure::new("there are no tasks").into());
+            }
+        } else {
+            ids.insert(own(flux, store, None)?);
         }
         Ok(ids)
     }
@@ -229,6 +251,19 @@ fn tell_of_others(flux: &Flux) {
     }
 }
 
+fn own(flux: &Flux, store: &Store, name: Option<&str>) -> Result<TaskId> {
+    let stored = choose_own(flux, store, name, "wait")?;
+    stored.readable()?;
+    Ok(stored.id.clone())
+}
+
+fn timed_out(open: &BTreeSet<TaskId>) -> Failure {
+    let left: Vec<&str> = open.iter().map(TaskId::as_str).collect();
+    Failure::new(format!("timed out waiting for {}", left.join(", ")))
+        .hint("git flux list")
+        .code(TIMED_OUT)
+}
+
 /// The state of a task; none of one that is gone, and of one that cannot be told a word and why.
 type Known = Result<Option<State>, (&'static str, Error)>;
 
@@ -241,145 +276,84 @@ fn label(state: &Known) -> String {
     }
 }
 
-/// The states as they are now. One that cannot be told spoils none of the others.
+/// Returns the states as they are now. One that cannot be told spoils none of the others.
 fn states(
     flux: &Flux,
-    ids: &BTreeMap<TaskId, ()>,
+    ids: &BTreeSet<TaskId>,
     wakeups: &mut Wakeups,
 ) -> Result<Vec<(TaskId, Known)>> {
-    let mut look = || -> Result<Vec<_>> {
-        wakeups.begin_look();
-        let store = Store::load(&flux.repo, &flux.settings)?;
-        let meant = store.tasks.iter().filter(|one| ids.contains_key(&one.id));
-        let readable: Vec<&Task> = meant
-            .clone()
-            .filter_map(|one| one.readable().ok())
-            .collect();
-        let states = observe::each(flux, &store, &readable)?;
-        let states = readable
-            .iter()
-            .zip(states)
-            .map(|(task, (state, _))| (&task.id, state));
-        let mut states: HashMap<&TaskId, State> = states.collect();
-        let state = |id: &TaskId| match meant.clone().find(|stored| stored.id == *id) {
-            Some(stored) => match states.remove(id) {
-                Some(state) => Ok(Some(state)),
-                None => {
-                    let why = stored.task.as_ref().err();
-                    let word = why.map_or("unknown", version::state_of);
-                    let error = stored.readable().err();
-                    Err((
-                        word,
-                        error.unwrap_or_else(|| anyhow!("'{id}' was not looked at")),
-                    ))
-                }
-            },
-            None => Ok(None),
-        };
-        let states = ids.keys().cloned().zip(ids.keys().map(state)).collect();
-        wakeups.note_panes(&readable);
-        interrupt::check()?;
-        Ok(states)
-    };
-    let states = look()?;
+    let states = look(flux, ids, wakeups)?;
     // Or its start, or removal, came to its end between the two looks at record and lock.
-    let broken = |(_, state): &(_, Known)| matches!(state, Ok(Some(State::Incomplete)));
-    if states.iter().any(broken) {
-        look()
+    let is_incomplete = |(_, state): &(_, Known)| matches!(state, Ok(Some(State::Incomplete)));
+    if states.iter().any(is_incomplete) {
+        look(flux, ids, wakeups)
     } else {
         Ok(states)
     }
 }
 
-/// What wakes `wait` for another look.
-struct Wakeups {
-    watch: Watch,
-    news: Receiver<News>,
-    pace: Pace,
-    /// The panes of the tasks of which something can be learned there.
-    panes: BTreeMap<TaskId, Target>,
-    /// Which of them were looked for, by their processes, and whether their terminals tell of output.
-    terminals: HashMap<i32, bool>,
+fn look(
+    flux: &Flux,
+    ids: &BTreeSet<TaskId>,
+    wakeups: &mut Wakeups,
+) -> Result<Vec<(TaskId, Known)>> {
+    wakeups.begin_look();
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let meant = store.tasks.iter().filter(|one| ids.contains(&one.id));
+    let meant: Vec<&Stored> = meant.collect();
+    let readable = meant.iter().filter_map(|one| one.readable().ok());
+    let readable: Vec<&Task> = readable.collect();
+    let observed = observe::each(flux, &store, &readable)?;
+    let observed = readable.iter().zip(observed);
+    let mut observed: HashMap<&TaskId, State> = observed
+        .map(|(task, (state, _))| (&task.id, state))
+        .collect();
+    let mut states = Vec::new();
+    for id in ids {
+        let state = match meant.iter().find(|stored| stored.id == *id) {
+            Some(stored) => observed.remove(id).map(Some).ok_or_else(|| unread(stored)),
+            None => Ok(None),
+        };
+        states.push((id.clone(), state));
+    }
+    wakeups.note_panes(&readable);
+    interrupt::check()?;
+    Ok(states)
 }
 
-impl Wakeups {
-    fn new() -> Result<Self> {
-        let (sender, news) = channel();
-        Ok(Self {
-            watch: Watch::new(sender)?,
-            news,
-            pace: Pace::new(Instant::now()),
-            panes: BTreeMap::new(),
-            terminals: HashMap::new(),
-        })
-    }
+/// Returns a word for the state of a task whose record cannot be read, and why.
+fn unread(stored: &Stored) -> (&'static str, Error) {
+    let why = stored.task.as_ref().err();
+    let word = why.map_or("unknown", version::state_of);
+    let error = stored.readable().err();
+    let not_looked_at = || anyhow!("'{}' was not looked at", stored.id);
+    (word, error.unwrap_or_else(not_looked_at))
+}
 
-    /// Notes that a look begins: it sees what was told until now.
-    fn begin_look(&mut self) {
-        self.watch.take_output();
-        self.pace.note_look(Instant::now());
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Exit, How};
 
-    /// Notes the panes of those `tasks` of which something can be learned there.
-    fn note_panes(&mut self, tasks: &[&Task]) {
-        let shown = tasks
-            .iter()
-            .filter(|task| agent::profile(&task.agent).shows());
-        let panes = shown.filter_map(|task| Some((task.id.clone(), task.target.clone()?)));
-        self.panes = panes.collect();
-    }
-
-    /// Watches the terminals of those tasks that are waited for still, as far as that can be done.
-    fn watch_terminals(&mut self, open: &BTreeMap<TaskId, ()>) {
-        self.panes.retain(|id, _| open.contains_key(id));
-        let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
-        for target in self.panes.values() {
-            if self.terminals.contains_key(&target.pane_pid) {
-                continue;
-            }
-            let panes = servers
-                .entry(&target.socket)
-                .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-            let pane = panes.iter().find(|pane| pane.is(target));
-            let is_told = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
-            self.terminals.insert(target.pane_pid, is_told);
+    #[test]
+    fn a_state_is_where_it_is_waited_for_or_never_will_be() {
+        let ended = |how| State::Ended(Exit::new(how, 1));
+        let there = |well| Reached::There { well };
+        for (state, until, expected) in [
+            (State::Working, Until::Exited, Reached::NotYet),
+            (State::Waiting(None), Until::Waiting, there(true)),
+            (State::Waiting(None), Until::Exited, Reached::NotYet),
+            (State::Failed, Until::Done, there(false)),
+            (ended(How::Status(0)), Until::Exited, there(true)),
+            (ended(How::Status(1)), Until::Exited, there(false)),
+            (ended(How::Status(0)), Until::Done, Reached::Never),
+            (State::NoWorktree, Until::Waiting, Reached::Never),
+        ] {
+            let reached = Reached::of(&Ok(Some(state.clone())), &[until]);
+            assert_eq!(reached, expected, "{state:?} {until:?}");
         }
-        let mut targets = self.panes.values();
-        self.pace.is_told = targets.all(|target| self.terminals[&target.pane_pid]);
-    }
-
-    /// Waits until it is time for another look; `false` if that is not before the deadline.
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        loop {
-            interrupt::check()?;
-            let now = Instant::now();
-            let due = (!self.panes.is_empty()).then(|| self.pace.due());
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Ok(false);
-            }
-            if due.is_some_and(|due| due <= now) {
-                return Ok(true);
-            }
-            let next = due.into_iter().chain(deadline).min();
-            let news = match next {
-                Some(next) => self.news.recv_timeout(next - now),
-                None => self.news.recv().map_err(Into::into),
-            };
-            match news {
-                Ok(News::Run) => {
-                    // Of many at once one look is enough.
-                    let rest = self.news.try_iter();
-                    if rest.filter(|news| *news == News::Output).count() > 0 {
-                        self.pace.note_output(Instant::now());
-                    }
-                    return Ok(true);
-                }
-                Ok(News::Output) => self.pace.note_output(Instant::now()),
-                Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new("nothing can be watched any more")).context("wait");
-                }
-            }
-        }
+        assert_eq!(Reached::of(&Ok(None), &[Until::Exited]), Reached::Never);
+        let unread = Err(("broken", anyhow!("it has no version")));
+        assert_eq!(Reached::of(&unread, &[Until::Exited]), Reached::Never);
     }
 }

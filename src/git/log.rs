@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 
 use super::Git;
 use super::command::records::records;
 
 /// A commit, in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Commit {
+    #[serde(rename = "commit")]
     pub(crate) oid: String,
     /// When it was committed, in seconds since 1970.
     pub(crate) at: u64,

@@ -12,7 +12,6 @@ use super::start::{prompt, setup, under_lock};
 use crate::agent::Prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::{self, Store};

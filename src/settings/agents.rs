@@ -49,7 +49,7 @@ impl Settings {
             return Err(Failure::new(format!(
                 "the agent '{name}' is not installed: no '{program}' on PATH"
             ))
-            .hint(format!("installed agents: {}", self.installed().join(", ")))
+            .hint(self.installed_agents())
             .hint("git flux run --agent shell … needs nothing installed")
             .into());
         };
@@ -104,9 +104,8 @@ impl Settings {
                 .as_ref()
                 .map_or("the agent has no name", |_| "'flux.agent' is empty");
             let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
-            let installed = self.installed().join(", ");
             return failure
-                .hint(format!("installed agents: {installed}"))
+                .hint(self.installed_agents())
                 .hint("git config flux.agent claude");
         }
         let mut failure = Failure::new(format!("there is no agent '{name}'"));
@@ -116,11 +115,16 @@ impl Settings {
         whence
             .into_iter()
             .fold(failure, Failure::hint)
-            .hint(format!("installed agents: {}", self.installed().join(", ")))
+            .hint(self.installed_agents())
             .hint(format!(
                 "git config {} '<program> <options>'",
                 shell_words::quote(&table::COMMAND.named(name))
             ))
+    }
+
+    /// Returns the hint that names the agents to choose from.
+    fn installed_agents(&self) -> String {
+        format!("installed agents: {}", self.installed().join(", "))
     }
 
     /// The names of all agents, also of those that are not installed.

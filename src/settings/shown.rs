@@ -36,59 +36,62 @@ impl Settings {
     }
 
     fn shown_of(&self, setting: &'static Setting) -> Vec<Shown<'_>> {
-        if matches!(setting.kind, Kind::Many | Kind::Ways) {
-            let row = |entry| Shown {
-                setting,
-                key: setting.key.to_owned(),
-                default: None,
-                entry,
-            };
-            let every = self.every(setting);
-            return match every.is_empty() {
-                true => vec![row(None)],
-                false => every.into_iter().map(|entry| row(Some(entry))).collect(),
-            };
-        }
-        // A branch of anybody's may have a description.
-        let wanted = |key: &str| {
-            let of_task = |name| self.of_branch(name, &table::TASK).is_some();
-            setting.key != table::DESCRIPTION.key || setting.name_in(key).is_some_and(of_task)
-        };
-        let mut rows = BTreeMap::new();
-        if setting.key == table::COMMAND.key {
-            rows.extend(agent::names().map(|name| (setting.of(name), (default_of(name), None))));
-        }
-        if setting.key == table::YOLO.key {
-            let known = agent::names().filter(|name| agent::profile(name).has_yolo());
-            let default = |name| {
-                let command = self.own(name).command;
-                Some(
-                    agent::profile(name)
-                        .skips_permissions(command.as_deref())
-                        .to_string(),
-                )
-            };
-            rows.extend(known.map(|name| (setting.of(name), (default(name), None))));
-        }
-        let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
-        for entry in entries.filter(|entry| wanted(&entry.key)) {
-            let row = rows.entry(entry.key.clone()).or_default();
-            row.1 = Some(entry);
-        }
-        if rows.is_empty() {
-            rows.insert(String::new(), (None, None));
-        }
-        let row = |(key, (default, entry)): (String, (Option<String>, _))| Shown {
+        let row = |key, default: Option<String>, entry| Shown {
             setting,
-            key: if key.is_empty() {
-                setting.key.to_owned()
-            } else {
-                setting.spelled(&key)
-            },
+            key,
             default: default.or_else(|| setting.default.map(str::to_owned)),
             entry,
         };
-        rows.into_iter().map(row).collect()
+        let mut rows: Vec<Shown<'_>> = if matches!(setting.kind, Kind::Many | Kind::Ways) {
+            let every = self.every(setting).into_iter();
+            let key = || setting.key.to_owned();
+            every.map(|entry| row(key(), None, Some(entry))).collect()
+        } else {
+            let held = self.held(setting).into_iter();
+            held.map(|(key, (default, entry))| row(setting.spelled(&key), default, entry))
+                .collect()
+        };
+        if rows.is_empty() {
+            rows.push(row(setting.key.to_owned(), None, None));
+        }
+        rows
+    }
+
+    /// Returns the keys of a setting, each with its default and what is configured.
+    fn held(&self, setting: &Setting) -> BTreeMap<String, (Option<String>, Option<&Entry>)> {
+        // A branch of anybody's may have a description.
+        let is_of_task = |key: &str| {
+            let name = setting.name_in(key);
+            name.is_some_and(|name| self.of_branch(name, &table::TASK).is_some())
+        };
+        let mut rows = BTreeMap::new();
+        for name in agent::names() {
+            if let Some(default) = self.default_for(setting, name) {
+                rows.insert(setting.of(name), (Some(default), None));
+            }
+        }
+        for entry in self.entries.iter().filter(|entry| setting.is(&entry.key)) {
+            if setting.key != table::DESCRIPTION.key || is_of_task(&entry.key) {
+                rows.entry(entry.key.clone()).or_default().1 = Some(entry);
+            }
+        }
+        rows
+    }
+
+    /// Returns what holds for an agent that is known where nothing is configured.
+    fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
+        if setting.key == table::COMMAND.key {
+            return default_of(agent);
+        }
+        if setting.key != table::YOLO.key || !agent::profile(agent).has_yolo() {
+            return None;
+        }
+        let command = self.own(agent).command;
+        Some(
+            agent::profile(agent)
+                .skips_permissions(command.as_deref())
+                .to_string(),
+        )
     }
 
     /// Everything that is wrong with what is configured for git flux.

@@ -125,186 +125,73 @@ fn styles() -> Vec<&'static str> {
     Style::VARIANTS.to_vec()
 }
 
-pub(crate) const AGENT: Setting = Setting {
-    key: "flux.agent",
-    meaning: "the agent that run starts",
-    default: Some("claude"),
-    kind: Kind::Agent,
-};
-pub(crate) const COMMAND: Setting = Setting {
-    key: "flux.<agent>.command",
-    meaning: "an agent's program and options; the prompt is added at the end",
-    default: None,
-    kind: Kind::Command,
-};
-pub(crate) const PROMPT_ARG: Setting = Setting {
-    key: "flux.<agent>.promptArg",
-    meaning: "how an agent takes its prompt: positional, file, stdin, or behind an option such as --prompt=",
-    default: None,
-    kind: Kind::Prompt,
-};
-pub(crate) const RESUME: Setting = Setting {
-    key: "flux.<agent>.resume",
-    meaning: "the arguments that make an agent go on with its last conversation",
-    default: None,
-    kind: Kind::Arguments,
-};
-pub(crate) const YOLO: Setting = Setting {
-    key: "flux.<agent>.yolo",
-    meaning: "whether an agent does everything without asking, or the arguments that make it",
-    default: None,
-    kind: Kind::Yolo,
-};
-pub(crate) const LAYOUT: Setting = Setting {
-    key: "flux.layout",
-    meaning: "where agents run; auto is a pane inside tmux, and a session outside",
-    default: Some("auto"),
-    kind: Kind::OneOf(layouts),
-};
-pub(crate) const MERGE: Setting = Setting {
-    key: "flux.merge",
-    meaning: "how cleanup merges",
-    default: Some("merge"),
-    kind: Kind::OneOf(styles),
-};
-pub(crate) const INTO: Setting = Setting {
-    key: "flux.into",
-    meaning: "the branch that cleanup merges into, instead of the one a task started from",
-    default: None,
-    kind: Kind::Text,
-};
-pub(crate) const BRANCH_PREFIX: Setting = Setting {
-    key: "flux.branchPrefix",
-    meaning: "what the name of a task's branch begins with",
-    default: Some("feature/"),
-    kind: Kind::Text,
-};
-pub(crate) const WORKTREE_DIR: Setting = Setting {
-    key: "flux.worktreeDir",
-    meaning: "where worktrees are made, relative to the main worktree",
-    default: Some(".."),
-    kind: Kind::Text,
-};
-pub(crate) const TEMPLATE: Setting = Setting {
-    key: "flux.template",
-    meaning: "a file with the prompt, instead of the one that is built in",
-    default: None,
-    kind: Kind::Text,
-};
-pub(crate) const COPY: Setting = Setting {
-    key: "flux.copy",
-    meaning: "files that git does not track, to copy into a new worktree; as in .gitignore",
-    default: None,
-    kind: Kind::Many,
-};
-pub(crate) const SETUP: Setting = Setting {
-    key: "flux.setup",
-    meaning: "a shell command to run in a new worktree before its agent",
-    default: None,
-    kind: Kind::Many,
-};
-pub(crate) const SETUP_REQUIRED: Setting = Setting {
-    key: "flux.setupRequired",
-    meaning: "whether a setup command that fails stops the start",
-    default: Some("true"),
-    kind: Kind::Bool,
-};
-pub(crate) const WRAPPER: Setting = Setting {
-    key: "flux.wrapper",
-    meaning: "a command that the agent is started by",
-    default: None,
-    kind: Kind::Arguments,
-};
-pub(crate) const TRUST: Setting = Setting {
-    key: "flux.trust",
-    meaning: "a .worktree-init that may run: the object name of its tree",
-    default: None,
-    kind: Kind::Many,
-};
-pub(crate) const NOTIFY: Setting = Setting {
-    key: "flux.notify",
-    meaning: "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command",
-    default: None,
-    kind: Kind::Ways,
-};
-pub(crate) const TRASH_KEEP: Setting = Setting {
-    key: "flux.trashKeep",
-    meaning: "how many removed worktrees are kept whole for more than an hour",
-    default: Some("3"),
-    kind: Kind::Number,
-};
-pub(crate) const ARCHIVE_EXPIRE: Setting = Setting {
-    key: "flux.archiveExpire",
-    meaning: "how long a removed task that was merged is kept",
-    default: Some("90.days"),
-    kind: Kind::Time,
-};
-pub(crate) const DESCRIPTION: Setting = Setting {
-    key: "branch.<name>.description",
-    meaning: "what the list of tasks shows for the task on a branch: the first line",
-    default: None,
-    kind: Kind::Text,
-};
-pub(crate) const TASK: Setting = Setting {
-    key: "branch.<name>.fluxTask",
-    meaning: "the task that a branch belongs to; leave it as it is",
-    default: None,
-    kind: Kind::Text,
-};
-pub(crate) const BRANCH_INTO: Setting = Setting {
-    key: "branch.<name>.fluxInto",
-    meaning: "the branch that cleanup merges this one into",
-    default: None,
-    kind: Kind::Text,
-};
-pub(crate) const BRANCH_AGENT: Setting = Setting {
-    key: "branch.<name>.fluxAgent",
-    meaning: "the agent's name, as the list of tasks has it",
-    default: None,
-    kind: Kind::Text,
-};
+/// Makes a constant of each setting, and `ALL` of them all.
+macro_rules! settings {
+    ($($name:ident = $key:literal, $kind:expr, $default:expr, $meaning:literal;)*) => {
+        $(pub(crate) const $name: Setting = Setting {
+            key: $key,
+            meaning: $meaning,
+            default: $default,
+            kind: $kind,
+        };)*
 
-pub(crate) const COLOUR: Setting = Setting {
-    key: "color.flux",
-    meaning: "when output is coloured: always, auto (on a terminal) or never; color.ui if it is not set",
-    default: None,
-    kind: Kind::Colour,
-};
-pub(crate) const COLOUR_SLOT: Setting = Setting {
-    key: "color.flux.<slot>",
-    meaning: "the colour of a state in lists, or of error, warning and hint, as in color.branch.<slot>",
-    default: None,
-    kind: Kind::Text,
-};
+        /// All of them, in the order of the manual.
+        pub(crate) const ALL: &[Setting] = &[$($name),*];
+    };
+}
 
-/// All of them, in the order of the manual.
-pub(crate) const ALL: [Setting; 25] = [
-    AGENT,
-    COMMAND,
-    PROMPT_ARG,
-    RESUME,
-    YOLO,
-    LAYOUT,
-    MERGE,
-    INTO,
-    BRANCH_PREFIX,
-    WORKTREE_DIR,
-    TEMPLATE,
-    COPY,
-    SETUP,
-    SETUP_REQUIRED,
-    WRAPPER,
-    TRUST,
-    NOTIFY,
-    TRASH_KEEP,
-    ARCHIVE_EXPIRE,
-    COLOUR,
-    COLOUR_SLOT,
-    DESCRIPTION,
-    TASK,
-    BRANCH_INTO,
-    BRANCH_AGENT,
-];
+settings! {
+    AGENT = "flux.agent", Kind::Agent, Some("claude"),
+        "the agent that run starts";
+    COMMAND = "flux.<agent>.command", Kind::Command, None,
+        "an agent's program and options; the prompt is added at the end";
+    PROMPT_ARG = "flux.<agent>.promptArg", Kind::Prompt, None,
+        "how an agent takes its prompt: positional, file, stdin, or behind an option such as --prompt=";
+    RESUME = "flux.<agent>.resume", Kind::Arguments, None,
+        "the arguments that make an agent go on with its last conversation";
+    YOLO = "flux.<agent>.yolo", Kind::Yolo, None,
+        "whether an agent does everything without asking, or the arguments that make it";
+    LAYOUT = "flux.layout", Kind::OneOf(layouts), Some("auto"),
+        "where agents run; auto is a pane inside tmux, and a session outside";
+    MERGE = "flux.merge", Kind::OneOf(styles), Some("merge"),
+        "how cleanup merges";
+    INTO = "flux.into", Kind::Text, None,
+        "the branch that cleanup merges into, instead of the one a task started from";
+    BRANCH_PREFIX = "flux.branchPrefix", Kind::Text, Some("feature/"),
+        "what the name of a task's branch begins with";
+    WORKTREE_DIR = "flux.worktreeDir", Kind::Text, Some(".."),
+        "where worktrees are made, relative to the main worktree";
+    TEMPLATE = "flux.template", Kind::Text, None,
+        "a file with the prompt, instead of the one that is built in";
+    COPY = "flux.copy", Kind::Many, None,
+        "files that git does not track, to copy into a new worktree; as in .gitignore";
+    SETUP = "flux.setup", Kind::Many, None,
+        "a shell command to run in a new worktree before its agent";
+    SETUP_REQUIRED = "flux.setupRequired", Kind::Bool, Some("true"),
+        "whether a setup command that fails stops the start";
+    WRAPPER = "flux.wrapper", Kind::Arguments, None,
+        "a command that the agent is started by";
+    TRUST = "flux.trust", Kind::Many, None,
+        "a .worktree-init that may run: the object name of its tree";
+    NOTIFY = "flux.notify", Kind::Ways, None,
+        "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command";
+    TRASH_KEEP = "flux.trashKeep", Kind::Number, Some("3"),
+        "how many removed worktrees are kept whole for more than an hour";
+    ARCHIVE_EXPIRE = "flux.archiveExpire", Kind::Time, Some("90.days"),
+        "how long a removed task that was merged is kept";
+    COLOUR = "color.flux", Kind::Colour, None,
+        "when output is coloured: always, auto (on a terminal) or never; color.ui if it is not set";
+    COLOUR_SLOT = "color.flux.<slot>", Kind::Text, None,
+        "the colour of a state in lists, or of error, warning and hint, as in color.branch.<slot>";
+    DESCRIPTION = "branch.<name>.description", Kind::Text, None,
+        "what the list of tasks shows for the task on a branch: the first line";
+    TASK = "branch.<name>.fluxTask", Kind::Text, None,
+        "the task that a branch belongs to; leave it as it is";
+    BRANCH_INTO = "branch.<name>.fluxInto", Kind::Text, None,
+        "the branch that cleanup merges this one into";
+    BRANCH_AGENT = "branch.<name>.fluxAgent", Kind::Text, None,
+        "the agent's name, as the list of tasks has it";
+}
 
 impl Setting {
     /// What stands before and after the part of the key that is anybody's.

@@ -9,7 +9,7 @@ use super::check;
 
 /// How the agent's program ended, as its launcher saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[serde(from = "ExitFile", into = "ExitFile")]
 pub(crate) struct Exit {
     pub(crate) how: How,
     /// Seconds since 1970.
@@ -33,7 +33,7 @@ pub(crate) enum How {
 
 /// An end as every version stores it.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct ExitFile {
     status: Option<i32>,
     signal: Option<i32>,
     error: Option<String>,
@@ -44,8 +44,8 @@ struct Stored {
     received: Option<i32>,
 }
 
-impl From<Stored> for Exit {
-    fn from(stored: Stored) -> Self {
+impl From<ExitFile> for Exit {
+    fn from(stored: ExitFile) -> Self {
         let how = match (stored.error, stored.signal, stored.status) {
             (Some(error), ..) => How::Unstarted(error),
             (None, Some(signal), _) => How::Signal(signal),
@@ -61,7 +61,7 @@ impl From<Stored> for Exit {
     }
 }
 
-impl From<Exit> for Stored {
+impl From<Exit> for ExitFile {
     fn from(exit: Exit) -> Self {
         Self {
             status: exit.status(),

@@ -1,5 +1,7 @@
 //! What is: computed from what was observed, never stored.
 
+use std::fmt;
+
 use serde::Serialize;
 use strum::IntoStaticStr;
 
@@ -15,6 +17,13 @@ pub(crate) struct Changes {
     /// The files that are any of these.
     #[serde(skip)]
     pub(crate) files: usize,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.staged, self.unstaged)?;
+        write!(f, "{} {}", self.untracked, self.conflicted)
+    }
 }
 
 impl Changes {

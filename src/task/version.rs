@@ -47,20 +47,16 @@ pub(crate) const NEWER: &str = "newer";
 /// Returns the state of a task whose record cannot be read, in a word: `newer` where a newer
 /// git flux has written it.
 pub(crate) fn state_of(error: &Error) -> &'static str {
-    match is_newer(error) {
-        true => NEWER,
-        false => "broken",
-    }
+    if is_newer(error) { NEWER } else { "broken" }
 }
 
 /// Returns the refusal to do anything with `what`, whose record in the tree `record` cannot be read.
 pub(crate) fn refusal(what: &str, record: &str, error: &Error) -> Failure {
+    let update = "update git flux, or find the newer one: type -a git-flux";
+    let update = is_newer(error).then_some(update);
     let failure = Failure::new(format!("{what} cannot be read: {error:#}"));
-    match is_newer(error) {
-        true => failure.hint("update git flux, or find the newer one: type -a git-flux"),
-        false => failure,
-    }
-    .hint(format!("git cat-file -p {record}"))
+    let failure = update.into_iter().fold(failure, Failure::hint);
+    failure.hint(format!("git cat-file -p {record}"))
 }
 
 /// Reads a JSON object of a version up to `known`. One without a version is of the first.

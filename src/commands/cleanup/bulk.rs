@@ -17,7 +17,6 @@ use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::task::{State, TaskId};
 use crate::ui;
-use crate::ui::words::count;
 
 /// Which of several tasks.
 pub(super) enum Several {

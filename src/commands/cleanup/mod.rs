@@ -22,13 +22,11 @@ use self::consent::Consents;
 use self::style::Styles;
 
 use super::{candidates, choose_own, settled};
-use crate::git::commit::CommitAll;
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::options::Asking;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::store::Store;
 use crate::ui::Ui;
-use crate::ui::words::count;
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]

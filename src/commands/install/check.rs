@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -57,22 +57,15 @@ fn program() -> Option<Finding> {
     // Where this cannot be told, nothing can be said against it.
     let own = env::current_exe().and_then(|own| own.canonicalize()).ok()?;
     let Some(first) = which(Path::new("git-flux")) else {
-        return Some(Finding {
-            problem: "'git-flux' is not on PATH, so that git does not know 'git flux'".into(),
-            fixes: vec![prepend("PATH", own.parent()?)],
-        });
+        let problem = "'git-flux' is not on PATH, so that git does not know 'git flux'";
+        return Some(Finding::new(problem, [prepend("PATH", own.parent()?)]));
     };
-    (first.canonicalize().ok()? != own).then(|| Finding {
-        problem: format!(
-            "'git flux' is another program: '{}' comes first on PATH",
-            shown(&first)
-        ),
-        fixes: own
-            .parent()
-            .map(|dir| prepend("PATH", dir))
-            .into_iter()
-            .collect(),
-    })
+    if first.canonicalize().ok()? == own {
+        return None;
+    }
+    let first = shown(&first);
+    let problem = format!("'git flux' is another program: '{first}' comes first on PATH");
+    Some(Finding::new(problem, [prepend("PATH", own.parent()?)]))
 }
 
 /// Whether shells of the user's that start from now on find git-flux: what this one was told of PATH, by
@@ -100,43 +93,39 @@ fn new_shells() -> Result<Option<Finding>> {
         }
     }
     let first = which(Path::new("git-flux")).unwrap_or(own);
-    Ok(first.parent().map(|dir| Finding {
-        problem: "shells started from now on do not find 'git-flux', nor does git there".into(),
-        fixes: vec![prepend("PATH", dir)],
-    }))
+    let problem = "shells started from now on do not find 'git-flux', nor does git there";
+    let dir = first.parent();
+    Ok(dir.map(|dir| Finding::new(problem, [prepend("PATH", dir)])))
 }
 
-/// Whether `git help flux` shows this page.
+/// Looks whether `git help flux` shows this page.
 fn manual(page: &Path) -> Result<Option<Finding>> {
     if which(Path::new("man")).is_none() {
-        let mut fixes: Vec<String> = package("man-db").into_iter().collect();
-        fixes.push("git flux help".into());
-        return Ok(Some(Finding {
-            problem: "'man' is not installed: 'git help flux' cannot show the manual".into(),
-            fixes,
-        }));
+        let problem = "'man' is not installed: 'git help flux' cannot show the manual";
+        let fixes = package("man-db").into_iter();
+        let fixes = fixes.chain(["git flux help".to_owned()]);
+        return Ok(Some(Finding::new(problem, fixes)));
     }
     let args = ["-w", "git-flux"].map(OsStr::new);
     let answer = ask("man", &args, &[("MANPATH", manpath_of_git())])?;
     let found = answer.as_deref().and_then(|answer| answer.lines().last());
-    let found = found.map(PathBuf::from).filter(|found| found.is_file());
-    let problem = match found.map(|found| (found.canonicalize().ok(), found)) {
-        Some((real, _)) if real.is_some() && real == page.canonicalize().ok() => return Ok(None),
-        Some((_, other)) => format!("man shows '{}' instead of '{}'", shown(&other), shown(page)),
+    let problem = match found.map(Path::new).filter(|found| found.is_file()) {
+        Some(found) if is_same(found, page) => return Ok(None),
+        Some(other) => format!("man shows '{}' instead of '{}'", shown(other), shown(page)),
         None => format!("man does not look where '{}' is", shown(page)),
     };
     // Over `man1`.
-    let dirs = page.ancestors().nth(2);
-    Ok(Some(Finding {
-        problem,
-        fixes: dirs
-            .map(|dir| prepend("MANPATH", dir))
-            .into_iter()
-            .collect(),
-    }))
+    let dir = page.ancestors().nth(2);
+    let fix = dir.map(|dir| prepend("MANPATH", dir));
+    Ok(Some(Finding::new(problem, fix)))
 }
 
-/// Whether git asks man for it.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = one.canonicalize().ok();
+    real.is_some() && real == other.canonicalize().ok()
+}
+
+/// Looks whether git asks man for it.
 fn format() -> Option<Finding> {
     let asked = Git::reading(Path::new("/"), "config")
         .args(["--get", "help.format"])
@@ -144,12 +133,10 @@ fn format() -> Option<Finding> {
     // That there is no such key is as good as any other answer.
     let format = String::from_utf8(asked.ok()?).ok()?;
     let format = format.trim_end();
-    matches!(format, "html" | "web").then(|| Finding {
-        problem: format!(
-            "'git help flux' looks for a page in HTML, for 'help.format' is '{format}'"
-        ),
-        fixes: vec!["git help --man flux".into()],
-    })
+    let problem =
+        format!("'git help flux' looks for a page in HTML, for 'help.format' is '{format}'");
+    let is_html = matches!(format, "html" | "web");
+    is_html.then(|| Finding::new(problem, ["git help --man flux".to_owned()]))
 }
 
 /// What git sets MANPATH to when it starts man: its own pages, then the old value. An empty end means the usual places.

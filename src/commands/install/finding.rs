@@ -16,6 +16,15 @@ pub(super) struct Finding {
     pub(super) fixes: Vec<String>,
 }
 
+impl Finding {
+    pub(super) fn new(problem: impl Into<String>, fixes: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            problem: problem.into(),
+            fixes: fixes.into_iter().collect(),
+        }
+    }
+}
+
 /// Returns the command that puts a directory first in PATH or MANPATH, in shells started from then on.
 pub(super) fn prepend(variable: &str, dir: &Path) -> String {
     let dir = quoted(dir);

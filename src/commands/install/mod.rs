@@ -43,7 +43,7 @@ impl Install {
             None => place::at_home()?,
         };
         if self.uninstall {
-            return uninstall(&ui, places, self.dry_run);
+            return self.uninstall(&ui, places);
         }
         if self.prefix.is_none() {
             // At home, for the shells that there are.
@@ -69,6 +69,32 @@ impl Install {
         }
         let installed: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
         check::check(&ui, &installed)
+    }
+
+    /// Removes what is ours, and says what is left.
+    fn uninstall(&self, ui: &Ui, places: Vec<Place>) -> Result<()> {
+        let mut own = Vec::new();
+        for (place, found) in looked_at(places)? {
+            match found {
+                Found::Current | Found::Own => own.push(place.path),
+                Found::Foreign(what) => {
+                    ui.warning(format_args!("'{}' {what}; it is left", shown(&place.path)));
+                }
+                Found::Nothing => {}
+            }
+        }
+        if own.is_empty() {
+            ui.status("nothing is installed");
+        }
+        for path in own {
+            if self.dry_run {
+                ui.data(format_args!("would remove '{}'", shown(&path)))?;
+            } else {
+                put::remove(&path)?;
+                ui.data(format_args!("removed '{}'", shown(&path)))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -103,30 +129,4 @@ fn move_aside(path: &Path) -> String {
     let mut old = path.as_os_str().to_owned();
     old.push(".old");
     format!("mv {} {}", quoted(path), quoted(Path::new(&old)))
-}
-
-/// Removes what is ours, and says what is left.
-fn uninstall(ui: &Ui, places: Vec<Place>, dry_run: bool) -> Result<()> {
-    let mut own = Vec::new();
-    for (place, found) in looked_at(places)? {
-        match found {
-            Found::Current | Found::Own => own.push(place.path),
-            Found::Foreign(what) => {
-                ui.warning(format_args!("'{}' {what}; it is left", shown(&place.path)));
-            }
-            Found::Nothing => {}
-        }
-    }
-    if own.is_empty() {
-        ui.status("nothing is installed");
-    }
-    for path in own {
-        if dry_run {
-            ui.data(format_args!("would remove '{}'", shown(&path)))?;
-        } else {
-            put::remove(&path)?;
-            ui.data(format_args!("removed '{}'", shown(&path)))?;
-        }
-    }
-    Ok(())
 }

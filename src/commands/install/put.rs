@@ -107,3 +107,45 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     while dirs.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::install::place::Reader;
+
+    fn place(path: PathBuf) -> (Place, Found) {
+        let (reader, text) = (Reader::Fish, "complete git-flux\n");
+        (Place { reader, text, path }, Found::Nothing)
+    }
+
+    #[test]
+    fn a_file_is_removed_with_the_directories_that_are_empty_then() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("fish/completions/git-flux.fish");
+        fs::write(root.path().join("mine"), "").unwrap();
+        let wanted = [place(path.clone())];
+        put(&wanted).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), marked(&wanted[0].0));
+        remove(&path).unwrap();
+        assert!(!root.path().join("fish").exists() && root.path().join("mine").exists());
+    }
+
+    #[test]
+    fn where_one_file_cannot_be_written_none_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("mine"), "").unwrap();
+        let names = ["fish/one", "mine/two"];
+        let wanted = names.map(|name| place(root.path().join(name)));
+        put(&wanted).unwrap_err();
+        assert!(!root.path().join("fish").exists());
+    }
+
+    #[test]
+    fn a_file_that_came_meanwhile_is_not_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("one");
+        fs::write(&path, "mine").unwrap();
+        put(&[place(path.clone())]).unwrap_err();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+}

@@ -139,17 +139,18 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         text: "Fix it".into(),
     });
     let events = [event(true), event(false)];
+    let commits = [Commit {
+        oid: "0123".into(),
+        at: 1,
+        subject: "Fix it".into(),
+    }];
     let log = |text| LogObject {
         id: "fix-1",
         title: "Fix it",
         removed: text,
         prompt: "Fix it",
         events: &events,
-        commits: vec![CommitObject {
-            commit: "0123",
-            at: 1,
-            subject: "Fix it",
-        }],
+        commits: &commits,
         transcript: text,
         messages: &messages,
         screen: text,

@@ -108,7 +108,12 @@ impl Run {
         let request = self.request();
         let preparation = Preparation::new(&flux, settled(&flux)?, &request)?;
         self.ensure_can_attach(preparation.count())?;
-        let description = text::read(&flux, self.file.as_deref(), &self.task, self.edit, &TEXT)?;
+        let input = text::Input::of(self.file.as_deref(), &self.task);
+        let description = if self.edit {
+            input.edit(&flux, &TEXT)?
+        } else {
+            input.read(&TEXT)?
+        };
         let mut starts = preparation.starts(&description)?;
         let others = &preparation.store;
         if let StartPoint::Head = request.start_point {

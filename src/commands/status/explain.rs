@@ -142,9 +142,10 @@ fn session(session: Option<Session>) -> String {
         Doing::Waiting(Some(why)) => format!("waiting({})", why.into_str()),
         Doing::Idle => "idle".to_owned(),
     };
-    match session.is_handed_over {
-        true => format!("{doing}, in another process"),
-        false => doing,
+    if session.is_handed_over {
+        doing + ", in another process"
+    } else {
+        doing
     }
 }
 

@@ -14,14 +14,7 @@ pub(super) fn health(status: &Status) -> String {
             "running elsewhere: its launcher cannot be seen from here".to_owned()
         }
         State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
-        State::Waiting(why) => {
-            let what = match why {
-                Some(Why::Permission) => "waiting for permission",
-                Some(Why::Question) => "waiting for an answer",
-                None => "waiting for you",
-            };
-            since(status, what, ago)
-        }
+        State::Waiting(why) => since(status, waiting(*why), ago),
         State::Working if status.found.guess => {
             "working, by the look of it: its window has just changed".to_owned()
         }
@@ -46,6 +39,14 @@ pub(super) fn health(status: &Status) -> String {
         State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),
         State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
         other => other.name().to_owned(),
+    }
+}
+
+fn waiting(why: Option<Why>) -> &'static str {
+    match why {
+        Some(Why::Permission) => "waiting for permission",
+        Some(Why::Question) => "waiting for an answer",
+        None => "waiting for you",
     }
 }
 

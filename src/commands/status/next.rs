@@ -24,15 +24,11 @@ pub(super) fn of(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<Ne
         let ways = broken.ways.into_iter();
         return Ok(ways.map(|(what, command)| (command, what)).collect());
     }
-    let log = (
-        format!("git flux log {id}"),
-        "what it was told, and its commits",
-    );
-    let diff = (format!("git flux diff {id}"), "what it has changed");
-    let attach = |what| (format!("git flux attach {id}"), what);
-    let shell = attach("a shell in its worktree");
+    let run = |verb: &str, what| (format!("git flux {verb} {id}"), what);
+    let diff = run("diff", "what it has changed");
+    let shell = run("attach", "a shell in its worktree");
     if status.owner.is_some() {
-        return Ok(vec![log]);
+        return Ok(vec![run("log", "what it was told, and its commits")]);
     }
     let mut next = Vec::new();
     match &status.state {
@@ -41,18 +37,16 @@ pub(super) fn of(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<Ne
             let drop = format!("git flux cleanup {id} --discard-branch");
             return Ok(vec![(drop, "drop it from this repository alone")]);
         }
-        State::Waiting(_) | State::Interrupted => next.push(attach("answer it")),
-        state if state.is_alive() => next.push(attach("watch it, talk to it")),
+        State::Waiting(_) | State::Interrupted => next.push(run("attach", "answer it")),
+        state if state.is_alive() => next.push(run("attach", "watch it, talk to it")),
         State::Ended(_) | State::Idle | State::Lost => {
             if can_resume(flux, task, &stored.oid)? {
-                let resume = format!("git flux resume {id}");
-                next.push((resume, "its agent again, where it was"));
+                next.push(run("resume", "its agent again, where it was"));
             }
             next.push(shell);
         }
         _ => next.push(shell),
     }
-    let cleanup = format!("git flux cleanup {id}");
-    next.extend([diff, (cleanup, "merge it and remove it")]);
+    next.extend([diff, run("cleanup", "merge it and remove it")]);
     Ok(next)
 }

@@ -16,7 +16,7 @@ use crate::ui::{Ui, shown};
 const FILES: usize = 20;
 
 /// What the pane of a task shows.
-pub(super) enum Screen {
+pub(super) enum PaneView {
     Lines(Vec<String>),
     Closed,
     Unknown,
@@ -26,7 +26,7 @@ pub(super) enum Screen {
 pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
-    pub(super) screen: Screen,
+    pub(super) screen: PaneView,
     /// Commands, and what they are for.
     pub(super) next: Vec<(String, &'static str)>,
 }
@@ -87,9 +87,9 @@ impl Detail {
                 Layout::Window => format!("window {} in session {}", target.window, target.session),
             };
             let why = match self.screen {
-                Screen::Lines(_) => "",
-                Screen::Closed => " (closed)",
-                Screen::Unknown => " (unknown)",
+                PaneView::Lines(_) => "",
+                PaneView::Closed => " (closed)",
+                PaneView::Unknown => " (unknown)",
             };
             fields.push(("Target", place + why));
         }
@@ -125,7 +125,7 @@ impl Detail {
     }
 
     fn print_screen(&self, ui: &Ui) -> Result<()> {
-        let Screen::Lines(lines) = &self.screen else {
+        let PaneView::Lines(lines) = &self.screen else {
             return Ok(());
         };
         if lines.is_empty() {

@@ -16,7 +16,6 @@ use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::{Flux, broken, observe, other_machine};
 use crate::run::RunDir;
 use crate::store::{Store, Stored};
-use crate::system::process::{self, Process};
 use crate::task::{State, Task, TaskId};
 use crate::ui::{shown, word};
 
