@@ -1,12 +1,14 @@
 //! `git flux run --with-changes`
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
-use crate::git::{Change, Ignored, Repo};
+use crate::git::{Change, Ignored, Repo, Checkout};
 use crate::ui::{quoted, shown};
 
 /// How many files a message lists.
@@ -26,32 +28,10 @@ pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
         );
     };
     let checkout = flux.repo.checkout(here)?;
-    let operation = Repo::operation(&checkout)?;
-    if let Some(operation) = operation.filter(|operation| *operation != "bisect") {
-        return Err(Failure::new(format!(
-            "a {operation} is in progress in '{}': its changes cannot be taken along",
-            shown(here)
-        ))
-        .hint(format!(
-            "finish or abort it: git -C {} status",
-            quoted(here)
-        ))
-        .hint("leave out --with-changes")
-        .into());
-    }
+    ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
     let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
-    let unmerged = changes.iter().filter(|change| change.conflicted());
-    let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
-    if !unmerged.is_empty() {
-        return Err(Failure::new(format!(
-            "there are conflicts in the index, which cannot be taken along: {}",
-            list(&unmerged)
-        ))
-        .hint(format!("git -C {} status", quoted(here)))
-        .hint("leave out --with-changes")
-        .into());
-    }
+    ensure_merged(here, &changes)?;
     warn(flux, &changes);
     if changes.iter().all(stays) {
         flux.ui
@@ -77,6 +57,41 @@ pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
             .into())
         }
     }
+}
+
+/// Fails if an operation is in progress whose state is no change of a file.
+fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
+    let operation = Repo::operation(checkout)?;
+    let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
+        return Ok(());
+    };
+    let here = checkout.path();
+    Err(Failure::new(format!(
+        "a {operation} is in progress in '{}': its changes cannot be taken along",
+        shown(here)
+    ))
+    .hint(format!(
+        "finish or abort it: git -C {} status",
+        quoted(here)
+    ))
+    .hint("leave out --with-changes")
+    .into())
+}
+
+/// Fails if there are conflicts in the index.
+fn ensure_merged(here: &Path, changes: &[Change]) -> Result<()> {
+    let unmerged = changes.iter().filter(|change| change.conflicted());
+    let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
+    if unmerged.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "there are conflicts in the index, which cannot be taken along: {}",
+        list(&unmerged)
+    ))
+    .hint(format!("git -C {} status", quoted(here)))
+    .hint("leave out --with-changes")
+    .into())
 }
 
 /// Whether it is nothing but what is inside of another repository.
