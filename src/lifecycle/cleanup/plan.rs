@@ -3,7 +3,7 @@
 
 use anyhow::{Error, Result, anyhow};
 
-use super::check::{Check, Checks, Verdict};
+use super::check::{Check, Checks, Consent, Verdict};
 use super::facts::Facts;
 use super::files::{ensure_committable, ignored, large, named, overlooked};
 use super::obstacle::named_conflicts;
@@ -101,6 +101,11 @@ impl Plan {
             }
             Verdict::Ok(_) | Verdict::Refused(_) => false,
         })
+    }
+
+    /// Returns what has to be asked about.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Consent> {
+        self.checks.iter().filter_map(Check::open)
     }
 
     /// Returns why nothing is removed, if so.
