@@ -9,7 +9,6 @@ use crate::failure::Failure;
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::files::ignored;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Options, Question, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::task::State;
@@ -61,10 +60,10 @@ pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Resu
 /// Asks whether the task is to go, and about everything that would end or stay behind.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
     let facts = plan.outlook().context("there are no facts")?;
-    if !facts.ignored.is_empty() {
-        let names = ignored(flux, facts)?;
-        let what = "ignored files are kept in the trash";
-        flux.ui.status(format_args!("{what}: {names}"));
+    let mut checks = plan.checks.iter();
+    if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
+        flux.ui
+            .status(format_args!("ignored files are {}", check.why()));
     }
     warn(flux, &plan.checks);
     let (elsewhere, mut rest): (Vec<&Consent>, Vec<&Consent>) = plan

@@ -8,7 +8,7 @@
 pub(crate) mod check;
 mod describe;
 pub(crate) mod facts;
-pub(crate) mod files;
+mod files;
 pub(crate) mod merge;
 mod obstacle;
 pub(crate) mod options;
