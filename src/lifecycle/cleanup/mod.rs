@@ -6,6 +6,7 @@
 //! `--merged` and the removal itself read the same plan.
 
 pub(crate) mod check;
+mod decision;
 mod describe;
 pub(crate) mod facts;
 mod files;
