@@ -9,12 +9,8 @@ use crate::failure::Failure;
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::files::ignored;
-use crate::lifecycle::cleanup::options::{
-    Agreed, Agreement, Conflicts, Options, Question, Uncommitted,
-};
+use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Options, Question, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::store::Store;
 use crate::task::State;
 use crate::ui::shown;
 use crate::ui::words::capital;
@@ -26,119 +22,98 @@ pub(super) enum Settled {
     Resolve(Plan, Place),
 }
 
-/// What is agreed to in the course of one cleanup.
-#[derive(Clone)]
-pub(super) struct Consents {
-    pub(super) options: Options,
-    /// The task is to go, with its work where the plan says.
-    pub(super) is_agreed: bool,
-    /// What is worth a warning has been said.
-    pub(super) is_warned: bool,
+/// Asks for each consent that a plan needs; answers become options, and change the plan.
+///
+/// # Errors
+/// The first refusal, or that an answer is no.
+pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<Settled> {
+    loop {
+        plan = plan.ensure()?;
+        if plan.is_update() {
+            return Ok(Settled::Resolve(plan, Place::Task));
+        }
+        // What becomes of the work comes first.
+        let mut open = plan.open();
+        let Some(consent) = open.find(|open| open.question < Question::OtherBranch) else {
+            break;
+        };
+        let facts = facts(&plan)?;
+        match consent.question {
+            Question::Conflicts => match conflicts::ask(flux, facts, &consent.refusal)? {
+                Place::Task => options.conflicts = Conflicts::Update,
+                Place::Target => {
+                    drop(open);
+                    return Ok(Settled::Resolve(plan, Place::Target));
+                }
+            },
+            Question::Uncommitted => {
+                options.uncommitted = ask_about_files(flux, facts, consent)?;
+            }
+            _ => ask(flux, options, facts, consent)?,
+        }
+        drop(open);
+        plan.decide(flux, options);
+    }
+    agree_to_removal(flux, options, &plan)?;
+    Ok(Settled::Remove(plan))
 }
 
-impl Consents {
-    /// Asks for each consent that a plan needs; answers become options, and change the plan.
-    ///
-    /// # Errors
-    /// The first refusal, or that an answer is no.
-    pub(super) fn settle(&mut self, flux: &Flux, store: &Store, plan: Plan) -> Result<Settled> {
-        let mut plan = plan;
-        loop {
-            plan = plan.ensure()?;
-            if plan.is_update() {
-                return Ok(Settled::Resolve(plan, Place::Task));
-            }
-            // What becomes of the work comes first.
-            let mut open = plan.checks.iter().filter_map(Check::open);
-            let Some(consent) = open.find(|open| open.question < Question::OtherBranch) else {
-                break;
-            };
-            let facts = facts(&plan)?;
-            match consent.question {
-                Question::Conflicts => match conflicts::ask(flux, facts, &consent.refusal)? {
-                    Place::Task => self.options.conflicts = Conflicts::Update,
-                    Place::Target => return Ok(Settled::Resolve(plan, Place::Target)),
-                },
-                Question::Uncommitted => {
-                    self.options.uncommitted = ask_about_files(flux, facts, consent)?;
-                }
-                _ => self.ask(flux, facts, consent)?,
-            }
-            plan.decide(flux, &self.options);
-        }
-        self.agree_to_removal(flux, store, &plan)?;
-        Ok(Settled::Remove(plan))
+/// Asks whether the task is to go, and about everything that would end or stay behind.
+fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
+    let facts = plan.outlook().context("there are no facts")?;
+    let mut checks = plan.checks.iter();
+    if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
+        flux.ui
+            .status(format_args!("ignored files are {}", check.why()));
     }
-
-    /// Asks whether the task is to go, and about everything that would end or stay behind.
-    fn agree_to_removal(&mut self, flux: &Flux, store: &Store, plan: &Plan) -> Result<()> {
-        let facts = plan.outlook().context("there are no facts")?;
-        let open: Vec<&Consent> = plan.checks.iter().filter_map(Check::open).collect();
-        let (elsewhere, rest): (Vec<&Consent>, Vec<&Consent>) = open
-            .into_iter()
-            .partition(|open| open.question == Question::OtherBranch);
-        let is_shown = !std::mem::replace(&mut self.is_warned, true);
-        if is_shown {
-            words::heirs(flux, store, &facts.task);
-        }
-        if !facts.ignored.is_empty() {
-            let names = ignored(flux, facts)?;
-            let what = "ignored files are kept in the trash";
-            flux.ui.status(format_args!("{what}: {names}"));
-        }
-        // -y agrees to the merge, not to a branch that nobody named.
-        let is_asked = flux.ui.can_ask()
-            && !self.is_agreed
-            && (self.options.agreement == Agreement::Ask || !elsewhere.is_empty());
+    warn(flux, &plan.checks);
+    let (elsewhere, mut rest): (Vec<&Consent>, Vec<&Consent>) = plan
+        .open()
+        .partition(|open| open.question == Question::OtherBranch);
+    // -y agrees to the merge, not to a branch that nobody named.
+    if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
+        let question = words::question(facts, elsewhere.first().map(|open| &*open.what));
         // An agent that is done is not worth a question of its own.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
-        let stops = is_asked && is_only_to_stop && facts.state == State::Done;
-        if is_asked {
-            let on = elsewhere.first().map(|open| open.what.as_str());
-            let question = words::question(facts, on);
-            let question = match stops {
-                true => format!("The agent of '{}' is done and ends. {question}", plan.id),
-                false => question,
-            };
-            let is_kept = facts.into.is_some() || facts.merged_in.is_some();
-            confirm(flux, &question, is_kept)?;
-        }
-        self.is_agreed = true;
-        for consent in elsewhere {
-            self.options.agree(consent.question, &consent.what);
-        }
-        if is_shown {
-            warn(flux, &plan.checks);
-        }
-        for consent in rest {
-            match stops {
-                true => self.options.agree(consent.question, &consent.what),
-                false => self.ask(flux, facts, consent)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks about one thing, with no as the default.
-    fn ask(&mut self, flux: &Flux, facts: &Facts, consent: &Consent) -> Result<()> {
-        let question = match consent.question {
-            Question::WorktreeGone => {
-                flux.ui.status(format_args!(
-                    "The worktree of '{}' is gone: '{}'. What was uncommitted in it is unknown.",
-                    facts.task.id,
-                    shown(&facts.task.worktree)
-                ));
-                "Remove the task all the same?".to_owned()
-            }
-            other => {
-                let what = capital(&consent.what);
-                format!("{what}. {}", short_question(other))
-            }
+        let is_joined = is_only_to_stop && facts.state == State::Done;
+        let question = match is_joined {
+            true => format!("The agent of '{}' is done and ends. {question}", plan.id),
+            false => question,
         };
-        confirm(flux, &question, false)?;
-        self.options.agree(consent.question, &consent.what);
-        Ok(())
+        let is_kept = facts.into.is_some() || facts.merged_in.is_some();
+        confirm(flux, &question, is_kept)?;
+        options.given.push(Question::Removal);
+        let joined = rest.iter().filter(|_| is_joined);
+        for consent in elsewhere.iter().chain(joined) {
+            options.agree(consent.question, &consent.what);
+        }
+        rest.retain(|_| !is_joined);
     }
+    for consent in rest {
+        ask(flux, options, facts, consent)?;
+    }
+    Ok(())
+}
+
+/// Asks about one thing, with no as the default.
+fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
+    let question = match consent.question {
+        Question::WorktreeGone => {
+            flux.ui.status(format_args!(
+                "The worktree of '{}' is gone: '{}'. What was uncommitted in it is unknown.",
+                facts.task.id,
+                shown(&facts.task.worktree)
+            ));
+            "Remove the task all the same?".to_owned()
+        }
+        other => {
+            let what = words::capital(&consent.what);
+            format!("{what}. {}", short_question(other))
+        }
+    };
+    confirm(flux, &question, false)?;
+    options.agree(consent.question, &consent.what);
+    Ok(())
 }
 
 fn short_question(question: Question) -> &'static str {

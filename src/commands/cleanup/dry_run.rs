@@ -10,48 +10,20 @@ use crate::commands::table;
 use crate::failure;
 use crate::git::MergePlan;
 use crate::lifecycle::Flux;
-use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
+use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Options};
+use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
-/// How a check went, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Ok,
-    Asks,
-    Refuses,
-}
-
-impl Outcome {
-    fn of(check: &Check) -> Self {
-        match &check.verdict {
-            Verdict::Ok(_) => Self::Ok,
-            Verdict::Refused(_) => Self::Refuses,
-            Verdict::NeedsConsent(Consent { agreed, .. }) => match agreed {
-                Agreed::Yes => Self::Ok,
-                Agreed::Ask => Self::Asks,
-                Agreed::No => Self::Refuses,
-            },
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Asks => "asks",
-            Self::Refuses => "refuses",
-        }
-    }
-
-    fn style(self) -> Style {
-        match self {
-            Self::Ok => Style::new().green(),
-            Self::Asks => Style::new().yellow(),
-            Self::Refuses => Style::new().red(),
-        }
+/// Returns how a check went, in a word, and how that is shown.
+fn result(check: &Check) -> (&'static str, Style) {
+    if check.refusal().is_some() {
+        ("refuses", Style::new().red())
+    } else if check.open().is_some() {
+        ("asks", Style::new().yellow())
+    } else {
+        ("ok", Style::new().green())
     }
 }
 
@@ -60,13 +32,10 @@ impl Outcome {
 /// # Errors
 /// When it cannot be printed.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
-    let row = |check: &Check| {
-        let result = Outcome::of(check).name();
-        [check.name, result, &check.why()].map(sanitize::line)
-    };
+    let row = |check: &Check| [check.name, result(check).0, &check.why()].map(sanitize::line);
     let rows: Vec<[String; 3]> = plan.checks.iter().map(row).collect();
     let style = |at: usize, cell| match cell {
-        1 => Outcome::of(&plan.checks[at]).style(),
+        1 => result(&plan.checks[at]).1,
         _ => Style::new(),
     };
     for line in table::lines(["CHECK", "RESULT", "WHY"], &rows, flux.ui.width(), style) {
@@ -109,7 +78,7 @@ struct PlanObject<'a> {
 struct CheckObject {
     check: &'static str,
     hints: Vec<String>,
-    result: Outcome,
+    result: &'static str,
     why: String,
 }
 
@@ -131,7 +100,7 @@ pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Resu
 fn object<'a>(plan: &'a Plan, options: &Options) -> PlanObject<'a> {
     let check = |check: &Check| CheckObject {
         check: check.name,
-        result: Outcome::of(check),
+        result: result(check).0,
         why: check.why(),
         hints: check
             .refusal()

@@ -17,15 +17,14 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::bulk::Several;
-use self::consent::Consents;
 use self::style::Styles;
 
 use super::{candidates, choose_own, settled};
 use crate::lifecycle::Flux;
-use crate::lifecycle::cleanup::options::Asking;
+use crate::lifecycle::cleanup::options::{Asking, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::store::Store;
+use crate::task::TaskId;
 use crate::ui::Ui;
 
 /// Merge a task back and remove its worktree, branch and session
@@ -108,11 +107,11 @@ impl Cleanup {
             Output::Removal(_) => settled(&flux)?,
             Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
         };
-        if let Some(several) = self.several(&flux, &store)? {
+        if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             if options.asking == Asking::Everything {
                 options.asking = Asking::Jointly;
             }
-            let plans = several.plans(&flux, &store, &options)?;
+            let plans = self.plans(&flux, &store, &options)?;
             return bulk::bulk(&flux, plans, &options, output);
         }
         let name = self.tasks.first().map(String::as_str);
@@ -130,14 +129,9 @@ impl Cleanup {
             }
             return dry_run::ensure(plan).map(drop);
         };
-        let consents = Consents {
-            options,
-            is_agreed: false,
-            is_warned: false,
-        };
         // Somebody may have taken any time to pick it.
         let seen = name.map(|_| store);
-        remove::remove_task(&flux, seen, &id, &consents, porcelain)
+        remove::remove_task(&flux, seen, &id, (&options, porcelain))
     }
 
     fn output(&self) -> Output {
@@ -154,24 +148,26 @@ impl Cleanup {
         }
     }
 
-    /// Returns which of several tasks are meant; none if it is one.
-    fn several(&self, flux: &Flux, store: &Store) -> Result<Option<Several>> {
+    /// Makes a plan for each of several tasks.
+    fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+        let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            return Ok(Some(Several::All));
+            ids.extend(bulk::in_order(flux.own_tasks(store)).map(|stored| &stored.id));
         }
-        if self.merged.is_some() {
-            return Ok(Some(Several::Merged));
-        }
-        if self.tasks.len() < 2 {
-            return Ok(None);
-        }
-        let mut ids = Vec::new();
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
-            if !ids.contains(id) {
-                ids.push(id.clone());
+            if !ids.contains(&id) {
+                ids.push(id);
             }
         }
-        Ok(Some(Several::Named(ids)))
+        let make = |id| Plan::make(flux, store, id, options);
+        let mut plans = match self.merged {
+            Some(_) => merged::merged(flux, store, options)?,
+            None => ids.into_iter().map(make).collect(),
+        };
+        for plan in &mut plans {
+            plan.foresee_collisions(flux);
+        }
+        Ok(plans)
     }
 }

@@ -6,7 +6,7 @@ use super::Cleanup;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::options::{
-    Agreement, Asking, Branch, Conflicts, Options, OtherMachine, Uncommitted, Verify,
+    Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
 };
 use crate::task::check::is_branch_name;
 
@@ -30,14 +30,7 @@ impl Cleanup {
             } else {
                 Conflicts::Ask
             },
-            agreement: match self.yes {
-                true => Agreement::Yes,
-                false => Agreement::Ask,
-            },
-            other_machine: match self.gone {
-                true => OtherMachine::Ended,
-                false => OtherMachine::Ask,
-            },
+            given: self.given(flux),
             verify: match self.no_verify {
                 true => Verify::None,
                 false => Verify::All,
@@ -48,6 +41,20 @@ impl Cleanup {
             },
             answers: Vec::new(),
         })
+    }
+
+    /// Returns the questions that are answered.
+    fn given(&self, flux: &Flux) -> Vec<Question> {
+        let answers = [
+            // Who sits in front of the pane has called the command there.
+            (flux.ui.can_ask(), Question::OwnPane),
+            (self.gone, Question::AgentEnded),
+            (self.into.is_some(), Question::OtherBranch),
+            (self.discard, Question::WorktreeGone),
+        ];
+        let given = answers.into_iter().filter(|(is_given, _)| *is_given);
+        let by_yes = Question::BY_YES.into_iter().filter(|_| self.yes);
+        given.map(|(_, question)| question).chain(by_yes).collect()
     }
 
     fn branch(&self, flux: &Flux) -> Result<Branch> {

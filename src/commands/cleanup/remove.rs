@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Error, Result};
 
-use super::consent::{Consents, Settled, facts};
+use super::consent::{Settled, facts, settle};
 use super::{Porcelain, conflicts, words};
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
@@ -10,7 +10,7 @@ use crate::git::{Lock, MergePlan};
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::merge::{self, Made};
-use crate::lifecycle::cleanup::options::{Uncommitted, Verify};
+use crate::lifecycle::cleanup::options::{Options, Uncommitted, Verify};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Removed, halt, is_unchanged, remove};
 use crate::sanitize;
@@ -29,9 +29,10 @@ pub(super) struct Removal<'a> {
     id: &'a TaskId,
     lock: &'a Lock,
     porcelain: Porcelain,
-    /// What was agreed to before the task was locked.
-    before: &'a Consents,
-    consents: Consents,
+    /// What was wanted and agreed to before the task was locked.
+    before: &'a Options,
+    /// The same, with the answers since.
+    options: Options,
     /// Held from the first merge that came too late, so that the next one does not.
     queue: Option<Lock>,
 }
@@ -44,8 +45,7 @@ pub(super) fn remove_task(
     flux: &Flux,
     seen: Option<Store>,
     id: &TaskId,
-    consents: &Consents,
-    porcelain: Porcelain,
+    (options, porcelain): (&Options, Porcelain),
 ) -> Result<()> {
     let load = || Store::load(&flux.repo, &flux.settings);
     let (lock, store) = match flux.try_lock_task(id)? {
@@ -58,8 +58,8 @@ pub(super) fn remove_task(
         id,
         lock: &lock,
         porcelain,
-        before: consents,
-        consents: consents.clone(),
+        before: options,
+        options: options.clone(),
         queue: None,
     };
     let done = removal.run(store);
@@ -73,11 +73,16 @@ pub(super) fn remove_task(
 impl Removal<'_> {
     fn run(mut self, mut store: Store) -> Result<()> {
         let (flux, id) = (self.flux, self.id);
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             // The plan that was agreed to before is made again: what differs is asked about.
-            let plan = Plan::make(flux, &store, id, &self.consents.options);
+            let plan = Plan::make(flux, &store, id, &self.options);
             self.list_conflicts(&plan)?;
-            match self.consents.settle(flux, &store, plan)? {
+            if attempt == 0
+                && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
+            {
+                words::heirs(flux, &store, &facts.task);
+            }
+            match settle(flux, &mut self.options, plan)? {
                 Settled::Remove(plan) => {
                     if self.carry_out(&plan)? {
                         return Ok(());
@@ -87,7 +92,7 @@ impl Removal<'_> {
                     return conflicts::start(flux, facts(&plan)?, place, self.lock);
                 }
             }
-            self.consents.options.uncommitted = self.before.options.uncommitted.clone();
+            self.options.uncommitted = self.before.uncommitted.clone();
             let settings = Settings::load(flux.repo.home())?;
             store = Store::load(&flux.repo, &settings)?;
         }
@@ -126,7 +131,7 @@ impl Removal<'_> {
     /// Does what a plan says; `false` if the task has to be looked at again.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
-        match &self.consents.options.uncommitted {
+        match &self.options.uncommitted {
             Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => {
                 let outlook = plan.outlook().context("there are no facts")?;
                 outlook.ensure_free(self.flux, None)?;
@@ -144,7 +149,7 @@ impl Removal<'_> {
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
         // Whatever can refuse does so while the agent still runs.
-        let made = merge::prepare(flux, facts, self.consents.options.verify, lock)?;
+        let made = merge::prepare(flux, facts, self.options.verify, lock)?;
         if facts.runs.must_stop() {
             facts.ensure_free(flux, made.as_ref().map(|made| &*made.commit))?;
         }
@@ -185,10 +190,7 @@ impl Removal<'_> {
         self.flux.ui.status(format_args!(
             "'{id}' changed meanwhile; looking at it again"
         ));
-        self.consents = Consents {
-            is_warned: true,
-            ..self.before.clone()
-        };
+        self.options = self.before.clone();
     }
 
     fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
@@ -203,7 +205,7 @@ impl Removal<'_> {
         let commit = CommitAll {
             tip: &facts.tip,
             message,
-            verify: self.consents.options.verify == Verify::All,
+            verify: self.options.verify == Verify::All,
             hooks: hooks.as_deref(),
         };
         let committed = commit.make(&checkout, self.lock);

@@ -83,7 +83,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn ignored(flux: &Flux, facts: &Facts) -> Result<String> {
+pub(super) fn ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
         true => others::ignored(&flux.repo.checkout(&facts.task.worktree)?)?,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::facts::Facts;
 use super::options::Verify;
-use super::scratch::{self, NewCommits, refused};
+use super::scratch::{NewCommits, ScratchMerge, refused};
 use super::target::MergeTarget;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
@@ -57,17 +57,20 @@ pub(crate) fn prepare(
         (_, Style::Squash) => NewCommits::Squash(squash_message(flux, facts, into)?),
         (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(facts, into)),
     };
-    let target = settings_of(flux, into)?;
-    let hooks = hooks_of(flux, into, &target)?;
-    // A driver wants files, and a hook may be one of the files of the merge.
-    let needs_files = matches!(into.merge, MergePlan::Drivers { .. }) || hooks.may_be_merged();
-    // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
-    let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
-    let needs_branch = is_elsewhere && target.depends_on_branch();
-    let needs_git = needs_files || needs_branch || target.verifies_signatures();
-    let ran_hooks = needs_git || hooks.has(names(into.style, verify));
+    let settings = settings_of(flux, into)?;
+    let hooks = hooks_of(flux, into, &settings)?;
+    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
     let made = match ran_hooks {
-        true => scratch::make(flux, facts, into, (&commits, &hooks, verify), lock),
+        true => ScratchMerge {
+            flux,
+            facts,
+            into,
+            commits: &commits,
+            hooks: &hooks,
+            verify,
+            lock,
+        }
+        .make(),
         false => off_tree(flux, facts, into, &commits),
     };
     let commit = made.map_err(|error| match error.downcast_ref::<Failure>() {
@@ -75,6 +78,17 @@ pub(crate) fn prepare(
         None => failure::over(error, refused(facts)),
     })?;
     Ok(Some(Made { commit, ran_hooks }))
+}
+
+/// Returns whether the merge has to be made by git, where there are files and the branch.
+fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
+    // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
+    let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
+    // A driver wants files, and a hook may be one of the files of the merge.
+    matches!(into.merge, MergePlan::Drivers { .. })
+        || hooks.may_be_merged()
+        || (is_elsewhere && settings.depends_on_branch())
+        || settings.verifies_signatures()
 }
 
 /// Makes it without a file, where nobody wants to see one.
@@ -218,50 +232,34 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> 
         return Ok(());
     };
     let begun = SystemTime::now();
-    let checkout = into
-        .worktree
-        .as_deref()
-        .map(|path| flux.repo.checkout(path));
-    let checkout = checkout.transpose()?;
-    let moved = match &checkout {
-        Some(worktree) => {
-            let action = format!("merge {}", facts.task.branch);
-            let options = format!("branch.{}.mergeOptions=", into.branch);
-            let none = [&*options];
-            let has_some = settings_of(flux, into)?.has_merge_options(&into.branch);
-            let settings = if has_some { &none[..] } else { &[] };
-            // git has looked at the signature of what it merged.
-            let is_checked = matches!(into.style, Style::Merge | Style::Squash);
-            let unchecked = ["--no-verify-signatures"];
-            let options = if is_checked { &unchecked[..] } else { &[] };
-            let to = FastForward {
-                old: &into.tip,
-                commit,
-                action: &action,
-                settings,
-                options,
-            };
-            forward::checked_out(worktree, &to, lock)
-        }
-        None => forward::elsewhere(flux.repo.home(), &into.branch, commit, lock),
-    };
-    let Err(error) = moved else {
-        if let Some(worktree) = &checkout {
-            post_commit(flux, into, worktree, commit, lock);
-        }
-        return Ok(());
-    };
     let (id, branch) = (&facts.task.id, &into.branch);
     let failure = |what: &str, look: String| {
         Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
             .hint(look)
             .hint(format!("git flux cleanup {id}"))
     };
-    let Some(worktree) = &checkout else {
-        let look = "git worktree list".to_owned();
-        return Err(error.context(failure("neither was changed", look)));
+    let Some(place) = &into.worktree else {
+        let moved = forward::elsewhere(flux.repo.home(), branch, commit, lock);
+        let look = || failure("neither was changed", "git worktree list".to_owned());
+        return moved.with_context(look);
     };
-    let back = forward::back(worktree, commit, &into.tip, lock);
+    let worktree = flux.repo.checkout(place)?;
+    let action = format!("merge {}", facts.task.branch);
+    let none = format!("branch.{branch}.mergeOptions=");
+    let none = ["-c", &*none];
+    let has_some = settings_of(flux, into)?.has_merge_options(branch);
+    let settings = if has_some { &none[..] } else { &[] };
+    // git has looked at the signature of what it merged.
+    let is_checked = matches!(into.style, Style::Merge | Style::Squash);
+    let unchecked = ["--no-verify-signatures"];
+    let options = if is_checked { &unchecked[..] } else { &[] };
+    let said = (&*action, settings, options);
+    let moved = forward::checked_out(&worktree, (&into.tip, commit), said, lock);
+    let Err(error) = moved else {
+        post_commit(flux, into, &worktree, commit, lock);
+        return Ok(());
+    };
+    let back = forward::back(&worktree, commit, &into.tip, lock);
     if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
         return Err(blocked.into());
     }

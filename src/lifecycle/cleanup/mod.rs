@@ -6,9 +6,10 @@
 //! `--merged` and the removal itself read the same plan.
 
 pub(crate) mod check;
+mod decision;
 mod describe;
 pub(crate) mod facts;
-pub(crate) mod files;
+mod files;
 pub(crate) mod merge;
 mod obstacle;
 pub(crate) mod options;

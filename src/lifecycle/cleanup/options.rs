@@ -32,20 +32,6 @@ pub(crate) enum Conflicts {
     Refuse,
 }
 
-/// Whether `--yes` agrees to the merge and to stopping what runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Agreement {
-    Ask,
-    Yes,
-}
-
-/// Whether an agent that was started on another machine has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OtherMachine {
-    Ask,
-    Ended,
-}
-
 /// Which hooks run: those that can refuse are left out by `--no-verify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verify {
@@ -78,6 +64,9 @@ pub(crate) enum Question {
     /// Is the work to go to a branch that is not the user's? Answered by `--into`, and on a
     /// terminal with the question whether to remove the task.
     OtherBranch,
+    /// Is the task to go, with its work where the plan says? Answered by `--yes`, and off a
+    /// terminal by the command itself.
+    Removal,
     /// Has an agent ended that was started on another machine? Answered by `--gone`.
     AgentEnded,
     /// May other processes lose the worktree they are in? Answered by `--yes`.
@@ -94,18 +83,24 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// Those that `--yes` answers.
+    pub(crate) const BY_YES: [Self; 5] = [
+        Self::Removal,
+        Self::Processes,
+        Self::Jobs,
+        Self::Stop,
+        Self::OwnPane,
+    ];
+
     /// Returns whether one answer is enough for several tasks.
     pub(crate) fn is_joint(self) -> bool {
-        match self {
-            Self::Conflicts | Self::WorktreeGone | Self::Uncommitted | Self::AgentEnded => false,
-            Self::LargeFiles
-            | Self::OtherBranch
-            | Self::Processes
-            | Self::Jobs
-            | Self::SuspendedJobs
-            | Self::Stop
-            | Self::OwnPane => true,
-        }
+        let alone = [
+            Self::Conflicts,
+            Self::WorktreeGone,
+            Self::Uncommitted,
+            Self::AgentEnded,
+        ];
+        !alone.contains(&self)
     }
 }
 
@@ -126,8 +121,8 @@ pub(crate) struct Options {
     pub(crate) uncommitted: Uncommitted,
     pub(crate) branch: Branch,
     pub(crate) conflicts: Conflicts,
-    pub(crate) agreement: Agreement,
-    pub(crate) other_machine: OtherMachine,
+    /// The questions that options answer.
+    pub(crate) given: Vec<Question>,
     pub(crate) verify: Verify,
     pub(crate) asking: Asking,
     /// What was agreed to when it was asked about, as it was found then.
@@ -154,18 +149,11 @@ impl Options {
     }
 
     /// Returns whether an option answers a question.
-    fn agrees(&self, question: Question) -> bool {
+    pub(crate) fn agrees(&self, question: Question) -> bool {
         match question {
             Question::Conflicts => self.conflicts == Conflicts::Update,
-            Question::WorktreeGone => self.uncommitted == Uncommitted::Discard,
             Question::Uncommitted => self.uncommitted != Uncommitted::Ask,
-            Question::OtherBranch => matches!(&self.branch, Branch::Merge { into: Some(_), .. }),
-            Question::AgentEnded => self.other_machine == OtherMachine::Ended,
-            Question::Processes | Question::Jobs | Question::Stop => {
-                self.agreement == Agreement::Yes
-            }
-            Question::OwnPane => self.agreement == Agreement::Yes || self.asking != Asking::Nothing,
-            Question::LargeFiles | Question::SuspendedJobs => false,
+            other => self.given.contains(&other),
         }
     }
 }

@@ -89,14 +89,7 @@ pub(crate) fn remove(
         let message = format!("flux cleanup: {}: its branch was gone", task.id);
         again.commit(&flux.repo, &message, lock)?;
     }
-    let (snapshot, how) = archived(flux, facts)?;
-    let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
-        .context("could not archive what only the worktree has; nothing was changed")?;
-    // A question may have been open for long.
-    let config = match flux.ui.can_ask() {
-        true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
-        false => flux.settings.section_of_branch(&task.branch),
-    };
+    let (removal, how) = archived(flux, facts)?;
     if let Some(commit) = &merge
         && let Err(error) = forward(flux, facts, commit, lock)
     {
@@ -109,37 +102,69 @@ pub(crate) fn remove(
     }
     // The merge is the point of no return: what ^C came too late for is completed.
     interrupt::clear();
-    // A commit made in this very moment makes this fail: the branch is as it was looked at.
-    // And the merge is where it belongs, whatever branch was checked out there just now.
     let removing = task.leaving(Removal {
         at: seconds(),
-        snapshot,
-        config,
-        own,
         into: merged(facts, merge.as_deref()),
-        rest: Rest::default(),
+        ..removal
     });
-    let mut verify = Transaction::default().verify(&task.branch_ref(), &facts.tip);
-    if let (Some(into), Some(merge)) = (&facts.into, &merge) {
-        verify = verify.verify(&into.branch_ref(), merge);
-    }
-    let [events, screen] = flux.run_dir(&task.id).story();
-    let story = [(store::EVENTS, events), (store::SCREEN, screen)];
-    let story = story
-        .into_iter()
-        .filter_map(|(name, bytes)| Some((name, bytes?)));
-    let story: Vec<_> = story.collect();
-    let advanced = store::advance_with(&flux.repo, &facts.oid, &removing, &story, verify, lock);
-    let oid = match advanced {
+    let oid = match advance(flux, facts, &removing, lock) {
         Ok(oid) => oid,
         Err(error) => return moved_on(flux, facts, merge.as_deref(), error),
     };
-    let kept = finish(flux, facts, &removing, (&oid, &how), lock).map_err(|error| {
+    let finish = || {
+        if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
+            close(target, &flux.run_dir(&task.id))?;
+        }
+        descend(flux, &removing, &oid, Some(&facts.tip), &how, lock)
+    };
+    let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup");
         failure::over(error, failure)
     })?;
     Ok(Removed::Done { merge, kept })
+}
+
+/// Returns what is kept of a task, and what becomes of its worktree.
+fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
+    let task = &facts.task;
+    let (snapshot, how) = snapshot_of(flux, facts)?;
+    let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
+        .context("could not archive what only the worktree has; nothing was changed")?;
+    // A question may have been open for long.
+    let config = match flux.ui.can_ask() {
+        true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
+        false => flux.settings.section_of_branch(&task.branch),
+    };
+    let removal = Removal {
+        snapshot,
+        config,
+        own,
+        ..Removal::default()
+    };
+    Ok((removal, how))
+}
+
+/// Advances the record of a task to `removing`.
+///
+/// # Errors
+/// When a commit was made in this very moment: the branch is as it was looked at. And the merge is
+/// where it belongs, whatever branch was checked out there just now.
+fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<String> {
+    let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
+    let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
+    if let (Some(into), Some(merged)) = (&facts.into, merged)
+        && merged.from != merged.to
+    {
+        verify = verify.verify(&into.branch_ref(), &merged.to);
+    }
+    let [events, screen] = flux.run_dir(&removing.id).story();
+    let story = [(store::EVENTS, events), (store::SCREEN, screen)];
+    let story = story
+        .into_iter()
+        .filter_map(|(name, bytes)| Some((name, bytes?)));
+    let story: Vec<_> = story.collect();
+    store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
 }
 
 /// Where the work of a task is, for its record.
@@ -181,7 +206,7 @@ fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> 
 
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
 /// that cannot be taken is in the way of nothing where the worktree stays whole.
-fn archived(flux: &Flux, facts: &Facts) -> Result<(Option<String>, Worktree)> {
+fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<String>, Worktree)> {
     let clean = facts.uncommitted.is_empty() && facts.unread.is_none();
     if clean || facts.missing {
         return Ok((None, Worktree::Keep));
@@ -214,26 +239,6 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Option<String>, Worktree)> {
 fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
     let mut files = facts.uncommitted.iter().map(|change| &change.path);
     facts.unread.is_none() && snapshot::can_hash(checkout, &mut files)
-}
-
-fn finish(
-    flux: &Flux,
-    facts: &Facts,
-    task: &Task,
-    (oid, how): (&str, &Worktree),
-    lock: &Lock,
-) -> Result<Kept> {
-    if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
-        close(target, &flux.run_dir(&task.id))?;
-    }
-    let teardown = Teardown {
-        flux,
-        task,
-        oid,
-        tip: Some(&facts.tip),
-        lock,
-    };
-    teardown.run(how)
 }
 
 /// Whether the target is where it was when it was looked at.

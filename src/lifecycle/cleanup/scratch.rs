@@ -39,34 +39,52 @@ pub(super) fn refused(facts: &Facts) -> Failure {
     ))
 }
 
-/// Makes the commit of a merge in a repository of its own.
-///
-/// # Errors
-/// When a hook refuses, or the commit is not what was asked for.
-pub(super) fn make(
-    flux: &Flux,
-    facts: &Facts,
-    into: &MergeTarget,
-    (commits, hooks, verify): (&NewCommits, &Hooks, Verify),
-    lock: &Lock,
-) -> Result<String> {
-    let (repo, task) = (&flux.repo, &facts.task);
-    let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
-    let checkout = checkout.transpose()?;
-    let main = repo.main().map(|path| repo.checkout(path)).transpose()?;
-    let target = into.worktree.as_deref().unwrap_or(repo.home());
-    clear(flux, &task.id, Some(task))?;
-    let dir = place(flux, task, target)?;
-    // From here on the next command looks for it.
-    let notes = flux.run_dir(&task.id).scratch();
-    fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
-    let make = || {
-        fs::create_dir(&dir).with_context(|| {
-            Failure::new(format!("could not make '{}'", shown(&dir)))
-                .hint(format!("ls -ld {}", quoted(dir.parent().unwrap_or(&dir))))
+/// A merge that is made in a repository of its own, where hooks look at it.
+pub(super) struct ScratchMerge<'a> {
+    pub(super) flux: &'a Flux,
+    pub(super) facts: &'a Facts,
+    pub(super) into: &'a MergeTarget,
+    pub(super) commits: &'a NewCommits,
+    pub(super) hooks: &'a Hooks,
+    pub(super) verify: Verify,
+    pub(super) lock: &'a Lock,
+}
+
+impl ScratchMerge<'_> {
+    /// Makes the commit of the merge.
+    ///
+    /// # Errors
+    /// When a hook refuses, or the commit is not what was asked for.
+    pub(super) fn make(&self) -> Result<String> {
+        let (flux, task) = (self.flux, &self.facts.task);
+        let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
+        clear(flux, &task.id, Some(task))?;
+        let dir = place(flux, task, target)?;
+        // From here on the next command looks for it.
+        let notes = flux.run_dir(&task.id).scratch();
+        fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
+        let made = self.make_in(&dir, target, &notes);
+        // What is left of it, the next command clears away.
+        if let Err(error) = clear(flux, &task.id, Some(task)) {
+            flux.ui.warning(format_args!("{error:#}"));
+        }
+        if made.is_err() {
+            interrupt::check()?;
+        }
+        made
+    }
+
+    fn make_in(&self, dir: &Path, target: &Path, notes: &Path) -> Result<String> {
+        let (repo, task, into) = (&self.flux.repo, &self.facts.task, self.into);
+        let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
+        let checkout = checkout.transpose()?;
+        let main = repo.main().map(|path| repo.checkout(path)).transpose()?;
+        fs::create_dir(dir).with_context(|| {
+            Failure::new(format!("could not make '{}'", shown(dir)))
+                .hint(format!("ls -ld {}", quoted(dir.parent().unwrap_or(dir))))
         })?;
         let path = dir.join(target.file_name().unwrap_or(OsStr::new("project")));
-        let head = match commits {
+        let head = match self.commits {
             NewCommits::Rebase => &task.branch,
             NewCommits::Merge(_) | NewCommits::Squash(_) => &into.branch,
         };
@@ -74,15 +92,21 @@ pub(super) fn make(
             repo,
             checkout: checkout.as_ref(),
             main: main.as_ref(),
-            hooks,
-            branches: [(&into.branch, &into.tip), (&task.branch, &facts.tip)],
+            hooks: self.hooks,
+            branches: [(&into.branch, &into.tip), (&task.branch, &self.facts.tip)],
             head,
-            verify: verify == Verify::All,
+            verify: self.verify == Verify::All,
         };
         let scratch = {
-            let _spinner = flux.ui.spinner("checking out the files for the hooks");
-            Scratch::open(&original, &path, lock)?
+            let what = "checking out the files for the hooks";
+            let _spinner = self.flux.ui.spinner(what);
+            Scratch::open(&original, &path, self.lock)?
         };
+        self.warn_of_what_is_left_out(&scratch, target);
+        self.commit(&scratch, &notes.join("message"))
+    }
+
+    fn warn_of_what_is_left_out(&self, scratch: &Scratch<'_>, target: &Path) {
         for one in &scratch.left_out {
             let (path, why) = match one {
                 LeftOut::NamesCheckout(path) => {
@@ -91,72 +115,57 @@ pub(super) fn make(
                 LeftOut::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
             };
             let path = shown(path);
-            flux.ui
-                .warning(format_args!("the hooks do not see '{path}', which {why}"));
+            let what = format_args!("the hooks do not see '{path}', which {why}");
+            self.flux.ui.warning(what);
         }
-        commit(flux, facts, into, (commits, &scratch), &notes)
-    };
-    let made = make();
-    // What is left of it, the next command clears away.
-    if let Err(error) = clear(flux, &task.id, Some(task)) {
-        flux.ui.warning(format_args!("{error:#}"));
     }
-    if made.is_err() {
-        interrupt::check()?;
-    }
-    made
-}
 
-fn commit(
-    flux: &Flux,
-    facts: &Facts,
-    into: &MergeTarget,
-    (commits, scratch): (&NewCommits, &Scratch<'_>),
-    notes: &Path,
-) -> Result<String> {
-    let file = notes.join("message");
-    let written = |message: &[u8]| {
-        let what = || format!("could not write '{}'", file.display());
-        fs::write(&file, message).with_context(what)
-    };
-    let branch = &facts.task.branch;
-    let made = match commits {
-        NewCommits::Merge(message) => written(message).and_then(|()| scratch.merge(branch, &file)),
-        NewCommits::Squash(message) => {
-            written(message).and_then(|()| scratch.squash(branch, &file))
+    /// Makes the commit, with the message in this file.
+    fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<String> {
+        let (repo, into, tip) = (&self.flux.repo, self.into, &self.facts.tip);
+        let written = |message: &[u8]| {
+            let what = || format!("could not write '{}'", file.display());
+            fs::write(file, message).with_context(what)
+        };
+        let branch = &self.facts.task.branch;
+        let made = match self.commits {
+            NewCommits::Merge(message) => {
+                written(message).and_then(|()| scratch.merge(branch, file))
+            }
+            NewCommits::Squash(message) => {
+                written(message).and_then(|()| scratch.squash(branch, file))
+            }
+            NewCommits::Rebase => scratch.rebase(&into.branch),
+        };
+        let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
+        scratch.deliver(repo, &made)?;
+        let (ahead, behind) = repo.ahead_behind(&made, &into.tip)?;
+        let is_whole = match (self.commits, &into.merge) {
+            (NewCommits::Merge(_), _) => repo.parents_of(&made)?.contains(tip),
+            (NewCommits::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
+            (NewCommits::Squash(_) | NewCommits::Rebase, _) => ahead > 0,
+        };
+        if behind > 0 || !is_whole {
+            bail!(
+                "what git and the hooks have made is not the merge of '{branch}' into '{}'",
+                into.branch
+            );
         }
-        NewCommits::Rebase => scratch.rebase(&into.branch),
-    };
-    let made = made.map_err(|error| explain(error, facts, into, scratch))?;
-    scratch.deliver(&flux.repo, &made)?;
-    let (ahead, behind) = flux.repo.ahead_behind(&made, &into.tip)?;
-    let is_whole = match (commits, &into.merge) {
-        (NewCommits::Merge(_), _) => flux.repo.parents_of(&made)?.contains(&facts.tip),
-        (NewCommits::Rebase, MergePlan::Rebase { commits, .. }) => ahead == *commits,
-        (NewCommits::Squash(_) | NewCommits::Rebase, _) => ahead > 0,
-    };
-    if behind > 0 || !is_whole {
-        bail!(
-            "what git and the hooks have made is not the merge of '{branch}' into '{}'",
-            into.branch
-        );
+        let planned = into.merge.tree(repo, tip)?;
+        if planned.is_some_and(|planned| repo.tree_of(&made).ok() != Some(planned)) {
+            self.flux
+                .ui
+                .status("the hooks have changed what is committed");
+        }
+        Ok(made)
     }
-    let planned = into.merge.tree(&flux.repo, &facts.tip)?;
-    if planned.is_some_and(|planned| flux.repo.tree_of(&made).ok() != Some(planned)) {
-        flux.ui.status("the hooks have changed what is committed");
-    }
-    Ok(made)
 }
 
 /// What else there is to say where a hook may have refused.
 fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
-        let mut facts = facts.clone();
-        if let Some(into) = &mut facts.into {
-            into.merge = MergePlan::Conflicts { files };
-        }
-        return facts.ensure_mergeable().err().unwrap_or(error);
+        return facts.conflict(into, &files).into();
     }
     let error = match scratch.has_changes() {
         true => error.context("changes that a hook or a merge driver made were discarded"),

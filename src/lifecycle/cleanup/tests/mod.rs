@@ -11,10 +11,7 @@ mod merge;
 mod plan;
 
 use super::check::{Check, Verdict};
-use super::options::{
-    Agreed, Agreement, Asking, Branch, Conflicts, Options, OtherMachine, Question, Uncommitted,
-    Verify,
-};
+use super::options::{Agreed, Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify};
 use super::plan::Plan;
 use super::runs::Runs;
 use crate::failure::{self, CONFLICTS, USAGE};
@@ -121,8 +118,7 @@ fn ask() -> Options {
             style: Style::Merge,
         },
         conflicts: Conflicts::Ask,
-        agreement: Agreement::Ask,
-        other_machine: OtherMachine::Ask,
+        given: Vec::new(),
         verify: Verify::All,
         asking: Asking::Everything,
         answers: Vec::new(),
@@ -146,7 +142,7 @@ fn jointly() -> Options {
 
 fn yes() -> Options {
     Options {
-        agreement: Agreement::Yes,
+        given: Question::BY_YES.to_vec(),
         ..never()
     }
 }
@@ -161,6 +157,7 @@ fn commit_all() -> Options {
 fn discard() -> Options {
     Options {
         uncommitted: Uncommitted::Discard,
+        given: vec![Question::WorktreeGone],
         ..never()
     }
 }
@@ -185,6 +182,7 @@ fn into(name: &str) -> Options {
             into: Some(name.to_owned()),
             style: Style::Merge,
         },
+        given: vec![Question::OtherBranch],
         ..never()
     }
 }
