@@ -40,12 +40,8 @@ pub(crate) fn run_by_hand(world: &World, name: &str) -> [Command; 2] {
     let dir = format!("../{name}");
     [
         world.git(["worktree", "add", "-q", "--no-track", "-b", name, &dir]),
-        open_session(world, name, &dir),
+        world.open_session(name, &dir),
     ]
-}
-
-pub(crate) fn open_session(world: &World, name: &str, dir: &str) -> Command {
-    world.tmux(["new-session", "-d", "-s", name, "-c", dir, "stays"])
 }
 
 /// Takes away what `run` made.

@@ -5,7 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::commands::open_session;
 use crate::measure::Side;
 use crate::world::World;
 
@@ -112,7 +111,7 @@ pub(crate) fn installed(world: &World) -> Result<Vec<Other>> {
                 ];
                 // Where it makes worktrees, unless it is told otherwise.
                 let dir = format!("../app.{name}");
-                vec![world.command("wt", create), open_session(world, name, &dir)]
+                vec![world.command("wt", create), world.open_session(name, &dir)]
             },
             undo: |world, name| {
                 let remove = ["remove", "--yes", "--force-delete", name];

@@ -156,6 +156,11 @@ impl World {
         self.command("git-flux", args)
     }
 
+    /// Opens a session with a program that does not end, in `dir`.
+    pub(crate) fn open_session(&self, name: &str, dir: &str) -> Command {
+        self.tmux(["new-session", "-d", "-s", name, "-c", dir, "stays"])
+    }
+
     pub(crate) fn tmux<const N: usize>(&self, args: [&str; N]) -> Command {
         self.command("tmux", args)
     }

@@ -42,8 +42,6 @@ pub(crate) enum Kind {
     Step,
     /// A turn is done, of whatever conversation: that it is the user's shows where it is kept.
     Turn,
-    /// A turn is over, however that was: how is written down in the conversation.
-    End,
     /// A repeated notification; ignored if it was already recorded.
     Reminder,
 }

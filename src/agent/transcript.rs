@@ -18,6 +18,8 @@ pub(crate) struct Conversation {
     /// Returns what an entry says of the agent's state, if anything.
     pub(super) read: fn(&Value) -> Option<Said>,
     pub(super) counts: Counts,
+    /// How a turn has ended is said there alone: the hook tells of any end alike.
+    pub(crate) has_ends: bool,
     /// Returns the file of the conversation of this name.
     pub(crate) of_thread: fn(&str) -> Option<PathBuf>,
     /// Returns the file of the conversation that is held in a worktree, written since then,
@@ -38,6 +40,7 @@ impl Conversation {
     pub(super) const NONE: Self = Self {
         read: |_| None,
         counts: Counts::All,
+        has_ends: false,
         of_thread: |_| None,
         in_worktree: |_, _| None,
     };

@@ -130,22 +130,19 @@ fn with_conversation(
         return Some(report);
     };
     let event = &mut report.event;
-    match report.kind {
-        Kind::End => {
-            let path = event.transcript.as_ref().map(Path::new);
-            if let Some(written) = path.and_then(|path| conversation.last(path)) {
-                event.state = written.said;
-                event.message = None;
-            }
+    if conversation.has_ends && event.state == Said::Done {
+        let path = event.transcript.as_ref().map(Path::new);
+        if let Some(written) = path.and_then(|path| conversation.last(path)) {
+            event.state = written.said;
+            event.message = None;
         }
-        Kind::Turn => {
-            let thread = event.session.as_deref()?;
-            if before.and_then(|before| before.session.as_deref()) != Some(thread) {
-                let file = (conversation.of_thread)(thread)?;
-                event.transcript = file.into_os_string().into_string().ok();
-            }
+    }
+    if report.kind == Kind::Turn {
+        let thread = event.session.as_deref()?;
+        if before.and_then(|before| before.session.as_deref()) != Some(thread) {
+            let file = (conversation.of_thread)(thread)?;
+            event.transcript = file.into_os_string().into_string().ok();
         }
-        _ => {}
     }
     Some(report)
 }
@@ -188,7 +185,7 @@ fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {
         // The call was what told a question from others; what follows is no question.
         Kind::Step => event.about = None,
         Kind::Reminder if before.state != Said::Working => return None,
-        Kind::Begins(_) | Kind::Prompt | Kind::End | Kind::Reminder | Kind::Plain => {}
+        Kind::Begins(_) | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());

@@ -138,7 +138,7 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
         "@flux_repo",
         "@flux_task",
     ]);
-    let Some(out) = ask(socket, patience, &fields.format())? else {
+    let Some(out) = ask(socket, patience, &fields)? else {
         return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
@@ -153,7 +153,7 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
 }
 
 /// Asks a server for its panes; `None` if there is no server, or no session on it.
-fn ask(socket: Option<&Path>, patience: Duration, format: &str) -> Result<Option<String>> {
+fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields) -> Result<Option<String>> {
     let ask = |name, options: &[&str]| {
         let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
         tmux.args(options).within(patience).outcome()
@@ -162,7 +162,7 @@ fn ask(socket: Option<&Path>, patience: Duration, format: &str) -> Result<Option
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match ask("list-panes", &["-a", "-F", format])? {
+        match ask("list-panes", &["-a", "-F", &fields.format()])? {
             Ok(out) => return Ok(Some(out)),
             // No server has no panes, and one without sessions refuses to list them.
             Err(_) if is_gone() => return Ok(None),

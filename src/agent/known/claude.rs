@@ -211,3 +211,83 @@ fn said(entry: &Value) -> Option<Said> {
         Said::Working
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(event: &str, value: &Value, expected: Option<(Said, Option<Why>, Kind, &str)>) {
+        let report = CLAUDE.report(event, value);
+        let report = report.map(|report| {
+            let message = report.event.message.unwrap_or_default();
+            (report.event.state, report.event.why, report.kind, message)
+        });
+        let expected = expected.map(|(said, why, kind, text)| (said, why, kind, text.to_owned()));
+        assert_eq!(report, expected, "{event}: {value}");
+    }
+
+    #[test]
+    fn what_a_hook_says_depends_on_what_it_hands_over() {
+        let in_place = Kind::Begins(Beginning::InPlace);
+        let source = |name: &str| json!({ "source": name });
+        case("SessionStart", &source("compact"), None);
+        case(
+            "SessionStart",
+            &source("startup"),
+            Some((Said::Starting, None, Kind::Plain, "")),
+        );
+        case(
+            "SessionStart",
+            &source("clear"),
+            Some((Said::Done, None, in_place, "")),
+        );
+        let bash = json!({ "tool_name": "Bash", "tool_input": { "command": "ls" } });
+        let asked = json!({ "questions": [{ "question": "Which?" }] });
+        let ask = json!({ "tool_name": QUESTION, "tool_input": asked });
+        let question = Some((Said::Waiting, Some(Why::Question), Kind::Plain, "Which?"));
+        case("PreToolUse", &bash, None);
+        case("PreToolUse", &ask, question);
+        case("PermissionRequest", &ask, question);
+        let permission = Some((
+            Said::Waiting,
+            Some(Why::Permission),
+            Kind::Plain,
+            "Bash: ls",
+        ));
+        case("PermissionRequest", &bash, permission);
+        case(
+            "PostToolUse",
+            &bash,
+            Some((Said::Working, None, Kind::Step, "")),
+        );
+        let idle = json!({ "notification_type": "idle_prompt", "message": "Hello?" });
+        let interrupted = Some((Said::Interrupted, None, Kind::Reminder, "Hello?"));
+        case("Notification", &idle, interrupted);
+        case(
+            "Notification",
+            &json!({ "notification_type": "auth_success" }),
+            None,
+        );
+        let done = json!({ "last_assistant_message": "Done.", "background_tasks": [] });
+        case(
+            "Stop",
+            &done,
+            Some((Said::Done, None, Kind::Plain, "Done.")),
+        );
+        let busy = json!({ "last_assistant_message": "Done.", "background_tasks": [1] });
+        case("Stop", &busy, Some((Said::Working, None, Kind::Step, "")));
+        case("Stopped", &json!({}), None);
+    }
+
+    #[test]
+    fn a_question_is_known_by_the_call_that_asks_it() {
+        let of = |event: &str, input: &str| {
+            let value = json!({ "tool_name": "Bash", "tool_input": { "command": input } });
+            CLAUDE.report(event, &value).unwrap().event.about
+        };
+        assert_eq!(of("PermissionRequest", "ls"), of("PostToolUse", "ls"));
+        assert_ne!(of("PermissionRequest", "ls"), of("PostToolUse", "rm"));
+        assert!(of("PermissionRequest", "ls").is_some());
+    }
+}

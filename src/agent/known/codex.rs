@@ -51,6 +51,7 @@ pub(super) const CODEX: Profile = Profile {
     conversation: Some(Conversation {
         read: said,
         counts: Counts::All,
+        has_ends: false,
         of_thread: rollout::of_thread,
         in_worktree: rollout::of_worktree,
     }),

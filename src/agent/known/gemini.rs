@@ -44,6 +44,7 @@ pub(super) const GEMINI: Profile = Profile {
     conversation: Some(Conversation {
         read: said,
         counts: Counts::EndsWithoutHook,
+        has_ends: true,
         ..Conversation::NONE
     }),
     ..PLAIN
@@ -55,9 +56,7 @@ const HOOKS: [Hook; 5] = [
         .refined(session_start),
     Hook::new("BeforeAgent", Said::Working).of(Kind::Prompt),
     Hook::new("AfterTool", Said::Working).of(Kind::Step),
-    Hook::new("AfterAgent", Said::Done)
-        .of(Kind::End)
-        .saying(&["prompt_response"]),
+    Hook::new("AfterAgent", Said::Done).saying(&["prompt_response"]),
     Hook::asking("Notification", Why::Permission)
         .saying(&["message"])
         .refined(|report, value| {

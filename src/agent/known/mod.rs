@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
 
 /// All of them, in the order in which they are shown.
-pub(super) static KNOWN: [Profile; 9] = [
+pub(super) static KNOWN: &[Profile] = &[
     claude::CLAUDE,
     codex::CODEX,
     gemini::GEMINI,
@@ -164,7 +164,7 @@ mod tests {
             json!({ "notification_type": "ToolPermission" }),
             json!({ "type": "agent-turn-complete" }),
         ];
-        for known in &KNOWN {
+        for known in KNOWN {
             for hook in known.hooks {
                 let reports = || said.iter().filter_map(|value| hook.report(value));
                 assert!(reports().next().is_some(), "{}: {}", known.name, hook.event);
