@@ -107,7 +107,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
             "Remove the task all the same?".to_owned()
         }
         other => {
-            let what = words::capital(&consent.what);
+            let what = capital(&consent.what);
             format!("{what}. {}", short_question(other))
         }
     };

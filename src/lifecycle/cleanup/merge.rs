@@ -246,15 +246,21 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> 
     let worktree = flux.repo.checkout(place)?;
     let action = format!("merge {}", facts.task.branch);
     let none = format!("branch.{branch}.mergeOptions=");
-    let none = ["-c", &*none];
+    let none = [&*none];
     let has_some = settings_of(flux, into)?.has_merge_options(branch);
     let settings = if has_some { &none[..] } else { &[] };
     // git has looked at the signature of what it merged.
     let is_checked = matches!(into.style, Style::Merge | Style::Squash);
     let unchecked = ["--no-verify-signatures"];
     let options = if is_checked { &unchecked[..] } else { &[] };
-    let said = (&*action, settings, options);
-    let moved = forward::checked_out(&worktree, (&into.tip, commit), said, lock);
+    let to = FastForward {
+        old: &into.tip,
+        commit,
+        action: &action,
+        settings,
+        options,
+    };
+    let moved = forward::checked_out(&worktree, &to, lock);
     let Err(error) = moved else {
         post_commit(flux, into, &worktree, commit, lock);
         return Ok(());

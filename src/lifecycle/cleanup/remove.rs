@@ -115,7 +115,14 @@ pub(crate) fn remove(
         if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
             close(target, &flux.run_dir(&task.id))?;
         }
-        descend(flux, &removing, &oid, Some(&facts.tip), &how, lock)
+        let teardown = Teardown {
+            flux,
+            task: &removing,
+            oid: &oid,
+            tip: Some(&facts.tip),
+            lock,
+        };
+        teardown.run(&how)
     };
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))

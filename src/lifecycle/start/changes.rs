@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
-use crate::git::{Change, Ignored, Repo, Checkout};
+use crate::git::{Change, Checkout, Ignored, Repo};
 use crate::ui::{quoted, shown};
 
 /// How many files a message lists.
