@@ -142,14 +142,3 @@ fn code(change: &Change) -> String {
     let letters = change.code.into_iter().map(char::from);
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
-
-/// Says why the changes of a task are not known, if they are not. Returns whether they are.
-pub(super) fn unlooked(ui: &Ui, status: &Status) -> bool {
-    let Some(unlooked) = &status.unlooked else {
-        return true;
-    };
-    let (id, why) = (&status.task.id, &unlooked.why);
-    ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
-    unlooked.hints.iter().for_each(|hint| ui.hint(hint));
-    false
-}

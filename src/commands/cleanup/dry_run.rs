@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use console::Style;
-use serde::Serialize;
 
 use super::conflicts::not_removed;
 use super::words::deeds;
+use crate::commands::object::{CheckObject, CleanupObject, ConflictObject};
 use crate::commands::table;
 use crate::failure;
 use crate::git::MergePlan;
@@ -63,31 +63,6 @@ pub(super) fn ensure(plan: Plan) -> Result<Plan> {
 }
 
 /// A plan as data.
-#[derive(Serialize)]
-struct PlanObject<'a> {
-    checks: Vec<CheckObject>,
-    commits: Option<usize>,
-    conflicts: Vec<ConflictObject<'a>>,
-    id: &'a str,
-    into: Option<&'a str>,
-    style: Option<&'static str>,
-    would: Option<Vec<String>>,
-}
-
-#[derive(Serialize)]
-struct CheckObject {
-    check: &'static str,
-    hints: Vec<String>,
-    result: &'static str,
-    why: String,
-}
-
-#[derive(Serialize)]
-struct ConflictObject<'a> {
-    kind: &'a str,
-    path: String,
-}
-
 /// Prints plans as data.
 ///
 /// # Errors
@@ -97,7 +72,7 @@ pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Resu
     flux.ui.json(&plans.collect::<Vec<_>>())
 }
 
-fn object<'a>(plan: &'a Plan, options: &Options) -> PlanObject<'a> {
+fn object(plan: &Plan, options: &Options) -> CleanupObject {
     let check = |check: &Check| CheckObject {
         check: check.name,
         result: result(check).0,
@@ -111,17 +86,17 @@ fn object<'a>(plan: &'a Plan, options: &Options) -> PlanObject<'a> {
         Some(MergePlan::Conflicts { files }) => &files[..],
         _ => &[],
     };
-    PlanObject {
-        id: plan.id.as_str(),
+    CleanupObject {
+        id: plan.id.to_string(),
         checks: plan.checks.iter().map(check).collect(),
-        into: into.map(|into| into.branch.as_str()),
+        into: into.map(|into| into.branch.clone()),
         style: into.map(|into| into.style.into_str()),
         commits: plan.outlook().map(Facts::commits),
         conflicts: conflicts
             .iter()
             .map(|file| ConflictObject {
-                path: file.path.to_string_lossy().into_owned(),
-                kind: &file.kind,
+                path: Some(file.path.clone()),
+                kind: file.kind.clone(),
             })
             .collect(),
         would: plan.refusal().is_none().then(|| deeds(plan, options)),

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::run::RunDir;
 use crate::run::launch::Running;
+use crate::run::watch::RunWatch;
 use crate::system::process::is_alive;
 use crate::task::{Exit, Target, TaskId};
 use crate::tmux::open::Opened;
@@ -23,6 +24,9 @@ use crate::ui::Spinner;
 
 /// How many lines of the pane are shown where the setup failed.
 const LINES: usize = 20;
+
+/// How long to wait for what is not told: that the pane has closed, for one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a pane may take to start its program.
 const OPENING: Duration = Duration::from_secs(30);
@@ -57,6 +61,7 @@ pub(super) fn until_started(
     request: &File,
     opened: &Opened,
 ) -> Result<()> {
+    let news = RunWatch::of(&flux.run_dir(id));
     let mut watch = StartWatch {
         flux,
         id,
@@ -73,11 +78,7 @@ pub(super) fn until_started(
         if watch.has_lost_its_mark()? {
             return Ok(());
         }
-        thread::sleep(match watch.step {
-            None => Duration::from_millis(2),
-            // It may take minutes.
-            Some(_) => Duration::from_millis(20),
-        });
+        news.wait(PAUSE);
     }
     Ok(())
 }
