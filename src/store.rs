@@ -22,7 +22,7 @@ use crate::failure::{Failure, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{Task, TaskId};
+use crate::task::{ObjectId, Task, TaskId};
 
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
@@ -101,9 +101,9 @@ impl Store {
     }
 
     /// The tip of a branch.
-    pub(crate) fn tip(&self, branch: &str) -> Option<&str> {
+    pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
         let name = [HEADS, branch].concat();
-        self.refs.objects.get(&name).map(String::as_str)
+        self.refs.objects.get(&name)
     }
 
     /// Returns whether there was this ref of a task or base, or one below it.
@@ -227,7 +227,13 @@ fn none(what: &str, name: &str) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-fn read(repo: &Repo, settings: &Settings, refs: &Refs, id: &TaskId, oid: &str) -> Result<Task> {
+fn read(
+    repo: &Repo,
+    settings: &Settings,
+    refs: &Refs,
+    id: &TaskId,
+    oid: &ObjectId,
+) -> Result<Task> {
     let mut task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
@@ -263,7 +269,7 @@ fn read(repo: &Repo, settings: &Settings, refs: &Refs, id: &TaskId, oid: &str) -
 ///
 /// # Errors
 /// When the record is damaged.
-pub(crate) fn prompt(repo: &Repo, oid: &str) -> Result<Vec<u8>> {
+pub(crate) fn prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, PROMPT)
 }
 
@@ -276,9 +282,9 @@ pub(crate) fn create(
     repo: &Repo,
     task: &Task,
     prompt: &[u8],
-    tip: &str,
+    tip: &ObjectId,
     lock: &Lock,
-) -> Result<String> {
+) -> Result<ObjectId> {
     let json = task.to_json()?;
     let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
     let oid = repo.write_record(None, &files)?;
@@ -299,11 +305,11 @@ pub(crate) fn create(
 /// When somebody else has changed it meanwhile.
 pub(crate) fn advance(
     repo: &Repo,
-    old: &str,
+    old: &ObjectId,
     task: &Task,
     also: Transaction,
     lock: &Lock,
-) -> Result<String> {
+) -> Result<ObjectId> {
     advance_with(repo, old, task, &[], also, lock)
 }
 
@@ -313,12 +319,12 @@ pub(crate) fn advance(
 /// As [`advance`].
 pub(crate) fn advance_with(
     repo: &Repo,
-    old: &str,
+    old: &ObjectId,
     task: &Task,
     files: &[(&str, Vec<u8>)],
     also: Transaction,
     lock: &Lock,
-) -> Result<String> {
+) -> Result<ObjectId> {
     let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();

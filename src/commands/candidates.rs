@@ -11,7 +11,7 @@ use std::thread;
 use clap_complete::CompletionCandidate;
 
 use super::line::{DESCRIBED, line};
-use crate::git::{Repo, glance};
+use crate::git::{ObjectId, Repo, glance};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::Settings;
@@ -148,7 +148,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(begun), Ok(repo)) = (begun(current), Repo::open()) else {
         return Vec::new();
     };
-    let task = |(part, record): (String, String)| {
+    let task = |(part, record): (String, ObjectId)| {
         let name = part.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
         let id = name.to_owned();
         let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
@@ -244,19 +244,19 @@ fn tasks_and<B: Default>(current: &OsStr, other: impl FnOnce() -> B) -> (Vec<Sto
     }
 }
 
-fn refs(patterns: &[&str]) -> BTreeMap<String, String> {
+fn refs(patterns: &[&str]) -> BTreeMap<String, ObjectId> {
     glance::refs(patterns).unwrap_or_default()
 }
 
 /// A task, removed or not, and the tree of its record.
 struct Stored {
     id: String,
-    record: String,
+    record: ObjectId,
 }
 
 /// The tasks of this repository whose ids begin as what is typed.
 fn stored(begun: &str) -> Vec<Stored> {
-    let task = |(name, record): (String, String)| {
+    let task = |(name, record): (String, ObjectId)| {
         let id = name.strip_prefix(TASKS)?;
         let wanted = id.starts_with(begun) && id.parse::<TaskId>().is_ok();
         let id = id.to_owned();

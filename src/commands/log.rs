@@ -218,7 +218,7 @@ impl Story {
             (in_milliseconds::of(event.at), line.concat())
         });
         let commits = self.commits.iter().map(|commit| {
-            let short = &commit.oid[..commit.oid.len().min(10)];
+            let short = commit.oid.short();
             // A stranger's clock may have said anything.
             let at = commit.at.saturating_mul(1000);
             (at, format!("commit {short} {}", commit.subject))

@@ -234,7 +234,7 @@ impl TaskObject {
             agent: Some(task.agent.clone()),
             branch: Some(task.branch.clone()),
             branch_kept: Some(task.existing.is_some()),
-            base: Some(task.base.clone()),
+            base: Some(task.base.to_string()),
             into: task.into.clone(),
             worktree: Some(task.worktree.clone()),
             created: Some(task.created),

@@ -7,6 +7,7 @@ use super::Faults;
 use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::failure::{self, Failure, USAGE};
+use crate::git::ObjectId;
 use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::lifecycle::{Flux, leftovers};
@@ -170,7 +171,7 @@ fn object<'a>(one: &'a Archived, size: &Size) -> RemovedObject<'a> {
         branch: Some(&one.task.branch),
         base: Some(&one.task.base),
         tip: Some(&one.tip),
-        snapshot: one.snapshot(),
+        snapshot: one.snapshot().map(ObjectId::as_str),
         removed: removal.map(|removal| removal.at),
         merged_into: into.map(|merged| merged.branch.as_str()),
         worktree: Some(&one.task.worktree),

@@ -1,5 +1,6 @@
 //! Asks whether the scripts that come with a repository may run.
 
+use crate::git::ObjectId;
 use anyhow::Result;
 
 use crate::git::foreground::page;
@@ -13,9 +14,9 @@ use crate::lifecycle::start::trust::{Init, NAME};
 /// # Errors
 /// When the user interrupts, or the answer cannot be remembered.
 pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
-    let mut asked: Vec<(String, Option<Init>)> = Vec::new();
+    let mut asked: Vec<(ObjectId, Option<Init>)> = Vec::new();
     for start in starts {
-        let Some(commit) = start.setup_commit().map(str::to_owned) else {
+        let Some(commit) = start.setup_commit().cloned() else {
             continue;
         };
         let known = asked.iter().find(|(known, _)| *known == commit);
@@ -35,7 +36,7 @@ pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
 }
 
 /// The scripts of a commit, if the user agrees to them: now, or once before.
-fn agreed(flux: &Flux, commit: &str) -> Result<Option<Init>> {
+fn agreed(flux: &Flux, commit: &ObjectId) -> Result<Option<Init>> {
     let Some(init) = Init::find(flux, commit)? else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Git;
+use super::ObjectId;
 use super::command::records::records;
 
 /// What a tree has at a path.
@@ -14,7 +15,7 @@ use super::command::records::records;
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
     pub(crate) kind: Kind,
-    pub(crate) object: String,
+    pub(crate) object: ObjectId,
     /// In bytes, if it is a file or a link.
     pub(crate) size: u64,
 }
@@ -34,7 +35,7 @@ pub(crate) enum Kind {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn find(dir: &Path, commit: &str, path: &str) -> Result<Option<Entry>> {
+pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<Entry>> {
     let args = ["-z", "-l", "--full-tree", commit, "--", path];
     Ok(read(&exactly(dir, "ls-tree").args(args).output()?)?.pop())
 }
@@ -43,7 +44,7 @@ pub(crate) fn find(dir: &Path, commit: &str, path: &str) -> Result<Option<Entry>
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn files(dir: &Path, tree: &str) -> Result<Vec<Entry>> {
+pub(crate) fn files(dir: &Path, tree: &ObjectId) -> Result<Vec<Entry>> {
     let args = ["-r", "-z", "-l", "--full-tree", tree];
     read(&exactly(dir, "ls-tree").args(args).output()?)
 }
@@ -52,7 +53,7 @@ pub(crate) fn files(dir: &Path, tree: &str) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn content(dir: &Path, object: &str) -> Result<Vec<u8>> {
+pub(crate) fn content(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
     exactly(dir, "cat-file").args(["blob", object]).output()
 }
 
@@ -76,7 +77,7 @@ fn read(out: &[u8]) -> Result<Vec<Entry>> {
                 _ if mode.starts_with("100") => Kind::File,
                 _ => Kind::Other,
             },
-            object: object.to_owned(),
+            object: object.to_owned().into(),
             // A directory has none.
             size: facts.next()?.parse().unwrap_or(0),
         })
@@ -111,7 +112,7 @@ mod tests {
         ];
         assert_eq!(kinds, expected);
         assert_eq!(found[0].path, Path::new("a\tb\nc"));
-        assert_eq!(found[0].object, "1a");
+        assert_eq!(&*found[0].object, "1a");
         assert!(read(b"what\0").is_err());
         assert!(read(&out[..out.len() - 1]).is_err());
     }

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::{Git, refs};
+use super::{Git, ObjectId, refs};
 
 /// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, String>> {
+pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
     let out = Git::glancing("for-each-ref")
         .args(refs::ASK)
         .args(patterns)

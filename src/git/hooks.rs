@@ -12,7 +12,7 @@ use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
 use super::command::{FOREIGN, failed};
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::captured::Captured;
 use crate::system::version::version;
 
@@ -169,7 +169,7 @@ pub(super) fn is_executable(file: &Path) -> bool {
 pub(crate) fn post_checkout(
     hooks: &Hooks,
     checkout: &Checkout,
-    head: &str,
+    head: &ObjectId,
 ) -> Result<Option<Error>> {
     const NAME: &str = "post-checkout";
     let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
@@ -208,7 +208,7 @@ fn knows_configured() -> Result<bool> {
 ///
 /// # Errors
 /// When the hook fails.
-pub(crate) fn post_commit(checkout: &Checkout, commit: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let format = [
         "-s",
         "--date=raw",

@@ -6,13 +6,14 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::Git;
+use super::ObjectId;
 use super::command::records::records;
 
 /// A commit, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Commit {
     #[serde(rename = "commit")]
-    pub(crate) oid: String,
+    pub(crate) oid: ObjectId,
     /// When it was committed, in seconds since 1970.
     pub(crate) at: u64,
     pub(crate) subject: String,
@@ -23,7 +24,7 @@ pub(crate) struct Commit {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> {
+pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<Commit>> {
     let range = format!("{base}..{tip}");
     let args = [
         "-z",
@@ -43,7 +44,7 @@ pub(crate) fn between(dir: &Path, base: &str, tip: &str) -> Result<Vec<Commit>> 
             let (oid, at) = (parts.next(), parts.next().and_then(|at| at.parse().ok()));
             let (oid, at) = oid.zip(at).context("`git log` printed an unknown line")?;
             Ok(Commit {
-                oid: oid.to_owned(),
+                oid: oid.to_owned().into(),
                 at,
                 subject: parts.next().unwrap_or_default().to_owned(),
             })

@@ -17,7 +17,7 @@ use self::integrated::Integrated;
 use self::merge_tree::{Conflict, Merged};
 use self::rebase::{Compare, Pick, Replay};
 use super::command::failed;
-use super::{Checkout, Lock, Repo};
+use super::{Checkout, Lock, ObjectId, Repo};
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
@@ -43,12 +43,12 @@ pub(crate) enum MergePlan {
     /// The target goes to the tip itself.
     FastForward { commits: usize },
     /// One commit of this tree comes on top, a merge or a squash.
-    Commit { commits: usize, tree: String },
+    Commit { commits: usize, tree: ObjectId },
     /// These come on top of `onto`, which is the target, or those of the branch
     /// that can stay as they are.
     Rebase {
         commits: usize,
-        onto: String,
+        onto: ObjectId,
         picks: Vec<Pick>,
     },
     /// Merge drivers of the user's decide about files: what it comes to is known once it is made.
@@ -80,7 +80,12 @@ impl MergePlan {
     /// # Errors
     /// With [`Unrelated`] when they have no commit in common; when one of the commits is missing
     /// or git fails.
-    pub(crate) fn make(repo: &Repo, target: &str, tip: &str, style: Style) -> Result<Self> {
+    pub(crate) fn make(
+        repo: &Repo,
+        target: &ObjectId,
+        tip: &ObjectId,
+        style: Style,
+    ) -> Result<Self> {
         let (commits, behind) = repo.ahead_behind(tip, target)?;
         if commits == 0 {
             return Ok(Self::UpToDate(Integrated::Ancestor));
@@ -115,7 +120,7 @@ impl MergePlan {
         }
     }
 
-    fn rebase(repo: &Repo, target: &str, tip: &str) -> Result<Self> {
+    fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let commits = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = commits.len();
         Ok(match rebase::replay(repo, target, commits)? {
@@ -126,7 +131,7 @@ impl MergePlan {
             },
             Replay::Picks { onto, picks, kept } => match (kept, picks.len()) {
                 (0, 0) => Self::UpToDate(Integrated::Picked),
-                (commits, 0) if onto == tip => Self::FastForward { commits },
+                (commits, 0) if onto == *tip => Self::FastForward { commits },
                 (kept, new) => Self::Rebase {
                     commits: kept + new,
                     onto,
@@ -151,7 +156,7 @@ impl MergePlan {
     ///
     /// # Errors
     /// When a commit is missing.
-    pub(crate) fn tree(&self, repo: &Repo, tip: &str) -> Result<Option<String>> {
+    pub(crate) fn tree(&self, repo: &Repo, tip: &ObjectId) -> Result<Option<ObjectId>> {
         match self {
             Self::UpToDate(_)
             | Self::Moved { .. }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use self::marks::{FLUX, Stand};
-use super::{Git, Lock, Repo};
+use super::{Git, Lock, ObjectId, Repo};
 use crate::failure::Failure;
 use crate::sanitize;
 
@@ -23,7 +23,7 @@ pub(super) const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refnam
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refs {
     /// The object that each stands at.
-    pub(crate) objects: BTreeMap<String, String>,
+    pub(crate) objects: BTreeMap<String, ObjectId>,
     /// The ref that a symbolic one is in the end.
     pub(crate) symbolic: BTreeMap<String, String>,
 }
@@ -59,7 +59,7 @@ pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, String>> {
+pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Str
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
+pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
     let args = [
         "--format=%(objectname) %(refname) %(symref)",
         "--contains",
@@ -78,7 +78,7 @@ pub(crate) fn containing(dir: &Path, commit: &str) -> Result<Vec<Stand>> {
     ];
     let out = Git::reading(dir, "for-each-ref").args(args).output()?;
     let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [object, name, ""] => Some((name.to_owned(), object.to_owned())),
+        [object, name, ""] => Some((name.to_owned(), object.to_owned().into())),
         _ => None,
     };
     let out = String::from_utf8_lossy(&out);
@@ -99,10 +99,7 @@ pub(super) fn parse(out: &[u8]) -> Result<Refs> {
         let [object, name, symbolic, b""] = fields[..] else {
             bail!(odd);
         };
-        let object = std::str::from_utf8(object).ok().filter(|object| {
-            matches!(object.len(), 40 | 64) && object.bytes().all(|b| b.is_ascii_hexdigit())
-        });
-        let object = object.context(odd)?;
+        let object = ObjectId::parse(object).context(odd)?;
         if !name.starts_with(b"refs/") {
             bail!(odd);
         }
@@ -110,7 +107,7 @@ pub(super) fn parse(out: &[u8]) -> Result<Refs> {
         let Ok(name) = std::str::from_utf8(name) else {
             continue;
         };
-        refs.objects.insert(name.to_owned(), object.to_owned());
+        refs.objects.insert(name.to_owned(), object);
         if !symbolic.is_empty() {
             // One whose name is not UTF-8 is none of those that are known.
             let target = String::from_utf8_lossy(symbolic).into_owned();
@@ -148,7 +145,7 @@ impl Transaction {
 
     fn making(mut self, name: &str, new: &str) -> Self {
         if name.starts_with(FLUX) {
-            self.made.push((name.to_owned(), new.to_owned()));
+            self.made.push((name.to_owned(), new.to_owned().into()));
         }
         self
     }
@@ -166,7 +163,7 @@ impl Transaction {
     /// Deletes `name`, which stands at `old`.
     pub(crate) fn delete(mut self, name: &str, old: &str) -> Self {
         if name.starts_with(FLUX) {
-            self.deleted.push((name.to_owned(), old.to_owned()));
+            self.deleted.push((name.to_owned(), old.to_owned().into()));
         }
         self.line("delete", name, &[old])
     }
@@ -199,7 +196,8 @@ impl Transaction {
         };
         let blocking = found.keys().find(blocks).cloned();
         // Where the disk is full, git may say so after it has changed some of them.
-        let came = |(name, object): &Stand| found.get(name) == Some(object);
+        let came =
+            |(name, object): &Stand| found.get(name).is_some_and(|found| **found == **object);
         let unmade = self.made.into_iter().filter(|stand| !came(stand));
         marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
         match blocking {
@@ -270,7 +268,7 @@ mod tests {
             1,
             "a name that is not UTF-8 is left out"
         );
-        assert_eq!(refs.objects["refs/heads/a"], two);
+        assert_eq!(&*refs.objects["refs/heads/a"], two);
         assert_eq!(refs.symbolic["refs/heads/a"], "refs/heads/b");
         // A line of a whole answer is a whole answer.
         let first = out.iter().position(|&b| b == b'\n').unwrap() + 1;

@@ -19,7 +19,7 @@ use super::checkout::distrust::{Distrust, refused};
 use super::merge::drivers::Drivers;
 use super::refs::marks::Marks;
 use super::refusals::{astray, no_repository, top};
-use super::{Git, Sharing};
+use super::{Git, ObjectId, Sharing};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
 use crate::task::TaskId;
@@ -211,11 +211,13 @@ impl Repo {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn resolve(&self, rev: &str) -> Result<Option<String>> {
+    pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let args = ["--verify", "--quiet", "--end-of-options"];
         let git = Git::reading(dir, "rev-parse").args(args);
-        git.arg(format!("{rev}^{{commit}}")).answer()
+        git.arg(format!("{rev}^{{commit}}"))
+            .answer()
+            .map(|found| found.map(ObjectId::from))
     }
 
     /// The branch that `HEAD` names where the user stands.

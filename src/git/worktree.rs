@@ -28,7 +28,7 @@ pub(crate) use self::untouched::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::command::records::as_records;
 use super::command::records::paths;
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
@@ -160,7 +160,7 @@ fn aside(repo: &Repo) -> Result<TempDir> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn apply(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
     let apply = apply.args(["apply", "--quiet", "--index", snapshot]);
@@ -174,7 +174,7 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<
 
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
-fn write_left_out(checkout: &Checkout, snapshot: &str, lock: &Lock) -> Result<()> {
+fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout
         .reading("diff-tree")
         .args(["-r", "-z", "--name-only"]);

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::{Distrust, admin, refs, worktree};
+use crate::git::{Distrust, ObjectId, admin, refs, worktree};
 use crate::store::base_ref;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
@@ -249,7 +249,7 @@ fn branch_again(flux: &Flux, task: &Task) -> Result<Vec<(&'static str, String)>>
 ///
 /// # Errors
 /// When it cannot be told.
-pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<String> {
+pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     let last = admin::last_head(flux.repo.common_dir(), &task.worktree)?;
     if let Some(last) = last.filter(|commit| flux.repo.tree_of(commit).is_ok()) {
         return Ok(last);

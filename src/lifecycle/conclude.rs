@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::archive::free_name;
 use super::{Flux, Lock};
-use crate::git::{Transaction, refs};
+use crate::git::{ObjectId, Transaction, refs};
 use crate::store::{ARCHIVE, base_ref, task_ref};
 use crate::task::Task;
 
@@ -12,9 +12,9 @@ use crate::task::Task;
 pub(super) struct Conclusion<'a> {
     pub(super) task: &'a Task,
     /// Its record.
-    pub(super) oid: &'a str,
+    pub(super) oid: &'a ObjectId,
     /// The tip of its branch, if that is there.
-    pub(super) tip: Option<&'a str>,
+    pub(super) tip: Option<&'a ObjectId>,
     /// The name that its worktree has in the trash.
     pub(super) wanted: Option<String>,
     /// Whether it goes to the archive also where it has done nothing.
@@ -27,7 +27,7 @@ enum Kept {
     /// It has done nothing, or it is in the archive as it was.
     Elsewhere {
         /// A ref that has everything that the deleted branch has, and what it stands at.
-        proof: Option<(String, String)>,
+        proof: Option<(String, ObjectId)>,
     },
 }
 
@@ -52,7 +52,7 @@ impl Conclusion<'_> {
             };
             let mut refs = Transaction::default();
             if let Some(name) = &name {
-                refs = self.archive(refs, name, base.as_deref());
+                refs = self.archive(refs, name, base.as_ref());
             }
             if let Some((name, object)) = &proof {
                 refs = refs.verify(name, object);
@@ -86,7 +86,7 @@ impl Conclusion<'_> {
     }
 
     /// The tip of the branch, if that goes with the task.
-    fn deleted(&self) -> Option<&str> {
+    fn deleted(&self) -> Option<&ObjectId> {
         self.tip.filter(|_| !self.task.keeps_branch())
     }
 
@@ -120,7 +120,7 @@ impl Conclusion<'_> {
     }
 
     /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
-    fn archive(&self, refs: Transaction, name: &str, base: Option<&str>) -> Transaction {
+    fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| format!("{ARCHIVE}{name}/{part}");
         let refs = refs

@@ -9,7 +9,7 @@ use super::archive;
 use super::conclude::Conclusion;
 use super::{Flux, Kept};
 use crate::failure::Failure;
-use crate::git::{Lock, admin, keep};
+use crate::git::{Lock, ObjectId, admin, keep};
 use crate::store::{self, Stored, task_ref};
 use crate::task::Task;
 use crate::ui::shown;
@@ -49,7 +49,7 @@ pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
 pub(crate) fn drop_from_copy(
     flux: &Flux,
     stored: &Stored,
-    tip: Option<&str>,
+    tip: Option<&ObjectId>,
     lock: &Lock,
 ) -> Result<Kept> {
     let (repo, task) = (&flux.repo, stored.readable()?);

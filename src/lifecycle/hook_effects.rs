@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Flux;
-use crate::git::Checkout;
 use crate::git::hooks::{self, Hooks};
 use crate::git::in_use::bare_is_set_in;
 use crate::git::marks::FLUX;
 use crate::git::refs;
+use crate::git::{Checkout, ObjectId};
 use crate::interrupt;
 use crate::sanitize;
 use crate::store::Store;
@@ -25,7 +25,7 @@ pub(super) fn post_checkout(
     flux: &Flux,
     task: &Task,
     checkout: &Checkout,
-    head: &str,
+    head: &ObjectId,
 ) -> Result<()> {
     // In a linked worktree that somebody stands in, an agent may have written them.
     let place = flux.repo.main().or(flux.repo.current());
@@ -50,7 +50,7 @@ const NAMED: usize = 5;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
     is_bare: bool,
-    refs: BTreeMap<String, String>,
+    refs: BTreeMap<String, ObjectId>,
 }
 
 impl Listing {
@@ -122,7 +122,7 @@ impl Listing {
             .keys()
             .filter(|name| !self.refs.contains_key(*name));
         let names = self.refs.keys().chain(new);
-        let of = |refs: &'a BTreeMap<String, String>, name| refs.get(name).map(String::as_str);
+        let of = |refs: &'a BTreeMap<String, ObjectId>, name| refs.get(name).map(ObjectId::as_str);
         names
             .map(|name| (name.as_str(), of(&self.refs, name), of(&now.refs, name)))
             .filter(|(_, old, new)| old != new)

@@ -15,7 +15,7 @@ use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::marks::FLUX;
-use crate::git::{Lock, Transaction, refs};
+use crate::git::{Lock, ObjectId, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, Stored, task_ref};
 use crate::task::{Phase, Task, TaskId};
@@ -157,9 +157,9 @@ struct Interrupted<'a> {
     flux: &'a Flux,
     task: Task,
     /// Its record.
-    oid: String,
+    oid: ObjectId,
     /// The tip of its branch, if that is there.
-    tip: Option<String>,
+    tip: Option<ObjectId>,
     lock: &'a Lock,
 }
 
@@ -209,7 +209,7 @@ impl Interrupted<'_> {
             flux: self.flux,
             task: &self.task,
             oid: &self.oid,
-            tip: self.tip.as_deref(),
+            tip: self.tip.as_ref(),
             lock: self.lock,
         };
         teardown.run(how)

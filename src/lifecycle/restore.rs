@@ -117,7 +117,7 @@ fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
         return Ok(task);
     };
     let stands = store.tip(&task.branch);
-    if let Some(tip) = stands.filter(|tip| *tip != one.tip) {
+    if let Some(tip) = stands.filter(|tip| **tip != one.tip) {
         let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
         return Err(Failure::new(format!(
             "the branch '{}' has moved since '{}' was removed, from {old} to {now}",
@@ -149,7 +149,7 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
     ensure_name(flux, &task.branch)?;
     let removal = task.removal.as_ref().map(|removal| Removal {
         at: removal.at,
-        snapshot: one.part("snapshot").map(str::to_owned),
+        snapshot: one.part("snapshot").cloned(),
         into: removal.into.clone(),
         ..Removal::default()
     });

@@ -12,6 +12,7 @@ use super::start::{prompt, setup, under_lock};
 use crate::agent::Prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
+use crate::git::ObjectId;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::{self, Store};
@@ -64,7 +65,7 @@ pub(crate) fn from_the_beginning(flux: &Flux, task: &Task, description: &[u8]) -
 ///
 /// # Errors
 /// When its record cannot be read.
-pub(crate) fn description(flux: &Flux, task: &Task, oid: &str) -> Result<Vec<u8>> {
+pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
@@ -78,7 +79,7 @@ pub(crate) fn description(flux: &Flux, task: &Task, oid: &str) -> Result<Vec<u8>
 ///
 /// # Errors
 /// When the record cannot be read.
-pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &str) -> Result<bool> {
+pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
     let description = description(flux, task, oid)?;
     Ok(!description.is_empty() || going_on(flux, task, &description).is_some())
 }

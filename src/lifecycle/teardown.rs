@@ -10,7 +10,7 @@ use super::conclude::Conclusion;
 use super::fate::{Worktree, is_registered};
 use super::{scratch, start::ports};
 use crate::context::Flux;
-use crate::git::{Lock, hide, keep, worktree};
+use crate::git::{Lock, ObjectId, hide, keep, worktree};
 use crate::store;
 use crate::task::Task;
 
@@ -19,9 +19,9 @@ pub(super) struct Teardown<'a> {
     pub(super) flux: &'a Flux,
     pub(super) task: &'a Task,
     /// Its record.
-    pub(super) oid: &'a str,
+    pub(super) oid: &'a ObjectId,
     /// The tip of its branch, if that is there.
-    pub(super) tip: Option<&'a str>,
+    pub(super) tip: Option<&'a ObjectId>,
     pub(super) lock: &'a Lock,
 }
 

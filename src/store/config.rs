@@ -8,7 +8,7 @@ use crate::git::command::failed;
 use crate::git::{Git, Lock, Repo};
 use crate::settings::{Settings, table};
 use crate::system::wait_until;
-use crate::task::Task;
+use crate::task::{ObjectId, Task};
 
 /// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
 /// was there before, if the task was. The caller holds the repository's lock.
@@ -76,7 +76,7 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
 ///
 /// # Errors
 /// When git cannot write its configuration.
-pub(crate) fn trust(repo: &Repo, tree: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn trust(repo: &Repo, tree: &ObjectId, lock: &Lock) -> Result<()> {
     configure(repo, &["--add", table::TRUST.key, tree], lock)
 }
 

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::git::Repo;
 use crate::git::marks::Marks;
 use crate::settings::{Settings, table};
-use crate::task::{Task, TaskId};
+use crate::task::{ObjectId, Task, TaskId};
 use crate::ui::{quoted, word};
 
 /// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
@@ -17,7 +17,7 @@ pub(crate) fn is_ours(
     marks: &Marks,
     settings: &Settings,
     id: &TaskId,
-    oid: &str,
+    oid: &ObjectId,
     task: Option<&Task>,
 ) -> bool {
     let configured = || match task {
@@ -72,9 +72,9 @@ impl Stored {
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,
-    parts: &[(String, String)],
+    parts: &[(String, ObjectId)],
     tasks: &BTreeSet<String>,
-) -> Vec<(String, String)> {
+) -> Vec<(String, ObjectId)> {
     // A mark that cannot be read vouches for nothing.
     let Ok(mark) = repo.marks().find(&format!("{ARCHIVE}{name}")) else {
         return Vec::new();

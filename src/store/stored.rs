@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::task::{Task, TaskId, version};
+use crate::task::{ObjectId, Task, TaskId, version};
 
 pub(crate) const TASKS: &str = "refs/flux/tasks/";
 /// Where removed tasks stay.
@@ -32,7 +32,7 @@ pub(crate) fn base_ref(id: &TaskId) -> String {
 pub(crate) struct Stored {
     pub(crate) id: TaskId,
     /// The record's tree.
-    pub(crate) oid: String,
+    pub(crate) oid: ObjectId,
     /// The task, with what is configured for its branch; or what is wrong with the record.
     pub(crate) task: Result<Task>,
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{PaneId, SessionName, TaskId, WindowId, check, version};
+use super::{ObjectId, PaneId, SessionName, TaskId, WindowId, check, version};
 
 /// The version of `task.json` this program writes, and the latest that it reads.
 ///
@@ -40,7 +40,7 @@ pub(crate) struct Task {
     /// The branch, without `refs/heads/`.
     pub(crate) branch: String,
     /// The commit it started from, in full.
-    pub(crate) base: String,
+    pub(crate) base: ObjectId,
     /// The branch it is merged into, if it started from one.
     pub(crate) into: Option<String>,
     #[serde(with = "super::record::path")]
@@ -66,7 +66,7 @@ pub(crate) struct Task {
     pub(crate) existing: Option<Existing>,
     /// The snapshot of the user's changes that goes into its worktree, while it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) carried: Option<String>,
+    pub(crate) carried: Option<ObjectId>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Task {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Existing {
     /// The commit that it stood at when the task came.
-    pub(crate) tip: String,
+    pub(crate) tip: ObjectId,
     /// The start has made it, after that of a remote, say: if the start fails, it goes again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) made: bool,
@@ -97,13 +97,13 @@ pub(crate) struct Removal {
     /// Seconds since 1970.
     pub(crate) at: u64,
     /// The snapshot of what was uncommitted.
-    pub(crate) snapshot: Option<String>,
+    pub(crate) snapshot: Option<ObjectId>,
     /// What was configured for its branch: names, as in `branch.<branch>.<name>`, and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) config: Vec<(String, String)>,
     /// What only its worktree had: names in the archive, and objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) own: Vec<(String, String)>,
+    pub(crate) own: Vec<(String, ObjectId)>,
     /// Where its work went; none if it was dropped.
     pub(crate) into: Option<Merged>,
     #[serde(flatten)]
@@ -115,9 +115,9 @@ pub(crate) struct Removal {
 pub(crate) struct Merged {
     pub(crate) branch: String,
     /// The commit it stood at before.
-    pub(crate) from: String,
+    pub(crate) from: ObjectId,
     /// The commit it was moved to; the same if there was nothing to merge.
-    pub(crate) to: String,
+    pub(crate) to: ObjectId,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
@@ -223,7 +223,7 @@ impl Task {
     }
 
     /// The commit that its branch stands at before any work is done.
-    pub(crate) fn start(&self) -> &str {
+    pub(crate) fn start(&self) -> &ObjectId {
         let existing = self.existing.as_ref();
         existing.map_or(&self.base, |existing| &existing.tip)
     }

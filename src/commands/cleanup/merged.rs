@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::bulk::in_order;
 use crate::failure::Failure;
-use crate::git::{Integrated, MergePlan, Style, refs};
+use crate::git::{Integrated, MergePlan, ObjectId, Style, refs};
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::check::Verdict;
 use crate::lifecycle::cleanup::facts::Facts;
@@ -39,7 +39,7 @@ fn may_be_merged(flux: &Flux, store: &Store, task: &Task, branch: &Branch) -> bo
     match branch {
         Branch::MergedIn { commit, .. } => store
             .tip(&task.branch)
-            .is_some_and(|tip| tip != task.base && has(flux, commit, tip)),
+            .is_some_and(|tip| *tip != task.base && has(flux, commit, tip)),
         // One that goes nowhere is merged nowhere.
         Branch::Merge { into, .. } => into.is_some() || task.into.is_some(),
         Branch::Discard => task.into.is_some(),
@@ -81,7 +81,7 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &str) -> Result<()> {
 }
 
 /// Returns whether a commit has the work of a branch; where that cannot be told, it has not.
-fn has(flux: &Flux, commit: &str, tip: &str) -> bool {
+fn has(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
     let plan = MergePlan::make(&flux.repo, commit, tip, Style::Merge);
     matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
 }

@@ -151,7 +151,7 @@ impl Removal<'_> {
         // Whatever can refuse does so while the agent still runs.
         let made = merge::prepare(flux, facts, self.options.verify, lock)?;
         if facts.runs.must_stop() {
-            facts.ensure_free(flux, made.as_ref().map(|made| &*made.commit))?;
+            facts.ensure_free(flux, made.as_ref().map(|made| &made.commit))?;
         }
         if !self.is_ready(facts, made.as_ref())? {
             self.start_anew();
@@ -162,7 +162,7 @@ impl Removal<'_> {
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
             Removed::Done { merge, kept } => {
-                words::tell(flux, facts, merge.as_deref(), &kept)?;
+                words::tell(flux, facts, merge.as_ref(), &kept)?;
                 return Ok(true);
             }
             Removed::Changed => {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::commands::revert::revert;
-use crate::git::Style;
+use crate::git::{ObjectId, Style};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Options, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
@@ -152,7 +152,12 @@ fn verbs(style: Style) -> [&'static str; 3] {
 
 /// Says what was done; then the pane that the command was called in is closed, and it is said where
 /// its clients land.
-pub(super) fn tell(flux: &Flux, facts: &Facts, merge: Option<&str>, kept: &Kept) -> Result<()> {
+pub(super) fn tell(
+    flux: &Flux,
+    facts: &Facts,
+    merge: Option<&ObjectId>,
+    kept: &Kept,
+) -> Result<()> {
     let mut story = Story {
         flux,
         said: Vec::new(),
@@ -220,7 +225,7 @@ impl Story<'_> {
 }
 
 /// Says what was merged.
-fn merged(facts: &Facts, merge: Option<&str>) -> String {
+fn merged(facts: &Facts, merge: Option<&ObjectId>) -> String {
     let branch = &facts.task.branch;
     match (&facts.into, merge) {
         (Some(into), Some(merge)) => {

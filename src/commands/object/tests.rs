@@ -140,7 +140,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
     });
     let events = [event(true), event(false)];
     let commits = [Commit {
-        oid: "0123".into(),
+        oid: "0123".to_owned().into(),
         at: 1,
         subject: "Fix it".into(),
     }];

@@ -100,7 +100,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         ("Task ID", task.id.to_string()),
         ("Worktree", task.worktree.to_string_lossy().into_owned()),
         ("Branch", task.branch.clone()),
-        ("Base", task.base.clone()),
+        ("Base", task.base.to_string()),
         ("Into", into.to_owned()),
         ("Target", place),
         ("Agent", command),

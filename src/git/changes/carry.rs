@@ -9,14 +9,14 @@ use crate::git::changes::snapshot;
 use crate::git::command::records::as_records;
 use crate::git::command::records::paths;
 use crate::git::merge::merge_tree::Merged;
-use crate::git::{Change, Checkout, Git, Lock, Repo, worktree};
+use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
 use crate::system::optional;
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Carried {
     /// A snapshot on top of the commit that is checked out there.
-    pub(crate) snapshot: String,
+    pub(crate) snapshot: ObjectId,
     /// Files of which only the name is staged.
     intended: Vec<PathBuf>,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Fit {
 pub(crate) struct Uncommitted<'a> {
     pub(crate) checkout: &'a Checkout,
     /// The commit that is checked out there.
-    pub(crate) head: &'a str,
+    pub(crate) head: &'a ObjectId,
     pub(crate) changes: &'a [Change],
 }
 
@@ -42,7 +42,7 @@ impl Uncommitted<'_> {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn fit(&self, repo: &Repo, onto: &str) -> Result<Fit> {
+    pub(crate) fn fit(&self, repo: &Repo, onto: &ObjectId) -> Result<Fit> {
         let snapshot = snapshot::take(self.checkout, self.head)?;
         if self.head == onto {
             return Ok(Fit::Fits(self.carried(snapshot)));
@@ -67,13 +67,13 @@ impl Uncommitted<'_> {
             return Ok(Fit::Conflicts(conflicts));
         };
         let index = repo.write_commit(&staged, &[onto])?;
-        let parents = [onto, &*index].into_iter();
-        let parents: Vec<&str> = parents.chain(others.map(String::as_str)).collect();
+        let parents = [onto, &index].into_iter();
+        let parents: Vec<&ObjectId> = parents.chain(others).collect();
         let snapshot = repo.write_commit(&tracked, &parents)?;
         Ok(Fit::Fits(self.carried(snapshot)))
     }
 
-    fn carried(&self, snapshot: String) -> Carried {
+    fn carried(&self, snapshot: ObjectId) -> Carried {
         let intended = self.changes.iter().filter(|change| change.intended());
         let intended = intended.map(|change| change.path.clone()).collect();
         Carried { snapshot, intended }
@@ -82,13 +82,13 @@ impl Uncommitted<'_> {
 
 /// Two trees: what changes were made on, and what they are to be made on.
 struct Step {
-    before: String,
-    ours: String,
+    before: ObjectId,
+    ours: ObjectId,
 }
 
 impl Step {
     /// What the step to the tree `theirs` comes to, or the files in which it does not fit.
-    fn merged(&self, repo: &Repo, theirs: String) -> Result<(Option<String>, Vec<PathBuf>)> {
+    fn merged(&self, repo: &Repo, theirs: ObjectId) -> Result<(Option<ObjectId>, Vec<PathBuf>)> {
         if self.before == theirs {
             return Ok((Some(self.ours.clone()), Vec::new()));
         }
@@ -110,8 +110,8 @@ impl Step {
 
 /// The files of one tree that cannot lie beside those of another: it has them too, or a
 /// directory there, or a file where they need one.
-fn in_the_way(repo: &Repo, others: &str, tracked: &str) -> Result<Vec<PathBuf>> {
-    let list = |tree: &str| {
+fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
+    let list = |tree: &ObjectId| {
         let args = ["-r", "-z", "--name-only", "--full-tree", tree];
         paths(&Git::reading(repo.home(), "ls-tree").args(args).output()?)
     };

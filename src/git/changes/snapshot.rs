@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::git::changes::overlooked::Overlooked;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::command::records::records;
-use crate::git::{Checkout, Git};
+use crate::git::{Checkout, Git, ObjectId};
 
 /// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
 const PLAIN: [&str; 3] = [
@@ -25,7 +25,7 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
+pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let snapshot = Snapshot::of(checkout)?;
     let add = snapshot.git("add").args(["--all", "--sparse"]);
     add.run()?;
@@ -42,7 +42,7 @@ pub(crate) fn foresee(checkout: &Checkout, parent: &str) -> Result<String> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(checkout: &Checkout, tip: &str) -> Result<String> {
+pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
     Snapshot::of(checkout)?.commit(tip, &Overlooked::default())
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn take(checkout: &Checkout, tip: &str) -> Result<String> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take_whole(checkout: &Checkout, tip: &str) -> Result<String> {
+pub(crate) fn take_whole(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
     Snapshot::of(checkout)?.commit(tip, &Overlooked::of(checkout)?)
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
+pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
     let ignored = ["--others", "--ignored", "--exclude-standard"];
     if !checkout
         .reading("ls-files")
@@ -86,7 +86,7 @@ pub(crate) fn holds(checkout: &Checkout, snapshot: &str) -> Result<bool> {
     {
         return Ok(false);
     }
-    let again = take_whole(checkout, &format!("{snapshot}^1"))?;
+    let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
         let parents = format!("{commit}^@");
         let args = ["--no-walk=unsorted", "--format=%T", commit, &parents];
@@ -118,15 +118,20 @@ fn plain(git: Git) -> Git {
 }
 
 /// The tree of `entries`, given to `git update-index -z --add <form>`.
-fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<String> {
+fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
     let add = plain(index.git("update-index")).args(["-z", "--add", form]);
     add.input(entries).run()?;
-    index.git("write-tree").line()
+    index.git("write-tree").line().map(ObjectId::from)
 }
 
 /// `git commit-tree -m <message> -p <parent> … <tree>`
-fn commit(checkout: &Checkout, tree: &str, parents: &[&str], message: &str) -> Result<String> {
+fn commit(
+    checkout: &Checkout,
+    tree: &ObjectId,
+    parents: &[&ObjectId],
+    message: &str,
+) -> Result<ObjectId> {
     let mut git = checkout.reading("commit-tree").args(["-m", message]);
     for name in NAMES {
         git = git.env(name, "git flux");
@@ -137,7 +142,7 @@ fn commit(checkout: &Checkout, tree: &str, parents: &[&str], message: &str) -> R
     for parent in parents {
         git = git.args(["-p", parent]);
     }
-    git.arg(tree).line()
+    git.arg(tree).line().map(ObjectId::from)
 }
 
 /// A snapshot that is being taken.
@@ -158,11 +163,11 @@ impl<'a> Snapshot<'a> {
         plain(self.index.git(subcommand))
     }
 
-    fn tree(&self) -> Result<String> {
-        self.git("write-tree").line()
+    fn tree(&self) -> Result<ObjectId> {
+        self.git("write-tree").line().map(ObjectId::from)
     }
 
-    fn commit(&self, tip: &str, overlooked: &Overlooked) -> Result<String> {
+    fn commit(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
         let staged = self.staged()?;
         overlooked.reveal(&self.index)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
@@ -173,8 +178,8 @@ impl<'a> Snapshot<'a> {
             Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
         };
         let untracked = self.untracked()?;
-        let parents = [tip, &*index].into_iter().chain(untracked.as_deref());
-        let parents: Vec<&str> = parents.collect();
+        let parents = [tip, &index].into_iter().chain(untracked.as_ref());
+        let parents: Vec<&ObjectId> = parents.collect();
         commit(self.checkout, &tracked, &parents, "uncommitted changes")
     }
 
@@ -189,7 +194,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// A commit of the untracked files, if there are any.
-    fn untracked(&self) -> Result<Option<String>> {
+    fn untracked(&self) -> Result<Option<ObjectId>> {
         let list = self
             .git("ls-files")
             .args(["--others", "--exclude-standard"]);
@@ -207,7 +212,7 @@ impl<'a> Snapshot<'a> {
 
 /// What is in an index.
 enum Staged {
-    Tree(String),
+    Tree(ObjectId),
     /// A commit of what no tree can hold: every side is kept, under its stage and path.
-    Sides(String),
+    Sides(ObjectId),
 }

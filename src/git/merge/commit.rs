@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Head, Ignored};
 use crate::git::worktree::admin;
-use crate::git::{Checkout, Git, Lock, Repo, hooks};
+use crate::git::{Checkout, Git, Lock, ObjectId, Repo, hooks};
 
 /// Who wrote a commit, and when, as git takes it from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(crate) struct Author {
 
 /// A commit that is to be made.
 pub(crate) struct Draft<'a> {
-    pub(crate) tree: &'a str,
-    pub(crate) parents: Vec<&'a str>,
+    pub(crate) tree: &'a ObjectId,
+    pub(crate) parents: Vec<&'a ObjectId>,
     /// As it is, byte for byte.
     pub(crate) message: &'a [u8],
     /// Who wrote it, if that is not who commits it.
@@ -35,7 +35,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// When git fails, for want of an identity or a signature.
-    pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<String> {
+    pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
             Some(checkout) => checkout.git("commit-tree"),
             None => Git::new(repo.home(), "commit-tree"),
@@ -55,7 +55,7 @@ impl Draft<'_> {
                 .env("GIT_AUTHOR_EMAIL", &author.email)
                 .env("GIT_AUTHOR_DATE", &author.date);
         }
-        git.line()
+        git.line().map(ObjectId::from)
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
 /// How a worktree is committed.
 pub(crate) struct CommitAll<'a> {
     /// Where its branch stands.
-    pub(crate) tip: &'a str,
+    pub(crate) tip: &'a ObjectId,
     pub(crate) message: &'a str,
     /// Whether the hooks run that may refuse it.
     pub(crate) verify: bool,
@@ -105,7 +105,7 @@ impl CommitAll<'_> {
         };
         let (head, changes) = Head::and_changes(checkout, Ignored::LeftOut)?;
         // What looked changed was none: line ends, or a time.
-        let nothing = head.oid == self.tip && changes.is_empty();
+        let nothing = head.oid == *self.tip && changes.is_empty();
         if nothing {
             remove(&before)?;
             return Ok(false);
@@ -113,7 +113,7 @@ impl CommitAll<'_> {
         let is_as_added =
             || added.is_none_or(|added| tree_of_index(checkout).is_ok_and(|now| now == added));
         // A commit that was made and then failed has an index of its own.
-        if head.oid == self.tip && is_as_added() {
+        if head.oid == *self.tip && is_as_added() {
             fs::rename(&before, checkout.index()).context("could not put the index back")?;
         } else {
             remove(&before)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::git::Git;
+use crate::git::ObjectId;
 use crate::git::command::records::{as_records, records};
 
 /// What is configured of them.
@@ -33,7 +34,12 @@ impl Drivers {
     ///
     /// # Errors
     /// When git fails.
-    pub(in crate::git) fn decide(&self, dir: &Path, ours: &str, files: &[&Path]) -> Result<bool> {
+    pub(in crate::git) fn decide(
+        &self,
+        dir: &Path,
+        ours: &ObjectId,
+        files: &[&Path],
+    ) -> Result<bool> {
         if self.names.is_empty() {
             return Ok(false);
         }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::git::checkout::NO_HOOKS;
 use crate::git::command::patience::patiently;
-use crate::git::{Checkout, Git, Lock};
+use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
 
 /// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
@@ -38,8 +38,8 @@ pub(crate) fn checked_out(worktree: &Checkout, to: &FastForward<'_>, lock: &Lock
 /// How a branch that is checked out moves forward.
 pub(crate) struct FastForward<'a> {
     /// Where it stands.
-    pub(crate) old: &'a str,
-    pub(crate) commit: &'a str,
+    pub(crate) old: &'a ObjectId,
+    pub(crate) commit: &'a ObjectId,
     /// What the hooks and the reflog are told.
     pub(crate) action: &'a str,
     /// What git is told by `-c`.
@@ -61,7 +61,7 @@ impl FastForward<'_> {
 
 /// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
 /// `git update-ref --stdin`, which is told how long to wait.
-fn can_be_written(worktree: &Checkout, tip: &str, lock: &Lock) -> Result<()> {
+fn can_be_written(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     worktree
         .git("update-ref")
         .config(NO_HOOKS)
@@ -77,9 +77,14 @@ fn can_be_written(worktree: &Checkout, tip: &str, lock: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// When the branch has moved, or something has become of the files meanwhile.
-pub(crate) fn back(worktree: &Checkout, commit: &str, old: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn back(
+    worktree: &Checkout,
+    commit: &ObjectId,
+    old: &ObjectId,
+    lock: &Lock,
+) -> Result<()> {
     let head = worktree.reading("rev-parse");
-    if head.args(["--verify", "HEAD^{commit}"]).line()? != old {
+    if head.args(["--verify", "HEAD^{commit}"]).line()? != *old {
         bail!("HEAD has moved");
     }
     worktree
@@ -91,7 +96,7 @@ pub(crate) fn back(worktree: &Checkout, commit: &str, old: &str, lock: &Lock) ->
 }
 
 /// `git fetch` in this very repository, without any of what fetch does besides.
-fn fetch(git: Git, commit: &str, branch: &str) -> Git {
+fn fetch(git: Git, commit: &ObjectId, branch: &str) -> Git {
     let git = git.args(["--quiet", "--no-prune", "--no-write-fetch-head"]);
     let git = git.args(["--no-auto-maintenance", "--no-recurse-submodules"]);
     let git = git.args(["--no-tags", "."]);
@@ -103,7 +108,7 @@ fn fetch(git: Git, commit: &str, branch: &str) -> Git {
 ///
 /// # Errors
 /// When it is in use, or has moved meanwhile.
-pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &ObjectId, lock: &Lock) -> Result<()> {
     fetch(Git::new(dir, "fetch"), commit, branch)
         .env("GIT_REFLOG_ACTION", "flux cleanup")
         .shielded()
@@ -116,7 +121,7 @@ pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &str, lock: &Lock) -> 
 ///
 /// # Errors
 /// What git says of who uses it.
-pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &str) -> Result<()> {
+pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
     patiently(|| fetch(ask(), tip, branch)).map(drop)
 }

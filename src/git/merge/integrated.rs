@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::git::ObjectId;
 use crate::git::Repo;
 use crate::git::merge::merge_tree::Merged;
 use crate::git::merge::rebase;
@@ -35,8 +36,8 @@ const LIMIT: usize = 1000;
 /// When git fails: then it is not known.
 pub(in crate::git) fn find(
     repo: &Repo,
-    target: &str,
-    tip: &str,
+    target: &ObjectId,
+    tip: &ObjectId,
     sides: (usize, usize),
     merged: &Merged,
 ) -> Result<Option<Integrated>> {
@@ -63,7 +64,12 @@ pub(in crate::git) fn find(
 }
 
 /// Compares patches: those of the commits, and that of a commit of them all.
-fn by_patch(repo: &Repo, target: &str, tip: &str, base: &str) -> Result<Option<Integrated>> {
+fn by_patch(
+    repo: &Repo,
+    target: &ObjectId,
+    tip: &ObjectId,
+    base: &ObjectId,
+) -> Result<Option<Integrated>> {
     let squash = repo.write_commit(&repo.tree_of(tip)?, &[base])?;
     let all = rebase::list(repo, target, &[tip, &squash], Compare::Patches)?;
     let (squashes, commits): (Vec<_>, Vec<_>) =

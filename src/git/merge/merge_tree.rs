@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::git::command::failed;
 use crate::git::command::records::records;
-use crate::git::{Git, Repo};
+use crate::git::{Git, ObjectId, Repo};
 
 /// A file that a merge cannot decide about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Conflict {
 
 /// What two commits come to.
 pub(in crate::git) enum Merged {
-    Tree(String),
+    Tree(ObjectId),
     Conflicts(Vec<Conflict>),
     /// In these files both have changed the same, and merge drivers decide about them.
     Drivers(Vec<Conflict>),
@@ -32,7 +32,7 @@ impl Merged {
     ///
     /// # Errors
     /// When one of the commits is missing or git fails.
-    pub(in crate::git) fn of(repo: &Repo, ours: &str, theirs: &str) -> Result<Self> {
+    pub(in crate::git) fn of(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let args = ["--write-tree", "--name-only", "-z", ours, theirs];
         let git = Git::reading(repo.home(), "merge-tree").args(args);
         // git before 2.41 does not know it, and takes those of the main worktree.
@@ -41,7 +41,7 @@ impl Merged {
         let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
         match code {
-            0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?)),
+            0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into())),
             1 => match conflicts(fields, [ours, theirs])? {
                 // Without one there was a failure of the same code.
                 files if files.is_empty() => Err(failed("git merge-tree", code, &output.stderr)),
@@ -62,7 +62,7 @@ impl Merged {
 /// the paths, a kind that is the same in every language, and a sentence.
 fn conflicts<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
-    sides: [&str; 2],
+    sides: [&ObjectId; 2],
 ) -> Result<Vec<Conflict>> {
     let mut files: Vec<Conflict> = Vec::new();
     for file in fields.by_ref().take_while(|file| !file.is_empty()) {
@@ -98,7 +98,7 @@ fn conflicts<'a>(
 
 /// The path that a conflict is about: a file where the other side has a directory
 /// gets the name of its side added.
-fn path(file: &[u8], sides: [&str; 2]) -> PathBuf {
+fn path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
     let mut added = sides.iter().map(|side| format!("~{side}").into_bytes());
     let file = added
         .find_map(|side| file.strip_suffix(&*side))

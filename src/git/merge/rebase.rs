@@ -8,14 +8,14 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::git::merge::commit::{Author, Draft};
 use crate::git::merge::merge_tree::{Conflict, Merged};
-use crate::git::{Git, Repo};
+use crate::git::{Git, ObjectId, Repo};
 
 /// One commit of a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commit {
-    pub(crate) oid: String,
-    pub(crate) tree: String,
-    pub(crate) parents: Vec<String>,
+    pub(crate) oid: ObjectId,
+    pub(crate) tree: ObjectId,
+    pub(crate) parents: Vec<ObjectId>,
     /// The other side has a commit that changes the same.
     pub(crate) same: bool,
     pub(crate) author: Author,
@@ -24,7 +24,7 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// The tree before it.
-    fn before(&self, repo: &Repo) -> Result<String> {
+    fn before(&self, repo: &Repo) -> Result<ObjectId> {
         match self.parents.first() {
             Some(parent) => repo.tree_of(parent),
             None => repo.empty_tree(),
@@ -70,8 +70,8 @@ pub(crate) enum Compare {
 /// When git fails.
 pub(crate) fn list(
     repo: &Repo,
-    target: &str,
-    tips: &[&str],
+    target: &ObjectId,
+    tips: &[&ObjectId],
     compare: Compare,
 ) -> Result<Vec<Commit>> {
     let args = ["--reverse", "--topo-order", "--right-only"];
@@ -104,11 +104,11 @@ fn parse(fields: &[&[u8]]) -> Result<Commit> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).context("not an object name");
     let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     Ok(Commit {
-        oid: text(oid)?,
-        tree: text(tree)?,
+        oid: text(oid)?.into(),
+        tree: text(tree)?.into(),
         parents: text(parents)?
             .split_whitespace()
-            .map(str::to_owned)
+            .map(|parent| ObjectId::from(parent.to_owned()))
             .collect(),
         // A record begins with the newline that ends the one before it.
         same: mark.ends_with(b"="),
@@ -126,12 +126,17 @@ fn parse(fields: &[&[u8]]) -> Result<Commit> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
     pub(crate) commit: Commit,
-    pub(crate) tree: String,
+    pub(crate) tree: ObjectId,
 }
 
 impl Pick {
     /// The commit to be made on `parent`: author and date are those of the old one.
-    pub(crate) fn draft<'a>(&'a self, parent: &'a str, message: &'a [u8], sign: bool) -> Draft<'a> {
+    pub(crate) fn draft<'a>(
+        &'a self,
+        parent: &'a ObjectId,
+        message: &'a [u8],
+        sign: bool,
+    ) -> Draft<'a> {
         Draft {
             tree: &self.tree,
             parents: vec![parent],
@@ -146,7 +151,7 @@ impl Pick {
 pub(in crate::git) enum Replay {
     Picks {
         /// What the first of them comes on top of.
-        onto: String,
+        onto: ObjectId,
         /// How many commits stay as they are, between the target and `onto`.
         kept: usize,
         picks: Vec<Pick>,
@@ -162,7 +167,11 @@ pub(in crate::git) enum Replay {
 ///
 /// # Errors
 /// When git fails.
-pub(in crate::git) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) -> Result<Replay> {
+pub(in crate::git) fn replay(
+    repo: &Repo,
+    target: &ObjectId,
+    commits: Vec<Commit>,
+) -> Result<Replay> {
     let mut onto = target.to_owned();
     let mut tree = repo.tree_of(target)?;
     let (mut kept, mut picks) = (0, Vec::new());
@@ -198,11 +207,11 @@ pub(in crate::git) fn replay(repo: &Repo, target: &str, commits: Vec<Commit>) ->
 
 /// What a commit comes to on `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`,
 /// for which git before 2.45 needs a commit of that tree, and before 2.40 one with that parent.
-fn pick(repo: &Repo, tree: &str, before: &str, commit: &Commit) -> Result<Merged> {
+fn pick(repo: &Repo, tree: &ObjectId, before: &ObjectId, commit: &Commit) -> Result<Merged> {
     if before == tree {
         return Ok(Merged::Tree(commit.tree.clone()));
     }
-    if before == commit.tree {
+    if *before == commit.tree {
         return Ok(Merged::Tree(tree.to_owned()));
     }
     match commit.parents.first() {

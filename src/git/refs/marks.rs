@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::git::Sharing;
+use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 
@@ -23,7 +23,7 @@ pub(crate) const FLUX: &str = "refs/flux/";
 const HEAD: &str = "version 1\n";
 
 /// A ref and an object that it may stand at.
-pub(in crate::git) type Stand = (String, String);
+pub(in crate::git) type Stand = (String, ObjectId);
 
 /// The marks of a repository.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Mark {
 impl Mark {
     /// Returns whether the ref may stand at this object.
     pub(crate) fn has(&self, name: &str, object: &str) -> bool {
-        self.stands.iter().any(|(n, o)| n == name && o == object)
+        self.stands.iter().any(|(n, o)| n == name && **o == *object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
@@ -73,7 +73,9 @@ impl Marks {
         for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
             match line.split_once(' ') {
                 Some(("home", inode)) => mark.home = inode.parse().ok(),
-                Some((object, name)) => mark.stands.push((name.to_owned(), object.to_owned())),
+                Some((object, name)) => mark
+                    .stands
+                    .push((name.to_owned(), object.to_owned().into())),
                 None => {}
             }
         }
@@ -221,7 +223,7 @@ mod tests {
     use super::*;
 
     fn stand(name: &str, object: &str) -> Stand {
-        (format!("{FLUX}{name}"), object.to_owned())
+        (format!("{FLUX}{name}"), object.to_owned().into())
     }
 
     #[test]

@@ -13,7 +13,7 @@ use git2::{
 
 use super::history::History;
 use super::{Checkout, Repo};
-use crate::git::Sharing;
+use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 
 /// The longest file of a record, in bytes: it is read as a whole.
@@ -27,9 +27,9 @@ impl Repo {
     /// When the object database cannot be written, or there is no such tree.
     pub(crate) fn write_record(
         &self,
-        old: Option<&str>,
+        old: Option<&ObjectId>,
         files: &[(&str, &[u8])],
-    ) -> Result<String> {
+    ) -> Result<ObjectId> {
         let what = || "could not write the task's record";
         let old = old.map(|old| anyhow::Ok(self.git2.find_tree(self.oid(old)?)?));
         let old = old.transpose().with_context(what)?;
@@ -42,7 +42,7 @@ impl Repo {
         }
         let tree = tree.write().with_context(what)?;
         self.share(tree).with_context(what)?;
-        Ok(tree.to_string())
+        Ok(tree.to_string().into())
     }
 
     /// Gives an object that was written the permissions that git itself gives: libgit2 follows
@@ -66,7 +66,7 @@ impl Repo {
     ///
     /// # Errors
     /// When there is no such tree or file, or it is longer than [`LONGEST`].
-    pub(crate) fn read_file(&self, tree: &str, name: &str) -> Result<Vec<u8>> {
+    pub(crate) fn read_file(&self, tree: &ObjectId, name: &str) -> Result<Vec<u8>> {
         let found = self.find_file(tree, name)?;
         found.with_context(|| format!("the record has no '{name}'"))
     }
@@ -75,7 +75,7 @@ impl Repo {
     ///
     /// # Errors
     /// When there is no such tree, or the file is longer than [`LONGEST`].
-    pub(crate) fn find_file(&self, tree: &str, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn find_file(&self, tree: &ObjectId, name: &str) -> Result<Option<Vec<u8>>> {
         let tree = self.git2.find_tree(self.oid(tree)?)?;
         let Some(entry) = tree.get_name(name) else {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Repo {
 
     /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
     /// be told without git, which would fetch what is missing.
-    pub(crate) fn may_have(&self, commit: &str, name: &str) -> bool {
+    pub(crate) fn may_have(&self, commit: &ObjectId, name: &str) -> bool {
         let commit = self.oid(commit).ok();
         let commit = commit.and_then(|oid| self.git2.find_commit(oid).ok());
         let tree = commit.and_then(|commit| commit.tree().ok());
@@ -111,7 +111,11 @@ impl Repo {
     ///
     /// # Errors
     /// When one of them is missing.
-    pub(crate) fn ahead_behind(&self, ours: &str, theirs: &str) -> Result<(usize, usize)> {
+    pub(crate) fn ahead_behind(
+        &self,
+        ours: &ObjectId,
+        theirs: &ObjectId,
+    ) -> Result<(usize, usize)> {
         Ok(self
             .git2
             .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
@@ -121,40 +125,44 @@ impl Repo {
     ///
     /// # Errors
     /// When the commit is missing.
-    pub(crate) fn parents_of(&self, commit: &str) -> Result<Vec<String>> {
+    pub(crate) fn parents_of(&self, commit: &ObjectId) -> Result<Vec<ObjectId>> {
         let commit = self.git2.find_commit(self.oid(commit)?)?;
-        Ok(commit.parent_ids().map(|oid| oid.to_string()).collect())
+        Ok(commit
+            .parent_ids()
+            .map(|oid| oid.to_string().into())
+            .collect())
     }
 
     /// The tree of a commit.
     ///
     /// # Errors
     /// When the commit is missing.
-    pub(crate) fn tree_of(&self, commit: &str) -> Result<String> {
+    pub(crate) fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId> {
         Ok(self
             .git2
             .find_commit(self.oid(commit)?)?
             .tree_id()
-            .to_string())
+            .to_string()
+            .into())
     }
 
     /// The tree of nothing.
     ///
     /// # Errors
     /// When the object database cannot be written.
-    pub(crate) fn empty_tree(&self) -> Result<String> {
+    pub(crate) fn empty_tree(&self) -> Result<ObjectId> {
         let tree = self.git2.treebuilder(None)?.write()?;
         self.share(tree)?;
-        Ok(tree.to_string())
+        Ok(tree.to_string().into())
     }
 
     /// The newest commit that two have in common, one of them if there are more.
     ///
     /// # Errors
     /// When one of the commits is missing.
-    pub(crate) fn merge_base(&self, one: &str, two: &str) -> Result<Option<String>> {
+    pub(crate) fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>> {
         match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
-            Ok(base) => Ok(Some(base.to_string())),
+            Ok(base) => Ok(Some(base.to_string().into())),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -165,24 +173,24 @@ impl Repo {
     ///
     /// # Errors
     /// When the object database cannot be written, or an object is missing.
-    pub(crate) fn write_commit(&self, tree: &str, parents: &[&str]) -> Result<String> {
+    pub(crate) fn write_commit(&self, tree: &ObjectId, parents: &[&ObjectId]) -> Result<ObjectId> {
         let nobody = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
         let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let find = |oid: &&str| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
+        let find = |oid: &&ObjectId| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
         let parents: Vec<Commit> = parents.iter().map(find).collect::<Result<_>>()?;
         let parents: Vec<&Commit> = parents.iter().collect();
         let oid = self
             .git2
             .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
         self.share(oid)?;
-        Ok(oid.to_string())
+        Ok(oid.to_string().into())
     }
 
     /// The paths in which two trees differ.
     ///
     /// # Errors
     /// When one of them is missing.
-    pub(crate) fn differing(&self, old: &str, new: &str) -> Result<BTreeSet<PathBuf>> {
+    pub(crate) fn differing(&self, old: &ObjectId, new: &ObjectId) -> Result<BTreeSet<PathBuf>> {
         let old = self.git2.find_tree(self.oid(old)?)?;
         let new = self.git2.find_tree(self.oid(new)?)?;
         let diff = self.git2.diff_tree_to_tree(Some(&old), Some(&new), None)?;
@@ -199,7 +207,7 @@ impl Repo {
     ///
     /// # Errors
     /// When a commit is missing.
-    pub(crate) fn count_files_of_snapshot(&self, snapshot: &str) -> Result<usize> {
+    pub(crate) fn count_files_of_snapshot(&self, snapshot: &ObjectId) -> Result<usize> {
         let parents = self.parents_of(snapshot)?;
         let (Some(tip), others) = (parents.first(), parents.iter().skip(1)) else {
             return Ok(0);
@@ -225,7 +233,7 @@ impl Repo {
     ///
     /// # Errors
     /// When a commit is missing.
-    pub(crate) fn meet(&self, base: &str, tip: &str, target: &str) -> Result<bool> {
+    pub(crate) fn meet(&self, base: &ObjectId, tip: &ObjectId, target: &ObjectId) -> Result<bool> {
         let ours = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
         let mut walk = self.git2.revwalk()?;
         walk.push(self.oid(target)?)?;
@@ -236,7 +244,8 @@ impl Repo {
             let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
                 continue;
             };
-            let trees = [parent.tree_id(), commit.tree_id()].map(|tree| tree.to_string());
+            let trees =
+                [parent.tree_id(), commit.tree_id()].map(|tree| ObjectId::from(tree.to_string()));
             if !self.differing(&trees[0], &trees[1])?.is_disjoint(&ours) {
                 return Ok(true);
             }
@@ -248,7 +257,7 @@ impl Repo {
     ///
     /// # Errors
     /// When an object is missing.
-    pub(crate) fn links(checkout: &Checkout, commit: &str) -> Result<Vec<PathBuf>> {
+    pub(crate) fn links(checkout: &Checkout, commit: &ObjectId) -> Result<Vec<PathBuf>> {
         let git2 = Self::at(checkout.path())?;
         let commit = Oid::from_str_ext(commit, git2.object_format())?;
         let mut links = Vec::new();

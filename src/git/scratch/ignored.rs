@@ -18,7 +18,7 @@ use super::{make_dir, write as write_file};
 use crate::git::command::records::records;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::hide::pattern;
-use crate::git::{Checkout, Git};
+use crate::git::{Checkout, Git, ObjectId};
 
 /// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard
 /// --directory -z`. A directory in which one of `commits` has files is one there too: git would put
@@ -26,7 +26,11 @@ use crate::git::{Checkout, Git};
 ///
 /// # Errors
 /// When git fails or a link cannot be made.
-pub(super) fn link(checkout: &Checkout, path: &Path, commits: [&str; 2]) -> Result<Vec<LeftOut>> {
+pub(super) fn link(
+    checkout: &Checkout,
+    path: &Path,
+    commits: [&ObjectId; 2],
+) -> Result<Vec<LeftOut>> {
     let list = checkout.reading("ls-files").args(["--others", "--ignored"]);
     let list = list.args(["--exclude-standard", "--directory", "-z"]);
     let out = list.output()?;
@@ -98,7 +102,11 @@ pub(crate) enum LeftOut {
 
 /// The directories, of those and below them, in which the commits have files: `git ls-tree -r -z
 /// --name-only --full-tree <commit>`
-fn tracked(checkout: &Checkout, names: &[&[u8]], commits: [&str; 2]) -> Result<HashSet<PathBuf>> {
+fn tracked(
+    checkout: &Checkout,
+    names: &[&[u8]],
+    commits: [&ObjectId; 2],
+) -> Result<HashSet<PathBuf>> {
     let mut tracked = HashSet::new();
     if !names.iter().any(|name| name.ends_with(b"/")) {
         return Ok(tracked);

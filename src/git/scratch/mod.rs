@@ -24,7 +24,7 @@ use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::hooks::{Hooks, setting};
 use super::merge::merge_tree::Conflict;
 use super::records::records;
-use super::{Checkout, Git, Lock, Repo};
+use super::{Checkout, Git, Lock, ObjectId, Repo};
 
 /// The repository that a scratch repository is made after.
 pub(crate) struct Original<'a> {
@@ -36,7 +36,7 @@ pub(crate) struct Original<'a> {
     pub(crate) main: Option<&'a Checkout>,
     pub(crate) hooks: &'a Hooks,
     /// Branches, and the commits at which they are to stand, wherever they are by now.
-    pub(crate) branches: [(&'a str, &'a str); 2],
+    pub(crate) branches: [(&'a str, &'a ObjectId); 2],
     /// The one of them that is checked out.
     pub(crate) head: &'a str,
     /// Whether the hooks run that `--no-verify` leaves out.
@@ -166,7 +166,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the merge fails.
-    pub(crate) fn merge(&self, branch: &str, message: &Path) -> Result<String> {
+    pub(crate) fn merge(&self, branch: &str, message: &Path) -> Result<ObjectId> {
         let git = self
             .git("merge")?
             .args(["--quiet", "--no-ff", "--no-squash"]);
@@ -181,7 +181,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the commit fails.
-    pub(crate) fn squash(&self, branch: &str, message: &Path) -> Result<String> {
+    pub(crate) fn squash(&self, branch: &str, message: &Path) -> Result<ObjectId> {
         let merge = self.quietly("merge")?.args(["--quiet", "--ff", "--squash"]);
         merge.arg("--no-commit").arg(self.named(branch)).run()?;
         let git = self
@@ -195,7 +195,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the rebase fails.
-    pub(crate) fn rebase(&self, target: &str) -> Result<String> {
+    pub(crate) fn rebase(&self, target: &str) -> Result<ObjectId> {
         let git = self
             .git("rebase")?
             .args(["--no-autostash", "--no-rebase-merges"]);
@@ -213,10 +213,11 @@ impl<'a> Scratch<'a> {
     }
 
     /// The commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
-    fn head(&self) -> Result<String> {
+    fn head(&self) -> Result<ObjectId> {
         Git::reading(self.path, "rev-parse")
             .args(["--verify", "HEAD^{commit}"])
             .line()
+            .map(ObjectId::from)
     }
 
     /// The files about which the merge could not decide: `git ls-files --unmerged -z`
@@ -253,7 +254,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn deliver(&self, repo: &Repo, commit: &str) -> Result<()> {
+    pub(crate) fn deliver(&self, repo: &Repo, commit: &ObjectId) -> Result<()> {
         let git = Git::new(repo.home(), "fetch").config(NO_HOOKS);
         let git = git.config("protocol.file.allow=always");
         let git = git.config("fetch.fsckObjects=false");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::git::ObjectId;
 use crate::git::checkout::distrust::Distrust;
 use crate::git::checkout::gitfile::{link_of, named_by, normal};
 use crate::git::checkout::small_file::read_small;
@@ -207,7 +208,7 @@ pub(crate) fn moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<P
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>> {
+pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(None);
     };
@@ -218,7 +219,8 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<String>
     let mut lines = log.split(|&b| b == b'\n').filter_map(new).filter(is_commit);
     Ok(lines
         .next_back()
-        .and_then(|name| String::from_utf8(name).ok()))
+        .and_then(|name| String::from_utf8(name).ok())
+        .map(ObjectId::from))
 }
 
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::worktree::untouched::is_untouched;
 use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
-use crate::git::{Git, Lock, Repo};
+use crate::git::{Git, Lock, ObjectId, Repo};
 use crate::sanitize::quoted;
 use crate::system::optional;
 
@@ -48,7 +48,7 @@ pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bo
 pub(crate) struct Removed<'a> {
     pub(crate) path: &'a Path,
     /// What its branch stands at, if that is known.
-    pub(crate) commit: Option<&'a str>,
+    pub(crate) commit: Option<&'a ObjectId>,
     /// Where it is kept.
     pub(crate) trash: &'a Path,
 }

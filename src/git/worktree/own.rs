@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::worktree::admin;
-use crate::git::{Git, Repo, refs};
+use crate::git::{Git, ObjectId, Repo, refs};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 use crate::task::check::OWN;
@@ -24,8 +24,8 @@ pub(crate) fn find(
     repo: &Repo,
     path: &Path,
     branch: &str,
-    tip: &str,
-) -> Result<Vec<(String, String)>> {
+    tip: &ObjectId,
+) -> Result<Vec<(String, ObjectId)>> {
     let common = repo.common_dir();
     let Some(admin) = admin::dir_of(common, path)? else {
         return Ok(Vec::new());
@@ -41,10 +41,10 @@ pub(crate) fn find(
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
     let lost = heads(repo.home(), commits)?;
-    let part = |(name, oid): (String, String)| (name.replacen("refs/", "", 1), oid);
+    let part = |(name, oid): (String, ObjectId)| (name.replacen("refs/", "", 1), oid);
     let mut found: Vec<_> = own.into_iter().map(part).collect();
     if !lost.is_empty() {
-        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let lost: Vec<&ObjectId> = lost.iter().collect();
         let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
         found.push((REFLOG.to_owned(), all));
     }
@@ -67,7 +67,7 @@ impl Logs<'_> {
     }
 
     /// The refs that the worktree has for itself.
-    fn own_refs(&self) -> Result<BTreeMap<String, String>> {
+    fn own_refs(&self) -> Result<BTreeMap<String, ObjectId>> {
         let is_there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
         let is_there: Vec<bool> = is_there
             .collect::<Result<_, _>>()
@@ -81,17 +81,21 @@ impl Logs<'_> {
 
     /// The commits that the logs of `HEAD` and of the branch name. Those in files are read: git fails
     /// at the log of a `HEAD` that has no commit by now.
-    fn commits(&self, branch: &str) -> Result<BTreeSet<String>> {
+    fn commits(&self, branch: &str) -> Result<BTreeSet<ObjectId>> {
         if self.has_tables {
             let walk = self.git("rev-list").args(["--walk-reflogs", "HEAD"]);
             let log = walk.arg(format!("refs/heads/{branch}")).output()?;
-            return Ok(lines(&log)?.map(str::to_owned).collect());
+            return Ok(lines(&log)?.map(named).collect());
         }
         let of_branch = self.repo.common_dir().join("logs/refs/heads").join(branch);
         let mut commits = logged(&self.admin.join("logs/HEAD"))?;
         commits.extend(logged(&of_branch)?);
         Ok(commits)
     }
+}
+
+fn named(name: &str) -> ObjectId {
+    name.to_owned().into()
 }
 
 /// The lines that `git rev-list` printed.
@@ -107,7 +111,7 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 }
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
-fn logged(log: &Path) -> Result<BTreeSet<String>> {
+fn logged(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let text = optional(read_file(log))
         .with_context(|| format!("could not read '{}'", log.display()))?
         .unwrap_or_default();
@@ -115,12 +119,12 @@ fn logged(log: &Path) -> Result<BTreeSet<String>> {
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // None is called so: before the first.
     let real = |name: &&str| name.bytes().any(|b| b != b'0');
-    Ok(names.filter(real).map(str::to_owned).collect())
+    Ok(names.filter(real).map(named).collect())
 }
 
 /// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
 /// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
-fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
+fn heads(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {
         return Ok(commits);
     }
@@ -128,7 +132,7 @@ fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
     let git = git.args(["--ignore-missing", "--parents", "--stdin"]);
     // The refs of other worktrees come and go with them.
     let git = git.args(["--not", "--single-worktree", "--all"]);
-    let commits = commits.into_iter().map(|commit| commit + "\n");
+    let commits = commits.into_iter().map(|commit| format!("{commit}\n"));
     let out = git.input(commits.collect::<String>()).output()?;
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
@@ -138,5 +142,5 @@ fn heads(home: &Path, commits: BTreeSet<String>) -> Result<BTreeSet<String>> {
         parents.extend(names);
     }
     let heads = heads.difference(&parents);
-    Ok(heads.map(|&head| head.to_owned()).collect())
+    Ok(heads.map(|head| named(head)).collect())
 }

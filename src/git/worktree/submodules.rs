@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::git::changes::{Head, Ignored};
 use crate::git::worktree::admin;
-use crate::git::{Checkout, Repo};
+use crate::git::{Checkout, ObjectId, Repo};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 
@@ -46,7 +46,7 @@ pub(crate) enum Holds {
 ///
 /// # Errors
 /// When it cannot be told what one of them holds.
-pub(crate) fn list(repo: &Repo, dir: &Path, commit: &str) -> Result<Vec<Submodule>> {
+pub(crate) fn list(repo: &Repo, dir: &Path, commit: &ObjectId) -> Result<Vec<Submodule>> {
     let mut search = Search::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
@@ -68,7 +68,7 @@ struct Search {
 
 impl Search {
     /// Those that are checked out where `commit` is, below `at`.
-    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &str) -> Result<()> {
+    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &ObjectId) -> Result<()> {
         // One that only the commit has is no submodule any more, but a repository that nobody tracks.
         if checkout.look_at_index().is_some_and(|index| !index.links) {
             return Ok(());
@@ -113,7 +113,7 @@ impl Search {
         self.seen.insert(repository);
         // A repository without commits links to nothing.
         if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            self.checked_out(&inner, name, &head.oid)?;
+            self.checked_out(&inner, name, &head.oid.into())?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::command::records::records;
-use crate::git::{Checkout, Repo};
+use crate::git::{Checkout, ObjectId, Repo};
 use crate::system::regular_file::read_file;
 
 /// Whether a worktree holds nothing but files of `commit`, also
@@ -16,7 +16,7 @@ use crate::system::regular_file::read_file;
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
+pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
     for link in Repo::links(checkout, commit)? {
         if Checkout::nested(&checkout.path().join(link))?.is_some() {
             return Ok(false);
@@ -49,7 +49,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &str) -> Result<bool> {
 
 /// Whether a file is the beginning of what the commit has there, and no more:
 /// `git cat-file --filters <commit>:<file>`.
-fn is_beginning(checkout: &Checkout, commit: &str, file: &OsStr) -> Result<bool> {
+fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
     let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Ok(false);
@@ -90,7 +90,7 @@ mod tests {
         git(&main, "worktree", &["add", "--quiet", "../linked"]);
         let repo = Repo::open_at(&main.join(".git")).unwrap();
         let head = Git::reading(&main, "rev-parse").arg("HEAD");
-        let commit = head.line().unwrap();
+        let commit = ObjectId::from(head.line().unwrap());
         let checkout = repo.checkout(&linked).unwrap();
         let untouched = || is_untouched(&checkout, &commit).unwrap();
         assert!(untouched());

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Error, Result, bail};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, Repo, Transaction, keep, own, refs};
+use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Removal, Task, TaskId, version};
@@ -31,28 +31,28 @@ pub(crate) struct Archived {
     pub(crate) name: String,
     pub(crate) task: Task,
     /// The tree of its record.
-    pub(crate) record: String,
+    pub(crate) record: ObjectId,
     /// The tip of its branch.
-    pub(crate) tip: String,
+    pub(crate) tip: ObjectId,
     /// Its worktree, as long as it is kept whole.
     pub(crate) trash: Option<PathBuf>,
     /// Whether it came from elsewhere: this repository has not made it.
     pub(crate) foreign: bool,
     /// Its refs, with what they stand at.
-    refs: Vec<(String, String)>,
+    refs: Vec<(String, ObjectId)>,
 }
 
 impl Archived {
     /// The snapshot of what was uncommitted.
-    pub(crate) fn snapshot(&self) -> Option<&str> {
-        self.task.removal.as_ref()?.snapshot.as_deref()
+    pub(crate) fn snapshot(&self) -> Option<&ObjectId> {
+        self.task.removal.as_ref()?.snapshot.as_ref()
     }
 
     /// What one of its refs stands at: `tip`, `base` …
-    pub(crate) fn part(&self, part: &str) -> Option<&str> {
+    pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
         let name = format!("{ARCHIVE}{}/{part}", self.name);
         let found = self.refs.iter().find(|(other, _)| *other == name);
-        found.map(|(_, oid)| oid.as_str())
+        found.map(|(_, oid)| oid)
     }
 
     /// What was configured for its branch.
@@ -150,7 +150,7 @@ pub(crate) struct Unread {
     /// Its name in the archive.
     pub(crate) name: String,
     /// The tip of its branch, if that is there.
-    tip: Option<String>,
+    tip: Option<ObjectId>,
     pub(crate) error: Error,
 }
 
@@ -213,10 +213,10 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sorted(flux: &Flux, refs: &BTreeMap<String, String>) -> Listed {
+fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
-    let mut found: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<(String, ObjectId)>> = BTreeMap::new();
     for (part, oid) in refs {
         let parts = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
@@ -243,11 +243,11 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, String>) -> Listed {
 fn read(
     flux: &Flux,
     name: &str,
-    parts: Vec<(String, String)>,
+    parts: Vec<(String, ObjectId)>,
     tasks: &BTreeSet<String>,
 ) -> Result<Archived> {
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
-    let at = |parts: &[(String, String)], part: &str| {
+    let at = |parts: &[(String, ObjectId)], part: &str| {
         let part = format!("{ARCHIVE}{name}/{part}");
         let found = parts.iter().find(|(name, _)| *name == part);
         found.map(|(_, oid)| oid.clone())
@@ -273,7 +273,7 @@ fn read(
 }
 
 /// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &str, oid: &str) -> bool {
+fn vouched(flux: &Flux, name: &str, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 

@@ -11,7 +11,7 @@ use super::runs::Runs;
 use super::target::{MergeTarget, MergedIn, TargetSearch};
 use super::worktree as place;
 use crate::failure::{self, Failure};
-use crate::git::{Change, Ignored, Worktree, all_changes, snapshot, worktree};
+use crate::git::{Change, Ignored, ObjectId, Worktree, all_changes, snapshot, worktree};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::{Flux, broken, observe, other_machine};
 use crate::run::RunDir;
@@ -24,10 +24,10 @@ use crate::ui::{shown, word};
 pub(crate) struct Facts {
     pub(crate) task: Task,
     /// The object name of its record.
-    pub(crate) oid: String,
+    pub(crate) oid: ObjectId,
     pub(crate) state: State,
     /// The branch's tip.
-    pub(crate) tip: String,
+    pub(crate) tip: ObjectId,
     /// The branch is gone, and the tip is the last commit of it that is known.
     pub(crate) branch_gone: bool,
     /// Uncommitted files: what `git status` shows, and what it was told to overlook.
@@ -151,7 +151,7 @@ impl Observer<'_> {
         let abroad = checks.require("file system", abroad);
         let submodules = tip.as_ref().map(|tip| self.submodules(tip, abroad));
         let mut rest = Checks::default();
-        let target = self.target(tip.as_deref(), &mut rest);
+        let target = self.target(tip.as_ref(), &mut rest);
         let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
         let runs = rest.require("agent", runs).map(|runs| {
             let here = other_machine::ensure_not_elsewhere(flux, task);
@@ -204,7 +204,7 @@ impl Observer<'_> {
         self.store.tip(&self.task.branch).is_none()
     }
 
-    fn tip(&self, checks: &mut Checks) -> Option<String> {
+    fn tip(&self, checks: &mut Checks) -> Option<ObjectId> {
         let tip = checks.require("branch", self.find_tip())?;
         let (branch, short) = (&self.task.branch, &tip[..tip.len().min(9)]);
         let why = match self.is_branch_gone() {
@@ -220,7 +220,7 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// When the branch is gone, or has become a symbolic ref.
-    fn find_tip(&self) -> Result<String> {
+    fn find_tip(&self) -> Result<ObjectId> {
         let (store, task) = (self.store, self.task);
         if let Some(tip) = store.tip(&task.branch) {
             store.ensure_not_symbolic(&task.branch)?;
@@ -275,7 +275,7 @@ impl Observer<'_> {
     }
 
     /// Looks into each submodule.
-    fn submodules(&self, tip: &str, abroad: Option<bool>) -> Check {
+    fn submodules(&self, tip: &ObjectId, abroad: Option<bool>) -> Check {
         let found = place::submodules(self.flux, self.task, tip);
         let movable = found.and_then(|found| {
             if abroad == Some(true) {
@@ -301,7 +301,7 @@ impl Observer<'_> {
     }
 
     /// Finds where the work goes; none if that is nowhere it can go.
-    fn target(&self, tip: Option<&str>, checks: &mut Checks) -> Option<Target> {
+    fn target(&self, tip: Option<&ObjectId>, checks: &mut Checks) -> Option<Target> {
         let (flux, task) = (self.flux, self.task);
         let Some(tip) = tip else {
             return Some(Target::Nowhere);

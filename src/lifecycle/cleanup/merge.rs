@@ -16,14 +16,14 @@ use crate::git::commit::{Draft, signs};
 use crate::git::forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Compare, Pick};
-use crate::git::{Checkout, MergePlan, Style, forward};
+use crate::git::{Checkout, MergePlan, ObjectId, Style, forward};
 use crate::lifecycle::{Flux, Lock};
 use crate::settings::Settings;
 use crate::ui::quoted;
 
 /// What the target will go to, which no branch has yet.
 pub(crate) struct Made {
-    pub(crate) commit: String,
+    pub(crate) commit: ObjectId,
     /// Hooks have run, for as long as they wanted.
     pub(crate) ran_hooks: bool,
 }
@@ -97,7 +97,7 @@ fn off_tree(
     facts: &Facts,
     into: &MergeTarget,
     commits: &NewCommits,
-) -> Result<String> {
+) -> Result<ObjectId> {
     let repo = &flux.repo;
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
@@ -108,17 +108,17 @@ fn off_tree(
     };
     let (tree, message, parents) = match (&into.merge, commits) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
-            let add = |parent: String, pick: &Pick| {
+            let add = |parent: ObjectId, pick: &Pick| {
                 let draft = pick.draft(&parent, &pick.commit.message, sign);
                 draft.make(repo, checkout.as_ref())
             };
             return picks.iter().try_fold(onto.clone(), add);
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Merge(message)) => {
-            (tree, message, vec![&*into.tip, &facts.tip])
+            (tree, message, vec![&into.tip, &facts.tip])
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Squash(message)) => {
-            (tree, message, vec![&*into.tip])
+            (tree, message, vec![&into.tip])
         }
         _ => bail!("there is nothing to make of this plan"),
     };
@@ -227,7 +227,7 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
 ///
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
-pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = &facts.into else {
         return Ok(());
     };
@@ -278,7 +278,13 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> 
 }
 
 /// `git commit` runs it after a squash, whatever it comes to.
-fn post_commit(flux: &Flux, into: &MergeTarget, worktree: &Checkout, commit: &str, lock: &Lock) {
+fn post_commit(
+    flux: &Flux,
+    into: &MergeTarget,
+    worktree: &Checkout,
+    commit: &ObjectId,
+    lock: &Lock,
+) {
     let is_made = matches!(
         into.merge,
         MergePlan::Commit { .. } | MergePlan::Drivers { .. }

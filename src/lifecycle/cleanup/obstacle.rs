@@ -13,7 +13,9 @@ use super::options::Uncommitted;
 use super::target::MergeTarget;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::merge::merge_tree::Conflict;
-use crate::git::{Change, Checkout, Ignored, MergePlan, Style, all_changes, forward, worktree};
+use crate::git::{
+    Change, Checkout, Ignored, MergePlan, ObjectId, Style, all_changes, forward, worktree,
+};
 use crate::interrupt;
 use crate::lifecycle::Flux;
 use crate::ui::words::count;
@@ -79,7 +81,7 @@ impl Facts {
     ///
     /// # Errors
     /// What is in the way.
-    pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&str>) -> Result<()> {
+    pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
         let Some(MergeTarget {
             branch,
             tip,
@@ -146,7 +148,7 @@ impl Facts {
     pub(super) fn was_blocked(
         &self,
         flux: &Flux,
-        made: &str,
+        made: &ObjectId,
         begun: SystemTime,
     ) -> Option<Failure> {
         let Some(MergeTarget {
@@ -226,7 +228,12 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Returns what stands in `checkout`, which has `tip` checked out, where going to `tree` would
 /// write.
-fn blockers(flux: &Flux, tip: &str, tree: &str, checkout: &Checkout) -> Result<Vec<Change>> {
+fn blockers(
+    flux: &Flux,
+    tip: &ObjectId,
+    tree: &ObjectId,
+    checkout: &Checkout,
+) -> Result<Vec<Change>> {
     let worktree = checkout.path();
     let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, tree)?;
     let collides = |change: &Change| {

@@ -1,6 +1,6 @@
 //! What is wanted of a cleanup, and what is agreed to.
 
-use crate::git::Style;
+use crate::git::{ObjectId, Style};
 
 /// What becomes of uncommitted files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Branch {
     /// They come into this branch, or the one that the task belongs to.
     Merge { into: Option<String>, style: Style },
     /// They are in this commit, which has a name, already.
-    MergedIn { name: String, commit: String },
+    MergedIn { name: String, commit: ObjectId },
     /// They are dropped.
     Discard,
 }

@@ -8,7 +8,9 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use super::facts::Facts;
 use super::merge;
 use crate::failure::{self, Failure};
-use crate::git::{Checkout, Ignored, Transaction, all_changes, own, refs, snapshot, worktree};
+use crate::git::{
+    Checkout, Ignored, ObjectId, Transaction, all_changes, own, refs, snapshot, worktree,
+};
 use crate::interrupt;
 use crate::lifecycle::hook_effects::Listing;
 use crate::lifecycle::stop::{ask, await_agent};
@@ -26,7 +28,7 @@ pub(crate) enum Removed {
     /// It is done.
     Done {
         /// The merge commit, if one was made.
-        merge: Option<String>,
+        merge: Option<ObjectId>,
         kept: Kept,
     },
     /// The task changed after it was looked at: look again. Nothing was removed.
@@ -78,7 +80,7 @@ fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
 pub(crate) fn remove(
     flux: &Flux,
     facts: &Facts,
-    merge: Option<String>,
+    merge: Option<ObjectId>,
     lock: &Lock,
 ) -> Result<Removed> {
     let task = &facts.task;
@@ -104,12 +106,12 @@ pub(crate) fn remove(
     interrupt::clear();
     let removing = task.leaving(Removal {
         at: seconds(),
-        into: merged(facts, merge.as_deref()),
+        into: merged(facts, merge.as_ref()),
         ..removal
     });
     let oid = match advance(flux, facts, &removing, lock) {
         Ok(oid) => oid,
-        Err(error) => return moved_on(flux, facts, merge.as_deref(), error),
+        Err(error) => return moved_on(flux, facts, merge.as_ref(), error),
     };
     let finish = || {
         if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
@@ -157,7 +159,7 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
 /// # Errors
 /// When a commit was made in this very moment: the branch is as it was looked at. And the merge is
 /// where it belongs, whatever branch was checked out there just now.
-fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<String> {
+fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
     if let (Some(into), Some(merged)) = (&facts.into, merged)
@@ -175,13 +177,13 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<S
 }
 
 /// Where the work of a task is, for its record.
-fn merged(facts: &Facts, merge: Option<&str>) -> Option<Merged> {
+fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     let into = facts.into.as_ref().map(|into| {
         let to = merge.unwrap_or(&into.tip);
         (&into.branch, &into.tip, to)
     });
     let elsewhere = facts.merged_in.as_ref();
-    let elsewhere = elsewhere.map(|one| (&one.name, &one.commit, one.commit.as_str()));
+    let elsewhere = elsewhere.map(|one| (&one.name, &one.commit, &one.commit));
     into.or(elsewhere).map(|(branch, from, to)| Merged {
         branch: branch.clone(),
         from: from.clone(),
@@ -199,7 +201,7 @@ const HOOKS: [&str; 4] = [
 ];
 
 /// Moves the target, and says what the hooks have changed beside.
-fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> {
+fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = &facts.into else {
         return Ok(());
     };
@@ -213,7 +215,7 @@ fn forward(flux: &Flux, facts: &Facts, commit: &str, lock: &Lock) -> Result<()> 
 
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
 /// that cannot be taken is in the way of nothing where the worktree stays whole.
-fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<String>, Worktree)> {
+fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree)> {
     let clean = facts.uncommitted.is_empty() && facts.unread.is_none();
     if clean || facts.missing {
         return Ok((None, Worktree::Keep));
@@ -259,17 +261,17 @@ fn target_stands(flux: &Flux, facts: &Facts) -> Result<bool> {
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
-fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&str>, error: Error) -> Result<Removed> {
+fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Removed> {
     let mut expected = vec![
-        (facts.task.branch_ref(), facts.tip.as_str()),
-        (store::task_ref(&facts.task.id), facts.oid.as_str()),
+        (facts.task.branch_ref(), &facts.tip),
+        (store::task_ref(&facts.task.id), &facts.oid),
     ];
     if let (Some(into), Some(merge)) = (&facts.into, merge) {
         expected.push((into.branch_ref(), merge));
     }
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let found = refs::list(flux.repo.home(), &names)?;
-    let stands = |(name, oid): &(String, &str)| found.get(name).is_some_and(|at| at == oid);
+    let stands = |(name, oid): &(String, &ObjectId)| found.get(name) == Some(oid);
     if !expected.iter().all(stands) {
         return Ok(Removed::Changed);
     }

@@ -11,10 +11,10 @@ use super::facts::Facts;
 use super::options::Verify;
 use super::target::MergeTarget;
 use crate::failure::{self, Failure};
-use crate::git::MergePlan;
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
 use crate::git::scratch::{LeftOut, Original, Scratch};
+use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
 use crate::lifecycle::{Flux, Lock};
@@ -55,7 +55,7 @@ impl ScratchMerge<'_> {
     ///
     /// # Errors
     /// When a hook refuses, or the commit is not what was asked for.
-    pub(super) fn make(&self) -> Result<String> {
+    pub(super) fn make(&self) -> Result<ObjectId> {
         let (flux, task) = (self.flux, &self.facts.task);
         let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
         clear(flux, &task.id, Some(task))?;
@@ -74,7 +74,7 @@ impl ScratchMerge<'_> {
         made
     }
 
-    fn make_in(&self, dir: &Path, target: &Path, notes: &Path) -> Result<String> {
+    fn make_in(&self, dir: &Path, target: &Path, notes: &Path) -> Result<ObjectId> {
         let (repo, task, into) = (&self.flux.repo, &self.facts.task, self.into);
         let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
         let checkout = checkout.transpose()?;
@@ -121,7 +121,7 @@ impl ScratchMerge<'_> {
     }
 
     /// Makes the commit, with the message in this file.
-    fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<String> {
+    fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<ObjectId> {
         let (repo, into, tip) = (&self.flux.repo, self.into, &self.facts.tip);
         let written = |message: &[u8]| {
             let what = || format!("could not write '{}'", file.display());

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
 use crate::git::{
-    Died, Integrated, MergePlan, Repo, Style, Unrelated, Worktree, admin, refs, same,
+    Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, refs, same,
 };
 use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::BranchUses;
@@ -20,7 +20,7 @@ use crate::ui::{quoted, shown, word};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeTarget {
     pub(crate) branch: String,
-    pub(crate) tip: String,
+    pub(crate) tip: ObjectId,
     /// The worktree that has it checked out.
     pub(crate) worktree: Option<PathBuf>,
     pub(crate) style: Style,
@@ -32,7 +32,7 @@ pub(crate) struct MergeTarget {
 pub(crate) struct MergedIn {
     /// What the commit was called: a branch, also of a remote, or its object name.
     pub(crate) name: String,
-    pub(crate) commit: String,
+    pub(crate) commit: ObjectId,
     pub(crate) how: Integrated,
 }
 
@@ -44,8 +44,8 @@ impl MergedIn {
     pub(super) fn find(
         flux: &Flux,
         task: &Task,
-        tip: &str,
-        (name, commit): (&str, &str),
+        tip: &ObjectId,
+        (name, commit): (&str, &ObjectId),
     ) -> Result<Self> {
         match MergePlan::make(&flux.repo, commit, tip, Style::Merge)? {
             MergePlan::UpToDate(how) => Ok(Self {
@@ -80,7 +80,7 @@ impl MergeTarget {
     ///
     /// # Errors
     /// When they cannot be merged at all, or git fails.
-    pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &str) -> Result<MergePlan> {
+    pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
             .map_err(|error| explain(error, task, &self.branch))
     }
@@ -91,7 +91,7 @@ pub(super) struct TargetSearch<'a> {
     pub(super) flux: &'a Flux,
     pub(super) store: &'a Store,
     pub(super) task: &'a Task,
-    pub(super) tip: &'a str,
+    pub(super) tip: &'a ObjectId,
     /// The branch that was named on the command line.
     pub(super) typed: Option<&'a str>,
     pub(super) worktrees: &'a [Worktree],

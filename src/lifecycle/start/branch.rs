@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::free::{cannot_be_beside, ensure_not_stored};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Git, Worktree, refs};
+use crate::git::{Git, ObjectId, Worktree, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
@@ -97,7 +97,7 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, local: &str, upstream: &str) -
 }
 
 /// A branch of a remote: its name with that of the remote, the name alone, and its tip.
-fn remote(flux: &Flux, name: &str) -> Result<(String, String, String)> {
+fn remote(flux: &Flux, name: &str) -> Result<(String, String, ObjectId)> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
@@ -223,7 +223,7 @@ pub(crate) fn origin(
     store: &Store,
     chosen: &Chosen,
     head: Option<&str>,
-) -> Result<(String, Option<String>)> {
+) -> Result<(ObjectId, Option<String>)> {
     let branch = &chosen.name;
     let plain = |name: &str| store.resolve(refs::short(name)).map(ToOwned::to_owned);
     let settings = &flux.settings;

@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
-use crate::git::{Change, Checkout, Ignored, Repo};
+use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
 /// How many files a message lists.
@@ -19,7 +19,7 @@ const LISTED: usize = 8;
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Option<Carried>> {
+pub(crate) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
     let Some(here) = flux.repo.current() else {
         return Err(
             Failure::new("there is no worktree here whose changes could be taken along")
@@ -40,7 +40,7 @@ pub(crate) fn changes(flux: &Flux, onto: &str, base: Option<&str>) -> Result<Opt
     }
     let uncommitted = Uncommitted {
         checkout: &checkout,
-        head: &head.oid,
+        head: &head.oid.clone().into(),
         changes: &changes,
     };
     match uncommitted.fit(&flux.repo, onto)? {

@@ -6,7 +6,7 @@ use super::plan::{Origin, Start};
 use super::ports::{self, Claim};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, refs};
+use crate::git::{Lock, ObjectId, refs};
 use crate::lifecycle::recover::settle;
 use crate::store::{self, Store, task_ref};
 use crate::system::disk::disk_full;
@@ -18,7 +18,7 @@ use crate::ui::word;
 ///
 /// # Errors
 /// When it is taken, or git fails: then nothing has changed.
-pub(super) fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<String> {
+pub(super) fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
     let ports = match start.origin {
         Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run, start.task.port),
@@ -95,7 +95,7 @@ mod tests {
         start
     }
 
-    fn claim_it(world: &World, start: &mut Start) -> Result<String> {
+    fn claim_it(world: &World, start: &mut Start) -> Result<ObjectId> {
         let lock = world.flux.lock_task(&id()).unwrap();
         claim(&world.flux, start, &lock)
     }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::trust::Init;
 use crate::agent::Agent;
 use crate::context::Flux;
+use crate::git::ObjectId;
 use crate::git::carry::Carried;
 use crate::lifecycle::archive::Archived;
 use crate::run::launch::Ready;
@@ -40,7 +41,7 @@ pub(crate) enum Origin {
     /// A worktree with its branch, which become its own.
     Worktree,
     /// All of it but its pane: its record is this object.
-    Task(String),
+    Task(ObjectId),
 }
 
 /// A pane that is to be opened.
@@ -101,7 +102,7 @@ impl Start {
     }
 
     /// Returns the commit that its branch stands at when it starts.
-    pub(super) fn tip(&self) -> &str {
+    pub(super) fn tip(&self) -> &ObjectId {
         match &self.origin {
             Origin::Archive(from) => &from.tip,
             _ => self.task.start(),
@@ -110,7 +111,7 @@ impl Start {
 
     /// Returns the commit whose scripts make its worktree ready; none where it is ready, or nothing
     /// is to be ready for an agent.
-    pub(crate) fn setup_commit(&self) -> Option<&str> {
+    pub(crate) fn setup_commit(&self) -> Option<&ObjectId> {
         let pane = self.pane.as_ref()?;
         let is_ready = match &self.origin {
             Origin::New { .. } => false,

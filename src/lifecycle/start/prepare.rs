@@ -16,7 +16,7 @@ use super::setup;
 use crate::agent::{Agent, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::git::{Git, Worktree, worktree};
+use crate::git::{Git, ObjectId, Worktree, worktree};
 use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::run::launch::Ready;
 use crate::store::Store;
@@ -63,7 +63,7 @@ pub(crate) struct Preparation<'a> {
     request: &'a Request,
     pub(crate) store: Store,
     worktrees: Vec<Worktree>,
-    base: String,
+    base: ObjectId,
     into: Option<String>,
     /// The branch they work on, if it is there already.
     chosen: Option<Chosen>,
@@ -261,7 +261,7 @@ impl<'a> Preparation<'a> {
             StartPoint::Head => None,
             StartPoint::Commit(name) | StartPoint::Branch(name) => Some(name.as_str()),
         };
-        let onto = starts.first().map_or(&*self.base, |start| start.tip());
+        let onto = starts.first().map_or(&self.base, Start::tip);
         let changes = changes(self.flux, onto, named)?;
         for start in starts {
             start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
@@ -319,7 +319,7 @@ fn base(
     store: &Store,
     start_point: &StartPoint,
     head: Option<String>,
-) -> Result<(String, Option<String>)> {
+) -> Result<(ObjectId, Option<String>)> {
     let name = match start_point {
         StartPoint::Commit(rev) => Some(rev),
         StartPoint::Head | StartPoint::Branch(_) => None,

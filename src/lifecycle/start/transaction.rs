@@ -14,7 +14,7 @@ use super::undone::Undone;
 use super::{files, watch};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::git::{Lock, Transaction, hide, refs, worktree};
+use crate::git::{Lock, ObjectId, Transaction, hide, refs, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::Archived;
 use crate::lifecycle::archive::delete::tidy_up;
@@ -37,7 +37,7 @@ pub(super) struct StartTransaction<'a> {
     flux: &'a Flux,
     start: &'a Start,
     /// The record's object.
-    record: String,
+    record: ObjectId,
     lock: Lock,
     run: RunDir,
     begun: Vec<Step>,
@@ -71,7 +71,7 @@ impl Complete {
 }
 
 impl<'a> StartTransaction<'a> {
-    pub(super) fn new(flux: &'a Flux, start: &'a Start, record: String, lock: Lock) -> Self {
+    pub(super) fn new(flux: &'a Flux, start: &'a Start, record: ObjectId, lock: Lock) -> Self {
         Self {
             flux,
             start,
@@ -297,7 +297,7 @@ impl<'a> StartTransaction<'a> {
             flux,
             task,
             oid: &self.record,
-            tip: tip.as_deref(),
+            tip: tip.as_ref(),
             lock: &self.lock,
         };
         let kept = teardown.run(&worktree)?;

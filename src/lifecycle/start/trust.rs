@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::Sharing;
 use crate::git::directory::{self, Entry, Kind};
+use crate::git::{ObjectId, Sharing};
 use crate::run::RunDir;
 use crate::run::launch::Step;
 use crate::sanitize;
@@ -42,7 +42,7 @@ const PROGRAMS: [&[u8]; 6] = [
 /// The scripts of one commit, and what else is in their directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Init {
-    tree: String,
+    tree: ObjectId,
     files: Vec<(Entry, Vec<u8>)>,
 }
 
@@ -51,7 +51,7 @@ impl Init {
     ///
     /// # Errors
     /// When git fails, or the directory is not one that git itself would make.
-    pub(crate) fn find(flux: &Flux, commit: &str) -> Result<Option<Self>> {
+    pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
         if !flux.repo.may_have(commit, NAME) {
             return Ok(None);
         }
@@ -218,7 +218,8 @@ mod tests {
             world.home(),
             ["commit", "-q", "--allow-empty", "-m", "scripts"],
         );
-        Init::find(&world.flux, "HEAD").unwrap()
+        let head = world.flux.repo.resolve("HEAD").unwrap().unwrap();
+        Init::find(&world.flux, &head).unwrap()
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl World {
             agent: "claude".to_owned(),
             agent_args: Vec::new(),
             branch: "feature/fix".to_owned(),
-            base: base.trim_end().to_owned(),
+            base: base.trim_end().to_owned().into(),
             into: Some("main".to_owned()),
             worktree: self.home().with_file_name("repo-fix"),
             directory: None,

@@ -21,7 +21,7 @@ fn task() -> Task {
             Bytes(OsString::from_vec(vec![255])),
         ],
         branch: "feature/fix-1".to_owned(),
-        base: "0".repeat(64),
+        base: "0".repeat(64).into(),
         into: None,
         worktree: worktree.into(),
         directory: Some(Bytes(OsString::from_vec(b"a/\xff".to_vec()))),
@@ -84,7 +84,7 @@ fn a_record_survives_the_round_trip() {
 fn what_could_not_be_read_again_is_not_written() {
     for wrong in [
         Task {
-            base: String::new(),
+            base: ObjectId::default(),
             ..task()
         },
         Task {

@@ -61,7 +61,7 @@ fn the_target_is_a_branch_that_can_be_merged_into() {
     let merged_in = |rev: &str| Options {
         branch: Branch::MergedIn {
             name: rev.to_owned(),
-            commit: git(&scene.repo, &["rev-parse", rev]),
+            commit: git(&scene.repo, &["rev-parse", rev]).into(),
         },
         ..never()
     };
