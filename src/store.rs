@@ -76,7 +76,7 @@ impl Store {
         for (name, oid) in &refs.objects {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
             let Some(Ok(id)) = id else { continue };
-            let task = read(repo, settings, &refs, &id, oid);
+            let task = read(repo, &id, oid).map(|task| configured(task, settings, &refs));
             let ours = foreign::is_ours(&marks, settings, &id, oid, task.as_ref().ok());
             let oid = oid.clone();
             let of = if ours { &mut tasks } else { &mut foreign };
@@ -227,21 +227,21 @@ fn none(what: &str, name: &str) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-fn read(
-    repo: &Repo,
-    settings: &Settings,
-    refs: &Refs,
-    id: &TaskId,
-    oid: &ObjectId,
-) -> Result<Task> {
-    let mut task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
+/// Reads the record of a task.
+fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
+    let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         return Err(anyhow!("the record is that of '{}'", task.id));
     }
+    Ok(task)
+}
+
+/// Returns the task with what is configured for its branch.
+fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key(&[HEADS, branch].concat());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
-        && let Some(branch) = settings.branch_of(id.as_str())
+        && let Some(branch) = settings.branch_of(task.id.as_str())
         && exists(branch)
     {
         branch.clone_into(&mut task.branch);
@@ -262,7 +262,7 @@ fn read(
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);
     }
-    Ok(task)
+    task
 }
 
 /// The prompt as it was given.

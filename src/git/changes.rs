@@ -7,11 +7,11 @@ pub(in crate::git) mod overlooked;
 pub(in crate::git) mod scratch_index;
 pub(crate) mod snapshot;
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
 use self::scratch_index::ScratchIndex;
 use super::Checkout;
@@ -153,7 +153,7 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
             code,
             submodule,
             overlooked: None,
-            path: OsString::from_vec(path.to_vec()).into(),
+            path: path.to_path_lossy().into_owned(),
         });
     }
     Ok(changes)

@@ -12,16 +12,18 @@ pub(in crate::git) mod index;
 pub(in crate::git) mod small_file;
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, refused};
+use self::harmless::Of;
 use self::index::Index;
 use self::small_file::read_small;
 use super::Git;
@@ -78,7 +80,7 @@ impl Checkout {
             // git gives a new worktree a copy of what the user has configured for the main one.
             let copied = read_small(&own)?;
             if copied.is_none() || copied != read_small(&common_dir.join("config.worktree"))? {
-                harmless::read(&own, false)?;
+                harmless::read(&own, Of::Worktree)?;
             }
             Ok(git_dir)
         });
@@ -135,8 +137,8 @@ impl Checkout {
             if common.symlink_metadata().is_ok() {
                 return Err(Distrust::Odd(common).into());
             }
-            harmless::read(&git_dir.join("config.worktree"), true)?;
-            harmless::read(&git_dir.join("config"), true)
+            harmless::read(&git_dir.join("config.worktree"), Of::Repository)?;
+            harmless::read(&git_dir.join("config"), Of::Repository)
         };
         let config = config().map_err(|error| refused(error, path))?;
         let format = config.get("extensions.objectformat");
@@ -265,10 +267,11 @@ impl Checkout {
         let out = self.reading("ls-files").args(["--stage", "-z"]).output()?;
         let mut links = Vec::new();
         for record in records(&out)? {
-            let at = record.iter().position(|&b| b == b'\t');
-            let at = at.context("`git ls-files` printed a short record")?;
-            if record.starts_with(b"160000 ") {
-                links.push(OsString::from_vec(record[at + 1..].to_vec()).into());
+            let (facts, path) = record
+                .split_once_str("\t")
+                .context("`git ls-files` printed a short record")?;
+            if facts.starts_with(b"160000 ") {
+                links.push(path.to_path_lossy().into_owned());
             }
         }
         Ok(links)

@@ -20,7 +20,7 @@ use signal_hook::consts::SIGPIPE;
 use self::died::Died;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::system::captured::Captured;
+use crate::system::captured::{Captured, Stderr};
 use crate::system::deadline::Deadline;
 use crate::system::version::version;
 
@@ -64,7 +64,7 @@ pub(crate) struct Git {
     args: Vec<OsString>,
     input: Option<Vec<u8>>,
     holding: Option<File>,
-    loud: bool,
+    stderr: Stderr,
     hooks: bool,
     patience: Option<Duration>,
 }
@@ -84,7 +84,7 @@ impl Git {
             args: Vec::new(),
             input: None,
             holding: None,
-            loud: false,
+            stderr: Stderr::Captured,
             hooks: false,
             patience: None,
         }
@@ -179,7 +179,9 @@ impl Git {
 
     /// Shows what git says on standard error while it runs, on a terminal.
     pub(super) fn loud(mut self) -> Self {
-        self.loud = io::stderr().is_terminal();
+        if io::stderr().is_terminal() {
+            self.stderr = Stderr::Shown;
+        }
         self
     }
 
@@ -233,13 +235,13 @@ impl Git {
         if self.holding.is_some() && !self.hooks {
             self.command.args(LOCKS);
         }
-        let stderr = match self.loud {
-            true => Stdio::inherit(),
-            false => Stdio::piped(),
+        let stderr = match self.stderr {
+            Stderr::Shown => Stdio::inherit(),
+            Stderr::Captured => Stdio::piped(),
         };
         self.command.stdout(Stdio::piped()).stderr(stderr);
         let captured = match self.hooks {
-            true => Some(Captured::new(&mut self.command, self.loud)?),
+            true => Some(Captured::new(&mut self.command, self.stderr)?),
             false => None,
         };
         match (&self.input, self.holding.take()) {

@@ -1,10 +1,9 @@
 //! A directory as a commit has it. Nothing is replaced: an object is what its name says.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 
 use super::Git;
 use super::ObjectId;
@@ -64,12 +63,12 @@ fn exactly(dir: &Path, subcommand: &str) -> Git {
 /// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
 fn read(out: &[u8]) -> Result<Vec<Entry>> {
     let entry = |record: &[u8]| {
-        let at = record.iter().position(|&b| b == b'\t')?;
-        let facts = std::str::from_utf8(&record[..at]).ok()?;
+        let (facts, path) = record.split_once_str("\t")?;
+        let facts = facts.to_str().ok()?;
         let mut facts = facts.split_ascii_whitespace();
         let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
         Some(Entry {
-            path: OsString::from_vec(record[at + 1..].to_vec()).into(),
+            path: path.to_path_lossy().into_owned(),
             kind: match mode {
                 "100755" => Kind::Executable,
                 "120000" => Kind::Link,

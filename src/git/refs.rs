@@ -133,7 +133,7 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    fn line(mut self, verb: &str, name: &str, values: &[&str]) -> Self {
+    fn line(mut self, verb: &str, name: &str, values: &[&ObjectId]) -> Self {
         self.input
             .extend_from_slice(format!("{verb} {name}\0").as_bytes());
         for value in values {
@@ -143,33 +143,33 @@ impl Transaction {
         self
     }
 
-    fn making(mut self, name: &str, new: &str) -> Self {
+    fn making(mut self, name: &str, new: &ObjectId) -> Self {
         if name.starts_with(FLUX) {
-            self.made.push((name.to_owned(), new.to_owned().into()));
+            self.made.push((name.to_owned(), new.clone()));
         }
         self
     }
 
     /// Makes `name`; fails if it exists.
-    pub(crate) fn create(self, name: &str, new: &str) -> Self {
+    pub(crate) fn create(self, name: &str, new: &ObjectId) -> Self {
         self.making(name, new).line("create", name, &[new])
     }
 
     /// Moves `name`, which stands at `old`.
-    pub(crate) fn update(self, name: &str, new: &str, old: &str) -> Self {
+    pub(crate) fn update(self, name: &str, new: &ObjectId, old: &ObjectId) -> Self {
         self.making(name, new).line("update", name, &[new, old])
     }
 
     /// Deletes `name`, which stands at `old`.
-    pub(crate) fn delete(mut self, name: &str, old: &str) -> Self {
+    pub(crate) fn delete(mut self, name: &str, old: &ObjectId) -> Self {
         if name.starts_with(FLUX) {
-            self.deleted.push((name.to_owned(), old.to_owned().into()));
+            self.deleted.push((name.to_owned(), old.clone()));
         }
         self.line("delete", name, &[old])
     }
 
     /// Fails unless `name` stands at `old`.
-    pub(crate) fn verify(self, name: &str, old: &str) -> Self {
+    pub(crate) fn verify(self, name: &str, old: &ObjectId) -> Self {
         self.line("verify", name, &[old])
     }
 
@@ -196,8 +196,7 @@ impl Transaction {
         };
         let blocking = found.keys().find(blocks).cloned();
         // Where the disk is full, git may say so after it has changed some of them.
-        let came =
-            |(name, object): &Stand| found.get(name).is_some_and(|found| **found == **object);
+        let came = |(name, object): &Stand| found.get(name) == Some(object);
         let unmade = self.made.into_iter().filter(|stand| !came(stand));
         marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
         match blocking {

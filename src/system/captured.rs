@@ -9,6 +9,14 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+/// Where what a process prints on standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stderr {
+    /// To the terminal, while it runs.
+    Shown,
+    Captured,
+}
+
 /// Files that have no name, in the place of pipes.
 pub(crate) struct Captured {
     stdout: File,
@@ -17,11 +25,11 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    /// Has `command` print into files; on standard error only if that is not shown while it runs.
+    /// Has `command` print into files.
     ///
     /// # Errors
     /// When a temporary file cannot be made.
-    pub(crate) fn new(command: &mut Command, loud: bool) -> Result<Self> {
+    pub(crate) fn new(command: &mut Command, stderr: Stderr) -> Result<Self> {
         let file = || -> Result<File> {
             let file = tempfile::tempfile().context("could not make a temporary file")?;
             // Whoever opens /dev/stderr empties it for all, who then go on at its end.
@@ -31,7 +39,10 @@ impl Captured {
         let share = |file: &File| file.try_clone().context("could not share a file");
         let stdout = file()?;
         command.stdout(share(&stdout)?);
-        let stderr = (!loud).then(file).transpose()?;
+        let stderr = match stderr {
+            Stderr::Shown => None,
+            Stderr::Captured => Some(file()?),
+        };
         if let Some(stderr) = &stderr {
             command.stderr(share(stderr)?);
         }
@@ -43,8 +54,11 @@ impl Captured {
     /// # Errors
     /// When a temporary file cannot be made.
     pub(crate) fn as_errors(command: &mut Command) -> Result<Self> {
-        let loud = io::stderr().is_terminal();
-        let captured = Self::new(command, loud)?;
+        let stderr = match io::stderr().is_terminal() {
+            true => Stderr::Shown,
+            false => Stderr::Captured,
+        };
+        let captured = Self::new(command, stderr)?;
         match &captured.stderr {
             None => command.stdout(io::stderr()),
             Some(stderr) => command.stdout(stderr.try_clone().context("could not share a file")?),

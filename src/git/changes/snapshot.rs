@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
 use crate::git::changes::overlooked::Overlooked;
 use crate::git::changes::scratch_index::ScratchIndex;
@@ -103,8 +104,7 @@ fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in records(unmerged)? {
         let odd = "`git ls-files` printed a short record";
-        let at = entry.iter().position(|&b| b == b'\t').context(odd)?;
-        let (head, path) = (&entry[..at], &entry[at + 1..]);
+        let (head, path) = entry.split_once_str("\t").context(odd)?;
         let [blob @ .., b' ', stage] = head else {
             bail!(odd);
         };

@@ -115,15 +115,15 @@ const VALUES: [(&str, [&str; 2]); 2] = [
 ];
 
 /// Those of a configuration file's keys that [`VALUES`] has, with their values; none of a file
-/// that is not there. `is_repository` is for one that is not only a worktree's.
+/// that is not there.
 ///
 /// # Errors
 /// When it has anything in it that is not known to be harmless, or cannot be read.
-pub(in crate::git) fn read(file: &Path, is_repository: bool) -> Result<BTreeMap<String, String>> {
+pub(in crate::git) fn read(file: &Path, of: Of) -> Result<BTreeMap<String, String>> {
     let Some(text) = read_small(file)? else {
         return Ok(BTreeMap::new());
     };
-    parse(&text, is_repository).map_err(|what| {
+    parse(&text, of).map_err(|what| {
         let file = file.to_owned();
         match what {
             Foreign::Key(key) => Distrust::Key { file, key },
@@ -131,6 +131,14 @@ pub(in crate::git) fn read(file: &Path, is_repository: bool) -> Result<BTreeMap<
         }
         .into()
     })
+}
+
+/// Whose configuration it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::git) enum Of {
+    /// A worktree's alone.
+    Worktree,
+    Repository,
 }
 
 /// What is not known to be harmless.
@@ -141,7 +149,7 @@ enum Foreign {
     Line(usize),
 }
 
-fn parse(text: &[u8], is_repository: bool) -> Result<BTreeMap<String, String>, Foreign> {
+fn parse(text: &[u8], of: Of) -> Result<BTreeMap<String, String>, Foreign> {
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
@@ -170,7 +178,7 @@ fn parse(text: &[u8], is_repository: bool) -> Result<BTreeMap<String, String>, F
             |(name, values): &(&str, [&str; 2])| pattern == *name && values.contains(&value);
         if VALUES.iter().any(has_value) {
             found.insert(key, value.to_owned());
-        } else if !(accepted(&KEYS) || is_repository && accepted(&OF_REPOSITORY)) {
+        } else if !(accepted(&KEYS) || of == Of::Repository && accepted(&OF_REPOSITORY)) {
             return Err(Foreign::Key(key));
         }
     }
@@ -238,7 +246,7 @@ mod tests {
     use crate::git::Git;
 
     fn case(text: &str) -> Result<BTreeMap<String, String>, Foreign> {
-        parse(text.as_bytes(), false)
+        parse(text.as_bytes(), Of::Worktree)
     }
 
     #[test]
@@ -249,7 +257,7 @@ mod tests {
         let found = case(text).unwrap();
         assert_eq!(found["extensions.objectformat"], "sha256");
         let of_repository = "[core]\n\tworktree = ../../../sub\n\thooksPath = .husky/_\n";
-        assert!(parse(of_repository.as_bytes(), true).is_ok());
+        assert!(parse(of_repository.as_bytes(), Of::Repository).is_ok());
         let key = |key: &str| Err(Foreign::Key(key.to_owned()));
         assert_eq!(case(of_repository), key("core.worktree"));
     }
@@ -328,7 +336,7 @@ mod tests {
                 .map(|_| PARTS[random.random_range(0..PARTS.len())])
                 .collect();
             let dangerous = text.contains("fsmonitor");
-            if !dangerous || parse(text.as_bytes(), false).is_err() {
+            if !dangerous || parse(text.as_bytes(), Of::Worktree).is_err() {
                 continue;
             }
             accepted += 1;

@@ -1,10 +1,9 @@
 //! What a merge of two commits comes to, without a worktree.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 
 use crate::git::command::failed;
 use crate::git::command::records::records;
@@ -103,5 +102,5 @@ fn path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
     let file = added
         .find_map(|side| file.strip_suffix(&*side))
         .unwrap_or(file);
-    OsString::from_vec(file.to_vec()).into()
+    file.to_path_lossy().into_owned()
 }

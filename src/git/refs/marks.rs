@@ -39,13 +39,13 @@ pub(crate) struct Mark {
 
 impl Mark {
     /// Returns whether the ref may stand at this object.
-    pub(crate) fn has(&self, name: &str, object: &str) -> bool {
-        self.stands.iter().any(|(n, o)| n == name && **o == *object)
+    pub(crate) fn has(&self, name: &str, object: &ObjectId) -> bool {
+        self.stands.iter().any(|(n, o)| n == name && o == object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
-    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let of = move |(n, object): &'a Stand| (n == name).then_some(object.as_str());
+    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObjectId> {
+        let of = move |(n, object): &'a Stand| (n == name).then_some(object);
         self.stands.iter().filter_map(of)
     }
 }
@@ -96,7 +96,7 @@ impl Marks {
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
     /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
-    pub(crate) fn vouch(&self, name: &str, object: &str) -> Option<bool> {
+    pub(crate) fn vouch(&self, name: &str, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
             Err(_) => Some(false),
@@ -230,7 +230,7 @@ mod tests {
     fn a_ref_is_vouched_for_before_and_after_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let vouch = |object| marks.vouch("refs/flux/tasks/a", object);
+        let vouch = |object: &str| marks.vouch("refs/flux/tasks/a", &object.to_owned().into());
         assert_eq!(vouch("1"), None);
         marks
             .announce(
@@ -254,7 +254,10 @@ mod tests {
         assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
         marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
         assert_eq!(vouch("2"), None);
-        assert_eq!(marks.vouch("refs/flux/base/a", "9"), Some(true));
+        assert_eq!(
+            marks.vouch("refs/flux/base/a", &"9".to_owned().into()),
+            Some(true)
+        );
         assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
         assert_eq!(marks.list("base").unwrap(), ["base/a"]);
     }
@@ -282,7 +285,7 @@ mod tests {
         assert!(!there.is_at_home("refs/flux/archive/a.1"));
         let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
         assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
-        assert!(!mark.has(&parts[0].0, "2"));
+        assert!(!mark.has(&parts[0].0, &"2".to_owned().into()));
     }
 
     #[test]
@@ -300,7 +303,7 @@ mod tests {
         ] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
             assert_eq!(
-                marks.vouch("refs/flux/tasks/a", "1"),
+                marks.vouch("refs/flux/tasks/a", &"1".to_owned().into()),
                 Some(false),
                 "{text:?}"
             );

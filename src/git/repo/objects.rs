@@ -87,7 +87,7 @@ impl Repo {
     }
 
     /// Returns whether the object is here.
-    pub(crate) fn has_object(&self, name: &str) -> bool {
+    pub(crate) fn has_object(&self, name: &ObjectId) -> bool {
         let odb = self.git2.odb().ok();
         let oid = self.oid(name).ok();
         odb.zip(oid).is_some_and(|(odb, oid)| odb.exists(oid))

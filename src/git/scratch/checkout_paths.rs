@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use bstr::ByteSlice as _;
+
 use crate::git::regular_file::read_file;
 
 /// Whether what is at `there` is such a thing, or has one right in it: a Python environment with a
@@ -58,7 +60,7 @@ fn has_checkout_installed(site: &Path, checkout: &Path) -> bool {
 /// Whether a directory is one in which CMake builds what is in the checkout.
 fn is_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
-    let mut lines = text.split(|&byte| byte == b'\n');
+    let mut lines = text.split_str("\n");
     lines.any(|line| {
         line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=")
             .is_some_and(|home| names(home, checkout))
@@ -69,15 +71,8 @@ fn is_build(dir: &Path, checkout: &Path) -> bool {
 fn names(text: &[u8], checkout: &Path) -> bool {
     let path = checkout.as_os_str().as_bytes();
     let has = |text: &[u8]| {
-        let mut rest = text;
-        while let Some(at) = rest.windows(path.len()).position(|window| window == path) {
-            rest = &rest[at + path.len()..];
-            let ends = rest.first().is_none_or(|&next| !is_in_name(next));
-            if ends {
-                return true;
-            }
-        }
-        false
+        let mut ends = text.find_iter(path).map(|at| at + path.len());
+        ends.any(|end| text.get(end).is_none_or(|&next| !is_in_name(next)))
     };
     has(text) || (text.contains(&b'%') && has(&decoded(text)))
 }

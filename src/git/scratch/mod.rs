@@ -15,9 +15,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
 pub(crate) use self::ignored::LeftOut;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
@@ -230,9 +231,10 @@ impl<'a> Scratch<'a> {
             .output()?;
         let mut files: Vec<Conflict> = Vec::new();
         for record in records(&out)? {
-            let at = record.iter().position(|&byte| byte == b'\t');
-            let at = at.context("`git ls-files` printed a short record")?;
-            let path = PathBuf::from(OsStr::from_bytes(&record[at + 1..]));
+            let (_, path) = record
+                .split_once_str("\t")
+                .context("`git ls-files` printed a short record")?;
+            let path = path.to_path_lossy().into_owned();
             if files.iter().all(|file| file.path != path) {
                 let kind = String::new();
                 files.push(Conflict { path, kind });

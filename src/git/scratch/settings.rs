@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 
 use super::repository::point_head;
 use super::wrappers::BEFORE;
@@ -208,10 +209,7 @@ const OWN: [&str; 3] = ["core.bare", "core.repositoryformatversion", "core.workt
 
 /// An entry's key and value; a key alone is true.
 fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
-    match entry.iter().position(|&byte| byte == b'\n') {
-        Some(at) => (&entry[..at], &entry[at + 1..]),
-        None => (entry, b"true"),
-    }
+    entry.split_once_str("\n").unwrap_or((entry, b"true"))
 }
 
 /// An entry of a configuration, and the file that it is from.

@@ -1,12 +1,11 @@
 //! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
 //! put into one, and removes the worktree that it finds at a place.
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
 use crate::git::Git;
 use crate::git::checkout::distrust::{Distrust, refused};
@@ -38,14 +37,11 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
     let entries = out.strip_suffix(b"\0\0").context(odd)?;
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in entries.split(|&b| b == 0) {
-        let (key, value) = match line.iter().position(|&b| b == b' ') {
-            Some(at) => (&line[..at], &line[at + 1..]),
-            None => (line, &line[..0]),
-        };
-        let text = || String::from_utf8_lossy(value).into_owned();
+        let (key, value) = line.split_once_str(" ").unwrap_or((line, b""));
+        let text = || value.to_str_lossy().into_owned();
         match (key, worktrees.last_mut()) {
             (b"worktree", _) => worktrees.push(Worktree {
-                path: OsString::from_vec(value.to_vec()).into(),
+                path: value.to_path_lossy().into_owned(),
                 ..Worktree::default()
             }),
             (_, None) => bail!(odd),
