@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::show::{Detail, PaneView};
+use self::show::{Detail, PaneView, code};
 use super::object::{DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_unlooked};
 use crate::failure;
@@ -21,7 +21,6 @@ use crate::store::{Store, Stored};
 use crate::task::{State, Status, Task};
 use crate::tmux::pane;
 use crate::ui::Ui;
-use crate::ui::words::count;
 
 /// How many lines of the pane are shown.
 const SCREEN: usize = 15;
@@ -135,10 +134,4 @@ fn object(status: &Status, files: Vec<Change>, screen: PaneView) -> DetailObject
             PaneView::Closed | PaneView::Unknown => None,
         },
     }
-}
-
-/// Returns the two letters of `git status --short`.
-fn code(change: &Change) -> String {
-    let letters = change.code.into_iter().map(char::from);
-    letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }

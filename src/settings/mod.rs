@@ -4,6 +4,7 @@
 
 mod agents;
 mod check;
+mod colour;
 mod colours;
 mod hooks;
 mod ready;
@@ -19,7 +20,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use self::colours::Colour;
+pub(crate) use self::colour::Colour;
 pub(crate) use self::shown::Shown;
 use self::table::Setting;
 use crate::git::records::records;

@@ -2,7 +2,7 @@
 
 use strum::VariantNames as _;
 
-use super::colours::is_colour;
+use super::colour::is_colour;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;

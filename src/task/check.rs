@@ -9,9 +9,6 @@ use anyhow::{Result, ensure};
 
 use super::{Existing, Merged, Removal, Target, Task, TaskId};
 
-/// The longest `task.json`, in bytes: arguments for an agent may be long.
-pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
-
 /// The longest title, in bytes; those that are written have 200 characters at most.
 const TITLE: usize = 4096;
 

@@ -7,7 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{ObjectId, PaneId, SessionName, TaskId, WindowId, check, version};
+use super::{ObjectId, PaneId, SessionName, TaskId, WindowId, version};
+
+/// The longest `task.json`, in bytes: arguments for an agent may be long.
+pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
 
 /// The version of `task.json` this program writes, and the latest that it reads.
 ///
@@ -205,7 +208,7 @@ impl Task {
     /// # Errors
     /// When it is not a record, or one of a later version: [`Newer`](super::version::Newer).
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
-        ensure!(bytes.len() <= check::LONGEST, "it is too long");
+        ensure!(bytes.len() <= LONGEST, "it is too long");
         let task: Self = version::parse(bytes, VERSION.into())?;
         task.check()?;
         Ok(task)

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use console::Style;
 
+use super::dry_run;
+use super::output::{Output, Porcelain};
 use super::remove::remove_task;
 use super::words::deeds;
-use super::{Output, Porcelain, dry_run};
 use crate::commands::table;
 use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::Flux;

@@ -7,6 +7,7 @@ mod dry_run;
 mod elsewhere;
 mod merged;
 mod options;
+mod output;
 mod remove;
 mod style;
 mod words;
@@ -19,6 +20,7 @@ use clap_complete::ArgValueCompleter;
 
 use self::style::Styles;
 
+use self::output::{Output, Porcelain};
 use super::{candidates, choose_own, settled};
 use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::options::{Asking, Options};
@@ -78,24 +80,6 @@ pub(crate) struct Cleanup {
     /// Machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
-}
-
-/// What is printed of conflicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Porcelain {
-    No,
-    /// The files in conflict, a line each.
-    Lines,
-    /// The files in conflict, with a NUL after each.
-    Nul,
-}
-
-/// What is done with the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Output {
-    Removal(Porcelain),
-    DryRun,
-    Json,
 }
 
 impl Cleanup {

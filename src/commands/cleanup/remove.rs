@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Error, Result};
 
 use super::consent::{Settled, facts, settle};
-use super::{Porcelain, conflicts, words};
+use super::output::Porcelain;
+use super::{conflicts, words};
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
 use crate::git::{Lock, MergePlan};

@@ -4,12 +4,12 @@ use anyhow::Result;
 use console::{Style, truncate_str};
 
 use super::health::health;
-use super::{code, count};
 use crate::git::Change;
 use crate::lifecycle::Flux;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
 use crate::task::{Changes, Divergence, Layout, State, Status};
+use crate::ui::words::count;
 use crate::ui::{Ui, shown};
 
 /// How many changed files are shown.
@@ -157,4 +157,10 @@ impl Detail {
 
 fn title(ui: &Ui, text: &str) -> Result<()> {
     ui.data(Style::new().bold().apply_to(text))
+}
+
+/// Returns the two letters of `git status --short`.
+pub(super) fn code(change: &Change) -> String {
+    let letters = change.code.into_iter().map(char::from);
+    letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }

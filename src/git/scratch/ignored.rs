@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
-use super::{make_dir, write as write_file};
+use super::files::{make_dir, write as write_file};
 use crate::git::command::records::records;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::hide::pattern;

@@ -6,7 +6,9 @@
 //! configuration, stash and files stays in here. The commit is fetched from it, and it is removed.
 
 mod checkout_paths;
+mod files;
 mod ignored;
+mod original;
 mod repository;
 mod settings;
 mod wrappers;
@@ -21,60 +23,12 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 pub(crate) use self::ignored::LeftOut;
+pub(crate) use self::original::Original;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
-use super::hooks::{Hooks, setting};
+use super::hooks::setting;
 use super::merge::merge_tree::Conflict;
 use super::records::records;
-use super::{Checkout, Git, Lock, ObjectId, Repo};
-
-/// The repository that a scratch repository is made after.
-pub(crate) struct Original<'a> {
-    pub(crate) repo: &'a Repo,
-    /// Where the target is checked out.
-    pub(crate) checkout: Option<&'a Checkout>,
-    /// The main worktree, whose configuration counts if the target is checked out nowhere; none
-    /// if the repository is bare.
-    pub(crate) main: Option<&'a Checkout>,
-    pub(crate) hooks: &'a Hooks,
-    /// Branches, and the commits at which they are to stand, wherever they are by now.
-    pub(crate) branches: [(&'a str, &'a ObjectId); 2],
-    /// The one of them that is checked out.
-    pub(crate) head: &'a str,
-    /// Whether the hooks run that `--no-verify` leaves out.
-    pub(crate) verify: bool,
-}
-
-impl Original<'_> {
-    /// The worktree whose configuration counts.
-    fn place(&self) -> Option<&Checkout> {
-        self.checkout.or(self.main)
-    }
-
-    fn top(&self) -> &Path {
-        self.place().map_or(self.repo.home(), Checkout::path)
-    }
-
-    fn git_dir(&self) -> &Path {
-        self.place()
-            .map_or(self.repo.common_dir(), Checkout::git_dir)
-    }
-
-    /// `git <subcommand>` that only looks.
-    fn reading(&self, subcommand: &str) -> Git {
-        match self.place() {
-            Some(checkout) => checkout.reading(subcommand),
-            None => Git::reading(self.repo.home(), subcommand),
-        }
-    }
-
-    /// `git <subcommand>` that only asks what is configured.
-    fn asking(&self, subcommand: &str) -> Git {
-        match self.place() {
-            Some(checkout) => checkout.asking(subcommand),
-            None => Git::reading(self.repo.home(), subcommand),
-        }
-    }
-}
+use super::{Git, Lock, ObjectId, Repo};
 
 /// The repository, with the files of the branch that its `HEAD` names.
 pub(crate) struct Scratch<'a> {
@@ -282,14 +236,4 @@ fn link_siblings(top: &Path, path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a directory and those above it.
-fn make_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("could not make '{}'", path.display()))
-}
-
-/// Writes a file of the repository.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).with_context(|| format!("could not write '{}'", path.display()))
 }

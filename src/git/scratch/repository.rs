@@ -9,7 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Original, make_dir, write as write_file};
+use super::files::{make_dir, write as write_file};
+use super::original::Original;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::system::optional;

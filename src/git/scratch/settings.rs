@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
+use super::files::write as write_file;
+use super::original::Original;
 use super::repository::point_head;
 use super::wrappers::BEFORE;
-use super::{Original, write as write_file};
 use crate::git::command::failed;
 use crate::git::command::records::records;
 use crate::git::hooks::Hooks;

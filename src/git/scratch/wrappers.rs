@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::write as write_file;
+use super::files::write as write_file;
 use crate::git::hooks::{Hooks, is_executable};
 
 /// The hooks that run before a commit.
