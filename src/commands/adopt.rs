@@ -9,9 +9,9 @@ use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
 use super::{candidates, early, settled};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
-use crate::lifecycle::Flux;
 use crate::lifecycle::adopt::{Adoption, adopt, real};
 use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::lifecycle::rejoin;

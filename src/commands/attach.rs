@@ -5,8 +5,8 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, settled};
+use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::Flux;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::observe::Panes;
 use crate::lifecycle::pane::find_target;

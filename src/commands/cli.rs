@@ -12,8 +12,8 @@ use super::{
     adopt, attach, begin, cleanup, completions, config, diff, help, install, list, log, restore,
     resume, run, send, status, stop, usage, wait,
 };
+use crate::context::Flux;
 use crate::launcher;
-use crate::lifecycle::Flux;
 use crate::ui::Ui;
 
 /// Run coding agents in parallel on one repository

@@ -7,9 +7,9 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Distrust, diff};
-use crate::lifecycle::Flux;
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;

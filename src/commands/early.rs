@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 
+use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::watch;
 use crate::task::Layout;

@@ -40,9 +40,10 @@ use self::faults::Faults;
 
 use anyhow::{Error, Result};
 
+use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::recover::recover;
-use crate::lifecycle::{Flux, archive, observe};
+use crate::lifecycle::{archive, observe};
 use crate::store::{Store, Stored};
 use crate::task::Status;
 use crate::ui::Ui;

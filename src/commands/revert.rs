@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::lifecycle::Flux;
+use crate::context::Flux;
 use crate::sanitize;
 use crate::task::Merged;
 

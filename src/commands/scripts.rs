@@ -3,9 +3,9 @@
 use crate::git::ObjectId;
 use anyhow::Result;
 
+use crate::context::Flux;
 use crate::git::foreground::page;
 use crate::interrupt;
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::plan::Start;
 use crate::lifecycle::start::trust::{Init, NAME};
 

@@ -10,12 +10,13 @@ use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
 use crate::agent;
+use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
-use crate::lifecycle::{Flux, observe};
 use crate::store::Store;
 use crate::system::clock;
 use crate::task::{Found, Source, State, Task};

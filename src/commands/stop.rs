@@ -5,9 +5,10 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, settled};
+use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
+use crate::lifecycle::observe;
 use crate::lifecycle::stop::{can_stop, stop};
-use crate::lifecycle::{Flux, observe};
 use crate::store::{Store, Stored};
 use crate::task::TaskId;
 use crate::ui::{self, Ui};

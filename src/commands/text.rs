@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, foreground};
-use crate::lifecycle::Flux;
 use crate::ui::shown;
 
 /// What kind of text it is.

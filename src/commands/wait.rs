@@ -11,9 +11,10 @@ use jiff::SignedDuration;
 use super::wakeups::Wakeups;
 use super::{candidates, choose_own};
 
+use crate::context::Flux;
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
-use crate::lifecycle::{Flux, observe, waiting};
+use crate::lifecycle::{observe, waiting};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId, version};
 use crate::ui::Ui;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Flux;
 use super::broken::{Broken, free_beside};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Worktree;
 use crate::git::in_use::{bare_is_set_in, main_head, operations};

@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::archive::free_name;
-use super::{Flux, Lock};
+use crate::context::Flux;
 use crate::git::{ObjectId, Transaction, refs};
 use crate::store::{ARCHIVE, base_ref, task_ref};
+use crate::system::Lock;
 use crate::task::Task;
 
 /// A task of which nothing is left but its refs.

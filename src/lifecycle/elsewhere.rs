@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result};
 
 use super::archive;
 use super::conclude::Conclusion;
-use super::{Flux, Kept};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, admin, keep};
+use crate::lifecycle::archive::Kept;
 use crate::store::{self, Stored, task_ref};
 use crate::task::Task;
 use crate::ui::shown;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::git::Repo;
 use crate::settings::Settings;
 use crate::tmux::pane;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::Flux;
 use super::archive::Archived;
 use super::broken::Broken;
 use super::checked_out::BranchUses;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, snapshot, submodules, tool_files, worktree};
 use crate::task::Task;

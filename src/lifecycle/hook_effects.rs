@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::git::hooks::{self, Hooks};
 use crate::git::in_use::bare_is_set_in;
 use crate::git::marks::FLUX;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Flux;
 use super::archive::{expire, trash};
 use super::owner::other_owner;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Lock;
 

@@ -24,11 +24,11 @@
 //!
 //! # It goes
 //!
-//! A cleanup decides first. [`plan`] is a value, with what stands in the way ([`check`], [`obstacle`],
-//! [`checked_out`]), what would be lost ([`loss`]), and where the work goes ([`into`]); nothing has
-//! changed yet. Then [`merge`] makes the merge apart from all worktrees, and [`remove`] moves the branch,
-//! and takes the one way down, `teardown`: worktree, configuration, then branch, base and record in one
-//! transaction, which keeps what they stood at in the [`archive`].
+//! A [`cleanup`] decides first. Its `plan` is a value: the facts, and what each check makes of them (in
+//! order, to be agreed to, or refused); nothing has changed yet. [`checked_out`] says where a branch is in
+//! use. Then the merge is made apart from all worktrees, the branch is moved, and the task takes the one
+//! way down, `teardown`: worktree, configuration, then branch, base and record in one transaction, which
+//! keeps what they stood at in the [`archive`].
 //!
 //! Undoing a start that failed is the same teardown. So is what [`recover`] does, before any command that
 //! changes something: each task whose last command died becomes whole or gone, and the user is told.
@@ -39,12 +39,10 @@ pub(crate) mod broken;
 pub(crate) mod checked_out;
 pub(crate) mod cleanup;
 mod conclude;
-
 pub(crate) mod elsewhere;
 pub(crate) mod everywhere;
-mod fate;
+pub(crate) mod fate;
 mod hook_effects;
-
 pub(crate) mod leftovers;
 pub(crate) mod observe;
 pub(crate) mod other_machine;
@@ -60,13 +58,3 @@ pub(crate) mod start;
 pub(crate) mod stop;
 mod teardown;
 pub(crate) mod waiting;
-
-pub(crate) use archive::Kept;
-use cleanup::scratch;
-pub(crate) use fate::ensure_not_elsewhere;
-pub(crate) use pane::close;
-
-use fate::Worktree;
-
-pub(crate) use crate::context::Flux;
-use crate::git::Lock;

@@ -11,8 +11,9 @@ use std::{io, iter};
 use anyhow::{Context as _, Error, Result};
 
 pub(crate) use self::panes::{Panes, ensure_reached};
-use super::{Flux, elsewhere};
+use super::elsewhere;
 use crate::agent;
+use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::changes::count;
 use crate::git::repo::history::History;

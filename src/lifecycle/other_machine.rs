@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::Flux;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;

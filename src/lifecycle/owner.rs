@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nix::unistd::{Uid, User};
 
-use super::Flux;
 use super::archive::Archived;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use jiff::Timestamp;
 
-use super::{Flux, observe};
+use super::observe;
 use crate::agent::{self, Profile};
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::run::RunDir;

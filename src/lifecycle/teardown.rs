@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::archive::{self, Kept};
+use super::cleanup::scratch;
 use super::conclude::Conclusion;
 use super::fate::{Worktree, is_registered};
-use super::{scratch, start::ports};
+use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, hide, keep, worktree};
 use crate::store;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::everywhere::repositories;
-use super::{Flux, observe};
+use super::observe;
+use crate::context::Flux;
 use crate::store::Store;
 use crate::task::{State, Task};
 use crate::ui::Ui;

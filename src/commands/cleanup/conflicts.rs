@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Error, Result};
 
+use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, merge};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::{Flux, observe, recipient};
+use crate::lifecycle::{observe, recipient};
 use crate::system::clock;
 use crate::task::Task;
 use crate::ui::{quoted, shown};

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::Cleanup;
+use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::Flux;
 use crate::lifecycle::elsewhere::{drop_from_copy, original};
 use crate::store::{Store, Stored};
 use crate::ui::shown;

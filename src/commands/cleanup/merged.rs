@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use super::bulk::in_order;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Integrated, MergePlan, ObjectId, Style, refs};
-use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::check::Verdict;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Branch, Options, Uncommitted};

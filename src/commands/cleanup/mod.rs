@@ -22,7 +22,7 @@ use self::style::Styles;
 
 use self::output::{Output, Porcelain};
 use super::{candidates, choose_own, settled};
-use crate::lifecycle::Flux;
+use crate::context::Flux;
 use crate::lifecycle::cleanup::options::{Asking, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::store::Store;

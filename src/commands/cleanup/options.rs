@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 
 use super::Cleanup;
+use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::Flux;
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
 };

@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use crate::commands::revert::revert;
+use crate::context::Flux;
 use crate::git::{ObjectId, Style};
+use crate::lifecycle::archive::Kept;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Options, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::leave;
-use crate::lifecycle::{Flux, Kept};
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;

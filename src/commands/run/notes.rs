@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::lifecycle::Flux;
+use crate::context::Flux;
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::word;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::agent::Prompt;
-use crate::lifecycle::Flux;
+use crate::context::Flux;
 use crate::lifecycle::start::plan::{AgentRun, NewPane, Start, Started, Work};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::commands::object::{ExplanationObject, SourceObject, StateObject};
-use crate::lifecycle::{Flux, observe};
+use crate::context::Flux;
+use crate::lifecycle::observe;
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::seen::{Doing, Location, Presence, Seen, Session};

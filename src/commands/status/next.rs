@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::lifecycle::Flux;
+use crate::context::Flux;
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::resume::can_resume;
 use crate::store::Stored;

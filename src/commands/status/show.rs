@@ -4,8 +4,8 @@ use anyhow::Result;
 use console::{Style, truncate_str};
 
 use super::health::health;
+use crate::context::Flux;
 use crate::git::Change;
-use crate::lifecycle::Flux;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
 use crate::task::{Changes, Divergence, Layout, State, Status};

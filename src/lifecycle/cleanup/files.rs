@@ -8,9 +8,9 @@ use indicatif::HumanBytes;
 
 use super::facts::Facts;
 use super::obstacle::reveal;
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Change, others};
-use crate::lifecycle::Flux;
 use crate::ui::shown;
 use crate::ui::words::count;
 

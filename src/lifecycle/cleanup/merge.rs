@@ -11,14 +11,15 @@ use super::facts::Facts;
 use super::options::Verify;
 use super::scratch::{NewCommits, ScratchMerge, refused};
 use super::target::MergeTarget;
+use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
 use crate::git::forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, ObjectId, Style, forward};
-use crate::lifecycle::{Flux, Lock};
 use crate::settings::Settings;
+use crate::system::Lock;
 use crate::ui::quoted;
 
 /// What the target will go to, which no branch has yet.

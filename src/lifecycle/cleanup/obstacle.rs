@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result};
 use super::facts::Facts;
 use super::options::Uncommitted;
 use super::target::MergeTarget;
+use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::merge::merge_tree::Conflict;
 use crate::git::{
     Change, Checkout, Ignored, MergePlan, ObjectId, Style, all_changes, forward, worktree,
 };
 use crate::interrupt;
-use crate::lifecycle::Flux;
 use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 

@@ -7,8 +7,8 @@ use super::check::{Check, Checks, Consent, Verdict};
 use super::decision::Decision;
 use super::facts::Facts;
 use super::options::{Agreed, Options, Question};
+use crate::context::Flux;
 use crate::git::MergePlan;
-use crate::lifecycle::Flux;
 use crate::store::Store;
 use crate::task::TaskId;
 

@@ -7,17 +7,21 @@ use anyhow::{Context as _, Error, Result, anyhow};
 
 use super::facts::Facts;
 use super::merge;
+use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
     Checkout, Ignored, ObjectId, Transaction, all_changes, own, refs, snapshot, worktree,
 };
 use crate::interrupt;
+use crate::lifecycle::archive::Kept;
+use crate::lifecycle::fate::Worktree;
 use crate::lifecycle::hook_effects::Listing;
+use crate::lifecycle::pane::close;
 use crate::lifecycle::stop::{ask, await_agent};
 use crate::lifecycle::teardown::Teardown;
-use crate::lifecycle::{Flux, Kept, Lock, Worktree, close};
 use crate::settings::Settings;
 use crate::store;
+use crate::system::Lock;
 use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
 use crate::task::{Merged, Removal, Rest, Task};

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
+use crate::context::Flux;
 use crate::lifecycle::pane::ensure_no_orphan;
-use crate::lifecycle::{Flux, observe, other_machine};
+use crate::lifecycle::{observe, other_machine};
 use crate::sanitize;
 use crate::system::process::{self, Process};
 use crate::task::{Task, TaskId};

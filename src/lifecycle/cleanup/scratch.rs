@@ -10,6 +10,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use super::facts::Facts;
 use super::options::Verify;
 use super::target::MergeTarget;
+use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
@@ -17,7 +18,7 @@ use crate::git::scratch::{LeftOut, Original, Scratch};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
-use crate::lifecycle::{Flux, Lock};
+use crate::system::Lock;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 

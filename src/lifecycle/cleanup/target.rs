@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result};
 
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{
     Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, refs, same,
 };
-use crate::lifecycle::Flux;
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
 use crate::store::Store;

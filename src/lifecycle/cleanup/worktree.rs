@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, ObjectId, Repo, Worktree, admin};
 use crate::lifecycle::broken::Broken;
-use crate::lifecycle::{Flux, ensure_not_elsewhere};
+use crate::lifecycle::fate::ensure_not_elsewhere;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
