@@ -545,3 +545,33 @@ fn hints_do_what_they_promise_when_they_are_pasted() {
         paste.left_out
     );
 }
+
+#[test]
+fn after_git_with_another_directory_hints_name_that_directory() {
+    let world = World::new();
+    let elsewhere = world.root().join("else where");
+    fs::create_dir(&elsewhere).unwrap();
+    let flux = |args: &[&str]| {
+        let flux = world.flux(args).env("PWD", &elsewhere);
+        flux.run()
+    };
+    let here = format!("git -C '{}' flux", world.repo().display());
+    let started = flux(&["run", "Fix the login"]);
+    started
+        .success()
+        .stdout_has(&format!("\n   {here} attach fix"))
+        .stdout_has(&format!("\nWhen complete: {here} cleanup fix"));
+    flux(&["attach", "nosuch"])
+        .code(1)
+        .stderr_has("hint: the tasks are: ");
+    flux(&["cleanup", "fix"])
+        .code(1)
+        .stderr_has(&format!("\nhint: {here} attach fix-the-login-"));
+    // Who stands in it is told what is short.
+    let within = world.repo().join("src");
+    fs::create_dir_all(&within).unwrap();
+    let cleanup = world.flux(["cleanup", "fix"]).env("PWD", &within).run();
+    cleanup
+        .code(1)
+        .stderr_has("\nhint: git flux attach fix-the-login-");
+}

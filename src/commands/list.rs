@@ -122,7 +122,12 @@ impl List {
             return ui.bytes(&lines.into_bytes());
         }
         if all().next().is_none() {
-            ui.status("no tasks");
+            let server = if self.everywhere {
+                " with a pane on this tmux server"
+            } else {
+                ""
+            };
+            ui.status(format_args!("no tasks{server}"));
             ui.hint("git flux run \"<what is to be done>\"");
             return Ok(());
         }

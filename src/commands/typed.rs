@@ -4,7 +4,7 @@ use crate::failure::nearest;
 use crate::ui::word;
 
 /// Commands, each with what people type for it.
-const COMMANDS: [(&str, &str); 17] = [
+const COMMANDS: [(&str, &str); 18] = [
     ("run", "start new add create begin task do go spawn launch"),
     (
         "cleanup",
@@ -14,8 +14,9 @@ const COMMANDS: [(&str, &str); 17] = [
     ("attach --waiting", "next inbox waiting"),
     ("stop", "kill end abort cancel quit"),
     ("list", "ls ps tasks all top watch"),
+    ("status --path", "cd path pwd"),
     ("status", "info describe inspect explain"),
-    ("attach", "open goto switch checkout enter join connect cd"),
+    ("attach", "open goto switch checkout enter join connect"),
     ("send", "tell say message msg ask prompt reply"),
     ("log", "history logs show transcript"),
     ("diff", "changes"),

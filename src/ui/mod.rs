@@ -2,6 +2,7 @@
 //! questions only where both can be answered.
 
 pub(crate) mod colour;
+mod here;
 mod pick;
 pub(crate) mod words;
 
@@ -18,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
+pub(crate) use self::here::pasted;
 use crate::failure::{self, DECLINED, Failure};
 pub(crate) use crate::sanitize::{quoted, shown, word};
 use crate::{interrupt, sanitize};
@@ -274,6 +276,10 @@ pub(crate) fn show(error: &anyhow::Error) {
 }
 
 fn labelled(label: &str, message: &str) {
+    let message = match label {
+        "hint" => &pasted(message),
+        _ => message,
+    };
     let style = match label.trim() {
         "error" => Style::new().red().bold(),
         "warning" => Style::new().yellow().bold(),

@@ -12,6 +12,7 @@ use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Tas
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::tmux::open::Opened;
+use crate::ui::pasted;
 use crate::ui::shown;
 use crate::ui::words::count;
 
@@ -148,7 +149,7 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         }
         _ => "Your shell waits there, with the task on its screen.",
     };
-    format!(
+    let report = format!(
         "{}Flux Capacitor Session Created!\n\n  Task ID: {}\n  {}\n  Worktree: {}\n  Branch: {}\n\n\
          {}\n\n{what}\n{}\nWhen complete: git flux cleanup {short}\n",
         way.sign("🎯"),
@@ -158,7 +159,8 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         sanitize::line(&task.branch),
         way.attach(),
         way.tip(),
-    )
+    );
+    pasted(&report)
 }
 
 /// The way to a task that was opened.
