@@ -75,9 +75,16 @@ impl<'a> Saved<'a> {
     }
 
     fn copy(world: &World, from: &PathBuf, to: &PathBuf) {
-        let mut copy = world.command("cp");
-        let done = copy.current_dir(world.tools()).arg("-a").arg(from).arg(to);
-        assert!(done.status().unwrap().success());
+        // A file may vanish on the way, such as one that is being written under another name.
+        wait_until("a whole copy", || {
+            let mut copy = world.command("cp");
+            let done = copy.current_dir(world.tools()).arg("-a").arg(from).arg(to);
+            let is_whole = done.status().unwrap().success();
+            if !is_whole {
+                fs::remove_dir_all(to).unwrap();
+            }
+            is_whole
+        });
     }
 }
 
