@@ -86,11 +86,12 @@ impl Install {
         if own.is_empty() {
             ui.status("nothing is installed");
         }
+        let root = place::root(self.prefix.as_deref())?;
         for path in own {
             if self.dry_run {
                 ui.data(format_args!("would remove '{}'", shown(&path)))?;
             } else {
-                put::remove(&path)?;
+                put::remove(&path, &root)?;
                 ui.data(format_args!("removed '{}'", shown(&path)))?;
             }
         }

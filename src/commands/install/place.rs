@@ -71,14 +71,32 @@ impl Directories {
     }
 }
 
+/// Returns the directory above which nothing is made or removed: `prefix`, or the home directory.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
+    match prefix {
+        Some(prefix) => std::path::absolute(prefix)
+            .with_context(|| format!("could not tell where '{}' is", prefix.display())),
+        None => home(),
+    }
+}
+
+fn home() -> Result<PathBuf> {
+    let home = directory("HOME").ok_or_else(|| {
+        Failure::new("could not tell where to install: HOME is not set")
+            .hint("git flux install --prefix <dir>")
+    })?;
+    Ok(home)
+}
+
 /// Returns the places below a directory such as `/usr/local`.
 ///
 /// # Errors
 /// When there is no current directory that it is relative to.
 pub(super) fn below(prefix: &Path) -> Result<Vec<Place>> {
-    let prefix = std::path::absolute(prefix)
-        .with_context(|| format!("could not tell where '{}' is", prefix.display()))?;
-    let share = prefix.join("share");
+    let share = root(Some(prefix))?.join("share");
     let directories = Directories {
         man: share.join("man"),
         bash: share.join("bash-completion/completions"),
@@ -94,10 +112,7 @@ pub(super) fn below(prefix: &Path) -> Result<Vec<Place>> {
 /// # Errors
 /// When there is no home directory.
 pub(super) fn at_home() -> Result<Vec<Place>> {
-    let home = directory("HOME").ok_or_else(|| {
-        Failure::new("could not tell where to install: HOME is not set")
-            .hint("git flux install --prefix <dir>")
-    })?;
+    let home = home()?;
     let data = directory("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
     let config = directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
     let bash = directory("BASH_COMPLETION_USER_DIR");

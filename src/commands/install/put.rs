@@ -96,13 +96,14 @@ fn make_dirs(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file, and the directories that are empty without it.
+/// Removes a file, and the directories that are empty without it, up to `root`.
 ///
 /// # Errors
 /// When the file cannot be removed.
-pub(super) fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path, root: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
-    let mut dirs = path.ancestors().skip(1);
+    let dirs = path.ancestors().skip(1);
+    let mut dirs = dirs.take_while(|dir| dir.starts_with(root));
     // The first one that is not empty is the last one to be tried.
     while dirs.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
     Ok(())
@@ -119,15 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_removed_with_the_directories_that_are_empty_then() {
+    fn a_file_is_removed_with_the_directories_that_are_empty_then_up_to_the_root() {
         let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("fish/completions/git-flux.fish");
-        fs::write(root.path().join("mine"), "").unwrap();
+        let below = root.path().join("share");
+        let path = below.join("fish/completions/git-flux.fish");
         let wanted = [place(path.clone())];
         put(&wanted).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), marked(&wanted[0].0));
-        remove(&path).unwrap();
-        assert!(!root.path().join("fish").exists() && root.path().join("mine").exists());
+        remove(&path, &below).unwrap();
+        assert!(!below.exists() && root.path().exists());
     }
 
     #[test]
