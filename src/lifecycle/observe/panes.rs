@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::failure::Failure;
-use crate::system::process;
+use crate::system::{process, wait_until};
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 
@@ -49,18 +48,18 @@ impl Panes {
 /// How long a server that ends may take to leave its panes.
 const ENDS: Duration = Duration::from_secs(2);
 
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
 pub(crate) fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
-    let told = panes.iter().any(|pane| pane.is_beside(target));
-    let begun = Instant::now();
-    while !told && process::is_child(target.pane_pid, target.server_pid) == Some(true) {
-        if begun.elapsed() > ENDS {
-            let (server, socket) = (target.server_pid, target.socket.display());
-            let message = format!("the tmux server {server} has lost its socket '{socket}'");
-            let hint = format!("kill -USR1 {server}: tmux makes it anew");
-            return Err(Failure::new(message).hint(hint).into());
-        }
-        thread::sleep(Duration::from_millis(10));
+    let is_told = panes.iter().any(|pane| pane.is_beside(target));
+    let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
+    let is_settled = || Ok((is_told || !runs()).then_some(()));
+    if wait_until(ENDS, PAUSE, is_settled)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let (server, socket) = (target.server_pid, target.socket.display());
+    let message = format!("the tmux server {server} has lost its socket '{socket}'");
+    let hint = format!("kill -USR1 {server}: tmux makes it anew");
+    Err(Failure::new(message).hint(hint).into())
 }
