@@ -15,7 +15,7 @@ use bstr::ByteSlice as _;
 
 use self::scratch_index::ScratchIndex;
 use super::Checkout;
-use super::command::records::records;
+use super::records::records;
 use crate::task::Changes;
 
 /// Whether ignored files are listed as well.
@@ -103,13 +103,17 @@ impl Head {
         index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each of them, and should one come in this moment, it does not.
-        let nested = match checkout.has_nested()? {
-            true => "--ignore-submodules=none",
-            false => "--ignore-submodules=dirty",
+        let nested = if checkout.has_nested()? {
+            "none"
+        } else {
+            "dirty"
         };
-        let args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all"];
-        let git = checkout.reading("status").args(args);
-        let mut git = git.args([nested, "--no-renames"]);
+        let git = checkout
+            .reading("status")
+            .words("--porcelain=v2 -z --branch --untracked-files=all");
+        let mut git = git
+            .arg(format!("--ignore-submodules={nested}"))
+            .arg("--no-renames");
         if ignored == Ignored::Included {
             git = git.arg("--ignored=traditional");
         }
@@ -118,11 +122,10 @@ impl Head {
         }
         let out = git.output()?;
         let said = |what: &[u8]| {
-            let value = out
-                .split(|&b| b == 0)
-                .find_map(|record| record.strip_prefix(what));
+            let mut records = out.split(|&b| b == 0);
+            let value = records.find_map(|record| record.strip_prefix(what));
             let value = value.context("`git status` did not say what is checked out")?;
-            anyhow::Ok(String::from_utf8_lossy(value).into_owned())
+            anyhow::Ok(value.to_str_lossy().into_owned())
         };
         let head = Self {
             oid: said(b"# branch.oid ")?,

@@ -9,26 +9,24 @@ pub(in crate::git) mod distrust;
 pub(in crate::git) mod gitfile;
 pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
-pub(in crate::git) mod small_file;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::os::unix::ffi::OsStrExt as _;
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use self::distrust::{Distrust, refused};
+use self::distrust::{Distrust, read_small, refused};
+use self::gitfile::link_in;
 use self::harmless::Of;
 use self::index::Index;
-use self::small_file::read_small;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
+use crate::system::optional;
 
 /// A worktree of this repository, or a repository inside of one.
 #[derive(Clone, Debug)]
@@ -61,11 +59,9 @@ impl Checkout {
     /// The main worktree.
     pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
         Self {
-            path: path.to_owned(),
-            git_dir: common_dir.to_owned(),
-            common_dir: common_dir.to_owned(),
             name,
             kind: Kind::Main,
+            ..Self::enclosing(path, common_dir, common_dir)
         }
     }
 
@@ -86,11 +82,9 @@ impl Checkout {
         });
         let git_dir = git_dir.map_err(|error| refused(error, path))?;
         Ok(Self {
-            path: path.to_owned(),
-            git_dir,
-            common_dir: common_dir.to_owned(),
             name,
             kind: Kind::Linked,
+            ..Self::enclosing(path, &git_dir, common_dir)
         })
     }
 
@@ -99,29 +93,22 @@ impl Checkout {
     /// # Errors
     /// With a [`Distrust`] when its configuration may name a program.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
-        let link = path.join(".git");
-        let kind = |path: &Path| match path.symlink_metadata() {
-            Ok(found) => Ok(Some(found.file_type())),
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
-            Err(error) => Err(error),
+        let is_dir = |path: &Path| {
+            let found = found_at(path)?;
+            anyhow::Ok(found.map(|found| found.is_dir()))
         };
-        let what = || format!("could not look at '{}'", path.display());
+        let link = path.join(".git");
         // git does not go through a link.
-        if !kind(path)
-            .with_context(what)?
-            .is_some_and(|kind| kind.is_dir())
-        {
+        if is_dir(path)? != Some(true) {
             return Ok(None);
         }
-        let git_dir = match kind(&link).with_context(what)? {
+        let git_dir = match is_dir(&link)? {
             None => return Ok(None),
-            Some(kind) if kind.is_dir() => link,
-            Some(_) => {
-                let named = read_small(&link).map_err(|error| refused(error, path))?;
-                let named = named.unwrap_or_default();
-                let named = named.trim_ascii_end().strip_prefix(b"gitdir: ");
+            Some(true) => link,
+            Some(false) => {
+                let text = read_small(&link).map_err(|error| refused(error, path))?;
                 let odd = || refused(Distrust::Odd(link.clone()).into(), path);
-                path.join(OsStr::from_bytes(named.ok_or_else(odd)?))
+                link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?
             }
         };
         Self::stored(&git_dir, path).map(Some)
@@ -144,11 +131,8 @@ impl Checkout {
         let format = config.get("extensions.objectformat");
         let is_sha256 = format.is_some_and(|format| format == "sha256");
         Ok(Self {
-            path: path.to_owned(),
-            git_dir: git_dir.to_owned(),
-            common_dir: git_dir.to_owned(),
             name: if is_sha256 { 32 } else { 20 },
-            kind: Kind::Nested,
+            ..Self::enclosing(path, git_dir, git_dir)
         })
     }
 
@@ -195,36 +179,35 @@ impl Checkout {
 
     /// `git <subcommand>` that changes something in it.
     pub(super) fn git(&self, subcommand: &str) -> Git {
-        let git = Git::new(&self.path, subcommand);
-        match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => git.config(NO_MONITOR),
-        }
+        self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
     }
 
     /// `git <subcommand>` that changes nothing in it: it takes no lock of an agent's, runs no hook,
     /// and is told where everything is, whatever the files say by now.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        let git = self.asking(subcommand);
+        self.without(&[NO_MONITOR, NO_HOOKS], self.asking(subcommand))
+    }
+
+    /// Gives `git` these settings, but for the main worktree.
+    fn without(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
             Kind::Main => git,
-            Kind::Linked | Kind::Nested => git.config(NO_MONITOR).config(NO_HOOKS),
+            Kind::Linked | Kind::Nested => settings.iter().fold(git, Git::config),
         }
     }
 
     /// `git <subcommand>` that runs nothing, and tells how git would: what is configured counts as it is.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
         let git = Git::reading(&self.path, subcommand);
-        match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => git
-                .within(PATIENCE)
-                // That would run what the remotes name.
-                .env("GIT_NO_LAZY_FETCH", "1")
-                .env("GIT_DIR", &self.git_dir)
-                .env("GIT_COMMON_DIR", &self.common_dir)
-                .env("GIT_WORK_TREE", &self.path),
+        if self.kind == Kind::Main {
+            return git;
         }
+        git.within(PATIENCE)
+            // That would run what the remotes name.
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_DIR", &self.git_dir)
+            .env("GIT_COMMON_DIR", &self.common_dir)
+            .env("GIT_WORK_TREE", &self.path)
     }
 
     /// Whether there are repositories inside of it that its index points to, which git would look
@@ -257,14 +240,11 @@ impl Checkout {
 
     /// The paths at which its index points to other repositories: `git ls-files --stage -z`
     fn links(&self) -> Result<Vec<PathBuf>> {
-        if self.look_at_index().is_some_and(|index| !index.links) {
+        let has_none = self.look_at_index().is_some_and(|index| !index.links);
+        if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        let there = fs::exists(self.index()).context("could not look for an index")?;
-        if !there {
-            return Ok(Vec::new());
-        }
-        let out = self.reading("ls-files").args(["--stage", "-z"]).output()?;
+        let out = self.reading("ls-files").words("--stage -z").output()?;
         let mut links = Vec::new();
         for record in records(&out)? {
             let (facts, path) = record
@@ -275,5 +255,13 @@ impl Checkout {
             }
         }
         Ok(links)
+    }
+}
+
+/// Returns what is at `path`, following no link; none if nothing can be there.
+pub(super) fn found_at(path: &Path) -> Result<Option<Metadata>> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
+        found => optional(found).with_context(|| format!("could not look at '{}'", path.display())),
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,9 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::command::{FOREIGN, failed};
+use super::command::{AUTHOR, FOREIGN, failed, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::captured::Captured;
-use crate::system::version::version;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,16 +62,9 @@ impl Hooks {
             Some(checkout) => checkout.asking("rev-parse"),
             None => Git::reading(repo.home(), "rev-parse"),
         };
-        let mut path = git.args(["--git-path", "hooks"]).output()?;
-        // It may have a newline in it.
-        path.pop_if(|last| *last == b'\n');
-        let path = PathBuf::from(OsString::from_vec(path));
-        Ok(Self::at(
-            &path,
-            repo,
-            checkout.map(Checkout::path),
-            configured,
-        ))
+        let path = git.words("--git-path hooks").path()?;
+        let top = checkout.map(Checkout::path);
+        Ok(Self::at(&path, repo, top, configured))
     }
 
     /// Those for which `core.hooksPath` is `path`, in the worktree at `top`.
@@ -116,28 +108,22 @@ impl Hooks {
         let Some(relative) = &self.relative else {
             return Ok(None);
         };
-        let is_missing = |name: &str| {
-            self.file(name).is_some() && !is_executable(&other.join(relative).join(name))
-        };
-        if !AT_COMMIT.iter().any(|name| is_missing(name)) {
+        let other = other.join(relative);
+        let is_missing =
+            |name: &&str| self.file(name).is_some() && !is_executable(&other.join(name));
+        if !AT_COMMIT.iter().any(is_missing) {
             return Ok(None);
         }
-        let git = checkout
-            .reading("ls-files")
-            .args(["-z", "--"])
-            .arg(relative);
+        let git = checkout.reading("ls-files").words("-z --").arg(relative);
         let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
 
     /// Whether there is a hook of one of these names.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        let is_configured = |name: &&str| {
-            let mut events = self.configured.iter().flat_map(|hook| &hook.events);
-            events.any(|event| event == name)
-        };
-        let is_there = |name: &&str| self.file(name).is_some();
-        names.iter().any(is_there) || names.iter().any(is_configured)
+        let mut events = self.configured.iter().flat_map(|hook| &hook.events);
+        names.iter().any(|name| self.file(name).is_some())
+            || events.any(|event| names.contains(&event.as_str()))
     }
 
     /// The file of a hook, if git would run it.
@@ -173,10 +159,11 @@ pub(crate) fn post_checkout(
 ) -> Result<Option<Error>> {
     const NAME: &str = "post-checkout";
     let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
+    let configured: Vec<_> = hooks.configured.iter().filter(of_event).collect();
     let mut programs: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
-    if hooks.configured.iter().any(|hook| of_event(&hook)) && knows_configured()? {
-        for hook in hooks.configured.iter().filter(of_event) {
-            let command = &hook.command;
+    // git before 2.54 does not know them.
+    if !configured.is_empty() && version_of_git()?.is_some_and(|version| version >= (2, 54)) {
+        for Configured { command, .. } in configured {
             let args = ["-c", &format!("{command} \"$@\""), command].map(OsString::from);
             programs.push(("sh".into(), args.to_vec()));
         }
@@ -197,36 +184,25 @@ pub(crate) fn post_checkout(
     Ok(failed)
 }
 
-/// Whether git runs hooks that are configured: `git version`
-fn knows_configured() -> Result<bool> {
-    let text = Git::reading(Path::new("/"), "version").line()?;
-    Ok(version(&text).is_some_and(|version| version >= (2, 54)))
-}
-
 /// Runs `post-commit` in the worktree where `commit` has just been checked out, as `git commit`
 /// would: `git hook run --ignore-missing post-commit`. What it comes to is nobody's concern, in git as here.
 ///
 /// # Errors
 /// When the hook fails.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let format = [
-        "-s",
-        "--date=raw",
-        "--format=%an%x00%ae%x00@%ad%x00",
-        commit,
-    ];
-    let author = checkout.reading("show").args(format).output()?;
+    let show = checkout.reading("show").words("-s --date=raw");
+    let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
+    let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
-    let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
     let index = checkout.index();
     // git has it relative to the top, where it can.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
     let git = checkout
         .with_hooks("hook")
-        .args(["run", "--ignore-missing", "post-commit"]);
+        .words("run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
-    let git = names
-        .into_iter()
+    let git = AUTHOR
+        .iter()
         .zip(author)
         .fold(git, |git, (name, value)| git.env(name, value));
     git.holding(lock)?.loud().run()
@@ -236,11 +212,11 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
 /// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
 fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let first = [PathBuf::from(exec_path)].into_iter();
-    let path = match env::split_paths(&path).next() == Some(exec_path.into()) {
-        true => path,
-        false => env::join_paths(first.chain(env::split_paths(&path))).context("PATH is odd")?,
-    };
+    let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
+    if dirs.first() != Some(&exec_path.into()) {
+        dirs.insert(0, exec_path.into());
+    }
+    let path = env::join_paths(dirs).context("PATH is odd")?;
     let run = |program: &Path, before: Option<&Path>| -> Result<io::Result<_>> {
         let mut command = Command::new(program);
         command.args(before).args(args).current_dir(top);
@@ -261,11 +237,9 @@ fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> 
     };
     let what = || format!("could not run '{}'", program.display());
     let (status, captured) = done.with_context(what)?;
-    match status.success() {
-        true => Ok(()),
-        false => {
-            let code = status.code().unwrap_or(-1);
-            Err(failed("post-checkout", code, &captured.errors()?))
-        }
+    if status.success() {
+        return Ok(());
     }
+    let code = status.code().unwrap_or(-1);
+    Err(failed("post-checkout", code, &captured.errors()?))
 }

@@ -90,53 +90,49 @@ impl MergePlan {
         if commits == 0 {
             return Ok(Self::UpToDate(Integrated::Ancestor));
         }
-        let merged = if behind == 0 {
+        let merged = match behind {
             // The target has not moved: nothing can conflict, the tree is the task's own.
-            Merged::Tree(repo.tree_of(tip)?)
-        } else {
-            let merged = Merged::of(repo, target, tip);
-            match merged {
+            0 => Merged::Tree(repo.tree_of(tip)?),
+            _ => match Merged::of(repo, target, tip) {
                 // git refuses, and says so to people alone.
                 Err(_) if repo.merge_base(target, tip)?.is_none() => return Err(Unrelated.into()),
                 merged => merged?,
-            }
+            },
         };
         if let Some(how) = integrated::find(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));
         }
-        match (style, merged) {
-            (Style::Rebase, _) => Self::rebase(repo, target, tip),
-            (Style::FastForward, _) if behind == 0 => Ok(Self::FastForward { commits }),
-            (Style::FastForward, _) => Ok(Self::Moved { by: behind }),
-            (Style::Merge | Style::Squash, Merged::Tree(tree)) => {
-                Ok(Self::Commit { commits, tree })
-            }
-            (Style::Merge | Style::Squash, Merged::Conflicts(files)) => {
-                Ok(Self::Conflicts { files })
-            }
-            (Style::Merge | Style::Squash, Merged::Drivers(files)) => {
-                Ok(Self::Drivers { commits, files })
-            }
-        }
+        Ok(match (style, merged) {
+            (Style::Rebase, _) => return Self::rebase(repo, target, tip),
+            (Style::FastForward, _) if behind == 0 => Self::FastForward { commits },
+            (Style::FastForward, _) => Self::Moved { by: behind },
+            (_, Merged::Tree(tree)) => Self::Commit { commits, tree },
+            (_, Merged::Conflicts(files)) => Self::Conflicts { files },
+            (_, Merged::Drivers(files)) => Self::Drivers { commits, files },
+        })
     }
 
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let commits = rebase::list(repo, target, &[tip], Compare::Patches)?;
-        let number = commits.len();
-        Ok(match rebase::replay(repo, target, commits)? {
-            Replay::Conflicts(files) => Self::Conflicts { files },
-            Replay::Drivers(files) => Self::Drivers {
-                commits: number,
-                files,
-            },
-            Replay::Picks { onto, picks, kept } => match (kept, picks.len()) {
-                (0, 0) => Self::UpToDate(Integrated::Picked),
-                (commits, 0) if onto == *tip => Self::FastForward { commits },
-                (kept, new) => Self::Rebase {
-                    commits: kept + new,
-                    onto,
-                    picks,
-                },
+        let all = commits.len();
+        let (onto, kept, picks) = match rebase::replay(repo, target, commits)? {
+            Replay::Conflicts(files) => return Ok(Self::Conflicts { files }),
+            Replay::Drivers(files) => {
+                return Ok(Self::Drivers {
+                    commits: all,
+                    files,
+                });
+            }
+            Replay::Picks { onto, kept, picks } => (onto, kept, picks),
+        };
+        let commits = kept + picks.len();
+        Ok(match picks.len() {
+            0 if kept == 0 => Self::UpToDate(Integrated::Picked),
+            0 if onto == *tip => Self::FastForward { commits },
+            _ => Self::Rebase {
+                commits,
+                onto,
+                picks,
             },
         })
     }
@@ -148,7 +144,7 @@ impl MergePlan {
             | Self::Commit { commits, .. }
             | Self::Drivers { commits, .. }
             | Self::Rebase { commits, .. } => *commits,
-            Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => 0,
+            _ => 0,
         }
     }
 
@@ -158,16 +154,13 @@ impl MergePlan {
     /// When a commit is missing.
     pub(crate) fn tree(&self, repo: &Repo, tip: &ObjectId) -> Result<Option<ObjectId>> {
         match self {
-            Self::UpToDate(_)
-            | Self::Moved { .. }
-            | Self::Drivers { .. }
-            | Self::Conflicts { .. } => Ok(None),
             Self::FastForward { .. } => repo.tree_of(tip).map(Some),
             Self::Commit { tree, .. } => Ok(Some(tree.clone())),
             Self::Rebase { onto, picks, .. } => match picks.last() {
                 Some(pick) => Ok(Some(pick.tree.clone())),
                 None => repo.tree_of(onto).map(Some),
             },
+            _ => Ok(None),
         }
     }
 }
@@ -178,13 +171,11 @@ impl MergePlan {
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
 pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
-    let args = ["--no-ff", "--no-commit", "--no-squash", theirs];
     let git = place
         .git("merge")
-        .args(args)
-        .env("GIT_EDITOR", ":")
-        .holding(lock)?;
-    let (code, output) = git.outcome()?;
+        .words("--no-ff --no-commit --no-squash")
+        .arg(theirs);
+    let (code, output) = git.env("GIT_EDITOR", ":").holding(lock)?.outcome()?;
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
     }

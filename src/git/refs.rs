@@ -17,7 +17,7 @@ const HEADS: &str = "refs/heads/";
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
-pub(super) const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
+const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
 
 /// Refs, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,11 +48,12 @@ impl Refs {
 /// # Errors
 /// When git fails.
 pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
-    let out = Git::reading(dir, "for-each-ref")
-        .args(ASK)
-        .args(patterns)
-        .output()?;
-    parse(&out)
+    asked(Git::reading(dir, "for-each-ref"), patterns)
+}
+
+/// Reads refs as [`read`] does, by a `git for-each-ref` that has no arguments yet.
+pub(super) fn asked(git: Git, patterns: &[&str]) -> Result<Refs> {
+    parse(&git.args(ASK).args(patterns).output()?)
 }
 
 /// Lists refs as [`read`] does, each with the object it stands at.
@@ -69,30 +70,25 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, Obj
 /// # Errors
 /// When git fails.
 pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
-    let args = [
-        "--format=%(objectname) %(refname) %(symref)",
-        "--contains",
-        commit,
-        "refs/heads",
-        "refs/remotes",
-    ];
-    let out = Git::reading(dir, "for-each-ref").args(args).output()?;
-    let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [object, name, ""] => Some((name.to_owned(), object.to_owned().into())),
-        _ => None,
-    };
-    let out = String::from_utf8_lossy(&out);
-    Ok(out.lines().filter_map(stand).collect())
+    let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
+    let refs = asked(git, &["refs/heads", "refs/remotes"])?;
+    let Refs {
+        mut objects,
+        symbolic,
+    } = refs;
+    objects.retain(|name, _| !symbolic.contains_key(name));
+    Ok(objects.into_iter().collect())
 }
 
 /// # Errors
 /// When it is not what was asked for, or not all of it.
-pub(super) fn parse(out: &[u8]) -> Result<Refs> {
+fn parse(out: &[u8]) -> Result<Refs> {
     let mut refs = Refs::default();
     let odd = "`git for-each-ref` printed something unknown";
     let all = match out {
         [] => return Ok(refs),
-        out => out.strip_suffix(b"\n").context(odd)?,
+        [all @ .., b'\n'] => all,
+        _ => bail!(odd),
     };
     for line in all.split(|&b| b == b'\n') {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
@@ -134,11 +130,9 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     fn line(mut self, verb: &str, name: &str, values: &[&ObjectId]) -> Self {
-        self.input
-            .extend_from_slice(format!("{verb} {name}\0").as_bytes());
+        self.input.extend(format!("{verb} {name}\0").bytes());
         for value in values {
-            self.input.extend_from_slice(value.as_bytes());
-            self.input.push(0);
+            self.input.extend([value.as_bytes(), b"\0"].concat());
         }
         self
     }
@@ -199,14 +193,10 @@ impl Transaction {
         let came = |(name, object): &Stand| found.get(name) == Some(object);
         let unmade = self.made.into_iter().filter(|stand| !came(stand));
         marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
-        match blocking {
-            Some(name) => done.context(
-                Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name))).hint(
-                    format!("git update-ref --no-deref -d {}", sanitize::word(&name)),
-                ),
-            ),
-            None => done,
-        }
+        let Some(name) = blocking else { return done };
+        let refusal = Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name)));
+        let delete = format!("git update-ref --no-deref -d {}", sanitize::word(&name));
+        done.context(refusal.hint(delete))
     }
 
     /// The same for refs that the worktree at `path` has for itself.
@@ -220,13 +210,11 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
-    let args = ["--no-deref", "-m", message, "--stdin", "-z"];
-    Git::new(dir, "update-ref")
-        .args(args)
-        .input(input)
-        .holding(lock)?
-        .run()
-        .context("could not change the refs; none was changed")
+    let git = Git::new(dir, "update-ref")
+        .words("--no-deref --stdin -z -m")
+        .arg(message);
+    let done = git.input(input).holding(lock)?.run();
+    done.context("could not change the refs; none was changed")
 }
 
 #[cfg(test)]

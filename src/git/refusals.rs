@@ -18,10 +18,11 @@ pub(super) fn no_repository() -> Failure {
             .hint(format!("cd {home}"))
             .hint(format!("git -C {home} flux restore {name_word}"));
     }
-    let asked = Git::reading(Path::new("."), "rev-parse").outcome();
+    let asked = Git::reading(Path::new("."), "rev-parse").outcome().ok();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let first = said.as_ref().ok().and_then(|said| said.lines().next());
-    let reason = first.and_then(|line| line.strip_prefix("fatal: "));
+    let reason = said
+        .as_deref()
+        .and_then(|said| said.lines().next()?.strip_prefix("fatal: "));
     let failure = Failure::new(reason.unwrap_or("not a git repository"))
         .hint("the tasks of all repositories: git flux list --everywhere");
     // Nobody wants one of all their files.
@@ -36,9 +37,7 @@ fn removed(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
         let name = place.file_name()?.to_str()?.to_owned();
-        let trash = place
-            .parent()
-            .filter(|trash| trash.ends_with("flux/trash"))?;
+        let trash = place.parent().filter(|dir| dir.ends_with("flux/trash"))?;
         let common_dir = trash.parent()?.parent()?;
         let home = common_dir.parent().filter(|_| common_dir.ends_with(".git"));
         Some((home.unwrap_or(common_dir).to_owned(), name))
@@ -58,18 +57,15 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
             .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
     }
     let link = worktree.join(".git");
-    let failure = match link.symlink_metadata() {
-        Err(_) => failure.hint(format!(
-            "echo {} >{}",
-            word(&format!("gitdir: {}", common_dir.display())),
-            quoted(&link)
-        )),
-        Ok(_) => failure,
-    };
-    failure.hint(format!(
-        "git --git-dir={} config --unset core.worktree",
-        quoted(common_dir)
-    ))
+    let dir = quoted(common_dir);
+    let unset = format!("git --git-dir={dir} config --unset core.worktree");
+    if link.symlink_metadata().is_ok() {
+        return failure.hint(unset);
+    }
+    let text = word(&format!("gitdir: {}", common_dir.display()));
+    failure
+        .hint(format!("echo {text} >{}", quoted(&link)))
+        .hint(unset)
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.

@@ -2,7 +2,6 @@
 
 pub(crate) mod admin;
 pub(crate) mod entries;
-pub(in crate::git) mod entry;
 pub(crate) mod fsmonitor;
 pub(crate) mod hide;
 pub(crate) mod in_use;
@@ -12,7 +11,6 @@ pub(crate) mod submodules;
 pub(crate) mod tool_files;
 pub(in crate::git) mod untouched;
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,12 +20,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-pub(crate) use self::entries::list;
-pub(crate) use self::entry::Worktree;
+pub(crate) use self::entries::{Worktree, list};
 pub(crate) use self::untouched::is_untouched;
-use super::checkout::NO_HOOKS;
-use super::command::records::as_records;
-use super::command::records::paths;
+use super::checkout::{NO_HOOKS, found_at};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
 
@@ -37,8 +32,10 @@ use crate::system::optional;
 /// # Errors
 /// When git fails.
 pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
-    let args = ["--quiet", "HEAD"];
-    checkout.reading("symbolic-ref").args(args).answer()
+    checkout
+        .reading("symbolic-ref")
+        .words("--quiet HEAD")
+        .answer()
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -51,8 +48,8 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
 /// When git refuses.
 pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
     let add = Git::new(home, "worktree").config(NO_HOOKS);
-    let add = add.args(["add", "--quiet", "--no-checkout"]);
-    add.arg(path).arg(branch).holding(lock)?.run()
+    let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
+    add.holding(lock)?.run()
 }
 
 /// Registers the directory at `path` again, of which git has no entry any more, with `branch`
@@ -75,25 +72,17 @@ pub(crate) fn register_again(
     register(repo.home(), &twin, branch, lock)?;
     tool_files::link_keys(repo.common_dir(), &twin)?;
     let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
-    let mut link = OsString::from("gitdir: ");
-    link.push(&entry);
-    link.push("\n");
+    let link = [b"gitdir: ", entry.as_os_str().as_bytes(), b"\n"].concat();
     // What is there by now may be a link to a file of the user's.
-    let file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(path)
-        .with_context(what)?;
-    file.as_file()
-        .write_all(link.as_bytes())
-        .with_context(what)?;
+    let mode = Permissions::from_mode(0o644);
+    let file = tempfile::Builder::new().permissions(mode).tempfile_in(path);
+    let file = file.with_context(what)?;
+    file.as_file().write_all(&link).with_context(what)?;
     file.persist(path.join(".git")).with_context(what)?;
     let repair = Git::new(repo.home(), "worktree").arg("repair").arg(path);
     repair.holding(lock)?.run()?;
     fs::remove_dir_all(scratch).with_context(what)?;
-    let reset = repo
-        .checkout(path)?
-        .git("reset")
-        .args(["--quiet", "--mixed"]);
+    let reset = repo.checkout(path)?.git("reset").words("--quiet --mixed");
     reset.holding(lock)?.run()
 }
 
@@ -104,10 +93,8 @@ pub(crate) fn register_again(
 /// When git refuses.
 pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
-    Git::new(home, "branch")
-        .args(["--quiet", &upstream, branch])
-        .holding(lock)?
-        .run()
+    let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
+    git.holding(lock)?.run()
 }
 
 /// Writes the files of a registered worktree: `git reset --hard --no-recurse-submodules`.
@@ -115,19 +102,10 @@ pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> 
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
 pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
-    let args = ["--hard", "--no-recurse-submodules"];
-    checkout.git("reset").args(args).holding(lock)?.loud().run()
-}
-
-/// Removes a worktree that nothing but its checkout was ever in:
-/// `git worktree remove --force --force <path>`.
-///
-/// # Errors
-/// When git fails.
-fn discard(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
-    // Twice: git itself locks a worktree that is being made.
-    let remove = Git::new(home, "worktree").args(["remove", "--force", "--force"]);
-    remove.arg(path).holding(lock)?.run()
+    let reset = checkout
+        .git("reset")
+        .words("--hard --no-recurse-submodules");
+    reset.holding(lock)?.loud().run()
 }
 
 /// Removes a temporary worktree of our own, whatever a killed command left of it.
@@ -163,13 +141,13 @@ fn aside(repo: &Repo) -> Result<TempDir> {
 pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
-    let apply = apply.args(["apply", "--quiet", "--index", snapshot]);
+    let apply = apply.words("apply --quiet --index").arg(snapshot);
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
-    match fs::exists(sparse).context("could not look for a sparse checkout")? {
-        true => write_left_out(checkout, snapshot, lock),
-        false => Ok(()),
+    if fs::exists(sparse).context("could not look for a sparse checkout")? {
+        write_left_out(checkout, snapshot, lock)?;
     }
+    Ok(())
 }
 
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
@@ -177,28 +155,17 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
 fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout
         .reading("diff-tree")
-        .args(["-r", "-z", "--name-only"]);
-    let diff = diff.args(["--no-renames", "--diff-filter=d"]);
-    let changed = diff.arg(format!("{snapshot}^1")).arg(snapshot).output()?;
-    let mut files = paths(&changed)?;
-    files.retain(|file| {
-        matches!(
-            optional(checkout.path().join(file).symlink_metadata()),
-            Ok(None)
-        )
-    });
+        .words("-r -z --name-only --no-renames --diff-filter=d");
+    let mut files = diff.arg(format!("{snapshot}^1")).arg(snapshot).paths()?;
+    files.retain(|file| !matches!(found_at(&checkout.path().join(file)), Ok(Some(_))));
     if files.is_empty() {
         return Ok(());
     }
-    checkout
+    let git = checkout
         .git("restore")
-        .args(["--quiet", "--worktree", "--ignore-skip-worktree-bits"])
-        .arg(format!("--source={snapshot}"))
-        .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
-        .env("GIT_LITERAL_PATHSPECS", "1")
-        .input(as_records(&files))
-        .holding(lock)?
-        .run()
+        .words("--quiet --worktree --ignore-skip-worktree-bits");
+    let git = git.arg(format!("--source={snapshot}")).on(&files);
+    git.holding(lock)?.run()
 }
 
 /// Removes a worktree that nothing but its checkout was ever in, and its entry. Both are moved away
@@ -217,7 +184,9 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                 if let Some(admin) = &admin {
                     fsmonitor::stop(repo.common_dir(), admin);
                 }
-                return discard(repo.home(), path, lock);
+                // Twice: git itself locks a worktree that is being made.
+                let git = Git::new(repo.home(), "worktree").words("remove --force --force");
+                return git.arg(path).holding(lock)?.run();
             }
             moved => drop(optional(moved).with_context(what)?),
         }

@@ -10,7 +10,7 @@ use super::broken::Broken;
 use super::checked_out::BranchUses;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, snapshot, submodules, tool_files, worktree};
+use crate::git::{admin, keep, snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -78,8 +78,7 @@ impl Worktree {
         let waits = exists(&place.join("worktree"))?;
         if waits {
             // They come back before the files do, and git would delete them.
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -98,8 +97,7 @@ impl Worktree {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         let Some(from) = from else {

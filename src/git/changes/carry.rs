@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
-use crate::git::command::records::as_records;
-use crate::git::command::records::paths;
+use crate::git::checkout::found_at;
 use crate::git::merge::merge_tree::Merged;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
-use crate::system::optional;
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
@@ -112,8 +110,8 @@ impl Step {
 /// directory there, or a file where they need one.
 fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
-        let args = ["-r", "-z", "--name-only", "--full-tree", tree];
-        paths(&Git::reading(repo.home(), "ls-tree").args(args).output()?)
+        let git = Git::reading(repo.home(), "ls-tree").words("-r -z --name-only --full-tree");
+        git.arg(tree).paths()
     };
     let tracked = list(tracked)?;
     // Every file and every directory.
@@ -136,20 +134,11 @@ impl Carried {
         if self.intended.is_empty() {
             return Ok(());
         }
-        let is_there = |file: &&PathBuf| {
-            !matches!(
-                optional(checkout.path().join(file).symlink_metadata()),
-                Ok(None)
-            )
-        };
-        let files = as_records(self.intended.iter().filter(is_there));
-        checkout
+        let is_there = |file: &&PathBuf| !matches!(found_at(&checkout.path().join(file)), Ok(None));
+        let add = checkout
             .git("add")
-            .args(["--intent-to-add", "--force", "--sparse"])
-            .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
-            .env("GIT_LITERAL_PATHSPECS", "1")
-            .input(files)
-            .holding(lock)?
-            .run()
+            .words("--intent-to-add --force --sparse");
+        let add = add.on(self.intended.iter().filter(is_there));
+        add.holding(lock)?.run()
     }
 }

@@ -5,10 +5,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use anyhow::Result;
+use bstr::ByteSlice as _;
 
 use crate::git::changes::others;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::command::records::as_records;
 use crate::git::{Checkout, Git};
 
 /// Shows what is in a worktree and not in the commit `since`, untracked files included, through
@@ -35,22 +35,14 @@ pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Resul
             .env("GIT_OBJECT_DIRECTORY", &objects)
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
     };
-    let add = checkout.reading("add").option("--literal-pathspecs");
-    let add = add.args(["--intent-to-add", "--sparse"]);
-    let add = add.args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
-    aside(add).input(as_records(&untracked)).run()?;
+    let add = checkout.reading("add").words("--intent-to-add --sparse");
+    aside(add).on(&untracked).run()?;
     aside(diff).in_foreground()
 }
 
 /// A path as git reads it from a list that is separated by colons.
 fn c_quoted(path: &Path) -> OsString {
-    let mut quoted = vec![b'"'];
-    for &byte in path.as_os_str().as_bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            quoted.push(b'\\');
-        }
-        quoted.push(byte);
-    }
-    quoted.push(b'"');
-    OsString::from_vec(quoted)
+    let path = path.as_os_str().as_bytes();
+    let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");
+    OsString::from_vec([b"\"", &*path, b"\""].concat())
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::git::command::records::paths;
 use crate::git::worktree::hide::is_ignore_file;
 use crate::git::{Checkout, Git};
 
@@ -23,7 +22,7 @@ pub(crate) fn named(
     patterns: &[OsString],
     file: Option<&Path>,
 ) -> Result<Vec<PathBuf>> {
-    let mut git = Git::reading(dir, "ls-files").args(["-z", "--others", "--ignored"]);
+    let mut git = Git::reading(dir, "ls-files").words("-z --others --ignored");
     // A file's come first: git lets what is given alone have the last word.
     if let Some(file) = file {
         git = git.arg("--exclude-from").arg(file);
@@ -31,7 +30,7 @@ pub(crate) fn named(
     for pattern in patterns {
         git = git.arg("--exclude").arg(pattern);
     }
-    let mut files = paths(&git.output()?)?;
+    let mut files = git.paths()?;
     // A repository, which git does not look into, ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     files.retain(|path| !is_ignore_file(&dir.join(path)));
@@ -44,8 +43,10 @@ pub(crate) fn named(
 /// # Errors
 /// When git fails.
 pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let args = ["-z", "--others", "--exclude-standard"];
-    let mut files = paths(&checkout.reading("ls-files").args(args).output()?)?;
+    let git = checkout
+        .reading("ls-files")
+        .words("-z --others --exclude-standard");
+    let mut files = git.paths()?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
@@ -56,14 +57,9 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let args = [
-        "-z",
-        "--others",
-        "--ignored",
-        "--exclude-standard",
-        "--directory",
-    ];
-    paths(&checkout.reading("ls-files").args(args).output()?)
+    let git = checkout.reading("ls-files");
+    git.words("-z --others --ignored --exclude-standard --directory")
+        .paths()
 }
 
 /// The files that the index of a worktree has, also those that a sparse checkout
@@ -72,6 +68,6 @@ pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let out = checkout.reading("ls-files").arg("-z").output()?;
-    Ok(paths(&out)?.into_iter().collect())
+    let files = checkout.reading("ls-files").arg("-z").paths()?;
+    Ok(files.into_iter().collect())
 }

@@ -3,16 +3,15 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
-use crate::git::command::records::records;
+use crate::git::checkout::found_at;
+use crate::git::records::records;
 
 /// What takes the one mark and the other off a file.
 const ASSUMED: &str = "--no-assume-unchanged";
@@ -34,13 +33,11 @@ impl Overlooked {
     pub(in crate::git) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        if checkout
-            .look_at_index()
-            .is_some_and(|index| !index.overlooks)
-        {
+        let index = checkout.look_at_index();
+        if index.is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
-        let out = checkout.reading("ls-files").args(["-v", "-z"]).output()?;
+        let out = checkout.reading("ls-files").words("-v -z").output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");
@@ -50,7 +47,7 @@ impl Overlooked {
                 continue;
             }
             let file = checkout.path().join(OsStr::from_bytes(path));
-            if skipped && !is_there(&file)? {
+            if skipped && found_at(&file)?.is_none() {
                 continue;
             }
             if assumed {
@@ -78,14 +75,6 @@ impl Overlooked {
     }
 }
 
-fn is_there(file: &Path) -> Result<bool> {
-    match file.symlink_metadata() {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("could not look at '{}'", file.display())),
-    }
-}
-
 /// [`Head::and_changes`] with those that git was told to overlook, which are marked.
 ///
 /// # Errors
@@ -102,11 +91,8 @@ pub(crate) fn all_changes(checkout: &Checkout, ignored: Ignored) -> Result<(Head
     let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();
     for change in &mut changes {
         let path = change.path.as_os_str().as_bytes();
-        change.overlooked = match () {
-            () if assumed.contains(path) => Some(ASSUMED),
-            () if skipped.contains(path) => Some(SKIPPED),
-            () => None,
-        };
+        let mark = assumed.contains(path).then_some(ASSUMED);
+        change.overlooked = mark.or(skipped.contains(path).then_some(SKIPPED));
     }
     Ok((head, changes))
 }

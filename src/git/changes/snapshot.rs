@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
+use crate::git::changes::others;
 use crate::git::changes::overlooked::Overlooked;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::command::records::records;
+use crate::git::records::records;
 use crate::git::{Checkout, Git, ObjectId};
 
 /// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
@@ -19,8 +20,12 @@ const PLAIN: [&str; 3] = [
 ];
 
 /// The identity of commits that are nobody's work, so that none has to be configured.
-const NAMES: [&str; 2] = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"];
-const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+const NOBODY: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "git flux"),
+    ("GIT_AUTHOR_EMAIL", "git-flux@localhost"),
+    ("GIT_COMMITTER_NAME", "git flux"),
+    ("GIT_COMMITTER_EMAIL", "git-flux@localhost"),
+];
 
 /// What `git add --all && git commit` would make of a worktree on top of `parent`. Nothing refers to the commit.
 ///
@@ -28,8 +33,7 @@ const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let snapshot = Snapshot::of(checkout)?;
-    let add = snapshot.git("add").args(["--all", "--sparse"]);
-    add.run()?;
+    snapshot.git("add").words("--all --sparse").run()?;
     commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
 }
 
@@ -78,20 +82,15 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 /// # Errors
 /// When git fails.
 pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
-    let ignored = ["--others", "--ignored", "--exclude-standard"];
-    if !checkout
-        .reading("ls-files")
-        .args(ignored)
-        .output()?
-        .is_empty()
-    {
+    if !others::ignored(checkout)?.is_empty() {
         return Ok(false);
     }
     let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
-        let parents = format!("{commit}^@");
-        let args = ["--no-walk=unsorted", "--format=%T", commit, &parents];
-        checkout.reading("log").args(args).output()
+        let log = checkout
+            .reading("log")
+            .words("--no-walk=unsorted --format=%T");
+        log.arg(commit).arg(format!("{commit}^@")).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -108,7 +107,7 @@ fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
         let [blob @ .., b' ', stage] = head else {
             bail!(odd);
         };
-        out.extend_from_slice(&[blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
+        out.extend([blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
     }
     Ok(out)
 }
@@ -122,7 +121,7 @@ fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<ObjectId> 
     let index = ScratchIndex::empty(checkout)?;
     let add = plain(index.git("update-index")).args(["-z", "--add", form]);
     add.input(entries).run()?;
-    index.git("write-tree").line().map(ObjectId::from)
+    index.git("write-tree").object()
 }
 
 /// `git commit-tree -m <message> -p <parent> … <tree>`
@@ -132,17 +131,14 @@ fn commit(
     parents: &[&ObjectId],
     message: &str,
 ) -> Result<ObjectId> {
-    let mut git = checkout.reading("commit-tree").args(["-m", message]);
-    for name in NAMES {
-        git = git.env(name, "git flux");
-    }
-    for name in EMAILS {
-        git = git.env(name, "git-flux@localhost");
-    }
-    for parent in parents {
-        git = git.args(["-p", parent]);
-    }
-    git.arg(tree).line().map(ObjectId::from)
+    let git = checkout.reading("commit-tree").args(["-m", message]);
+    let git = NOBODY
+        .iter()
+        .fold(git, |git, (name, value)| git.env(name, value));
+    let git = parents
+        .iter()
+        .fold(git, |git, parent| git.args(["-p", parent]));
+    git.arg(tree).object()
 }
 
 /// A snapshot that is being taken.
@@ -164,14 +160,14 @@ impl<'a> Snapshot<'a> {
     }
 
     fn tree(&self) -> Result<ObjectId> {
-        self.git("write-tree").line().map(ObjectId::from)
+        self.git("write-tree").object()
     }
 
     fn commit(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
         let staged = self.staged()?;
         overlooked.reveal(&self.index)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
-        self.git("add").args(["--update", "--sparse"]).run()?;
+        self.git("add").words("--update --sparse").run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
@@ -184,8 +180,10 @@ impl<'a> Snapshot<'a> {
     }
 
     fn staged(&self) -> Result<Staged> {
-        let list = self.git("ls-files").args(["--stage", "--unmerged", "-z"]);
-        let unmerged = list.output()?;
+        let unmerged = self
+            .git("ls-files")
+            .words("--stage --unmerged -z")
+            .output()?;
         if unmerged.is_empty() {
             return self.tree().map(Staged::Tree);
         }
@@ -195,10 +193,10 @@ impl<'a> Snapshot<'a> {
 
     /// A commit of the untracked files, if there are any.
     fn untracked(&self) -> Result<Option<ObjectId>> {
-        let list = self
+        let others = self
             .git("ls-files")
-            .args(["--others", "--exclude-standard"]);
-        let others = list.arg("-z").output()?;
+            .words("--others --exclude-standard -z")
+            .output()?;
         // What ends in a slash is a repository of its own.
         let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
         let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();

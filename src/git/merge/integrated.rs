@@ -2,11 +2,9 @@
 
 use anyhow::Result;
 
-use crate::git::ObjectId;
-use crate::git::Repo;
 use crate::git::merge::merge_tree::Merged;
-use crate::git::merge::rebase;
-use crate::git::merge::rebase::Compare;
+use crate::git::merge::rebase::{self, Compare};
+use crate::git::{ObjectId, Repo};
 
 /// How a target has everything of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +46,12 @@ pub(in crate::git) fn find(
     let Some(base) = base else { return Ok(None) };
     if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
         let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
-        return Ok(Some(if cancelled {
+        let how = if cancelled {
             Integrated::Cancelled
         } else {
             Integrated::Contained
-        }));
+        };
+        return Ok(Some(how));
     }
     match sides {
         (_, 0) => Ok(None),
@@ -72,8 +71,7 @@ fn by_patch(
 ) -> Result<Option<Integrated>> {
     let squash = repo.write_commit(&repo.tree_of(tip)?, &[base])?;
     let all = rebase::list(repo, target, &[tip, &squash], Compare::Patches)?;
-    let (squashes, commits): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|commit| commit.oid == squash);
+    let (squashes, commits): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.oid == squash);
     let mut picked = true;
     for commit in &commits {
         // A merge has no patch: what was resolved in it may be nowhere else.

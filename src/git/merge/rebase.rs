@@ -74,18 +74,13 @@ pub(crate) fn list(
     tips: &[&ObjectId],
     compare: Compare,
 ) -> Result<Vec<Commit>> {
-    let args = ["--reverse", "--topo-order", "--right-only"];
-    let form = [
-        "--no-commit-header",
-        "--encoding=UTF-8",
-        "--date=raw",
-        FORMAT,
-    ];
-    let git = Git::reading(repo.home(), "rev-list").args(args).args(form);
-    let git = match compare {
-        Compare::Patches => git.arg("--cherry-mark"),
-        Compare::Nothing => git,
-    };
+    let git = Git::reading(repo.home(), "rev-list").words("--reverse --topo-order --right-only");
+    let mut git = git
+        .words("--no-commit-header --encoding=UTF-8 --date=raw")
+        .arg(FORMAT);
+    if compare == Compare::Patches {
+        git = git.arg("--cherry-mark");
+    }
     let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
     let out = git.args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
@@ -196,11 +191,8 @@ pub(in crate::git) fn replay(
             continue;
         }
         tree.clone_from(&merged);
-        let pick = Pick {
-            commit,
-            tree: merged,
-        };
-        picks.push(pick);
+        let tree = merged;
+        picks.push(Pick { commit, tree });
     }
     Ok(Replay::Picks { onto, kept, picks })
 }

@@ -2,16 +2,53 @@
 //! put into one, and removes the worktree that it finds at a place.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, refused};
-use crate::git::checkout::gitfile::named_by;
-use crate::git::command::patience::patiently;
-use crate::git::worktree::entry::{Worktree, read};
+use crate::git::checkout::distrust::{Distrust, read_small, refused};
+use crate::git::checkout::gitfile::{named_by, place_in};
+use crate::git::command::patiently;
+
+/// One entry of `git worktree list --porcelain -z`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Worktree {
+    pub(crate) path: PathBuf,
+    /// `refs/heads/…`, if a branch is checked out.
+    pub(crate) branch: Option<String>,
+    pub(crate) bare: bool,
+    /// `HEAD` names no commit.
+    pub(in crate::git) unborn: bool,
+    /// The reason, empty if none was given.
+    pub(crate) locked: Option<String>,
+}
+
+impl Worktree {
+    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
+    /// killed git left half made.
+    pub(crate) fn is_of(&self, branch: &str) -> bool {
+        match &self.branch {
+            Some(name) => name == branch,
+            None => self.unborn && !self.bare,
+        }
+    }
+}
+
+/// What git keeps of a worktree in `admin`, none if it cannot be read.
+pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
+    let text = |name: &str| read_small(&admin.join(name)).ok()?;
+    let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
+    let link = place_in(admin, &gitdir);
+    let head = String::from_utf8(head).ok()?;
+    let branch = head.trim_end().strip_prefix("ref: ");
+    Some(Worktree {
+        path: link.parent()?.to_owned(),
+        branch: branch.map(str::to_owned),
+        ..Worktree::default()
+    })
+}
 
 /// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
 /// [`Repo::home`].
@@ -20,7 +57,7 @@ use crate::git::worktree::entry::{Worktree, read};
 /// When git fails.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree").args(["list", "--porcelain", "-z"]);
+    let git = || Git::reading(home, "worktree").words("list --porcelain -z");
     let mut worktrees = parse(&patiently(git)?)?;
     // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
     if let Some(main) = worktrees.first_mut() {
@@ -99,17 +136,16 @@ fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
 /// # Errors
 /// With a [`Distrust`] that names it.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
-    for worktrees in [home.join(".git/worktrees"), home.join("worktrees")] {
-        let Ok(entries) = fs::read_dir(worktrees) else {
-            continue;
-        };
-        for admin in entries.flatten().map(|entry| entry.path()) {
-            for name in ["HEAD", "commondir", "gitdir", "locked"] {
-                let file = admin.join(name);
-                let found = file.metadata().map(|found| found.file_type());
-                if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
-                    return Err(refused(Distrust::Odd(file).into(), &admin));
-                }
+    let places = [home.join(".git/worktrees"), home.join("worktrees")];
+    let entries = places.iter().filter_map(|dir| fs::read_dir(dir).ok());
+    for admin in entries.flatten().flatten().map(|entry| entry.path()) {
+        for name in ["HEAD", "commondir", "gitdir", "locked"] {
+            let file = admin.join(name);
+            if file
+                .metadata()
+                .is_ok_and(|found| !found.is_file() && !found.is_dir())
+            {
+                return Err(refused(Distrust::Odd(file).into(), &admin));
             }
         }
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 use tempfile::NamedTempFile;
 
 use crate::git::{Checkout, Repo};
@@ -105,11 +106,13 @@ fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
     let file = exclude_file(around);
     let what = || format!("could not write '{}'", file.display());
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let old = optional(read_file(&file)).with_context(what)?;
-    let old = old.unwrap_or_default();
-    let end = match old.last() {
-        None | Some(b'\n') => &b""[..],
-        Some(_) => b"\n",
+    let old = optional(read_file(&file))
+        .with_context(what)?
+        .unwrap_or_default();
+    let end: &[u8] = if old.is_empty() || old.ends_with(b"\n") {
+        b""
+    } else {
+        b"\n"
     };
     let add = || -> io::Result<()> {
         fs::create_dir_all(around.common_dir().join("info"))?;
@@ -136,26 +139,29 @@ fn remove_line(around: &Checkout, worktree: &Path) -> Result<()> {
     if new == old {
         return Ok(());
     }
-    let mode = file.metadata().with_context(what)?.permissions();
-    let mut part = NamedTempFile::new_in(around.common_dir().join("info")).with_context(what)?;
-    part.write_all(&new).with_context(what)?;
-    part.as_file().set_permissions(mode).with_context(what)?;
-    part.persist(&file).with_context(what)?;
-    Ok(())
+    let write = || -> io::Result<()> {
+        let mode = file.metadata()?.permissions();
+        let mut part = NamedTempFile::new_in(around.common_dir().join("info"))?;
+        part.write_all(&new)?;
+        part.as_file().set_permissions(mode)?;
+        part.persist(&file)?;
+        Ok(())
+    };
+    write().with_context(what)
 }
 
 /// Returns `text` without the lines `ours`, wherever they stand.
 fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let mut rest = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let begins_line = at == 0 || text[at - 1] == b'\n';
-        if begins_line && text[at..].starts_with(ours) {
-            at += ours.len();
-        } else {
-            rest.push(text[at]);
-            at += 1;
+    let mut left = text;
+    while !left.is_empty() {
+        if let Some(after) = left.strip_prefix(ours) {
+            left = after;
+            continue;
         }
+        let end = left.find_byte(b'\n').map_or(left.len(), |at| at + 1);
+        rest.extend(&left[..end]);
+        left = &left[end..];
     }
     rest
 }

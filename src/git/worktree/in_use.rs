@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::distrust::refused;
-use crate::git::checkout::small_file::read_small;
+use crate::git::checkout::distrust::{read_small, refused};
 use crate::git::same::is_same_file;
-use crate::git::worktree::{admin, entry};
+use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
@@ -28,17 +27,18 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
         if path.symlink_metadata().is_err() {
             break;
         }
-        let mut other = None;
+        let mut same = Vec::new();
         for entry in fs::read_dir(&dir).context(what)? {
-            let name = entry.context(what)?.file_name();
-            if name == part {
-                other = None;
-                break;
-            }
-            if is_same_file(&dir.join(&name), &path) {
-                other = Some(name.to_string_lossy().into_owned());
+            let name = entry
+                .context(what)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
+            if name == part || is_same_file(&dir.join(&name), &path) {
+                same.push(name);
             }
         }
+        let other = same.pop().filter(|_| !same.iter().any(|name| name == part));
         found.push(other.unwrap_or_else(|| part.to_owned()));
         dir = path;
     }
@@ -79,7 +79,7 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
     for admin in linked.into_iter().flatten() {
         let admin = admin.context(what)?.path();
         // One without is just being made.
-        if let Some(entry) = entry::read(&admin) {
+        if let Some(entry) = entries::read(&admin) {
             add(&admin, &entry.path)?;
         }
     }
@@ -95,10 +95,8 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
     // Three lines for each ref: its name, what it was and what it will be.
     let updated = text("rebase-merge/update-refs")?;
     let updated = updated.lines().step_by(3).map(str::to_owned);
-    let mut rebased = vec![
-        text("rebase-merge/head-name")?,
-        text("rebase-apply/head-name")?,
-    ];
+    let heads = ["rebase-merge/head-name", "rebase-apply/head-name"].map(text);
+    let mut rebased: Vec<String> = heads.into_iter().collect::<Result<_>>()?;
     rebased.extend(updated);
     rebased.retain(|name| name.starts_with("refs/"));
     if !rebased.is_empty() {
@@ -118,7 +116,7 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 /// When git fails.
 pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
     Git::reading(home, "symbolic-ref")
-        .args(["--quiet", "HEAD"])
+        .words("--quiet HEAD")
         .answer()
 }
 
@@ -128,13 +126,10 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
-    let args = ["--show-scope", "--type=bool", "--get", "core.bare"];
-    let answer = Git::reading(home, "config").args(args).answer()?;
-    let split = |line: String| {
-        let (scope, value) = line.split_once('\t')?;
-        Some((scope.to_owned(), value == "true"))
-    };
-    Ok(answer.and_then(split))
+    let git = Git::reading(home, "config").words("--show-scope --type=bool --get core.bare");
+    let answer = git.answer()?;
+    let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
+    Ok(answer.map(|(scope, value)| (scope.to_owned(), value == "true")))
 }
 
 impl Repo {
@@ -144,10 +139,9 @@ impl Repo {
     /// # Errors
     /// When it cannot be told.
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
-        let is_bare =
-            self.home() == self.common_dir() || worktrees.first().is_some_and(|main| main.bare);
+        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.bare);
         let index = self.common_dir().join("index");
-        Ok(is_bare && fs::exists(index).context("could not look for an index")?)
+        Ok(bare && fs::exists(index).context("could not look for an index")?)
     }
 
     /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that

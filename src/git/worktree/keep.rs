@@ -1,5 +1,6 @@
 //! Worktrees that are moved away whole, and put back.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -62,13 +63,13 @@ impl Removed<'_> {
         let checkout = repo.checkout(self.path)?;
         let untouched = |commit| is_untouched(&checkout, commit);
         if !self.commit.map_or(Ok(false), untouched)? {
-            bail!(
-                "'{}' is on another file system and holds files that are nowhere else",
-                self.path.display()
-            );
+            let what = "is on another file system and holds files that are nowhere else";
+            bail!("'{}' {what}", self.path.display());
         }
         // git removes no worktree with submodules; none of them is checked out.
-        submodules::keep(repo.common_dir(), self.path, self.trash)?;
+        if let Some(admin) = admin::dir_of(repo.common_dir(), self.path)? {
+            submodules::keep(&admin, self.trash)?;
+        }
         fsmonitor::stop(repo.common_dir(), checkout.git_dir());
         let git = Git::new(repo.home(), "worktree").arg("remove");
         git.arg(self.path).holding(lock)?.run()
@@ -114,9 +115,22 @@ pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<
 pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     let admin = admin::of_moved(repo.common_dir(), path, trash)?;
     if let Some(admin) = &admin {
-        submodules::keep_of(admin, trash)?;
+        submodules::keep(admin, trash)?;
     }
     set_entry_aside(admin, trash).map(drop)
+}
+
+/// Moves what git keeps of the submodules of the worktree at `path`, and what other tools keep there,
+/// back to `trash`.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn take_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let Some(admin) = admin::dir_of(common_dir, path)? else {
+        return Ok(());
+    };
+    submodules::keep(&admin, trash)?;
+    tool_files::transfer(&admin, &trash.join("entry"))
 }
 
 /// The log of `HEAD`, as it is called in the trash.
@@ -147,12 +161,15 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
             .with_context(|| format!("could not keep the {name}"))?;
     }
     let copy = trash.join("index");
-    let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
-    let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
-        let name = entry?.file_name();
-        Ok(found || name.as_bytes().starts_with(b"sharedindex."))
-    });
-    if is_split.context("could not look for a split index")? && path.exists() {
+    let what = "could not look for a split index";
+    let names = fs::read_dir(admin)
+        .context(what)?
+        .map(|entry| Ok(entry?.file_name()));
+    let names: Vec<OsString> = names.collect::<io::Result<_>>().context(what)?;
+    let is_split = names
+        .iter()
+        .any(|name| name.as_bytes().starts_with(b"sharedindex."));
+    if is_split && path.exists() {
         let checkout = repo.checkout(path)?;
         let index = ScratchIndex::at(&checkout, copy);
         index.git("update-index").arg("--no-split-index").run()?;
@@ -182,7 +199,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         }
     }
     submodules::put_back(&admin, trash)?;
-    tool_files::put_back(&admin, trash)?;
+    tool_files::transfer(&trash.join("entry"), &admin)?;
     // It names the entry that git has made for it now.
     let link = path.join(".git");
     let aside = trash.join("gitfile");

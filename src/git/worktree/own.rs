@@ -68,22 +68,21 @@ impl Logs<'_> {
 
     /// The refs that the worktree has for itself.
     fn own_refs(&self) -> Result<BTreeMap<String, ObjectId>> {
-        let is_there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
-        let is_there: Vec<bool> = is_there
+        let there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
+        let there: Vec<bool> = there
             .collect::<Result<_, _>>()
             .context("could not look for refs")?;
-        if !self.has_tables && !is_there.contains(&true) {
+        if !self.has_tables && !there.contains(&true) {
             return Ok(BTreeMap::new());
         }
-        let list = self.git("for-each-ref").args(refs::ASK).args(OWN);
-        Ok(refs::parse(&list.output()?)?.objects)
+        refs::asked(self.git("for-each-ref"), &OWN).map(|refs| refs.objects)
     }
 
     /// The commits that the logs of `HEAD` and of the branch name. Those in files are read: git fails
     /// at the log of a `HEAD` that has no commit by now.
     fn commits(&self, branch: &str) -> Result<BTreeSet<ObjectId>> {
         if self.has_tables {
-            let walk = self.git("rev-list").args(["--walk-reflogs", "HEAD"]);
+            let walk = self.git("rev-list").words("--walk-reflogs HEAD");
             let log = walk.arg(format!("refs/heads/{branch}")).output()?;
             return Ok(lines(&log)?.map(named).collect());
         }
@@ -128,19 +127,18 @@ fn heads(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>>
     if commits.is_empty() {
         return Ok(commits);
     }
-    let git = Git::reading(home, "rev-list");
-    let git = git.args(["--ignore-missing", "--parents", "--stdin"]);
+    let git = Git::reading(home, "rev-list").words("--ignore-missing --parents --stdin");
     // The refs of other worktrees come and go with them.
-    let git = git.args(["--not", "--single-worktree", "--all"]);
+    let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));
     let out = git.input(commits.collect::<String>()).output()?;
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
     for line in lines(&out)? {
-        let mut names = line.split(' ');
+        let mut names = line.split(' ').map(named);
         heads.extend(names.next());
         parents.extend(names);
     }
-    let heads = heads.difference(&parents);
-    Ok(heads.map(|head| named(head)).collect())
+    heads.retain(|head| !parents.contains(head));
+    Ok(heads)
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Head, Ignored};
 use crate::git::worktree::admin;
@@ -52,8 +52,11 @@ pub(crate) fn list(repo: &Repo, dir: &Path, commit: &ObjectId) -> Result<Vec<Sub
         let checkout = repo.checkout(dir)?;
         search.checked_out(&checkout, Path::new(""), commit)?;
     }
-    if let Some(modules) = admin::modules(repo.common_dir(), dir)? {
-        search.put_away(&modules, &modules)?;
+    if let Some(admin) = admin::dir_of(repo.common_dir(), dir)? {
+        let modules = admin.join("modules");
+        if fs::exists(&modules).context("could not look for submodules")? {
+            search.put_away(&modules, &modules)?;
+        }
     }
     Ok(search.found)
 }
@@ -75,47 +78,43 @@ impl Search {
         }
         for link in Repo::links(checkout, commit)? {
             let name = at.join(&link);
-            self.checked_out_at(checkout.path().join(link), &name)?;
+            self.checked_out_at(&checkout.path().join(link), &name)?;
         }
         Ok(())
     }
 
-    fn checked_out_at(&mut self, dir: PathBuf, name: &Path) -> Result<()> {
+    fn checked_out_at(&mut self, dir: &Path, name: &Path) -> Result<()> {
         let what = || format!("could not look at the submodule '{}'", name.display());
-        let mut add = |dir, holds| {
+        let mut add = |holds| {
             self.found.push(Submodule {
                 name: name.to_owned(),
-                dir,
+                dir: dir.to_owned(),
                 checked_out: true,
                 holds,
             });
         };
         let link = dir.join(".git");
-        if !link.try_exists().with_context(what)? {
-            return Ok(());
-        }
-        if link.is_dir() {
-            add(dir, Holds::Itself);
+        if link.try_exists().with_context(what)? && link.is_dir() {
+            add(Holds::Itself);
             return Ok(());
         }
         // git does not look through a link either.
-        let Some(inner) = Checkout::nested(&dir)? else {
+        let Some(inner) = Checkout::nested(dir)? else {
             return Ok(());
         };
         let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
-        let holds = if changes.is_empty() {
+        add(if changes.is_empty() {
             holds(&inner).with_context(what)?
         } else {
             Holds::Files
-        };
-        add(dir, holds);
+        });
         self.seen.insert(repository);
         // A repository without commits links to nothing.
-        if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            self.checked_out(&inner, name, &head.oid.into())?;
+        match ObjectId::parse(head.oid.as_bytes()) {
+            Some(commit) => self.checked_out(&inner, name, &commit),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The repositories in `dir` that were not seen. A name may have slashes in it.
@@ -154,36 +153,33 @@ impl Search {
 /// from, or commits that none of its remotes is known to have:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn holds(repository: &Checkout) -> Result<Holds> {
-    let worktrees = repository.git_dir().join("worktrees");
     let what = "could not look for other worktrees";
-    if fs::exists(&worktrees).context(what)?
-        && fs::read_dir(worktrees).context(what)?.next().is_some()
+    let worktrees = optional(fs::read_dir(repository.git_dir().join("worktrees")));
+    if worktrees
+        .context(what)?
+        .into_iter()
+        .flatten()
+        .next()
+        .is_some()
     {
         return Ok(Holds::Worktrees);
     }
-    let limit = ["--count", "--max-count=1", "--ignore-missing"];
-    let ours = ["HEAD", "--branches", "--glob=refs/stas[h]"];
-    let git = repository.reading("rev-list").args(limit).args(ours);
-    Ok(match git.args(["--not", "--remotes"]).line()?.as_str() {
+    let git = repository
+        .reading("rev-list")
+        .words("--count --max-count=1 --ignore-missing");
+    let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
+    Ok(match git.line()?.as_str() {
         "0" => Holds::Nothing,
         _ => Holds::Commits,
     })
 }
 
-/// Moves the repositories of the submodules of the worktree at `path` to `trash`,
+/// Moves the repositories of the submodules of the worktree that git keeps in `admin` to `trash`,
 /// before git forgets the worktree and them.
 ///
 /// # Errors
 /// When they cannot be moved.
-pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    match admin::dir_of(common_dir, path)? {
-        None => Ok(()),
-        Some(admin) => keep_of(&admin, trash),
-    }
-}
-
-/// The same, of the worktree that git keeps in `admin`.
-pub(in crate::git) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
+pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
     match optional(fs::symlink_metadata(&modules)) {
@@ -205,11 +201,9 @@ pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
     }
     let link = read_file(&trash.join("worktree").join(".git"))?;
     let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
-    ensure!(
-        named.file_name() == admin.file_name(),
-        "its submodules belong to '{}', and git calls it '{}' now",
-        named.display(),
-        admin.display()
-    );
+    if named.file_name() != admin.file_name() {
+        let (named, admin) = (named.display(), admin.display());
+        bail!("its submodules belong to '{named}', and git calls it '{admin}' now");
+    }
     fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
 }

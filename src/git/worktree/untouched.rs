@@ -24,12 +24,10 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     }
     let index = ScratchIndex::empty(checkout)?;
     index.git("read-tree").arg(commit).run()?;
-    let ignored = ["--untracked-files=all", "--ignored=traditional"];
     let status = index
         .git("status")
-        .args(["--porcelain", "-z"])
-        .args(ignored);
-    let status = status.args(["--ignore-submodules=dirty", "--no-renames"]);
+        .words("--porcelain -z --untracked-files=all");
+    let status = status.words("--ignored=traditional --ignore-submodules=dirty --no-renames");
     let out = status.output()?;
     for record in records(&out)? {
         let (code, file) = record.split_at(record.len().min(3));
@@ -56,8 +54,11 @@ fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<
     }
     let mut object = OsString::from(format!("{commit}:"));
     object.push(file);
-    let cat = checkout.reading("cat-file").arg("--filters");
-    let whole = cat.arg(object).output()?;
+    let whole = checkout
+        .reading("cat-file")
+        .arg("--filters")
+        .arg(object)
+        .output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }

@@ -1,0 +1,74 @@
+//! Why a git failed.
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::path::Path;
+
+use anyhow::{Error, Result, anyhow};
+use console::strip_ansi_codes;
+
+use crate::failure::Failure;
+use crate::git::Git;
+use crate::system::version::version;
+
+/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
+const OLDEST: (u32, u32) = (2, 38);
+
+/// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
+#[derive(Debug)]
+pub(crate) struct Died {
+    /// `git <subcommand>`
+    pub(in crate::git) name: String,
+    pub(in crate::git) signal: i32,
+}
+
+impl Display for Died {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` was ended by signal {}", self.name, self.signal)
+    }
+}
+
+impl std::error::Error for Died {}
+
+/// The error for a git that ran and said no.
+pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
+    let said = String::from_utf8_lossy(stderr);
+    // A hook speaks in colours, also where it should not.
+    let said = strip_ansi_codes(&said);
+    // Progress is drawn over itself; what counts is what stands at the end.
+    let lines = said.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
+    let said = lines.collect::<Vec<_>>().join("\n");
+    let headline = format!("`{name}` failed with exit code {code}");
+    if said.trim().is_empty() {
+        anyhow!(headline)
+    } else {
+        anyhow!(said).context(headline)
+    }
+}
+
+pub(super) fn not_started(error: io::Error, name: &str) -> Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::new("git is not installed, or not on PATH")
+            .hint("apt install git  |  dnf install git  |  pacman -S git  |  brew install git")
+            .into();
+    }
+    Error::new(error).context(format!("could not start `{name}`"))
+}
+
+/// Returns the version of git: `git version`
+pub(in crate::git) fn version_of_git() -> Result<Option<(u32, u32)>> {
+    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
+}
+
+/// Explains a usage error of git's by its age.
+pub(super) fn ensure_recent() -> Result<()> {
+    let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "git {}.{} is too old, git flux needs {}.{} or newer",
+        found.0, found.1, OLDEST.0, OLDEST.1
+    ))
+    .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
+    .into())
+}
