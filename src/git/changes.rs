@@ -108,9 +108,7 @@ impl Head {
         } else {
             "dirty"
         };
-        let git = checkout
-            .reading("status")
-            .words("--porcelain=v2 -z --branch --untracked-files=all");
+        let git = checkout.reading("status --porcelain=v2 -z --branch --untracked-files=all");
         let mut git = git
             .arg(format!("--ignore-submodules={nested}"))
             .arg("--no-renames");

@@ -244,7 +244,7 @@ impl Checkout {
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        let out = self.reading("ls-files").words("--stage -z").output()?;
+        let out = self.reading("ls-files --stage -z").output()?;
         let mut links = Vec::new();
         for record in records(&out)? {
             let (facts, path) = record

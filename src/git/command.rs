@@ -78,7 +78,8 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// `git <subcommand>` in `dir`.
+    /// `git <subcommand>` in `dir`. Arguments that are known here may follow, with a space before each;
+    /// what anybody else has named comes by [`Git::arg`].
     pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
@@ -87,9 +88,9 @@ impl Git {
         }
         Self {
             command,
-            name: format!("git {subcommand}"),
+            name: format!("git {}", subcommand.split(' ').next().unwrap_or_default()),
             options: Vec::new(),
-            args: vec![subcommand.into()],
+            args: subcommand.split(' ').map(OsString::from).collect(),
             input: None,
             holding: None,
             stderr: Stderr::Captured,
@@ -146,11 +147,13 @@ impl Git {
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
     pub(super) fn glancing(subcommand: &str) -> Self {
-        let named = FOREIGN
-            .iter()
-            .filter_map(|name| Some((name, env::var_os(name)?)));
         let git = Self::reading(Path::new("."), subcommand);
-        named.fold(git, |git, (name, value)| git.env(name, value))
+        FOREIGN
+            .iter()
+            .fold(git, |git, name| match env::var_os(name) {
+                Some(value) => git.env(name, value),
+                None => git,
+            })
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -207,10 +210,9 @@ impl Git {
     /// When it could not be started, was ended by a signal, or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
         let captured = self.set_up()?;
-        let mut child = self.spawn()?;
-        let deadline = self
-            .patience
-            .map(|patience| Deadline::new(&child, patience));
+        let started = self.complete().spawn();
+        let mut child = started.map_err(|error| not_started(error, &self.name))?;
+        let deadline = self.patience.map(|time| Deadline::new(&child, time));
         feed(&mut child, &self.input.unwrap_or_default())?;
         let name = self.name;
         let mut output = child
@@ -238,22 +240,17 @@ impl Git {
     /// Connects its standard streams.
     fn set_up(&mut self) -> Result<Option<Captured>> {
         if self.holding.is_some() && !self.hooks {
-            self.options.splice(
-                ..0,
-                LOCKS
-                    .iter()
-                    .flat_map(|lock| ["-c", lock])
-                    .map(OsString::from),
-            );
+            for setting in LOCKS {
+                self.command.arg("-c").arg(setting);
+            }
         }
         let stderr = match self.stderr {
             Stderr::Shown => Stdio::inherit(),
             Stderr::Captured => Stdio::piped(),
         };
         self.command.stdout(Stdio::piped()).stderr(stderr);
-        let captured = self
-            .hooks
-            .then(|| Captured::new(&mut self.command, self.stderr));
+        let (command, stderr) = (&mut self.command, self.stderr);
+        let captured = self.hooks.then(|| Captured::new(command, stderr));
         match (&self.input, self.holding.take()) {
             // git reads nothing from an empty lock file, and writes nothing to
             // standard output where it is given its input here.
@@ -269,10 +266,9 @@ impl Git {
         captured.transpose()
     }
 
-    fn spawn(&mut self) -> Result<Child> {
-        self.command.args(&self.options).args(&self.args);
-        let child = self.command.spawn();
-        child.map_err(|error| not_started(error, &self.name))
+    /// Adds its words to the command.
+    fn complete(&mut self) -> &mut Command {
+        self.command.args(&self.options).args(&self.args)
     }
 
     /// Runs it and returns its standard output.
@@ -344,8 +340,7 @@ impl Git {
     /// # Errors
     /// When it could not be started or was ended by a signal.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
-        self.command.args(&self.options).args(&self.args);
-        let status = self.command.status();
+        let status = self.complete().status();
         let status = status.map_err(|error| not_started(error, &self.name))?;
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
@@ -355,11 +350,8 @@ impl Git {
 
 /// Gives a process its input. That it stopped reading is no error: its exit code says why.
 pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
-    match child
-        .stdin
-        .take()
-        .map_or(Ok(()), |mut stdin| stdin.write_all(input))
-    {
+    let stdin = child.stdin.take();
+    match stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 /// # Errors
 /// When git fails.
 pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<Entry>> {
-    let git = exactly(dir, "ls-tree").words("-z -l --full-tree");
+    let git = exactly(dir, "ls-tree -z -l --full-tree");
     Ok(read(&git.args([commit, "--", path]).output()?)?.pop())
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<E
 /// # Errors
 /// When git fails.
 pub(crate) fn files(dir: &Path, tree: &ObjectId) -> Result<Vec<Entry>> {
-    let git = exactly(dir, "ls-tree").words("-r -z -l --full-tree");
+    let git = exactly(dir, "ls-tree -r -z -l --full-tree");
     read(&git.arg(tree).output()?)
 }
 

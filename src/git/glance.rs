@@ -23,7 +23,7 @@ pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn config() -> Result<Vec<(String, String)>> {
-    let out = Git::glancing("config").words("-z --list").output()?;
+    let out = Git::glancing("config -z --list").output()?;
     let entry = |entry: &[u8]| {
         let entry = entry.to_str_lossy();
         let (key, value) = entry.split_once('\n').unwrap_or((&entry, ""));
@@ -47,7 +47,7 @@ pub(crate) fn common_dir() -> Result<PathBuf> {
 /// # Errors
 /// When git fails.
 pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
-    let git = Git::glancing("worktree").words("list --porcelain -z");
+    let git = Git::glancing("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }
@@ -59,7 +59,7 @@ pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
 /// When git fails.
 pub(crate) fn objects(names: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
     let input: String = names.iter().map(|name| format!("{name}\n")).collect();
-    let git = Git::glancing("cat-file").words("--batch --buffer");
+    let git = Git::glancing("cat-file --batch --buffer");
     let out = git.env("GIT_NO_LAZY_FETCH", "1").input(input).output()?;
     let mut rest = out.as_slice();
     let mut found = Vec::new();

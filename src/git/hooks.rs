@@ -114,7 +114,7 @@ impl Hooks {
         if !AT_COMMIT.iter().any(is_missing) {
             return Ok(None);
         }
-        let git = checkout.reading("ls-files").words("-z --").arg(relative);
+        let git = checkout.reading("ls-files -z --").arg(relative);
         let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
@@ -190,16 +190,14 @@ pub(crate) fn post_checkout(
 /// # Errors
 /// When the hook fails.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let show = checkout.reading("show").words("-s --date=raw");
+    let show = checkout.reading("show -s --date=raw");
     let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
     let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let index = checkout.index();
     // git has it relative to the top, where it can.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
-    let git = checkout
-        .with_hooks("hook")
-        .words("run --ignore-missing post-commit");
+    let git = checkout.with_hooks("hook run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
     let git = AUTHOR
         .iter()

@@ -172,8 +172,7 @@ impl MergePlan {
 /// When git refuses, or merges it after all: that is for the caller to look at again.
 pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
     let git = place
-        .git("merge")
-        .words("--no-ff --no-commit --no-squash")
+        .git("merge --no-ff --no-commit --no-squash")
         .arg(theirs);
     let (code, output) = git.env("GIT_EDITOR", ":").holding(lock)?.outcome()?;
     if Repo::operation(place)? == Some("merge") {

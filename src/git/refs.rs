@@ -210,9 +210,7 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
-    let git = Git::new(dir, "update-ref")
-        .words("--no-deref --stdin -z -m")
-        .arg(message);
+    let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
     let done = git.input(input).holding(lock)?.run();
     done.context("could not change the refs; none was changed")
 }

@@ -202,7 +202,7 @@ impl Repo {
     /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let git = Git::reading(dir, "rev-parse").words("--verify --quiet --end-of-options");
+        let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
         let found = git.arg(format!("{rev}^{{commit}}")).answer()?;
         Ok(found.map(ObjectId::from))
     }
@@ -213,9 +213,7 @@ impl Repo {
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<String>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        Git::reading(dir, "symbolic-ref")
-            .words("--quiet HEAD")
-            .answer()
+        Git::reading(dir, "symbolic-ref --quiet HEAD").answer()
     }
 
     fn is_sha256(&self) -> bool {

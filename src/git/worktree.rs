@@ -32,10 +32,7 @@ use crate::system::optional;
 /// # Errors
 /// When git fails.
 pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
-    checkout
-        .reading("symbolic-ref")
-        .words("--quiet HEAD")
-        .answer()
+    checkout.reading("symbolic-ref --quiet HEAD").answer()
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -82,7 +79,7 @@ pub(crate) fn register_again(
     let repair = Git::new(repo.home(), "worktree").arg("repair").arg(path);
     repair.holding(lock)?.run()?;
     fs::remove_dir_all(scratch).with_context(what)?;
-    let reset = repo.checkout(path)?.git("reset").words("--quiet --mixed");
+    let reset = repo.checkout(path)?.git("reset --quiet --mixed");
     reset.holding(lock)?.run()
 }
 
@@ -102,9 +99,7 @@ pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> 
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
 pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
-    let reset = checkout
-        .git("reset")
-        .words("--hard --no-recurse-submodules");
+    let reset = checkout.git("reset --hard --no-recurse-submodules");
     reset.holding(lock)?.loud().run()
 }
 
@@ -153,17 +148,13 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
 fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
-    let diff = checkout
-        .reading("diff-tree")
-        .words("-r -z --name-only --no-renames --diff-filter=d");
+    let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.arg(format!("{snapshot}^1")).arg(snapshot).paths()?;
     files.retain(|file| !matches!(found_at(&checkout.path().join(file)), Ok(Some(_))));
     if files.is_empty() {
         return Ok(());
     }
-    let git = checkout
-        .git("restore")
-        .words("--quiet --worktree --ignore-skip-worktree-bits");
+    let git = checkout.git("restore --quiet --worktree --ignore-skip-worktree-bits");
     let git = git.arg(format!("--source={snapshot}")).on(&files);
     git.holding(lock)?.run()
 }
@@ -185,7 +176,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                     fsmonitor::stop(repo.common_dir(), admin);
                 }
                 // Twice: git itself locks a worktree that is being made.
-                let git = Git::new(repo.home(), "worktree").words("remove --force --force");
+                let git = Git::new(repo.home(), "worktree remove --force --force");
                 return git.arg(path).holding(lock)?.run();
             }
             moved => drop(optional(moved).with_context(what)?),

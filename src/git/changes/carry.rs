@@ -110,7 +110,7 @@ impl Step {
 /// directory there, or a file where they need one.
 fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
-        let git = Git::reading(repo.home(), "ls-tree").words("-r -z --name-only --full-tree");
+        let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
         git.arg(tree).paths()
     };
     let tracked = list(tracked)?;
@@ -135,9 +135,7 @@ impl Carried {
             return Ok(());
         }
         let is_there = |file: &&PathBuf| !matches!(found_at(&checkout.path().join(file)), Ok(None));
-        let add = checkout
-            .git("add")
-            .words("--intent-to-add --force --sparse");
+        let add = checkout.git("add --intent-to-add --force --sparse");
         let add = add.on(self.intended.iter().filter(is_there));
         add.holding(lock)?.run()
     }

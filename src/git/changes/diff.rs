@@ -35,7 +35,7 @@ pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Resul
             .env("GIT_OBJECT_DIRECTORY", &objects)
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
     };
-    let add = checkout.reading("add").words("--intent-to-add --sparse");
+    let add = checkout.reading("add --intent-to-add --sparse");
     aside(add).on(&untracked).run()?;
     aside(diff).in_foreground()
 }

@@ -22,7 +22,7 @@ pub(crate) fn named(
     patterns: &[OsString],
     file: Option<&Path>,
 ) -> Result<Vec<PathBuf>> {
-    let mut git = Git::reading(dir, "ls-files").words("-z --others --ignored");
+    let mut git = Git::reading(dir, "ls-files -z --others --ignored");
     // A file's come first: git lets what is given alone have the last word.
     if let Some(file) = file {
         git = git.arg("--exclude-from").arg(file);
@@ -43,9 +43,7 @@ pub(crate) fn named(
 /// # Errors
 /// When git fails.
 pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let git = checkout
-        .reading("ls-files")
-        .words("-z --others --exclude-standard");
+    let git = checkout.reading("ls-files -z --others --exclude-standard");
     let mut files = git.paths()?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)

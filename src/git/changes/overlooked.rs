@@ -37,7 +37,7 @@ impl Overlooked {
         if index.is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
-        let out = checkout.reading("ls-files").words("-v -z").output()?;
+        let out = checkout.reading("ls-files -v -z").output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");

@@ -33,7 +33,7 @@ const NOBODY: [(&str, &str); 4] = [
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let snapshot = Snapshot::of(checkout)?;
-    snapshot.git("add").words("--all --sparse").run()?;
+    snapshot.git("add --all --sparse").run()?;
     commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
 }
 
@@ -87,9 +87,7 @@ pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
     }
     let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
-        let log = checkout
-            .reading("log")
-            .words("--no-walk=unsorted --format=%T");
+        let log = checkout.reading("log --no-walk=unsorted --format=%T");
         log.arg(commit).arg(format!("{commit}^@")).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
@@ -167,7 +165,7 @@ impl<'a> Snapshot<'a> {
         let staged = self.staged()?;
         overlooked.reveal(&self.index)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
-        self.git("add").words("--update --sparse").run()?;
+        self.git("add --update --sparse").run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
@@ -180,10 +178,7 @@ impl<'a> Snapshot<'a> {
     }
 
     fn staged(&self) -> Result<Staged> {
-        let unmerged = self
-            .git("ls-files")
-            .words("--stage --unmerged -z")
-            .output()?;
+        let unmerged = self.git("ls-files --stage --unmerged -z").output()?;
         if unmerged.is_empty() {
             return self.tree().map(Staged::Tree);
         }
@@ -194,8 +189,7 @@ impl<'a> Snapshot<'a> {
     /// A commit of the untracked files, if there are any.
     fn untracked(&self) -> Result<Option<ObjectId>> {
         let others = self
-            .git("ls-files")
-            .words("--others --exclude-standard -z")
+            .git("ls-files --others --exclude-standard -z")
             .output()?;
         // What ends in a slash is a repository of its own.
         let files = records(&others)?.filter(|path| !path.ends_with(b"/"));

@@ -63,9 +63,7 @@ impl Draft<'_> {
 /// # Errors
 /// When it is not a boolean.
 pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
-    let git = checkout
-        .asking("config")
-        .words("--type=bool --get commit.gpgSign");
+    let git = checkout.asking("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
 }
 
@@ -121,11 +119,7 @@ impl CommitAll<'_> {
 
     /// Stages and commits; what is staged is in `added` then, also where the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
-        checkout
-            .git("add")
-            .words("--all --sparse")
-            .holding(lock)?
-            .run()?;
+        checkout.git("add --all --sparse").holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
         let mut commit = checkout.with_hooks("commit");
         if let Some(hooks) = self.hooks {

@@ -80,9 +80,7 @@ pub(crate) fn back(
     old: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let head = worktree
-        .reading("rev-parse")
-        .words("--verify HEAD^{commit}");
+    let head = worktree.reading("rev-parse --verify HEAD^{commit}");
     if head.line()? != *old {
         bail!("HEAD has moved");
     }

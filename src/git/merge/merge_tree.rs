@@ -32,7 +32,7 @@ impl Merged {
     /// # Errors
     /// When one of the commits is missing or git fails.
     pub(in crate::git) fn of(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
-        let git = Git::reading(repo.home(), "merge-tree").words("--write-tree --name-only -z");
+        let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
         // git before 2.41 does not know it, and takes those of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);

@@ -74,7 +74,7 @@ pub(crate) fn list(
     tips: &[&ObjectId],
     compare: Compare,
 ) -> Result<Vec<Commit>> {
-    let git = Git::reading(repo.home(), "rev-list").words("--reverse --topo-order --right-only");
+    let git = Git::reading(repo.home(), "rev-list --reverse --topo-order --right-only");
     let mut git = git
         .words("--no-commit-header --encoding=UTF-8 --date=raw")
         .arg(FORMAT);

@@ -57,7 +57,7 @@ pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
 /// When git fails.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree").words("list --porcelain -z");
+    let git = || Git::reading(home, "worktree list --porcelain -z");
     let mut worktrees = parse(&patiently(git)?)?;
     // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
     if let Some(main) = worktrees.first_mut() {

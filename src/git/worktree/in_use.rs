@@ -115,9 +115,7 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
-    Git::reading(home, "symbolic-ref")
-        .words("--quiet HEAD")
-        .answer()
+    Git::reading(home, "symbolic-ref --quiet HEAD").answer()
 }
 
 /// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
@@ -126,7 +124,7 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
-    let git = Git::reading(home, "config").words("--show-scope --type=bool --get core.bare");
+    let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
     let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
     Ok(answer.map(|(scope, value)| (scope.to_owned(), value == "true")))

@@ -82,7 +82,7 @@ impl Logs<'_> {
     /// at the log of a `HEAD` that has no commit by now.
     fn commits(&self, branch: &str) -> Result<BTreeSet<ObjectId>> {
         if self.has_tables {
-            let walk = self.git("rev-list").words("--walk-reflogs HEAD");
+            let walk = self.git("rev-list --walk-reflogs HEAD");
             let log = walk.arg(format!("refs/heads/{branch}")).output()?;
             return Ok(lines(&log)?.map(named).collect());
         }
@@ -127,7 +127,7 @@ fn heads(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>>
     if commits.is_empty() {
         return Ok(commits);
     }
-    let git = Git::reading(home, "rev-list").words("--ignore-missing --parents --stdin");
+    let git = Git::reading(home, "rev-list --ignore-missing --parents --stdin");
     // The refs of other worktrees come and go with them.
     let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));

@@ -164,9 +164,7 @@ fn holds(repository: &Checkout) -> Result<Holds> {
     {
         return Ok(Holds::Worktrees);
     }
-    let git = repository
-        .reading("rev-list")
-        .words("--count --max-count=1 --ignore-missing");
+    let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
     let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
     Ok(match git.line()?.as_str() {
         "0" => Holds::Nothing,

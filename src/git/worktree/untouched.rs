@@ -24,9 +24,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     }
     let index = ScratchIndex::empty(checkout)?;
     index.git("read-tree").arg(commit).run()?;
-    let status = index
-        .git("status")
-        .words("--porcelain -z --untracked-files=all");
+    let status = index.git("status --porcelain -z --untracked-files=all");
     let status = status.words("--ignored=traditional --ignore-submodules=dirty --no-renames");
     let out = status.output()?;
     for record in records(&out)? {
