@@ -16,16 +16,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::SIGPIPE;
 
-pub(super) use self::failure::version_of_git;
+use self::failure::not_started;
 pub(crate) use self::failure::{Died, failed};
-use self::failure::{ensure_recent, not_started};
 use self::records::as_records;
 use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::system::captured::{Captured, Stderr};
 use crate::system::deadline::Deadline;
-use crate::system::wait_until;
+use crate::system::version::version;
 
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
@@ -38,11 +37,8 @@ const LOCKS: [&str; 3] = [
     "core.packedRefsTimeout=20000",
 ];
 
-/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
-const ATTEMPTS: u32 = 15;
-
-/// The longest pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
+const OLDEST: (u32, u32) = (2, 38);
 
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
@@ -369,20 +365,20 @@ fn text(line: Vec<u8>) -> Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// Runs a command that looks at all worktrees, again if it fails: every such git
-/// dies while another one is half way through `git worktree add`, and no lock of
-/// ours keeps a stranger from that.
-///
-/// # Errors
-/// When it fails [`ATTEMPTS`] times.
-pub(super) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
-    let mut attempts = 0;
-    let said = wait_until(Duration::MAX, PAUSE, || {
-        attempts += 1;
-        match git().output() {
-            Err(_) if attempts < ATTEMPTS => Ok(None),
-            said => said.map(Some),
-        }
-    })?;
-    Ok(said.unwrap_or_default())
+/// Returns the version of git: `git version`
+pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
+    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
+}
+
+/// Explains a usage error of git's by its age.
+fn ensure_recent() -> Result<()> {
+    let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "git {}.{} is too old, git flux needs {}.{} or newer",
+        found.0, found.1, OLDEST.0, OLDEST.1
+    ))
+    .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
+    .into())
 }

@@ -9,12 +9,13 @@ use bstr::ByteSlice as _;
 
 use super::worktree::entries;
 use super::{Git, ObjectId, refs};
+use crate::task::RefName;
 
 /// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
+pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
     refs::asked(Git::glancing("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 

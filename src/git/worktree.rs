@@ -25,14 +25,16 @@ pub(crate) use self::untouched::is_untouched;
 use super::checkout::{NO_HOOKS, found_at};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
+use crate::task::RefName;
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
 /// `git symbolic-ref --quiet HEAD`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
-    checkout.reading("symbolic-ref --quiet HEAD").answer()
+pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
+    let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
+    Ok(head.map(RefName::new))
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:

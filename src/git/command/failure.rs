@@ -2,17 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::path::Path;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, anyhow};
 use console::strip_ansi_codes;
 
 use crate::failure::Failure;
-use crate::git::Git;
-use crate::system::version::version;
-
-/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
-const OLDEST: (u32, u32) = (2, 38);
 
 /// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
 #[derive(Debug)]
@@ -53,22 +47,4 @@ pub(super) fn not_started(error: io::Error, name: &str) -> Error {
             .into();
     }
     Error::new(error).context(format!("could not start `{name}`"))
-}
-
-/// Returns the version of git: `git version`
-pub(in crate::git) fn version_of_git() -> Result<Option<(u32, u32)>> {
-    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
-}
-
-/// Explains a usage error of git's by its age.
-pub(super) fn ensure_recent() -> Result<()> {
-    let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
-        return Ok(());
-    };
-    Err(Failure::new(format!(
-        "git {}.{} is too old, git flux needs {}.{} or newer",
-        found.0, found.1, OLDEST.0, OLDEST.1
-    ))
-    .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
-    .into())
 }

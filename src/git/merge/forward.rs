@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::git::checkout::NO_HOOKS;
-use crate::git::command::patiently;
+use crate::git::worktree::entries::patiently;
 use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
@@ -10,14 +11,21 @@ use bstr::ByteSlice as _;
 use crate::git::Git;
 use crate::git::checkout::distrust::{Distrust, read_small, refused};
 use crate::git::checkout::gitfile::{named_by, place_in};
-use crate::git::command::patiently;
+use crate::system::wait_until;
+use crate::task::RefName;
+
+/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
+const ATTEMPTS: u32 = 15;
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
     /// `refs/heads/…`, if a branch is checked out.
-    pub(crate) branch: Option<String>,
+    pub(crate) branch: Option<RefName>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
     pub(in crate::git) unborn: bool,
@@ -45,7 +53,7 @@ pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
     let branch = head.trim_end().strip_prefix("ref: ");
     Some(Worktree {
         path: link.parent()?.to_owned(),
-        branch: branch.map(str::to_owned),
+        branch: branch.map(RefName::new),
         ..Worktree::default()
     })
 }
@@ -82,7 +90,7 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
                 ..Worktree::default()
             }),
             (_, None) => bail!(odd),
-            (b"branch", Some(entry)) => entry.branch = Some(text()),
+            (b"branch", Some(entry)) => entry.branch = Some(RefName::new(text())),
             (b"bare", Some(entry)) => entry.bare = true,
             (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
@@ -109,6 +117,24 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
     let entries = fs::read_dir(common_dir.join("worktrees"))?;
     let linked = entries.flatten().filter_map(|entry| read(&entry.path()));
     Ok([main].into_iter().chain(linked).collect())
+}
+
+/// Runs a command that looks at all worktrees, again if it fails: every such git
+/// dies while another one is half way through `git worktree add`, and no lock of
+/// ours keeps a stranger from that.
+///
+/// # Errors
+/// When it fails [`ATTEMPTS`] times.
+pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+    let mut attempts = 0;
+    let said = wait_until(Duration::MAX, PAUSE, || {
+        attempts += 1;
+        match git().output() {
+            Err(_) if attempts < ATTEMPTS => Ok(None),
+            said => said.map(Some),
+        }
+    })?;
+    Ok(said.unwrap_or_default())
 }
 
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
