@@ -86,11 +86,8 @@ impl Head {
     ///
     /// # Errors
     /// As [`changes`].
-    pub(crate) fn and_changes(
-        checkout: &Checkout,
-        ignored: Ignored,
-    ) -> Result<(Self, Vec<Change>)> {
-        Self::seen_with(checkout, ignored, None)
+    pub(crate) fn and_changes(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
+        Self::seen_with(dir, ignored, None)
     }
 
     /// The same, with an index of ours in place of the worktree's.
@@ -103,15 +100,12 @@ impl Head {
         index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each of them, and should one come in this moment, it does not.
-        let nested = if checkout.has_nested()? {
-            "none"
-        } else {
-            "dirty"
+        let nested = match checkout.has_nested()? {
+            true => "--ignore-submodules=none",
+            false => "--ignore-submodules=dirty",
         };
         let git = checkout.reading("status --porcelain=v2 -z --branch --untracked-files=all");
-        let mut git = git
-            .arg(format!("--ignore-submodules={nested}"))
-            .arg("--no-renames");
+        let mut git = git.args([nested, "--no-renames"]);
         if ignored == Ignored::Included {
             git = git.arg("--ignored=traditional");
         }
@@ -145,10 +139,8 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
             [b'#', ..] => continue,
             _ => bail!("`git status` printed an unknown record"),
         };
-        let path = record
-            .splitn(fields + 1, |&b| b == b' ')
-            .nth(fields)
-            .context("`git status` printed a short record")?;
+        let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
+        let path = path.context("`git status` printed a short record")?;
         let submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
@@ -164,18 +156,16 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
 pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {
-        if change.ignored() {
-            continue;
+        match change.code {
+            _ if change.ignored() => continue,
+            _ if change.untracked() => counts.untracked += 1,
+            _ if change.conflicted() => counts.conflicted += 1,
+            [staged, unstaged] => {
+                counts.staged += usize::from(staged != b'.');
+                counts.unstaged += usize::from(unstaged != b'.');
+            }
         }
         counts.files += 1;
-        if change.untracked() {
-            counts.untracked += 1;
-        } else if change.conflicted() {
-            counts.conflicted += 1;
-        } else {
-            counts.staged += usize::from(change.code[0] != b'.');
-            counts.unstaged += usize::from(change.code[1] != b'.');
-        }
     }
     counts
 }

@@ -11,8 +11,7 @@ pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
-use std::io::ErrorKind;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,13 +19,12 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::link_in;
+use self::gitfile::{found_at, link_in};
 use self::harmless::Of;
 use self::index::Index;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
-use crate::system::optional;
 
 /// A worktree of this repository, or a repository inside of one.
 #[derive(Clone, Debug)]
@@ -202,12 +200,13 @@ impl Checkout {
         if self.kind == Kind::Main {
             return git;
         }
-        git.within(PATIENCE)
-            // That would run what the remotes name.
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_DIR", &self.git_dir)
-            .env("GIT_COMMON_DIR", &self.common_dir)
-            .env("GIT_WORK_TREE", &self.path)
+        // It would run what the remotes name.
+        let git = git.within(PATIENCE).env("GIT_NO_LAZY_FETCH", "1");
+        git.envs([
+            ("GIT_DIR", &self.git_dir),
+            ("GIT_COMMON_DIR", &self.common_dir),
+            ("GIT_WORK_TREE", &self.path),
+        ])
     }
 
     /// Whether there are repositories inside of it that its index points to, which git would look
@@ -230,8 +229,9 @@ impl Checkout {
             let Some(inner) = Self::nested(&path)? else {
                 continue;
             };
+            let git_dir = inner.git_dir.canonicalize();
             let what = || format!("could not look at '{}'", path.display());
-            if seen.insert(inner.git_dir.canonicalize().with_context(what)?) {
+            if seen.insert(git_dir.with_context(what)?) {
                 inner.look_inside(seen)?;
             }
         }
@@ -247,21 +247,12 @@ impl Checkout {
         let out = self.reading("ls-files --stage -z").output()?;
         let mut links = Vec::new();
         for record in records(&out)? {
-            let (facts, path) = record
-                .split_once_str("\t")
-                .context("`git ls-files` printed a short record")?;
+            let parts = record.split_once_str("\t");
+            let (facts, path) = parts.context("`git ls-files` printed a short record")?;
             if facts.starts_with(b"160000 ") {
                 links.push(path.to_path_lossy().into_owned());
             }
         }
         Ok(links)
-    }
-}
-
-/// Returns what is at `path`, following no link; none if nothing can be there.
-pub(super) fn found_at(path: &Path) -> Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
-        found => optional(found).with_context(|| format!("could not look at '{}'", path.display())),
     }
 }

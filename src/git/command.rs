@@ -119,8 +119,8 @@ impl Git {
     /// Gives it these paths, each as nothing else than a path:
     /// `--literal-pathspecs --pathspec-from-file=- --pathspec-file-nul`
     pub(super) fn on<P: AsRef<Path>>(self, paths: impl IntoIterator<Item = P>) -> Self {
-        self.words("--pathspec-from-file=- --pathspec-file-nul")
-            .env("GIT_LITERAL_PATHSPECS", "1")
+        let git = self.words("--pathspec-from-file=- --pathspec-file-nul");
+        git.env("GIT_LITERAL_PATHSPECS", "1")
             .input(as_records(paths))
     }
 
@@ -143,17 +143,20 @@ impl Git {
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
     pub(super) fn glancing(subcommand: &str) -> Self {
-        let git = Self::reading(Path::new("."), subcommand);
-        FOREIGN
-            .iter()
-            .fold(git, |git, name| match env::var_os(name) {
-                Some(value) => git.env(name, value),
-                None => git,
-            })
+        let named = |name| Some((name, env::var_os(name)?));
+        Self::reading(Path::new("."), subcommand).envs(FOREIGN.into_iter().filter_map(named))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(super) fn envs<V: AsRef<OsStr>>(
+        mut self,
+        vars: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.command.envs(vars);
         self
     }
 
@@ -211,9 +214,8 @@ impl Git {
         let deadline = self.patience.map(|time| Deadline::new(&child, time));
         feed(&mut child, &self.input.unwrap_or_default())?;
         let name = self.name;
-        let mut output = child
-            .wait_with_output()
-            .with_context(|| format!("`{name}` was lost"))?;
+        let ended = child.wait_with_output();
+        let mut output = ended.with_context(|| format!("`{name}` was lost"))?;
         if let Some(captured) = captured {
             captured.read(&mut output)?;
         }
@@ -375,10 +377,8 @@ fn ensure_recent() -> Result<()> {
     let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
         return Ok(());
     };
-    Err(Failure::new(format!(
-        "git {}.{} is too old, git flux needs {}.{} or newer",
-        found.0, found.1, OLDEST.0, OLDEST.1
-    ))
-    .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
-    .into())
+    let what = format!("git {}.{} is too old, git flux needs", found.0, found.1);
+    let failure = Failure::new(format!("{what} {}.{} or newer", OLDEST.0, OLDEST.1));
+    let hint = "apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git";
+    Err(failure.hint(hint).into())
 }

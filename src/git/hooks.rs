@@ -199,10 +199,7 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
     let git = checkout.with_hooks("hook run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
-    let git = AUTHOR
-        .iter()
-        .zip(author)
-        .fold(git, |git, (name, value)| git.env(name, value));
+    let git = git.envs(AUTHOR.into_iter().zip(author));
     git.holding(lock)?.loud().run()
 }
 
@@ -221,10 +218,8 @@ fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> 
         for name in FOREIGN {
             command.env_remove(name);
         }
-        command
-            .env("GIT_PREFIX", "")
-            .env("GIT_EXEC_PATH", exec_path);
-        command.env("PATH", &path).stdin(Stdio::null());
+        let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
+        command.envs(own).env("PATH", &path).stdin(Stdio::null());
         let captured = Captured::as_errors(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };

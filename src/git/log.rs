@@ -28,9 +28,8 @@ pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec
     let git = Git::reading(dir, "log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");
     let git = git.args(["--format=%H %ct %s", &format!("{base}..{tip}"), "--"]);
-    records(&git.output()?)?
-        .map(|line| parse(line).context("`git log` printed an unknown line"))
-        .collect()
+    let commit = |line| parse(line).context("`git log` printed an unknown line");
+    records(&git.output()?)?.map(commit).collect()
 }
 
 fn parse(line: &[u8]) -> Option<Commit> {

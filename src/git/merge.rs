@@ -15,7 +15,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use self::integrated::Integrated;
 use self::merge_tree::{Conflict, Merged};
-use self::rebase::{Compare, Pick, Replay};
+use self::rebase::{Compare, Pick};
 use super::command::failed;
 use super::{Checkout, Lock, ObjectId, Repo};
 
@@ -106,25 +106,39 @@ impl MergePlan {
             (Style::Rebase, _) => return Self::rebase(repo, target, tip),
             (Style::FastForward, _) if behind == 0 => Self::FastForward { commits },
             (Style::FastForward, _) => Self::Moved { by: behind },
-            (_, Merged::Tree(tree)) => Self::Commit { commits, tree },
-            (_, Merged::Conflicts(files)) => Self::Conflicts { files },
-            (_, Merged::Drivers(files)) => Self::Drivers { commits, files },
+            (_, merged) => Self::of(merged, commits),
         })
     }
 
+    /// Foresees `git rebase <target>`: merges are left out, and so is what the target
+    /// has, or what changes nothing any more. What stands where it would go stays as it is.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
-        let commits = rebase::list(repo, target, &[tip], Compare::Patches)?;
-        let all = commits.len();
-        let (onto, kept, picks) = match rebase::replay(repo, target, commits)? {
-            Replay::Conflicts(files) => return Ok(Self::Conflicts { files }),
-            Replay::Drivers(files) => {
-                return Ok(Self::Drivers {
-                    commits: all,
-                    files,
-                });
+        let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
+        let number = all.len();
+        let (mut onto, mut tree) = (target.to_owned(), repo.tree_of(target)?);
+        let (mut kept, mut picks) = (0, Vec::new());
+        for commit in all.into_iter().filter(|commit| !commit.is_merge()) {
+            let before = commit.before(repo)?;
+            let is_empty = before == commit.tree;
+            if commit.same && !is_empty {
+                continue;
             }
-            Replay::Picks { onto, kept, picks } => (onto, kept, picks),
-        };
+            if picks.is_empty() && commit.parents.first() == Some(&onto) {
+                (onto, tree) = (commit.oid, commit.tree);
+                kept += 1;
+                continue;
+            }
+            let merged = match rebase::pick(repo, &tree, &before, &commit)? {
+                Merged::Tree(merged) => merged,
+                undecided => return Ok(Self::of(undecided, number)),
+            };
+            // One that was empty from the start was meant to be.
+            if merged != tree || is_empty {
+                tree.clone_from(&merged);
+                let tree = merged;
+                picks.push(Pick { commit, tree });
+            }
+        }
         let commits = kept + picks.len();
         Ok(match picks.len() {
             0 if kept == 0 => Self::UpToDate(Integrated::Picked),
@@ -135,6 +149,15 @@ impl MergePlan {
                 picks,
             },
         })
+    }
+
+    /// The plan for one merge of so many commits.
+    fn of(merged: Merged, commits: usize) -> Self {
+        match merged {
+            Merged::Tree(tree) => Self::Commit { commits, tree },
+            Merged::Conflicts(files) => Self::Conflicts { files },
+            Merged::Drivers(files) => Self::Drivers { commits, files },
+        }
     }
 
     /// How many commits of the task come into the target.
@@ -171,10 +194,9 @@ impl MergePlan {
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
 pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
-    let git = place
-        .git("merge --no-ff --no-commit --no-squash")
-        .arg(theirs);
-    let (code, output) = git.env("GIT_EDITOR", ":").holding(lock)?.outcome()?;
+    let git = place.git("merge --no-ff --no-commit --no-squash");
+    let git = git.arg(theirs).env("GIT_EDITOR", ":");
+    let (code, output) = git.holding(lock)?.outcome()?;
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
     }

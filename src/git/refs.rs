@@ -69,12 +69,10 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<RefName, Ob
 pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
     let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
     let refs = asked(git, &["refs/heads", "refs/remotes"])?;
-    let Refs {
-        mut objects,
-        symbolic,
-    } = refs;
-    objects.retain(|name, _| !symbolic.contains_key(name));
-    Ok(objects.into_iter().collect())
+    let objects = refs.objects.into_iter();
+    Ok(objects
+        .filter(|(name, _)| !refs.symbolic.contains_key(name))
+        .collect())
 }
 
 /// # Errors
@@ -121,7 +119,7 @@ pub(crate) fn short(branch: &str) -> &str {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     input: Vec<u8>,
-    /// What refs of git flux come to stand at, and what those stood at that go.
+    /// What refs come to stand at, and what those stood at that go.
     made: Vec<Stand>,
     deleted: Vec<Stand>,
 }
@@ -135,28 +133,21 @@ impl Transaction {
         self
     }
 
-    fn making(mut self, name: &str, new: &ObjectId) -> Self {
-        if name.starts_with(FLUX) {
-            self.made.push((RefName::new(name), new.clone()));
-        }
-        self
-    }
-
     /// Makes `name`; fails if it exists.
-    pub(crate) fn create(self, name: &str, new: &ObjectId) -> Self {
-        self.making(name, new).line("create", name, &[new])
+    pub(crate) fn create(mut self, name: &str, new: &ObjectId) -> Self {
+        self.made.push((RefName::new(name), new.clone()));
+        self.line("create", name, &[new])
     }
 
     /// Moves `name`, which stands at `old`.
-    pub(crate) fn update(self, name: &str, new: &ObjectId, old: &ObjectId) -> Self {
-        self.making(name, new).line("update", name, &[new, old])
+    pub(crate) fn update(mut self, name: &str, new: &ObjectId, old: &ObjectId) -> Self {
+        self.made.push((RefName::new(name), new.clone()));
+        self.line("update", name, &[new, old])
     }
 
     /// Deletes `name`, which stands at `old`.
     pub(crate) fn delete(mut self, name: &str, old: &ObjectId) -> Self {
-        if name.starts_with(FLUX) {
-            self.deleted.push((RefName::new(name), old.clone()));
-        }
+        self.deleted.push((RefName::new(name), old.clone()));
         self.line("delete", name, &[old])
     }
 

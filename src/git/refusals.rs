@@ -14,17 +14,15 @@ pub(super) fn no_repository() -> Failure {
     if let Some((home, name)) = removed(&here) {
         let (home, name_word) = (quoted(&home), word(&name));
         let what = format!("this worktree was removed with the task '{name}'");
-        return Failure::new(what)
-            .hint(format!("cd {home}"))
-            .hint(format!("git -C {home} flux restore {name_word}"));
+        let restore = format!("git -C {home} flux restore {name_word}");
+        return Failure::new(what).hint(format!("cd {home}")).hint(restore);
     }
     let asked = Git::reading(Path::new("."), "rev-parse").outcome().ok();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let reason = said
-        .as_deref()
-        .and_then(|said| said.lines().next()?.strip_prefix("fatal: "));
-    let failure = Failure::new(reason.unwrap_or("not a git repository"))
-        .hint("the tasks of all repositories: git flux list --everywhere");
+    let first = said.as_deref().and_then(|said| said.lines().next());
+    let reason = first.and_then(|line| line.strip_prefix("fatal: "));
+    let everywhere = "the tasks of all repositories: git flux list --everywhere";
+    let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
     // Nobody wants one of all their files.
     match env::home_dir().is_some_and(|home| here == home) {
         true => failure,
@@ -53,8 +51,8 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
         common_dir.display()
     ));
     if !is_configured {
-        return failure
-            .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
+        let hint = "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE";
+        return failure.hint(hint);
     }
     let link = worktree.join(".git");
     let dir = quoted(common_dir);
@@ -63,9 +61,8 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
         return failure.hint(unset);
     }
     let text = word(&format!("gitdir: {}", common_dir.display()));
-    failure
-        .hint(format!("echo {text} >{}", quoted(&link)))
-        .hint(unset)
+    let echo = format!("echo {text} >{}", quoted(&link));
+    failure.hint(echo).hint(unset)
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.

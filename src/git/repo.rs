@@ -65,10 +65,9 @@ impl Repo {
         if let Some(worktree) = &current {
             ensure_leads_back(&git2, worktree, &common_dir)?;
         }
-        let main = if git2.is_worktree() {
-            main_worktree(&common_dir)?
-        } else {
-            current.clone()
+        let main = match git2.is_worktree() {
+            true => main_worktree(&common_dir)?,
+            false => current.clone(),
         };
         Ok(Self {
             git2,
@@ -133,9 +132,8 @@ impl Repo {
     /// repository, or the directory that hides it in `.bare` or `.git`.
     fn project_dir(&self) -> &Path {
         let home = self.home();
-        let is_hidden = home
-            .file_name()
-            .is_some_and(|name| name.as_bytes().starts_with(b"."));
+        let name = home.file_name().map(OsStr::as_bytes);
+        let is_hidden = name.is_some_and(|name| name.starts_with(b"."));
         let above = home.parent().filter(|_| is_hidden && self.main.is_none());
         above.unwrap_or(home)
     }
@@ -262,14 +260,12 @@ impl Repo {
             RepositoryState::Clean => None,
             RepositoryState::Merge => Some("merge"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
-            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
-                Some("cherry-pick")
-            }
             RepositoryState::Bisect => Some("bisect"),
-            RepositoryState::Rebase
-            | RepositoryState::RebaseInteractive
-            | RepositoryState::RebaseMerge => Some("rebase"),
             RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
+            RepositoryState::CherryPick => Some("cherry-pick"),
+            RepositoryState::CherryPickSequence => Some("cherry-pick"),
+            // What else there is are ways to rebase.
+            _ => Some("rebase"),
         })
     }
 }
@@ -298,8 +294,8 @@ fn set_up() -> Result<()> {
 }
 
 fn real(path: &Path) -> Result<PathBuf> {
-    path.canonicalize()
-        .with_context(|| format!("could not find '{}'", path.display()))
+    let found = path.canonicalize();
+    found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
 /// Fails if git would not find the repository from the worktree that the user stands in.
@@ -353,8 +349,8 @@ fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
         ErrorCode::NotFound => return no_repository().into(),
         ErrorCode::Owner => {
             let dir = quoted(&top(common_dir));
-            Failure::new("the repository belongs to another user")
-                .hint(format!("git config --global --add safe.directory {dir}"))
+            let failure = Failure::new("the repository belongs to another user");
+            failure.hint(format!("git config --global --add safe.directory {dir}"))
         }
         _ => Failure::new("could not open the repository"),
     };

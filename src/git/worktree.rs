@@ -22,7 +22,8 @@ use tempfile::TempDir;
 
 pub(crate) use self::entries::{Worktree, list};
 pub(crate) use self::untouched::is_untouched;
-use super::checkout::{NO_HOOKS, found_at};
+use super::checkout::NO_HOOKS;
+use super::checkout::gitfile::found_at;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
 use crate::task::RefName;
@@ -125,9 +126,8 @@ fn aside(repo: &Repo) -> Result<TempDir> {
     let what = || format!("could not make a directory in '{}'", trash.display());
     repo.sharing()?.make_dir(&trash).with_context(what)?;
     let make = |place: &Path| tempfile::Builder::new().prefix(".going-").tempdir_in(place);
-    make(&trash)
-        .or_else(|error| make(&repo.flux_dir()).map_err(|_| error))
-        .with_context(what)
+    let made = make(&trash).or_else(|error| make(&repo.flux_dir()).map_err(|_| error));
+    made.with_context(what)
 }
 
 /// Restores what a snapshot holds in a worktree that has its parent checked out:
@@ -151,7 +151,7 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
 fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
-    let mut files = diff.arg(format!("{snapshot}^1")).arg(snapshot).paths()?;
+    let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     files.retain(|file| !matches!(found_at(&checkout.path().join(file)), Ok(Some(_))));
     if files.is_empty() {
         return Ok(());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
-use crate::git::checkout::found_at;
+use crate::git::checkout::gitfile::found_at;
 use crate::git::merge::merge_tree::Merged;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
 
@@ -65,8 +65,8 @@ impl Uncommitted<'_> {
             return Ok(Fit::Conflicts(conflicts));
         };
         let index = repo.write_commit(&staged, &[onto])?;
-        let parents = [onto, &index].into_iter();
-        let parents: Vec<&ObjectId> = parents.chain(others).collect();
+        let mut parents = vec![onto, &index];
+        parents.extend(others);
         let snapshot = repo.write_commit(&tracked, &parents)?;
         Ok(Fit::Fits(self.carried(snapshot)))
     }

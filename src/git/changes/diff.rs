@@ -18,9 +18,9 @@ use crate::git::{Checkout, Git};
 /// When git fails.
 pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Result<i32> {
     let untracked = others::untracked(checkout)?;
-    let diff = checkout.reading("diff").arg(since).args(args);
     // What is shown may have to be fetched first.
-    let diff = diff.env("GIT_NO_LAZY_FETCH", "0");
+    let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
+    let diff = diff.arg(since).args(args);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
@@ -30,10 +30,10 @@ pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Resul
     let objects = index.make_dir("objects")?;
     let known_objects = c_quoted(&checkout.common_dir().join("objects"));
     let aside = |git: Git| {
-        index
-            .used_by(git)
-            .env("GIT_OBJECT_DIRECTORY", &objects)
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
+        index.used_by(git).envs([
+            ("GIT_OBJECT_DIRECTORY", objects.as_os_str()),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
+        ])
     };
     let add = checkout.reading("add --intent-to-add --sparse");
     aside(add).on(&untracked).run()?;

@@ -55,9 +55,8 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let git = checkout.reading("ls-files");
-    git.words("-z --others --ignored --exclude-standard --directory")
-        .paths()
+    let list = "ls-files -z --others --ignored --exclude-standard --directory";
+    checkout.reading(list).paths()
 }
 
 /// The files that the index of a worktree has, also those that a sparse checkout

@@ -2,26 +2,26 @@
 //! `git update-index --assume-unchanged`, `--skip-worktree`.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bstr::ByteSlice as _;
 
 use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
-use crate::git::checkout::found_at;
-use crate::git::records::records;
+use crate::git::checkout::gitfile::found_at;
+use crate::git::records::{as_records, records};
 
 /// What takes the one mark and the other off a file.
 const ASSUMED: &str = "--no-assume-unchanged";
 const SKIPPED: &str = "--no-skip-worktree";
 
-/// The files of one worktree that are overlooked, each followed by a NUL.
+/// The files of one worktree that are overlooked.
 #[derive(Default)]
 pub(in crate::git) struct Overlooked {
-    assumed: Vec<u8>,
-    skipped: Vec<u8>,
+    assumed: HashSet<PathBuf>,
+    skipped: HashSet<PathBuf>,
 }
 
 impl Overlooked {
@@ -46,15 +46,15 @@ impl Overlooked {
             if !assumed && !skipped {
                 continue;
             }
-            let file = checkout.path().join(OsStr::from_bytes(path));
-            if skipped && found_at(&file)?.is_none() {
+            let path = path.to_path_lossy().into_owned();
+            if skipped && found_at(&checkout.path().join(&path))?.is_none() {
                 continue;
             }
             if assumed {
-                found.assumed.extend([path, b"\0"].concat());
+                found.assumed.insert(path.clone());
             }
             if skipped {
-                found.skipped.extend([path, b"\0"].concat());
+                found.skipped.insert(path);
             }
         }
         Ok(found)
@@ -68,7 +68,7 @@ impl Overlooked {
         for (option, paths) in [(ASSUMED, &self.assumed), (SKIPPED, &self.skipped)] {
             if !paths.is_empty() {
                 let git = index.git("update-index").args([option, "-z", "--stdin"]);
-                git.input(paths.as_slice()).run()?;
+                git.input(as_records(paths)).run()?;
             }
         }
         Ok(())
@@ -87,12 +87,10 @@ pub(crate) fn all_changes(checkout: &Checkout, ignored: Ignored) -> Result<(Head
     let index = ScratchIndex::copy_of(checkout)?;
     overlooked.reveal(&index)?;
     let (head, mut changes) = Head::seen_with(checkout, ignored, Some(&index))?;
-    let assumed: HashSet<&[u8]> = overlooked.assumed.split(|&b| b == 0).collect();
-    let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();
     for change in &mut changes {
-        let path = change.path.as_os_str().as_bytes();
-        let mark = assumed.contains(path).then_some(ASSUMED);
-        change.overlooked = mark.or(skipped.contains(path).then_some(SKIPPED));
+        let mark = overlooked.assumed.contains(&change.path).then_some(ASSUMED);
+        let skipped = overlooked.skipped.contains(&change.path);
+        change.overlooked = mark.or(skipped.then_some(SKIPPED));
     }
     Ok((head, changes))
 }

@@ -9,7 +9,7 @@ use bstr::ByteSlice as _;
 use crate::git::changes::others;
 use crate::git::changes::overlooked::Overlooked;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::records::records;
+use crate::git::records::{as_records, records};
 use crate::git::{Checkout, Git, ObjectId};
 
 /// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
@@ -65,12 +65,10 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
     let mut names = Vec::new();
     for file in files {
         let found = checkout.path().join(file).symlink_metadata();
-        let is_file = found.is_ok_and(|found| found.is_file());
         let name = file.as_os_str().as_bytes();
         // It has no form for names with a newline in them.
-        if is_file && !name.contains(&b'\n') {
-            names.extend_from_slice(name);
-            names.push(b'\n');
+        if found.is_ok_and(|found| found.is_file()) && !name.contains(&b'\n') {
+            names.extend([name, b"\n"].concat());
         }
     }
     let git = plain(checkout.reading("hash-object"));
@@ -88,7 +86,7 @@ pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
     let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
         let log = checkout.reading("log --no-walk=unsorted --format=%T");
-        log.arg(commit).arg(format!("{commit}^@")).output()
+        log.args([commit, &format!("{commit}^@")]).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -129,14 +127,11 @@ fn commit(
     parents: &[&ObjectId],
     message: &str,
 ) -> Result<ObjectId> {
-    let git = checkout.reading("commit-tree").args(["-m", message]);
-    let git = NOBODY
-        .iter()
-        .fold(git, |git, (name, value)| git.env(name, value));
-    let git = parents
-        .iter()
-        .fold(git, |git, parent| git.args(["-p", parent]));
-    git.arg(tree).object()
+    let mut git = checkout.reading("commit-tree").args(["-m", message]);
+    for parent in parents {
+        git = git.args(["-p", parent]);
+    }
+    git.envs(NOBODY).arg(tree).object()
 }
 
 /// A snapshot that is being taken.
@@ -172,8 +167,8 @@ impl<'a> Snapshot<'a> {
             Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
         };
         let untracked = self.untracked()?;
-        let parents = [tip, &index].into_iter().chain(untracked.as_ref());
-        let parents: Vec<&ObjectId> = parents.collect();
+        let mut parents = vec![tip, &index];
+        parents.extend(&untracked);
         commit(self.checkout, &tracked, &parents, "uncommitted changes")
     }
 
@@ -188,16 +183,14 @@ impl<'a> Snapshot<'a> {
 
     /// A commit of the untracked files, if there are any.
     fn untracked(&self) -> Result<Option<ObjectId>> {
-        let others = self
-            .git("ls-files --others --exclude-standard -z")
-            .output()?;
+        let others = self.git("ls-files --others --exclude-standard -z");
+        let mut files = others.paths()?;
         // What ends in a slash is a repository of its own.
-        let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
-        let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
+        files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
         if files.is_empty() {
             return Ok(None);
         }
-        let tree = tree_of(self.checkout, &files, "--stdin")?;
+        let tree = tree_of(self.checkout, &as_records(files), "--stdin")?;
         commit(self.checkout, &tree, &[], "untracked files").map(Some)
     }
 }

@@ -41,10 +41,10 @@ pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
 }
 
 pub(super) fn not_started(error: io::Error, name: &str) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Failure::new("git is not installed, or not on PATH")
-            .hint("apt install git  |  dnf install git  |  pacman -S git  |  brew install git")
-            .into();
+    if error.kind() != io::ErrorKind::NotFound {
+        return Error::new(error).context(format!("could not start `{name}`"));
     }
-    Error::new(error).context(format!("could not start `{name}`"))
+    let hint = "apt install git  |  dnf install git  |  pacman -S git  |  brew install git";
+    let failure = Failure::new("git is not installed, or not on PATH");
+    failure.hint(hint).into()
 }

@@ -50,9 +50,7 @@ impl Draft<'_> {
             git = git.args(["-p", parent]);
         }
         if let Some(Author { name, email, date }) = self.author {
-            for (variable, value) in AUTHOR.iter().zip([name, email, date]) {
-                git = git.env(variable, value);
-            }
+            git = git.envs(AUTHOR.into_iter().zip([name, email, date]));
         }
         git.arg(self.tree).object()
     }
@@ -101,8 +99,7 @@ impl CommitAll<'_> {
         };
         let (head, changes) = Head::and_changes(checkout, Ignored::LeftOut)?;
         // What looked changed was none: line ends, or a time.
-        let nothing = head.oid == *self.tip && changes.is_empty();
-        if nothing {
+        if head.oid == *self.tip && changes.is_empty() {
             remove(&before)?;
             return Ok(false);
         }
@@ -119,16 +116,16 @@ impl CommitAll<'_> {
 
     /// Stages and commits; what is staged is in `added` then, also where the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
-        checkout.git("add --all --sparse").holding(lock)?.run()?;
+        let add = checkout.git("add --all --sparse");
+        add.holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
         let mut commit = checkout.with_hooks("commit");
         if let Some(hooks) = self.hooks {
             commit = commit.config(hooks::setting(hooks));
         }
-        let verify = if self.verify {
-            "--verify"
-        } else {
-            "--no-verify"
+        let verify = match self.verify {
+            true => "--verify",
+            false => "--no-verify",
         };
         let commit = commit.args(["--quiet", verify, "-m", self.message]);
         commit.holding(lock)?.loud().run()

@@ -62,10 +62,9 @@ impl FastForward<'_> {
 /// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
 /// `git update-ref --stdin`, which is told how long to wait.
 fn can_be_written(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
-    let git = worktree.git("update-ref").config(NO_HOOKS).arg("--stdin");
-    git.input(format!("verify HEAD {tip}\n"))
-        .holding(lock)?
-        .run()
+    let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
+    let git = git.input(format!("verify HEAD {tip}\n"));
+    git.holding(lock)?.run()
 }
 
 /// Puts the files of a worktree back where moving the branch checked out there from `old` to

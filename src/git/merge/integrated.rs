@@ -46,12 +46,10 @@ pub(in crate::git) fn find(
     let Some(base) = base else { return Ok(None) };
     if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
         let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
-        let how = if cancelled {
-            Integrated::Cancelled
-        } else {
-            Integrated::Contained
-        };
-        return Ok(Some(how));
+        return Ok(Some(match cancelled {
+            true => Integrated::Cancelled,
+            false => Integrated::Contained,
+        }));
     }
     match sides {
         (_, 0) => Ok(None),

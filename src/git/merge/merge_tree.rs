@@ -42,10 +42,9 @@ impl Merged {
         if code == 0 && !tree.is_empty() {
             return Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into()));
         }
-        let files = if code == 1 {
-            conflicts(fields, [ours, theirs])?
-        } else {
-            Vec::new()
+        let files = match code {
+            1 => conflicts(fields, [ours, theirs])?,
+            _ => Vec::new(),
         };
         // Without one there was a failure of the same code.
         if files.is_empty() {
@@ -75,14 +74,10 @@ fn conflicts<'a>(
     }
     while let Some(count) = fields.next().filter(|count| !count.is_empty()) {
         let count: usize = std::str::from_utf8(count)?.parse()?;
-        let about: Vec<_> = fields
-            .by_ref()
-            .take(count)
-            .map(|file| path(file, sides))
-            .collect();
-        let kind = fields
-            .next()
-            .context("`git merge-tree` printed half a message")?;
+        let about = fields.by_ref().take(count);
+        let about: Vec<PathBuf> = about.map(|file| path(file, sides)).collect();
+        let kind = fields.next();
+        let kind = kind.context("`git merge-tree` printed half a message")?;
         fields.next();
         let kind = kind.strip_prefix(b"CONFLICT (");
         let kind = kind.and_then(|kind| kind.strip_suffix(b")"));

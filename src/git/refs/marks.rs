@@ -6,12 +6,12 @@
 //! killed command has made is marked too; what it names and is not there does no harm.
 
 use std::fs;
-use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::git::checkout::gitfile::entries_of;
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
@@ -74,9 +74,10 @@ impl Marks {
         for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
             match line.split_once(' ') {
                 Some(("home", inode)) => mark.home = inode.parse().ok(),
-                Some((object, name)) => mark
-                    .stands
-                    .push((RefName::new(name), object.to_owned().into())),
+                Some((object, name)) => {
+                    let object = object.to_owned().into();
+                    mark.stands.push((RefName::new(name), object));
+                }
                 None => {}
             }
         }
@@ -91,8 +92,7 @@ impl Marks {
     }
 
     fn home(&self) -> Option<u64> {
-        let home = self.0.parent().and_then(|dir| fs::metadata(dir).ok());
-        home.map(|dir| dir.ino())
+        fs::metadata(self.0.parent()?).ok().map(|dir| dir.ino())
     }
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
@@ -109,15 +109,10 @@ impl Marks {
     /// # Errors
     /// When they cannot be listed.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
-        let entries = optional(fs::read_dir(self.0.join(class)));
-        let entries = entries.context("could not list the marks")?.into_iter();
-        let names = entries
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names
-            .filter(|name| !name.starts_with('.'))
-            .map(|name| format!("{class}/{name}"))
-            .collect())
+        let entries = entries_of(&self.0.join(class)).context("could not list the marks")?;
+        let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
+        let names = names.filter(|name| !name.starts_with('.'));
+        Ok(names.map(|name| format!("{class}/{name}")).collect())
     }
 
     /// Marks what refs are about to stand at, beside what they stand at now.
@@ -125,34 +120,27 @@ impl Marks {
     /// # Errors
     /// When the disk is full, for one.
     pub(in crate::git) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
-        self.change(made, sharing, |mark| {
-            for stand in made {
-                // The latest last.
-                mark.stands.retain(|other| other != stand);
-                mark.stands.push(stand.clone());
-            }
+        self.change(made, sharing, |stands| {
+            // The latest last.
+            stands.retain(|stand| !made.contains(stand));
+            stands.extend_from_slice(made);
         })
     }
 
     /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
     /// mark names beside that is an object that the ref of this repository did stand at.
     pub(in crate::git) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
-        let touched: Vec<Stand> = made.iter().chain(deleted).cloned().collect();
-        let is_old = |stand: &Stand| {
-            !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
+        let touched = [made, deleted].concat();
+        let stays = |stand: &Stand| {
+            made.contains(stand) || touched.iter().all(|(name, _)| *name != stand.0)
         };
-        self.change(&touched, sharing, |mark| {
-            mark.stands.retain(|stand| !is_old(stand));
-        })
-        .ok();
+        drop(self.change(&touched, sharing, |stands| stands.retain(stays)));
     }
 
     /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
     pub(in crate::git) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
-        self.change(unmade, sharing, |mark| {
-            mark.stands.retain(|stand| !unmade.contains(stand));
-        })
-        .ok();
+        let is_made = |stand: &Stand| !unmade.contains(stand);
+        drop(self.change(unmade, sharing, |stands| stands.retain(is_made)));
     }
 
     /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
@@ -160,8 +148,8 @@ impl Marks {
     /// # Errors
     /// When it cannot be removed.
     pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
-        optional(fs::remove_file(self.0.join(owner)))
-            .with_context(|| format!("could not remove the mark of '{owner}'"))?;
+        let what = || format!("could not remove the mark of '{owner}'");
+        optional(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
     }
 
@@ -179,22 +167,26 @@ impl Marks {
     }
 
     /// Changes each mark that one of `stands` belongs to.
-    fn change(&self, stands: &[Stand], sharing: Sharing, change: impl Fn(&mut Mark)) -> Result<()> {
+    fn change(
+        &self,
+        stands: &[Stand],
+        sharing: Sharing,
+        change: impl Fn(&mut Vec<Stand>),
+    ) -> Result<()> {
         let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
             let before = self.find(&[FLUX, owner].concat())?;
             let mut mark = before.clone().unwrap_or_default();
-            change(&mut mark);
+            change(&mut mark.stands);
             // Of other owners' refs this mark says nothing.
-            mark.stands
-                .retain(|(name, _)| Self::owner(name) == Some(owner));
-            match (before, mark.stands.is_empty()) {
-                (Some(before), false) if before == mark => {}
-                (None, true) => {}
-                (Some(_), true) => self.sweep(owner)?,
-                (_, false) => self.write(owner, &mark, sharing)?,
+            let is_own = |(name, _): &Stand| Self::owner(name) == Some(owner);
+            mark.stands.retain(is_own);
+            match mark.stands.is_empty() {
+                true if before.is_some() => self.sweep(owner)?,
+                false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
+                _ => {}
             }
         }
         Ok(())
@@ -207,14 +199,13 @@ impl Marks {
         for dir in [&self.0, dir] {
             sharing.make_dir(dir).with_context(what)?;
         }
-        let home = mark.home.or_else(|| self.home());
-        let home = home.map(|home| format!("home {home}\n"));
-        let stands = mark.stands.iter();
-        let stands = stands.map(|(name, object)| format!("{object} {name}\n"));
-        let text: String = iter::once(HEAD.to_owned())
-            .chain(home)
-            .chain(stands)
-            .collect();
+        let mut text = HEAD.to_owned();
+        if let Some(home) = mark.home.or_else(|| self.home()) {
+            text += &format!("home {home}\n");
+        }
+        for (name, object) in &mark.stands {
+            text += &format!("{object} {name}\n");
+        }
         sharing.write(&path, text.as_bytes())
     }
 }

@@ -26,8 +26,7 @@ impl Repo {
                 // Nor does it show anything there.
                 Err(error) if error.code() == ErrorCode::Owner => return Ok(None),
                 Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("could not open '{}'", dir.display()));
+                    Err(error).with_context(|| format!("could not open '{}'", dir.display()))?
                 }
             };
             // A bare repository beside its worktrees has none.

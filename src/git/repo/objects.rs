@@ -173,9 +173,8 @@ impl Repo {
         let parents: Vec<Commit> = parents.collect::<Result<_>>()?;
         let parents: Vec<&Commit> = parents.iter().collect();
         let message = "comparison";
-        let oid = self
-            .git2
-            .commit(None, &nobody, &nobody, message, &tree, &parents)?;
+        let git2 = &self.git2;
+        let oid = git2.commit(None, &nobody, &nobody, message, &tree, &parents)?;
         self.share(oid)?;
         Ok(named(oid))
     }
@@ -190,9 +189,8 @@ impl Repo {
 
     fn differing_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
         let diff = self.git2.diff_tree_to_tree(old, Some(new), None)?;
-        let files = diff
-            .deltas()
-            .flat_map(|delta| [delta.old_file(), delta.new_file()]);
+        let deltas = diff.deltas();
+        let files = deltas.flat_map(|delta| [delta.old_file(), delta.new_file()]);
         let paths = files.filter_map(|file| Some(file.path_bytes()?.to_path_lossy().into_owned()));
         Ok(paths.collect())
     }
@@ -233,10 +231,8 @@ impl Repo {
             let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
                 continue;
             };
-            if !self
-                .differing_trees(Some(&parent.tree()?), &commit.tree()?)?
-                .is_disjoint(&ours)
-            {
+            let theirs = self.differing_trees(Some(&parent.tree()?), &commit.tree()?)?;
+            if !theirs.is_disjoint(&ours) {
                 return Ok(true);
             }
         }

@@ -1,7 +1,7 @@
 //! What git keeps of a linked worktree, in `<git-common-dir>/worktrees/<name>/`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::git::ObjectId;
 use crate::git::checkout::distrust::{Distrust, read_small};
-use crate::git::checkout::gitfile::{link_in, link_of, named_by, normal, place_in};
+use crate::git::checkout::gitfile::{
+    content_of, entries_of, link_in, link_of, named_by, normal, place_in,
+};
 use crate::git::same::is_same_place;
 use crate::git::worktree::entries;
 use crate::system::optional;
@@ -151,13 +153,11 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool {
     let worktrees = common_dir.join("worktrees");
     let named = named_by(path).filter(|named| named.parent() == Some(&worktrees));
-    named
-        .as_deref()
-        .and_then(entries::read)
-        .is_some_and(|entry| {
-            let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
-            is_elsewhere && entry.branch.as_deref() == Some(branch)
-        })
+    let entry = named.as_deref().and_then(entries::read);
+    entry.is_some_and(|entry| {
+        let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
+        is_elsewhere && entry.branch.as_deref() == Some(branch)
+    })
 }
 
 /// Returns the directory beside `path` that was moved from there without git's knowledge, if
@@ -165,10 +165,7 @@ pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool
 pub(crate) fn moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let entry = dir_of(common_dir, path).ok()?;
     let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
-    let mut beside = fs::read_dir(path.parent()?)
-        .ok()?
-        .flatten()
-        .map(|found| found.path());
+    let mut beside = entries_of(path.parent()?).ok()?.into_iter();
     beside.find(|found| {
         named_by(found).as_ref() == Some(&entry)
             && matches!(has_entry(common_dir, found), Ok(false))
@@ -193,9 +190,7 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectI
     // Where a branch is deleted under a worktree, its log says that it stands at none.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
     let last = heads(common_dir, path)?.into_iter().rfind(is_commit);
-    Ok(last
-        .and_then(|name| String::from_utf8(name).ok())
-        .map(ObjectId::from))
+    Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
 /// Reads the names of the commits at which `HEAD` of the worktree at `path` has stood from its log;
@@ -204,17 +199,10 @@ fn heads(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     let Some(admin) = dir_of(common_dir, path)? else {
         return Ok(Vec::new());
     };
-    let log = optional(read_file(&admin.join("logs/HEAD")))
-        .with_context(|| format!("could not read the log of '{}'", path.display()))?
-        .unwrap_or_default();
+    let log = content_of(&admin.join("logs/HEAD"))?;
     let lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    let new = |line: &[u8]| {
-        line.split(|&b| b == b' ')
-            .nth(1)
-            .unwrap_or_default()
-            .to_vec()
-    };
-    Ok(lines.map(new).collect())
+    let new = lines.map(|line| line.split(|&b| b == b' ').nth(1).unwrap_or_default());
+    Ok(new.map(<[u8]>::to_vec).collect())
 }
 
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
@@ -244,10 +232,7 @@ pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<
 
 /// Whether git may know any worktree but the main one.
 pub(crate) fn any(common_dir: &Path) -> bool {
-    let entries = optional(fs::read_dir(common_dir.join("worktrees")));
-    entries.map_or(true, |entries| {
-        entries.into_iter().flatten().next().is_some()
-    })
+    !entries_of(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
 
 /// The administrative directory of the worktree at `path`, which itself may be
@@ -258,26 +243,19 @@ pub(crate) fn any(common_dir: &Path) -> bool {
 pub(in crate::git) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let path_shown = path.display();
     let what = || format!("could not look for what git keeps of the worktree '{path_shown}'");
-    let entries = optional(fs::read_dir(common_dir.join("worktrees"))).with_context(what)?;
     let mut found = Vec::new();
-    for entry in entries.into_iter().flatten() {
-        let admin = entry.with_context(what)?.path();
+    for admin in entries_of(&common_dir.join("worktrees")).with_context(what)? {
         if is_of(&admin, path).with_context(what)? {
             found.push(admin);
         }
     }
     // An agent can have its own entry name the worktree of another task: that names its entry.
     let named = name_of_entry(path);
-    match found
-        .iter()
-        .position(|admin| admin.file_name() == named.as_deref())
-    {
-        Some(at) => Ok(Some(found.swap_remove(at))),
-        None if found.len() > 1 => {
-            let count = found.len();
-            bail!("git has {count} entries of a worktree at '{path_shown}'")
-        }
-        None => Ok(found.pop()),
+    let is_named = |admin: &PathBuf| admin.file_name() == named.as_deref();
+    match (found.iter().position(is_named), found.len()) {
+        (Some(at), _) => Ok(Some(found.swap_remove(at))),
+        (None, count @ 2..) => bail!("git has {count} entries of a worktree at '{path_shown}'"),
+        (None, _) => Ok(found.pop()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
 //! put into one, and removes the worktree that it finds at a place.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use bstr::ByteSlice as _;
 
 use crate::git::Git;
 use crate::git::checkout::distrust::{Distrust, read_small, refused};
-use crate::git::checkout::gitfile::{named_by, place_in};
+use crate::git::checkout::gitfile::{entries_of, named_by, place_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
@@ -114,8 +113,8 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
         path: home.to_owned(),
         ..Worktree::default()
     };
-    let entries = fs::read_dir(common_dir.join("worktrees"))?;
-    let linked = entries.flatten().filter_map(|entry| read(&entry.path()));
+    let entries = entries_of(&common_dir.join("worktrees"))?;
+    let linked = entries.iter().filter_map(|admin| read(admin));
     Ok([main].into_iter().chain(linked).collect())
 }
 
@@ -163,14 +162,12 @@ fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
 /// With a [`Distrust`] that names it.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
     let places = [home.join(".git/worktrees"), home.join("worktrees")];
-    let entries = places.iter().filter_map(|dir| fs::read_dir(dir).ok());
-    for admin in entries.flatten().flatten().map(|entry| entry.path()) {
+    let entries = places.iter().filter_map(|dir| entries_of(dir).ok());
+    for admin in entries.flatten() {
         for name in ["HEAD", "commondir", "gitdir", "locked"] {
             let file = admin.join(name);
-            if file
-                .metadata()
-                .is_ok_and(|found| !found.is_file() && !found.is_dir())
-            {
+            let found = file.metadata();
+            if found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
                 return Err(refused(Distrust::Odd(file).into(), &admin));
             }
         }

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 use tempfile::NamedTempFile;
 
+use crate::git::checkout::gitfile::{content_of, entries_of};
 use crate::git::{Checkout, Repo};
-use crate::system::optional;
 use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
 /// The ignore file of a directory that was made for worktrees.
@@ -68,8 +68,8 @@ fn is_ignored(around: &Checkout, worktree: &Path) -> Result<bool> {
 fn make_ignore_file(dir: &Path) -> Result<()> {
     let file = dir.join(".gitignore");
     let made = OpenOptions::new().write(true).create_new(true).open(&file);
-    made.and_then(|mut made| made.write_all(IGNORE))
-        .with_context(|| format!("could not write '{}'", file.display()))
+    let written = made.and_then(|mut made| made.write_all(IGNORE));
+    written.with_context(|| format!("could not write '{}'", file.display()))
 }
 
 /// Returns whether a file is the ignore file of a directory that was made for worktrees.
@@ -84,7 +84,7 @@ fn remove_dir(dir: &Path) -> Result<()> {
         return Ok(());
     }
     let what = || format!("could not remove '{}'", dir.display());
-    if fs::read_dir(dir).with_context(what)?.count() > 1 {
+    if entries_of(dir)?.len() > 1 {
         return Ok(());
     }
     fs::remove_file(&ignore).with_context(what)?;
@@ -106,14 +106,9 @@ fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
     let file = exclude_file(around);
     let what = || format!("could not write '{}'", file.display());
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let old = optional(read_file(&file))
-        .with_context(what)?
-        .unwrap_or_default();
-    let end: &[u8] = if old.is_empty() || old.ends_with(b"\n") {
-        b""
-    } else {
-        b"\n"
-    };
+    let old = content_of(&file)?;
+    let is_whole = old.is_empty() || old.ends_with(b"\n");
+    let end = if is_whole { &b""[..] } else { b"\n" };
     let add = || -> io::Result<()> {
         fs::create_dir_all(around.common_dir().join("info"))?;
         let mut options = OpenOptions::new();
@@ -134,8 +129,7 @@ fn remove_line(around: &Checkout, worktree: &Path) -> Result<()> {
         return Ok(());
     };
     let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let ours = [MARK, b"\n", &pattern, b"/\n"].concat();
-    let new = without(&old, &ours);
+    let new = without(&old, &[MARK, b"\n", &pattern, b"/\n"].concat());
     if new == old {
         return Ok(());
     }
@@ -152,18 +146,13 @@ fn remove_line(around: &Checkout, worktree: &Path) -> Result<()> {
 
 /// Returns `text` without the lines `ours`, wherever they stand.
 fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
-    let mut rest = Vec::with_capacity(text.len());
-    let mut left = text;
-    while !left.is_empty() {
-        if let Some(after) = left.strip_prefix(ours) {
-            left = after;
-            continue;
-        }
-        let end = left.find_byte(b'\n').map_or(left.len(), |at| at + 1);
-        rest.extend(&left[..end]);
-        left = &left[end..];
+    let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
+    let mut at = 0;
+    while let Some(found) = text[at..].find(&ours) {
+        at += found;
+        text.drain(at + 1..at + ours.len());
     }
-    rest
+    text.split_off(1)
 }
 
 /// Returns the pattern that matches the path `name` of a work tree, and no other. It begins with a

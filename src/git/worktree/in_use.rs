@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::checkout::distrust::{read_small, refused};
+use crate::git::checkout::gitfile::entries_of;
 use crate::git::same::is_same_file;
 use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
-use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
@@ -19,7 +19,6 @@ use crate::system::regular_file::read_file;
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
-    let what = "could not look at the files of branches";
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
     for part in branch.split('/') {
@@ -27,17 +26,10 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
         if path.symlink_metadata().is_err() {
             break;
         }
-        let mut same = Vec::new();
-        for entry in fs::read_dir(&dir).context(what)? {
-            let name = entry
-                .context(what)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned();
-            if name == part || is_same_file(&dir.join(&name), &path) {
-                same.push(name);
-            }
-        }
+        let is_same = |name: &String| name == part || is_same_file(&dir.join(name), &path);
+        let names = entries_of(&dir)?.into_iter();
+        let names = names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        let mut same: Vec<String> = names.filter(is_same).collect();
         let other = same.pop().filter(|_| !same.iter().any(|name| name == part));
         found.push(other.unwrap_or_else(|| part.to_owned()));
         dir = path;
@@ -74,10 +66,7 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    let what = "could not list the worktrees";
-    let linked = optional(fs::read_dir(repo.common_dir().join("worktrees"))).context(what)?;
-    for admin in linked.into_iter().flatten() {
-        let admin = admin.context(what)?.path();
+    for admin in entries_of(&repo.common_dir().join("worktrees"))? {
         // One without is just being made.
         if let Some(entry) = entries::read(&admin) {
             add(&admin, &entry.path)?;
@@ -91,7 +80,6 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
     };
-    let mut found = Vec::new();
     // Three lines for each ref: its name, what it was and what it will be.
     let updated = text("rebase-merge/update-refs")?;
     let updated = updated.lines().step_by(3).map(str::to_owned);
@@ -99,14 +87,10 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
     let mut rebased: Vec<String> = heads.into_iter().collect::<Result<_>>()?;
     rebased.extend(updated);
     rebased.retain(|name| name.starts_with("refs/"));
-    if !rebased.is_empty() {
-        found.push(("rebase", rebased));
-    }
-    let bisected = text("BISECT_START")?;
-    if !bisected.is_empty() {
-        found.push(("bisect", vec![format!("refs/heads/{bisected}")]));
-    }
-    Ok(found)
+    let mut bisected = vec![format!("refs/heads/{}", text("BISECT_START")?)];
+    bisected.retain(|name| !name.ends_with('/'));
+    let found = [("rebase", rebased), ("bisect", bisected)].into_iter();
+    Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
 }
 
 /// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,

@@ -1,6 +1,5 @@
 //! Worktrees that are moved away whole, and put back.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
+use crate::git::checkout::gitfile::entries_of;
 use crate::git::worktree::untouched::is_untouched;
 use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
 use crate::git::{Git, Lock, ObjectId, Repo};
@@ -71,8 +71,8 @@ impl Removed<'_> {
             submodules::keep(&admin, self.trash)?;
         }
         fsmonitor::stop(repo.common_dir(), checkout.git_dir());
-        let git = Git::new(repo.home(), "worktree").arg("remove");
-        git.arg(self.path).holding(lock)?.run()
+        let git = Git::new(repo.home(), "worktree remove").arg(self.path);
+        git.holding(lock)?.run()
     }
 }
 
@@ -89,8 +89,8 @@ pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> R
     if let Some(common_dir) = admin.ancestors().nth(2) {
         fsmonitor::stop(common_dir, &admin);
     }
-    fs::rename(&admin, aside.join("entry"))
-        .with_context(|| format!("could not move '{}'", admin.display()))?;
+    let what = || format!("could not move '{}'", admin.display());
+    fs::rename(&admin, aside.join("entry")).with_context(what)?;
     // git removes the directory of all entries with the last one.
     if let Some(worktrees) = admin.parent() {
         fs::remove_dir(worktrees).ok();
@@ -157,22 +157,17 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        optional(transfer(&admin.join(file), &trash.join(name)))
-            .with_context(|| format!("could not keep the {name}"))?;
+        let kept = optional(transfer(&admin.join(file), &trash.join(name)));
+        kept.with_context(|| format!("could not keep the {name}"))?;
     }
-    let copy = trash.join("index");
-    let what = "could not look for a split index";
-    let names = fs::read_dir(admin)
-        .context(what)?
-        .map(|entry| Ok(entry?.file_name()));
-    let names: Vec<OsString> = names.collect::<io::Result<_>>().context(what)?;
-    let is_split = names
-        .iter()
-        .any(|name| name.as_bytes().starts_with(b"sharedindex."));
-    if is_split && path.exists() {
+    let is_part = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default();
+        name.as_bytes().starts_with(b"sharedindex.")
+    };
+    if entries_of(admin)?.iter().any(is_part) && path.exists() {
         let checkout = repo.checkout(path)?;
-        let index = ScratchIndex::at(&checkout, copy);
-        index.git("update-index").arg("--no-split-index").run()?;
+        let index = ScratchIndex::at(&checkout, trash.join("index"));
+        index.git("update-index --no-split-index").run()?;
     }
     Ok(())
 }

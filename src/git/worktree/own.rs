@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
+use crate::git::checkout::gitfile::content_of;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
-use crate::system::optional;
-use crate::system::regular_file::read_file;
 use crate::task::RefName;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
@@ -63,17 +63,16 @@ struct Logs<'a> {
 impl Logs<'_> {
     /// git in the administrative directory itself would go where that leads.
     fn git(&self, subcommand: &str) -> Git {
-        let git = Git::reading(self.repo.home(), subcommand).env("GIT_DIR", self.admin);
-        git.env("GIT_COMMON_DIR", self.repo.common_dir())
+        let common = self.repo.common_dir();
+        let git = Git::reading(self.repo.home(), subcommand);
+        git.envs([("GIT_DIR", self.admin), ("GIT_COMMON_DIR", common)])
     }
 
     /// The refs that the worktree has for itself.
     fn own_refs(&self) -> Result<BTreeMap<RefName, ObjectId>> {
-        let there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
-        let there: Vec<bool> = there
-            .collect::<Result<_, _>>()
-            .context("could not look for refs")?;
-        if !self.has_tables && !there.contains(&true) {
+        // A process less where there is none, as there is mostly.
+        let is_there = |name: &&str| fs::exists(self.admin.join(name)).unwrap_or(true);
+        if !self.has_tables && !OWN.iter().any(is_there) {
             return Ok(BTreeMap::new());
         }
         refs::asked(self.git("for-each-ref"), &OWN).map(|refs| refs.objects)
@@ -112,10 +111,8 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
 fn logged(log: &Path) -> Result<BTreeSet<ObjectId>> {
-    let text = optional(read_file(log))
-        .with_context(|| format!("could not read '{}'", log.display()))?
-        .unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let text = content_of(log)?;
+    let text = text.to_str_lossy();
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // None is called so: before the first.
     let real = |name: &&str| name.bytes().any(|b| b != b'0');

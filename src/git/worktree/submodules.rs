@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Head, Ignored};
+use crate::git::checkout::gitfile::{entries_of, found_at};
 use crate::git::worktree::admin;
 use crate::git::{Checkout, ObjectId, Repo};
-use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
@@ -120,12 +120,10 @@ impl Search {
     /// The repositories in `dir` that were not seen. A name may have slashes in it.
     fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
-        for entry in fs::read_dir(dir).with_context(what)? {
-            let entry = entry.with_context(what)?;
-            if !entry.file_type().with_context(what)?.is_dir() {
+        for dir in entries_of(dir)? {
+            if !found_at(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
             }
-            let dir = entry.path();
             if !dir.join("HEAD").try_exists().with_context(what)? {
                 self.put_away(modules, &dir)?;
                 continue;
@@ -153,15 +151,7 @@ impl Search {
 /// from, or commits that none of its remotes is known to have:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn holds(repository: &Checkout) -> Result<Holds> {
-    let what = "could not look for other worktrees";
-    let worktrees = optional(fs::read_dir(repository.git_dir().join("worktrees")));
-    if worktrees
-        .context(what)?
-        .into_iter()
-        .flatten()
-        .next()
-        .is_some()
-    {
+    if !entries_of(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Holds::Worktrees);
     }
     let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
@@ -180,11 +170,11 @@ fn holds(repository: &Checkout) -> Result<Holds> {
 pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
-    match optional(fs::symlink_metadata(&modules)) {
-        Ok(None) => Ok(()),
-        _ => fs::rename(modules, trash.join("modules"))
-            .context("could not keep the repositories of the submodules"),
+    if let Ok(None) = found_at(&modules) {
+        return Ok(());
     }
+    let moved = fs::rename(modules, trash.join("modules"));
+    moved.context("could not keep the repositories of the submodules")
 }
 
 /// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.

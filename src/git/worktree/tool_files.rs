@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::git::checkout::gitfile::{entries_of, found_at};
 use crate::git::worktree::admin;
 
 /// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
@@ -57,11 +58,11 @@ pub(in crate::git) fn transfer(from: &Path, to: &Path) -> Result<()> {
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
     }
-    for entry in fs::read_dir(from).with_context(what)? {
-        let name = entry.with_context(what)?.file_name();
-        let place = to.join(&name);
-        if !is_of_git(name.as_bytes()) && place.symlink_metadata().is_err() {
-            fs::rename(from.join(&name), place).with_context(what)?;
+    for file in entries_of(from)? {
+        let name = file.file_name().unwrap_or_default();
+        let place = to.join(name);
+        if !is_of_git(name.as_bytes()) && found_at(&place)?.is_none() {
+            fs::rename(&file, place).with_context(what)?;
         }
     }
     Ok(())

@@ -52,11 +52,8 @@ fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<
     }
     let mut object = OsString::from(format!("{commit}:"));
     object.push(file);
-    let whole = checkout
-        .reading("cat-file")
-        .arg("--filters")
-        .arg(object)
-        .output()?;
+    let whole = checkout.reading("cat-file --filters").arg(object);
+    let whole = whole.output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
 }
