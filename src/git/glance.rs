@@ -2,6 +2,7 @@
 //! and finds the repository by itself, as `git -C` or `git --git-dir` say.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -15,7 +16,7 @@ use crate::task::RefName;
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
+pub(crate) fn refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<BTreeMap<RefName, ObjectId>> {
     refs::asked(Git::glancing("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 
@@ -69,10 +70,8 @@ pub(crate) fn objects(names: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
         let (head, tail) = end.context("`git cat-file` stopped early")?;
         rest = tail;
         // `<object> <type> <size>`, or `<name> missing`.
-        let size = head
-            .to_str()
-            .ok()
-            .and_then(|head| head.rsplit(' ').next()?.parse().ok());
+        let size = head.to_str_lossy();
+        let size = size.rsplit(' ').next().and_then(|size| size.parse().ok());
         found.push(size.and_then(|size: usize| {
             let (content, tail) = rest.split_at_checked(size)?;
             rest = tail.get(1..)?;

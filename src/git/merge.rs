@@ -18,6 +18,7 @@ use self::merge_tree::{Conflict, Merged};
 use self::rebase::{Compare, Pick};
 use super::command::failed;
 use super::{Checkout, Lock, ObjectId, Repo};
+use crate::task::BranchName;
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
@@ -193,7 +194,7 @@ impl MergePlan {
 ///
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
-pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
     let git = place.git("merge --no-ff --no-commit --no-squash");
     let git = git.arg(theirs).env("GIT_EDITOR", ":");
     let (code, output) = git.holding(lock)?.outcome()?;

@@ -3,6 +3,7 @@
 pub(crate) mod marks;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -28,8 +29,8 @@ pub(crate) struct Refs {
 
 impl Refs {
     /// Returns the ref that `name` is in the end, if it is a symbolic one.
-    pub(crate) fn target(&self, name: &str) -> Option<&str> {
-        self.symbolic.get(name).map(RefName::as_str)
+    pub(crate) fn target(&self, name: &RefName) -> Option<&RefName> {
+        self.symbolic.get(name)
     }
 
     /// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
@@ -44,12 +45,12 @@ impl Refs {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
+pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
     asked(Git::reading(dir, "for-each-ref"), patterns)
 }
 
 /// Reads refs as [`read`] does, by a `git for-each-ref` that has no arguments yet.
-pub(super) fn asked(git: Git, patterns: &[&str]) -> Result<Refs> {
+pub(super) fn asked<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
     parse(&git.args(ASK).args(patterns).output()?)
 }
 
@@ -57,7 +58,10 @@ pub(super) fn asked(git: Git, patterns: &[&str]) -> Result<Refs> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
+pub(crate) fn list<P: AsRef<OsStr>>(
+    dir: &Path,
+    patterns: &[P],
+) -> Result<BTreeMap<RefName, ObjectId>> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -125,7 +129,7 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    fn line(mut self, verb: &str, name: &str, values: &[&ObjectId]) -> Self {
+    fn line(mut self, verb: &str, name: &RefName, values: &[&ObjectId]) -> Self {
         self.input.extend(format!("{verb} {name}\0").bytes());
         for value in values {
             self.input.extend([value.as_bytes(), b"\0"].concat());
@@ -134,25 +138,25 @@ impl Transaction {
     }
 
     /// Makes `name`; fails if it exists.
-    pub(crate) fn create(mut self, name: &str, new: &ObjectId) -> Self {
-        self.made.push((RefName::new(name), new.clone()));
+    pub(crate) fn create(mut self, name: &RefName, new: &ObjectId) -> Self {
+        self.made.push((name.clone(), new.clone()));
         self.line("create", name, &[new])
     }
 
     /// Moves `name`, which stands at `old`.
-    pub(crate) fn update(mut self, name: &str, new: &ObjectId, old: &ObjectId) -> Self {
-        self.made.push((RefName::new(name), new.clone()));
+    pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
+        self.made.push((name.clone(), new.clone()));
         self.line("update", name, &[new, old])
     }
 
     /// Deletes `name`, which stands at `old`.
-    pub(crate) fn delete(mut self, name: &str, old: &ObjectId) -> Self {
-        self.deleted.push((RefName::new(name), old.clone()));
+    pub(crate) fn delete(mut self, name: &RefName, old: &ObjectId) -> Self {
+        self.deleted.push((name.clone(), old.clone()));
         self.line("delete", name, &[old])
     }
 
     /// Fails unless `name` stands at `old`.
-    pub(crate) fn verify(self, name: &str, old: &ObjectId) -> Self {
+    pub(crate) fn verify(self, name: &RefName, old: &ObjectId) -> Self {
         self.line("verify", name, &[old])
     }
 

@@ -67,13 +67,12 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
 pub(super) fn top(common_dir: Option<&Path>) -> PathBuf {
-    match common_dir {
-        Some(dir) if dir.ends_with(".git") => dir.parent().unwrap_or(dir).to_owned(),
-        Some(dir) => dir.to_owned(),
-        None => {
-            let here = env::current_dir().unwrap_or_default();
-            let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
-            tops.next().unwrap_or(&here).to_owned()
-        }
-    }
+    let here = env::current_dir().unwrap_or_default();
+    let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
+    let top = match common_dir {
+        Some(dir) if dir.ends_with(".git") => dir.parent(),
+        None => tops.next(),
+        dir => dir,
+    };
+    top.unwrap_or(&here).to_owned()
 }

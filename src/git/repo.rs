@@ -1,6 +1,5 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
-mod enclosing;
 pub(crate) mod history;
 mod objects;
 
@@ -219,7 +218,7 @@ impl Repo {
         self.git2.object_format() == ObjectFormat::Sha256
     }
 
-    fn oid(&self, hex: &str) -> Result<Oid> {
+    fn oid(&self, hex: &ObjectId) -> Result<Oid> {
         let digits = if self.is_sha256() { 64 } else { 40 };
         if hex.len() != digits {
             bail!("'{hex}' is not an object name of this repository");
@@ -246,6 +245,32 @@ impl Repo {
             return Ok(Checkout::main(&self.common_dir, path, name));
         }
         Checkout::linked(&self.common_dir, path, name)
+    }
+
+    /// Returns the innermost work tree that the worktree at `path` lies in, of whatever
+    /// repository; none where git shows it to nobody. Looks for `.git` alone: no process is
+    /// started, and libgit2 runs nothing that is configured there.
+    ///
+    /// # Errors
+    /// When there is one that libgit2 cannot read.
+    pub(in crate::git) fn enclosing(path: &Path) -> Result<Option<Checkout>> {
+        let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
+        for dir in path.ancestors().skip(1).filter(is_above) {
+            let found = match Repository::open(dir) {
+                Ok(found) => found,
+                // git does not stop there either.
+                Err(error) if error.code() == ErrorCode::NotFound => continue,
+                // Nor does it show anything there.
+                Err(error) if error.code() == ErrorCode::Owner => return Ok(None),
+                Err(error) => {
+                    Err(error).with_context(|| format!("could not open '{}'", dir.display()))?
+                }
+            };
+            // A bare repository beside its worktrees has none.
+            let is_top = found.workdir().is_some_and(|top| top == dir);
+            return Ok(is_top.then(|| Checkout::enclosing(dir, found.path(), found.commondir())));
+        }
+        Ok(None)
     }
 
     /// What is in progress in a worktree: `merge`, `rebase` …

@@ -9,7 +9,6 @@ pub(crate) mod keep;
 pub(crate) mod own;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
-pub(in crate::git) mod untouched;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -21,12 +20,12 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub(crate) use self::entries::{Worktree, list};
-pub(crate) use self::untouched::is_untouched;
+pub(crate) use self::keep::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::checkout::gitfile::found_at;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
-use crate::task::RefName;
+use crate::task::{BranchName, RefName};
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
 /// `git symbolic-ref --quiet HEAD`.
@@ -46,7 +45,7 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Lock) -> Result<()> {
     let add = Git::new(home, "worktree").config(NO_HOOKS);
     let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
     add.holding(lock)?.run()
@@ -61,7 +60,7 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> R
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,
-    branch: &str,
+    branch: &BranchName,
     scratch: &Path,
     lock: &Lock,
 ) -> Result<()> {
@@ -91,7 +90,7 @@ pub(crate) fn register_again(
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn follow(home: &Path, branch: &BranchName, upstream: &str, lock: &Lock) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
     let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
     git.holding(lock)?.run()

@@ -116,8 +116,8 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    fn is_branch(&self, name: &str) -> bool {
-        let full = format!("refs/heads/{}", self.branch);
+    fn is_branch(&self, name: &RefName) -> bool {
+        let full = BranchName::new(self.branch).full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 

@@ -48,22 +48,20 @@ impl Uncommitted<'_> {
         let parents = repo.parents_of(&snapshot)?;
         let index = parents.get(1).context("a snapshot has no index")?;
         let step = Step {
+            repo,
             before: repo.tree_of(self.head)?,
             ours: repo.tree_of(onto)?,
         };
-        let (staged, mut conflicts) = step.merged(repo, repo.tree_of(index)?)?;
-        let (tracked, more) = step.merged(repo, repo.tree_of(&snapshot)?)?;
-        conflicts.extend(more);
+        let mut conflicts = BTreeSet::new();
+        let staged = step.merged(repo.tree_of(index)?, &mut conflicts)?;
+        let tracked = step.merged(repo.tree_of(&snapshot)?, &mut conflicts)?;
         let others = parents.get(2);
         if let Some(others) = others {
-            let beside = tracked.as_ref().unwrap_or(&step.ours);
-            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, beside)?);
+            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, &tracked)?);
         }
-        let (Some(staged), Some(tracked), true) = (staged, tracked, conflicts.is_empty()) else {
-            conflicts.sort();
-            conflicts.dedup();
-            return Ok(Fit::Conflicts(conflicts));
-        };
+        if !conflicts.is_empty() {
+            return Ok(Fit::Conflicts(conflicts.into_iter().collect()));
+        }
         let index = repo.write_commit(&staged, &[onto])?;
         let mut parents = vec![onto, &index];
         parents.extend(others);
@@ -79,30 +77,33 @@ impl Uncommitted<'_> {
 }
 
 /// Two trees: what changes were made on, and what they are to be made on.
-struct Step {
+struct Step<'a> {
+    repo: &'a Repo,
     before: ObjectId,
     ours: ObjectId,
 }
 
-impl Step {
-    /// What the step to the tree `theirs` comes to, or the files in which it does not fit.
-    fn merged(&self, repo: &Repo, theirs: ObjectId) -> Result<(Option<ObjectId>, Vec<PathBuf>)> {
+impl Step<'_> {
+    /// What the step to the tree `theirs` comes to. The files in which it does not fit are added to
+    /// `conflicts`.
+    fn merged(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
-            return Ok((Some(self.ours.clone()), Vec::new()));
+            return Ok(self.ours.clone());
         }
         if self.before == self.ours {
-            return Ok((Some(theirs), Vec::new()));
+            return Ok(theirs);
         }
-        let root = repo.write_commit(&self.before, &[])?;
-        let ours = repo.write_commit(&self.ours, &[&root])?;
-        let theirs = repo.write_commit(&theirs, &[&root])?;
-        Ok(match Merged::of(repo, &ours, &theirs)? {
-            Merged::Tree(tree) => (Some(tree), Vec::new()),
+        let root = self.repo.write_commit(&self.before, &[])?;
+        let ours = self.repo.write_commit(&self.ours, &[&root])?;
+        let theirs = self.repo.write_commit(&theirs, &[&root])?;
+        match Merged::of(self.repo, &ours, &theirs)? {
+            Merged::Tree(tree) => Ok(tree),
             // Where nothing may be written, no driver decides.
             Merged::Conflicts(files) | Merged::Drivers(files) => {
-                (None, files.into_iter().map(|file| file.path).collect())
+                conflicts.extend(files.into_iter().map(|file| file.path));
+                Ok(self.ours.clone())
             }
-        })
+        }
     }
 }
 

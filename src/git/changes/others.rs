@@ -1,7 +1,7 @@
 //! Files that git does not track.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,13 +27,14 @@ pub(crate) fn named(
     if let Some(file) = file {
         git = git.arg("--exclude-from").arg(file);
     }
-    for pattern in patterns {
-        git = git.arg("--exclude").arg(pattern);
-    }
+    let patterns = patterns
+        .iter()
+        .flat_map(|pattern| [OsStr::new("--exclude"), pattern]);
+    git = git.args(patterns);
     let mut files = git.paths()?;
     // A repository, which git does not look into, ends with a slash.
-    files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
-    files.retain(|path| !is_ignore_file(&dir.join(path)));
+    let is_repository = |path: &Path| path.as_os_str().as_bytes().ends_with(b"/");
+    files.retain(|path| !is_repository(path) && !is_ignore_file(&dir.join(path)));
     Ok(files)
 }
 

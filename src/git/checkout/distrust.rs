@@ -44,8 +44,10 @@ impl fmt::Display for Distrust {
             Self::Key { key, .. } => write!(f, "'{place}' sets '{key}', which may name a program"),
             Self::Line { line, .. } => write!(f, "line {line} of '{place}' is not understood"),
             Self::Named { key, .. } => {
-                let what = "which names a program";
-                write!(f, "the configuration of '{place}' sets '{key}', {what}")
+                write!(
+                    f,
+                    "the configuration of '{place}' sets '{key}', which names a program"
+                )
             }
         }
     }
@@ -120,6 +122,14 @@ pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     match error.downcast_ref::<Distrust>().map(|d| d.failure(path)) {
         Some(failure) => error.context(failure),
         None => error,
+    }
+}
+
+/// Takes it for none that something is not believed.
+pub(in crate::git) fn believed<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.is::<Distrust>() => Ok(None),
+        found => found.map(Some),
     }
 }
 

@@ -11,58 +11,46 @@ use anyhow::Result;
 
 use crate::git::checkout::distrust::{Distrust, read_small};
 
-/// The keys that are accepted, in lower case: a section, where `*` is any subsection, and its variables.
-const KEYS: [(&str, &str); 22] = [
-    ("author", "email name"),
-    ("branch.*", "description merge pushremote rebase remote"),
-    ("commit", "gpgsign"),
-    ("committer", "email name"),
-    (
-        "core",
-        "abbrev autocrlf bare bigfilethreshold checkstat commitgraph compression eol filemode \
-         ignorecase logallrefupdates multipackindex precomposeunicode preloadindex protecthfs \
-         protectntfs quotepath repositoryformatversion safecrlf sharedrepository sparsecheckout \
-         sparsecheckoutcone splitindex symlinks trustctime untrackedcache",
-    ),
-    ("diff", "algorithm ignoresubmodules renames"),
-    (
-        "extensions",
-        "compatobjectformat noop noop-v1 partialclone preciousobjects refstorage \
-         relativeworktrees worktreeconfig",
-    ),
-    ("feature", "experimental manyfiles"),
-    ("fetch", "prune"),
-    ("gc", "auto"),
-    (
-        "index",
-        "recordendofindexentries recordoffsettable skiphash sparse threads version",
-    ),
-    ("lfs", "repositoryformatversion"),
-    ("maintenance", "auto"),
-    ("merge", "conflictstyle ff"),
-    ("pull", "ff rebase"),
-    ("push", "autosetupremote default"),
-    (
-        "remote.*",
-        "fetch mirror partialclonefilter promisor prune push pushurl skipfetchall tagopt url",
-    ),
-    ("rerere", "enabled"),
-    ("status", "showuntrackedfiles"),
-    ("submodule", "active"),
-    ("submodule.*", "active branch ignore path shallow url"),
-    ("user", "email name signingkey"),
-];
+/// The keys that are accepted, in lower case: in each line a section, where `*` is any subsection, and
+/// variables of it.
+const KEYS: &str = "
+author email name
+branch.* description merge pushremote rebase remote
+commit gpgsign
+committer email name
+core abbrev autocrlf bare bigfilethreshold checkstat commitgraph compression eol filemode ignorecase
+core logallrefupdates multipackindex precomposeunicode preloadindex protecthfs protectntfs quotepath
+core repositoryformatversion safecrlf sharedrepository sparsecheckout sparsecheckoutcone splitindex
+core symlinks trustctime untrackedcache
+diff algorithm ignoresubmodules renames
+extensions compatobjectformat noop noop-v1 partialclone preciousobjects refstorage
+extensions relativeworktrees worktreeconfig
+feature experimental manyfiles
+fetch prune
+gc auto
+index recordendofindexentries recordoffsettable skiphash sparse threads version
+lfs repositoryformatversion
+maintenance auto
+merge conflictstyle ff
+pull ff rebase
+push autosetupremote default
+remote.* fetch mirror partialclonefilter promisor prune push pushurl skipfetchall tagopt url
+rerere enabled
+status showuntrackedfiles
+submodule active
+submodule.* active branch ignore path shallow url
+user email name signingkey
+";
 
 /// The keys that are accepted besides in a repository of its own: where its files are, and hooks,
 /// which git is told to leave out there.
-const OF_REPOSITORY: [(&str, &str); 1] = [("core", "hookspath worktree")];
+const OF_REPOSITORY: &str = "core hookspath worktree";
 
-/// The keys that are accepted with these values, as they stand.
-const VALUES: [(&str, &str); 2] = [
-    // Another value is a program.
-    ("core.fsmonitor", "false true"),
-    ("extensions.objectformat", "sha1 sha256"),
-];
+/// The keys that are accepted with these values, as they stand. Another monitor is a program.
+const VALUES: &str = "
+core.fsmonitor false true
+extensions.objectformat sha1 sha256
+";
 
 /// What git takes for a space.
 const BLANKS: [char; 2] = [' ', '\t'];
@@ -113,10 +101,10 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
             return Err(odd());
         }
         let (key, value) = (format!("{section}.{name}"), value.trim_matches(BLANKS));
-        let is_known = |table: &[_]| has(table, pattern, &name);
-        if has(&VALUES, &key, value) {
+        let is_known = |table| has(table, pattern, &name);
+        if has(VALUES, &key, value) {
             found.insert(key, value.to_owned());
-        } else if !(is_known(&KEYS) || of == Of::Repository && is_known(&OF_REPOSITORY)) {
+        } else if !(is_known(KEYS) || of == Of::Repository && is_known(OF_REPOSITORY)) {
             let file = file.to_owned();
             return Err(Distrust::Key { file, key });
         }
@@ -124,9 +112,10 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
     Ok(found)
 }
 
-fn has(table: &[(&str, &str)], of: &str, word: &str) -> bool {
-    let mut entries = table.iter().filter(|(name, _)| *name == of);
-    entries.any(|(_, words)| words.split(' ').any(|known| known == word))
+/// Whether a line of the table begins with `first` and goes on with `word`.
+fn has(table: &str, first: &str, word: &str) -> bool {
+    let mut lines = table.lines().map(|line| line.split(' '));
+    lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
 }
 
 fn is_name(name: &str) -> bool {

@@ -25,7 +25,7 @@ impl Display for Died {
 impl std::error::Error for Died {}
 
 /// The error for a git that ran and said no.
-pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
+pub(crate) fn failed(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let said = String::from_utf8_lossy(stderr);
     // A hook speaks in colours, also where it should not.
     let said = strip_ansi_codes(&said);
@@ -40,7 +40,7 @@ pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
     }
 }
 
-pub(super) fn not_started(error: io::Error, name: &str) -> Error {
+pub(super) fn not_started(error: io::Error, name: impl Display) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::new(error).context(format!("could not start `{name}`"));
     }

@@ -8,6 +8,7 @@ use crate::git::checkout::NO_HOOKS;
 use crate::git::worktree::entries::patiently;
 use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
+use crate::task::BranchName;
 
 /// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
 /// of the user:
@@ -88,7 +89,7 @@ pub(crate) fn back(
 }
 
 /// `git fetch` in this very repository, without any of what fetch does besides.
-fn fetch(git: Git, commit: &ObjectId, branch: &str) -> Git {
+fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
     let git = git.words("--quiet --no-prune --no-write-fetch-head --no-auto-maintenance");
     let git = git.words("--no-recurse-submodules --no-tags .");
     git.arg(format!("{commit}:refs/heads/{branch}"))
@@ -99,7 +100,12 @@ fn fetch(git: Git, commit: &ObjectId, branch: &str) -> Git {
 ///
 /// # Errors
 /// When it is in use, or has moved meanwhile.
-pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &ObjectId, lock: &Lock) -> Result<()> {
+pub(crate) fn elsewhere(
+    dir: &Path,
+    branch: &BranchName,
+    commit: &ObjectId,
+    lock: &Lock,
+) -> Result<()> {
     let git = fetch(Git::new(dir, "fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
     git.shielded().holding(lock)?.run()
@@ -110,7 +116,7 @@ pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &ObjectId, lock: &Lock
 ///
 /// # Errors
 /// What git says of who uses it.
-pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &ObjectId) -> Result<()> {
+pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
     patiently(|| fetch(ask(), tip, branch)).map(drop)
 }

@@ -40,12 +40,12 @@ pub(crate) struct Mark {
 
 impl Mark {
     /// Returns whether the ref may stand at this object.
-    pub(crate) fn has(&self, name: &str, object: &ObjectId) -> bool {
+    pub(crate) fn has(&self, name: &RefName, object: &ObjectId) -> bool {
         self.stands.iter().any(|(n, o)| n == name && o == object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
-    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObjectId> {
+    pub(crate) fn objects<'a>(&'a self, name: &'a RefName) -> impl Iterator<Item = &'a ObjectId> {
         let of = move |(n, object): &'a Stand| (n == name).then_some(object);
         self.stands.iter().filter_map(of)
     }
@@ -61,7 +61,7 @@ impl Marks {
     ///
     /// # Errors
     /// When it cannot be read, or is no mark of this version.
-    pub(crate) fn find(&self, name: &str) -> Result<Option<Mark>> {
+    pub(crate) fn find(&self, name: &RefName) -> Result<Option<Mark>> {
         let Some(path) = self.path(name) else {
             return Ok(None);
         };
@@ -86,7 +86,7 @@ impl Marks {
 
     /// Returns whether the ref was made in this very repository, and not in one of which it is a
     /// copy. One that was moved to another file system counts as a copy.
-    pub(crate) fn is_at_home(&self, name: &str) -> bool {
+    pub(crate) fn is_at_home(&self, name: &RefName) -> bool {
         let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
         home.is_some() && home == self.home()
     }
@@ -97,7 +97,7 @@ impl Marks {
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
     /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
-    pub(crate) fn vouch(&self, name: &str, object: &ObjectId) -> Option<bool> {
+    pub(crate) fn vouch(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
             Err(_) => Some(false),
@@ -154,7 +154,7 @@ impl Marks {
     }
 
     /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
-    fn owner(name: &str) -> Option<&str> {
+    fn owner(name: &RefName) -> Option<&str> {
         let rest = name.strip_prefix(FLUX)?;
         let (class, below) = rest.split_once('/')?;
         let owner = below.split('/').next()?;
@@ -162,7 +162,7 @@ impl Marks {
     }
 
     /// Returns where the mark of a ref is.
-    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &RefName) -> Option<PathBuf> {
         Some(self.0.join(Self::owner(name)?))
     }
 
@@ -177,7 +177,7 @@ impl Marks {
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&[FLUX, owner].concat())?;
+            let before = self.find(&RefName::new([FLUX, owner].concat()))?;
             let mut mark = before.clone().unwrap_or_default();
             change(&mut mark.stands);
             // Of other owners' refs this mark says nothing.
@@ -225,7 +225,12 @@ mod tests {
     fn a_ref_is_vouched_for_before_and_after_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let vouch = |object: &str| marks.vouch("refs/flux/tasks/a", &object.to_owned().into());
+        let vouch = |object: &str| {
+            marks.vouch(
+                &RefName::new("refs/flux/tasks/a"),
+                &object.to_owned().into(),
+            )
+        };
         assert_eq!(vouch("1"), None);
         marks
             .announce(
@@ -250,7 +255,7 @@ mod tests {
         marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
         assert_eq!(vouch("2"), None);
         assert_eq!(
-            marks.vouch("refs/flux/base/a", &"9".to_owned().into()),
+            marks.vouch(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
             Some(true)
         );
         assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
@@ -267,7 +272,7 @@ mod tests {
         ];
         marks.announce(&parts, Sharing::Umask).unwrap();
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
-        assert!(marks.is_at_home("refs/flux/archive/a.1"));
+        assert!(marks.is_at_home(&RefName::new("refs/flux/archive/a.1")));
         // In a copy it is not, whatever becomes of the mark there.
         let copy = tempfile::tempdir().unwrap();
         let there = Marks::new(copy.path());
@@ -277,8 +282,11 @@ mod tests {
         there
             .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
             .unwrap();
-        assert!(!there.is_at_home("refs/flux/archive/a.1"));
-        let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
+        assert!(!there.is_at_home(&RefName::new("refs/flux/archive/a.1")));
+        let mark = marks
+            .find(&RefName::new("refs/flux/archive/a.1"))
+            .unwrap()
+            .unwrap();
         assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
         assert!(!mark.has(&parts[0].0, &"2".to_owned().into()));
     }
@@ -298,7 +306,7 @@ mod tests {
         ] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
             assert_eq!(
-                marks.vouch("refs/flux/tasks/a", &"1".to_owned().into()),
+                marks.vouch(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
                 Some(false),
                 "{text:?}"
             );

@@ -1,7 +1,6 @@
 //! How far branches have gone apart.
 
 use std::collections::{BTreeMap, BinaryHeap};
-use std::mem;
 use std::rc::Rc;
 
 use anyhow::Result;
@@ -165,7 +164,7 @@ impl<'repo> History<'repo> {
         if let Some(parents) = &self.commits[at].parents {
             return Ok(Rc::clone(parents));
         }
-        let named = mem::take(&mut self.commits[at].named);
+        let named = self.commits[at].named.clone();
         let places = named.into_iter().map(|oid| self.place(oid));
         let parents: Rc<[usize]> = places.collect::<Result<_>>()?;
         self.commits[at].parents = Some(Rc::clone(&parents));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::ObjectId;
-use crate::git::checkout::distrust::{Distrust, read_small};
+use crate::git::checkout::distrust::{Distrust, believed, read_small};
 use crate::git::checkout::gitfile::{
     content_of, entries_of, link_in, link_of, named_by, normal, place_in,
 };
@@ -17,6 +17,7 @@ use crate::git::same::is_same_place;
 use crate::git::worktree::entries;
 use crate::system::optional;
 use crate::system::regular_file::{open_file, read_file};
+use crate::task::RefName;
 
 /// Copies an index with its time. git compares that with the times of files, in whole
 /// seconds, to know which of them it must look into: with a later one it would miss
@@ -37,11 +38,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    match of(common_dir, path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is::<Distrust>() => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(believed(of(common_dir, path))?.is_some())
 }
 
 /// The administrative directory of this repository's worktree at `path`: git keeps it under that
@@ -91,10 +88,7 @@ fn ensure_whole(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
         return Err(Distrust::Back(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");
-    let named = match read_small(&common) {
-        Err(error) if error.is::<Distrust>() => None,
-        named => named?,
-    };
+    let named = believed(read_small(&common))?.flatten();
     if !is_same_place(&place_in(admin, &named.unwrap_or_default()), common_dir) {
         return Err(Distrust::Common(common).into());
     }
@@ -150,13 +144,13 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
 
 /// Returns whether the directory at `path` names an entry with `branch` (`refs/heads/…`) checked out,
 /// which in turn names a place that knows nothing of it: `git worktree repair <path>` sets that right.
-pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool {
+pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
     let worktrees = common_dir.join("worktrees");
     let named = named_by(path).filter(|named| named.parent() == Some(&worktrees));
     let entry = named.as_deref().and_then(entries::read);
     entry.is_some_and(|entry| {
         let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
-        is_elsewhere && entry.branch.as_deref() == Some(branch)
+        is_elsewhere && entry.branch.as_ref() == Some(branch)
     })
 }
 
@@ -225,7 +219,7 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
 ///
 /// # Errors
 /// When its log cannot be read.
-pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<bool> {
+pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
     let heads = heads(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
@@ -282,12 +276,10 @@ pub(in crate::git) fn of_moved(
 
 /// Whether an administrative directory is that of the worktree at `path`.
 fn is_of(admin: &Path, path: &Path) -> Result<bool> {
-    let file = match read_small(&admin.join("gitdir")) {
-        // One that is just being made or removed, or spoilt.
-        Err(error) if error.is::<Distrust>() => return Ok(false),
-        file => file?,
+    // There is none in one that is just being made or removed, or spoilt.
+    let Some(file) = believed(read_small(&admin.join("gitdir")))?.flatten() else {
+        return Ok(false);
     };
-    let Some(file) = file else { return Ok(false) };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
     // With relative paths it is relative to the administrative directory.
     Ok(normal(&admin.join(file)) == path.join(".git"))

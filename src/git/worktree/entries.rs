@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, read_small, refused};
+use crate::git::checkout::distrust::{Distrust, believed, read_small, refused};
 use crate::git::checkout::gitfile::{entries_of, named_by, place_in};
 use crate::system::wait_until;
 use crate::task::RefName;
@@ -35,7 +35,7 @@ pub(crate) struct Worktree {
 impl Worktree {
     /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
     /// killed git left half made.
-    pub(crate) fn is_of(&self, branch: &str) -> bool {
+    pub(crate) fn is_of(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
             None => self.unborn && !self.bare,
@@ -105,9 +105,8 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 /// # Errors
 /// When git fails in any other way.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
-    match ensure_no_pipe(home) {
-        Err(error) if error.is::<Distrust>() => {}
-        _ => return list(home),
+    if believed(ensure_no_pipe(home))?.is_some() {
+        return list(home);
     }
     let main = Worktree {
         path: home.to_owned(),

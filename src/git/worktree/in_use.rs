@@ -12,6 +12,7 @@ use crate::git::same::is_same_file;
 use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
+use crate::task::{BranchName, RefName};
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
 /// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
@@ -49,7 +50,7 @@ pub(crate) struct Operation {
     /// The worktree.
     pub(crate) path: PathBuf,
     /// The refs that it moves or goes back to, `refs/heads/…`.
-    pub(crate) refs: Vec<String>,
+    pub(crate) refs: Vec<RefName>,
 }
 
 /// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
@@ -75,19 +76,19 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
     Ok(found)
 }
 
-fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
+fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     let text = |name: &str| -> Result<String> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
     };
     // Three lines for each ref: its name, what it was and what it will be.
     let updated = text("rebase-merge/update-refs")?;
-    let updated = updated.lines().step_by(3).map(str::to_owned);
+    let updated = updated.lines().step_by(3).map(RefName::new);
     let heads = ["rebase-merge/head-name", "rebase-apply/head-name"].map(text);
-    let mut rebased: Vec<String> = heads.into_iter().collect::<Result<_>>()?;
-    rebased.extend(updated);
+    let heads: Vec<String> = heads.into_iter().collect::<Result<_>>()?;
+    let mut rebased: Vec<RefName> = heads.into_iter().map(RefName::new).chain(updated).collect();
     rebased.retain(|name| name.starts_with("refs/"));
-    let mut bisected = vec![format!("refs/heads/{}", text("BISECT_START")?)];
+    let mut bisected = vec![BranchName::new(text("BISECT_START")?).full()];
     bisected.retain(|name| !name.ends_with('/'));
     let found = [("rebase", rebased), ("bisect", bisected)].into_iter();
     Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
@@ -98,8 +99,9 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
-    Git::reading(home, "symbolic-ref --quiet HEAD").answer()
+pub(crate) fn main_head(home: &Path) -> Result<Option<RefName>> {
+    let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
+    Ok(head.map(RefName::new))
 }
 
 /// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any

@@ -11,9 +11,9 @@ use bstr::ByteSlice as _;
 use crate::git::checkout::gitfile::content_of;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
-use crate::task::RefName;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
+use crate::task::{BranchName, RefName};
 
 /// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
 /// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
@@ -24,7 +24,7 @@ pub(crate) use crate::task::check::REFLOG;
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,
-    branch: &str,
+    branch: &BranchName,
     tip: &ObjectId,
 ) -> Result<Vec<(String, ObjectId)>> {
     let common = repo.common_dir();
@@ -80,13 +80,13 @@ impl Logs<'_> {
 
     /// The commits that the logs of `HEAD` and of the branch name. Those in files are read: git fails
     /// at the log of a `HEAD` that has no commit by now.
-    fn commits(&self, branch: &str) -> Result<BTreeSet<ObjectId>> {
+    fn commits(&self, branch: &BranchName) -> Result<BTreeSet<ObjectId>> {
         if self.has_tables {
             let walk = self.git("rev-list --walk-reflogs HEAD");
-            let log = walk.arg(format!("refs/heads/{branch}")).output()?;
+            let log = walk.arg(branch.full()).output()?;
             return Ok(lines(&log)?.map(named).collect());
         }
-        let of_branch = self.repo.common_dir().join("logs/refs/heads").join(branch);
+        let of_branch = self.repo.common_dir().join("logs").join(&*branch.full());
         let mut commits = logged(&self.admin.join("logs/HEAD"))?;
         commits.extend(logged(&of_branch)?);
         Ok(commits)

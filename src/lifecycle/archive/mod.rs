@@ -20,8 +20,8 @@ use crate::task::{RefName, Removal, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
-fn logged(id: &TaskId, commit: &str) -> String {
-    format!("refs/flux/reflog/{id}/{commit}")
+fn logged(id: &TaskId, commit: &str) -> RefName {
+    RefName::new(format!("refs/flux/reflog/{id}/{commit}"))
 }
 
 /// A removed task.
@@ -112,7 +112,7 @@ impl Archived {
         for (part, oid) in removal.map_or(&[][..], |removal| &removal.own) {
             if part != own::REFLOG {
                 let refs = own.unwrap_or_else(Transaction::default);
-                own = Some(refs.create(&format!("refs/{part}"), oid));
+                own = Some(refs.create(&RefName::new(format!("refs/{part}")), oid));
                 continue;
             }
             let name = logged(&self.task.id, oid);
@@ -273,7 +273,7 @@ fn read(
 }
 
 /// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &str, oid: &ObjectId) -> bool {
+fn vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 

@@ -112,7 +112,7 @@ impl TargetSearch<'_> {
         })?;
         let branch = store.resolve(named)?;
         let tip = store.tip(branch).with_context(|| self.no_branch(branch))?;
-        let name = format!("refs/heads/{branch}");
+        let name = BranchName::new(branch).full();
         if same::is_same_ref(flux.repo.common_dir(), &name, &task.branch_ref()) {
             return Err(
                 Failure::new(format!("'{branch}' cannot be merged into itself"))
