@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::git::worktree::hide::is_ignore_file;
 use crate::git::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
 /// of the patterns in `file`, names as `.gitignore` would: `git ls-files --others --ignored`.
-/// What is in a repository or a worktree of its own is not among them, nor is what was made to
-/// hide a worktree.
+/// What is in a repository or a worktree of its own is not among them.
 ///
 /// # Errors
 /// When git fails.
@@ -33,8 +31,7 @@ pub(crate) fn named(
     git = git.args(patterns);
     let mut files = git.paths()?;
     // A repository, which git does not look into, ends with a slash.
-    let is_repository = |path: &Path| path.as_os_str().as_bytes().ends_with(b"/");
-    files.retain(|path| !is_repository(path) && !is_ignore_file(&dir.join(path)));
+    files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
 
