@@ -238,21 +238,26 @@ impl Checkout {
         Ok(())
     }
 
-    /// The paths at which its index points to other repositories: `git ls-files --stage -z`
-    fn links(&self) -> Result<Vec<PathBuf>> {
+    /// The paths at which its index points to other repositories.
+    pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
         let has_none = self.look_at_index().is_some_and(|index| !index.links);
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        let out = self.reading("ls-files --stage -z").output()?;
-        let mut links = Vec::new();
-        for record in records(&out)? {
-            let parts = record.split_once_str("\t");
-            let (facts, path) = parts.context("`git ls-files` printed a short record")?;
-            if facts.starts_with(b"160000 ") {
-                links.push(path.to_path_lossy().into_owned());
-            }
-        }
-        Ok(links)
+        links(self.reading("ls-files --stage -z"))
     }
+}
+
+/// The paths at which an index points to other repositories, as `git ls-files --stage -z` tells.
+pub(super) fn links(list: Git) -> Result<Vec<PathBuf>> {
+    let out = list.output()?;
+    let mut links = Vec::new();
+    for record in records(&out)? {
+        let parts = record.split_once_str("\t");
+        let (facts, path) = parts.context("`git ls-files` printed a short record")?;
+        if facts.starts_with(b"160000 ") {
+            links.push(path.to_path_lossy().into_owned());
+        }
+    }
+    Ok(links)
 }

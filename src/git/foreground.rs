@@ -32,7 +32,7 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
+pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());
     let mut command = Command::new("sh");
@@ -44,7 +44,7 @@ pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
         }
     }
     let mut child = command.spawn().context("could not start the pager")?;
-    feed(&mut child, text.as_bytes())?;
+    feed(&mut child, text.as_ref())?;
     child.wait().context("the pager was lost")?;
     Ok(())
 }

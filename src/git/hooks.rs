@@ -41,12 +41,7 @@ pub(crate) struct Hooks {
 impl Hooks {
     /// Those of a worktree for which nothing else is configured.
     pub(crate) fn usual(repo: &Repo, configured: Vec<Configured>) -> Self {
-        Self {
-            dir: repo.common_dir().join("hooks"),
-            relative: None,
-            is_usual: true,
-            configured,
-        }
+        Self::at(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
     /// Those of a worktree, or of a bare repository: `git rev-parse --git-path hooks`.
@@ -135,9 +130,7 @@ impl Hooks {
 
 /// Returns the setting that tells git where hooks are: `core.hooksPath=<dir>`
 pub(super) fn setting(dir: &Path) -> OsString {
-    let mut setting = OsString::from("core.hooksPath=");
-    setting.push(dir);
-    setting
+    [OsStr::new("core.hooksPath="), dir.as_os_str()].join(OsStr::new(""))
 }
 
 /// Whether git would run this file.
@@ -160,24 +153,24 @@ pub(crate) fn post_checkout(
     const NAME: &str = "post-checkout";
     let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
     let configured: Vec<_> = hooks.configured.iter().filter(of_event).collect();
-    let mut programs: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
+    let mut programs: Vec<Vec<OsString>> = Vec::new();
     // git before 2.54 does not know them.
     if !configured.is_empty() && version_of_git()?.is_some_and(|version| version >= (2, 54)) {
         for Configured { command, .. } in configured {
-            let args = ["-c", &format!("{command} \"$@\""), command].map(OsString::from);
-            programs.push(("sh".into(), args.to_vec()));
+            let script = format!("{command} \"$@\"");
+            programs.push(["sh", "-c", &script, command].map(OsString::from).to_vec());
         }
     }
-    programs.extend(hooks.file(NAME).map(|file| (file, Vec::new())));
+    programs.extend(hooks.file(NAME).map(|file| vec![file.into()]));
     if programs.is_empty() {
         return Ok(None);
     }
     let exec_path = Git::reading(Path::new("/"), "--exec-path").line()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
-    for (program, mut args) in programs {
-        args.extend([&*null, head, "1"].map(OsString::from));
-        if let Err(error) = start((&program, &args), checkout.path(), &exec_path) {
+    for mut program in programs {
+        program.extend([&*null, head, "1"].map(OsString::from));
+        if let Err(error) = start(&program, checkout.path(), &exec_path) {
             failed.get_or_insert(error);
         }
     }
@@ -205,16 +198,16 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
 
 /// Runs a hook in the environment that git gives it where it names no repository:
 /// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
-fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> Result<()> {
+fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
     if dirs.first() != Some(&exec_path.into()) {
         dirs.insert(0, exec_path.into());
     }
     let path = env::join_paths(dirs).context("PATH is odd")?;
-    let run = |program: &Path, before: Option<&Path>| -> Result<io::Result<_>> {
-        let mut command = Command::new(program);
-        command.args(before).args(args).current_dir(top);
+    let run = |program: &[OsString]| -> Result<io::Result<_>> {
+        let mut command = Command::new(&program[0]);
+        command.args(&program[1..]).current_dir(top);
         for name in FOREIGN {
             command.env_remove(name);
         }
@@ -223,12 +216,14 @@ fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> 
         let captured = Captured::as_errors(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };
-    let done = match run(program, None)? {
+    let done = match run(program)? {
         // Without a `#!` line it is one for the shell.
-        Err(error) if error.raw_os_error() == Some(ENOEXEC) => run(Path::new("sh"), Some(program))?,
+        Err(error) if error.raw_os_error() == Some(ENOEXEC) => {
+            run(&[&["sh".into()], program].concat())?
+        }
         done => done,
     };
-    let what = || format!("could not run '{}'", program.display());
+    let what = || format!("could not run '{}'", program[0].display());
     let (status, captured) = done.with_context(what)?;
     if status.success() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! What a worktree has that a commit has not, untracked files included.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -16,7 +16,11 @@ use crate::git::{Checkout, Git};
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Result<i32> {
+pub(crate) fn show(
+    checkout: &Checkout,
+    since: impl AsRef<OsStr>,
+    args: &[OsString],
+) -> Result<i32> {
     let untracked = others::untracked(checkout)?;
     // What is shown may have to be fetched first.
     let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");

@@ -1,5 +1,6 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -113,9 +114,9 @@ fn plain(git: Git) -> Git {
 }
 
 /// The tree of `entries`, given to `git update-index -z --add <form>`.
-fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<ObjectId> {
+fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
-    let add = plain(index.git("update-index")).args(["-z", "--add", form]);
+    let add = plain(index.git("update-index")).words("-z --add").arg(form);
     add.input(entries).run()?;
     index.git("write-tree").object()
 }
@@ -125,9 +126,9 @@ fn commit(
     checkout: &Checkout,
     tree: &ObjectId,
     parents: &[&ObjectId],
-    message: &str,
+    message: impl AsRef<OsStr>,
 ) -> Result<ObjectId> {
-    let mut git = checkout.reading("commit-tree").args(["-m", message]);
+    let mut git = checkout.reading("commit-tree").arg("-m").arg(message);
     for parent in parents {
         git = git.args(["-p", parent]);
     }

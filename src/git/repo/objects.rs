@@ -1,14 +1,14 @@
 //! Objects and history.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
 
+use super::Repo;
 use super::history::History;
-use super::{Checkout, Repo};
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 
@@ -238,33 +238,8 @@ impl Repo {
         }
         Ok(false)
     }
-
-    /// The paths at which a commit points to other repositories.
-    ///
-    /// # Errors
-    /// When an object is missing.
-    pub(crate) fn links(checkout: &Checkout, commit: &ObjectId) -> Result<Vec<PathBuf>> {
-        let git2 = Self::at(checkout.path())?;
-        let commit = Oid::from_str_ext(commit, git2.object_format())?;
-        let mut links = Vec::new();
-        let tree = git2.find_commit(commit)?.tree()?;
-        links_in(&git2, &tree, Path::new(""), &mut links)?;
-        Ok(links)
-    }
 }
 
 fn named(oid: Oid) -> ObjectId {
     oid.to_string().into()
-}
-
-fn links_in(git2: &Repository, tree: &Tree, dir: &Path, links: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in tree {
-        let path = || dir.join(entry.name_bytes().to_path_lossy());
-        match entry.kind() {
-            Some(ObjectType::Tree) => links_in(git2, &git2.find_tree(entry.id())?, &path(), links)?,
-            Some(ObjectType::Commit) => links.push(path()),
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Worktrees that are moved away whole, and put back.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::checkout::gitfile::entries_of;
+use crate::git::checkout::links;
 use crate::git::records::records;
 use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
@@ -28,7 +29,14 @@ use crate::system::regular_file::read_file;
 /// When it fails: then the worktree is where it was.
 pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bool> {
     let Removed { path, trash, .. } = *removed;
-    fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
+    let what = || {
+        format!(
+            "could not move '{}' to '{}'",
+            path.display(),
+            trash.display()
+        )
+    };
+    fs::create_dir_all(trash).with_context(what)?;
     if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
         copy(repo, &admin, path, trash)?;
     }
@@ -38,10 +46,7 @@ pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bo
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 return removed.remove_in_place(repo, lock).map(|()| false);
             }
-            moved => moved.with_context(|| {
-                let (path, trash) = (path.display(), trash.display());
-                format!("could not move '{path}' to '{trash}'")
-            })?,
+            moved => moved.with_context(what)?,
         }
     }
     forget(repo, path, trash).map(|()| there)
@@ -218,13 +223,13 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
-    for link in Repo::links(checkout, commit)? {
+    let index = ScratchIndex::empty(checkout)?;
+    index.git("read-tree").arg(commit).run()?;
+    for link in links(index.git("ls-files --stage -z"))? {
         if Checkout::nested(&checkout.path().join(link))?.is_some() {
             return Ok(false);
         }
     }
-    let index = ScratchIndex::empty(checkout)?;
-    index.git("read-tree").arg(commit).run()?;
     let status = index.git("status --porcelain -z --untracked-files=all");
     let status = status.words("--ignored=traditional --ignore-submodules=dirty --no-renames");
     let out = status.output()?;
@@ -251,8 +256,7 @@ fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Ok(false);
     }
-    let mut object = OsString::from(format!("{commit}:"));
-    object.push(file);
+    let object = [OsStr::new(&format!("{commit}:")), file].join(OsStr::new(""));
     let whole = checkout.reading("cat-file --filters").arg(object);
     let whole = whole.output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;

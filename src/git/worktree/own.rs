@@ -1,7 +1,7 @@
 //! What goes with a worktree and its branch, unless it is kept: refs that the worktree has for
 //! itself, and commits that are in nothing but its logs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use bstr::ByteSlice as _;
 use crate::git::checkout::gitfile::content_of;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
+use crate::task::BranchName;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
-use crate::task::{BranchName, RefName};
 
 /// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
 /// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
@@ -31,66 +31,37 @@ pub(crate) fn find(
     let Some(admin) = admin::dir_of(common, path)? else {
         return Ok(Vec::new());
     };
-    let log = Logs {
-        repo,
-        admin: &admin,
-        has_tables: fs::exists(admin.join("reftable")).context("could not look for refs")?,
+    let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
+    // git in the administrative directory itself would go where that leads.
+    let git = |subcommand| {
+        let git = Git::reading(repo.home(), subcommand);
+        git.envs([("GIT_DIR", &*admin), ("GIT_COMMON_DIR", common)])
     };
-    let own = log.own_refs()?;
-    let mut commits = log.commits(branch)?;
+    let mut found = Vec::new();
+    // A process less where there is none, as there is mostly.
+    let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
+    if has_tables || OWN.iter().any(is_there) {
+        let own = refs::asked(git("for-each-ref"), &OWN)?.objects.into_iter();
+        found.extend(own.map(|(name, oid)| (name.replacen("refs/", "", 1), oid)));
+    }
+    let mut commits = if has_tables {
+        let walk = git("rev-list --walk-reflogs HEAD").arg(branch.full());
+        lines(&walk.output()?)?.map(named).collect()
+    } else {
+        // git fails at the log of a HEAD that has no commit by now.
+        let of_branch = common.join("logs").join(&*branch.full());
+        &logged(&admin.join("logs/HEAD"))? | &logged(&of_branch)?
+    };
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
     let lost = heads(repo.home(), commits)?;
-    let part = |(name, oid): (RefName, ObjectId)| (name.replacen("refs/", "", 1), oid);
-    let mut found: Vec<_> = own.into_iter().map(part).collect();
     if !lost.is_empty() {
         let lost: Vec<&ObjectId> = lost.iter().collect();
         let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
         found.push((REFLOG.to_owned(), all));
     }
     Ok(found)
-}
-
-/// What git keeps of a worktree's refs.
-struct Logs<'a> {
-    repo: &'a Repo,
-    admin: &'a Path,
-    /// They are in tables, and not in files.
-    has_tables: bool,
-}
-
-impl Logs<'_> {
-    /// git in the administrative directory itself would go where that leads.
-    fn git(&self, subcommand: &str) -> Git {
-        let common = self.repo.common_dir();
-        let git = Git::reading(self.repo.home(), subcommand);
-        git.envs([("GIT_DIR", self.admin), ("GIT_COMMON_DIR", common)])
-    }
-
-    /// The refs that the worktree has for itself.
-    fn own_refs(&self) -> Result<BTreeMap<RefName, ObjectId>> {
-        // A process less where there is none, as there is mostly.
-        let is_there = |name: &&str| fs::exists(self.admin.join(name)).unwrap_or(true);
-        if !self.has_tables && !OWN.iter().any(is_there) {
-            return Ok(BTreeMap::new());
-        }
-        refs::asked(self.git("for-each-ref"), &OWN).map(|refs| refs.objects)
-    }
-
-    /// The commits that the logs of `HEAD` and of the branch name. Those in files are read: git fails
-    /// at the log of a `HEAD` that has no commit by now.
-    fn commits(&self, branch: &BranchName) -> Result<BTreeSet<ObjectId>> {
-        if self.has_tables {
-            let walk = self.git("rev-list --walk-reflogs HEAD");
-            let log = walk.arg(branch.full()).output()?;
-            return Ok(lines(&log)?.map(named).collect());
-        }
-        let of_branch = self.repo.common_dir().join("logs").join(&*branch.full());
-        let mut commits = logged(&self.admin.join("logs/HEAD"))?;
-        commits.extend(logged(&of_branch)?);
-        Ok(commits)
-    }
 }
 
 fn named(name: &str) -> ObjectId {

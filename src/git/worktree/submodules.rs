@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::git::changes::{Head, Ignored};
+use crate::git::changes::{Ignored, changes};
 use crate::git::checkout::gitfile::{entries_of, found_at};
 use crate::git::worktree::admin;
-use crate::git::{Checkout, ObjectId, Repo};
+use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
@@ -40,17 +40,17 @@ pub(crate) enum Holds {
     Itself,
 }
 
-/// The submodules of the worktree at `dir`, where `commit` is: those that are checked
+/// The submodules of the worktree at `dir`: those that are checked
 /// out, those in them, and those that were and whose repositories git still keeps, also
 /// of a worktree that is gone.
 ///
 /// # Errors
 /// When it cannot be told what one of them holds.
-pub(crate) fn list(repo: &Repo, dir: &Path, commit: &ObjectId) -> Result<Vec<Submodule>> {
+pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = Search::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
-        search.checked_out(&checkout, Path::new(""), commit)?;
+        search.checked_out(&checkout, Path::new(""))?;
     }
     if let Some(admin) = admin::dir_of(repo.common_dir(), dir)? {
         let modules = admin.join("modules");
@@ -70,13 +70,10 @@ struct Search {
 }
 
 impl Search {
-    /// Those that are checked out where `commit` is, below `at`.
-    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &ObjectId) -> Result<()> {
-        // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-        if checkout.look_at_index().is_some_and(|index| !index.links) {
-            return Ok(());
-        }
-        for link in Repo::links(checkout, commit)? {
+    /// Those that are checked out, below `at`. One that only the commit has is no submodule any more, but a
+    /// repository that nobody tracks.
+    fn checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
+        for link in checkout.links()? {
             let name = at.join(&link);
             self.checked_out_at(&checkout.path().join(link), &name)?;
         }
@@ -102,19 +99,14 @@ impl Search {
         let Some(inner) = Checkout::nested(dir)? else {
             return Ok(());
         };
-        let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
+        let changes = changes(&inner, Ignored::LeftOut)?;
         let repository = inner.git_dir().canonicalize().with_context(what)?;
-        add(if changes.is_empty() {
-            holds(&inner).with_context(what)?
-        } else {
-            Holds::Files
+        add(match changes.is_empty() {
+            true => holds(&inner).with_context(what)?,
+            false => Holds::Files,
         });
         self.seen.insert(repository);
-        // A repository without commits links to nothing.
-        match ObjectId::parse(head.oid.as_bytes()) {
-            Some(commit) => self.checked_out(&inner, name, &commit),
-            None => Ok(()),
-        }
+        self.checked_out(&inner, name)
     }
 
     /// The repositories in `dir` that were not seen. A name may have slashes in it.

@@ -150,7 +150,7 @@ impl Observer<'_> {
             false => flux.is_abroad(&task.worktree),
         };
         let abroad = checks.require("file system", abroad);
-        let submodules = tip.as_ref().map(|tip| self.submodules(tip, abroad));
+        let submodules = tip.as_ref().map(|_| self.submodules(abroad));
         let mut rest = Checks::default();
         let target = self.target(tip.as_ref(), &mut rest);
         let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
@@ -276,8 +276,8 @@ impl Observer<'_> {
     }
 
     /// Looks into each submodule.
-    fn submodules(&self, tip: &ObjectId, abroad: Option<bool>) -> Check {
-        let found = place::submodules(self.flux, self.task, tip);
+    fn submodules(&self, abroad: Option<bool>) -> Check {
+        let found = place::submodules(self.flux, self.task);
         let movable = found.and_then(|found| {
             if abroad == Some(true) {
                 place::ensure_none_checked_out(self.task, &found)?;
