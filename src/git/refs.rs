@@ -164,7 +164,12 @@ impl Transaction {
     ///
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
-    pub(crate) fn commit(self, repo: &Repo, message: impl AsRef<OsStr>, lock: &Lock) -> Result<()> {
+    pub(crate) fn commit(
+        self,
+        repo: &Repo,
+        message: &(impl AsRef<OsStr> + ?Sized),
+        lock: &Lock,
+    ) -> Result<()> {
         let (marks, sharing) = (repo.marks(), repo.sharing()?);
         marks.announce(&self.made, sharing)?;
         let done = run(repo.home(), self.input, message, lock);
@@ -199,14 +204,19 @@ impl Transaction {
     pub(crate) fn commit_in(
         self,
         path: &Path,
-        message: impl AsRef<OsStr>,
+        message: &(impl AsRef<OsStr> + ?Sized),
         lock: &Lock,
     ) -> Result<()> {
         run(path, self.input, message, lock)
     }
 }
 
-fn run(dir: &Path, input: Vec<u8>, message: impl AsRef<OsStr>, lock: &Lock) -> Result<()> {
+fn run(
+    dir: &Path,
+    input: Vec<u8>,
+    message: &(impl AsRef<OsStr> + ?Sized),
+    lock: &Lock,
+) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
     let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
     let done = git.input(input).holding(lock)?.run();

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use crate::git::changes::others;
@@ -31,11 +31,11 @@ pub(crate) fn show(
     // Untracked files are in a diff once an index knows of them: an index of our own.
     let index = ScratchIndex::copy_of(checkout)?;
     // The object that stands for an untracked file goes aside too.
-    let objects = index.make_dir("objects")?;
+    let objects = tempfile::tempdir().context("could not make a temporary directory")?;
     let known_objects = c_quoted(&checkout.common_dir().join("objects"));
     let aside = |git: Git| {
         index.used_by(git).envs([
-            ("GIT_OBJECT_DIRECTORY", objects.as_os_str()),
+            ("GIT_OBJECT_DIRECTORY", objects.path().as_os_str()),
             ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
         ])
     };
