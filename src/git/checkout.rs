@@ -11,7 +11,7 @@ pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,24 +91,18 @@ impl Checkout {
     /// # Errors
     /// With a [`Distrust`] when its configuration may name a program.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
-        let is_dir = |path: &Path| {
-            let found = found_at(path)?;
-            anyhow::Ok(found.map(|found| found.is_dir()))
-        };
         let link = path.join(".git");
         // git does not go through a link.
-        if is_dir(path)? != Some(true) {
+        let dir = found_at(path)?.filter(Metadata::is_dir);
+        let (Some(_), Some(found)) = (dir, found_at(&link)?) else {
             return Ok(None);
-        }
-        let git_dir = match is_dir(&link)? {
-            None => return Ok(None),
-            Some(true) => link,
-            Some(false) => {
-                let text = read_small(&link).map_err(|error| refused(error, path))?;
-                let odd = || refused(Distrust::Odd(link.clone()).into(), path);
-                link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?
-            }
         };
+        if found.is_dir() {
+            return Self::stored(&link, path).map(Some);
+        }
+        let text = read_small(&link).map_err(|error| refused(error, path))?;
+        let odd = || refused(Distrust::Odd(link).into(), path);
+        let git_dir = link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?;
         Self::stored(&git_dir, path).map(Some)
     }
 

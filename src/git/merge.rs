@@ -3,7 +3,6 @@
 pub(crate) mod commit;
 pub(crate) mod drivers;
 pub(crate) mod forward;
-pub(in crate::git) mod integrated;
 pub(crate) mod merge_tree;
 pub(crate) mod rebase;
 
@@ -13,7 +12,6 @@ use std::fmt;
 use anyhow::Result;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use self::integrated::Integrated;
 use self::merge_tree::{Conflict, Merged};
 use self::rebase::{Compare, Pick};
 use super::command::failed;
@@ -35,6 +33,25 @@ pub(crate) enum Style {
     #[strum(serialize = "ff-only")]
     FastForward,
 }
+
+/// How a target has everything of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integrated {
+    /// It has the very commits.
+    Ancestor,
+    /// The commits change nothing, all in all: there is nothing to have.
+    Cancelled,
+    /// Merging them would change nothing.
+    Contained,
+    /// For each of them it has one with the same patch.
+    Picked,
+    /// It has one with the patch of them all.
+    Squashed,
+}
+
+/// How many commits of either side are compared by their patches, which takes
+/// some 0.1 ms each.
+const LIMIT: usize = 1000;
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +117,7 @@ impl MergePlan {
                 merged => merged?,
             },
         };
-        if let Some(how) = integrated::find(repo, target, tip, (commits, behind), &merged)? {
+        if let Some(how) = integrated(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));
         }
         Ok(match (style, merged) {
@@ -202,4 +219,61 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
         return Ok(());
     }
     Err(failed("git merge", code, &output.stderr))
+}
+
+/// Whether `target` has what `tip` brings. `sides` are the numbers of commits
+/// that each has and the other has not, and `merged` is what they come to.
+///
+/// A target that has not moved, or not in the same files, costs no process.
+///
+/// # Errors
+/// When git fails: then it is not known.
+fn integrated(
+    repo: &Repo,
+    target: &ObjectId,
+    tip: &ObjectId,
+    sides: (usize, usize),
+    merged: &Merged,
+) -> Result<Option<Integrated>> {
+    let base = match sides {
+        (_, 0) => Some(target.to_owned()),
+        _ => repo.merge_base(target, tip)?,
+    };
+    let Some(base) = base else { return Ok(None) };
+    if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
+        let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
+        return Ok(Some(match cancelled {
+            true => Integrated::Cancelled,
+            false => Integrated::Contained,
+        }));
+    }
+    match sides {
+        (_, 0) => Ok(None),
+        (ours, theirs) if ours.max(theirs) > LIMIT => Ok(None),
+        // Trees that a partial clone has left out say nothing: what is not known to be there is not.
+        _ if !repo.meet(&base, tip, target).unwrap_or(false) => Ok(None),
+        _ => by_patch(repo, target, tip, &base),
+    }
+}
+
+/// Compares patches: those of the commits, and that of a commit of them all.
+fn by_patch(
+    repo: &Repo,
+    target: &ObjectId,
+    tip: &ObjectId,
+    base: &ObjectId,
+) -> Result<Option<Integrated>> {
+    let squash = repo.write_commit(&repo.tree_of(tip)?, &[base])?;
+    let all = rebase::list(repo, target, &[tip, &squash], Compare::Patches)?;
+    let (squashes, commits): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.oid == squash);
+    let mut picked = true;
+    for commit in &commits {
+        // A merge has no patch: what was resolved in it may be nowhere else.
+        picked &= !commit.is_merge() && (commit.same || commit.is_empty(repo)?);
+    }
+    if picked {
+        return Ok(Some(Integrated::Picked));
+    }
+    let squashed = squashes.iter().any(|commit| commit.same);
+    Ok(squashed.then_some(Integrated::Squashed))
 }

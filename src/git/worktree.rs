@@ -2,7 +2,6 @@
 
 pub(crate) mod admin;
 pub(crate) mod entries;
-pub(crate) mod fsmonitor;
 pub(crate) mod hide;
 pub(crate) mod in_use;
 pub(crate) mod keep;
@@ -14,7 +13,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -22,7 +21,6 @@ use tempfile::TempDir;
 pub(crate) use self::entries::{Worktree, list};
 pub(crate) use self::keep::is_untouched;
 use super::checkout::NO_HOOKS;
-use super::checkout::gitfile::found_at;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
 use crate::task::{BranchName, RefName};
@@ -151,7 +149,8 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
 fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
-    files.retain(|file| !matches!(found_at(&checkout.path().join(file)), Ok(Some(_))));
+    let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
+    files.retain(|file| matches!(optional(found(file)), Ok(None)));
     if files.is_empty() {
         return Ok(());
     }
@@ -174,7 +173,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
         match fs::rename(path, aside.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 if let Some(admin) = &admin {
-                    fsmonitor::stop(repo.common_dir(), admin);
+                    keep::stop_monitor(repo.common_dir(), admin);
                 }
                 // Twice: git itself locks a worktree that is being made.
                 let git = Git::new(repo.home(), "worktree remove --force --force");

@@ -141,11 +141,12 @@ const SMALL: u64 = 1 << 20;
 /// # Errors
 /// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
-    let what = || format!("could not read '{}'", file.display());
-    match optional(file.symlink_metadata()).with_context(what)? {
-        Some(found) if !found.is_file() || found.len() >= SMALL => {
-            Err(Distrust::Odd(file.to_owned()).into())
+    match optional(file.symlink_metadata()) {
+        Ok(None) => Ok(None),
+        Ok(Some(found)) if found.is_file() && found.len() < SMALL => {
+            let content = optional(read_file(file));
+            content.with_context(|| format!("could not read '{}'", file.display()))
         }
-        _ => optional(read_file(file)).with_context(what),
+        _ => Err(Distrust::Odd(file.to_owned()).into()),
     }
 }

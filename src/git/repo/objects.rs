@@ -98,7 +98,12 @@ impl Repo {
 
     /// The history, to be asked about many commits.
     pub(crate) fn history(&self) -> History<'_> {
-        History::new(self)
+        let (places, commits) = Default::default();
+        History {
+            repo: self,
+            places,
+            commits,
+        }
     }
 
     /// How many commits `ours` has that `theirs` has not, and the reverse, whatever the clocks said.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::git::ObjectId;
 use crate::git::checkout::distrust::{Distrust, believed, read_small};
 use crate::git::checkout::gitfile::{
-    content_of, entries_of, link_in, link_of, named_by, normal, place_in,
+    content_of, entries_of, found_at, link_in, link_of, named_by, normal, place_in,
 };
 use crate::git::same::is_same_place;
 use crate::git::worktree::entries;
@@ -50,17 +50,16 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
 /// With a [`Distrust`] when something is not as git makes it.
 pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let admin = named_entry(common_dir, path)?;
-    ensure_whole(&admin, common_dir, path)?;
-    Ok(admin)
+    ensure_whole(&admin, common_dir, path).map(|()| admin)
 }
 
 /// Returns the entry of this repository that the `.git` file at `path` names.
 fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not look at '{}'", path.display());
-    let link = path.join(".git");
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
+    let link = path.join(".git");
     // A directory is a repository of its own.
-    let found = optional(link.symlink_metadata()).with_context(what)?;
+    let found = found_at(&link)?;
     if !is_dir || !found.is_some_and(|found| found.is_file()) {
         return Err(Distrust::Link(link).into());
     }

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,7 +15,7 @@ use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::checkout::gitfile::entries_of;
 use crate::git::checkout::links;
 use crate::git::records::records;
-use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
+use crate::git::worktree::{admin, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::sanitize::quoted;
 use crate::system::optional;
@@ -77,7 +79,7 @@ impl Removed<'_> {
         if let Some(admin) = admin::dir_of(repo.common_dir(), self.path)? {
             submodules::keep(&admin, self.trash)?;
         }
-        fsmonitor::stop(repo.common_dir(), checkout.git_dir());
+        stop_monitor(repo.common_dir(), checkout.git_dir());
         let git = Git::new(repo.home(), "worktree remove").arg(self.path);
         git.holding(lock)?.run()
     }
@@ -94,7 +96,7 @@ pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> R
         return Ok(false);
     };
     if let Some(common_dir) = admin.ancestors().nth(2) {
-        fsmonitor::stop(common_dir, &admin);
+        stop_monitor(common_dir, &admin);
     }
     let what = || format!("could not move '{}'", admin.display());
     fs::rename(&admin, aside.join("entry")).with_context(what)?;
@@ -261,6 +263,23 @@ fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<
     let whole = whole.output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
+}
+
+/// How long a daemon may take to end.
+const DAEMON_ENDS_IN: Duration = Duration::from_secs(3);
+
+/// Stops the daemon of the worktree whose git directory is `admin`, if one listens there:
+/// `git fsmonitor--daemon stop`. Where its files are does not matter. Best effort: what listens
+/// there may be anything.
+pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
+    let socket = admin.join("fsmonitor--daemon.ipc");
+    let is_socket = |found: fs::Metadata| found.file_type().is_socket();
+    if !socket.symlink_metadata().is_ok_and(is_socket) {
+        return;
+    }
+    let place = Checkout::enclosing(admin, admin, common_dir);
+    let git = place.reading("fsmonitor--daemon").arg("stop");
+    drop(git.within(DAEMON_ENDS_IN).outcome());
 }
 
 #[cfg(test)]

@@ -82,31 +82,31 @@ impl Search {
 
     fn checked_out_at(&mut self, dir: &Path, name: &Path) -> Result<()> {
         let what = || format!("could not look at the submodule '{}'", name.display());
-        let mut add = |holds| {
-            self.found.push(Submodule {
-                name: name.to_owned(),
-                dir: dir.to_owned(),
-                checked_out: true,
-                holds,
-            });
+        let inner = match dir.join(".git").is_dir() {
+            true => None,
+            // git does not look through a link either.
+            false => match Checkout::nested(dir)? {
+                None => return Ok(()),
+                inner => inner,
+            },
         };
-        let link = dir.join(".git");
-        if link.try_exists().with_context(what)? && link.is_dir() {
-            add(Holds::Itself);
-            return Ok(());
-        }
-        // git does not look through a link either.
-        let Some(inner) = Checkout::nested(dir)? else {
-            return Ok(());
+        let holds = match &inner {
+            None => Holds::Itself,
+            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Holds::Files,
+            Some(inner) => holds(inner).with_context(what)?,
         };
-        let changes = changes(&inner, Ignored::LeftOut)?;
-        let repository = inner.git_dir().canonicalize().with_context(what)?;
-        add(match changes.is_empty() {
-            true => holds(&inner).with_context(what)?,
-            false => Holds::Files,
+        self.found.push(Submodule {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            checked_out: true,
+            holds,
         });
-        self.seen.insert(repository);
-        self.checked_out(&inner, name)
+        let Some(inner) = inner else { return Ok(()) };
+        let repository = inner.git_dir().canonicalize();
+        match self.seen.insert(repository.with_context(what)?) {
+            true => self.checked_out(&inner, name),
+            false => Ok(()),
+        }
     }
 
     /// The repositories in `dir` that were not seen. A name may have slashes in it.
