@@ -1,7 +1,7 @@
 //! The rows of the table of cases that concern foreign text: it is neither executed nor obeyed. See `cases` for the
 //! others.
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Where a shell that was fooled might have left its mark.

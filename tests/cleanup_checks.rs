@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// The checks of one task that `cleanup --json` with these options prints: name, result, reason.
@@ -411,7 +411,7 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
     world.write(".gitignore", ".env\nnode_modules/\n*.log\n");
     world.git(["add", ".gitignore"]);
     world.git(["commit", "-q", "-m", "Ignore"]);
-    crate::restore_options::done(&world, "fix");
+    crate::world::archive::done(&world, "fix");
     for file in [
         ".env",
         "node_modules/a/index.js",

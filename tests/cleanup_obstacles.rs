@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Puts something in the way of a task whose agent runs, and asserts that `cleanup -y` says `said`, with exit

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Cleans up from `dir`, without naming the task where that is its own worktree.

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::hook;
+use crate::world::hooks::hook;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// A branch name of a stranger's, that git allows.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::hooks::Task;
+use crate::world::reports::Task;
 use crate::world::*;
 
 /// A title that Claude Code has while it works.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
 use crate::world::*;
 
 #[test]
@@ -189,7 +189,7 @@ fn inside_a_submodule() {
 #[test]
 fn core_worktree_needs_a_way_back() {
     let world = World::new();
-    let id = crate::cleanup::done_task(&world);
+    let id = crate::world::removal::done_task(&world);
     let (repo, files) = (world.repo(), world.root().join("files"));
     fs::create_dir(&files).unwrap();
     world.git(["config", "core.worktree", files.to_str().unwrap()]);
@@ -204,7 +204,7 @@ fn core_worktree_needs_a_way_back() {
         let output = cleanup(dir);
         output.code(1).stderr_has("does not lead to the repository");
         assert_eq!(world.git(["for-each-ref"]), refs);
-        let back = crate::hints::hints(&output);
+        let back = crate::world::hints::hints(&output);
         assert!(back[0].starts_with("echo 'gitdir: "), "{output}");
         assert!(
             back[1].ends_with("config --unset core.worktree"),
@@ -212,7 +212,7 @@ fn core_worktree_needs_a_way_back() {
         );
     }
     let output = cleanup(&linked);
-    crate::hints::paste(&world, &crate::hints::hints(&output)[0]).unwrap();
+    crate::world::hints::paste(&world, &crate::world::hints::hints(&output)[0]).unwrap();
     cleanup(&repo).success();
     assert_eq!(world.git_in(&files, ["status", "--porcelain"]), "");
     assert!(files.join("agent.txt").exists());

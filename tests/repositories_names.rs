@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::cleanup::{assert_removed, done_task};
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
+use crate::world::removal::{assert_removed, done_task};
 use crate::world::*;
 
 const NAMES: [&[u8]; 12] = [
