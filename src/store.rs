@@ -254,7 +254,7 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
-        task.into = Some(BranchName::new(into));
+        task.into = Some(BranchName::typed(into));
     }
     if let Some(into) = &task.into {
         task.into = Some(refs.branch_target(into).unwrap_or_else(|| into.clone()));

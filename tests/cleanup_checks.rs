@@ -427,3 +427,31 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
     let said = format!("ignored files are kept in the trash: {named}\n");
     output.success().stderr_has(&said);
 }
+
+#[test]
+fn a_dry_run_refuses_what_the_cleanup_would_refuse() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write(world.worktree(&id).join("README.md"), "theirs\n");
+    world.commit_in(world.repo(), "README.md", "mine\n");
+    let before = world.snapshot();
+    for args in [
+        &["cleanup", "--commit", &*id][..],
+        &["cleanup", "--dry-run", "--commit", &id],
+    ] {
+        let output = world.flux(args).run();
+        output.code(3).stderr_has("README.md");
+        world.assert_unchanged(&before);
+    }
+    // And what is in the way of the merge.
+    world.write("agent.txt", "mine\n");
+    let before = world.snapshot();
+    for args in [
+        &["cleanup", "--discard", &*id][..],
+        &["cleanup", "--dry-run", "--discard", &id],
+    ] {
+        let output = world.flux(args).run();
+        output.code(1).stderr_has("agent.txt");
+        world.assert_unchanged(&before);
+    }
+}

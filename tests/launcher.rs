@@ -1,6 +1,5 @@
 //! The program in a task's pane: what it does with the agent, the terminal and the user.
 
-
 use crate::world::launcher::*;
 use crate::world::*;
 

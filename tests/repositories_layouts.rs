@@ -217,3 +217,35 @@ fn core_worktree_needs_a_way_back() {
     assert_eq!(world.git_in(&files, ["status", "--porcelain"]), "");
     assert!(files.join("agent.txt").exists());
 }
+
+#[test]
+fn a_work_tree_that_does_not_know_its_repository_is_refused() {
+    let world = World::new();
+    // As yadm and vcsh have it: the work tree itself belongs to another repository, or to none.
+    for in_another in [false, true] {
+        let home = world.root().join(format!("home {in_another}"));
+        fs::create_dir(&home).unwrap();
+        if in_another {
+            world.git_in(&home, ["init", "-q"]);
+            world.fill(&home);
+        }
+        let git_dir = world.repo().join(".git");
+        let before = (world.snapshot(), world.snapshot_of(&world.repo()));
+        for args in [&["list"][..], &["run", "Fix"], &["cleanup", "fix"]] {
+            let output = world
+                .flux(args)
+                .in_dir(&home)
+                .env("GIT_DIR", &git_dir)
+                .env("GIT_WORK_TREE", &home)
+                .run();
+            output
+                .code(1)
+                .stdout_is("")
+                .stderr_has("does not lead to the repository")
+                .stderr_has("unset GIT_DIR GIT_WORK_TREE");
+            assert_eq!(output.stderr.matches("error: ").count(), 1, "{output}");
+            world.assert_unchanged(&before.0);
+        }
+        assert!(world.started_agents().is_empty());
+    }
+}

@@ -134,7 +134,8 @@ impl Adoption<'_> {
     /// The branch that is checked out in the worktree.
     fn branch(&self, entry: &Worktree) -> Result<BranchName> {
         if let Some(name) = &entry.branch {
-            return Ok(BranchName::new(name.as_str()));
+            let other = || BranchName::new(name.as_str());
+            return Ok(name.branch().unwrap_or_else(other));
         }
         // A rebase puts the branch aside.
         ensure_idle(&self.flux.repo.checkout(&entry.path)?)?;

@@ -21,13 +21,13 @@ pub(crate) struct BranchName(String);
 pub(crate) struct RefName(String);
 
 impl BranchName {
-    /// Takes a name that may be given in full: `refs/heads/x` is `x`.
     pub(crate) fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
-        match name.strip_prefix(HEADS) {
-            Some(short) => Self(short.to_owned()),
-            None => Self(name),
-        }
+        Self(name.into())
+    }
+
+    /// Takes a name as people type it, also in full: `refs/heads/x` is `x`.
+    pub(crate) fn typed(name: &str) -> Self {
+        Self::new(name.strip_prefix(HEADS).unwrap_or(name))
     }
 
     /// Returns its ref, `refs/heads/<branch>`.
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_branch_is_known_by_its_short_name_and_by_its_ref() {
-        let branch = BranchName::new("refs/heads/a/b");
+        let branch = BranchName::typed("refs/heads/a/b");
         assert_eq!((&*branch, &*branch.full()), ("a/b", "refs/heads/a/b"));
         assert_eq!(branch, BranchName::new("a/b"));
         assert_eq!(branch.full().branch(), Some(branch));

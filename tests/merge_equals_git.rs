@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::shapes::{SHAPES, Shape};
+use crate::merge_histories::{SHAPES, Shape};
 use crate::world::removal::*;
 use crate::world::*;
 
