@@ -1,22 +1,21 @@
 //! What is asked while a line is typed: one git each, which takes no lock, asks nothing, fetches nothing,
 //! and finds the repository by itself, as `git -C` or `git --git-dir` say.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
+use super::Git;
+use super::refs::{self, Objects};
 use super::worktree::entries;
-use super::{Git, ObjectId, refs};
-use crate::task::RefName;
 
 /// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<BTreeMap<RefName, ObjectId>> {
+pub(crate) fn refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<Objects> {
     refs::asked(Git::glancing("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 

@@ -18,11 +18,13 @@ use crate::task::{BranchName, HEADS, RefName};
 /// line without one at its end is not whole.
 const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
 
+/// The objects that refs stand at.
+pub(crate) type Objects = BTreeMap<RefName, ObjectId>;
+
 /// Refs, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refs {
-    /// The object that each stands at.
-    pub(crate) objects: BTreeMap<RefName, ObjectId>,
+    pub(crate) objects: Objects,
     /// The ref that a symbolic one is in the end.
     pub(crate) symbolic: BTreeMap<RefName, RefName>,
 }
@@ -58,10 +60,7 @@ pub(super) fn asked<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list<P: AsRef<OsStr>>(
-    dir: &Path,
-    patterns: &[P],
-) -> Result<BTreeMap<RefName, ObjectId>> {
+pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Objects> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -73,10 +72,9 @@ pub(crate) fn list<P: AsRef<OsStr>>(
 pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
     let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
     let refs = asked(git, &["refs/heads", "refs/remotes"])?;
-    let objects = refs.objects.into_iter();
-    Ok(objects
-        .filter(|(name, _)| !refs.symbolic.contains_key(name))
-        .collect())
+    let mut objects = refs.objects;
+    objects.retain(|name, _| !refs.symbolic.contains_key(name));
+    Ok(objects.into_iter().collect())
 }
 
 /// # Errors
@@ -164,12 +162,7 @@ impl Transaction {
     ///
     /// # Errors
     /// When one of the refs is not as expected: then none has changed.
-    pub(crate) fn commit(
-        self,
-        repo: &Repo,
-        message: &(impl AsRef<OsStr> + ?Sized),
-        lock: &Lock,
-    ) -> Result<()> {
+    pub(crate) fn commit(self, repo: &Repo, message: &str, lock: &Lock) -> Result<()> {
         let (marks, sharing) = (repo.marks(), repo.sharing()?);
         marks.announce(&self.made, sharing)?;
         let done = run(repo.home(), self.input, message, lock);
@@ -201,22 +194,12 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::commit`].
-    pub(crate) fn commit_in(
-        self,
-        path: &Path,
-        message: &(impl AsRef<OsStr> + ?Sized),
-        lock: &Lock,
-    ) -> Result<()> {
+    pub(crate) fn commit_in(self, path: &Path, message: &str, lock: &Lock) -> Result<()> {
         run(path, self.input, message, lock)
     }
 }
 
-fn run(
-    dir: &Path,
-    input: Vec<u8>,
-    message: &(impl AsRef<OsStr> + ?Sized),
-    lock: &Lock,
-) -> Result<()> {
+fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
     let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
     let done = git.input(input).holding(lock)?.run();
