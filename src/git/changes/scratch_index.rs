@@ -11,7 +11,7 @@ use crate::git::{Checkout, Git};
 
 /// An index beside that of a worktree.
 pub(in crate::git) struct ScratchIndex<'a> {
-    checkout: &'a Checkout,
+    pub(in crate::git) checkout: &'a Checkout,
     file: PathBuf,
     /// The directory that it is in, if it goes with this value.
     _dir: Option<TempDir>,

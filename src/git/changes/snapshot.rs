@@ -33,9 +33,9 @@ const NOBODY: [(&str, &str); 4] = [
 /// # Errors
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
-    let snapshot = Snapshot::of(checkout)?;
-    snapshot.git("add --all --sparse").run()?;
-    commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
+    let index = copied(checkout)?;
+    plain(index.git("add --all --sparse")).run()?;
+    commit(checkout, &index.tree()?, &[parent], "snapshot")
 }
 
 /// A commit of everything uncommitted in a worktree on top of `tip`,
@@ -49,7 +49,7 @@ pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId
 /// # Errors
 /// When git fails.
 pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    Snapshot::of(checkout)?.commit(tip, &Overlooked::default())
+    copied(checkout)?.snapshot(tip, &Overlooked::default())
 }
 
 /// As [`take`], with what git was told to overlook.
@@ -57,7 +57,7 @@ pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
 /// # Errors
 /// When git fails.
 pub(crate) fn take_whole(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    Snapshot::of(checkout)?.commit(tip, &Overlooked::of(checkout)?)
+    copied(checkout)?.snapshot(tip, &Overlooked::of(checkout)?)
 }
 
 /// Returns whether git can read these files of the worktree, through their filters:
@@ -118,7 +118,7 @@ fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Resu
     let index = ScratchIndex::empty(checkout)?;
     let add = plain(index.git("update-index")).words("-z --add").arg(form);
     add.input(entries).run()?;
-    index.git("write-tree").object()
+    index.tree()
 }
 
 /// `git commit-tree -m <message> -p <parent> … <tree>`
@@ -135,33 +135,23 @@ fn commit(
     git.envs(NOBODY).arg(tree).object()
 }
 
-/// A snapshot that is being taken.
-struct Snapshot<'a> {
-    checkout: &'a Checkout,
-    index: ScratchIndex<'a>,
+/// Copies the index of a worktree for a snapshot.
+fn copied(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
+    // git looks into them to add what has changed.
+    checkout.has_nested()?;
+    ScratchIndex::copy_of(checkout)
 }
 
-impl<'a> Snapshot<'a> {
-    fn of(checkout: &'a Checkout) -> Result<Self> {
-        // git looks into them to add what has changed.
-        checkout.has_nested()?;
-        let index = ScratchIndex::copy_of(checkout)?;
-        Ok(Self { checkout, index })
-    }
-
-    fn git(&self, subcommand: &str) -> Git {
-        plain(self.index.git(subcommand))
-    }
-
+impl ScratchIndex<'_> {
     fn tree(&self) -> Result<ObjectId> {
-        self.git("write-tree").object()
+        plain(self.git("write-tree")).object()
     }
 
-    fn commit(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
+    fn snapshot(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
         let staged = self.staged()?;
-        overlooked.reveal(&self.index)?;
+        overlooked.reveal(self)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
-        self.git("add --update --sparse").run()?;
+        plain(self.git("add --update --sparse")).run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,

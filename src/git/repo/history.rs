@@ -23,13 +23,13 @@ const PATIENCE: usize = 5;
 /// [`Repo::ahead_behind`] asks libgit2 for one pair; this wins the row `list` with many tasks of
 /// `cargo bench -- growth`, which takes twice as long without it.
 pub(crate) struct History<'repo> {
-    pub(super) repo: &'repo Repo,
+    repo: &'repo Repo,
     /// No HashMap: git2 hashes bytes of a name beyond its end.
-    pub(super) places: BTreeMap<Oid, usize>,
-    pub(super) commits: Vec<Commit>,
+    places: BTreeMap<Oid, usize>,
+    commits: Vec<Commit>,
 }
 
-pub(super) struct Commit {
+struct Commit {
     /// When it was committed, in seconds since 1970.
     time: i64,
     named: Vec<Oid>,
@@ -90,7 +90,16 @@ impl Walk {
     }
 }
 
-impl History<'_> {
+impl<'repo> History<'repo> {
+    pub(super) fn new(repo: &'repo Repo) -> Self {
+        let (places, commits) = Default::default();
+        Self {
+            repo,
+            places,
+            commits,
+        }
+    }
+
     /// How many commits `ours` has that `theirs` has not, and the reverse:
     /// `git rev-list --left-right --count <ours>...<theirs>`.
     ///

@@ -98,12 +98,7 @@ impl Repo {
 
     /// The history, to be asked about many commits.
     pub(crate) fn history(&self) -> History<'_> {
-        let (places, commits) = Default::default();
-        History {
-            repo: self,
-            places,
-            commits,
-        }
+        History::new(self)
     }
 
     /// How many commits `ours` has that `theirs` has not, and the reverse, whatever the clocks said.

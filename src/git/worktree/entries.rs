@@ -138,17 +138,16 @@ pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
 /// another worktree. The main one is true, and of the others the one that the place names.
 fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+    let is_true = |one: &Worktree| {
+        let named = named_by(&one.path).and_then(|named| read(&named));
+        named.is_some_and(|named| named.branch == one.branch)
+    };
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
     for one in worktrees {
         match kept.iter().position(|other| other.path == one.path) {
             None => kept.push(one),
-            Some(0) => {}
-            Some(at) => {
-                let named = named_by(&one.path).and_then(|named| read(&named));
-                if named.is_some_and(|named| named.branch == one.branch) {
-                    kept[at] = one;
-                }
-            }
+            Some(at) if at > 0 && is_true(&one) => kept[at] = one,
+            Some(_) => {}
         }
     }
     kept
