@@ -11,13 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::job::Job;
 use super::notify::{self as notices, Notices};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{Event, Log};
 use crate::run::launch::{Launch, Running};
+use crate::task::Said;
 use crate::task::finding::{LAG, PAUSE};
-use crate::task::{Bytes, Said};
 use crate::tmux::pane;
 
 /// How often there is a look after something was written, or may have been, each after a [`LAG`].
@@ -41,7 +42,8 @@ enum News {
 
 /// Follows the files of the agent that was started; `None` for one that keeps none, or where
 /// nothing can be watched.
-pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<Follower> {
+pub(super) fn begin(job: &Job) -> Option<Follower> {
+    let (launch, run) = (job.launch.clone(), job.run.clone());
     let kept = agent::profile(&launch.agent).files.as_ref()?;
     let dir = (kept.dir)(&|name| launch.variable(name))?;
     let (sender, news) = channel();
@@ -51,18 +53,16 @@ pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<F
         if event.is_ok_and(|event| !event.kind.is_access()) {
             written.send(News::Written).ok();
         }
-    })
-    .ok()?;
+    });
     let mut follow = Follow {
-        files,
+        files: files.ok()?,
         is_watched: false,
         kept,
         dir,
-        run: run.clone(),
-        worktree: launch.worktree.clone(),
-        running,
-        notices: Notices::of(run),
-        env: launch.env.clone(),
+        notices: Notices::of(&run),
+        run,
+        launch,
+        running: job.running.clone(),
     };
     thread::spawn(move || follow.until_end(&news));
     Some(Follower(sender))
@@ -76,35 +76,31 @@ struct Follow {
     /// The directory of the files.
     dir: PathBuf,
     run: RunDir,
-    worktree: PathBuf,
+    launch: Launch,
     running: Running,
     notices: Option<Notices>,
-    env: Vec<(Bytes, Bytes)>,
 }
 
 impl Follow {
     /// Notes what is new whenever something was written. What contradicts a hook counts only after
     /// a while, so there are some more looks.
     fn until_end(&mut self, news: &Receiver<News>) {
-        let lag = Duration::from_millis(LAG);
         // What was written before it is watched is not told.
         let mut left = LOOKS;
         self.watch();
         loop {
-            let heard = match left {
-                0 => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                _ => news.recv_timeout(lag),
+            let longest = match left {
+                0 => Duration::MAX,
+                _ => Duration::from_millis(LAG),
             };
-            left = match heard {
+            left = match news.recv_timeout(longest) {
                 Ok(News::Written) => LOOKS,
                 Err(RecvTimeoutError::Timeout) => left - 1,
                 Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return,
             };
             // Of many at once one look is enough.
-            while let Ok(more) = news.try_recv() {
-                if matches!(more, News::End) {
-                    return;
-                }
+            if news.try_iter().any(|more| matches!(more, News::End)) {
+                return;
             }
             self.watch();
             drop(self.note());
@@ -137,10 +133,9 @@ impl Follow {
         if event.state != before.state {
             pane::mark_own(self.running.launcher, event.state.into_str());
         }
-        let teller = notices::begin(self.notices.clone(), Some(&before), &event, &self.env)?;
-        if let Some(mut teller) = teller {
-            teller.wait()?;
-        }
+        let env = &self.launch.env;
+        let teller = notices::begin(self.notices.clone(), Some(&before), &event, env)?;
+        teller.map(|mut teller| teller.wait()).transpose()?;
         Ok(())
     }
 
@@ -148,15 +143,14 @@ impl Follow {
         if before.state == Said::Exited {
             return None;
         }
-        let (dir, worktree) = (&self.dir, &self.worktree);
-        let event = (self.kept.read)(dir, &self.running, worktree, before)?;
+        let worktree = &self.launch.worktree;
+        let event = (self.kept.read)(&self.dir, &self.running, worktree, before)?;
         let event = Event {
             session: event.session.or_else(|| before.session.clone()),
             transcript: event.transcript.or_else(|| before.transcript.clone()),
             ..event
         };
-        let is_same =
-            (event.state, event.why, &event.about) == (before.state, before.why, &before.about);
-        (!is_same).then_some(event)
+        let known = |event: &Event| (event.state, event.why, event.about.clone());
+        (known(&event) != known(before)).then_some(event)
     }
 }

@@ -61,11 +61,10 @@ fn handle(args: &[OsString]) -> Result<()> {
     let report = profile
         .report(event, &value)
         .context("an event of no meaning")?;
-    let run = match value["cwd"].as_str() {
-        Some(cwd) => run_in(run, Path::new(cwd)),
-        None => run,
-    };
-    record(&run, profile, report)
+    match value["cwd"].as_str() {
+        Some(cwd) => record(&run_in(run, Path::new(cwd)), profile, report),
+        None => record(&run, profile, report),
+    }
 }
 
 /// Adds what is new in a report to the events of a run, and shows it.
@@ -103,19 +102,13 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
         return own;
     }
     let entries = own.0.parent().and_then(|runs| runs.read_dir().ok());
-    let runs = entries.into_iter().flatten().flatten();
-    let runs = runs.map(|entry| RunDir(entry.path()));
+    let around = entries.into_iter().flatten().flatten().filter_map(|entry| {
+        let run = RunDir(entry.path());
+        let worktree = worktree(&run).filter(|dir| cwd.starts_with(dir))?;
+        Some((worktree.components().count(), run))
+    });
     // One worktree may lie in another.
-    let depth = |run: &RunDir| {
-        Some(
-            worktree(run)
-                .filter(|dir| cwd.starts_with(dir))?
-                .components()
-                .count(),
-        )
-    };
-    let runs = runs.filter_map(|run| Some((depth(&run)?, run)));
-    let deepest = runs.max_by_key(|(depth, _)| *depth);
+    let deepest = around.max_by_key(|(depth, _)| *depth);
     deepest.map_or(own, |(_, run)| run)
 }
 

@@ -35,19 +35,14 @@ pub(crate) struct Notices {
 /// Where they are.
 const FILE: &str = "notify";
 
-/// What a way to tell is called; anything else is a command.
 const BELL: &str = "bell";
 const OSC9: &str = "osc9";
 const OSC777: &str = "osc777";
 const DESKTOP: &str = "desktop";
-const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
+/// What a way to tell is called; anything else is a command.
+pub(crate) const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
-/// What there is beside commands.
-pub(crate) fn ways() -> Vec<&'static str> {
-    WAYS.to_vec()
-}
-
-/// Whether this is one of them, or may be a command: a lone word has to be a program.
+/// Returns whether this is one of them, or may be a command: a lone word has to be a program.
 pub(crate) fn is_way(text: &str) -> bool {
     let lone = text
         .chars()
@@ -209,10 +204,7 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
     command.env("FLUX_BRANCH", &notices.branch);
     command.env("FLUX_WORKTREE", &notices.worktree);
     // The worktree may be gone by now.
-    command.current_dir(if notices.worktree.is_dir() {
-        notices.worktree.as_path()
-    } else {
-        Path::new("/")
-    });
+    let dir = Some(&*notices.worktree).filter(|dir| dir.is_dir());
+    command.current_dir(dir.unwrap_or(Path::new("/")));
     start(command, Stdio::null()).map(drop)
 }

@@ -1,11 +1,9 @@
 //! The files of one run, which launcher, hooks and commands share.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, ensure};
 use serde::de::DeserializeOwned;
 
 use super::file::{LONGEST, end_if_any, read, write};
@@ -14,7 +12,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::seconds;
-use crate::system::process;
+use crate::system::{optional, process};
 use crate::task::{Exit, How, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
@@ -47,9 +45,8 @@ impl RunDir {
     /// Returns what the agent was told: its prompt, and the last message, as far as they can be read.
     pub(crate) fn told(&self) -> Vec<String> {
         let told = [self.prompt(), self.sent()];
-        let texts = told
-            .iter()
-            .filter_map(|path| end_if_any(path, LONGEST).ok().flatten());
+        let texts = told.iter().flat_map(|path| end_if_any(path, LONGEST));
+        let texts = texts.flatten();
         texts
             .map(|text| String::from_utf8_lossy(&text).into_owned())
             .collect()
@@ -137,10 +134,12 @@ impl RunDir {
     /// Returns the process of the launcher, in the pane or by its mark, if the system proves that it
     /// is the one: only then may it be sent a signal.
     pub(crate) fn proven_launcher(&self, target: Option<&Target>) -> Option<i32> {
-        let in_pane = target.map(|target| target.pane_pid);
         let running = self.running().ok().flatten();
         let marked = running.map(|running| running.launcher);
-        let mut pids = in_pane.into_iter().chain(marked);
+        let mut pids = target
+            .map(|target| target.pane_pid)
+            .into_iter()
+            .chain(marked);
         pids.find(|pid| self.is_launcher(*pid) == Some(true))
     }
 
@@ -151,10 +150,10 @@ impl RunDir {
     /// So.
     pub(crate) fn ensure_known(&self) -> Result<()> {
         self.running()?;
-        match self.exit()? {
-            Some(_) => Ok(()),
-            None => self.is_alive().map(drop),
+        if self.exit()?.is_none() {
+            self.is_alive()?;
         }
+        Ok(())
     }
 
     /// The id of the task.
@@ -211,12 +210,14 @@ impl RunDir {
         is_plausible: fn(&T) -> bool,
     ) -> Result<Option<T>> {
         let path = self.0.join(name);
-        let found = read(&path).and_then(|found| match found {
-            Some(found) if !is_plausible(&found) => Err(anyhow!(
+        let found = read(&path).and_then(|found| {
+            let is_ours = found.as_ref().is_none_or(is_plausible);
+            ensure!(
+                is_ours,
                 "no launcher writes what is in '{}'",
                 path.display()
-            )),
-            found => Ok(found),
+            );
+            Ok(found)
         });
         found.with_context(|| {
             let id = self.name();
@@ -239,14 +240,12 @@ impl RunDir {
     /// When the disk is full, for one.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
-        if exit.as_ref().is_some_and(|exit| exit.stopped) {
+        let mut exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
+        if exit.stopped {
             return Ok(());
         }
-        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
-        self.write_exit(&Exit {
-            stopped: true,
-            ..exit
-        })
+        exit.stopped = true;
+        self.write_exit(&exit)
     }
 
     /// Puts back what happened in earlier runs.
@@ -275,12 +274,8 @@ impl RunDir {
     }
 
     pub(crate) fn forget(&self, name: &str) -> Result<()> {
-        match fs::remove_file(self.0.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).context("could not begin another run")
-            }
-            _ => Ok(()),
-        }
+        let removed = optional(fs::remove_file(self.0.join(name)));
+        removed.map(drop).context("could not begin another run")
     }
 
     /// Forgets an earlier run, so that the next one can leave its marks.
@@ -288,10 +283,8 @@ impl RunDir {
     /// # Errors
     /// When they cannot be removed.
     pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch"] {
-            self.forget(name)?;
-        }
-        Ok(())
+        let marks = ["running", "exit", "launch"];
+        marks.iter().try_for_each(|name| self.forget(name))
     }
 
     /// Takes the request back. `false` if the launcher has taken it: then its
@@ -300,13 +293,9 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be removed.
     pub(crate) fn withdraw(&self) -> Result<bool> {
-        match fs::remove_file(self.launch()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(self.running()?.is_none() && self.exit()?.is_none())
-            }
-            Err(error) => Err(error).context("could not take back the launch file"),
-        }
+        let removed = optional(fs::remove_file(self.launch()));
+        let removed = removed.context("could not take back the launch file")?;
+        Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
 
     /// Removes all of it. Renamed first, so that whoever tries the lock meanwhile
@@ -316,20 +305,15 @@ impl RunDir {
     /// When something cannot be removed.
     pub(crate) fn remove(&self) -> Result<()> {
         let what = || format!("could not remove '{}'", self.0.display());
-        let mut name = OsString::from(".");
-        name.push(self.0.file_name().with_context(what)?);
-        name.push(format!(".{}", std::process::id()));
+        let name = format!(".{}.{}", self.name(), std::process::id());
         let aside = self.0.with_file_name(name);
-        match fs::rename(&self.0, &aside) {
-            Ok(()) => match fs::remove_dir_all(&aside) {
-                // Another command may be clearing it away as well.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(error).with_context(what)
-                }
-                _ => Ok(()),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).with_context(what),
+        if optional(fs::rename(&self.0, &aside))
+            .with_context(what)?
+            .is_some()
+        {
+            // Another command may be clearing it away as well.
+            optional(fs::remove_dir_all(&aside)).with_context(what)?;
         }
+        Ok(())
     }
 }

@@ -5,8 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::file::end_if_any;
 use crate::git::regular_file::open_to_append;
 use crate::system::clock::{in_milliseconds, now};
+use crate::system::wait_until;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why};
 
@@ -29,6 +29,9 @@ const MUCH: u64 = 16 * 1024 * 1024;
 
 /// How long a lock on the events is waited for, which an agent could hold for ever.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait until the next attempt.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The name of the event with which the launcher begins a run.
 pub(crate) const START: &str = "start";
@@ -116,12 +119,9 @@ impl<'a> Log<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let file = open_to_append(path)
             .with_context(|| format!("could not write '{}'", path.display()))?;
-        let begun = Instant::now();
+        let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // A line that is written twice is better than none.
-        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < PATIENCE
-        {
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(PATIENCE, PAUSE, || Ok(is_free().then_some(())))?;
         Ok(Self { file, path })
     }
 
@@ -138,14 +138,13 @@ impl<'a> Log<'a> {
     /// When there is no room.
     pub(crate) fn append(&self, event: &Event) -> Result<()> {
         let what = || format!("could not write '{}'", self.path.display());
-        let mut line = Vec::new();
         let length = self.file.metadata().with_context(what)?.len();
         let mut last = [b'\n'];
         if length > 0 {
-            self.file
-                .read_exact_at(&mut last, length - 1)
-                .with_context(what)?;
+            let read = self.file.read_exact_at(&mut last, length - 1);
+            read.with_context(what)?;
         }
+        let mut line = Vec::new();
         if last != [b'\n'] {
             line.push(b'\n');
         }

@@ -18,7 +18,7 @@ use crate::system::process;
 use crate::task::{Bytes, record};
 
 /// What the launcher is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Launch {
     pub(crate) id: String,
     /// The agent's name.

@@ -28,11 +28,12 @@ impl Running {
             return true;
         };
         let here = Machine::here();
-        let is_same = |ours: &Option<String>, noted: &Option<String>| {
-            ours.is_none() || noted.is_none() || ours == noted
+        let is_same_namespace = match (&here.pid_namespace, &noted.pid_namespace) {
+            (Some(ours), Some(noted)) => ours == noted,
+            _ => true,
         };
-        is_same(&here.pid_namespace, &noted.pid_namespace)
-            && (self.boot.is_some() && self.boot == process::boot() || here.is_same(noted))
+        let is_this_boot = self.boot.is_some() && self.boot == process::boot();
+        is_same_namespace && (is_this_boot || here.is_same(noted))
     }
 }
 
@@ -44,15 +45,12 @@ impl RunDir {
     pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
-            let is_seen = self.is_seen(running.as_ref(), target);
+            if self.is_seen(running.as_ref(), target) {
+                return Ok(Launcher::Here);
+            }
             // It may have ended since; then that it cannot be seen says nothing.
-            if is_seen || Lock::is_held(&self.alive()) {
-                let noted = running.and_then(|running| running.machine);
-                return Ok(if is_seen {
-                    Launcher::Here
-                } else {
-                    Launcher::Elsewhere(noted)
-                });
+            if Lock::is_held(&self.alive()) {
+                return Ok(Launcher::Elsewhere(running.and_then(|it| it.machine)));
             }
         }
         if self.is_alive()? {

@@ -120,8 +120,10 @@ impl RunWatch {
             watch.run(run)?;
             Ok(watch)
         });
-        let watch = watch.ok();
-        Self { watch, news }
+        Self {
+            watch: watch.ok(),
+            news,
+        }
     }
 
     /// Waits until a file of the run has changed since the last time, or its launcher has ended; or
@@ -130,10 +132,12 @@ impl RunWatch {
         if self.watch.is_none() {
             return thread::sleep(longest.min(UNWATCHED));
         }
-        if self.news.recv_timeout(longest).is_ok() {
-            // Of many changes at once one look is enough.
-            while self.news.try_recv().is_ok() {}
-        }
+        // Of many changes at once one look is enough.
+        self.news
+            .recv_timeout(longest)
+            .into_iter()
+            .chain(self.news.try_iter())
+            .for_each(drop);
     }
 }
 
@@ -171,10 +175,8 @@ impl Shared {
 
     /// Tells when the launcher ends that holds the lock `alive`, unless it is followed already.
     fn follow(&self, alive: &Path) {
-        let Ok(file) = open_file(alive) else { return };
-        let Ok(inode) = file.metadata().map(|about| about.ino()) else {
-            return;
-        };
+        let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
+        let Ok((inode, file)) = opened else { return };
         if lock(&self.followed).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
             return;
         }
