@@ -15,7 +15,7 @@ use super::job::Job;
 use super::notify::{self as notices, Notices};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
-use crate::run::events::{Event, Log};
+use crate::run::events::{self, Event, Log};
 use crate::run::launch::{Launch, Running};
 use crate::task::Said;
 use crate::task::finding::{LAG, PAUSE};
@@ -124,7 +124,7 @@ impl Follow {
     fn note(&self) -> Result<()> {
         let path = self.run.events();
         let log = Log::open(&path)?;
-        let before = log.last()?.context("the run has not begun")?;
+        let before = events::last(&path)?.context("the run has not begun")?;
         let Some(event) = self.news(&before) else {
             return Ok(());
         };

@@ -19,7 +19,7 @@ use super::notify::{self, Notices};
 use crate::agent::report::{Beginning, Kind, Report};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
-use crate::run::events::{Event, Log, START};
+use crate::run::events::{self, Event, Log, START};
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -72,8 +72,8 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
     let log = Log::open(&path)?;
-    let before = log.last()?;
-    let report = with_conversation(profile, before.as_ref(), report);
+    let before = events::last(&path)?;
+    let report = complete(profile, before.as_ref(), report);
     let Some(event) = report.and_then(|report| if_news(before.as_ref(), report)) else {
         return Ok(());
     };
@@ -114,11 +114,7 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
 
 /// Completes the report of the end of a turn by what the agent has written down of it; `None` of a
 /// conversation that the agent holds with itself.
-fn with_conversation(
-    profile: &Profile,
-    before: Option<&Event>,
-    mut report: Report,
-) -> Option<Report> {
+fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Option<Report> {
     let Some(conversation) = &profile.conversation else {
         return Some(report);
     };

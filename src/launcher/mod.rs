@@ -33,9 +33,8 @@ use self::job::Job;
 use self::notify::Notices;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::events::{self, Event, START};
-use crate::run::launch::{Launch, Progress, Running};
-use crate::run::machine::Machine;
+use crate::run::events::{Event, Log, START};
+use crate::run::launch::{Launch, Machine, Progress, Running};
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::{boot, born};
 use crate::system::program;
@@ -133,7 +132,7 @@ fn start(job: &mut Job) -> Result<Pid> {
 
 /// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
 fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
+    let end = Event::new(Said::Exited, "exit").saying(exit);
     note(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
     if !is_hung_up && let Some(screen) = pane::capture_own() {
@@ -155,7 +154,7 @@ fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
 /// Adds to what has happened. What counts is in files of its own: a full disk is no reason
 /// to start nothing.
 fn note(run: &RunDir, event: &Event) {
-    drop(events::append(&run.events(), event));
+    drop(Log::open(&run.events()).and_then(|log| log.append(event)));
 }
 
 /// Becomes the user's shell in `worktree`: for a task whose agent has ended.

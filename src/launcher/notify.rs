@@ -44,9 +44,8 @@ pub(crate) const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
 /// Returns whether this is one of them, or may be a command: a lone word has to be a program.
 pub(crate) fn is_way(text: &str) -> bool {
-    let lone = text
-        .chars()
-        .all(|c| c.is_alphanumeric() || "-_".contains(c));
+    let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    let lone = text.chars().all(is_name);
     WAYS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
 }
 
@@ -88,15 +87,13 @@ pub(super) fn begin(
     event: &Event,
     env: &[(Bytes, Bytes)],
 ) -> Result<Option<Child>> {
-    let worth = matches!(
+    let is_worth = matches!(
         event.state,
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
-    if !worth || before.is_some_and(|before| key(before) == key(event)) {
-        return Ok(None);
-    }
-    let Some(notices) = notices else {
+    let is_new = before.is_none_or(|before| key(before) != key(event));
+    let Some(notices) = notices.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };
     let mut command = Command::new(ourselves()?);

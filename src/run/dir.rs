@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
 use super::file::{LONGEST, end_if_any, read, write};
@@ -44,12 +44,10 @@ impl RunDir {
 
     /// Returns what the agent was told: its prompt, and the last message, as far as they can be read.
     pub(crate) fn told(&self) -> Vec<String> {
-        let told = [self.prompt(), self.sent()];
-        let texts = told.iter().flat_map(|path| end_if_any(path, LONGEST));
-        let texts = texts.flatten();
-        texts
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect()
+        let told = [self.prompt(), self.sent()].map(|path| end_if_any(&path, LONGEST));
+        let told = told.into_iter().flatten().flatten();
+        let told = told.map(|text| String::from_utf8_lossy(&text).into_owned());
+        told.collect()
     }
 
     fn sent(&self) -> PathBuf {
@@ -136,10 +134,8 @@ impl RunDir {
     pub(crate) fn proven_launcher(&self, target: Option<&Target>) -> Option<i32> {
         let running = self.running().ok().flatten();
         let marked = running.map(|running| running.launcher);
-        let mut pids = target
-            .map(|target| target.pane_pid)
-            .into_iter()
-            .chain(marked);
+        let in_pane = target.map(|target| target.pane_pid);
+        let mut pids = in_pane.into_iter().chain(marked);
         pids.find(|pid| self.is_launcher(*pid) == Some(true))
     }
 
@@ -163,9 +159,9 @@ impl RunDir {
     }
 
     /// Returns the hint for a mark that is not to be believed.
-    pub(crate) fn way_out(&self, mark: &str) -> String {
-        let path = shell_words::quote(&self.0.join(mark).to_string_lossy()).into_owned();
-        format!("to go on without it: rm -rf {}", sanitize::line(&path))
+    pub(crate) fn way_out(&self, mark: impl AsRef<Path>) -> String {
+        let path = sanitize::quoted(&self.0.join(mark));
+        format!("to go on without it: rm -rf {path}")
     }
 
     /// What the pane showed when the agent ended, as far as it is known.
@@ -206,18 +202,15 @@ impl RunDir {
 
     fn mark<T: DeserializeOwned>(
         &self,
-        name: &str,
+        name: impl AsRef<Path>,
         is_plausible: fn(&T) -> bool,
     ) -> Result<Option<T>> {
-        let path = self.0.join(name);
-        let found = read(&path).and_then(|found| {
-            let is_ours = found.as_ref().is_none_or(is_plausible);
-            ensure!(
-                is_ours,
-                "no launcher writes what is in '{}'",
-                path.display()
-            );
-            Ok(found)
+        let path = self.0.join(&name);
+        let found = read(&path).and_then(|found| match found {
+            Some(found) if !is_plausible(&found) => {
+                bail!("no launcher writes what is in '{}'", path.display())
+            }
+            found => Ok(found),
         });
         found.with_context(|| {
             let id = self.name();
@@ -273,7 +266,7 @@ impl RunDir {
         write(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
-    pub(crate) fn forget(&self, name: &str) -> Result<()> {
+    pub(crate) fn forget(&self, name: impl AsRef<Path>) -> Result<()> {
         let removed = optional(fs::remove_file(self.0.join(name)));
         removed.map(drop).context("could not begin another run")
     }
@@ -307,10 +300,8 @@ impl RunDir {
         let what = || format!("could not remove '{}'", self.0.display());
         let name = format!(".{}.{}", self.name(), std::process::id());
         let aside = self.0.with_file_name(name);
-        if optional(fs::rename(&self.0, &aside))
-            .with_context(what)?
-            .is_some()
-        {
+        let renamed = optional(fs::rename(&self.0, &aside)).with_context(what)?;
+        if renamed.is_some() {
             // Another command may be clearing it away as well.
             optional(fs::remove_dir_all(&aside)).with_context(what)?;
         }

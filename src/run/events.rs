@@ -1,6 +1,7 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
+use std::fmt::Display;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -62,12 +63,12 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(state: Said, event: &str) -> Self {
+    pub(crate) fn new(state: Said, event: impl Display) -> Self {
         Self {
             at: now(),
             state,
             why: None,
-            event: event.to_owned(),
+            event: event.to_string(),
             session: None,
             transcript: None,
             message: None,
@@ -76,9 +77,9 @@ impl Event {
     }
 
     /// The same with what was said, shortened.
-    pub(crate) fn saying(mut self, message: &str) -> Self {
+    pub(crate) fn saying(mut self, message: impl Display) -> Self {
         // No environment can hold a NUL, and it goes into one.
-        let message = message.trim().replace('\0', "\u{fffd}");
+        let message = message.to_string().trim().replace('\0', "\u{fffd}");
         let mut end = message.len().min(LONGEST);
         while !message.is_char_boundary(end) {
             end -= 1;
@@ -125,12 +126,6 @@ impl<'a> Log<'a> {
         Ok(Self { file, path })
     }
 
-    /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn last(&self) -> Result<Option<Event>> {
-        last(self.path)
-    }
-
     /// Adds a line, by one write at the end of the file. Where a full disk has cut the one
     /// before it short, it is ended first.
     ///
@@ -152,14 +147,6 @@ impl<'a> Log<'a> {
         line.push(b'\n');
         (&self.file).write_all(&line).with_context(what)
     }
-}
-
-/// Adds a line.
-///
-/// # Errors
-/// When there is no such directory, or no room.
-pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
-    Log::open(path)?.append(event)
 }
 
 /// All events, the first one first, and how many there are beside them by a newer git flux;
@@ -207,6 +194,10 @@ mod tests {
     use std::collections::BTreeSet;
     use std::env;
     use std::process::{Command, Stdio};
+
+    fn append(path: &Path, event: &Event) -> Result<()> {
+        Log::open(path)?.append(event)
+    }
 
     #[test]
     fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {

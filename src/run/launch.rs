@@ -6,13 +6,14 @@
 //! and `exit` answer.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use crate::sanitize;
 use crate::system::clock::in_seconds;
 use crate::system::process;
 use crate::task::{Bytes, record};
@@ -99,8 +100,57 @@ impl Running {
     /// Returns whether the system has not been started anew since, as far as that is told: numbers
     /// and times of processes are given out again then.
     fn is_of_this_boot(&self) -> bool {
-        let Some(then) = &self.boot else { return true };
-        process::boot().is_none_or(|now| now == *then)
+        let boots = self.boot.as_ref().zip(process::boot());
+        boots.is_none_or(|(then, now)| *then == now)
+    }
+}
+
+/// A machine, and a PID namespace on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// Its machine id, where it has one.
+    pub(crate) id: Option<String>,
+    /// Its host name.
+    pub(crate) host: String,
+    /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
+    #[serde(default)]
+    pub(crate) pid_namespace: Option<String>,
+}
+
+impl Machine {
+    /// Returns the machine and the PID namespace of this process.
+    pub(crate) fn here() -> Self {
+        Self {
+            id: process::machine_id(),
+            host: process::host(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    /// Returns whether it is the machine `other`: by its id, or where one has none by its host name.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(id), Some(other)) => id == other,
+            (None, None) => self.host == other.host,
+            _ => false,
+        }
+    }
+
+    /// Returns where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        let host = sanitize::line(&self.host);
+        if self.is_same(&Self::here()) {
+            return format!("in another PID namespace of '{host}'");
+        }
+        format!("on the machine '{host}'")
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = [&self.id, &self.pid_namespace];
+        let facts: Vec<&str> = facts.into_iter().filter_map(Option::as_deref).collect();
+        write!(f, "{} ({})", self.host, facts.join(", "))
     }
 }
 
@@ -147,4 +197,31 @@ pub(crate) struct Progress {
     pub(crate) step: Option<String>,
     /// What failed, and was no reason to stop.
     pub(crate) missed: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(id: Option<&str>, host: &str) -> Machine {
+        Machine {
+            id: id.map(str::to_owned),
+            host: host.to_owned(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    #[test]
+    fn a_machine_is_the_same_by_its_id_or_else_by_its_name() {
+        for (one, other, is_same) in [
+            ((Some("1"), "a"), (Some("1"), "b"), true),
+            ((Some("1"), "a"), (Some("2"), "a"), false),
+            ((None, "a"), (None, "a"), true),
+            ((None, "a"), (None, "b"), false),
+            ((Some("1"), "a"), (None, "a"), false),
+        ] {
+            let machines = [one, other].map(|(id, host)| machine(id, host));
+            assert_eq!(machines[0].is_same(&machines[1]), is_same, "{machines:?}");
+        }
+    }
 }

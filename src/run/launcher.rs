@@ -1,8 +1,7 @@
 //! Where the launcher of a run is.
 
 use super::RunDir;
-use super::launch::Running;
-use super::machine::Machine;
+use super::launch::{Machine, Running};
 use crate::git::Lock;
 use crate::system::process;
 use crate::task::Target;
@@ -79,15 +78,13 @@ impl RunDir {
         if self.proven_launcher(target).is_some_and(is_ours) {
             return true;
         }
-        let is_of_here = || running.is_none_or(Running::is_of_here);
         match Lock::owner(&self.alive()) {
-            // What its mark says, the agent may have written: the kernel says who holds the lock.
-            Ok(Some(pid)) => match process::namespace(pid) {
-                Some(namespace) => Some(namespace) == ours,
-                None => is_of_here(),
-            },
             Ok(None) => false,
-            Err(_) => is_of_here(),
+            // What its mark says, the agent may have written: the kernel says who holds the lock.
+            owner => match owner.ok().flatten().and_then(process::namespace) {
+                Some(namespace) => Some(namespace) == ours,
+                None => running.is_none_or(Running::is_of_here),
+            },
         }
     }
 }

@@ -90,10 +90,8 @@ impl Watch {
 
     /// Tells whenever something is written to the terminal `tty`. Returns whether it can: Linux tells it.
     pub(crate) fn terminal(&mut self, tty: &Path) -> bool {
-        let is_terminal = tty
-            .metadata()
-            .is_ok_and(|about| about.file_type().is_char_device());
-        if !cfg!(target_os = "linux") || !is_terminal {
+        let kind = tty.metadata().map(|found| found.file_type());
+        if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
         }
         lock(&self.shared.terminals).insert(tty.to_owned());
@@ -116,14 +114,9 @@ pub(crate) struct RunWatch {
 impl RunWatch {
     pub(crate) fn of(run: &RunDir) -> Self {
         let (sender, news) = channel();
-        let watch = Watch::of_files(sender).and_then(|mut watch| {
-            watch.run(run)?;
-            Ok(watch)
-        });
-        Self {
-            watch: watch.ok(),
-            news,
-        }
+        let mut watch = Watch::of_files(sender).ok();
+        watch.take_if(|watch| watch.run(run).is_err());
+        Self { watch, news }
     }
 
     /// Waits until a file of the run has changed since the last time, or its launcher has ended; or
@@ -132,12 +125,10 @@ impl RunWatch {
         if self.watch.is_none() {
             return thread::sleep(longest.min(UNWATCHED));
         }
-        // Of many changes at once one look is enough.
-        self.news
-            .recv_timeout(longest)
-            .into_iter()
-            .chain(self.news.try_iter())
-            .for_each(drop);
+        if self.news.recv_timeout(longest).is_ok() {
+            // Of many changes at once one look is enough.
+            self.news.try_iter().for_each(drop);
+        }
     }
 }
 
@@ -161,14 +152,7 @@ impl Shared {
         }
         // The launcher may have come only now, or another one.
         let runs: Vec<PathBuf> = lock(&self.followed).keys().cloned().collect();
-        let concerns = |alive: &&PathBuf| {
-            let dir = alive.parent();
-            let mut dirs = paths.iter().flat_map(|path| [Some(&**path), path.parent()]);
-            paths.is_empty() || dirs.any(|one| one == dir)
-        };
-        for alive in runs.iter().filter(concerns) {
-            self.follow(alive);
-        }
+        runs.iter().for_each(|alive| self.follow(alive));
         // Nobody listens any more: that is no error.
         self.news.send(News::Run).ok();
     }

@@ -34,13 +34,8 @@ pub(super) struct Client {
 /// # Errors
 /// When it does not answer.
 pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
-    let fields = Fields::new([
-        "client_name",
-        "session_id",
-        "window_id",
-        "client_last_session",
-        "client_activity",
-    ]);
+    let fields =
+        Fields::new("client_name session_id window_id client_last_session client_activity");
     let list = Tmux::on(socket, "list-clients").args(["-F", &fields.format()]);
     let out = list.output()?;
     let records = fields.read(&out).context("`tmux list-clients` failed")?;

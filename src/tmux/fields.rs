@@ -6,31 +6,24 @@ use anyhow::{Context as _, Result, bail};
 use crate::task::{Layout, Rest, SessionName, Target};
 
 /// The names of the values that a target is made of, which are asked for always.
-const TARGET: [&str; 7] = [
-    "socket_path",
-    "pid",
-    "start_time",
-    "session_name",
-    "window_id",
-    "pane_id",
-    "pane_pid",
-];
+const TARGET: &str = "socket_path pid start_time session_name window_id pane_id pane_pid";
+const TARGETS: usize = 7;
 
-/// The names of the other values of a record.
+/// The names of the other values of a record, in one string.
 pub(super) struct Fields<const N: usize> {
-    names: [&'static str; N],
+    names: &'static str,
     /// Stands before each value and at the end: a word that was never seen before.
     mark: String,
 }
 
 /// The values of a record.
 pub(super) struct Record<'a, const N: usize> {
-    target: [&'a str; TARGET.len()],
+    target: [&'a str; TARGETS],
     pub(super) values: [&'a str; N],
 }
 
 impl<const N: usize> Fields<N> {
-    pub(super) fn new(names: [&'static str; N]) -> Self {
+    pub(super) fn new(names: &'static str) -> Self {
         let mark = format!("<{:016x}>", rand::random::<u64>());
         Self { names, mark }
     }
@@ -38,7 +31,8 @@ impl<const N: usize> Fields<N> {
     /// Returns the format for tmux's `-F`, or for `display-message -p`.
     pub(super) fn format(&self) -> String {
         let mark = &self.mark;
-        let names = TARGET.iter().chain(&self.names);
+        let names = [TARGET, self.names].into_iter();
+        let names = names.flat_map(str::split_whitespace);
         let values: String = names.map(|name| format!("{mark}#{{{name}}}")).collect();
         values + mark
     }
@@ -63,12 +57,11 @@ impl<const N: usize> Fields<N> {
     /// # Errors
     /// When something else is printed.
     pub(super) fn first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
-        let count = TARGET.len() + N + 2;
-        let parts: Vec<&str> = out.splitn(count, &self.mark).collect();
+        let parts: Vec<&str> = out.splitn(TARGETS + N + 2, &self.mark).collect();
         let ["", values @ .., rest] = &parts[..] else {
             bail!("tmux printed an unknown line");
         };
-        let halves = values.split_at_checked(TARGET.len());
+        let halves = values.split_at_checked(TARGETS);
         let (target, values) = halves.context("tmux printed half a record")?;
         let record = Record {
             target: target.try_into()?,
@@ -103,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_value_may_look_like_anything_but_its_end() {
-        let fields = Fields::new(["prefix", "@flux_repo"]);
+        let fields = Fields::new("prefix @flux_repo");
         let (mark, format) = (&fields.mark, fields.format());
         let end = format!("{mark}#{{prefix}}{mark}#{{@flux_repo}}{mark}");
         assert!(format.starts_with(&format!("{mark}#{{socket_path}}{mark}#{{pid}}{mark}")));
@@ -125,6 +118,6 @@ mod tests {
             assert!(fields.read(wrong).is_err(), "{wrong:?}");
         }
         // Each question has a mark of its own.
-        assert_ne!(Fields::new(["pid"]).mark, Fields::new(["pid"]).mark);
+        assert_ne!(Fields::<1>::new("pid").mark, Fields::<1>::new("pid").mark);
     }
 }

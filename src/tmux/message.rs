@@ -91,7 +91,7 @@ impl Receiver<'_> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
             Some(composer) => self.compose(composer, &screen, typed),
-            None => self.type_unseen(&screen, &typed.text),
+            None => self.type_unseen(&screen, typed),
         }
     }
 
@@ -117,7 +117,7 @@ impl Receiver<'_> {
             None => return Ok(Delivery::NoComposer),
         }
         let delivery = match self.type_in(composer, typed)? {
-            true => self.submit(composer, &typed.text)?,
+            true => self.submit(composer, typed)?,
             false => Delivery::NotShown,
         };
         if delivery == Delivery::Taken {
@@ -151,28 +151,28 @@ impl Receiver<'_> {
     /// it stands there.
     fn type_in(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut stands = self.stands(composer, &typed.text)?;
+        let mut stands = self.stands(composer, typed)?;
         for keys in &typed.keys {
             // What they are for, such as a list that is put together, may come up late.
             thread::sleep(SETTLES);
             if stands && self.listens()? {
                 paste(self.target, keys, &[])?;
-                stands = self.stands(composer, &typed.text)?;
+                stands = self.stands(composer, typed)?;
             }
         }
         Ok(stands)
     }
 
     /// Waits until a text stands in the composer, and stays there.
-    fn stands(&self, composer: &Composer, text: &str) -> Result<bool> {
+    fn stands(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
         lasts(PATIENCE, || {
             let content = self.look(composer)?;
-            Ok(content.is_some_and(|content| composer.holds(&content, text)))
+            Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
 
     /// Presses Enter as long as the text stands in the composer, twice at most.
-    fn submit(&self, composer: &Composer, text: &str) -> Result<Delivery> {
+    fn submit(&self, composer: &Composer, typed: &Typed) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
             if !self.listens()? {
@@ -190,7 +190,7 @@ impl Receiver<'_> {
                 return Ok(taken);
             }
             // The key was swallowed, or something else was done with it.
-            if !last.is_some_and(|content| composer.holds(&content, text)) {
+            if !last.is_some_and(|content| composer.holds(&content, &typed.text)) {
                 break;
             }
         }
@@ -234,19 +234,19 @@ impl Receiver<'_> {
     }
 
     /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
-    fn type_unseen(&self, first: &Screen, text: &str) -> Result<Delivery> {
-        let before = Before::typing(self.target, first, text)?;
+    fn type_unseen(&self, first: &Screen, typed: &Typed) -> Result<Delivery> {
+        let before = Before::new(self.target, first, typed)?;
         // A shell that is there instead would run it, line by line.
         if !self.listens()? {
             return Ok(Delivery::NotListening);
         }
-        paste(self.target, text, &["-p"])?;
-        let is_shown = before.is_shown_soon(self.target, text)?;
+        paste(self.target, &typed.text, &["-p"])?;
+        let is_shown = before.is_shown_soon(self.target)?;
         if !self.listens()? {
             return Ok(Delivery::Left);
         }
         if !is_shown {
-            paste(self.target, &clearing(text), &[])?;
+            paste(self.target, &clearing(&typed.text), &[])?;
             return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;

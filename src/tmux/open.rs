@@ -48,8 +48,8 @@ impl Place {
     /// # Errors
     /// When tmux refuses.
     pub(crate) fn open(&self, program: &PaneProgram) -> Result<Opened> {
-        let fields = Fields::new(["pane_tty", "pane_index", "prefix", "exit-unattached"]);
-        let (out, kind) = self.make(program, &fields.format())?;
+        let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
+        let (out, kind) = self.make(program, &fields)?;
         let (record, _) = fields.first(&out)?;
         let [tty, pane_index, prefix, exits_unattached] = record.values;
         let target = record.target(kind);
@@ -69,8 +69,8 @@ impl Place {
         })
     }
 
-    /// Makes the pane; returns what tmux printed of it by this format, and what it is.
-    fn make(&self, program: &PaneProgram, format: &str) -> Result<(String, Layout)> {
+    /// Makes the pane; returns what tmux printed of it, and what it is.
+    fn make(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
         match self {
             Self::Pane {
                 beside,
@@ -82,19 +82,19 @@ impl Place {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.start(split, format)?.outcome()? {
+                match program.start(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
-                    Err(_) => Ok((program.new_window(*session, format)?, Layout::Window)),
+                    Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
             }
             Self::Window { session, .. } => {
-                Ok((program.new_window(*session, format)?, Layout::Window))
+                Ok((program.new_window(*session, fields)?, Layout::Window))
             }
-            Self::Again(old) => Ok((program.respawn(old, format)?, old.kind)),
+            Self::Again(old) => Ok((program.respawn(old, fields)?, old.kind)),
             Self::Session { name } => {
-                let out = match program.new_session(name, format)? {
+                let out = match program.new_session(name, fields)? {
                     // It came to a server that was about to end: the next one is a new one.
-                    Err(_) if is_gone(&own_socket()) => program.new_session(name, format)?,
+                    Err(_) if is_gone(&own_socket()) => program.new_session(name, fields)?,
                     out => out,
                 };
                 Ok((out?, Layout::Session))
@@ -105,8 +105,8 @@ impl Place {
 
 impl PaneProgram<'_> {
     /// Completes a command that makes a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn start(&self, tmux: Tmux, format: &str) -> Result<Tmux> {
-        self.run(tmux.args(["-d", "-P", "-F", format]))
+    fn start(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+        self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
     /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
@@ -117,29 +117,29 @@ impl PaneProgram<'_> {
 
     /// `tmux new-window -t <session>: -n <name> …`, at the next number that is free, as tmux does
     /// it: the other windows keep their numbers.
-    fn new_window(&self, session: SessionId, format: &str) -> Result<String> {
+    fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.start(window, format)?.output()
+        self.start(window, fields)?.output()
     }
 
     /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
-    fn respawn(&self, old: &Target, format: &str) -> Result<String> {
+    fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
         let respawn = Tmux::on(&old.socket, "respawn-pane").arg("-k");
         self.run(respawn.target(old.pane))?.run()?;
         let about = Tmux::on(&old.socket, "display-message").arg("-p");
-        about.target(old.pane).arg(format).output()
+        about.target(old.pane).arg(fields.format()).output()
     }
 
     /// `tmux new-session -s <name> -n <name> -x <width> -y <height> … ; set-option …`
-    fn new_session(&self, name: &SessionName, format: &str) -> Result<Result<String>> {
+    fn new_session(&self, name: &SessionName, fields: &Fields<4>) -> Result<Result<String>> {
         let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
         let session = Tmux::new("new-session")
             .args(["-s", name.as_str(), "-n", &window_name(self.task)])
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
         let own = format!("={name}:");
         // Else it ends at once where the user has `destroy-unattached` on.
-        let made = self.start(session, format)?.then("set-option");
+        let made = self.start(session, fields)?.then("set-option");
         let made = made.target(&own).args(["destroy-unattached", "off"]);
         self.tag(made.then("set-option"), own).outcome()
     }

@@ -48,17 +48,8 @@ pub(crate) enum Extent {
 
 impl Pane {
     fn read(record: &Record<9>) -> Option<Self> {
-        let [
-            session,
-            prefix,
-            version,
-            tty,
-            activity,
-            panes,
-            title,
-            repo,
-            task,
-        ] = record.values;
+        let [session, prefix, version, tty, others @ ..] = record.values;
+        let [activity, panes, title, repo, task] = others;
         Some(Self {
             target: record.target(Layout::Pane)?,
             session: session.parse().ok()?,
@@ -124,15 +115,11 @@ impl Pane {
 
     /// Returns the target this pane is; `session` is the name that a session of the task's own has.
     pub(crate) fn target(&self, session: &SessionName) -> Target {
-        let is_own = self.target.session == *session;
-        Target {
-            kind: if is_own {
-                Layout::Session
-            } else {
-                Layout::Pane
-            },
-            ..self.target.clone()
+        let mut target = self.target.clone();
+        if target.session == *session {
+            target.kind = Layout::Session;
         }
+        target
     }
 }
 
@@ -158,18 +145,11 @@ pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
 const ATTEMPTS: u32 = 3;
 
 fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
-    let fields = Fields::new([
-        "session_id",
-        "prefix",
-        "version",
-        "pane_tty",
-        "window_activity",
-        "window_panes",
-        "pane_title",
-        "@flux_repo",
-        "@flux_task",
-    ]);
-    let Some(out) = ask(socket, patience, &fields.format())? else {
+    let fields = Fields::new(
+        "session_id prefix version pane_tty window_activity window_panes pane_title \
+         @flux_repo @flux_task",
+    );
+    let Some(out) = ask(socket, patience, &fields)? else {
         return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
@@ -184,7 +164,7 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
 }
 
 /// Asks a server for its panes; `None` if there is no server, or no session on it.
-fn ask(socket: Option<&Path>, patience: Duration, format: &str) -> Result<Option<String>> {
+fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<Option<String>> {
     let ask = |name: &str, options: &[&str]| {
         let tmux = Tmux::with(socket, name.as_ref());
         tmux.args(options).within(patience).outcome()
@@ -192,7 +172,7 @@ fn ask(socket: Option<&Path>, patience: Duration, format: &str) -> Result<Option
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let error = match ask("list-panes", &["-a", "-F", format])? {
+        let error = match ask("list-panes", &["-a", "-F", &fields.format()])? {
             Ok(out) => return Ok(Some(out)),
             Err(error) => error,
         };
@@ -246,15 +226,10 @@ pub(crate) fn kill(target: &Target) -> Result<()> {
 /// # Errors
 /// When tmux refuses, for one since there is no such pane.
 pub(crate) fn close(target: &Target) -> Result<bool> {
-    let Target {
-        server_pid,
-        server_start,
-        pane_pid,
-        pane,
-        ..
-    } = target;
+    let pane = target.pane;
     let is = format!(
-        "#{{==:#{{pid}} #{{start_time}} #{{pane_pid}},{server_pid} {server_start} {pane_pid}}}"
+        "#{{==:#{{pid}} #{{start_time}} #{{pane_pid}},{} {} {}}}",
+        target.server_pid, target.server_start, target.pane_pid
     );
     let close = format!("display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}");
     let ask = Tmux::on(&target.socket, "if-shell").arg("-F").target(pane);
@@ -338,7 +313,7 @@ const SHELLS: [&str; 12] = [
 /// # Errors
 /// When tmux is missing or does not answer.
 pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Target>> {
-    let fields = Fields::new(["pane_current_command", "pane_current_path"]);
+    let fields = Fields::new("pane_current_command pane_current_path");
     let list = Tmux::new("list-panes").arg("-s");
     let list = list.target(format!("={name}:"));
     // There may be no such session, and no server.

@@ -42,7 +42,7 @@ impl Screen {
     /// # Errors
     /// When the pane is gone, or is another one by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
-        let fields = Fields::new(["cursor_x", "cursor_y", "pane_tty", "pane_title"]);
+        let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
         let ask = Tmux::on(&target.socket, "display-message").arg("-p");
         let ask = ask.target(target.pane).arg(fields.format());
         let ask = ask.then("capture-pane").args(["-p", "-e"]);

@@ -143,15 +143,9 @@ fn here() -> Result<Option<Here>> {
     let Some(pane) = own_pane().filter(|_| inside()) else {
         return Ok(None);
     };
-    let fields = Fields::new([
-        "version",
-        "session_id",
-        "pane_tty",
-        "window_panes",
-        "pane_width",
-        "pane_height",
-        "window_zoomed_flag",
-    ]);
+    let fields = Fields::new(
+        "version session_id pane_tty window_panes pane_width pane_height window_zoomed_flag",
+    );
     let ask = Tmux::new("display-message").arg("-p").target(pane);
     let Ok(out) = ask.arg(fields.format()).outcome()? else {
         return Ok(None);
@@ -179,7 +173,7 @@ fn here() -> Result<Option<Here>> {
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
 fn ensure_free(session: &SessionName) -> Result<()> {
-    let fields = Fields::new(["version", "session_name"]);
+    let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {
         return ensure_installed();

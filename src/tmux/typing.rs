@@ -118,7 +118,8 @@ pub(super) fn lasts(patience: Duration, shows: impl Fn() -> Result<bool>) -> Res
 }
 
 /// A pane before a text is typed there.
-pub(super) struct Before {
+pub(super) struct Before<'a> {
+    text: &'a str,
     /// What stands before the cursor in its row.
     typed: String,
     rows: Vec<String>,
@@ -126,9 +127,11 @@ pub(super) struct Before {
     is_any_change: bool,
 }
 
-impl Before {
-    pub(super) fn typing(target: &Target, first: &Screen, text: &str) -> Result<Self> {
+impl<'a> Before<'a> {
+    pub(super) fn new(target: &Target, first: &Screen, typed: &'a Typed) -> Result<Self> {
+        let text = typed.text.trim_end();
         let mut before = Self {
+            text,
             typed: first.before_cursor(),
             rows: first.text(),
             is_any_change: false,
@@ -143,18 +146,18 @@ impl Before {
     }
 
     /// Returns whether the text shows soon, and stays.
-    pub(super) fn is_shown_soon(&self, target: &Target, text: &str) -> Result<bool> {
-        lasts(SHOWS, || Ok(self.shows(&Screen::of(target)?, text)))
+    pub(super) fn is_shown_soon(&self, target: &Target) -> Result<bool> {
+        lasts(SHOWS, || Ok(self.shows(&Screen::of(target)?)))
     }
 
     /// Returns whether the beginning or the end of the text shows once more than before, or its end
     /// before the cursor.
-    fn shows(&self, screen: &Screen, text: &str) -> bool {
+    fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
-        let text = text.trim_end();
-        let last = text.char_indices().nth_back(SHOWN - 1);
-        let last = last.map_or(text, |(at, _)| &text[at..]);
-        let mut ends = text.lines().take(1).chain(text.lines().last());
+        let last = self.text.char_indices().nth_back(SHOWN - 1);
+        let last = last.map_or(self.text, |(at, _)| &self.text[at..]);
+        let mut lines = self.text.lines();
+        let mut ends = [lines.next(), lines.next_back()].into_iter().flatten();
         // A word may have been in what an empty one shows, and be there as often as before.
         typed != self.typed && typed.ends_with(last)
             || self.is_any_change && rows != self.rows
