@@ -31,13 +31,7 @@ use crate::task::{Bytes, Exit};
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
 
 /// What belongs to the pane, and not to the agent.
-const OF_PANE: [&str; 5] = [
-    "TERM",
-    "TERM_PROGRAM",
-    "TERM_PROGRAM_VERSION",
-    "TMUX",
-    "TMUX_PANE",
-];
+const OF_PANE: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
 
 /// The agent as a job of this terminal.
 pub(super) struct Job {
@@ -86,7 +80,7 @@ impl Job {
         let mut command = Command::new(program);
         command.env_clear();
         // What belongs to the pane stays as tmux made it.
-        for name in OF_PANE {
+        for name in OF_PANE.split(' ') {
             command.envs(env::var_os(name).map(|value| (name, value)));
         }
         let own = self.launch.env.iter();

@@ -59,21 +59,17 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
         None => own_pane() == Some(pane.id()),
     });
     let mut clients = client::list(&target.socket)?;
-    // The one that was used last comes last.
-    clients.sort_by_key(|client| client.activity);
-    let found = match (pane, outer_session()) {
-        (Some(pane), _) => {
-            let shown = clients
-                .iter()
-                .rfind(|client| client.window == pane.window());
-            shown.or_else(|| clients.iter().rfind(|it| it.session == pane.session))
-        }
-        (None, Some(session)) if env::var_os("TMUX_PANE").is_none() => {
-            clients.iter().rfind(|client| client.session == session)
-        }
-        _ => return Ok(None),
+    // The one that shows the window comes last, or else the one that was used last.
+    let window = pane.map(Pane::window);
+    clients.sort_by_key(|client| (Some(client.window) == window, client.activity));
+    let in_popup = || outer_session().filter(|_| env::var_os("TMUX_PANE").is_none());
+    let Some(session) = pane.map(|pane| pane.session).or_else(in_popup) else {
+        return Ok(None);
     };
-    let found = found.cloned().with_context(|| {
+    let found = clients
+        .into_iter()
+        .rfind(|it| Some(it.window) == window || it.session == session);
+    let found = found.with_context(|| {
         Failure::new("no terminal shows the tmux session that this runs in")
             .hint(format!("tmux attach-session -t '{}'", target.pane))
     });
@@ -85,7 +81,6 @@ struct Back {
     key: char,
     /// The command that tmux has for it.
     command: &'static str,
-    effect: &'static str,
 }
 
 impl Back {
@@ -96,21 +91,16 @@ impl Back {
             Some(client) if client.window != to.window() => ('l', "last-window"),
             Some(_) => (';', "last-pane"),
         };
-        let effect = match client {
-            None => "detaches; the session keeps running",
-            Some(_) => "goes back",
-        };
-        Self {
-            key,
-            command,
-            effect,
-        }
+        Self { key, command }
     }
 
     fn line(&self, prefix: &str) -> String {
         let press = keys(prefix, self.key);
         let press = press.unwrap_or_else(|| format!("'tmux {}'", self.command));
-        format!("git flux: {press} {}", self.effect)
+        match self.key {
+            'd' => format!("git flux: {press} detaches; the session keeps running"),
+            _ => format!("git flux: {press} goes back"),
+        }
     }
 }
 
@@ -151,7 +141,6 @@ mod tests {
         let back = Back {
             key: 'L',
             command: "switch-client -l",
-            effect: "goes back",
         };
         let line = "git flux: 'tmux switch-client -l' goes back";
         assert_eq!(back.line("None"), line);

@@ -72,14 +72,12 @@ pub(crate) fn write(text: &str) -> Result<()> {
         .args(["-F", "#{client_control_mode} #{client_tty}"])
         .within(Duration::from_secs(2))
         .output()?;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(O_NOCTTY | O_NONBLOCK);
     for tty in clients.lines().filter_map(|line| line.strip_prefix("0 ")) {
-        let terminal = OpenOptions::new()
-            .write(true)
-            .custom_flags(O_NOCTTY | O_NONBLOCK)
-            .open(tty);
         // It may have gone meanwhile, or be stopped and full.
-        let written = terminal.and_then(|mut terminal| terminal.write_all(text.as_bytes()));
-        drop(written);
+        let terminal = options.open(tty);
+        drop(terminal.and_then(|mut terminal| terminal.write_all(text.as_bytes())));
     }
     Ok(())
 }

@@ -196,11 +196,9 @@ impl Trap {
                 rest.starts_with(is_name) && word.chars().all(is_name)
             }),
             Self::Mention(c) => text.split_whitespace().any(|word| {
-                let mut before = None;
-                word.char_indices().any(|(at, found)| {
-                    let begins = found == c && !before.is_some_and(char::is_alphanumeric);
-                    before = Some(found);
-                    begins && at + found.len_utf8() < word.len()
+                word.match_indices(c).any(|(at, found)| {
+                    let is_last = at + found.len() == word.len();
+                    !is_last && !word[..at].ends_with(char::is_alphanumeric)
                 })
             }),
             Self::LastWord(c) => {

@@ -302,9 +302,7 @@ fn decode(text: &str) -> Option<PathBuf> {
 }
 
 /// The programs that are a shell; beside them `$SHELL`.
-const SHELLS: [&str; 12] = [
-    "sh", "bash", "zsh", "fish", "dash", "ksh", "mksh", "tcsh", "csh", "nu", "elvish", "xonsh",
-];
+const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
 
 /// Returns the pane of the session of this name, which something else made anew after a restart of
 /// tmux as tmux-resurrect does, if that is its only one and shows a shell in `dir`
@@ -332,7 +330,7 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 
 fn is_shell(command: &OsStr) -> bool {
     let own = program::shell();
-    Path::new(&own).file_name() == Some(command) || SHELLS.iter().any(|shell| *shell == command)
+    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a pane shows at one moment.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -84,26 +84,21 @@ impl Screen {
 
     /// Returns the text before the cursor in its row, as long as no character in it is a wide one.
     pub(crate) fn before_cursor(&self) -> String {
-        let row = self.rows.get(self.cursor).into_iter();
-        row.flat_map(|row| &row.0)
-            .take(self.column)
-            .map(|(c, _)| c)
-            .collect()
+        let row = self.rows.get(self.cursor).map(Row::text);
+        row.unwrap_or_default().chars().take(self.column).collect()
     }
 
     /// Returns the text of all rows.
     pub(crate) fn text(&self) -> Vec<String> {
-        let rows = self.rows.iter();
-        rows.map(|row| row.text().trim_end().to_owned()).collect()
+        let text = |row: &Row| row.text().trim_end().to_owned();
+        self.rows.iter().map(text).collect()
     }
 }
 
 fn is_canonical(tty: &Path) -> Result<bool> {
     let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let tty = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(tty)?;
+    let mut options = File::options();
+    let tty = options.read(true).custom_flags(flags.bits()).open(tty)?;
     let flags = termios::tcgetattr(tty)?.local_flags;
     Ok(flags.contains(LocalFlags::ICANON))
 }
@@ -184,10 +179,7 @@ impl Style {
                 "27" => self.is_reversed = false,
                 // A colour: 5 and a number, or 2 and three.
                 "38" | "48" | "58" => {
-                    let count = match numbers.next() {
-                        Some("5") => 1,
-                        _ => 3,
-                    };
+                    let count = if numbers.next() == Some("5") { 1 } else { 3 };
                     let parts = numbers.by_ref().take(count);
                     let colour = parts.fold(count as u32, |all, part| {
                         all << 8 | part.parse().unwrap_or(0)

@@ -14,19 +14,19 @@ mod wrappers;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use bstr::ByteSlice as _;
+use anyhow::Result;
 
 pub(crate) use self::ignored::LeftOut;
 pub(crate) use self::repository::Original;
+use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::hooks::setting;
 use super::merge::merge_tree::Conflict;
-use super::records::records;
+use super::records::paths;
 use super::{Git, Lock, ObjectId, Repo};
+use crate::task::BranchName;
 
 /// The repository, with the files of the branch that its `HEAD` names.
 pub(crate) struct Scratch<'a> {
@@ -92,7 +92,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the merge fails.
-    pub(crate) fn merge(&self, branch: &str, message: &Path) -> Result<ObjectId> {
+    pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let git = self.git("merge")?.args(["--quiet", "--no-ff"]);
         let git = git.args(["--no-squash", "--commit", "--no-edit", "--no-log"]);
         let git = git.arg("--cleanup=whitespace");
@@ -106,7 +106,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the commit fails.
-    pub(crate) fn squash(&self, branch: &str, message: &Path) -> Result<ObjectId> {
+    pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self.quietly("merge")?.args(["--quiet", "--ff", "--squash"]);
         merge.arg("--no-commit").arg(self.named(branch)).run()?;
         let git = self.git("commit")?.arg("--quiet");
@@ -119,48 +119,44 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the rebase fails.
-    pub(crate) fn rebase(&self, target: &str) -> Result<ObjectId> {
+    pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
         let git = self.git("rebase")?.arg("--no-autostash");
         let git = git.args(["--no-rebase-merges", "--no-fork-point", "--no-update-refs"]);
         git.args(self.no_verify()).arg(self.named(target)).run()?;
         self.head()
     }
 
-    /// A branch by the name that people use, unless that may be a tag.
-    fn named(&self, branch: &str) -> String {
+    /// Returns a branch by the name that people use, unless that may be a tag.
+    fn named(&self, branch: &BranchName) -> String {
         match self.has_tag {
-            true => format!("refs/heads/{branch}"),
-            false => branch.to_owned(),
+            true => branch.full().into(),
+            false => branch.to_string(),
         }
     }
 
-    /// The commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
+    /// Returns the commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<ObjectId> {
         let git = Git::reading(self.path, "rev-parse").args(["--verify", "HEAD^{commit}"]);
         git.line().map(ObjectId::from)
     }
 
-    /// The files about which the merge could not decide: `git ls-files --unmerged -z`
+    /// Returns the files about which the merge could not decide: `git diff-files --name-only --diff-filter=U -z`
     ///
     /// # Errors
     /// When git fails.
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
-        let git = Git::reading(self.path, "ls-files").args(["--unmerged", "-z"]);
-        let out = git.output()?;
-        let mut files: Vec<Conflict> = Vec::new();
-        for record in records(&out)? {
-            let path = record.split_once_str("\t").map(|(_, path)| path);
-            let path = path.context("`git ls-files` printed a short record")?;
-            let path = path.to_path_lossy().into_owned();
-            if files.iter().all(|file| file.path != path) {
-                let kind = String::new();
-                files.push(Conflict { path, kind });
-            }
-        }
-        Ok(files)
+        let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
+        let out = git
+            .args(["--name-only", "--diff-filter=U", "-z"])
+            .output()?;
+        let conflict = |path| Conflict {
+            path,
+            kind: String::new(),
+        };
+        Ok(paths(&out)?.into_iter().map(conflict).collect())
     }
 
-    /// Whether files in it are other than what is staged: what a hook has mended and not added.
+    /// Returns whether files in it are other than what is staged: what a hook has mended and not added.
     /// `git diff-files --quiet`
     pub(crate) fn has_changes(&self) -> bool {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
@@ -206,8 +202,7 @@ fn link_siblings(top: &Path, path: &Path) -> Result<()> {
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let link = to.join(entry.file_name());
         if link.symlink_metadata().is_err() && entry.path() != to {
-            symlink(entry.path(), &link)
-                .with_context(|| format!("could not make '{}'", link.display()))?;
+            make_link(&entry.path(), &link)?;
         }
     }
     Ok(())

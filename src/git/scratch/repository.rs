@@ -14,6 +14,7 @@ use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Checkout, Git, ObjectId, Repo};
 use crate::system::optional;
+use crate::task::{BranchName, RefName};
 
 /// The repository that a scratch repository is made after.
 pub(crate) struct Original<'a> {
@@ -25,9 +26,9 @@ pub(crate) struct Original<'a> {
     pub(crate) main: Option<&'a Checkout>,
     pub(crate) hooks: &'a Hooks,
     /// Branches, and the commits at which they are to stand, wherever they are by now.
-    pub(crate) branches: [(&'a str, &'a ObjectId); 2],
+    pub(crate) branches: [(&'a BranchName, &'a ObjectId); 2],
     /// The one of them that is checked out.
-    pub(crate) head: &'a str,
+    pub(crate) head: &'a BranchName,
     /// Whether the hooks run that `--no-verify` leaves out.
     pub(crate) verify: bool,
 }
@@ -58,20 +59,8 @@ impl Original<'_> {
 
 /// What else is git's, or ours, in the one git directory that all worktrees share. What
 /// there is besides belongs to a tool (git-lfs, git-annex), which looks for it there.
-const SHARED: [&str; 12] = [
-    "branches",
-    "config",
-    "description",
-    "flux",
-    "gc.pid",
-    "gitweb",
-    "hooks",
-    "objects",
-    "packed-refs",
-    "remotes",
-    "shallow",
-    "svn",
-];
+const SHARED: &str = "branches config description flux gc.pid gitweb hooks objects packed-refs \
+    remotes shallow svn";
 
 /// A file of a tool that is larger comes as a link, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -86,14 +75,14 @@ pub(super) fn make(original: &Original<'_>, path: &Path) -> Result<bool> {
     for dir in ["objects/pack", "hooks", "info"] {
         make_dir(&git_dir.join(dir))?;
     }
-    point_head(path, &format!("refs/heads/{}", original.head))?;
+    point_head(path, &original.head.full())?;
     let objects = alternate(&original.repo.common_dir().join("objects"));
     write(&git_dir.join("objects/info/alternates"), &objects)?;
     let refs = write_refs(original, &git_dir)?;
     let mut has_tag = false;
     for (branch, commit) in original.branches {
         has_tag |= refs.contains(format!("refs/tags/{branch}").as_bytes());
-        let file = git_dir.join("refs/heads").join(branch);
+        let file = git_dir.join(&*branch.full());
         write(&file, format!("{commit}\n").as_bytes())?;
     }
     copy_others(original, &git_dir)?;
@@ -103,28 +92,29 @@ pub(super) fn make(original: &Original<'_>, path: &Path) -> Result<bool> {
 /// Copies logs, `info` and what belongs to tools.
 fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
     let (common, own) = (original.repo.common_dir(), original.git_dir());
-    let log = Path::new("logs/refs/heads").join(original.head);
+    let log = Path::new("logs").join(&*original.head.full());
     copy(&own.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
     copy(&common.join(&log), &git_dir.join(&log))?;
     copy(&common.join("shallow"), &git_dir.join("shallow"))?;
     for dir in [common, own] {
-        for info in entries(&dir.join("info"))? {
+        for entry in entries(&dir.join("info"))? {
+            let name = Path::new("info").join(entry.file_name());
             // What is left out is each worktree's own.
-            if info.file_name() != "sparse-checkout" || dir == own {
-                copy(&info.path(), &git_dir.join("info").join(info.file_name()))?;
+            if !name.ends_with("sparse-checkout") || dir == own {
+                copy(&entry.path(), &git_dir.join(name))?;
             }
         }
         for entry in entries(dir)? {
             let (name, there) = (entry.file_name(), entry.path());
             let link = git_dir.join(&name);
-            let is_known = is_of_git(name.as_bytes()) || SHARED.iter().any(|known| name == *known);
+            let is_known =
+                is_of_git(name.as_bytes()) || SHARED.split(' ').any(|known| name == known);
             if is_known || link.symlink_metadata().is_ok() {
                 continue;
             }
             // git may write a file of its own of such a name one day.
             if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
-                symlink(&there, &link)
-                    .with_context(|| format!("could not make '{}'", link.display()))?;
+                make_link(&there, &link)?;
             } else {
                 copy(&there, &link)?;
             }
@@ -134,7 +124,7 @@ fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
 }
 
 /// Has `HEAD` of the worktree at `path` name a ref.
-pub(super) fn point_head(path: &Path, name: &str) -> Result<()> {
+pub(super) fn point_head(path: &Path, name: &RefName) -> Result<()> {
     write(&path.join(".git/HEAD"), format!("ref: {name}\n").as_bytes())
 }
 
@@ -189,6 +179,10 @@ pub(super) fn c_quoted(text: &[u8]) -> Vec<u8> {
 /// Makes a directory and those above it.
 pub(super) fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("could not make '{}'", path.display()))
+}
+
+pub(super) fn make_link(to: &Path, path: &Path) -> Result<()> {
+    symlink(to, path).with_context(|| format!("could not make '{}'", path.display()))
 }
 
 /// Writes a file of the repository, in a directory that is made for it if there is none.

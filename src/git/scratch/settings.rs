@@ -13,6 +13,7 @@ use crate::git::command::records::records;
 use crate::git::hooks::Hooks;
 use crate::git::repo::parse_bool;
 use crate::git::{Checkout, Git};
+use crate::task::RefName;
 
 /// What git reads from the file itself, whatever that includes: it must say what kind of repository this is.
 const EXTENSIONS: [&[u8]; 3] = [
@@ -38,7 +39,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     write_file(&file, &base)?;
     // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
     let head = original.asking("symbolic-ref").args(["--quiet", "HEAD"]);
-    let head = head.answer()?.unwrap_or("refs/heads/.none".to_owned());
+    let head = RefName::new(head.answer()?.unwrap_or("refs/heads/.none".to_owned()));
     point_head(path, &head)?;
     let listed = Git::reading(path, "config").args(LIST).output()?;
     let mut found = Settings::read(&listed)?.files(path);
@@ -46,7 +47,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let mut files = settings.files(original.top());
     files.retain(|file| !found.contains(file));
     base.extend(files.iter().flat_map(|file| include(file)));
-    let branch_ref = format!("refs/heads/{}", original.head);
+    let branch_ref = original.head.full();
     let mut entries = settings.0.iter();
     let hooks = if entries.any(|entry| entry.key.starts_with(b"includeif.onbranch:")) {
         write_file(&file, &base)?;
@@ -176,7 +177,7 @@ impl<'a> Settings<'a> {
 ///
 /// # Errors
 /// When git fails or `HEAD` cannot be written.
-fn hooks_on(original: &Original<'_>, path: &Path, branches: [&str; 2]) -> Result<Hooks> {
+fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Result<Hooks> {
     let [there, here] = branches.map(|branch| {
         point_head(path, branch)?;
         let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
