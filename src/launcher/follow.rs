@@ -4,8 +4,7 @@
 //! The launcher does it, in a thread that sleeps until one of these files is written.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -24,51 +23,8 @@ use crate::tmux::pane;
 /// How often there is a look after something was written, or may have been, each after a [`LAG`].
 const LOOKS: u64 = (PAUSE + 1) * 1000 / LAG + 1;
 
-/// Ends it when it is dropped.
-pub(super) struct Follower(Sender<News>);
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        // The thread may have ended before.
-        self.0.send(News::End).ok();
-    }
-}
-
-/// What the thread is woken by.
-enum News {
-    Written,
-    End,
-}
-
-/// Follows the files of the agent that was started; `None` for one that keeps none, or where
-/// nothing can be watched.
-pub(super) fn begin(job: &Job) -> Option<Follower> {
-    let (launch, run) = (job.launch.clone(), job.run.clone());
-    let kept = agent::profile(&launch.agent).files.as_ref()?;
-    let dir = (kept.dir)(&|name| launch.variable(name))?;
-    let (sender, news) = channel();
-    let written = sender.clone();
-    let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // What is only read is no news, and would be read once more for that.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            written.send(News::Written).ok();
-        }
-    });
-    let mut follow = Follow {
-        files: files.ok()?,
-        is_watched: false,
-        kept,
-        dir,
-        notices: Notices::of(&run),
-        run,
-        launch,
-        running: job.running.clone(),
-    };
-    thread::spawn(move || follow.until_end(&news));
-    Some(Follower(sender))
-}
-
-struct Follow {
+/// What is known of the files of an agent.
+pub(super) struct Follow {
     files: RecommendedWatcher,
     /// Whether the directory itself is watched: it may not be there yet.
     is_watched: bool,
@@ -79,12 +35,41 @@ struct Follow {
     launch: Launch,
     running: Running,
     notices: Option<Notices>,
+    /// Something was written.
+    written: Receiver<()>,
 }
 
 impl Follow {
-    /// Notes what is new whenever something was written. What contradicts a hook counts only after
-    /// a while, so there are some more looks.
-    fn until_end(&mut self, news: &Receiver<News>) {
+    /// Returns what follows the files of the agent that was started; `None` for one that keeps none,
+    /// or where nothing can be watched.
+    pub(super) fn of(job: &Job) -> Option<Self> {
+        let (launch, run) = (job.launch.clone(), job.run.clone());
+        let kept = agent::profile(&launch.agent).files.as_ref()?;
+        let dir = (kept.dir)(&|name| launch.variable(name))?;
+        let (sender, written) = channel();
+        let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // What is only read is no news, and would be read once more for that.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                sender.send(()).ok();
+            }
+        });
+        Some(Self {
+            files: files.ok()?,
+            is_watched: false,
+            kept,
+            dir,
+            notices: Notices::of(&run),
+            run,
+            launch,
+            running: job.running.clone(),
+            written,
+        })
+    }
+
+    /// Notes what is new whenever something was written, for ever: nothing is, once the launcher has
+    /// noted that the agent has ended. What contradicts a hook counts only after a while, so there
+    /// are some more looks.
+    pub(super) fn note_all(&mut self) {
         // What was written before it is watched is not told.
         let mut left = LOOKS;
         self.watch();
@@ -93,15 +78,13 @@ impl Follow {
                 0 => Duration::MAX,
                 _ => Duration::from_millis(LAG),
             };
-            left = match news.recv_timeout(longest) {
-                Ok(News::Written) => LOOKS,
+            left = match self.written.recv_timeout(longest) {
+                Ok(()) => LOOKS,
                 Err(RecvTimeoutError::Timeout) => left - 1,
-                Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             // Of many at once one look is enough.
-            if news.try_iter().any(|more| matches!(more, News::End)) {
-                return;
-            }
+            self.written.try_iter().for_each(drop);
             self.watch();
             drop(self.note());
         }
@@ -135,8 +118,7 @@ impl Follow {
         }
         let env = &self.launch.env;
         let teller = notices::begin(self.notices.clone(), Some(&before), &event, env)?;
-        teller.map(|mut teller| teller.wait()).transpose()?;
-        Ok(())
+        teller.map_or(Ok(()), |mut teller| Ok(teller.wait().map(drop)?))
     }
 
     fn news(&self, before: &Event) -> Option<Event> {

@@ -50,8 +50,7 @@ impl Job {
     /// Goes to the worktree. An agent that may do everything must not start anywhere else.
     pub(super) fn enter(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
-        env::set_current_dir(worktree)
-            .with_context(|| format!("could not enter '{}'", worktree.display()))?;
+        go_to(worktree)?;
         let here = env::current_dir().context("could not tell where this is")?;
         // The record's path has no links in it; one put there since leads elsewhere.
         let common = self.run.common_dir().context("no launch file")?;
@@ -71,8 +70,7 @@ impl Job {
         {
             return Ok(directory.into());
         }
-        env::set_current_dir(top)
-            .with_context(|| format!("could not enter '{}'", top.display()))?;
+        go_to(top)?;
         Ok(top.clone())
     }
 
@@ -90,7 +88,12 @@ impl Job {
 
     /// Starts the agent, and marks that it runs.
     pub(super) fn start(&mut self) -> Result<Pid> {
-        self.show_task()?;
+        // The task, where a person is to read it.
+        if let Some(file) = &self.launch.shown {
+            let text = end_of(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text = sanitize::text(&String::from_utf8_lossy(&text));
+            writeln!(io::stdout(), "{}\n", text.trim_end())?;
+        }
         let agent = self.spawn_agent()?;
         foreground(agent);
         self.running.agent = Some(agent.as_raw());
@@ -101,17 +104,6 @@ impl Job {
             waitpid(agent, None).ok();
         }
         marked.map(|()| agent)
-    }
-
-    /// Prints the task, where a person is to read it.
-    fn show_task(&self) -> Result<()> {
-        let Some(file) = &self.launch.shown else {
-            return Ok(());
-        };
-        let text = end_of(Path::new(&file.0), u64::MAX).context("could not read the task")?;
-        let text = sanitize::text(&String::from_utf8_lossy(&text));
-        writeln!(io::stdout(), "{}\n", text.trim_end())?;
-        Ok(())
     }
 
     /// Starts the agent in a process group of its own.
@@ -207,10 +199,20 @@ impl Job {
             return Ok(());
         }
         // No login shell: its profile would undo the environment that was carried here.
-        let shell = &self.launch.shell;
-        Err(self.command(shell).exec())
-            .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
+        become_program(self.command(&self.launch.shell))
     }
+}
+
+/// Goes to a directory.
+pub(super) fn go_to(dir: &Path) -> Result<()> {
+    env::set_current_dir(dir).with_context(|| format!("could not enter '{}'", dir.display()))
+}
+
+/// Becomes another program.
+pub(super) fn become_program(mut command: Command) -> Result<()> {
+    let error = command.exec();
+    let program = command.get_program().display();
+    Err(error).with_context(|| format!("could not start '{program}'"))
 }
 
 /// Gives the terminal these settings, if there is one.

@@ -13,12 +13,11 @@ mod job;
 pub(crate) mod notify;
 mod setup;
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use nix::sys::termios;
@@ -28,6 +27,7 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
+use self::follow::Follow;
 use self::group::Received;
 use self::job::Job;
 use self::notify::Notices;
@@ -36,7 +36,7 @@ use crate::run::RunDir;
 use crate::run::events::{Event, Log, START};
 use crate::run::launch::{Launch, Machine, Progress, Running};
 use crate::system::clock::{seconds, this_second};
-use crate::system::process::{boot, born};
+use crate::system::process::boot;
 use crate::system::program;
 use crate::task::{Bytes, Exit, How, Said, State, version};
 use crate::tmux::pane;
@@ -75,7 +75,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);
-            let _follower = follow::begin(&job);
+            if let Some(mut follow) = Follow::of(&job) {
+                thread::spawn(move || follow.note_all());
+            }
             job.wait_for_agent(agent)?
         }
         Err(error) => Exit::new(How::Unstarted(format!("{error:#}")), seconds()),
@@ -104,7 +106,6 @@ fn mark_of(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
         launcher: pid,
-        born: born(pid),
         boot: boot(),
         machine: Some(Machine::here()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
@@ -162,9 +163,6 @@ fn note(run: &RunDir, event: &Event) {
 /// # Errors
 /// When the worktree is gone, or the shell cannot be started.
 pub(crate) fn shell(worktree: &Path) -> Result<()> {
-    env::set_current_dir(worktree)
-        .with_context(|| format!("could not enter '{}'", worktree.display()))?;
-    let shell = program::shell();
-    Err(Command::new(&shell).exec())
-        .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
+    job::go_to(worktree)?;
+    job::become_program(Command::new(program::shell()))
 }

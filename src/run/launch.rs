@@ -47,9 +47,7 @@ pub(crate) struct Launch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) launcher: i32,
-    /// The launcher's start time in the kernel's own unit, where it can be read.
-    pub(crate) born: Option<u64>,
-    /// The name of the boot that time counts from, where it can be read.
+    /// The name of the boot that it runs in, where it can be read.
     #[serde(default)]
     pub(crate) boot: Option<String>,
     /// The machine and the PID namespace that its numbers of processes count in.

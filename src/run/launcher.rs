@@ -101,7 +101,6 @@ mod tests {
         let running = Running {
             // No process has this number.
             launcher: i32::MAX,
-            born: None,
             boot,
             machine,
             worktree: None,

@@ -26,12 +26,11 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let tmux = match &client {
         None => {
-            let tmux = Tmux::on(&target.socket, "select-window").target(target.pane);
+            let tmux = Tmux::at(target, "select-window");
             to(to(tmux, "select-pane"), "attach-session")
         }
         Some(client) => {
-            let tmux = Tmux::on(&target.socket, "switch-client");
-            let tmux = tmux.args(["-c", &client.name]).target(target.pane);
+            let tmux = Tmux::at(target, "switch-client").args(["-c", &client.name]);
             to(to(tmux, "select-window"), "select-pane")
         }
     };

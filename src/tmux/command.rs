@@ -21,7 +21,7 @@ use crate::interrupt;
 use crate::system::captured::{Captured, Stderr};
 use crate::system::program::plain_path;
 use crate::system::version::version;
-use crate::task::{PaneId, SessionId};
+use crate::task::{PaneId, SessionId, Target};
 
 /// A client of another version can hang for ever on a server it does not understand.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +50,11 @@ impl Tmux {
     /// `tmux -u -S <socket> <name>`
     pub(crate) fn on(socket: &Path, name: impl AsRef<OsStr>) -> Self {
         Self::with(Some(socket), name.as_ref())
+    }
+
+    /// `tmux -u -S <socket> <name> -t <pane>`
+    pub(crate) fn at(target: &Target, name: impl AsRef<OsStr>) -> Self {
+        Self::on(&target.socket, name).target(target.pane)
     }
 
     /// Its directory is `/`: a server started in a worktree would start every

@@ -95,10 +95,6 @@ impl Receiver<'_> {
         }
     }
 
-    fn listens(&self) -> Result<bool> {
-        (self.listens)()
-    }
-
     fn has_arrived(&self) -> Result<bool> {
         self.arrived.map_or(Ok(false), |arrived| arrived())
     }
@@ -111,7 +107,7 @@ impl Receiver<'_> {
     /// [`Self::deliver`] by way of a composer that can be read.
     fn compose(&self, composer: &Composer, first: &Screen, typed: &Typed) -> Result<Delivery> {
         match self.emptied(composer, first)? {
-            Some(Content::Empty) if self.listens()? => {}
+            Some(Content::Empty) if (self.listens)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
             Some(Content::Text(_) | Content::Other(_)) => return Ok(Delivery::Draft),
             None => return Ok(Delivery::NoComposer),
@@ -132,10 +128,7 @@ impl Receiver<'_> {
         if is_entered && self.has_arrived()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(match is_cleared {
-            true => delivery,
-            false => Delivery::Left,
-        })
+        Ok(if is_cleared { delivery } else { Delivery::Left })
     }
 
     /// Waits for the program to say that it has got a message that was submitted.
@@ -155,7 +148,7 @@ impl Receiver<'_> {
         for keys in &typed.keys {
             // What they are for, such as a list that is put together, may come up late.
             thread::sleep(SETTLES);
-            if stands && self.listens()? {
+            if stands && (self.listens)()? {
                 paste(self.target, keys, &[])?;
                 stands = self.stands(composer, typed)?;
             }
@@ -175,7 +168,7 @@ impl Receiver<'_> {
     fn submit(&self, composer: &Composer, typed: &Typed) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
-            if !self.listens()? {
+            if !(self.listens)()? {
                 break;
             }
             delivery = Delivery::NotTaken;
@@ -208,7 +201,7 @@ impl Receiver<'_> {
         let mut told = self.told_before.iter();
         if let Some(found @ Content::Text(_)) = &content
             && let Some(text) = told.find(|text| composer.shows(found, text))
-            && self.listens()?
+            && (self.listens)()?
             && self.cleared(composer, text)?
         {
             return Ok(Some(Content::Empty));
@@ -220,7 +213,7 @@ impl Receiver<'_> {
     fn cleared(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
             // What shows no composer may be a dialog, where keys are answers.
-            if self.look(composer)?.is_none() || !self.listens()? {
+            if self.look(composer)?.is_none() || !(self.listens)()? {
                 return Ok(false);
             }
             paste(self.target, &clearing(text), &[])?;
@@ -237,12 +230,12 @@ impl Receiver<'_> {
     fn type_unseen(&self, first: &Screen, typed: &Typed) -> Result<Delivery> {
         let before = Before::new(self.target, first, typed)?;
         // A shell that is there instead would run it, line by line.
-        if !self.listens()? {
+        if !(self.listens)()? {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
         let is_shown = before.is_shown_soon(self.target)?;
-        if !self.listens()? {
+        if !(self.listens)()? {
             return Ok(Delivery::Left);
         }
         if !is_shown {

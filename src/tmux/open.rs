@@ -125,10 +125,9 @@ impl PaneProgram<'_> {
 
     /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
     fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
-        let respawn = Tmux::on(&old.socket, "respawn-pane").arg("-k");
-        self.run(respawn.target(old.pane))?.run()?;
-        let about = Tmux::on(&old.socket, "display-message").arg("-p");
-        about.target(old.pane).arg(fields.format()).output()
+        self.run(Tmux::at(old, "respawn-pane").arg("-k"))?.run()?;
+        let about = Tmux::at(old, "display-message").arg("-p");
+        about.arg(fields.format()).output()
     }
 
     /// `tmux new-session -s <name> -n <name> -x <width> -y <height> … ; set-option …`

@@ -189,23 +189,21 @@ fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<
     }
 }
 
-/// Returns the last `lines` lines of text on the pane: `tmux capture-pane -p -J`.
+/// Returns the last `lines` lines of text on the pane: `tmux capture-pane -pJ`.
 ///
 /// # Errors
 /// When the pane is gone.
 pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
-    let capture = Tmux::on(&target.socket, "capture-pane").args(["-p", "-J"]);
-    let out = capture.target(target.pane).output()?;
+    let out = Tmux::at(target, "capture-pane").arg("-pJ").output()?;
     let text: Vec<&str> = out.trim_end().lines().map(str::trim_end).collect();
     let first = text.len().saturating_sub(lines);
     Ok(text[first..].iter().map(ToString::to_string).collect())
 }
 
-/// Returns what the pane that this process was started in shows: `tmux capture-pane -p -J`. None if
+/// Returns what the pane that this process was started in shows: `tmux capture-pane -pJ`. None if
 /// there is no such pane, or tmux does not tell.
 pub(crate) fn capture_own() -> Option<String> {
-    let capture = Tmux::new("capture-pane").args(["-p", "-J"]);
-    let capture = capture.target(own_pane()?);
+    let capture = Tmux::new("capture-pane").arg("-pJ").target(own_pane()?);
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
@@ -214,9 +212,7 @@ pub(crate) fn capture_own() -> Option<String> {
 /// # Errors
 /// When tmux refuses.
 pub(crate) fn kill(target: &Target) -> Result<()> {
-    Tmux::on(&target.socket, "kill-pane")
-        .target(target.pane)
-        .run()
+    Tmux::at(target, "kill-pane").run()
 }
 
 /// Closes the pane if it is still the one that `target` means, by one process. Returns whether its
@@ -232,7 +228,7 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
         target.server_pid, target.server_start, target.pane_pid
     );
     let close = format!("display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}");
-    let ask = Tmux::on(&target.socket, "if-shell").arg("-F").target(pane);
+    let ask = Tmux::at(target, "if-shell").arg("-F");
     Ok(ask.arg(is).arg(close).output()?.trim() == "0")
 }
 
@@ -240,8 +236,7 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
 /// formats and the conversions of strftime(3). That there is no client is no error.
 pub(crate) fn notice(target: &Target, message: impl Display) {
     let text = unexpanded_text(&sanitize::line(&message.to_string()));
-    let show = Tmux::on(&target.socket, "display-message");
-    drop(show.target(target.pane).arg(text).run());
+    drop(Tmux::at(target, "display-message").arg(text).run());
 }
 
 /// Returns a text that `display-message` shows as it is.

@@ -43,10 +43,9 @@ impl Screen {
     /// When the pane is gone, or is another one by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
         let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
-        let ask = Tmux::on(&target.socket, "display-message").arg("-p");
-        let ask = ask.target(target.pane).arg(fields.format());
-        let ask = ask.then("capture-pane").args(["-p", "-e"]);
-        let out = ask.target(target.pane).output()?;
+        let ask = Tmux::at(target, "display-message").arg("-p");
+        let ask = ask.arg(fields.format()).then("capture-pane");
+        let out = ask.args(["-p", "-e"]).target(target.pane).output()?;
         let (record, shown) = fields.first(&out)?;
         let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
         let now = record.target(target.kind);

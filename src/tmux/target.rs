@@ -65,22 +65,16 @@ struct Here {
     zoomed: bool,
 }
 
-impl Wanted {
-    fn layout(self) -> Option<Layout> {
-        match self {
-            Self::Any => None,
-            Self::Preferred(layout) | Self::Demanded(layout) => Some(layout),
-        }
-    }
-}
-
 /// Decides the place for a task.
 ///
 /// # Errors
 /// When tmux is missing or too old, when a pane is demanded outside tmux, or
 /// when the session exists already.
 pub(crate) fn choose(wanted: Wanted, session: SessionName) -> Result<Place> {
-    let layout = wanted.layout();
+    let layout = match wanted {
+        Wanted::Any => None,
+        Wanted::Preferred(layout) | Wanted::Demanded(layout) => Some(layout),
+    };
     let here = match layout {
         Some(Layout::Session) => None,
         _ => here()?,

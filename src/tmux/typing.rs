@@ -52,7 +52,7 @@ pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
     }
     let name = buffer_name(target);
     for call in pastes.chunks(PASTES) {
-        let tmux = Tmux::on(&target.socket, "has-session").target(target.pane);
+        let tmux = Tmux::at(target, "has-session");
         let tmux = call.iter().fold(tmux, |tmux, (text, options)| {
             let tmux = tmux.then("set-buffer").args(["-b", &name, "--", text]);
             put(tmux, target, options)
@@ -87,12 +87,8 @@ pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()>
     file.write_all(text.as_bytes())?;
     file.rewind()?;
     let tmux = Tmux::on(&target.socket, "load-buffer").input(file);
-    put(
-        tmux.args(["-b", &buffer_name(target), "-"]),
-        target,
-        options,
-    )
-    .run()
+    let tmux = tmux.args(["-b", &buffer_name(target), "-"]);
+    put(tmux, target, options).run()
 }
 
 /// Returns a name that no other message to a pane of this server uses now.

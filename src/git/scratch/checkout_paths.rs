@@ -96,11 +96,9 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 /// Returns whether a line of a text is a path into the checkout, however it is spelled.
 fn leads_into(text: &[u8], checkout: &Path) -> bool {
     let paths = text.lines().map(|line| line.to_path_lossy());
-    let mut paths = paths.filter(|path| path.is_absolute());
-    paths.any(|path| {
-        path.canonicalize()
-            .is_ok_and(|path| path.starts_with(checkout))
-    })
+    let paths = paths.filter(|path| path.is_absolute());
+    let mut places = paths.filter_map(|path| path.canonicalize().ok());
+    places.any(|place| place.starts_with(checkout))
 }
 
 #[cfg(test)]

@@ -30,24 +30,20 @@ pub(crate) enum LeftOut {
     NotIgnored(PathBuf),
 }
 
-/// Links them into the worktree at `path`. A directory in which one of `commits` has files is one
+/// Links them into the worktree at `to`. A directory in which one of `commits` has files is one
 /// there too: git would put such a file in the place of a link. Returns those that are left out.
 ///
 /// # Errors
 /// When git fails or a link cannot be made.
-pub(super) fn link(
-    checkout: &Checkout,
-    path: &Path,
-    commits: [&ObjectId; 2],
-) -> Result<Vec<LeftOut>> {
-    let names = untracked(checkout.reading("ls-files").arg("--ignored"))?;
+pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<LeftOut>> {
+    let names = untracked(from.reading("ls-files").arg("--ignored"))?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let linker = Linker {
-        from: checkout.path(),
-        to: path,
-        tracked: tracked(checkout, commits)?,
+        from: from.path(),
+        to,
+        tracked: tracked(from, commits)?,
     };
     let (mut left_out, mut exclude) = (Vec::new(), Vec::new());
     for name in names {
@@ -63,11 +59,11 @@ pub(super) fn link(
         linker.put(&name, shown)?;
         exclude.extend([b"\n", &pattern(&name)[..]].concat());
     }
-    let file = path.join(".git/info/exclude");
+    let file = to.join(".git/info/exclude");
     let before = optional(read_file(&file)).context("could not read info/exclude")?;
     let before = before.unwrap_or_default();
     write_file(&file, &[&before[..], &exclude, b"\n"].concat())?;
-    left_out.extend(remove_visible(path)?);
+    left_out.extend(remove_visible(to)?);
     Ok(left_out)
 }
 
@@ -77,10 +73,8 @@ fn untracked(git: Git) -> Result<Vec<PathBuf>> {
     let args = ["--others", "--exclude-standard", "--directory", "-z"];
     let names = paths(&git.args(args).output()?)?;
     // Without the slash at the end of a directory.
-    Ok(names
-        .iter()
-        .map(|name| name.components().collect())
-        .collect())
+    let without_slash = |name: &PathBuf| name.components().collect();
+    Ok(names.iter().map(without_slash).collect())
 }
 
 /// Removes the links that `git add` would stage all the same, since a `.gitignore` says that they are

@@ -93,24 +93,18 @@ impl<'a> Settings<'a> {
 
     /// Returns the lines of those of these keys that are set.
     fn own(&self, keys: &[&[u8]]) -> Vec<u8> {
-        let set = keys
-            .iter()
-            .filter_map(|key| Some(line(key, self.last(key)?)));
-        set.flatten().collect()
+        let set = |key: &&[u8]| self.last(key).map(|value| line(key, value));
+        keys.iter().filter_map(set).flatten().collect()
     }
 
     /// Returns the files that they are from, each once, in order.
     fn files(&self, top: &Path) -> Vec<PathBuf> {
-        let names = self
-            .0
-            .iter()
-            .filter_map(|e| e.origin.strip_prefix(b"file:"));
+        let origins = self.0.iter().map(|entry| entry.origin);
+        let names = origins.filter_map(|origin| origin.strip_prefix(b"file:"));
         let files = names.map(|name| top.join(name.to_path_lossy()));
+        let files = files.map(|file| file.canonicalize().unwrap_or(file));
         let mut seen = HashSet::new();
-        files
-            .map(|file| file.canonicalize().unwrap_or(file))
-            .filter(|file| seen.insert(file.clone()))
-            .collect()
+        files.filter(|file| seen.insert(file.clone())).collect()
     }
 
     /// Returns what comes first: what kind of repository it is, and the user's configuration in the
@@ -143,12 +137,11 @@ impl<'a> Settings<'a> {
             let key = format!("hook.{}.event", hook.name);
             // An empty one takes back what was said before.
             tail.extend(line(key.as_bytes(), b""));
-            let mut events = hook.events.clone();
-            events.retain(|event| BEFORE.contains(&event.as_str()));
-            let lines = events
-                .iter()
-                .flat_map(|e| line(key.as_bytes(), e.as_bytes()));
-            tail.extend(lines);
+            for event in &hook.events {
+                if BEFORE.contains(&event.as_str()) {
+                    tail.extend(line(key.as_bytes(), event.as_bytes()));
+                }
+            }
         }
         if !hooks.is_usual {
             let dir = path.join(".git/hooks");

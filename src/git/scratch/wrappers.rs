@@ -57,12 +57,8 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
                 // One that the branch has and the merge has not is gone.
                 let is_own = |own: &PathBuf| is_executable(&path.join(own));
                 let there = there.filter(|_| !within.as_ref().is_some_and(is_own));
-                let script: Vec<u8> = within
-                    .map(named)
-                    .iter()
-                    .chain(&there)
-                    .flat_map(call)
-                    .collect();
+                let files = within.map(named).into_iter().chain(there);
+                let script: Vec<u8> = files.flat_map(|file| call(&file)).collect();
                 write_file(&wrapper, &[b"#!/bin/sh\n", &script[..]].concat())?;
                 fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
                     .context("could not make a hook executable")?;
@@ -104,7 +100,7 @@ fn link_others(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Returns a line that runs a file in the place of the shell, if it can be run.
-fn call(file: &PathBuf) -> Vec<u8> {
+fn call(file: &Path) -> Vec<u8> {
     let file = sh(file.as_os_str().as_bytes());
     [b"[ ! -x ", &file[..], b" ] || exec ", &file, b" \"$@\"\n"].concat()
 }
