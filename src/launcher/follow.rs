@@ -45,7 +45,8 @@ impl Follow {
     pub(super) fn of(job: &Job) -> Option<Self> {
         let (launch, run) = (job.launch.clone(), job.run.clone());
         let kept = agent::profile(&launch.agent).files.as_ref()?;
-        let dir = (kept.dir)(&|name| launch.variable(name))?;
+        let variable = |name: &str| launch.env.iter().find(|(key, _)| key.0 == name);
+        let dir = (kept.dir)(&|name| variable(name).map(|(_, value)| value.0.clone()))?;
         let (sender, written) = channel();
         let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // What is only read is no news, and would be read once more for that.

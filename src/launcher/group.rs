@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Received {
     /// The first of them.
-    signal: Option<i32>,
+    pub(super) signal: Option<i32>,
     /// Whether the terminal goes, or may.
     pub(super) is_hung_up: bool,
     /// Whether a git flux sent it that leaves the terminal as it is.
@@ -56,11 +56,6 @@ impl Received {
         }
         end(job, asked);
         true
-    }
-
-    /// Returns whether there was one.
-    pub(super) fn any(&self) -> bool {
-        self.signal.is_some()
     }
 
     /// Notes in how a job ended why it did.
@@ -142,14 +137,18 @@ pub(super) fn wait_for_group(job: Pid) {
 /// Returns whether a job, whose leader has ended just now, has left a process: its number cannot be
 /// another's as long as that is there.
 pub(super) fn is_left(job: Pid) -> bool {
-    process::has_group(unistd::getpid().as_raw(), job.as_raw())
-        .unwrap_or_else(|| signal::killpg(job, None).is_ok())
+    in_session(job).unwrap_or_else(|| signal::killpg(job, None).is_ok())
+}
+
+/// Returns whether a process group is one of our session; `None` if the system does not tell.
+fn in_session(group: Pid) -> Option<bool> {
+    process::has_group(unistd::getpid().as_raw(), group.as_raw())
 }
 
 /// Returns whether a process group is one of our session, and not another's that has its number by
 /// now. Where the system does not tell, the terminal does: it goes to no other session's.
 pub(super) fn is_ours(group: Pid) -> bool {
-    process::has_group(unistd::getpid().as_raw(), group.as_raw()).unwrap_or_else(|| {
+    in_session(group).unwrap_or_else(|| {
         let front = unistd::tcgetpgrp(io::stdin());
         let is_ours = give_terminal(group);
         if let (true, Ok(front)) = (is_ours, front) {

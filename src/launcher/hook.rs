@@ -35,8 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
-    let done = panic::catch_unwind(|| handle(&args).ok());
-    drop(done);
+    drop(panic::catch_unwind(|| handle(&args).ok()));
     if let [_, _, program, told @ ..] = args.as_slice()
         && !told.is_empty()
     {
@@ -58,9 +57,8 @@ fn handle(args: &[OsString]) -> Result<()> {
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
     let profile = agent::profile(agent);
-    let report = profile
-        .report(event, &value)
-        .context("an event of no meaning")?;
+    let report = profile.report(event, &value);
+    let report = report.context("an event of no meaning")?;
     match value["cwd"].as_str() {
         Some(cwd) => record(&run_in(run, Path::new(cwd)), profile, report),
         None => record(&run, profile, report),
@@ -84,9 +82,8 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     drop(notify::begin(notices, before.as_ref(), &event, &[]));
     // With the mark of the start it is shown as running.
     let is_shown = |before: Event| before.event != START && before.state == event.state;
-    if !before.is_some_and(is_shown)
-        && let Some(running) = run.running()?
-    {
+    let is_shown = before.is_some_and(is_shown);
+    if !is_shown && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.into_str());
     }
     Ok(())

@@ -127,14 +127,14 @@ impl Job {
         loop {
             while let Some(status) = changed(agent)? {
                 if let Some(exit) = exit_of(status) {
-                    if self.received.any() {
+                    if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
                     return Ok(exit);
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
-                    WaitStatus::Stopped(..) if !self.received.any() => {
+                    WaitStatus::Stopped(..) if self.received.signal.is_none() => {
                         self.run_shell_while_stopped(agent)?;
                     }
                     _ => {}

@@ -124,11 +124,10 @@ fn start(job: &mut Job) -> Result<Pid> {
     }
     job.enter()?;
     job.make_ready()?;
-    let agent = job.start()?;
     if has_steps {
-        pane::mark_own_running(job.running.launcher);
+        pane::mark_own(job.running.launcher, "running");
     }
-    Ok(agent)
+    job.start()
 }
 
 /// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.

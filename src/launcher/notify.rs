@@ -120,13 +120,9 @@ pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
 
 /// Starts a program that nobody waits for, and that outlives us.
 fn start(mut command: Command, input: Stdio) -> Result<Child> {
-    command
-        .stdin(input)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("could not start a program")
+    command.stdin(input).stdout(Stdio::null());
+    command.stderr(Stdio::null()).process_group(0);
+    command.spawn().context("could not start a program")
 }
 
 /// Tells in every way that standard input names: `__tell`, what it is about in the environment.

@@ -60,7 +60,7 @@ impl Job {
         if is_left(child) {
             self.left.push(child);
         }
-        if self.received.any() {
+        if self.received.signal.is_some() {
             bail!("'{name}' was hung up");
         }
         Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))

@@ -79,16 +79,14 @@ impl Event {
     /// The same with what was said, shortened.
     pub(crate) fn saying(mut self, message: impl Display) -> Self {
         // No environment can hold a NUL, and it goes into one.
-        let message = message.to_string().trim().replace('\0', "\u{fffd}");
-        let mut end = message.len().min(LONGEST);
-        while !message.is_char_boundary(end) {
-            end -= 1;
+        let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
+        let mut ends = (0..=LONGEST).rev();
+        if message.len() > LONGEST
+            && let Some(end) = ends.find(|end| message.is_char_boundary(*end))
+        {
+            message.replace_range(end.., "…");
         }
-        self.message = match (&message[..end], end < message.len()) {
-            ("", _) => None,
-            (whole, false) => Some(whole.to_owned()),
-            (part, true) => Some(format!("{part}…")),
-        };
+        self.message = Some(message).filter(|message| !message.is_empty());
         self
     }
 
@@ -118,8 +116,8 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When there is no such directory, or no room.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
-        let file = open_to_append(path)
-            .with_context(|| format!("could not write '{}'", path.display()))?;
+        let file = open_to_append(path);
+        let file = file.with_context(|| format!("could not write '{}'", path.display()))?;
         let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // A line that is written twice is better than none.
         wait_until(PATIENCE, PAUSE, || Ok(is_free().then_some(())))?;

@@ -30,14 +30,12 @@ pub(crate) struct Launch {
     #[serde(with = "record::path")]
     pub(crate) worktree: PathBuf,
     /// The directory in the worktree to start the agent in, if that is not the top.
-    #[serde(default)]
     pub(crate) directory: Option<Bytes>,
     #[serde(with = "record::path")]
     pub(crate) shell: OsString,
     /// A file to print before the agent starts, for a person.
     pub(crate) shown: Option<Bytes>,
     /// A file that is the agent's standard input.
-    #[serde(default)]
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
     pub(crate) ready: Ready,
@@ -48,13 +46,10 @@ pub(crate) struct Launch {
 pub(crate) struct Running {
     pub(crate) launcher: i32,
     /// The name of the boot that it runs in, where it can be read.
-    #[serde(default)]
     pub(crate) boot: Option<String>,
     /// The machine and the PID namespace that its numbers of processes count in.
-    #[serde(default)]
     pub(crate) machine: Option<Machine>,
     /// The worktree of the task.
-    #[serde(default)]
     pub(crate) worktree: Option<Bytes>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
@@ -62,14 +57,6 @@ pub(crate) struct Running {
     pub(crate) since: Timestamp,
     #[serde(default)]
     pub(crate) setup: Progress,
-}
-
-impl Launch {
-    /// Returns a variable of the agent's environment.
-    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
-        let own = self.env.iter().find(|(key, _)| key.0 == name);
-        own.map(|(_, value)| value.0.clone())
-    }
 }
 
 impl Running {
@@ -85,7 +72,10 @@ impl Running {
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
-        let Some(agent) = self.agent.filter(|_| self.is_of_this_boot()) else {
+        // Numbers of processes are given out again once the system has been started anew.
+        let mut boots = self.boot.iter().zip(process::boot());
+        let is_of_this_boot = boots.all(|(then, now)| *then == now);
+        let Some(agent) = self.agent.filter(|_| is_of_this_boot) else {
             return Ok(None);
         };
         match process::leads_group_in(agent, worktree) {
@@ -93,13 +83,6 @@ impl Running {
             None if !process::is_alive(agent, None) => Ok(None),
             None => bail!("this system does not tell whether it is process {agent}"),
         }
-    }
-
-    /// Returns whether the system has not been started anew since, as far as that is told: numbers
-    /// and times of processes are given out again then.
-    fn is_of_this_boot(&self) -> bool {
-        let boots = self.boot.as_ref().zip(process::boot());
-        boots.is_none_or(|(then, now)| *then == now)
     }
 }
 
@@ -111,7 +94,6 @@ pub(crate) struct Machine {
     /// Its host name.
     pub(crate) host: String,
     /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
-    #[serde(default)]
     pub(crate) pid_namespace: Option<String>,
 }
 

@@ -81,9 +81,8 @@ impl Watch {
     /// When the directory cannot be watched.
     pub(crate) fn run(&mut self, dir: &RunDir) -> Result<()> {
         lock(&self.shared.followed).insert(dir.alive(), None);
-        self.files
-            .watch(&dir.0, RecursiveMode::NonRecursive)
-            .with_context(|| format!("could not watch '{}'", dir.0.display()))?;
+        let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
+        watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
         self.shared.follow(&dir.alive());
         Ok(())
     }

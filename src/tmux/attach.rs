@@ -34,10 +34,10 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
             to(to(tmux, "select-window"), "select-pane")
         }
     };
-    let there = panes.iter().find(|pane| pane.is(target));
-    let tmux = there
-        .iter()
-        .fold(tmux, |tmux, pane| say(tmux, pane, client.as_ref()));
+    let tmux = match panes.iter().find(|pane| pane.is(target)) {
+        Some(pane) => say(tmux, pane, client.as_ref()),
+        None => tmux,
+    };
     match client {
         None => tmux.in_foreground(),
         Some(_) => tmux.run(),
@@ -65,9 +65,8 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     let Some(session) = pane.map(|pane| pane.session).or_else(in_popup) else {
         return Ok(None);
     };
-    let found = clients
-        .into_iter()
-        .rfind(|it| Some(it.window) == window || it.session == session);
+    let is_shown = |it: &Client| Some(it.window) == window || it.session == session;
+    let found = clients.into_iter().rfind(is_shown);
     let found = found.with_context(|| {
         Failure::new("no terminal shows the tmux session that this runs in")
             .hint(format!("tmux attach-session -t '{}'", target.pane))
@@ -107,9 +106,8 @@ impl Back {
 fn say(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
     let line = Back::of(client, pane).line(&pane.prefix);
     let tmux = tmux.then("display-message");
-    let tmux = client
-        .iter()
-        .fold(tmux, |tmux, client| tmux.args(["-c", &client.name]));
+    let client = client.map(|client| ["-c", &client.name]);
+    let tmux = tmux.args(client.iter().flatten());
     let has_delay = version(&pane.version).is_none_or(|version| version >= (3, 2));
     let tmux = tmux.args(has_delay.then_some(["-d", "4000"]).iter().flatten());
     tmux.arg(pane::unexpanded_text(&line))

@@ -68,10 +68,9 @@ pub(super) fn our_terminal() -> Option<String> {
 /// When there is no server, or it does not answer.
 pub(crate) fn write(text: &str) -> Result<()> {
     let socket = outer_socket().context("there is no tmux")?;
-    let clients = Tmux::on(&socket, "list-clients")
-        .args(["-F", "#{client_control_mode} #{client_tty}"])
-        .within(Duration::from_secs(2))
-        .output()?;
+    let format = "#{client_control_mode} #{client_tty}";
+    let list = Tmux::on(&socket, "list-clients").args(["-F", format]);
+    let clients = list.within(Duration::from_secs(2)).output()?;
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(O_NOCTTY | O_NONBLOCK);
     for tty in clients.lines().filter_map(|line| line.strip_prefix("0 ")) {

@@ -26,7 +26,7 @@ pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
     {
         pane::notice(target, format_args!("git flux: {line}"));
     }
-    pane::kill(target)
+    pane::close(target).map(drop)
 }
 
 /// Returns whether a client was shown the lines.

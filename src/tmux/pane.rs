@@ -207,14 +207,6 @@ pub(crate) fn capture_own() -> Option<String> {
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
-/// `tmux kill-pane -t <pane>`: a session or window of its own goes with its last pane.
-///
-/// # Errors
-/// When tmux refuses.
-pub(crate) fn kill(target: &Target) -> Result<()> {
-    Tmux::at(target, "kill-pane").run()
-}
-
 /// Closes the pane if it is still the one that `target` means, by one process. Returns whether its
 /// process was alive in it until now:
 /// `tmux if-shell -F <it is> 'display-message -p …; kill-pane -t <pane>'`
@@ -248,21 +240,11 @@ pub(super) fn unexpanded_text(text: &str) -> String {
 /// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
 /// For status lines, so it is no error if that fails.
 pub(crate) fn mark_own(launcher: i32, state: impl Display) {
-    mark_own_if(format_args!("#{{==:#{{pane_pid}},{launcher}}}"), state);
-}
-
-/// Writes `running`, like [`mark_own`], unless the agent has said more meanwhile.
-pub(crate) fn mark_own_running(launcher: i32) {
-    let is = format_args!("#{{==:#{{pane_pid}} #{{@flux_state}},{launcher} starting}}");
-    mark_own_if(is, "running");
-}
-
-fn mark_own_if(condition: impl Display, state: impl Display) {
     let (Some(socket), Some(pane)) = (outer_socket(), own_pane()) else {
         return;
     };
     let mark = Tmux::on(&socket, "if-shell").arg("-F").target(pane);
-    let mark = mark.arg(condition.to_string());
+    let mark = mark.arg(format!("#{{==:#{{pane_pid}},{launcher}}}"));
     let mark = mark.arg(format!("set-option -p -t {pane} @flux_state {state}"));
     drop(mark.within(Duration::from_secs(1)).run());
 }

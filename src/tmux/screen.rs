@@ -114,7 +114,7 @@ impl Row {
         let nexts = cells.iter().skip(1).map(Some).chain([None]);
         let typed = cells.iter().zip(nexts).filter(|((_, style), next)| {
             let is_before_hint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
-            !style.is_faint && !(style.is_reversed && is_before_hint)
+            !(style.is_faint || style.is_reversed && is_before_hint)
         });
         let text: String = typed.map(|((c, _), _)| c).collect();
         text.trim_end().to_owned()

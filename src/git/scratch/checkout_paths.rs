@@ -59,10 +59,10 @@ fn has_installed(site: &Path, checkout: &Path) -> bool {
 /// Returns whether a directory is one in which CMake builds what is in the checkout.
 fn is_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
-    let mut homes = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL="));
-    homes.any(|home| names(home, checkout))
+    text.lines().any(|line| {
+        let home = line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=");
+        home.is_some_and(|home| names(home, checkout))
+    })
 }
 
 /// Returns whether a text has the path of the checkout in it, as it is or as in a URL.

@@ -55,8 +55,7 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
             left_out.push(LeftOut::NamesCheckout(name));
             continue;
         }
-        let shown = Shown::of(&there, name.file_name().unwrap_or_default());
-        linker.put(&name, shown)?;
+        linker.put(&name, 1)?;
         exclude.extend([b"\n", &pattern(&name)[..]].concat());
     }
     let file = to.join(".git/info/exclude");
@@ -103,47 +102,32 @@ fn tracked(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathB
     Ok(tracked)
 }
 
-/// How an entry of a directory is shown to hooks.
-#[derive(Clone, Copy)]
+/// How an ignored thing, or what is in it, is shown to hooks.
+#[derive(PartialEq, Eq)]
 enum Shown {
     /// As a link to it.
     Link,
     /// As a directory with its entries in it.
-    Entries(fn(&OsStr) -> Self),
+    Entries,
     /// As a copy: it looks for other files beside where it is itself.
     Copy,
 }
 
 impl Shown {
-    /// Returns how the entry called `name` at `there` is shown.
-    fn of(there: &Path, name: &OsStr) -> Self {
-        match name.as_bytes() {
-            b"node_modules" => Self::Entries(in_node_modules),
-            b"vendor" if there.join("composer/autoload_real.php").exists() => {
-                Self::Entries(in_vendor)
-            }
+    /// Returns how what is at `there` is shown, by the names from that of the ignored thing on.
+    fn of(there: &Path, names: &[&[u8]]) -> Self {
+        match names {
+            // Packages of the same repository are links from here to where they are: they have to
+            // lead to what is merged.
+            [b"node_modules"] | [b"node_modules", b".bin" | [b'@', ..]] => Self::Entries,
+            // PHP looks for the classes of the repository beside the file that says which there are.
+            [b"vendor"] if there.join("composer/autoload_real.php").exists() => Self::Entries,
+            [b"vendor", b"composer" | b"bin"] => Self::Entries,
+            [b"vendor", b"autoload.php"] | [b"vendor", b"composer" | b"bin", _] => Self::Copy,
             // Yarn's.
-            b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json" => Self::Copy,
+            [b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json"] => Self::Copy,
             _ => Self::Link,
         }
-    }
-}
-
-/// Packages of the same repository are links from here to where they are: they have to lead to
-/// what is merged.
-fn in_node_modules(name: &OsStr) -> Shown {
-    match name.as_bytes() {
-        b".bin" | [b'@', ..] => Shown::Entries(|_| Shown::Link),
-        _ => Shown::Link,
-    }
-}
-
-/// PHP looks for the classes of the repository beside the file that says which there are.
-fn in_vendor(name: &OsStr) -> Shown {
-    match name.as_bytes() {
-        b"autoload.php" => Shown::Copy,
-        b"composer" | b"bin" => Shown::Entries(|_| Shown::Copy),
-        _ => Shown::Link,
     }
 }
 
@@ -171,28 +155,27 @@ impl Linker<'_> {
         Ok(self.to.join(name).symlink_metadata().is_err())
     }
 
-    fn put(&self, name: &Path, shown: Shown) -> Result<()> {
+    /// Shows what has this name, the last `depth` parts of which begin with an ignored thing.
+    fn put(&self, name: &Path, depth: usize) -> Result<()> {
         let (there, here) = (self.from.join(name), self.to.join(name));
         let what = || format!("could not link '{}'", there.display());
         let found = there.symlink_metadata().with_context(what)?;
-        match shown {
+        let names: Vec<&[u8]> = name.iter().map(OsStr::as_bytes).collect();
+        match Shown::of(&there, &names[names.len().saturating_sub(depth)..]) {
             _ if found.is_symlink() => {
                 let target = fs::read_link(&there).with_context(what)?;
                 let target = self.moved(&target, there.parent().unwrap_or(self.from));
                 symlink(target, &here).with_context(what)
             }
-            Shown::Link if found.is_dir() && self.tracked.contains(name) => {
-                self.put(name, Shown::Entries(|_| Shown::Link))
-            }
-            Shown::Entries(shown) if found.is_dir() => {
+            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            shown if found.is_dir() && (shown == Shown::Entries || self.tracked.contains(name)) => {
                 make_dir(&here)?;
                 for entry in fs::read_dir(&there).with_context(what)? {
                     let below = entry.with_context(what)?.file_name();
-                    self.put(&name.join(&below), shown(&below))?;
+                    self.put(&name.join(below), depth + 1)?;
                 }
                 Ok(())
             }
-            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
             _ => symlink(&there, &here).with_context(what),
         }
     }

@@ -146,14 +146,12 @@ impl<'a> Scratch<'a> {
     /// When git fails.
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
-        let out = git
-            .args(["--name-only", "--diff-filter=U", "-z"])
-            .output()?;
+        let git = git.args(["--name-only", "--diff-filter=U", "-z"]);
         let conflict = |path| Conflict {
             path,
             kind: String::new(),
         };
-        Ok(paths(&out)?.into_iter().map(conflict).collect())
+        Ok(paths(&git.output()?)?.into_iter().map(conflict).collect())
     }
 
     /// Returns whether files in it are other than what is staged: what a hook has mended and not added.
@@ -184,9 +182,8 @@ impl<'a> Scratch<'a> {
 /// caller said another `core.hooksPath` by `git -c`: `git rev-parse --git-path hooks`.
 fn hooks_path(path: &Path) -> Result<Option<OsString>> {
     let own = path.join(".git/hooks");
-    let mut found = Git::reading(path, "rev-parse")
-        .args(["--git-path", "hooks"])
-        .output()?;
+    let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
+    let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));
     Ok((found.canonicalize().ok() != own.canonicalize().ok()).then(|| setting(&own)))
