@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -205,10 +205,9 @@ pub(super) fn answers(socket: &Path) -> bool {
 
 /// Returns whether surely no server listens on this socket.
 pub(super) fn is_gone(socket: &Path) -> bool {
-    UnixStream::connect(socket).is_err_and(|error| {
-        use io::ErrorKind::{ConnectionRefused, NotFound};
-        matches!(error.kind(), ConnectionRefused | NotFound)
-    })
+    let error = UnixStream::connect(socket).err();
+    let gone = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
+    error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
 /// The socket of the user's own server: the one we stand in, or the default one.
@@ -270,7 +269,7 @@ const INSTALL: &str =
     "apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux";
 
 fn not_started(error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
+    if error.kind() == ErrorKind::NotFound {
         return Failure::new("tmux is not installed, or not on PATH")
             .hint(INSTALL)
             .into();

@@ -1,7 +1,7 @@
 //! What tmux is asked for, so that its answer can be taken apart whatever is in it: names, titles and
 //! options are anyone's, and may hold newlines, tabs and what looks like another record.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::task::{Layout, Rest, SessionName, Target};
 
@@ -58,17 +58,15 @@ impl<const N: usize> Fields<N> {
     /// When something else is printed.
     pub(super) fn first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
         let parts: Vec<&str> = out.splitn(TARGETS + N + 2, &self.mark).collect();
-        let ["", values @ .., rest] = &parts[..] else {
-            bail!("tmux printed an unknown line");
+        let first = || {
+            let ["", values @ .., rest] = &parts[..] else {
+                return None;
+            };
+            let (&target, values) = values.split_first_chunk()?;
+            let values = values.try_into().ok()?;
+            Some((Record { target, values }, rest.strip_prefix('\n')?))
         };
-        let halves = values.split_at_checked(TARGETS);
-        let (target, values) = halves.context("tmux printed half a record")?;
-        let record = Record {
-            target: target.try_into()?,
-            values: values.try_into().context("tmux printed half a record")?,
-        };
-        let rest = rest.strip_prefix('\n');
-        Ok((record, rest.context("tmux printed an unknown line")?))
+        first().context("tmux printed an unknown line")
     }
 }
 

@@ -20,7 +20,7 @@ const PASTES: usize = 15;
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long another program may take to show what was pasted.
-const SHOWS: Duration = Duration::from_millis(250);
+const SHOWS: Duration = Duration::from_secs(1);
 
 /// How many characters of a line are looked for; it may be wrapped.
 const SHOWN: usize = 20;
