@@ -7,33 +7,28 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{self, FlushArg};
 
 use super::group::{hang_up, is_left, is_ours, spawn, wait_in_front};
 use super::job::Job;
-use crate::run::launch::{Ready, Step};
+use crate::run::launch::Step;
 use crate::sanitize;
 
 impl Job {
     /// Runs all steps.
     pub(super) fn make_ready(&mut self) -> Result<()> {
-        let Ready {
-            steps, required, ..
-        } = self.launch.ready.clone();
-        for step in &steps {
+        let ready = self.launch.ready.clone();
+        for step in &ready.steps {
             self.running.setup.step = Some(step.name.clone());
-            let Some(failed) = self.run_step(step)? else {
-                continue;
-            };
-            if required {
-                bail!(failed);
+            if let Some(failed) = self.run_step(step)? {
+                ensure!(!ready.required, failed);
+                say(format_args!("warning: {failed}"))?;
+                self.running.setup.missed.push(failed);
             }
-            say(format_args!("warning: {failed}"))?;
-            self.running.setup.missed.push(failed);
         }
-        if !steps.is_empty() {
+        if !ready.steps.is_empty() {
             self.running.setup.step = None;
             self.run.write_running(&self.running)?;
             // What was typed meanwhile was not meant for the agent.
@@ -60,9 +55,7 @@ impl Job {
         if is_left(child) {
             self.left.push(child);
         }
-        if self.received.signal.is_some() {
-            bail!("'{name}' was hung up");
-        }
+        ensure!(self.received.signal.is_none(), "'{name}' was hung up");
         Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))
     }
 

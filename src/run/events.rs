@@ -249,8 +249,8 @@ mod tests {
         const EVENTS: usize = 500;
         if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
             for number in 0..EVENTS {
-                let event = Event::new(Said::Done, &format!("{name} {number}"));
-                append(Path::new(&path), &event.saying(&"x".repeat(300))).unwrap();
+                let event = Event::new(Said::Done, format!("{name} {number}"));
+                append(Path::new(&path), &event.saying("x".repeat(300))).unwrap();
             }
             return;
         }
@@ -281,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for number in 0..100 {
-            let event = Event::new(Said::Done, &number.to_string()).saying(&"ä".repeat(2000));
+            let event = Event::new(Said::Done, number).saying("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() > TAIL);

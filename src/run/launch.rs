@@ -163,10 +163,8 @@ impl Step {
             name.push_str(" …");
         }
         let argv = [OsString::from("sh"), "-c".into(), command.to_owned()];
-        Self {
-            name,
-            argv: argv.map(Bytes).to_vec(),
-        }
+        let argv = argv.map(Bytes).to_vec();
+        Self { name, argv }
     }
 }
 
