@@ -133,7 +133,7 @@ fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Op
     Some(report)
 }
 
-/// What stands on standard input, if somebody hands it over in time.
+/// Returns what is handed over on standard input in time.
 fn input() -> Vec<u8> {
     if io::stdin().is_terminal() {
         return Vec::new();
@@ -148,7 +148,7 @@ fn input() -> Vec<u8> {
     receiver.recv_timeout(PATIENCE).unwrap_or_default()
 }
 
-/// What of a report is to be written down after `before`: a change of state, or of what is
+/// Returns what of a report is to be written down after `before`: a change of state, or of what is
 /// known of the conversation. None if it says nothing new, or is that of another agent:
 /// one that this one has started has its environment.
 fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {

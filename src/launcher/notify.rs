@@ -68,7 +68,7 @@ impl Notices {
         write(&run.0.join(FILE), &serde_json::to_vec(&notices)?)
     }
 
-    /// How the user is to be told; none in no way. An agent can write this file: who is not
+    /// Returns how the user is to be told; none in no way. An agent can write this file: who is not
     /// fenced in with it, the launcher, reads it before the agent starts.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
         read(&run.0.join(FILE)).ok()?
@@ -160,12 +160,12 @@ fn tell() -> Result<()> {
     Ok(())
 }
 
-/// Foreign text in a line that does no harm in a terminal, and is no longer than one.
+/// Returns foreign text in a line that does no harm in a terminal, and is no longer than one.
 fn plain(text: &str) -> String {
     sanitize::line(text).chars().take(200).collect()
 }
 
-/// `notify-send`, or on macOS `osascript`.
+/// Starts `notify-send`, or on macOS `osascript`.
 fn desktop(head: &str, body: &str) -> Result<()> {
     let installed = |name: &str| which(Path::new(name));
     if let Some(program) = installed("notify-send") {
@@ -188,7 +188,7 @@ fn desktop(head: &str, body: &str) -> Result<()> {
     start(command, Stdio::null()).map(drop)
 }
 
-/// A command of the user's.
+/// Starts a command of the user's.
 fn own(text: &str, notices: &Notices) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", text]);

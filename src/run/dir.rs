@@ -23,12 +23,12 @@ const STORY: u64 = 1024 * 1024;
 pub(crate) struct RunDir(pub(crate) PathBuf);
 
 impl RunDir {
-    /// What all worktrees of the repository share: the directory is in it.
+    /// Returns what all worktrees of the repository share: the directory is in it.
     pub(crate) fn common_dir(&self) -> Option<&Path> {
         self.0.ancestors().nth(3)
     }
 
-    /// Held by the command that starts or removes the task.
+    /// Returns the lock of the command that starts or removes the task.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
@@ -37,7 +37,7 @@ impl RunDir {
         self.0.join("launch")
     }
 
-    /// Held by the command that sends a message.
+    /// Returns the lock of the command that sends a message.
     pub(crate) fn send_lock(&self) -> PathBuf {
         self.0.join("send.lock")
     }
@@ -62,17 +62,17 @@ impl RunDir {
         write(&self.sent(), text.as_bytes())
     }
 
-    /// Where a merge with hooks is made.
+    /// Returns the directory for a merge with hooks.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.join("merge")
     }
 
-    /// Held by the launcher as long as it lives, and there only once it is.
+    /// Returns the lock that the launcher holds as long as it lives; it is there only once it is held.
     pub(crate) fn alive(&self) -> PathBuf {
         self.0.join("alive")
     }
 
-    /// Held by the command that has the launcher end its agent, and keep the pane.
+    /// Returns the lock of the command that has the launcher end its agent, and keep the pane.
     pub(crate) fn stop(&self) -> PathBuf {
         self.0.join("stop")
     }
@@ -152,7 +152,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// The id of the task.
+    /// Returns the id of the task.
     fn name(&self) -> String {
         let name = self.0.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
@@ -164,18 +164,18 @@ impl RunDir {
         format!("to go on without it: rm -rf {path}")
     }
 
-    /// What the pane showed when the agent ended, as far as it is known.
+    /// Returns the file of what the pane showed when the agent ended.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")
     }
 
-    /// What happened, and what was shown at last, as far as it can be read: it is no work, and
+    /// Returns what happened, and what was shown at last, as far as it can be read: it is no work, and
     /// stands in the way of nothing. Of much, the end.
     pub(crate) fn story(&self) -> [Option<Vec<u8>>; 2] {
         [self.events(), self.screen()].map(|path| end_if_any(&path, STORY).ok().flatten())
     }
 
-    /// What has happened, in lines.
+    /// Returns the file of what has happened, in lines.
     pub(crate) fn events(&self) -> PathBuf {
         self.0.join("events")
     }
@@ -184,7 +184,7 @@ impl RunDir {
         self.0.join("prompt")
     }
 
-    /// The launcher's mark, if it left one.
+    /// Returns the launcher's mark, if it left one.
     ///
     /// # Errors
     /// When there is one that cannot be read, or that no launcher writes.
@@ -192,7 +192,7 @@ impl RunDir {
         self.mark("running", Running::is_plausible)
     }
 
-    /// How the agent ended, if it did.
+    /// Returns how the agent ended, if it did.
     ///
     /// # Errors
     /// When that cannot be read, or is not how anything ends.

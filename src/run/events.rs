@@ -76,7 +76,7 @@ impl Event {
         }
     }
 
-    /// The same with what was said, shortened.
+    /// Adds what was said, shortened.
     pub(crate) fn saying(mut self, message: impl Display) -> Self {
         // No environment can hold a NUL, and it goes into one.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
@@ -147,7 +147,7 @@ impl<'a> Log<'a> {
     }
 }
 
-/// All events, the first one first, and how many there are beside them by a newer git flux;
+/// Returns all events, the first one first, and how many there are beside them by a newer git flux;
 /// none if there is no file. What is no event, such as a line that was cut short, is left out.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
     Ok(parse(&bytes.unwrap_or_default()))
 }
 
-/// The last event, without a look at all of them; none if there is no file, or if a newer git
+/// Returns the last event, without a look at all of them; none if there is no file, or if a newer git
 /// flux has written it: what was before does not hold any more.
 ///
 /// # Errors
@@ -167,13 +167,13 @@ pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
     Ok(bytes.and_then(|bytes| lines(&bytes).next_back()?.ok()))
 }
 
-/// The events that these lines are, and how many there are beside them by a newer git flux.
+/// Returns the events that these lines are, and how many there are beside them by a newer git flux.
 pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
     let (events, newer): (Vec<_>, Vec<_>) = lines(bytes).partition(Result::is_ok);
     (events.into_iter().flatten().collect(), newer.len())
 }
 
-/// The lines that are events, or that a newer git flux has written.
+/// Returns the lines that are events, or that a newer git flux has written.
 fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
     // What was cut short has no newline, or that of the line that was written after it.
     bytes.split(|&b| b == b'\n').filter_map(|line| {

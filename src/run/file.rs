@@ -32,7 +32,7 @@ pub(crate) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 
-/// The last `length` bytes of a file. What is no file could be waited for, or read, for ever.
+/// Returns the last `length` bytes of a file. What is no file could be waited for, or read, for ever.
 ///
 /// # Errors
 /// When it cannot be read.

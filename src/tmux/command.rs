@@ -210,7 +210,7 @@ pub(super) fn is_gone(socket: &Path) -> bool {
     error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
-/// The socket of the user's own server: the one we stand in, or the default one.
+/// Returns the socket of the user's own server: the one we stand in, or the default one.
 pub(super) fn own_socket() -> PathBuf {
     let outer = outer_socket().filter(|socket| answers(socket));
     outer.unwrap_or_else(|| {
@@ -220,20 +220,20 @@ pub(super) fn own_socket() -> PathBuf {
     })
 }
 
-/// The socket that `$TMUX` names.
+/// Returns the socket that `$TMUX` names.
 pub(super) fn outer_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
 }
 
-/// The session that `$TMUX` names: that of a popup's client, too.
+/// Returns the session that `$TMUX` names: that of a popup's client, too.
 pub(super) fn outer_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
     Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))
 }
 
-/// The pane that this process was started in, by `$TMUX_PANE`.
+/// Returns the pane that this process was started in, by `$TMUX_PANE`.
 pub(super) fn own_pane() -> Option<PaneId> {
     env::var("TMUX_PANE").ok()?.parse().ok()
 }
@@ -277,7 +277,7 @@ fn not_started(error: io::Error) -> Error {
     Error::new(error).context("could not start tmux")
 }
 
-/// An argument that ends in `;` would end the command: tmux wants it as `\;`.
+/// Writes a `;` at the end of an argument as `\;`: else it would end the command.
 fn literal(arg: &OsStr) -> OsString {
     match arg.as_bytes() {
         [head @ .., b';'] => OsString::from_vec([head, b"\\;"].concat()),
@@ -285,7 +285,7 @@ fn literal(arg: &OsStr) -> OsString {
     }
 }
 
-/// A path for an option that tmux expands as a format (`-c`): `#(…)` would run a shell.
+/// Returns a path for an option that tmux expands as a format (`-c`): `#(…)` would run a shell.
 pub(super) fn unexpanded(path: &Path) -> OsString {
     OsString::from_vec(path.as_os_str().as_bytes().replace("#", "##"))
 }

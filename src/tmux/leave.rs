@@ -103,7 +103,7 @@ fn file(text: impl AsRef<[u8]>) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// A path of ours as a shell reads it.
+/// Returns a path of ours as a shell reads it.
 fn quoted(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }

@@ -133,7 +133,7 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
     listed(socket, TIMEOUT)
 }
 
-/// The same for who has no more than a look, and can do without.
+/// Returns them as [`list`] does, for who has no more than a look and can do without.
 ///
 /// # Errors
 /// When tmux is missing or does not answer soon.

@@ -129,7 +129,7 @@ impl Here {
     }
 }
 
-/// The pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
+/// Returns the pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
 /// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
 ///
 /// `tmux display-message -p -t <pane> …`

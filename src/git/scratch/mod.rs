@@ -83,7 +83,7 @@ impl<'a> Scratch<'a> {
         git.holding(self.lock)
     }
 
-    /// The option that leaves hooks out, if they are to be.
+    /// Returns the option that leaves hooks out, if they are to be.
     fn no_verify(&self) -> Option<&'static str> {
         (!self.verify).then_some("--no-verify")
     }

@@ -221,7 +221,7 @@ const OWN: [&[u8]; 3] = [
     b"core.worktree",
 ];
 
-/// An entry's key and value; a key alone is true.
+/// Returns an entry's key and value; a key alone is true.
 fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.split_once_str("\n").unwrap_or((entry, b"true"))
 }
