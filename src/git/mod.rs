@@ -22,7 +22,7 @@ pub(crate) mod same;
 pub(crate) mod scratch;
 pub(crate) mod worktree;
 
-pub(crate) use crate::system::{Lock, Sharing, regular_file, version};
+pub(crate) use crate::system::{Lock, Sharing, regular_file};
 pub(crate) use crate::task::ObjectId;
 pub(crate) use changes::overlooked::all_changes;
 pub(crate) use changes::{Change, Ignored, carry, changes, diff, others, snapshot};

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
 use crate::failure::{Failure, nearest};
-use crate::launcher::notify::ways;
+use crate::launcher::notify::WAYS;
 
 impl Settings {
     /// Fails where something is configured for git flux that there is not.
@@ -92,7 +92,7 @@ impl Settings {
         let mut failure = Failure::new(format!("bad value '{value}' for '{key}' {place}"));
         let values = match setting.kind {
             Kind::OneOf(values) => values(),
-            Kind::Ways => ways(),
+            Kind::Ways => WAYS.to_vec(),
             _ => Vec::new(),
         };
         if let Some(near) = nearest(value, values).first() {
