@@ -1,8 +1,6 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
 mod command;
-#[cfg(test)]
-mod composers;
 mod hooks;
 mod known;
 pub(crate) mod messages;
@@ -112,6 +110,8 @@ pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
 
 #[cfg(test)]
 mod tests {
+    mod composers;
+
     use super::*;
 
     #[test]
