@@ -47,6 +47,11 @@ impl Failure {
         self
     }
 
+    /// Adds several such lines, or none.
+    pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        hints.into_iter().fold(self, Self::hint)
+    }
+
     /// Replaces the exit code.
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = code;
@@ -81,10 +86,8 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     }
     // A Failure used as anyhow *context* is not in the chain under its own type.
     let outer = error.downcast_ref::<Failure>();
-    let inner = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<Failure>());
-    let inner = inner.filter(|failure| !outer.is_some_and(|outer| std::ptr::eq(outer, *failure)));
+    let causes = error.chain();
+    let inner = causes.filter_map(|cause| cause.downcast_ref::<Failure>());
     for hint in outer.into_iter().chain(inner).flat_map(|f| &f.hints) {
         let line = ("hint", hint.clone());
         if !lines.contains(&line) {
@@ -97,15 +100,13 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
 /// Puts a failure on top of an error. The hints of that, which would be lost, come after its own.
 pub(crate) fn over(error: anyhow::Error, failure: Failure) -> anyhow::Error {
     let hints: Vec<String> = hints(&error).collect();
-    error.context(hints.into_iter().fold(failure, Failure::hint))
+    error.context(failure.hints(hints))
 }
 
 /// Returns the hints that belong to `error`.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
-    let hints = lines(error)
-        .into_iter()
-        .filter(|(label, _)| *label == "hint");
-    hints.map(|(_, hint)| hint)
+    let lines = lines(error).into_iter();
+    lines.filter_map(|(label, line)| (label == "hint").then_some(line))
 }
 
 /// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
@@ -122,9 +123,8 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         (if part { 1.0 } else { likeness } * 1000.0) as u32
     };
     let known = known.into_iter().map(|known| (likeness(known), known));
-    let mut near: Vec<(u32, &str)> = known
-        .filter(|(likeness, _)| length > 0 && *likeness > LIKE)
-        .collect();
+    let near = known.filter(|(likeness, _)| length > 0 && *likeness > LIKE);
+    let mut near: Vec<(u32, &str)> = near.collect();
     near.sort_by_key(|(likeness, _)| Reverse(*likeness));
     near.into_iter().map(|(_, known)| known).take(3).collect()
 }

@@ -209,7 +209,7 @@ pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Resul
         [] => {
             let near = nearest(name, known.iter().copied());
             let hints = near.iter().map(|near| format!("git flux {verb} {near}"));
-            let failure = hints.fold(none(what, name), Failure::hint);
+            let failure = none(what, name).hints(hints);
             Err(failure
                 .hint(format!("the {what}s are: {}", list(known.to_vec())))
                 .into())
