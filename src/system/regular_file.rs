@@ -59,19 +59,19 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
 pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
-    match metadata.is_file() {
-        true => Ok(metadata),
-        false => Err(io::Error::other("it is not a file")),
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
     }
+    Ok(metadata)
 }
 
 /// Refuses a file that has another owner than the directory that it is in.
 pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path).metadata()?;
-    match dir.uid() == file.uid() {
-        true => Ok(()),
-        false => Err(of_another_user()),
+    if dir.uid() != file.uid() {
+        return Err(of_another_user());
     }
+    Ok(())
 }
 
 pub(crate) fn of_another_user() -> io::Error {

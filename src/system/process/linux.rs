@@ -17,6 +17,7 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     let (head, tail) = stat.rsplit_once(") ")?;
     let mut fields = tail.split(' ');
     Some(Stat {
+        pid,
         name: head.split_once('(')?.1.to_owned(),
         state: fields.next()?.chars().next()?,
         parent: fields.next()?.parse().ok()?,
@@ -27,25 +28,25 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     })
 }
 
-/// Returns the name of this boot of the system.
-pub(super) fn boot() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(name.trim_end().to_owned())
+/// Returns the name of this boot of the system, where that is told.
+pub(crate) fn boot() -> Option<String> {
+    line("/proc/sys/kernel/random/boot_id")
 }
 
-/// Returns the id of this machine, as systemd and D-Bus have it.
-pub(super) fn machine_id() -> Option<String> {
-    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
-    let mut ids = files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok());
-    ids.next().map(|id| id.trim_end().to_owned())
+/// Returns the id of this machine, as systemd and D-Bus have it, where it has one.
+pub(crate) fn machine_id() -> Option<String> {
+    let id = line("/etc/machine-id").or_else(|| line("/var/lib/dbus/machine-id"));
+    id.filter(|id| !id.is_empty() && id != "uninitialized")
 }
 
-/// Returns the name of this host.
-pub(super) fn host() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim_end().to_owned())
+/// Returns the name of this host, where that is told.
+pub(crate) fn host() -> Option<String> {
+    line("/proc/sys/kernel/hostname")
+}
+
+fn line(file: &str) -> Option<String> {
+    let line = fs::read_to_string(file).ok()?;
+    Some(line.trim_end().to_owned())
 }
 
 /// Returns the PID namespace of a process, which may be `self`.

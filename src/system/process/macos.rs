@@ -61,6 +61,7 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     // With 1 it tells of a process that has ended, too.
     let info: proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, 1)?;
     Some(Stat {
+        pid,
         name: String::from_utf8_lossy(&text(&info.pbi_name)).into_owned(),
         state: match info.pbi_status {
             SSTOP => 'T',
@@ -76,11 +77,11 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     })
 }
 
-pub(super) fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     sysctl(c"kern.bootsessionuuid")
 }
 
-pub(super) fn machine_id() -> Option<String> {
+pub(crate) fn machine_id() -> Option<String> {
     let mut id = [0_u8; 16];
     let no_time = libc::timespec {
         tv_sec: 0,
@@ -92,7 +93,7 @@ pub(super) fn machine_id() -> Option<String> {
     (got == 0).then(|| digits.collect())
 }
 
-pub(super) fn host() -> Option<String> {
+pub(crate) fn host() -> Option<String> {
     sysctl(c"kern.hostname")
 }
 

@@ -11,15 +11,15 @@ pub(super) fn stat(_: i32) -> Option<Stat> {
     None
 }
 
-pub(super) fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     None
 }
 
-pub(super) fn machine_id() -> Option<String> {
+pub(crate) fn machine_id() -> Option<String> {
     None
 }
 
-pub(super) fn host() -> Option<String> {
+pub(crate) fn host() -> Option<String> {
     None
 }
 
