@@ -52,6 +52,16 @@ impl Failure {
         hints.into_iter().fold(self, Self::hint)
     }
 
+    /// Adds which of `known` may be meant with `name`, if one is like it.
+    pub(crate) fn did_you_mean<'a>(
+        self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let near = nearest(name, known).into_iter().take(1);
+        self.hints(near.map(|near| format!("did you mean '{near}'?")))
+    }
+
     /// Replaces the exit code.
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = code;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::colour::Colour;
-use super::{Settings, table};
+use super::Settings;
+use super::table::{self, Colour, colour};
 use crate::failure::Failure;
 use crate::git::Git;
 
@@ -17,8 +17,7 @@ impl Settings {
     /// When it is something else.
     pub(crate) fn colour(&self) -> Result<Option<Colour>> {
         let own = self.checked(&table::COLOUR)?;
-        let ui = || self.last("color.ui").map(|entry| entry.value.as_str());
-        Ok(own.or_else(ui).and_then(Colour::of))
+        Ok(own.or_else(|| self.value_of("color.ui")).and_then(colour))
     }
 
     /// The slots that have a colour, with what begins it on a terminal:
@@ -29,21 +28,16 @@ impl Settings {
     pub(crate) fn colours_of_slots(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {
-            let Some(slot) = table::COLOUR_SLOT.name_in(&entry.key) else {
+            let slot = table::COLOUR_SLOT.name_in(&entry.key);
+            let Some(slot) = slot.filter(|slot| !slots.contains_key(*slot)) else {
                 continue;
             };
-            if slots.contains_key(slot) {
-                continue;
-            }
             let args = ["--get-color", &entry.key];
             let code = Git::reading(dir, "config").args(args).output();
             let code = code.with_context(|| {
-                let (key, value) = (&entry.key, &entry.value);
-                Failure::new(format!(
-                    "'{value}' is no colour for '{key}' {}",
-                    entry.place()
-                ))
-                .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
+                let (key, value, place) = (&entry.key, &entry.value, entry.place());
+                Failure::new(format!("'{value}' is no colour for '{key}' {place}"))
+                    .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
             })?;
             slots.insert(slot.to_owned(), String::from_utf8(code)?);
         }
@@ -53,7 +47,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::Colour;
+    use super::{Colour, colour};
 
     #[test]
     fn colours_are_switched_as_git_does() {
@@ -65,7 +59,7 @@ mod tests {
             ("false", Some(Colour::Never)),
             ("sometimes", None),
         ] {
-            assert_eq!(Colour::of(value), expected, "{value}");
+            assert_eq!(colour(value), expected, "{value}");
         }
     }
 }

@@ -4,7 +4,6 @@
 
 mod agents;
 mod check;
-mod colour;
 mod colours;
 mod hooks;
 mod ready;
@@ -19,9 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
-pub(crate) use self::colour::Colour;
+use self::check::ensure_allowed;
 pub(crate) use self::shown::Shown;
+pub(crate) use self::table::Colour;
 use self::table::Setting;
 use crate::git::records::records;
 use crate::git::repo::parse_bool;
@@ -29,7 +30,7 @@ use crate::git::{Git, Style, glance};
 use crate::task::Layout;
 
 /// One line of configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// As git prints it: section and variable in lower case, subsection as written.
     pub(crate) key: String,
@@ -63,19 +64,15 @@ pub(crate) struct Settings {
     latest: OnceLock<HashMap<String, usize>>,
 }
 
+/// The sections that concern git flux.
+const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
+
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
-    let sections = [
-        "flux.",
-        "branch.",
-        "color.flux",
-        "filter.",
-        "hook.",
-        "includeif.",
-        "merge.",
-    ];
-    sections.iter().any(|section| key.starts_with(section))
-        || ["color.ui", "core.hookspath", "commit.gpgsign"].contains(&key)
+    let section = key.split('.').next();
+    SECTIONS
+        .split(' ')
+        .any(|concerns| section == Some(concerns))
 }
 
 impl Settings {
@@ -119,11 +116,9 @@ impl Settings {
             key,
             raw: value.clone().into(),
             value,
-            scope: String::new(),
-            origin: String::new(),
+            ..Entry::default()
         };
         Ok(Self {
-            dir: PathBuf::new(),
             entries: glance::config()?.into_iter().map(entry).collect(),
             ..Self::default()
         })
@@ -143,10 +138,14 @@ impl Settings {
         latest.get(key).map(|at| &self.entries[*at])
     }
 
+    /// The last value of a key, as git prints it.
+    fn value_of(&self, key: &str) -> Option<&str> {
+        self.last(key).map(|entry| entry.value.as_str())
+    }
+
     /// What is configured for a setting, or else holds for everybody.
     fn value(&self, setting: &'static Setting) -> Option<&str> {
-        let entry = self.entry(setting).map(|entry| entry.value.as_str());
-        entry.or(setting.default)
+        self.value_of(&setting.of("")).or(setting.default)
     }
 
     /// The same, looked at.
@@ -155,7 +154,7 @@ impl Settings {
     /// When it is no value for that.
     fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
         if let Some(entry) = self.entry(setting) {
-            self.ensure_allowed(setting, entry)?;
+            ensure_allowed(setting, entry)?;
         }
         Ok(self.value(setting))
     }
@@ -165,8 +164,8 @@ impl Settings {
     /// # Errors
     /// When it is something else.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let value = self.checked(&table::LAYOUT)?.unwrap_or_default();
-        Ok(value.parse().ok())
+        let value = self.checked(&table::LAYOUT)?;
+        Ok(value.and_then(|value| value.parse().ok()))
     }
 
     /// `flux.merge`: how cleanup merges.
@@ -190,19 +189,25 @@ impl Settings {
 
     /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        let entry = self.entry(&table::WORKTREE_DIR);
-        match entry.filter(|entry| !entry.value.is_empty()) {
-            Some(entry) => home.join(expanded(&entry.raw)),
-            None => beside.to_owned(),
-        }
+        let dir = self.path(&table::WORKTREE_DIR, home);
+        dir.map_or_else(|| beside.to_owned(), |(dir, _)| dir)
     }
 
     /// `flux.template`: a file, relative to `home`, and where it is configured.
     pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
-        let entry = self
-            .entry(&table::TEMPLATE)
-            .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.raw)), entry.place()))
+        let (file, entry) = self.path(&table::TEMPLATE, home)?;
+        Some((file, entry.place()))
+    }
+
+    /// A path, relative to `home`, with a leading `~/` replaced, as `git config --type=path` does.
+    fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &Entry)> {
+        let entry = self.entry(setting).filter(|it| !it.value.is_empty())?;
+        let path = Path::new(&entry.raw);
+        let path = match (path.strip_prefix("~"), env::home_dir()) {
+            (Ok(rest), Some(user)) => user.join(rest),
+            _ => home.join(path),
+        };
+        Some((path, entry))
     }
 
     /// `commit.gpgSign`
@@ -214,11 +219,8 @@ impl Settings {
             return Ok(false);
         };
         parse_bool(&entry.value).with_context(|| {
-            format!(
-                "bad value '{}' for 'commit.gpgSign' {}",
-                entry.value,
-                entry.place()
-            )
+            let (value, place) = (&entry.value, entry.place());
+            format!("bad value '{value}' for 'commit.gpgSign' {place}")
         })
     }
 
@@ -254,8 +256,7 @@ impl Settings {
 
     /// A setting of a branch.
     pub(crate) fn of_branch(&self, branch: &str, setting: &Setting) -> Option<&str> {
-        self.last(&setting.of(branch))
-            .map(|entry| entry.value.as_str())
+        self.value_of(&setting.of(branch))
     }
 
     /// What the repository itself has configured for a branch, in order: name and value.
@@ -288,31 +289,17 @@ fn parse(out: &[u8]) -> Result<Vec<Entry>> {
             bail!("`git config` printed half an entry");
         };
         // A key without a value is true, as git has it.
-        let (key, value) = match pair.iter().position(|&b| b == b'\n') {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
-            None => (pair, &b"true"[..]),
-        };
-        let key = text(key);
-        if !concerns(&key) {
-            continue;
-        }
-        entries.push(Entry {
-            key,
+        let (key, value) = pair.split_once_str("\n").unwrap_or((pair, b"true"));
+        let entry = Entry {
+            key: text(key),
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
             scope: text(scope),
-        });
+        };
+        entries.extend(Some(entry).filter(|entry| concerns(&entry.key)));
     }
     Ok(entries)
-}
-
-/// A path with a leading `~/` replaced, as `git config --type=path` does.
-fn expanded(path: &OsStr) -> PathBuf {
-    match (path.as_bytes().strip_prefix(b"~/"), env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(OsStr::from_bytes(rest)),
-        _ => path.into(),
-    }
 }
 
 #[cfg(test)]

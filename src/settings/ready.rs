@@ -20,14 +20,17 @@ impl Settings {
 
     /// `flux.copy`: patterns, as `.gitignore` has them.
     pub(crate) fn copy(&self) -> Vec<OsString> {
-        let patterns = self.every(&table::COPY).into_iter();
-        patterns.map(|entry| entry.raw.clone()).collect()
+        self.all(&table::COPY)
     }
 
     /// `flux.setup`: commands for a shell.
     pub(crate) fn setup(&self) -> Vec<OsString> {
-        let commands = self.every(&table::SETUP).into_iter();
-        commands.map(|entry| entry.raw.clone()).collect()
+        self.all(&table::SETUP)
+    }
+
+    fn all(&self, setting: &Setting) -> Vec<OsString> {
+        let entries = self.every(setting).into_iter();
+        entries.map(|entry| entry.raw.clone()).collect()
     }
 
     /// `flux.setupRequired`
