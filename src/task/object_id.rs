@@ -1,6 +1,5 @@
 //! The names of git's objects.
 
-use std::borrow::Borrow;
 use std::ffi::OsStr;
 use std::fmt;
 use std::ops::Deref;
@@ -48,33 +47,9 @@ impl Deref for ObjectId {
     }
 }
 
-impl AsRef<str> for ObjectId {
-    fn as_ref(&self) -> &str {
-        self
-    }
-}
-
 impl AsRef<OsStr> for ObjectId {
     fn as_ref(&self) -> &OsStr {
         self.0.as_ref()
-    }
-}
-
-impl Borrow<str> for ObjectId {
-    fn borrow(&self) -> &str {
-        self
-    }
-}
-
-impl AsRef<[u8]> for ObjectId {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl PartialEq<str> for ObjectId {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
     }
 }
 
