@@ -63,6 +63,15 @@ pub(crate) struct Files {
 /// An environment.
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
+/// Returns where an agent has what it keeps: what its `variable` names, or `name` in the user's
+/// home directory.
+pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
+    let own = var(variable)
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from);
+    own.or_else(|| Some(Path::new(&var("HOME")?).join(name)))
+}
+
 /// An agent, as it was seen.
 pub(crate) struct Profile {
     /// Its name; empty for one that is not known.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::check::ensure_allowed;
 use super::table::Setting;
 use super::{Settings, table};
 use crate::agent::{self, Agent, AgentConfig, Yolo};
@@ -24,7 +23,7 @@ impl Settings {
         let (command, prompt) = (&table::COMMAND, &table::PROMPT_ARG);
         for setting in [command, prompt, &table::RESUME, &table::YOLO] {
             if let Some(entry) = self.last(&setting.of(name)) {
-                ensure_allowed(setting, entry)?;
+                entry.ensure_allowed(setting)?;
             }
         }
         let own = self.own(name);
@@ -52,7 +51,7 @@ impl Settings {
     pub(crate) fn notify(&self) -> Result<Vec<String>> {
         let mut ways = Vec::new();
         for entry in self.every(&table::NOTIFY) {
-            ensure_allowed(&table::NOTIFY, entry)?;
+            entry.ensure_allowed(&table::NOTIFY)?;
             ways.push(entry.value.trim().to_owned());
         }
         ways.retain(|way| !way.is_empty());

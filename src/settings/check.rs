@@ -75,27 +75,29 @@ impl Settings {
     }
 }
 
-/// Fails where the value of an entry is none for its setting.
-///
-/// # Errors
-/// With the value, where it stands, and what it may be.
-pub(super) fn ensure_allowed(setting: &Setting, entry: &Entry) -> Result<()> {
-    if setting.kind.allows(&entry.value) {
-        return Ok(());
+impl Entry {
+    /// Fails where its value is none for its setting.
+    ///
+    /// # Errors
+    /// With the value, where it stands, and what it may be.
+    pub(super) fn ensure_allowed(&self, setting: &Setting) -> Result<()> {
+        if setting.kind.allows(&self.value) {
+            return Ok(());
+        }
+        Err(self.bad(setting).into())
     }
-    Err(bad(setting, entry).into())
-}
 
-/// The error for a value that is none for its setting.
-pub(super) fn bad(setting: &Setting, entry: &Entry) -> Failure {
-    let key = setting.spelled(&entry.key);
-    let (value, place) = (&entry.value, entry.place());
-    let values = match setting.kind {
-        Kind::OneOf(values) => values(),
-        Kind::Ways => ways(),
-        _ => Vec::new(),
-    };
-    Failure::new(format!("bad value '{value}' for '{key}' {place}"))
-        .did_you_mean(value, values)
-        .hints(setting.kind.words())
+    /// The error for a value that is none for its setting.
+    pub(super) fn bad(&self, setting: &Setting) -> Failure {
+        let key = setting.spelled(&self.key);
+        let (value, place) = (&self.value, self.place());
+        let values = match setting.kind {
+            Kind::OneOf(values) => values(),
+            Kind::Ways => ways(),
+            _ => Vec::new(),
+        };
+        Failure::new(format!("bad value '{value}' for '{key}' {place}"))
+            .did_you_mean(value, values)
+            .hints(setting.kind.words())
+    }
 }

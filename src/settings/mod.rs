@@ -20,7 +20,6 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
-use self::check::ensure_allowed;
 pub(crate) use self::shown::Shown;
 pub(crate) use self::table::Colour;
 use self::table::Setting;
@@ -154,7 +153,7 @@ impl Settings {
     /// When it is no value for that.
     fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
         if let Some(entry) = self.entry(setting) {
-            ensure_allowed(setting, entry)?;
+            entry.ensure_allowed(setting)?;
         }
         Ok(self.value(setting))
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
 
-use super::check::{bad, ensure_allowed};
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
 use crate::agent::{self, Agent, AgentConfig, Yolo};
@@ -102,9 +101,9 @@ impl Settings {
             let checked = match setting.kind {
                 Kind::Agent => self.ensure_agent(&entry.value),
                 Kind::Time if Self::archive_expiry(&self.dir).is_err() => {
-                    Err(bad(setting, entry).into())
+                    Err(entry.bad(setting).into())
                 }
-                _ => ensure_allowed(setting, entry),
+                _ => entry.ensure_allowed(setting),
             };
             wrong.extend(checked.err());
         }

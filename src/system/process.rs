@@ -12,13 +12,8 @@ use self::system::{all, directory, stat};
 pub(crate) use self::system::{boot, host, machine_id};
 
 mod stat;
-// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one that does.
-#[cfg_attr(all(target_os = "linux", not(no_processes)), path = "process/linux.rs")]
 #[cfg_attr(all(target_os = "macos", not(no_processes)), path = "process/macos.rs")]
-#[cfg_attr(
-    any(no_processes, not(any(target_os = "linux", target_os = "macos"))),
-    path = "process/none.rs"
-)]
+#[cfg_attr(any(no_processes, not(target_os = "macos")), path = "process/linux.rs")]
 mod system;
 
 /// Returns whether the system tells of processes at all: of this one, for instance.

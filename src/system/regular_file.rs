@@ -74,6 +74,18 @@ pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Resul
     Ok(())
 }
 
+/// Takes it for none that there is no such file or directory.
+///
+/// # Errors
+/// When it failed in any other way.
+pub(crate) fn optional<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 pub(crate) fn of_another_user() -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
 }

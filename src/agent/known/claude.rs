@@ -5,7 +5,7 @@ mod session;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use notify::RecursiveMode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
@@ -116,23 +116,12 @@ const TRACES: [&str; 7] = [
 ];
 
 fn arrange(files: &HookFiles) -> Result<Additions> {
-    let file = files.write("claude.json", &settings(files).to_string())?;
-    Ok(Additions::of_options(["--settings".to_owned(), file]))
-}
-
-fn settings(files: &HookFiles) -> Value {
-    let entry = |hook: &Hook| {
-        let command = files.command(hook);
-        let command = json!({ "type": "command", "command": command, "timeout": 15 });
-        let entry = match hook.tools {
-            Some(tools) => json!([{ "matcher": tools, "hooks": [command] }]),
-            None => json!([{ "hooks": [command] }]),
-        };
-        (hook.event.to_owned(), entry)
-    };
-    let hooks: Map<String, Value> = files.hooks.iter().map(entry).collect();
+    let hooks =
+        files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Else one key hands the conversation over to a process that its pane knows nothing of.
-    json!({ "disableAgentView": true, "hooks": hooks })
+    let settings = json!({ "disableAgentView": true, "hooks": hooks });
+    let file = files.write("claude.json", &settings.to_string())?;
+    Ok(Additions::of_options(["--settings".to_owned(), file]))
 }
 
 fn session_start(report: Report, value: &Value) -> Option<Report> {

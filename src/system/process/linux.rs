@@ -1,4 +1,4 @@
-//! Processes, as Linux shows them in `/proc`.
+//! Processes, as Linux shows them in `/proc`. A system that has none tells nothing of them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -9,9 +9,13 @@ use anyhow::{Context as _, Result};
 
 use super::stat::Stat;
 
+/// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one
+/// that does.
+const PROC: &str = if cfg!(no_processes) { "/none" } else { "/proc" };
+
 /// Reads `/proc/<pid>/stat`.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("{PROC}/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The second field is the program's name in parentheses and may hold anything.
     let (head, tail) = stat.rsplit_once(") ")?;
@@ -30,7 +34,7 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
 
 /// Returns the name of this boot of the system, where that is told.
 pub(crate) fn boot() -> Option<String> {
-    line("/proc/sys/kernel/random/boot_id")
+    line(&format!("{PROC}/sys/kernel/random/boot_id"))
 }
 
 /// Returns the id of this machine, as systemd and D-Bus have it, where it has one.
@@ -41,7 +45,7 @@ pub(crate) fn machine_id() -> Option<String> {
 
 /// Returns the name of this host, where that is told.
 pub(crate) fn host() -> Option<String> {
-    line("/proc/sys/kernel/hostname")
+    line(&format!("{PROC}/sys/kernel/hostname"))
 }
 
 fn line(file: &str) -> Option<String> {
@@ -51,25 +55,25 @@ fn line(file: &str) -> Option<String> {
 
 /// Returns the PID namespace of a process, which may be `self`.
 pub(super) fn namespace(pid: &str) -> Option<String> {
-    let link = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
+    let link = fs::read_link(format!("{PROC}/{pid}/ns/pid")).ok()?;
     link.into_os_string().into_string().ok()
 }
 
 /// Returns the program and the arguments of a process.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = fs::read(format!("{PROC}/{pid}/cmdline")).ok()?;
     let words = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
     Some(words.map(|word| OsStr::from_bytes(word).into()).collect())
 }
 
 /// Returns the working directory of a process.
 pub(super) fn directory(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+    fs::read_link(format!("{PROC}/{pid}/cwd")).ok()
 }
 
 /// Returns the path of a file that a process has open.
 pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()
+    fs::read_link(format!("{PROC}/{pid}/fd/{descriptor}")).ok()
 }
 
 /// Returns the numbers of all processes.
@@ -78,7 +82,7 @@ pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
 /// When `/proc` cannot be listed.
 pub(super) fn all() -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc").context("could not look for processes")? {
+    for entry in fs::read_dir(PROC).context("could not look for processes")? {
         let name = entry.context("could not look for processes")?.file_name();
         pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
     }

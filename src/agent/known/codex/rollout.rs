@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::agent::profile::Variables;
+use crate::agent::profile::{Variables, home_of};
 use crate::git::regular_file::open_file;
 
 /// How much of a file is looked at for its first line, in bytes.
@@ -89,9 +89,7 @@ pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
 
 /// Returns where Codex has what it keeps, in an environment.
 pub(super) fn home(var: &Variables) -> Option<PathBuf> {
-    let home = var("CODEX_HOME").filter(|home| !home.is_empty());
-    let home = home.map(PathBuf::from);
-    home.or_else(|| Some(Path::new(&var("HOME")?).join(".codex")))
+    home_of(var, "CODEX_HOME", ".codex")
 }
 
 #[cfg(test)]
