@@ -28,27 +28,27 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A refusal (exit code 1).
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
-            message: message.into(),
+            message: message.to_string(),
             hints: Vec::new(),
             code: REFUSED,
         }
     }
 
     /// The user said no, or pressed ^C: exit code 130.
-    pub(crate) fn declined(message: impl Into<String>) -> Self {
+    pub(crate) fn declined(message: impl fmt::Display) -> Self {
         Self::new(message).code(DECLINED)
     }
 
     /// Adds a line that says what to do about it.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hints.push(hint.to_string());
         self
     }
 
     /// Adds several such lines, or none.
-    pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         hints.into_iter().fold(self, Self::hint)
     }
 

@@ -2,6 +2,7 @@
 //! directory, and beside what its user has configured.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Result;
@@ -29,14 +30,14 @@ pub(super) struct HookFiles<'a> {
 }
 
 impl Additions {
-    pub(super) fn of_options(options: [String; 2]) -> Self {
+    pub(super) fn of_option(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
-            args: options.map(OsString::from).to_vec(),
+            args: vec![name.into(), value.into()],
             ..Self::default()
         }
     }
 
-    pub(super) fn of_variable(name: &str, value: String) -> Self {
+    pub(super) fn of_variable(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
             env: vec![(name.into(), value.into())],
             ..Self::default()
@@ -49,8 +50,8 @@ impl HookFiles<'_> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<String> {
-        write(&Path::new(self.dir).join(name), text.as_bytes())?;
+    pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
+        write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))
     }
 

@@ -51,7 +51,7 @@ impl Stored {
         let id = &self.id;
         let record = task_ref(id);
         self.task.as_ref().map_err(|error| {
-            let failure = version::refusal(&format!("the record of '{id}'"), &record, error);
+            let failure = version::refusal(format!("the record of '{id}'"), &record, error);
             match version::is_newer(error) {
                 true => failure,
                 false => failure.hint(format!(

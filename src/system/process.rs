@@ -28,7 +28,7 @@ pub(crate) fn born(pid: i32) -> Option<u64> {
 
 /// Returns the PID namespace of a process, where the system has them and tells.
 pub(crate) fn namespace(pid: i32) -> Option<String> {
-    system::namespace(&pid.to_string())
+    system::namespace(pid)
 }
 
 /// Returns the PID namespace of this process, where the system has them.

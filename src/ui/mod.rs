@@ -89,13 +89,13 @@ impl Ui {
     /// Says what has happened.
     pub(crate) fn status(&self, message: impl Display) {
         if !self.quiet {
-            say(&sanitize::text(&message.to_string()));
+            say(sanitize::text(&message.to_string()));
         }
     }
 
     /// Shows what another program has said, also when quiet: it explains a failure.
     pub(crate) fn quote(&self, line: impl Display) {
-        say(&format!("  {}", sanitize::line(&line.to_string())));
+        say(format_args!("  {}", sanitize::line(&line.to_string())));
     }
 
     /// Whether a text is too long for the terminal, and standard output is one for a pager.
@@ -107,7 +107,7 @@ impl Ui {
     /// Says what to do next.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {
-            labelled("hint", &message.to_string());
+            labelled("hint", message);
         }
     }
 
@@ -116,7 +116,7 @@ impl Ui {
         // Of what another program has said in several lines, one is made.
         let message = message.to_string();
         let lines: Vec<&str> = message.lines().collect();
-        labelled("warning", &lines.join("; "));
+        labelled("warning", lines.join("; "));
     }
 
     /// Asks yes or no.
@@ -240,7 +240,7 @@ impl Drop for Spinner {
 ///
 /// # Errors
 /// So.
-pub(crate) fn ensure_terminal(hint: &str) -> Result<()> {
+pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
     }
@@ -253,13 +253,14 @@ pub(crate) fn show(error: &anyhow::Error) {
     let is_declined = failure::code(error) == DECLINED;
     for (label, line) in failure::lines(error) {
         match label {
-            "error" if is_declined => say(&sanitize::line(&line)),
-            label => labelled(label, &line),
+            "error" if is_declined => say(sanitize::line(&line)),
+            label => labelled(label, line),
         }
     }
 }
 
-fn labelled(label: &str, message: &str) {
+fn labelled(label: &str, message: impl Display) {
+    let message = message.to_string();
     let name = label.trim();
     let style = match name {
         "error" => Style::new().red().bold(),
@@ -267,14 +268,14 @@ fn labelled(label: &str, message: &str) {
         _ => Style::new().cyan(),
     };
     let message = match name {
-        "hint" => sanitize::line(&pasted(message)),
-        _ => sanitize::line(message),
+        "hint" => sanitize::line(&pasted(&message)),
+        _ => sanitize::line(&message),
     };
-    let label = colour::paint_stderr(name, style, &format!("{label}:"));
-    say(&format!("{label} {message}"));
+    let label = colour::paint_stderr(name, style, format_args!("{label}:"));
+    say(format_args!("{label} {message}"));
 }
 
-fn say(line: &str) {
+fn say(line: impl Display) {
     // Where standard error is gone there is nobody to tell.
     drop(writeln!(io::stderr().lock(), "{line}"));
 }

@@ -120,8 +120,8 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
         files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Else one key hands the conversation over to a process that its pane knows nothing of.
     let settings = json!({ "disableAgentView": true, "hooks": hooks });
-    let file = files.write("claude.json", &settings.to_string())?;
-    Ok(Additions::of_options(["--settings".to_owned(), file]))
+    let file = files.write("claude.json", settings)?;
+    Ok(Additions::of_option("--settings", file))
 }
 
 fn session_start(report: Report, value: &Value) -> Option<Report> {

@@ -70,7 +70,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &theirs].concat());
     let notify = format!("notify={notify}");
-    Ok(Additions::of_options(["-c".to_owned(), notify]))
+    Ok(Additions::of_option("-c", notify))
 }
 
 /// Returns the program that the user has for notices, with its arguments, or nothing: what is given

@@ -74,7 +74,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     let hooks = files.settings(|command| {
         json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
     });
-    let file = files.write("gemini.json", &json!({ "hooks": hooks }).to_string())?;
+    let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
     Ok(Additions::of_variable(DEFAULTS, file))
 }
 

@@ -63,7 +63,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     }
     let program = Value::from(files.program).to_string();
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
-    let url = format!("file://{}", encoded(&files.write("opencode.js", &plugin)?));
+    let url = format!("file://{}", encoded(&files.write("opencode.js", plugin)?));
     let config = json!({ "plugin": [url] });
     Ok(Additions::of_variable(CONFIG, config.to_string()))
 }

@@ -1,9 +1,10 @@
 //! Processes, as Linux shows them in `/proc`. A system that has none tells nothing of them.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -34,7 +35,7 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
 
 /// Returns the name of this boot of the system, where that is told.
 pub(crate) fn boot() -> Option<String> {
-    line(&format!("{PROC}/sys/kernel/random/boot_id"))
+    line(format!("{PROC}/sys/kernel/random/boot_id"))
 }
 
 /// Returns the id of this machine, as systemd and D-Bus have it, where it has one.
@@ -45,16 +46,16 @@ pub(crate) fn machine_id() -> Option<String> {
 
 /// Returns the name of this host, where that is told.
 pub(crate) fn host() -> Option<String> {
-    line(&format!("{PROC}/sys/kernel/hostname"))
+    line(format!("{PROC}/sys/kernel/hostname"))
 }
 
-fn line(file: &str) -> Option<String> {
+fn line(file: impl AsRef<Path>) -> Option<String> {
     let line = fs::read_to_string(file).ok()?;
     Some(line.trim_end().to_owned())
 }
 
 /// Returns the PID namespace of a process, which may be `self`.
-pub(super) fn namespace(pid: &str) -> Option<String> {
+pub(super) fn namespace(pid: impl Display) -> Option<String> {
     let link = fs::read_link(format!("{PROC}/{pid}/ns/pid")).ok()?;
     link.into_os_string().into_string().ok()
 }

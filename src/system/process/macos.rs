@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
+use std::fmt::Display;
 use std::mem::{self, MaybeUninit};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -98,7 +99,7 @@ pub(crate) fn host() -> Option<String> {
 }
 
 /// There are none.
-pub(super) fn namespace(_: &str) -> Option<String> {
+pub(super) fn namespace(_: impl Display) -> Option<String> {
     None
 }
 
