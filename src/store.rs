@@ -17,13 +17,13 @@ use anyhow::{Result, bail};
 pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
 pub(crate) use self::stored::{ARCHIVE, EVENTS, RECORD, SCREEN, Stored, TASKS, base_ref, task_ref};
-use self::stored::{BASES, HEADS, PROMPT};
+use self::stored::{BASES, PROMPT};
 
 use crate::failure::{Failure, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{ObjectId, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, Task, TaskId};
 
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Store {
 
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
-        self.refs.objects.get(&[HEADS, branch].concat())
+        self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
     /// Returns whether there was this ref of a task or base.
@@ -234,13 +234,13 @@ fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
 
 /// Returns the task with what is configured for its branch.
 fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
-    let exists = |branch: &str| refs.objects.contains_key(&[HEADS, branch].concat());
+    let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of(task.id.as_str())
         && exists(branch)
     {
-        branch.clone_into(&mut task.branch);
+        task.branch = BranchName::new(branch);
     }
     // That of a branch which is there for more than the task says nothing of the task.
     if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION)
@@ -249,9 +249,9 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
-    let into = into.or_else(|| settings.into()).map(refs::short);
-    if let Some(into) = into.or(task.into.as_deref()) {
-        task.into = Some(refs.branch_target(into).unwrap_or(into).to_owned());
+    let into = into.or_else(|| settings.into()).map(BranchName::typed);
+    if let Some(into) = into.or_else(|| task.into.clone()) {
+        task.into = Some(refs.branch_target(&into).unwrap_or(into));
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);
