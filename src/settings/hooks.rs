@@ -4,6 +4,7 @@ use super::{Entry, Settings};
 use crate::git::drivers::Drivers;
 use crate::git::hooks::Configured;
 use crate::git::repo::parse_bool;
+use crate::task::BranchName;
 
 impl Settings {
     /// `core.hooksPath` as it stands.
@@ -47,7 +48,7 @@ impl Settings {
     }
 
     /// Whether something is configured that `git merge` into a branch would be told besides.
-    pub(crate) fn has_merge_options(&self, branch: &str) -> bool {
+    pub(crate) fn has_merge_options(&self, branch: &BranchName) -> bool {
         let key = format!("branch.{branch}.mergeoptions");
         self.last(&key).is_some()
     }

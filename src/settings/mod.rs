@@ -26,7 +26,7 @@ use self::table::Setting;
 use crate::git::records::records;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style, glance};
-use crate::task::Layout;
+use crate::task::{BranchName, Layout};
 
 /// One line of configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -259,7 +259,7 @@ impl Settings {
     }
 
     /// What the repository itself has configured for a branch, in order: name and value.
-    pub(crate) fn section_of_branch(&self, branch: &str) -> Vec<(String, String)> {
+    pub(crate) fn section_of_branch(&self, branch: &BranchName) -> Vec<(String, String)> {
         let prefix = format!("branch.{branch}.");
         let entry = |entry: &Entry| {
             let name = entry.key.strip_prefix(&prefix)?;
@@ -333,8 +333,8 @@ mod tests {
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];
-        assert_eq!(settings.section_of_branch("feature/a.b"), section);
-        assert!(settings.section_of_branch("feature/a").is_empty());
+        assert_eq!(settings.section_of_branch(&BranchName::new("feature/a.b")), section);
+        assert!(settings.section_of_branch(&BranchName::new("feature/a")).is_empty());
         assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
     }
 

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::Store;
 use crate::failure::Failure;
 use crate::sanitize;
-use crate::task::HEADS;
+use crate::task::{BranchName, HEADS};
 use crate::ui::word;
 
 impl Store {
@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// As it says.
-    pub(crate) fn ensure_not_symbolic(&self, branch: &str) -> Result<()> {
+    pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
         let full = [HEADS, branch].concat();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {
             return Ok(());
