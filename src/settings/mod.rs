@@ -333,8 +333,15 @@ mod tests {
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];
-        assert_eq!(settings.section_of_branch(&BranchName::new("feature/a.b")), section);
-        assert!(settings.section_of_branch(&BranchName::new("feature/a")).is_empty());
+        assert_eq!(
+            settings.section_of_branch(&BranchName::new("feature/a.b")),
+            section
+        );
+        assert!(
+            settings
+                .section_of_branch(&BranchName::new("feature/a"))
+                .is_empty()
+        );
         assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
     }
 

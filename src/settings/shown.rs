@@ -70,10 +70,10 @@ impl Settings {
                 rows.insert(setting.of(name), (Some(default), None));
             }
         }
-        for entry in self.entries.iter().filter(|entry| setting.is(&entry.key)) {
-            if setting.key != table::DESCRIPTION.key || is_of_task(&entry.key) {
-                rows.entry(entry.key.clone()).or_default().1 = Some(entry);
-            }
+        let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
+        let entries = self.entries.iter().filter(|it| setting.is(&it.key));
+        for entry in entries.filter(|it| is_shown(&it.key)) {
+            rows.entry(entry.key.clone()).or_default().1 = Some(entry);
         }
         rows
     }

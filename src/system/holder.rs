@@ -20,9 +20,8 @@ impl Holder {
     /// Finds the process that holds the lock on the file at `path`: the one that took it, or
     /// one that was given it and has outlived that.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let took = Self::owner(path).ok()?;
-        took.and_then(Self::alive)
-            .or_else(|| Self::all().find(|holder| holder.has_open(path)))
+        let took = Self::owner(path).ok()?.and_then(Self::alive);
+        took.or_else(|| Self::all().find(|holder| holder.has_open(path)))
     }
 
     /// Returns the number of the process that took the lock on the file at `path`.
@@ -61,9 +60,8 @@ impl Holder {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid));
         // That of another user is not told; its name is.
         let program = program.unwrap_or_else(|_| self.name.as_str().into());
-        program
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"git-flux"))
+        let name = program.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b"git-flux")
     }
 
     /// Returns a command that ends it, or shows it where it is another user's.
