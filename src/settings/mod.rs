@@ -4,29 +4,26 @@
 
 mod agents;
 mod check;
-mod colours;
 mod hooks;
-mod ready;
 mod shown;
 pub(crate) mod table;
+mod values;
 
 use std::collections::HashMap;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use bstr::ByteSlice as _;
 
 pub(crate) use self::shown::Shown;
 pub(crate) use self::table::Colour;
 use self::table::Setting;
 use crate::git::records::records;
-use crate::git::repo::parse_bool;
-use crate::git::{Git, Style, glance};
-use crate::task::{BranchName, Layout};
+use crate::git::{Git, glance};
+use crate::task::BranchName;
 
 /// One line of configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,91 +155,13 @@ impl Settings {
         Ok(self.value(setting))
     }
 
-    /// `flux.layout`; none means `auto`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let value = self.checked(&table::LAYOUT)?;
-        Ok(value.and_then(|value| value.parse().ok()))
-    }
-
-    /// `flux.merge`: how cleanup merges.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn style(&self) -> Result<Style> {
-        let value = self.checked(&table::MERGE)?.unwrap_or_default();
-        Ok(value.parse().unwrap_or_default())
-    }
-
-    /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
-    pub(crate) fn into(&self) -> Option<&str> {
-        self.value(&table::INTO).filter(|branch| !branch.is_empty())
-    }
-
-    /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.
-    pub(crate) fn branch_prefix(&self) -> &str {
-        self.value(&table::BRANCH_PREFIX).unwrap_or_default()
-    }
-
-    /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
-    pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        let dir = self.path(&table::WORKTREE_DIR, home);
-        dir.map_or_else(|| beside.to_owned(), |(dir, _)| dir)
-    }
-
-    /// `flux.template`: a file, relative to `home`, and where it is configured.
-    pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
-        let (file, entry) = self.path(&table::TEMPLATE, home)?;
-        Some((file, entry.place()))
-    }
-
-    /// A path, relative to `home`, with a leading `~/` replaced, as `git config --type=path` does.
-    fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &Entry)> {
-        let entry = self.entry(setting).filter(|it| !it.value.is_empty())?;
-        let path = Path::new(&entry.raw);
-        let path = match (path.strip_prefix("~"), env::home_dir()) {
-            (Ok(rest), Some(user)) => user.join(rest),
-            _ => home.join(path),
-        };
-        Some((path, entry))
-    }
-
-    /// `commit.gpgSign`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
-    pub(crate) fn sign(&self) -> Result<bool> {
-        let Some(entry) = self.last("commit.gpgsign") else {
-            return Ok(false);
-        };
-        parse_bool(&entry.value).with_context(|| {
-            let (value, place) = (&entry.value, entry.place());
-            format!("bad value '{value}' for 'commit.gpgSign' {place}")
-        })
-    }
-
-    /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
-    ///
-    /// # Errors
-    /// When it is not a number.
-    pub(crate) fn trash_keep(&self) -> Result<usize> {
-        let value = self.checked(&table::TRASH_KEEP)?.unwrap_or_default();
-        value.parse().context("'flux.trashKeep' is not a number")
-    }
-
-    /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
-    /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
-    ///
-    /// # Errors
-    /// When git does not take it for a time.
-    pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
-        let setting = &table::ARCHIVE_EXPIRE;
-        let default = format!("--default={}", setting.default.unwrap_or_default());
-        let args = ["--type=expiry-date", &default, "--get", setting.key];
-        let line = Git::reading(dir, "config").args(args).line()?;
-        line.parse().context("`git config` printed no time")
+    /// The entries of a setting that may be given several times. An empty value takes
+    /// back those before it, as it does for git's own.
+    pub(super) fn every(&self, setting: &Setting) -> Vec<&Entry> {
+        let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
+        let entries: Vec<&Entry> = entries.collect();
+        let after = entries.iter().rposition(|entry| entry.value.is_empty());
+        entries[after.map_or(0, |at| at + 1)..].to_vec()
     }
 
     /// The first key of a filter that the repository itself has configured.
