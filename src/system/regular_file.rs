@@ -15,13 +15,9 @@ pub(crate) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bit
 /// # Errors
 /// When it is a link, no regular file or another user's.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(REGULAR)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    let file = options.custom_flags(REGULAR).open(path)?;
     ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
     Ok(file)
 }
@@ -31,10 +27,8 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When there is none.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(REGULAR)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(REGULAR).open(path)?;
     ensure_file(&file)?;
     Ok(file)
 }

@@ -18,18 +18,19 @@ const DESCRIPTION: usize = 8;
 pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     let clean = |row: &[String; 3]| row.each_ref().map(|cell| sanitize::line(cell));
     let rows: Vec<[String; 3]> = rows.iter().map(clean).collect();
-    let lines = aligned(&rows, columns, "");
+    let lines = aligned(&rows, columns, false);
     if lines.iter().collect::<HashSet<_>>().len() < lines.len() {
-        return aligned(&rows, columns, "#");
+        return aligned(&rows, columns, true);
     }
     lines
 }
 
-/// The rows in columns; with a `sign` each is numbered.
-fn aligned(rows: &[[String; 3]], columns: usize, sign: &str) -> Vec<String> {
-    let number = |at: usize| match sign {
-        "" => String::new(),
-        sign => format!("{sign}{} ", at + 1),
+/// The rows in columns, each with its number where they are numbered.
+fn aligned(rows: &[[String; 3]], columns: usize, are_numbered: bool) -> Vec<String> {
+    let number = |at: usize| {
+        are_numbered
+            .then(|| format!("#{} ", at + 1))
+            .unwrap_or_default()
     };
     let widest = |at: usize| rows.iter().map(|row| measure_text_width(&row[at])).max();
     let (name, state) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
@@ -41,10 +42,8 @@ fn aligned(rows: &[[String; 3]], columns: usize, sign: &str) -> Vec<String> {
         let gap = name.saturating_sub(measure_text_width(&id));
         let line = format!("{}{id}{:gap$}  {doing:state$}  {title}", number(at), "");
         let cut = |width| truncate_str(&line, width, "…").trim_end().to_owned();
-        let mut widths = (0..=limit).rev().map(cut);
-        widths
-            .find(|line| line.len() <= columns)
-            .unwrap_or_default()
+        let mut lines = (0..=limit).rev().map(cut);
+        lines.find(|it| it.len() <= columns).unwrap_or_default()
     };
     rows.iter().enumerate().map(line).collect()
 }

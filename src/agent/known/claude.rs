@@ -8,8 +8,9 @@ use notify::RecursiveMode;
 use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Beginning, Hook, Kind, Report, call, text};
+use crate::agent::report::{Beginning, Hook, Kind, Report, call};
 use crate::agent::transcript::{Conversation, Counts};
 use crate::task::{Said, Title, Why};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -150,11 +151,10 @@ fn permission(mut report: Report, value: &Value) -> Option<Report> {
     }
     // For people: the tool, and its command or file.
     let tool = value["tool_name"].as_str().unwrap_or_default();
-    let what = &["command", "file_path", "url", "description"];
-    let what = text(&value["tool_input"], what);
-    let wanted = what.map_or_else(|| tool.to_owned(), |what| format!("{tool}: {what}"));
     report.event.about = call(value);
-    report.event = report.event.saying(&wanted);
+    report.event = report
+        .event
+        .saying(&messages::call(tool, &value["tool_input"]));
     Some(report)
 }
 
@@ -193,12 +193,10 @@ fn said(entry: &Value) -> Option<Said> {
     let mut parts = content.as_array().into_iter().flatten();
     let text = content.as_str();
     let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
-    let interrupted = text.is_some_and(|text| text.starts_with("[Request interrupted by user"));
-    Some(if interrupted {
-        Said::Interrupted
-    } else {
-        Said::Working
-    })
+    match text {
+        Some(text) if text.starts_with("[Request interrupted by user") => Some(Said::Interrupted),
+        _ => Some(Said::Working),
+    }
 }
 
 #[cfg(test)]
