@@ -219,7 +219,7 @@ pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Resul
         .into())
 }
 
-fn none(what: &str, name: impl Display) -> Failure {
+fn none(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 

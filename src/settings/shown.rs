@@ -84,10 +84,8 @@ impl Settings {
         if setting.key == table::COMMAND.key {
             return default_of(agent);
         }
-        (setting.key == table::YOLO.key && profile.has_yolo()).then(|| {
-            let command = self.own(agent).command;
-            profile.skips_permissions(command.as_deref()).to_string()
-        })
+        (setting.key == table::YOLO.key && profile.has_yolo())
+            .then(|| profile.skips_permissions(&self.own(agent)).to_string())
     }
 
     /// Everything that is wrong with what is configured for git flux.

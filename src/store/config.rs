@@ -1,5 +1,6 @@
 //! What a person may edit of a task: git config, in the section of its branch.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -83,7 +84,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// `git config --local <args>`, tried again while another program is writing.
-fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
+fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {
         let git = Git::new(repo.home(), "config").arg("--local").args(args);

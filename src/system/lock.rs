@@ -1,5 +1,6 @@
 //! Locks that the kernel releases when their holder dies.
 
+use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -38,7 +39,7 @@ impl Lock {
     pub(crate) fn acquire(
         path: &Path,
         sharing: Sharing,
-        other: &str,
+        other: impl Display,
         say: impl FnOnce(&str),
     ) -> Result<Self> {
         let say = |holder: Option<&Holder>| say(&waiting(path, other, holder));
@@ -166,7 +167,7 @@ fn not_lockable(path: &Path) -> Failure {
 }
 
 /// Describes what a lock is waited for: `other`, unless the holder is known to be another program.
-fn waiting(path: &Path, other: &str, holder: Option<&Holder>) -> String {
+fn waiting(path: &Path, other: impl Display, holder: Option<&Holder>) -> String {
     match holder {
         None => format!("waiting for {other} …"),
         Some(holder) if holder.is_git_flux() => {

@@ -18,20 +18,15 @@ const DESCRIPTION: usize = 8;
 pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     let clean = |row: &[String; 3]| row.each_ref().map(|cell| sanitize::line(cell));
     let rows: Vec<[String; 3]> = rows.iter().map(clean).collect();
-    let lines = aligned(&rows, columns, false);
+    let lines = aligned(&rows, columns, |_| String::new());
     if lines.iter().collect::<HashSet<_>>().len() < lines.len() {
-        return aligned(&rows, columns, true);
+        return aligned(&rows, columns, |at| format!("#{} ", at + 1));
     }
     lines
 }
 
-/// The rows in columns, each with its number where they are numbered.
-fn aligned(rows: &[[String; 3]], columns: usize, are_numbered: bool) -> Vec<String> {
-    let number = |at: usize| {
-        are_numbered
-            .then(|| format!("#{} ", at + 1))
-            .unwrap_or_default()
-    };
+/// The rows in columns, each behind its number.
+fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> String) -> Vec<String> {
     let widest = |at: usize| rows.iter().map(|row| measure_text_width(&row[at])).max();
     let (name, state) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
     let limit = columns.saturating_sub(SIGN + number(rows.len()).len());
