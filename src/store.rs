@@ -97,10 +97,8 @@ impl Store {
     /// Says what is wrong with the record.
     pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
         let id = settings.of_branch(branch, &table::TASK);
-        let stored = self
-            .tasks
-            .iter()
-            .find(|stored| Some(stored.id.as_str()) == id);
+        let mut tasks = self.tasks.iter();
+        let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
@@ -214,9 +212,8 @@ pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Resul
     }
     let names: Vec<&str> = found.iter().map(|at| known[*at]).collect();
     let failure = Failure::new(format!("'{name}' is ambiguous"));
-    Err(failure
-        .hint(format!("it could be: {}", list(&names)))
-        .into())
+    let hint = format!("it could be: {}", list(&names));
+    Err(failure.hint(hint).into())
 }
 
 fn none(what: impl Display, name: impl Display) -> Failure {

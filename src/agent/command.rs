@@ -45,6 +45,7 @@ impl Launch {
         let mut env = environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
         let env = env.into_iter().chain(added.env);
+        let env = env.map(|(name, value)| (Bytes(name), Bytes(value)));
         let prompt = &command.agent.prompt;
         let file = |wanted: Prompt| (*prompt == wanted).then(|| Bytes(run.prompt().into()));
         let argv = command.argv(&task.agent_args, added.args, run).into_iter();
@@ -52,9 +53,7 @@ impl Launch {
             id: task.id.to_string(),
             agent: command.agent.name.clone(),
             argv: argv.map(Bytes).collect(),
-            env: env
-                .map(|(name, value)| (Bytes(name), Bytes(value)))
-                .collect(),
+            env: env.collect(),
             worktree: task.worktree.clone(),
             directory: None,
             shell: shell(),

@@ -88,10 +88,10 @@ pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 /// Returns where an agent has what it keeps: what its `variable` names, or `name` in the user's
 /// home directory.
 pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
-    let own = var(variable)
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from);
-    own.or_else(|| Some(Path::new(&var("HOME")?).join(name)))
+    match var(variable).filter(|dir| !dir.is_empty()) {
+        Some(own) => Some(own.into()),
+        None => Some(Path::new(&var("HOME")?).join(name)),
+    }
 }
 
 /// An agent, as it was seen.

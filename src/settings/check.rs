@@ -38,15 +38,13 @@ impl Settings {
             Some(name) if section == "branch" => format!("branch.{name}."),
             _ => "flux.".to_owned(),
         };
-        let known = table::ALL
-            .iter()
-            .map(|it| it.named(name.unwrap_or("<agent>")));
+        let name = name.unwrap_or("<agent>");
+        let known = table::ALL.iter().map(|setting| setting.named(name));
         let known: Vec<String> = known.filter(|known| known.starts_with(&common)).collect();
         let names = known.iter().map(|known| &known[common.len()..]);
         let near = nearest(key.strip_prefix(&common).unwrap_or(key), names);
-        let near = near
-            .first()
-            .map(|near| format!("did you mean '{common}{near}'?"));
+        let near = near.into_iter().take(1);
+        let near = near.map(|near| format!("did you mean '{common}{near}'?"));
         let key = shell_words::quote(key);
         let remedy = match entry.origin.strip_prefix("file:") {
             // The repository's own, where git looks first.
@@ -67,11 +65,10 @@ impl Settings {
 
     /// Where the value of a setting was configured, for a hint; none if it is not what is configured.
     pub(crate) fn whence(&self, setting: &Setting, branch: &str, value: &str) -> Option<String> {
-        let entry = self
-            .last(&setting.of(branch))
-            .filter(|it| it.value == value)?;
+        let entry = self.last(&setting.of(branch))?;
+        let is_it = entry.value == value;
         let key = setting.spelled(&entry.key);
-        Some(format!("'{key}' is set {}", entry.place()))
+        is_it.then(|| format!("'{key}' is set {}", entry.place()))
     }
 }
 

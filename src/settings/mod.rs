@@ -66,9 +66,7 @@ const SECTIONS: &str = "branch color commit core filter flux hook includeif merg
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
     let section = key.split('.').next();
-    SECTIONS
-        .split(' ')
-        .any(|concerns| section == Some(concerns))
+    SECTIONS.split(' ').any(|it| section == Some(it))
 }
 
 impl Settings {
@@ -182,8 +180,8 @@ impl Settings {
         let prefix = format!("branch.{branch}.");
         let entry = |entry: &Entry| {
             let name = entry.key.strip_prefix(&prefix)?;
-            (entry.scope == "local" && !name.contains('.'))
-                .then(|| (name.to_owned(), entry.value.clone()))
+            let is_own = entry.scope == "local" && !name.contains('.');
+            is_own.then(|| (name.to_owned(), entry.value.clone()))
         };
         self.entries.iter().filter_map(entry).collect()
     }

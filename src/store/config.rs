@@ -44,10 +44,10 @@ pub(crate) fn write_config(
 /// When git cannot write its configuration.
 pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
     let branch = &task.branch;
+    let settings = || Settings::load(repo.home());
     if task.keeps_branch() {
         // Another task may have the branch by now.
-        let settings = Settings::load(repo.home())?;
-        if settings.of_branch(branch, &table::TASK) != Some(task.id.as_str()) {
+        if settings()?.of_branch(branch, &table::TASK) != Some(task.id.as_str()) {
             return Ok(());
         }
         let (key, value) = (table::TASK.named(branch), format!("^{}$", task.id));
@@ -56,11 +56,7 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
     let section = format!("branch.{branch}");
     let removed = configure(repo, &["--remove-section", &section], lock);
     // git says the same of a section that is not there and of a name it cannot parse.
-    if removed.is_err()
-        && Settings::load(repo.home())?
-            .section_of_branch(branch)
-            .is_empty()
-    {
+    if removed.is_err() && settings()?.section_of_branch(branch).is_empty() {
         return Ok(());
     }
     removed

@@ -9,10 +9,10 @@ use nix::sys::statvfs::statvfs;
 /// A hint where an error may come from a full disk: less than a megabyte is
 /// left on one of the file systems that were written to.
 pub(crate) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
-    let said = cause
+    let mut causes = cause
         .chain()
-        .filter_map(|c| c.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::StorageFull);
+        .filter_map(|it| it.downcast_ref::<io::Error>());
+    let said = causes.any(|it| it.kind() == io::ErrorKind::StorageFull);
     let disk = match paths.iter().find(|path| is_full(path)) {
         Some(path) => format!("the disk of '{}'", path.display()),
         None if said => "the disk".to_owned(),

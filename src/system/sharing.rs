@@ -63,13 +63,9 @@ impl Sharing {
         })
     }
 
-    /// Returns the mode that a new file or directory has before the umask: one of these.
-    fn mode(self, private: u32, other: u32) -> u32 {
-        if self == Self::Private {
-            private
-        } else {
-            other
-        }
+    /// Returns the mode of a new file, before the umask.
+    fn mode(self) -> u32 {
+        if self == Self::Private { 0o600 } else { 0o666 }
     }
 
     /// Returns the permissions of what was made with `mode`, as `calc_shared_perm` in git's
@@ -96,7 +92,8 @@ impl Sharing {
     /// # Errors
     /// When it cannot be made, is no directory, or is another user's where it should be private.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
-        let make = || DirBuilder::new().mode(self.mode(0o700, 0o777)).create(path);
+        let mode = self.mode() | (self.mode() & 0o444) >> 2;
+        let make = || DirBuilder::new().mode(mode).create(path);
         let made = match (make(), path.parent()) {
             (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
                 self.make_dir(parent)?;
@@ -153,7 +150,7 @@ impl Sharing {
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        options.mode(self.mode(0o600, 0o666)).custom_flags(REGULAR);
+        options.mode(self.mode()).custom_flags(REGULAR);
         let file = options.open(path)?;
         let there = ensure_file(&file)?;
         if self == Self::Private {
@@ -195,12 +192,12 @@ impl Sharing {
     /// takes what is not locked.
     fn begin(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mode = self.mode(0o600, 0o666);
+        let mode = Permissions::from_mode(self.mode());
         loop {
             let file = tempfile::Builder::new()
                 .prefix(&format!(".{name}."))
                 .suffix(PART)
-                .permissions(Permissions::from_mode(mode))
+                .permissions(mode.clone())
                 .tempfile_in(dir)?;
             // One that is about to sweep it away has the lock; where there are no locks, nobody sweeps.
             let is_swept = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
@@ -225,12 +222,9 @@ pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
 fn sweep(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        let is_part = path
-            .as_os_str()
-            .as_encoded_bytes()
-            .ends_with(PART.as_bytes());
+        let name = path.as_os_str().as_encoded_bytes();
         // The lock of a living writer excludes ours, and ours a writer that has just made it.
-        if is_part
+        if name.ends_with(PART.as_bytes())
             && let Ok(file) = open_file(&path)
             && file.try_lock().is_ok()
         {

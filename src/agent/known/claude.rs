@@ -82,15 +82,9 @@ const HOOKS: [Hook; 10] = [
     Hook::asking("PermissionRequest", Why::Permission)
         .of_tools("*")
         .refined(permission),
-    Hook::new("PostToolUse", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
-    Hook::new("PostToolUseFailure", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
-    Hook::new("PermissionDenied", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
+    tool_has_ended("PostToolUse"),
+    tool_has_ended("PostToolUseFailure"),
+    tool_has_ended("PermissionDenied"),
     Hook::new("Notification", Said::Waiting)
         .of(Kind::Reminder)
         .saying(&["message"])
@@ -100,6 +94,11 @@ const HOOKS: [Hook; 10] = [
         .refined(stop),
     Hook::new("StopFailure", Said::Failed).saying(&["error_details", "error"]),
 ];
+
+const fn tool_has_ended(event: &'static str) -> Hook {
+    let hook = Hook::new(event, Said::Working);
+    hook.of_tools("*").of(Kind::Step)
+}
 
 /// The tool by which it asks its user.
 const QUESTION: &str = "AskUserQuestion";
@@ -152,9 +151,8 @@ fn permission(mut report: Report, value: &Value) -> Option<Report> {
     // For people: the tool, and its command or file.
     let tool = value["tool_name"].as_str().unwrap_or_default();
     report.event.about = call(value);
-    report.event = report
-        .event
-        .saying(&messages::call(tool, &value["tool_input"]));
+    let wanted = messages::call(tool, &value["tool_input"]);
+    report.event = report.event.saying(&wanted);
     Some(report)
 }
 
