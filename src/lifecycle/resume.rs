@@ -124,7 +124,7 @@ pub(crate) fn resume(
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id.as_str())?;
+    let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {

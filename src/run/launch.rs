@@ -102,7 +102,7 @@ impl Machine {
     pub(crate) fn here() -> Self {
         Self {
             id: process::machine_id(),
-            host: process::host(),
+            host: process::host().unwrap_or_default(),
             pid_namespace: process::own_namespace(),
         }
     }

@@ -2,7 +2,6 @@
 
 use strum::VariantNames as _;
 
-use super::colour::is_colour;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
@@ -78,7 +77,7 @@ impl Kind {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
-            Self::Colour => is_colour(value),
+            Self::Colour => colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
             Self::Ways => is_way(value.trim()),
             Self::Command => words(value).is_some(),
@@ -87,6 +86,25 @@ impl Kind {
             Self::Yolo => yolo(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
         }
+    }
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Always,
+    /// On a terminal.
+    Auto,
+    Never,
+}
+
+/// What git takes a value of `color.flux` for: as a boolean, true is on a terminal.
+pub(super) fn colour(value: &str) -> Option<Colour> {
+    match value {
+        "always" => Some(Colour::Always),
+        "never" => Some(Colour::Never),
+        "auto" => Some(Colour::Auto),
+        value => parse_bool(value).map(|is| if is { Colour::Auto } else { Colour::Never }),
     }
 }
 

@@ -30,8 +30,8 @@ impl Store {
     ///
     /// # Errors
     /// As it says.
-    pub(crate) fn ensure_not_symbolic(&self, branch: &str) -> Result<()> {
-        let full = BranchName::new(branch).full();
+    pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
+        let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {
             return Ok(());
         };

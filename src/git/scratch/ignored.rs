@@ -15,7 +15,6 @@ use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
 use super::repository::{make_dir, write as write_file};
-use crate::git::command::records::paths;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::hide::pattern;
 use crate::git::{Checkout, Git, ObjectId};
@@ -70,7 +69,7 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
 /// `git ls-files --others --exclude-standard --directory -z`
 fn untracked(git: Git) -> Result<Vec<PathBuf>> {
     let args = ["--others", "--exclude-standard", "--directory", "-z"];
-    let names = paths(&git.args(args).output()?)?;
+    let names = git.args(args).paths()?;
     // Without the slash at the end of a directory.
     let without_slash = |name: &PathBuf| name.components().collect();
     Ok(names.iter().map(without_slash).collect())
@@ -97,7 +96,7 @@ fn tracked(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathB
     let mut tracked = HashSet::new();
     for commit in commits {
         let args = ["-d", "-r", "-z", "--name-only", "--full-tree", commit];
-        tracked.extend(paths(&checkout.reading("ls-tree").args(args).output()?)?);
+        tracked.extend(checkout.reading("ls-tree").args(args).paths()?);
     }
     Ok(tracked)
 }

@@ -24,7 +24,6 @@ use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::hooks::setting;
 use super::merge::merge_tree::Conflict;
-use super::records::paths;
 use super::{Git, Lock, ObjectId, Repo};
 use crate::task::BranchName;
 
@@ -151,7 +150,7 @@ impl<'a> Scratch<'a> {
             path,
             kind: String::new(),
         };
-        Ok(paths(&git.output()?)?.into_iter().map(conflict).collect())
+        Ok(git.paths()?.into_iter().map(conflict).collect())
     }
 
     /// Returns whether files in it are other than what is staged: what a hook has mended and not added.

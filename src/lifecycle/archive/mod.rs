@@ -160,7 +160,7 @@ impl Unread {
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
         let what = format!("the record of the removed task '{}'", sanitize::line(name));
-        let failure = version::refusal(&what, &word(&format!("{ARCHIVE}{name}/task")), &self.error);
+        let failure = version::refusal(&what, word(&format!("{ARCHIVE}{name}/task")), &self.error);
         if version::is_newer(&self.error) {
             return failure;
         }
