@@ -3,17 +3,16 @@
 use anyhow::Result;
 use console::Style;
 
-use super::dry_run;
-use super::output::{Output, Porcelain};
+use super::consent::confirm;
+use super::options::{Output, Porcelain};
 use super::remove::remove_task;
-use super::words::deeds;
+use super::{dry_run, words};
 use crate::commands::table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::lifecycle::cleanup::options::{Asking, Branch, Options, Question};
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
-use crate::store::Stored;
 use crate::task::State;
 use crate::ui;
 use crate::ui::words::count;
@@ -59,14 +58,14 @@ fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         let question = format!("Do that with {}?", count(doable.len(), "task"));
         let is_harmless = !matches!(options.branch, Branch::Discard)
             && !doable.iter().any(|plan| stops_work(plan));
-        if !flux.ui.confirm(question, is_harmless)? {
-            return Err(Failure::declined("nothing was changed").into());
-        }
-        for consent in doable.iter().flat_map(|plan| plan.open()) {
-            match consent.question {
-                // They are not in the table, and asked about for each task.
-                Question::LargeFiles | Question::SuspendedJobs => {}
-                _ => options.agree(consent.question, &consent.what),
+        confirm(flux, &question, is_harmless)?;
+        for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
+            // They are not in the table, and asked about for each task.
+            if !matches!(
+                consent.question,
+                Question::LargeFiles | Question::SuspendedJobs
+            ) {
+                options.agree(consent.question, &consent.what);
             }
         }
     }
@@ -95,9 +94,9 @@ fn remove(
         facts.is_some_and(|facts| facts.runs.is_own_pane)
     });
     for_each(plans, |plan| {
-        let plan = plan.ensure()?;
+        let id = plan.ensure()?.id;
         // One task's merge may have moved the target of the next.
-        remove_task(flux, None, &plan.id, (options, porcelain))
+        remove_task(flux, &id, None, options, porcelain)
     })
 }
 
@@ -125,24 +124,13 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
 }
 
 fn row(plan: &Plan, options: &Options) -> String {
-    sanitize::line(&match plan.refusal() {
-        Some(refusal) => format!("refused: {refusal}"),
-        None => {
-            let mut deeds = deeds(plan, options);
-            // That it is removed goes without saying.
-            if !plan.is_update() {
-                deeds.pop();
-            }
-            deeds.join(", ")
-        }
-    })
-}
-
-/// Sorts tasks as `git flux list` does.
-pub(super) fn in_order<'a>(
-    tasks: impl Iterator<Item = &'a Stored>,
-) -> impl Iterator<Item = &'a Stored> {
-    let mut tasks: Vec<&Stored> = tasks.collect();
-    tasks.sort_by_key(|stored| stored.created());
-    tasks.into_iter()
+    if let Some(refusal) = plan.refusal() {
+        return sanitize::line(&format!("refused: {refusal}"));
+    }
+    let mut deeds = words::deeds(plan, options);
+    // That it is removed goes without saying.
+    if !plan.is_update() {
+        deeds.pop();
+    }
+    sanitize::line(&deeds.join(", "))
 }

@@ -10,9 +10,10 @@ use crate::commands::table;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::MergePlan;
+use crate::git::merge::merge_tree::Conflict;
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::Options;
+use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
@@ -20,7 +21,10 @@ use crate::sanitize;
 fn result(check: &Check) -> (&'static str, Style) {
     if check.refusal().is_some() {
         ("refuses", Style::new().red())
-    } else if check.open().is_some() {
+    } else if check
+        .consent()
+        .is_some_and(|consent| consent.agreed == Agreed::Ask)
+    {
         ("asks", Style::new().yellow())
     } else {
         ("ok", Style::new().green())
@@ -62,7 +66,6 @@ pub(super) fn ensure(plan: Plan) -> Result<Plan> {
     }
 }
 
-/// A plan as data.
 /// Prints plans as data.
 ///
 /// # Errors
@@ -79,12 +82,18 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         why: check.why(),
         hints: check
             .refusal()
-            .map_or_else(Vec::new, |refusal| failure::hints(refusal).collect()),
+            .into_iter()
+            .flat_map(failure::hints)
+            .collect(),
     };
-    let into = plan.outlook().and_then(|facts| facts.into.as_ref());
+    let into = plan.outlook().and_then(Facts::into);
     let conflicts = match into.map(|into| &into.merge) {
         Some(MergePlan::Conflicts { files }) => &files[..],
         _ => &[],
+    };
+    let conflict = |file: &Conflict| ConflictObject {
+        path: Some(file.path.clone()),
+        kind: file.kind.clone(),
     };
     CleanupObject {
         id: plan.id.to_string(),
@@ -92,13 +101,7 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         into: into.map(|into| into.branch.clone()),
         style: into.map(|into| into.style.into_str()),
         commits: plan.outlook().map(Facts::commits),
-        conflicts: conflicts
-            .iter()
-            .map(|file| ConflictObject {
-                path: Some(file.path.clone()),
-                kind: file.kind.clone(),
-            })
-            .collect(),
+        conflicts: conflicts.iter().map(conflict).collect(),
         would: plan.refusal().is_none().then(|| deeds(plan, options)),
     }
 }

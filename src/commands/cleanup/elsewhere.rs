@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::Cleanup;
 use crate::context::Flux;
-use crate::failure::Failure;
 use crate::lifecycle::elsewhere::{drop_from_copy, original};
 use crate::store::{Store, Stored};
 use crate::ui::shown;
@@ -25,28 +24,22 @@ impl Cleanup {
         let Some(original) = original else {
             return Ok(false);
         };
-        let (id, branch) = (&task.id, &task.branch);
-        let here = format!("drop '{id}' and its branch '{branch}' from this repository alone");
+        let (id, branch, place) = (&task.id, &task.branch, shown(&original));
+        let what = format!("'{id}' and its branch '{branch}' from this repository alone");
         if self.dry_run {
-            flux.ui.data(format!("would {here}"))?;
+            flux.ui.data(format_args!("would drop {what}"))?;
             flux.ui.status("Nothing was done.");
             return Ok(true);
         }
         if flux.ui.can_ask() && !self.yes {
             flux.ui.status(format_args!(
-                "The worktree and the agent of '{id}' stay as they are: they are those of '{}'.",
-                shown(&original)
+                "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
             ));
-            let question = format!("{}?", crate::ui::words::capital(&here));
-            if !flux.ui.confirm(question, false)? {
-                return Err(Failure::declined("nothing was changed").into());
-            }
+            flux.ui.ensure_agreed(format_args!("Drop {what}?"))?;
         }
         let lock = flux.lock_task(id)?;
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
-        flux.ui.status(format_args!(
-            "dropped '{id}' and its branch '{branch}' from this repository alone"
-        ));
+        flux.ui.status(format_args!("dropped {what}"));
         if let Some(name) = &kept.archive {
             flux.ui
                 .hint(format_args!("to bring it back: git flux restore {name}"));

@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 
-use super::bulk::in_order;
+use super::in_order;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Integrated, MergePlan, ObjectId, Style, refs};
-use crate::lifecycle::cleanup::check::Verdict;
+use crate::lifecycle::cleanup::check::{Check, Verdict};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Branch, Options, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::target::Destination;
 use crate::store::{Store, Stored};
-use crate::task::Task;
 use crate::ui::word;
 
 /// Plans the cleanup of the tasks that are merged, and of those of which that cannot be told.
@@ -25,17 +25,15 @@ pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Ve
     {
         ensure_branch(flux, store, refs::short(into))?;
     }
-    let may_be = |stored: &&Stored| match &stored.task {
-        Ok(task) => may_be_merged(flux, store, task, &options.branch),
-        Err(_) => true,
-    };
-    let tasks = in_order(flux.own_tasks(store).filter(may_be));
+    let tasks = in_order(flux, store);
+    let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
     let plans = tasks.map(|stored| Plan::make(flux, store, &stored.id, options));
     Ok(plans.filter(|plan| is_meant(plan, options)).collect())
 }
 
 /// Returns whether the work of a task may be in its target, as far as that is known at first sight.
-fn may_be_merged(flux: &Flux, store: &Store, task: &Task, branch: &Branch) -> bool {
+fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -> bool {
+    let Ok(task) = &stored.task else { return true };
     match branch {
         Branch::MergedIn { commit, .. } => store
             .tip(&task.branch)
@@ -52,18 +50,15 @@ fn is_meant(plan: &Plan, options: &Options) -> bool {
     let Some(facts) = plan.outlook() else {
         return true;
     };
-    if !is_merged(facts) {
-        return false;
-    }
     let is_unread = facts.unread.is_some() && options.uncommitted != Uncommitted::Discard;
-    let is_left_out = |verdict: &Verdict| match verdict {
+    let is_left_out = |check: &Check| match &check.verdict {
         Verdict::Ok(_) => false,
         Verdict::NeedsConsent(consent) => {
             consent.agreed == Agreed::No && !consent.question.is_joint()
         }
         Verdict::Refused(_) => true,
     };
-    is_unread || !plan.checks.iter().any(|check| is_left_out(&check.verdict))
+    is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
 }
 
 /// # Errors
@@ -72,12 +67,13 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &str) -> Result<()> {
     if store.tip(store.resolve(into)?).is_some() {
         return Ok(());
     }
-    let failure = Failure::new(format!("there is no branch '{into}'"));
-    Err(match flux.repo.resolve(into)? {
-        Some(_) => failure.hint(format!("git flux cleanup --merged={}", word(into))),
-        None => failure.hint("git branch"),
-    }
-    .into())
+    let hint = match flux.repo.resolve(into)? {
+        Some(_) => format!("git flux cleanup --merged={}", word(into)),
+        None => "git branch".to_owned(),
+    };
+    Err(Failure::new(format!("there is no branch '{into}'"))
+        .hint(hint)
+        .into())
 }
 
 /// Returns whether a commit has the work of a branch; where that cannot be told, it has not.
@@ -89,8 +85,12 @@ fn has(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
 /// Returns whether the target has the work of a task that has any. One whose commits undo
 /// each other has none that could be there.
 fn is_merged(facts: &Facts) -> bool {
-    match facts.into.as_ref().map(|into| &into.merge) {
-        Some(MergePlan::UpToDate(how)) => *how != Integrated::Cancelled && !facts.has_no_commits(),
-        _ => facts.merged_in.is_some(),
+    match &facts.destination {
+        Destination::MergedIn { .. } => true,
+        Destination::Merge(into) => {
+            let is_there = |how| how != Integrated::Cancelled && !facts.has_no_commits();
+            matches!(into.merge, MergePlan::UpToDate(how) if is_there(how))
+        }
+        Destination::Dropped => false,
     }
 }

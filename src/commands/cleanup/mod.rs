@@ -7,9 +7,7 @@ mod dry_run;
 mod elsewhere;
 mod merged;
 mod options;
-mod output;
 mod remove;
-mod style;
 mod words;
 
 use std::slice;
@@ -18,14 +16,12 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::style::Styles;
-
-use self::output::{Output, Porcelain};
+use self::options::{Output, Styles};
 use super::{candidates, choose_own, settled};
 use crate::context::Flux;
-use crate::lifecycle::cleanup::options::{Asking, Options};
+use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::task::TaskId;
 use crate::ui::Ui;
 
@@ -85,16 +81,12 @@ pub(crate) struct Cleanup {
 impl Cleanup {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let output = self.output();
-        let mut options = self.options(&flux)?;
+        let (output, options) = (self.output(), self.options(&flux)?);
         let store = match output {
             Output::Removal(_) => settled(&flux)?,
             Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
-            if options.asking == Asking::Everything {
-                options.asking = Asking::Jointly;
-            }
             let plans = self.plans(&flux, &store, &options)?;
             return bulk::bulk(&flux, plans, &options, output);
         }
@@ -104,39 +96,25 @@ impl Cleanup {
             return Ok(());
         }
         let id = stored.id.clone();
-        let Output::Removal(porcelain) = output else {
-            let mut plan = Plan::make(&flux, &store, &id, &options);
-            plan.foresee_collisions(&flux);
-            match output {
-                Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
-                Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
-            }
-            return dry_run::ensure(plan).map(drop);
-        };
-        // Somebody may have taken any time to pick it.
-        let seen = name.map(|_| store);
-        remove::remove_task(&flux, seen, &id, (&options, porcelain))
-    }
-
-    fn output(&self) -> Output {
-        if self.json {
-            Output::Json
-        } else if self.dry_run {
-            Output::DryRun
-        } else if self.nul {
-            Output::Removal(Porcelain::Nul)
-        } else if self.porcelain {
-            Output::Removal(Porcelain::Lines)
-        } else {
-            Output::Removal(Porcelain::No)
+        if let Output::Removal(porcelain) = output {
+            // Somebody may have taken any time to pick it.
+            let seen = name.map(|_| store);
+            return remove::remove_task(&flux, &id, seen, &options, porcelain);
         }
+        let mut plan = Plan::make(&flux, &store, &id, &options);
+        plan.foresee_collisions(&flux);
+        match output {
+            Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
+            Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
+        }
+        dry_run::ensure(plan).map(drop)
     }
 
     /// Makes a plan for each of several tasks.
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            ids.extend(bulk::in_order(flux.own_tasks(store)).map(|stored| &stored.id));
+            ids.extend(in_order(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
@@ -154,4 +132,11 @@ impl Cleanup {
         }
         Ok(plans)
     }
+}
+
+/// Returns the user's tasks in the order of `git flux list`.
+fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
+    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
+    tasks.sort_by_key(|stored| stored.created());
+    tasks.into_iter()
 }
