@@ -41,7 +41,7 @@ impl Conclusion<'_> {
     /// # Errors
     /// When git fails: then nothing has changed.
     pub(super) fn commit(mut self, flux: &Flux, lock: &Lock) -> Result<Option<String>> {
-        let (repo, task, oid) = (&flux.repo, self.task, self.oid);
+        let (task, oid) = (self.task, self.oid);
         let id = &task.id;
         let mut base = Some(task.base.clone());
         loop {
@@ -66,20 +66,19 @@ impl Conclusion<'_> {
             }
             let message = format!("flux cleanup: {id}");
             let refs = refs.delete(&task_ref(id), oid);
-            let Err(error) = refs.commit(repo, &message, lock) else {
+            let Err(error) = refs.commit(&flux.repo, &message, lock) else {
                 return Ok(name);
             };
             // An earlier task of this id may be in the archive: it stays. The base may have been
             // moved, and so may the proof.
             let next = name.as_ref().map(|name| free_name(flux, id, name));
             let next = next.transpose()?;
-            let [found, stands] =
-                [Some(base_ref(id)), proof.as_ref().map(|(n, _)| n.clone())].map(|name| {
-                    name.map(|name| anyhow::Ok(refs::list(repo.home(), &[&name])?.remove(&name)))
-                });
-            let found = found.transpose()?.flatten();
-            let stands = stands.transpose()?.flatten();
-            if next == name && found == base && stands == proof.map(|(_, object)| object) {
+            let found = ref_at(flux, &base_ref(id))?;
+            let is_proven = match &proof {
+                Some((name, object)) => ref_at(flux, name)?.as_ref() == Some(object),
+                None => true,
+            };
+            if next == name && found == base && is_proven {
                 return Err(error);
             }
             (self.wanted, base) = (next, found);
@@ -93,27 +92,20 @@ impl Conclusion<'_> {
 
     fn kept(&self, flux: &Flux) -> Result<Kept> {
         let task = self.task;
-        let home = flux.repo.home();
-        if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
+        let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
             // What did not come back is in the archive still.
             let name = format!("{ARCHIVE}{name}/tip");
-            let found = refs::list(home, &[&name])?.remove(&name);
-            let proof = found.filter(|found| found == tip).map(|tip| (name, tip));
-            return Ok(match proof {
-                None => Kept::Archived,
-                proof => Kept::Elsewhere { proof },
-            });
-        }
-        if self.always || self.tip.is_some_and(|tip| tip != task.start()) {
-            return Ok(Kept::Archived);
-        }
-        let Some(tip) = self.deleted() else {
+            let found = ref_at(flux, &name)?.filter(|found| found == tip);
+            found.map(|tip| (name, tip))
+        } else if self.always || self.tip.is_some_and(|tip| tip != task.start()) {
+            None
+        } else if let Some(tip) = self.deleted() {
+            let own = task.branch_ref();
+            let mut others = refs::containing(flux.repo.home(), tip)?.into_iter();
+            others.find(|(name, _)| *name != own)
+        } else {
             return Ok(Kept::Elsewhere { proof: None });
         };
-        let own = task.branch_ref();
-        let proof = refs::containing(home, tip)?
-            .into_iter()
-            .find(|(name, _)| *name != own);
         Ok(match proof {
             None => Kept::Archived,
             proof => Kept::Elsewhere { proof },
@@ -128,13 +120,17 @@ impl Conclusion<'_> {
             .create(&part("tip"), self.tip.unwrap_or(task.start()))
             .create(&part("base"), base.unwrap_or(&task.base))
             .create(&part("task"), self.oid);
-        let removal = task.removal.as_ref();
-        let snapshot = removal.and_then(|removal| removal.snapshot.as_ref());
-        let refs = snapshot.into_iter().fold(refs, |refs, snapshot| {
-            refs.create(&part("snapshot"), snapshot)
-        });
-        let own = removal.map_or(&[][..], |removal| &removal.own);
-        own.iter()
-            .fold(refs, |refs, (name, oid)| refs.create(&part(name), oid))
+        let Some(removal) = &task.removal else {
+            return refs;
+        };
+        let snapshot = removal.snapshot.iter().map(|oid| (part("snapshot"), oid));
+        let own = removal.own.iter().map(|(name, oid)| (part(name), oid));
+        let parts = snapshot.chain(own);
+        parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
+}
+
+/// Returns what a ref stands at, if it is there.
+fn ref_at(flux: &Flux, name: &str) -> Result<Option<ObjectId>> {
+    Ok(refs::list(flux.repo.home(), &[name])?.remove(name))
 }

@@ -43,7 +43,6 @@ pub(crate) mod elsewhere;
 pub(crate) mod everywhere;
 pub(crate) mod fate;
 mod hook_effects;
-pub(crate) mod leftovers;
 pub(crate) mod observe;
 pub(crate) mod other_machine;
 pub(crate) mod owner;

@@ -38,16 +38,14 @@ impl Teardown<'_> {
     pub(super) fn run(&self, how: &Worktree) -> Result<Kept> {
         let (flux, task) = (self.flux, self.task);
         scratch::clear(flux, &task.id, Some(task))?;
-        let kept = {
-            let guard = flux.lock_repo()?;
-            let kept = self.put_away(how, &guard)?;
-            if let Err(error) = hide::forget(&task.worktree) {
-                flux.ui.warning(format_args!("{error:#}"));
-            }
-            store::remove_config(&flux.repo, task, &guard)?;
-            kept
-        };
-        let kept = self.conclude(how, kept)?;
+        let guard = flux.lock_repo()?;
+        let place = self.put_away(how, &guard)?;
+        if let Err(error) = hide::forget(&task.worktree) {
+            flux.ui.warning(format_args!("{error:#}"));
+        }
+        store::remove_config(&flux.repo, task, &guard)?;
+        drop(guard);
+        let kept = self.conclude(how, place)?;
         let run = flux.run_dir(&task.id);
         run.remove()?;
         ports::release(task, &run);
@@ -106,9 +104,7 @@ impl Teardown<'_> {
             }
             (place, _) => place,
         };
-        Ok(Kept {
-            archive: name,
-            worktree,
-        })
+        let archive = name;
+        Ok(Kept { archive, worktree })
     }
 }

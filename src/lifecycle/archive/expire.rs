@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, bail};
 
 use super::delete::drop_for_good;
 use super::trash;
@@ -18,6 +18,7 @@ use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::sweep_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
+use crate::system::optional;
 use crate::system::program::ourselves;
 use crate::task::TaskId;
 use crate::ui;
@@ -85,9 +86,7 @@ impl Flux {
             return Ok(());
         }
         faults.iter().for_each(ui::show);
-        Err(Failure::new("not everything could be deleted")
-            .hint("git flux restore --list")
-            .into())
+        bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
     /// Deletes from the archive what is merged and was removed before `flux.archiveExpire`; returns
@@ -115,16 +114,51 @@ impl Flux {
         Ok(sweep_marks(self, "archive", has).err())
     }
 
+    /// Returns what is marked as to be deleted.
+    fn going(&self) -> Result<Vec<PathBuf>> {
+        let mut going = entries(&self.trash())?;
+        going.retain(|place| trash::is_going(place) && other_owner(place).is_none());
+        going.sort();
+        Ok(going)
+    }
+
     /// Deletes what is marked as to be deleted; returns what stayed of it, and why.
     fn clear_going(&self, begun: Instant) -> Result<Vec<Error>> {
-        let mut faults = Vec::new();
-        for entry in entries(&self.trash())? {
-            let is_own = other_owner(&entry).is_none();
-            if is_own && trash::is_going(&entry) && begun.elapsed() < PATIENCE {
-                faults.extend(trash::clear(&entry).err());
-            }
+        let going = self.going()?.into_iter();
+        let going = going.filter(|_| begun.elapsed() < PATIENCE);
+        Ok(going
+            .filter_map(|place| trash::clear(&place).err())
+            .collect())
+    }
+
+    /// Returns what could not be deleted whole, with the way out.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub(crate) fn leftovers(&self) -> Result<Vec<Failure>> {
+        // What another git flux deletes right now is no leftover.
+        if Lock::is_held(&self.expire_lock()) {
+            return Ok(Vec::new());
         }
-        Ok(faults)
+        let failure = |place: &PathBuf| {
+            let what = format!("'{}' could not be deleted", place.display());
+            Failure::new(what).hint(trash::rid(place))
+        };
+        Ok(self.going()?.iter().map(failure).collect())
+    }
+
+    /// Deletes again what could not be deleted. Returns for each that stays the file at fault.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub(crate) fn clear_leftovers(&self) -> Result<Vec<Error>> {
+        if self.going()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        match Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? {
+            Some(_lock) => self.clear_going(Instant::now()),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
@@ -132,9 +166,8 @@ impl Flux {
     fn let_go(&self, place: &Path) -> Result<()> {
         let name = archive::name_of(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
-        let id: TaskId = id
-            .parse()
-            .with_context(|| format!("'{}' is not of git flux", place.display()))?;
+        let what = || format!("'{}' is not of git flux", place.display());
+        let id: TaskId = id.parse().with_context(what)?;
         if other_owner(&self.run_dir(&id).0).is_some() {
             return Ok(());
         }
@@ -158,11 +191,11 @@ impl Flux {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
         for place in entries(&self.trash())? {
-            let hidden = place
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            let stays = hidden || other_owner(&place).is_some() || place.join(trash::ONLY).exists();
-            if stays || !place.join("worktree").exists() {
+            let name = place.file_name().unwrap_or_default();
+            let is_kept = name.as_encoded_bytes().starts_with(b".")
+                || other_owner(&place).is_some()
+                || place.join(trash::ONLY).exists();
+            if is_kept || !place.join("worktree").exists() {
                 continue;
             }
             // It may be gone by now.
@@ -171,23 +204,19 @@ impl Flux {
         }
         places.sort();
         // What seems to come from the future was removed before the clock was set.
-        let fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
-        Ok(places
-            .into_iter()
-            .rev()
-            .skip(keep)
-            .filter(|(at, _)| keep == 0 || !fresh(at))
-            .map(|(_, place)| place)
-            .collect())
+        let is_fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
+        let older = places.into_iter().rev().skip(keep);
+        let old = older.filter(|(at, _)| keep == 0 || !is_fresh(at));
+        Ok(old.map(|(_, place)| place).collect())
     }
 }
 
-pub(in crate::lifecycle) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.context("could not look into the trash")?,
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let what = "could not look into the trash";
+    let Some(entries) = optional(fs::read_dir(dir)).context(what)? else {
+        return Ok(Vec::new());
     };
     entries
-        .map(|entry| Ok(entry.context("could not look into the trash")?.path()))
+        .map(|entry| Ok(entry.context(what)?.path()))
         .collect()
 }

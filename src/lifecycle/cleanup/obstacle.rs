@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -143,35 +142,6 @@ impl Facts {
         }
     }
 
-    /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
-    /// since files of the user's are in its way that were there before `begun`. A file that
-    /// is younger may be one that git had begun to write.
-    pub(super) fn was_blocked(
-        &self,
-        flux: &Flux,
-        made: &ObjectId,
-        begun: SystemTime,
-    ) -> Option<Failure> {
-        let into = self.into()?;
-        let worktree = into.worktree.as_ref()?;
-        let tree = flux.repo.tree_of(made).ok()?;
-        let found = blockers(flux, into, worktree, &tree).ok()?;
-        let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
-        let is_older = |change: &Change| {
-            let file = worktree.join(&change.path).symlink_metadata();
-            file.is_ok_and(|file| {
-                let changed = (
-                    file.ctime().unsigned_abs(),
-                    file.ctime_nsec().unsigned_abs(),
-                );
-                changed < (limit.as_secs(), limit.subsec_nanos().into())
-            })
-        };
-        let again = format!("git flux cleanup {}", self.task.id);
-        let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| blocked(&into.branch, worktree, &found, &again))
-    }
-
     /// Fails where the worktree cannot be moved to the trash, since that is on another
     /// file system, and there is more in it than what is committed.
     ///
@@ -228,9 +198,6 @@ pub(super) fn named_conflicts(files: &[Conflict]) -> String {
     };
     files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
-
-/// How far the times of files may be behind the clock.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Returns what stands in the worktree of the target where going to `tree` would write.
 fn blockers(
