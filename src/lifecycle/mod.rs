@@ -38,7 +38,6 @@ pub(crate) mod archive;
 pub(crate) mod broken;
 pub(crate) mod checked_out;
 pub(crate) mod cleanup;
-mod conclude;
 pub(crate) mod elsewhere;
 pub(crate) mod everywhere;
 pub(crate) mod fate;

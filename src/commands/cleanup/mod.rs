@@ -4,8 +4,6 @@ mod bulk;
 mod conflicts;
 mod consent;
 mod dry_run;
-mod elsewhere;
-mod merged;
 mod options;
 mod remove;
 mod words;
@@ -21,9 +19,10 @@ use super::{candidates, choose_own, settled};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::elsewhere::{drop_from_copy, original};
 use crate::store::{Store, Stored};
 use crate::task::TaskId;
-use crate::ui::Ui;
+use crate::ui::{Ui, shown};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
@@ -110,6 +109,39 @@ impl Cleanup {
         dry_run::ensure(plan).map(drop)
     }
 
+    /// Drops a task of a copied repository from the copy alone, if that is asked for. Returns whether it was one.
+    ///
+    /// # Errors
+    /// When it is declined, or a step fails.
+    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+        let task = stored.readable()?;
+        let original = self.discard_branch.then(|| original(flux, task)).flatten();
+        let Some(original) = original else {
+            return Ok(false);
+        };
+        let (id, branch, place) = (&task.id, &task.branch, shown(&original));
+        let what = format!("'{id}' and its branch '{branch}' from this repository alone");
+        if self.dry_run {
+            flux.ui.data(format_args!("would drop {what}"))?;
+            flux.ui.status("Nothing was done.");
+            return Ok(true);
+        }
+        if flux.ui.can_ask() && !self.yes {
+            flux.ui.status(format_args!(
+                "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
+            ));
+            flux.ui.ensure_agreed(format_args!("Drop {what}?"))?;
+        }
+        let lock = flux.lock_task(id)?;
+        let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
+        flux.ui.status(format_args!("dropped {what}"));
+        if let Some(name) = &kept.archive {
+            flux.ui
+                .hint(format_args!("to bring it back: git flux restore {name}"));
+        }
+        Ok(true)
+    }
+
     /// Makes a plan for each of several tasks.
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
@@ -124,7 +156,7 @@ impl Cleanup {
         }
         let make = |id| Plan::make(flux, store, id, options);
         let mut plans = match self.merged {
-            Some(_) => merged::merged(flux, store, options)?,
+            Some(_) => bulk::merged(flux, store, options)?,
             None => ids.into_iter().map(make).collect(),
         };
         for plan in &mut plans {
