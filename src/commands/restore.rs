@@ -172,7 +172,7 @@ fn agree(flux: &Flux, one: &Archived) -> Result<()> {
         bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
     flux.ui.status(about);
-    let [branch, agent] = [&task.branch, &task.agent].map(|text| sanitize::line(text));
+    let [branch, agent] = [task.branch.as_str(), &task.agent].map(sanitize::line);
     flux.ui.status(format_args!("  Branch: {branch}"));
     flux.ui
         .status(format_args!("  Worktree: {}", shown(&task.worktree)));

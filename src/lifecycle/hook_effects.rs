@@ -13,7 +13,7 @@ use crate::git::{Checkout, ObjectId};
 use crate::interrupt;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::Task;
+use crate::task::{RefName, Task};
 use crate::ui::{quoted, word};
 
 /// Runs `post-checkout` in the new worktree of a task with `head` checked out, and says what it
@@ -50,7 +50,7 @@ const NAMED: usize = 5;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
     is_bare: bool,
-    refs: BTreeMap<String, ObjectId>,
+    refs: BTreeMap<RefName, ObjectId>,
 }
 
 impl Listing {
@@ -91,8 +91,8 @@ impl Listing {
                 .hint(format_args!("git --git-dir={git_dir} {config}"));
         }
         let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-        let tasks: Vec<String> = tasks.map(|task| task.branch_ref()).collect();
-        let names: BTreeSet<&String> = self.refs.keys().chain(now.refs.keys()).collect();
+        let tasks: Vec<RefName> = tasks.map(|task| task.branch_ref()).collect();
+        let names: BTreeSet<&RefName> = self.refs.keys().chain(now.refs.keys()).collect();
         let mut found = 0;
         for name in names {
             let (shown, pasted) = (sanitize::line(name), word(name));

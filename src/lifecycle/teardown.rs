@@ -12,7 +12,7 @@ use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
 use crate::store::{self, ARCHIVE, base_ref, task_ref};
-use crate::task::Task;
+use crate::task::{RefName, Task};
 
 /// A task that is about to go. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -30,7 +30,7 @@ enum Whereabouts {
     Archived,
     /// It has done nothing, or it is in the archive as it was: a ref that has everything that the
     /// deleted branch has, and what it stands at; none if no branch is deleted.
-    Elsewhere(Option<(String, ObjectId)>),
+    Elsewhere(Option<(RefName, ObjectId)>),
 }
 
 impl Teardown<'_> {
@@ -169,7 +169,7 @@ impl Teardown<'_> {
         let task = self.task;
         let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
             // What did not come back is in the archive still.
-            let name = format!("{ARCHIVE}{name}/tip");
+            let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
         } else if always || self.tip.is_some_and(|tip| tip != task.start()) {

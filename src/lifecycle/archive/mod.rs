@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{Merged, Task, TaskId, version};
+use crate::task::{Merged, RefName, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
@@ -39,7 +39,7 @@ pub(crate) struct Archived {
     /// Whether it came from elsewhere: this repository has not made it.
     pub(crate) foreign: bool,
     /// Its refs, with what they stand at.
-    refs: BTreeMap<String, ObjectId>,
+    refs: BTreeMap<RefName, ObjectId>,
 }
 
 impl Archived {
@@ -50,7 +50,7 @@ impl Archived {
 
     /// What one of its refs stands at: `tip`, `base` …
     pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
-        self.refs.get(&format!("{ARCHIVE}{}/{part}", self.name))
+        self.refs.get(&*format!("{ARCHIVE}{}/{part}", self.name))
     }
 
     /// What was configured for its branch.
@@ -209,10 +209,10 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
+fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
-    let mut found: BTreeMap<&str, Vec<(String, ObjectId)>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
     for (part, oid) in refs {
         let below = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = below.and_then(|below| below.split_once('/')) {
@@ -228,7 +228,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
             Ok(one) => archived.push(one),
             Err(error) => unread.push(Unread {
                 name: name.to_owned(),
-                tip: refs.get(&format!("{ARCHIVE}{name}/tip")).cloned(),
+                tip: refs.get(&*format!("{ARCHIVE}{name}/tip")).cloned(),
                 error,
             }),
         }
@@ -241,12 +241,12 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
 fn read(
     flux: &Flux,
     name: &str,
-    parts: Vec<(String, ObjectId)>,
+    parts: Vec<(RefName, ObjectId)>,
     tasks: &BTreeSet<String>,
 ) -> Result<Archived> {
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
-    let own: BTreeMap<String, ObjectId> = own.into_iter().collect();
-    let name_of = |part: &str| format!("{ARCHIVE}{name}/{part}");
+    let own: BTreeMap<RefName, ObjectId> = own.into_iter().collect();
+    let name_of = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
     let foreign = !["task", "tip"]
         .iter()
         .all(|part| own.contains_key(&name_of(part)));
@@ -316,7 +316,7 @@ pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> R
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let is_free = |name: &String| {
         let entry = format!("{ARCHIVE}{name}");
-        let is_in = |taken: &String| {
+        let is_in = |taken: &RefName| {
             let below = taken.strip_prefix(&entry);
             below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
         };

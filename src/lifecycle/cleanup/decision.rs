@@ -9,7 +9,7 @@ use super::obstacle::named_conflicts;
 use super::options::{Branch, Conflicts, Options, Question, Uncommitted};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::git::{MergePlan, Style, refs};
+use crate::git::{MergePlan, Style};
 use crate::lifecycle::other_machine;
 use crate::ui::word;
 use crate::ui::words::count;
@@ -296,6 +296,8 @@ fn standing(flux: &Flux, facts: &Facts) -> Option<String> {
     }
     let mut entries = facts.worktrees.iter();
     let entry = entries.find(|entry| entry.path == standing && !entry.bare)?;
-    let name = entry.branch.as_deref().unwrap_or("a detached HEAD");
-    Some(refs::short(name).to_owned())
+    Some(match &entry.branch {
+        Some(name) => name.branch().map_or(name.to_string(), String::from),
+        None => "a detached HEAD".to_owned(),
+    })
 }

@@ -127,9 +127,9 @@ impl Facts {
     /// Says why there is nothing to merge, if so: no work yet, or work that is there already.
     pub(crate) fn nothing_to_merge(&self) -> Option<String> {
         let (target, how) = match &self.destination {
-            Destination::MergedIn { name, how, .. } => (name, how),
+            Destination::MergedIn { name, how, .. } => (name.as_str(), how),
             Destination::Merge(into) => match &into.merge {
-                MergePlan::UpToDate(how) => (&into.branch, how),
+                MergePlan::UpToDate(how) => (&*into.branch, how),
                 _ => return None,
             },
             Destination::Dropped => return None,

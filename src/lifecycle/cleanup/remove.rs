@@ -24,7 +24,7 @@ use crate::store;
 use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
 use crate::system::{Lock, wait_until};
-use crate::task::{Merged, Removal, Rest, Task};
+use crate::task::{Merged, RefName, Removal, Rest, Task};
 use crate::tmux::{leave, pane};
 
 /// What a removal came to.
@@ -178,12 +178,12 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
 /// Where the work of a task is, for its record.
 fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     let (branch, from, to) = match &facts.destination {
-        Destination::Merge(into) => (&into.branch, &into.tip, merge.unwrap_or(&into.tip)),
-        Destination::MergedIn { name, commit, .. } => (name, commit, commit),
+        Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
+        Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
         Destination::Dropped => return None,
     };
     Some(Merged {
-        branch: branch.clone(),
+        branch: branch.to_owned(),
         from: from.clone(),
         to: to.clone(),
         rest: Rest::default(),
@@ -272,8 +272,8 @@ fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) 
 }
 
 /// Returns whether refs are where they are expected.
-fn stand(flux: &Flux, expected: &[(String, &ObjectId)]) -> Result<bool> {
-    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+fn stand(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
+    let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
     Ok(expected
         .iter()

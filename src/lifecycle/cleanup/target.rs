@@ -14,7 +14,7 @@ use crate::git::{
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
-use crate::task::Task;
+use crate::task::{BranchName, RefName, Task};
 use crate::ui::{quoted, shown, word};
 
 /// Where a task's work goes.
@@ -36,7 +36,7 @@ pub(crate) enum Destination {
 /// The branch that a task is merged into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeTarget {
-    pub(crate) branch: String,
+    pub(crate) branch: BranchName,
     pub(crate) tip: ObjectId,
     /// The worktree that has it checked out.
     pub(crate) worktree: Option<PathBuf>,
@@ -46,8 +46,8 @@ pub(crate) struct MergeTarget {
 
 impl MergeTarget {
     /// `refs/heads/<branch>`
-    pub(crate) fn branch_ref(&self) -> String {
-        format!("refs/heads/{}", self.branch)
+    pub(crate) fn branch_ref(&self) -> RefName {
+        self.branch.full()
     }
 
     /// Plans the merge of a task with this tip.
@@ -127,7 +127,7 @@ impl TargetSearch<'_> {
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
-        let (branch, tip) = (branch.to_owned(), tip.to_owned());
+        let (branch, tip) = (BranchName::new(branch), tip.to_owned());
         Ok(MergeTarget {
             branch,
             tip,
