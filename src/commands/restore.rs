@@ -166,29 +166,28 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
 /// # Errors
 /// When it is declined, or there is no terminal.
 fn agree(flux: &Flux, one: &Archived) -> Result<()> {
-    let (name, task) = (&one.name, &one.task);
+    let (ui, name, task) = (&flux.ui, &one.name, &one.task);
     let about = format!("'{name}' is foreign: this repository has not removed it");
-    if !flux.ui.can_ask() {
+    if !ui.can_ask() {
         bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
-    flux.ui.status(about);
+    ui.status(about);
     let [branch, agent] = [task.branch.as_str(), &task.agent].map(sanitize::line);
-    flux.ui.status(format_args!("  Branch: {branch}"));
-    flux.ui
-        .status(format_args!("  Worktree: {}", shown(&task.worktree)));
-    flux.ui.status(format_args!("  Agent: {agent}"));
-    flux.ui.ensure_agreed("Restore it?")
+    ui.status(format_args!("  Branch: {branch}"));
+    ui.status(format_args!("  Worktree: {}", shown(&task.worktree)));
+    ui.status(format_args!("  Agent: {agent}"));
+    ui.ensure_agreed("Restore it?")
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
-    let task = &started.task;
+    let (ui, task) = (&flux.ui, &started.task);
     let id = &task.id;
     // It is restored all the same.
     if let Err(error) = early::ensure_executed(flux, started) {
-        flux.ui.warning(format_args!("{error:#}"));
+        ui.warning(format_args!("{error:#}"));
     }
-    if flux.ui.quiet {
-        return flux.ui.data(id);
+    if ui.quiet {
+        return ui.data(id);
     }
     let how = match (&one.trash, one.snapshot()) {
         (Some(_), _) => "as it was, ignored files too",
@@ -197,18 +196,18 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     };
     let (worktree, branch) = (shown(&task.worktree), &task.branch);
     let session = &started.opened.target.session;
-    flux.ui.status(format_args!(
+    ui.status(format_args!(
         "restored '{id}' {how}: worktree '{worktree}', branch '{branch}', session '{session}'"
     ));
     if let Some(merged) = one.merged()
         && let Some(undo) = revert(flux, merged)?
     {
-        flux.ui.status("What was merged stays merged.");
-        flux.ui.hint(undo);
+        ui.status("What was merged stays merged.");
+        ui.hint(undo);
     }
-    flux.ui.hint(format_args!("git flux attach {id}"));
+    ui.hint(format_args!("git flux attach {id}"));
     for error in early::ended(flux, [started])? {
-        flux.ui.warning(format_args!("{error:#}"));
+        ui.warning(format_args!("{error:#}"));
     }
     Ok(())
 }

@@ -154,7 +154,7 @@ impl<'a> BranchUses<'a> {
     ///
     /// # Errors
     /// When moving it would leave files behind.
-    pub(super) fn ensure_movable(&self, from: &str) -> Result<()> {
+    pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
             bail!(self.failure(one, Some(from))?);
@@ -191,7 +191,7 @@ impl<'a> BranchUses<'a> {
 
     /// The refusal of a branch for one place where it is checked out or in use. `from` is what it
     /// was to be moved to.
-    fn failure(&self, one: &BranchUse, from: Option<&str>) -> Result<Failure> {
+    fn failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
             BranchUse::Worktree(path) => {
@@ -249,7 +249,7 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
 }
 
 /// Adds the ways out to the refusal of a repository that is bare for git and has files somewhere.
-fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&str>) -> Result<Failure> {
+fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
     let scope = bare_is_set_in(flux.repo.home())?.map(|(scope, _)| scope);

@@ -72,23 +72,23 @@ impl Listing {
 
     /// Warns of what has changed since, but for the branches of tasks and the ref `moved`, which the
     /// command itself moves.
-    pub(super) fn warn(&self, flux: &Flux, moved: &str) {
+    pub(super) fn warn(&self, flux: &Flux, moved: &RefName) {
+        let ui = &flux.ui;
         let now =
             Self::take(flux).and_then(|now| Ok((now, Store::load(&flux.repo, &flux.settings)?)));
         let (now, store) = match now {
             Ok(now) => now,
             Err(error) => {
                 let what = "it is not known what the hooks have changed";
-                return flux.ui.warning(format_args!("{what}: {error:#}"));
+                return ui.warning(format_args!("{what}: {error:#}"));
             }
         };
         if now.is_bare && !self.is_bare {
             let what = "while hooks ran, core.bare was set: git takes the repository for bare";
-            flux.ui.warning(what);
+            ui.warning(what);
             let git_dir = quoted(flux.repo.common_dir());
             let config = "config core.bare false";
-            flux.ui
-                .hint(format_args!("git --git-dir={git_dir} {config}"));
+            ui.hint(format_args!("git --git-dir={git_dir} {config}"));
         }
         let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
         let tasks: Vec<RefName> = tasks.map(|task| task.branch_ref()).collect();
@@ -97,7 +97,7 @@ impl Listing {
         for name in names {
             let (shown, pasted) = (sanitize::line(name), word(name));
             let (what, undo) = match (self.refs.get(name), now.refs.get(name)) {
-                (old, new) if old == new || *name == moved || tasks.contains(name) => continue,
+                (old, new) if old == new || name == moved || tasks.contains(name) => continue,
                 (Some(old), Some(new)) => ("moved", format!("{pasted} {old} {new}")),
                 (Some(old), None) => ("deleted", format!("{pasted} {old}")),
                 (None, Some(new)) => ("made", format!("-d {pasted} {new}")),
@@ -105,16 +105,13 @@ impl Listing {
             };
             found += 1;
             if found <= NAMED {
-                flux.ui
-                    .warning(format_args!("while hooks ran, '{shown}' was {what}"));
-                flux.ui
-                    .hint(format_args!("to undo that: git update-ref {undo}"));
+                ui.warning(format_args!("while hooks ran, '{shown}' was {what}"));
+                ui.hint(format_args!("to undo that: git update-ref {undo}"));
             }
         }
         if found > NAMED {
             let more = found - NAMED;
-            flux.ui
-                .warning(format_args!("and {more} other refs have changed"));
+            ui.warning(format_args!("and {more} other refs have changed"));
         }
     }
 }

@@ -156,7 +156,7 @@ impl Teardown<'_> {
     }
 
     /// Returns what a ref stands at, if it is there.
-    fn find_ref(&self, name: &str) -> Result<Option<ObjectId>> {
+    fn find_ref(&self, name: &RefName) -> Result<Option<ObjectId>> {
         Ok(refs::list(self.flux.repo.home(), &[name])?.remove(name))
     }
 

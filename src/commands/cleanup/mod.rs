@@ -120,24 +120,24 @@ impl Cleanup {
             return Ok(false);
         };
         let (id, branch, place) = (&task.id, &task.branch, shown(&original));
+        let ui = &flux.ui;
         let what = format!("'{id}' and its branch '{branch}' from this repository alone");
         if self.dry_run {
-            flux.ui.data(format_args!("would drop {what}"))?;
-            flux.ui.status("Nothing was done.");
+            ui.data(format_args!("would drop {what}"))?;
+            ui.status("Nothing was done.");
             return Ok(true);
         }
-        if flux.ui.can_ask() && !self.yes {
-            flux.ui.status(format_args!(
+        if ui.can_ask() && !self.yes {
+            ui.status(format_args!(
                 "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
             ));
-            flux.ui.ensure_agreed(format_args!("Drop {what}?"))?;
+            ui.ensure_agreed(format_args!("Drop {what}?"))?;
         }
         let lock = flux.lock_task(id)?;
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
-        flux.ui.status(format_args!("dropped {what}"));
+        ui.status(format_args!("dropped {what}"));
         if let Some(name) = &kept.archive {
-            flux.ui
-                .hint(format_args!("to bring it back: git flux restore {name}"));
+            ui.hint(format_args!("to bring it back: git flux restore {name}"));
         }
         Ok(true)
     }

@@ -9,14 +9,14 @@ use crate::lifecycle::archive::Kept;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Options, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::leave;
 use crate::lifecycle::cleanup::target::MergeTarget;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Merged, Rest, Task};
+use crate::tmux::leave;
 use crate::ui::words::{capital, count};
-use crate::ui::{quoted, shown, word};
+use crate::ui::{Ui, quoted, shown, word};
 
 /// Says what a plan would do, step by step.
 pub(super) fn deeds(plan: &Plan, options: &Options) -> Vec<String> {
@@ -129,6 +129,7 @@ pub(super) fn question(facts: &Facts, elsewhere: Option<&str>) -> String {
 
 /// Warns of tasks that are to be merged into the branch that goes with this one.
 pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
+    let ui = &flux.ui;
     let branch = Some(&task.branch).filter(|_| !task.keeps_branch());
     let tasks = store
         .tasks
@@ -136,14 +137,14 @@ pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
         .filter_map(|stored| stored.task.as_ref().ok());
     for other in tasks.filter(|other| other.into.is_some() && other.into.as_ref() == branch) {
         let id = &other.id;
-        flux.ui.warning(format_args!(
+        ui.warning(format_args!(
             "'{id}' would be merged into '{}', which goes with '{}'",
             task.branch, task.id
         ));
         if let Some(into) = &task.into {
             let key = word(&table::BRANCH_INTO.named(&other.branch));
             let config = format!("git config {key} {}", word(into));
-            flux.ui.hint(format_args!(
+            ui.hint(format_args!(
                 "to merge '{id}' into '{into}' instead: {config}"
             ));
         }
@@ -172,8 +173,11 @@ pub(super) fn tell(
     merge: Option<&ObjectId>,
     kept: &Kept,
 ) -> Result<()> {
-    let said = Vec::new();
-    let mut story = Story { flux, said };
+    let ui = &flux.ui;
+    let mut story = Story {
+        ui,
+        said: Vec::new(),
+    };
     story.tell_what_was_done(facts, merge);
     story.tell_what_is_kept(facts, kept);
     if let (Some(into), Some(merge)) = (facts.into(), merge) {
@@ -185,37 +189,38 @@ pub(super) fn tell(
         };
         match revert(flux, &merged) {
             Ok(undo) => undo.iter().for_each(|undo| story.hint(undo)),
-            Err(error) => flux.ui.warning(format_args!(
+            Err(error) => ui.warning(format_args!(
                 "how to undo the merge cannot be told: {error:#}"
             )),
         }
     }
     if let Err(error) = flux.expire_in_background() {
-        flux.ui
-            .warning(format_args!("the trash is not emptied: {error:#}"));
+        ui.warning(format_args!("the trash is not emptied: {error:#}"));
     }
     if flux.repo.current() == Some(&facts.task.worktree) {
         let home = quoted(flux.repo.home());
-        flux.ui
-            .hint(format_args!("this directory is gone: cd {home}"));
+        ui.hint(format_args!("this directory is gone: cd {home}"));
     }
-    leave(facts, &story.said)
+    match (&facts.task.target, facts.runs.is_own_pane) {
+        (Some(target), true) => leave::close(target, &story.said),
+        _ => Ok(()),
+    }
 }
 
 /// What is said of a removal, here and where the clients of a closed pane land.
 struct Story<'a> {
-    flux: &'a Flux,
+    ui: &'a Ui,
     said: Vec<String>,
 }
 
 impl Story<'_> {
     fn status(&mut self, line: &str) {
-        self.flux.ui.status(line);
+        self.ui.status(line);
         self.said.push(sanitize::line(line));
     }
 
     fn hint(&mut self, line: &str) {
-        self.flux.ui.hint(line);
+        self.ui.hint(line);
         self.said.push(sanitize::line(&format!("hint: {line}")));
     }
 

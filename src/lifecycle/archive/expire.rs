@@ -13,7 +13,7 @@ use super::trash;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, refs};
-use crate::lifecycle::archive;
+use crate::lifecycle::archive::{self, Archived};
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::sweep_marks;
 use crate::settings::Settings;
@@ -50,15 +50,17 @@ impl Flux {
         if lately && self.outlived()?.is_empty() {
             return Ok(());
         }
-        Command::new(ourselves()?)
+        let mut command = Command::new(ourselves()?);
+        command
             .arg("__expire")
             .current_dir(self.repo.home())
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
+            .process_group(0);
+        command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
+            .stderr(Stdio::null());
+        command
             .spawn()
             .context("could not start another git flux")?;
         Ok(())
@@ -93,16 +95,15 @@ impl Flux {
     /// what stayed of it, and why.
     fn drop_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
-        let mut faults = Vec::new();
-        for one in archive::list(self)? {
-            if begun.elapsed() > PATIENCE {
-                break;
-            }
-            if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
-                faults.extend(drop_for_good(self, &one).err());
-            }
-        }
-        Ok(faults)
+        let is_old = |one: &Archived| {
+            self.remover(one).is_none() && one.removed() < limit && one.is_merged()
+        };
+        let mut all = archive::list(self)?;
+        all.retain(is_old);
+        let all = all.iter().take_while(|_| begun.elapsed() < PATIENCE);
+        Ok(all
+            .filter_map(|one| drop_for_good(self, one).err())
+            .collect())
     }
 
     fn sweep_archive_marks(&self) -> Result<Option<Error>> {

@@ -277,7 +277,7 @@ fn read(
 }
 
 /// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &str, oid: &ObjectId) -> bool {
+fn vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result};
-use nix::dir::{Dir, Type};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::libc::{dev_t, ino_t};
@@ -189,16 +189,12 @@ impl Walk<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            match entry.file_type() {
-                Some(Type::Directory) => dirs.push(name.to_owned()),
-                Some(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
-                _ => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Ok(found) if is_dir(&found) => dirs.push(name.to_owned()),
-                    Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
-                    Ok(found) => self.bytes += found.st_size.unsigned_abs(),
-                    Err(Errno::ENOENT) => {}
-                    Err(error) => self.note(Some(name), error),
-                },
+            match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(found) if is_dir(&found) => dirs.push(name.to_owned()),
+                Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
+                Ok(found) => self.bytes += found.st_size.unsigned_abs(),
+                Err(Errno::ENOENT) => {}
+                Err(error) => self.note(Some(name), error),
             }
         }
         Ok(dirs)

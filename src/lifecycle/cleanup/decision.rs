@@ -34,9 +34,8 @@ impl Decision<'_> {
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
-                self.checks
-                    .pass("collisions", free, "no file is in the way of the merge");
-                return;
+                let why = "no file is in the way of the merge";
+                return self.checks.pass("collisions", free, why);
             }
         }
         self.decide_about_files();
@@ -55,13 +54,7 @@ impl Decision<'_> {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn ask(
-        &mut self,
-        name: &'static str,
-        question: Question,
-        what: impl Into<String>,
-        refusal: Failure,
-    ) {
+    fn ask(&mut self, name: &'static str, question: Question, what: String, refusal: Failure) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
         self.checks.add(name, verdict);
     }
@@ -95,13 +88,12 @@ impl Decision<'_> {
         self.checks.pass("file system", movable, why);
         self.decide_about_uncommitted();
         let files = facts.uncommitted.iter();
-        let repositories = files.filter(|change| change.is_repository());
+        let why = kept(&named(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
             Uncommitted::Commit(_) => ensure_committable(facts),
             Uncommitted::Ask | Uncommitted::Discard => Ok(()),
         };
-        self.checks
-            .pass("repositories", committable, kept(&named(repositories)));
+        self.checks.pass("repositories", committable, why);
         if let Some(found) = self.checks.require("large files", large(facts)) {
             self.decide_about_large_files(&found);
         }
@@ -123,10 +115,9 @@ impl Decision<'_> {
             Branch::Merge { .. } | Branch::MergedIn { .. } => "",
         };
         let what = format!("it cannot be told what is uncommitted in the worktree of '{id}'");
-        let failure = Failure::new(what).hint(format!(
-            "to move it to the trash whole, from where all of it can be restored: git flux cleanup {id} --discard{branch}"
-        ));
-        Err(anyhow!(why.clone()).context(failure))
+        let whole = "to move it to the trash whole, from where all of it can be restored";
+        let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
+        Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
 
     fn decide_about_uncommitted(&mut self) {
@@ -205,7 +196,7 @@ impl Decision<'_> {
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &runs.doubt {
             let refusal = other_machine::refusal(doubt, &format!("git flux cleanup {id}"));
-            self.ask("agent", Question::AgentEnded, doubt, refusal);
+            self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
         }
         self.look_at_processes();
         if runs.must_stop() || (runs.is_own_pane && runs.is_alive) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -226,6 +227,7 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     let Some(into) = facts.into() else {
         return Ok(());
     };
+    let begun = SystemTime::now();
     let (id, branch) = (&facts.task.id, &into.branch);
     let failure = |what: &str, look: &str| {
         Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
@@ -255,12 +257,12 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
         post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
     };
-    let what = match forward::back(&worktree, commit, &into.tip, lock) {
-        Ok(()) => {
-            // git says which files are in its way to people alone.
-            facts.ensure_free(flux, Some(commit))?;
-            "neither was changed"
-        }
+    let back = forward::back(&worktree, commit, &into.tip, lock);
+    if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
+        bail!(blocked);
+    }
+    let what = match back {
+        Ok(()) => "neither was changed",
         Err(_) => "what was checked out there may be changed",
     };
     let look = format!("git -C {} status", quoted(place));

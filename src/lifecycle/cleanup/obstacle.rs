@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -19,6 +20,7 @@ use crate::git::{
 };
 use crate::lifecycle::broken;
 use crate::system::wait_until;
+use crate::task::BranchName;
 use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
@@ -36,11 +38,10 @@ impl Facts {
             MergePlan::Conflicts { files } => bail!(self.conflict(into, files)),
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
-                let what = format!(
-                    "'{target}' has moved: it has commits ({by}) that '{branch}' has not, and cannot be fast-forwarded to it"
-                );
+                let moved = format!("'{target}' has moved: it has commits ({by})");
+                let why = format!("that '{branch}' has not, and cannot be fast-forwarded to it");
                 let hint = format!("git flux cleanup {} --rebase", self.task.id);
-                bail!(Failure::new(what).hint(hint))
+                bail!(Failure::new(format!("{moved} {why}")).hint(hint))
             }
             _ => Ok(()),
         }
@@ -57,11 +58,12 @@ impl Facts {
         let failure = match into.style {
             // What a merge resolves, a rebase meets again.
             Style::Rebase => Failure::new(what).hint(format!("{resolve} rebase {target}")),
-            _ => Failure::new(what)
-                .hint(format!("{resolve} merge {target}"))
-                .hint(format!(
-                    "or merge it there and tell its agent: git flux cleanup {id} --update"
-                )),
+            Style::Merge | Style::Squash | Style::FastForward => {
+                let update = format!("git flux cleanup {id} --update");
+                Failure::new(what)
+                    .hint(format!("{resolve} merge {target}"))
+                    .hint(format!("or merge it there and tell its agent: {update}"))
+            }
         };
         failure
             .hint(format!("then: git flux cleanup {id}"))
@@ -85,24 +87,21 @@ impl Facts {
         let Some(tree) = tree else { return Ok(()) };
         let (branch, again) = (&into.branch, format!("git flux cleanup {}", self.task.id));
         let Some(worktree) = &into.worktree else {
-            return forward::ensure_unused(flux.repo.home(), branch, &into.tip).with_context(
-                || {
-                    Failure::new(format!(
-                        "the branch '{branch}' is in use and cannot be moved"
-                    ))
-                    .hint("git worktree list")
-                    .hint(again)
-                },
-            );
+            let what = format!("the branch '{branch}' is in use and cannot be moved");
+            let failure = Failure::new(what).hint("git worktree list").hint(again);
+            let unused = forward::ensure_unused(flux.repo.home(), branch, &into.tip);
+            return unused.context(failure);
         };
         ensure_unlocked(branch, &flux.repo.checkout(worktree)?)?;
         let found = blockers(flux, into, worktree, &tree).with_context(|| {
-            let place = shown(worktree);
-            Failure::new(format!(
-                "it cannot be told which files of '{place}' are changed"
-            ))
-            .hint(format!("git -C {} status", quoted(worktree)))
-            .hint(format!("then: {again}"))
+            let (place, status) = (
+                shown(worktree),
+                format!("git -C {} status", quoted(worktree)),
+            );
+            let what = format!("it cannot be told which files of '{place}' are changed");
+            Failure::new(what)
+                .hint(status)
+                .hint(format!("then: {again}"))
         })?;
         match found.is_empty() {
             true => Ok(()),
@@ -142,6 +141,30 @@ impl Facts {
         }
     }
 
+    /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
+    /// since files of the user's are in its way that were there before `begun`. A file that
+    /// is younger may be one that git had begun to write.
+    pub(super) fn was_blocked(
+        &self,
+        flux: &Flux,
+        made: &ObjectId,
+        begun: SystemTime,
+    ) -> Option<Failure> {
+        let into = self.into()?;
+        let worktree = into.worktree.as_ref()?;
+        let found = blockers(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
+        let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
+        let limit = (limit.as_secs(), u64::from(limit.subsec_nanos()));
+        let is_older = |change: &Change| {
+            let file = worktree.join(&change.path).symlink_metadata();
+            let time = file.map(|file| [file.ctime(), file.ctime_nsec()].map(i64::unsigned_abs));
+            time.is_ok_and(|[seconds, nanos]| (seconds, nanos) < limit)
+        };
+        let again = format!("git flux cleanup {}", self.task.id);
+        let is_untouched = !found.is_empty() && found.iter().all(is_older);
+        is_untouched.then(|| blocked(&into.branch, worktree, &found, &again))
+    }
+
     /// Fails where the worktree cannot be moved to the trash, since that is on another
     /// file system, and there is more in it than what is committed.
     ///
@@ -177,7 +200,7 @@ impl Facts {
 }
 
 /// The refusal that names the files which a merge would overwrite.
-fn blocked(branch: &str, worktree: &Path, found: &[Change], again: &str) -> Failure {
+fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
     let files = listed(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
     let overlooked = found.iter().find_map(|change| reveal(change, worktree));
@@ -198,6 +221,9 @@ pub(super) fn named_conflicts(files: &[Conflict]) -> String {
     };
     files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
+
+/// How far the times of files may be behind the clock.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Returns what stands in the worktree of the target where going to `tree` would write.
 fn blockers(
@@ -227,7 +253,7 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
 }
 
 /// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &str, worktree: &Checkout) -> Result<()> {
+fn ensure_unlocked(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {
         let is_there = fs::exists(&lock).context("could not look for a lock")?;

@@ -25,7 +25,7 @@ use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
 use crate::system::{Lock, wait_until};
 use crate::task::{Merged, RefName, Removal, Rest, Task};
-use crate::tmux::{leave, pane};
+use crate::tmux::pane;
 
 /// What a removal came to.
 pub(crate) enum Removed {
@@ -66,12 +66,11 @@ pub(crate) fn halt(flux: &Flux, facts: &Facts) -> Result<bool> {
 fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
     let (patience, pause) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
-    match wait_until(patience, pause, has_ended)? {
-        Some(()) => Ok(()),
-        None => bail!(
-            Failure::new(format!("process {pid} does not end")).hint(format!("kill -9 {pid}"))
-        ),
+    if wait_until(patience, pause, has_ended)?.is_some() {
+        return Ok(());
     }
+    let failure = Failure::new(format!("process {pid} does not end"));
+    bail!(failure.hint(format!("kill -9 {pid}")))
 }
 
 /// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
@@ -168,10 +167,9 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
     let [events, screen] = flux.run_dir(&removing.id).story();
-    let story = [(store::EVENTS, events), (store::SCREEN, screen)].into_iter();
-    let story: Vec<_> = story
-        .filter_map(|(name, bytes)| Some((name, bytes?)))
-        .collect();
+    let events = events.map(|events| (store::EVENTS, events));
+    let screen = screen.map(|screen| (store::SCREEN, screen));
+    let story: Vec<_> = events.into_iter().chain(screen).collect();
     store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
 }
 
@@ -191,7 +189,7 @@ fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
 }
 
 /// The hooks that run where a branch goes forward.
-const HOOKS: [&str; 4] = [
+const HOOKS: &[&str] = &[
     "post-merge",
     "post-commit",
     "post-index-change",
@@ -203,7 +201,7 @@ fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result
     let Some(into) = facts.into() else {
         return Ok(());
     };
-    let before = Listing::before(flux, &merge::hooks(flux, into)?, &HOOKS)?;
+    let before = Listing::before(flux, &merge::hooks(flux, into)?, HOOKS)?;
     let moved = merge::forward(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn(flux, &into.branch_ref());
@@ -231,10 +229,9 @@ fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree
         }
         Err(error) => {
             interrupt::check()?;
-            flux.ui.warning(format_args!(
-                "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
-                task.id
-            ));
+            let what = format!("what is uncommitted in '{}' cannot be archived", task.id);
+            let what = format!("{what}, and stays in the trash alone: {error:#}");
+            flux.ui.warning(what);
             Ok((None, Worktree::KeepOnly))
         }
     }
@@ -275,9 +272,8 @@ fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) 
 fn stand(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
-    Ok(expected
-        .iter()
-        .all(|(name, oid)| found.get(name) == Some(oid)))
+    let mut expected = expected.iter();
+    Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
 /// Whether branch and working tree are what they were when it was looked at,
@@ -326,15 +322,4 @@ fn stop(flux: &Flux, facts: &Facts) -> Result<()> {
     }
     ask(task, &run)?;
     await_agent(&task.id, &run)
-}
-
-/// Closes the pane we stand in, the very last thing, and shows what was `said` where its clients land.
-///
-/// # Errors
-/// When tmux refuses.
-pub(crate) fn leave(facts: &Facts, said: &[String]) -> Result<()> {
-    match (&facts.task.target, facts.runs.is_own_pane) {
-        (Some(target), true) => leave::close(target, said),
-        _ => Ok(()),
-    }
 }

@@ -111,23 +111,24 @@ impl TargetSearch<'_> {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
-        let branch = store.resolve(named)?;
-        let tip = store.tip(branch).with_context(|| self.no_branch(branch))?;
-        let name = format!("refs/heads/{branch}");
-        if same::is_same_ref(flux.repo.common_dir(), &name, &task.branch_ref()) {
+        let branch = BranchName::new(store.resolve(named)?);
+        let tip = store
+            .tip(&branch)
+            .with_context(|| self.no_branch(&branch))?;
+        if same::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
             bail!(Failure::new(format!("'{branch}' cannot be merged into itself")).hint(hint));
         }
-        let uses = BranchUses::find(flux, store, self.worktrees, branch)?;
+        let uses = BranchUses::find(flux, store, self.worktrees, &branch)?;
         let worktree = uses.worktree().map(ToOwned::to_owned);
         if let Some(path) = &worktree {
-            self.ensure_ready(branch, path)?;
+            self.ensure_ready(&branch, path)?;
         }
         let merge = MergePlan::make(&flux.repo, tip, self.tip, style)
-            .map_err(|error| explain(error, task, branch))?;
+            .map_err(|error| explain(error, task, &branch))?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
-        let (branch, tip) = (BranchName::new(branch), tip.to_owned());
+        let tip = tip.to_owned();
         Ok(MergeTarget {
             branch,
             tip,
@@ -145,7 +146,7 @@ impl TargetSearch<'_> {
         }
     }
 
-    fn no_branch(&self, branch: &str) -> Failure {
+    fn no_branch(&self, branch: &BranchName) -> Failure {
         let id = &self.task.id;
         let what = format!("there is no branch '{branch}' to merge '{id}' into");
         let mut settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
@@ -159,7 +160,7 @@ impl TargetSearch<'_> {
 
     /// Fails if the worktree at `path`, which has `branch` checked out, is gone, or an operation
     /// is in progress in it.
-    fn ensure_ready(&self, branch: &str, path: &Path) -> Result<()> {
+    fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not look at a worktree")? {
             let again = match admin::moved_beside(repo.common_dir(), path) {
@@ -186,7 +187,7 @@ impl TargetSearch<'_> {
 
 /// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
 /// once that is done, nothing of the branch is missing in the task.
-fn explain(error: Error, task: &Task, into: &str) -> Error {
+fn explain(error: Error, task: &Task, into: &BranchName) -> Error {
     let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {
         let into = word(into);
