@@ -52,23 +52,17 @@ impl<'a> BranchUses<'a> {
         branch: &'a str,
     ) -> Result<Self> {
         let mut uses = Self::of_git(flux, worktrees, branch)?;
-        let tasks = || {
-            store
-                .tasks
-                .iter()
-                .filter_map(|stored| stored.task.as_ref().ok())
-        };
         for entry in worktrees {
             // Its record tells.
             let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
             if let Some(head) = flux.repo.lost_head(entry)?
-                && !tasks().any(is_other)
+                && !store.readable().any(is_other)
             {
                 let path = entry.path.clone();
                 uses.found.push(BranchUse::Lost { path, head });
             }
         }
-        for task in tasks() {
+        for task in store.readable() {
             // A start makes the directory a moment before the entry.
             if task.phase == Phase::Active
                 && uses.is_branch(&task.branch_ref())
@@ -87,12 +81,12 @@ impl<'a> BranchUses<'a> {
     /// # Errors
     /// When it cannot be told.
     pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
+        let (full, found) = (BranchName::new(branch).full(), Vec::new());
         let mut uses = Self {
             flux,
             branch,
-            found: Vec::new(),
+            found,
         };
-        let full = BranchName::new(branch).full();
         for entry in worktrees.iter().filter(|entry| !entry.bare) {
             let path = entry.path.clone();
             match &entry.branch {
@@ -120,7 +114,7 @@ impl<'a> BranchUses<'a> {
     }
 
     fn is_branch(&self, name: &str) -> bool {
-        let full = format!("refs/heads/{}", self.branch);
+        let full = BranchName::new(self.branch).full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 

@@ -90,8 +90,7 @@ impl Listing {
             let config = "config core.bare false";
             ui.hint(format_args!("git --git-dir={git_dir} {config}"));
         }
-        let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-        let tasks: Vec<RefName> = tasks.map(|task| task.branch_ref()).collect();
+        let tasks: Vec<RefName> = store.readable().map(|task| task.branch_ref()).collect();
         let names: BTreeSet<&RefName> = self.refs.keys().chain(now.refs.keys()).collect();
         let mut found = 0;
         for name in names {

@@ -117,7 +117,7 @@ fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
     let (id, branch) = (&task.id, &task.branch);
     let stands = store.tip(branch);
     if let Some(tip) = stands.filter(|tip| **tip != one.tip) {
-        let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
+        let [old, now] = [&one.tip, tip].map(|tip| tip.short());
         let moved = format!("has moved since '{id}' was removed, from {old} to {now}");
         bail!(
             Failure::new(format!("the branch '{branch}' {moved}"))

@@ -64,8 +64,8 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
     let facts = plan.outlook().context("there are no facts")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        flux.ui
-            .status(format_args!("ignored files are {}", check.why()));
+        let what = format!("ignored files are {}", check.why());
+        flux.ui.status(what);
     }
     // -y agrees to them.
     for consent in plan.consents(Agreed::Yes) {
@@ -87,14 +87,11 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         }
         confirm(flux, &question, facts.destination != Destination::Dropped)?;
         options.given.push(Question::Removal);
-        let joined = if is_joined {
-            std::mem::take(&mut rest)
-        } else {
-            Vec::new()
-        };
-        for consent in elsewhere.iter().chain(&joined) {
+        let joined = rest.iter().filter(|_| is_joined);
+        for consent in elsewhere.iter().chain(joined) {
             options.agree(consent.question, &consent.what);
         }
+        rest.retain(|_| !is_joined);
     }
     for consent in rest {
         ask(flux, options, facts, consent)?;
@@ -122,7 +119,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
             format!("{}. {question}", capital(&consent.what))
         }
     };
-    confirm(flux, &question, false)?;
+    flux.ui.ensure_agreed(question)?;
     options.agree(consent.question, &consent.what);
     Ok(())
 }

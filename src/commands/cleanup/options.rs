@@ -147,7 +147,7 @@ impl Cleanup {
         // It goes into the record where the name of a branch does.
         let name = match is_branch_name(rev) {
             true => rev.to_owned(),
-            false => commit[..commit.len().min(9)].to_owned(),
+            false => commit.short().to_owned(),
         };
         Ok(Branch::MergedIn { name, commit })
     }

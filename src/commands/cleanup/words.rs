@@ -84,7 +84,7 @@ struct NotMerging {
 }
 
 fn not_merging(facts: &Facts) -> NotMerging {
-    let (id, branch, tip) = (&facts.task.id, &facts.task.branch, short(&facts.tip));
+    let (id, branch, tip) = (&facts.task.id, &facts.task.branch, facts.tip.short());
     if let Some(why) = facts.nothing_to_merge() {
         NotMerging {
             deed: format!("merge nothing: {why}"),
@@ -129,30 +129,23 @@ pub(super) fn question(facts: &Facts, elsewhere: Option<&str>) -> String {
 
 /// Warns of tasks that are to be merged into the branch that goes with this one.
 pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
-    let ui = &flux.ui;
-    let branch = Some(&task.branch).filter(|_| !task.keeps_branch());
-    let tasks = store
-        .tasks
-        .iter()
-        .filter_map(|stored| stored.task.as_ref().ok());
-    for other in tasks.filter(|other| other.into.is_some() && other.into.as_ref() == branch) {
+    let (ui, branch) = (&flux.ui, &task.branch);
+    let heirs = store
+        .readable()
+        .filter(|other| other.into.as_ref() == Some(branch));
+    for other in heirs.filter(|_| !task.keeps_branch()) {
         let id = &other.id;
+        let why = format!("which goes with '{}'", task.id);
         ui.warning(format_args!(
-            "'{id}' would be merged into '{}', which goes with '{}'",
-            task.branch, task.id
+            "'{id}' would be merged into '{branch}', {why}"
         ));
         if let Some(into) = &task.into {
             let key = word(&table::BRANCH_INTO.named(&other.branch));
             let config = format!("git config {key} {}", word(into));
-            ui.hint(format_args!(
-                "to merge '{id}' into '{into}' instead: {config}"
-            ));
+            let what = format!("to merge '{id}' into '{into}' instead: {config}");
+            ui.hint(what);
         }
     }
-}
-
-fn short(oid: &ObjectId) -> &str {
-    &oid[..oid.len().min(9)]
 }
 
 /// A style as something to do, as something done, and its preposition.
@@ -230,7 +223,7 @@ impl Story<'_> {
             (Some(into), Some(merge)) => {
                 let commits = count(facts.commits(), "commit");
                 let [_, verb, to] = verbs(into.style);
-                let (target, from, made) = (&into.branch, short(&into.tip), short(merge));
+                let (target, from, made) = (&into.branch, into.tip.short(), merge.short());
                 format!("{verb} {commits} of '{branch}' {to} '{target}' ({from}..{made})")
             }
             _ => not_merging(facts).done,

@@ -7,6 +7,7 @@ pub(super) mod trash;
 pub(crate) mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
@@ -83,9 +84,8 @@ impl Archived {
     pub(in crate::lifecycle) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
-        found.retain(|part, oid| {
-            self.foreign || self.refs.contains_key(part) || vouched(flux, part, oid)
-        });
+        let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
+        found.retain(|part, oid| has(part) || vouched(flux, part, oid));
         if found == self.refs {
             return Ok(());
         }
@@ -216,10 +216,8 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     for (part, oid) in refs {
         let below = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = below.and_then(|below| below.split_once('/')) {
-            found
-                .entry(name)
-                .or_default()
-                .push((part.clone(), oid.clone()));
+            let parts = found.entry(name).or_default();
+            parts.push((part.clone(), oid.clone()));
         }
     }
     let (mut archived, mut unread) = (Vec::new(), Vec::new());
@@ -247,13 +245,11 @@ fn read(
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
     let own: BTreeMap<RefName, ObjectId> = own.into_iter().collect();
     let name_of = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
-    let foreign = !["task", "tip"]
-        .iter()
-        .all(|part| own.contains_key(&name_of(part)));
-    let refs = if foreign {
-        parts.into_iter().collect()
-    } else {
-        own
+    let is_own = |part: &&str| own.contains_key(&name_of(part));
+    let foreign = !["task", "tip"].iter().all(is_own);
+    let refs = match foreign {
+        true => parts.into_iter().collect(),
+        false => own,
     };
     let part = |part: &str| {
         let found = refs.get(&name_of(part)).cloned();
@@ -306,8 +302,7 @@ pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
 /// `<id>`, `<id>.1` …
 pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
     let id = id.to_string();
-    let numbered = id.clone();
-    std::iter::once(id).chain((1..u32::MAX).map(move |n| format!("{numbered}.{n}")))
+    iter::once(id.clone()).chain((1..u32::MAX).map(move |n| format!("{id}.{n}")))
 }
 
 /// The first name that neither the archive nor the trash has, where `ours` is not

@@ -66,9 +66,8 @@ impl Facts {
             .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
         // Before its files are: one that ends meanwhile may have written some more.
         let run = flux.run_dir(&task.id);
-        let ran = run
-            .exit()
-            .and_then(|exit| Ok(exit.is_none() && run.is_alive()?));
+        let exit = run.exit();
+        let ran = exit.and_then(|exit| Ok(exit.is_none() && run.is_alive()?));
         thread::scope(|scope| {
             // It takes longer than everything else together, which is looked at meanwhile.
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
@@ -227,7 +226,7 @@ impl Observer<'_> {
 
     fn tip(&mut self) -> Option<ObjectId> {
         let tip = self.checks.require("branch", self.find_tip())?;
-        let (branch, short) = (&self.task.branch, &tip[..tip.len().min(9)]);
+        let (branch, short) = (&self.task.branch, tip.short());
         let why = match self.branch_gone {
             true => format!("'{branch}' is gone, {short} is known of it"),
             false => format!("'{branch}' is at {short}"),

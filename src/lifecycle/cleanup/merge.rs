@@ -277,18 +277,13 @@ fn post_commit(
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let is_made = matches!(
-        into.merge,
-        MergePlan::Commit { .. } | MergePlan::Drivers { .. }
-    );
-    if into.style != Style::Squash || !is_made {
-        return;
-    }
     let run = || match hooks(flux, into)?.has(&["post-commit"]) {
         true => post_commit_hook(worktree, commit, lock),
         false => Ok(()),
     };
-    if let Err(error) = run() {
+    if into.style == Style::Squash
+        && let Err(error) = run()
+    {
         let what = "the post-commit hook failed";
         flux.ui.warning(format_args!("{what}: {error:#}"));
     }
