@@ -1,6 +1,6 @@
 //! Several tasks at once: one plan, one question, and each task on its own.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use console::Style;
 
 use super::consent::confirm;
@@ -11,7 +11,7 @@ use crate::commands::table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle, refs};
-use crate::lifecycle::cleanup::check::{Check, Verdict};
+use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
@@ -27,10 +27,9 @@ use crate::ui::{self, word};
 /// # Errors
 /// When any of them is refused, with the highest exit code of all.
 pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
-    let foreseen = |plan| dry_run::ensure(plan).map(drop);
     if output == Output::Json {
         dry_run::print_json(flux, &plans, options)?;
-        return for_each(plans, foreseen);
+        return for_each(plans, dry_run::ensure);
     }
     if plans.is_empty() {
         flux.ui.status("no task to remove");
@@ -45,7 +44,7 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
             flux.ui.data(line)?;
         }
         flux.ui.status("Nothing was done.");
-        return for_each(plans, foreseen);
+        return for_each(plans, dry_run::ensure);
     };
     for line in lines {
         flux.ui.status(line);
@@ -125,7 +124,7 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
         return Ok(());
     }
     let what = format!("{refused} of {all} tasks were not removed");
-    Err(Failure::new(what).code(worst).into())
+    bail!(Failure::new(what).code(worst))
 }
 
 fn row(plan: &Plan, options: &Options) -> String {
@@ -177,13 +176,8 @@ fn is_meant(plan: &Plan, options: &Options) -> bool {
         return true;
     };
     let is_unread = facts.unread.is_some() && options.uncommitted != Uncommitted::Discard;
-    let is_left_out = |check: &Check| match &check.verdict {
-        Verdict::Ok(_) => false,
-        Verdict::NeedsConsent(consent) => {
-            consent.agreed == Agreed::No && !consent.question.is_joint()
-        }
-        Verdict::Refused(_) => true,
-    };
+    let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
+    let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
 }
 
@@ -197,9 +191,7 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &str) -> Result<()> {
         Some(_) => format!("git flux cleanup --merged={}", word(into)),
         None => "git branch".to_owned(),
     };
-    Err(Failure::new(format!("there is no branch '{into}'"))
-        .hint(hint)
-        .into())
+    bail!(Failure::new(format!("there is no branch '{into}'")).hint(hint))
 }
 
 /// Returns whether a commit has the work of a branch; where that cannot be told, it has not.

@@ -1,6 +1,6 @@
 //! What a cleanup asks.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::conflicts::{self, Place};
 use super::words;
@@ -104,9 +104,9 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
     let question = match consent.question {
         Question::WorktreeGone => {
             let (id, path) = (&facts.task.id, shown(&facts.task.worktree));
-            flux.ui.status(format_args!(
-                "The worktree of '{id}' is gone: '{path}'. What was uncommitted in it is unknown."
-            ));
+            let gone = format!("The worktree of '{id}' is gone: '{path}'.");
+            flux.ui
+                .status(gone + " What was uncommitted in it is unknown.");
             "Remove the task all the same?".to_owned()
         }
         other => {
@@ -134,10 +134,9 @@ pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
 /// # Errors
 /// When the answer is no.
 pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
-    match flux.ui.confirm(question, default)? {
-        true => Ok(()),
-        false => Err(Failure::declined("nothing was changed").into()),
-    }
+    let is_agreed = flux.ui.confirm(question, default)?;
+    ensure!(is_agreed, Failure::declined("nothing was changed"));
+    Ok(())
 }
 
 /// Shows the files and asks what becomes of them.
@@ -163,7 +162,7 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Unco
             }
             1 => return Ok(Uncommitted::Discard),
             2 => drop(show(flux, &facts.task, &facts.tip, Vec::new())?),
-            _ => return Err(Failure::declined("nothing was changed").into()),
+            _ => bail!(Failure::declined("nothing was changed")),
         }
     }
 }

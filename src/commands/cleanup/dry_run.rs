@@ -1,6 +1,6 @@
 //! What `--dry-run` and `--json` say: each check, with its reason, and what would be done.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use console::Style;
 
 use super::conflicts::not_removed;
@@ -19,15 +19,10 @@ use crate::sanitize;
 
 /// Returns how a check went, in a word, and how that is shown.
 fn result(check: &Check) -> (&'static str, Style) {
-    if check.refusal().is_some() {
-        ("refuses", Style::new().red())
-    } else if check
-        .consent()
-        .is_some_and(|consent| consent.agreed == Agreed::Ask)
-    {
-        ("asks", Style::new().yellow())
-    } else {
-        ("ok", Style::new().green())
+    match check.agreed() {
+        Agreed::No => ("refuses", Style::new().red()),
+        Agreed::Ask => ("asks", Style::new().yellow()),
+        Agreed::Yes => ("ok", Style::new().green()),
     }
 }
 
@@ -58,11 +53,11 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// The first refusal.
-pub(super) fn ensure(plan: Plan) -> Result<Plan> {
+pub(super) fn ensure(plan: Plan) -> Result<()> {
     let plan = plan.ensure()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
-        Some(facts) => Err(not_removed(&facts.task, &facts.task.worktree).into()),
-        None => Ok(plan),
+        Some(facts) => bail!(not_removed(&facts.task, &facts.task.worktree)),
+        None => Ok(()),
     }
 }
 
@@ -82,9 +77,7 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         why: check.why(),
         hints: check
             .refusal()
-            .into_iter()
-            .flat_map(failure::hints)
-            .collect(),
+            .map_or_else(Vec::new, |error| failure::hints(error).collect()),
     };
     let into = plan.outlook().and_then(Facts::into);
     let conflicts = match into.map(|into| &into.merge) {

@@ -106,7 +106,7 @@ impl Cleanup {
             Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
             Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
         }
-        dry_run::ensure(plan).map(drop)
+        dry_run::ensure(plan)
     }
 
     /// Drops a task of a copied repository from the copy alone, if that is asked for. Returns whether it was one.

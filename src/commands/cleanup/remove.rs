@@ -126,12 +126,10 @@ impl Removal<'_> {
     /// Does what a plan says; `false` if the task has to be looked at again.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
-        let Uncommitted::Commit(message) = &self.options.uncommitted else {
-            return self.merge_and_remove(facts);
+        let message = match &self.options.uncommitted {
+            Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => message,
+            _ => return self.merge_and_remove(facts),
         };
-        if facts.uncommitted.is_empty() {
-            return self.merge_and_remove(facts);
-        }
         let outlook = plan.outlook().context("there are no facts")?;
         outlook.ensure_free(self.flux, None)?;
         if self.is_ready(facts, None)? {
@@ -190,9 +188,10 @@ impl Removal<'_> {
     fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
         let (flux, task) = (self.flux, &facts.task);
         let offered = words::offered(task);
-        let message = match message.trim() {
-            "" => &offered,
-            _ => message,
+        let message = if message.trim().is_empty() {
+            &offered
+        } else {
+            message
         };
         let checkout = flux.repo.checkout(&task.worktree)?;
         let hooks = merge::hooks_for_commit(flux, facts)?;

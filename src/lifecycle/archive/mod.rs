@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -86,12 +86,10 @@ impl Archived {
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
         let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
         found.retain(|part, oid| has(part) || vouched(flux, part, oid));
-        if found == self.refs {
-            return Ok(());
-        }
         let what = format!("the removed task '{name}' is not what it was just now");
         let failure = Failure::new(format!("{what}; nothing was changed"));
-        bail!(failure.hint("git flux restore --list"))
+        ensure!(found == self.refs, failure.hint("git flux restore --list"));
+        Ok(())
     }
 
     /// Gives its worktree, which is back, the refs that it had for itself. What was in its
@@ -257,9 +255,8 @@ fn read(
     };
     let (record, tip) = (part("task")?, part("tip")?);
     let task = Task::from_json(&flux.repo.read_file(&record, store::RECORD)?)?;
-    if name.split('.').next() != Some(task.id.as_str()) {
-        bail!("the record is that of '{}'", task.id);
-    }
+    let is_its_own = name.split('.').next() == Some(task.id.as_str());
+    ensure!(is_its_own, "the record is that of '{}'", task.id);
     let trash = flux.trash().join(name);
     Ok(Archived {
         name: name.to_owned(),

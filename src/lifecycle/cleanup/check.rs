@@ -60,12 +60,20 @@ impl Check {
         }
     }
 
+    /// Returns how far it lets the task go.
+    pub(crate) fn agreed(&self) -> Agreed {
+        match &self.verdict {
+            Verdict::Ok(_) => Agreed::Yes,
+            Verdict::NeedsConsent(consent) => consent.agreed,
+            Verdict::Refused(_) => Agreed::No,
+        }
+    }
+
     /// Returns why nothing is removed.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         match &self.verdict {
-            Verdict::Refused(error) => Some(error),
-            Verdict::NeedsConsent(consent) => {
-                (consent.agreed == Agreed::No).then_some(&consent.refusal)
+            Verdict::Refused(refusal) | Verdict::NeedsConsent(Consent { refusal, .. }) => {
+                (self.agreed() == Agreed::No).then_some(refusal)
             }
             Verdict::Ok(_) => None,
         }

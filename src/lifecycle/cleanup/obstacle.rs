@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
 use super::files::{listed, reveal};
@@ -103,10 +103,8 @@ impl Facts {
                 .hint(status)
                 .hint(format!("then: {again}"))
         })?;
-        match found.is_empty() {
-            true => Ok(()),
-            false => bail!(blocked(branch, worktree, &found, &again)),
-        }
+        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        Ok(())
     }
 
     /// Fails where git would refuse to merge the target into the task's worktree, by what is
@@ -135,10 +133,9 @@ impl Facts {
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
         let again = format!("git flux cleanup {} --update", task.id);
-        match found.is_empty() {
-            true => Ok(()),
-            false => bail!(blocked(&task.branch, &task.worktree, &found, &again)),
-        }
+        let (branch, worktree) = (&task.branch, &task.worktree);
+        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        Ok(())
     }
 
     /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,

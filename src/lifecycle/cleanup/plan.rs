@@ -112,7 +112,7 @@ impl Plan {
     /// The first refusal.
     pub(crate) fn ensure(mut self) -> Result<Self> {
         let mut checks = self.checks.iter();
-        let Some(at) = checks.position(|check| check.refusal().is_some()) else {
+        let Some(at) = checks.position(|check| check.agreed() == Agreed::No) else {
             return Ok(self);
         };
         match self.checks.swap_remove(at).verdict {

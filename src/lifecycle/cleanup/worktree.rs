@@ -91,10 +91,10 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 pub(super) fn submodules(flux: &Flux, task: &Task, tip: &ObjectId) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree, tip)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Holds::Nothing | Holds::Itself);
-    match found.iter().find(|one| !is_whole(one)) {
-        Some(submodule) => bail!(refusal(task, submodule, &found)),
-        None => Ok(found),
+    if let Some(first) = found.iter().find(|one| !is_whole(one)) {
+        bail!(refusal(task, first, &found));
     }
+    Ok(found)
 }
 
 /// Fails if one of the submodules is checked out, which only goes with the whole worktree: git does
