@@ -107,9 +107,10 @@ impl Restore {
             interrupt::check()?;
             let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
             match drop_for_good(flux, one) {
-                Ok(()) => flux.ui.status(format_args!(
-                    "deleted '{name}' (the commits of '{branch}' were at {tip})"
-                )),
+                Ok(()) => {
+                    let commits = format!("the commits of '{branch}' were at {tip}");
+                    flux.ui.status(format_args!("deleted '{name}' ({commits})"));
+                }
                 Err(error) if which.len() == 1 && !self.empty => return Err(error),
                 Err(error) => faults.show(&error),
             }

@@ -47,12 +47,8 @@ impl Worktree {
             return Ok(Self::Keep);
         }
         // What went along is the user's, who has it still.
-        Ok(Self::unless_more_than(
-            flux,
-            task,
-            task.start(),
-            task.carried.as_ref(),
-        ))
+        let (commit, carried) = (task.start(), task.carried.as_ref());
+        Ok(Self::unless_more_than(flux, task, commit, carried))
     }
 
     /// Keeps a worktree that has more than a commit or a snapshot.

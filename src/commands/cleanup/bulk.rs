@@ -10,7 +10,7 @@ use super::{dry_run, in_order, words};
 use crate::commands::table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle, refs};
+use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question, Uncommitted};
@@ -18,7 +18,7 @@ use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
 use crate::store::{Store, Stored};
-use crate::task::State;
+use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
 
@@ -148,7 +148,7 @@ pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Ve
         into: Some(into), ..
     } = &options.branch
     {
-        ensure_branch(flux, store, refs::short(into))?;
+        ensure_branch(flux, store, into)?;
     }
     let tasks = in_order(flux, store);
     let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
@@ -183,7 +183,7 @@ fn is_meant(plan: &Plan, options: &Options) -> bool {
 
 /// # Errors
 /// When there is no such branch.
-fn ensure_branch(flux: &Flux, store: &Store, into: &str) -> Result<()> {
+fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
     if store.tip(store.resolve(into)?).is_some() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
 };
 use crate::settings::Settings;
+use crate::task::BranchName;
 use crate::task::check::is_branch_name;
 
 /// How to merge: one of these, or none.
@@ -131,7 +132,8 @@ impl Cleanup {
             if self.discard_branch {
                 return Ok(Branch::Discard);
             }
-            let (into, style) = (self.into.clone(), self.styles.chosen(&flux.settings)?);
+            let into = self.into.as_deref().map(BranchName::typed);
+            let style = self.styles.chosen(&flux.settings)?;
             return Ok(Branch::Merge { into, style });
         };
         if self.into.is_some() || self.commit.is_some() || self.discard_branch {

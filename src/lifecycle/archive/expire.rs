@@ -169,11 +169,9 @@ impl Flux {
         let id = name.split('.').next().unwrap_or(&name);
         let what = || format!("'{}' is not of git flux", place.display());
         let id: TaskId = id.parse().with_context(what)?;
-        if other_owner(&self.run_dir(&id).0).is_some() {
-            return Ok(());
-        }
         let unread = archive::list_all(self)?.unread;
-        if unread.iter().any(|one| one.name == name) {
+        let is_unread = unread.iter().any(|one| one.name == name);
+        if is_unread || other_owner(&self.run_dir(&id).0).is_some() {
             return Ok(());
         }
         let Some(_lock) = self.try_lock_task(&id)? else {

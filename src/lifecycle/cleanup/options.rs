@@ -1,6 +1,7 @@
 //! What is wanted of a cleanup, and what is agreed to.
 
 use crate::git::{ObjectId, Style};
+use crate::task::BranchName;
 
 /// What becomes of uncommitted files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,10 @@ pub(crate) enum Uncommitted {
 #[derive(Clone, Debug)]
 pub(crate) enum Branch {
     /// They come into this branch, or the one that the task belongs to.
-    Merge { into: Option<String>, style: Style },
+    Merge {
+        into: Option<BranchName>,
+        style: Style,
+    },
     /// They are in this commit, which has a name, already.
     MergedIn { name: String, commit: ObjectId },
     /// They are dropped.

@@ -9,7 +9,7 @@ use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{
-    Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, refs, same,
+    Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, same,
 };
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
@@ -107,7 +107,7 @@ impl TargetSearch<'_> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
         let hint = format!("git flux cleanup {id} --into <branch>");
-        let Some(named) = self.typed().or(task.into.as_deref()) else {
+        let Some(named) = self.typed().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
@@ -139,9 +139,9 @@ impl TargetSearch<'_> {
     }
 
     /// Returns the branch that was named on the command line.
-    fn typed(&self) -> Option<&str> {
+    fn typed(&self) -> Option<&BranchName> {
         match &self.options.branch {
-            Branch::Merge { into, .. } => into.as_deref().map(refs::short),
+            Branch::Merge { into, .. } => into.as_ref(),
             Branch::MergedIn { .. } | Branch::Discard => None,
         }
     }
