@@ -123,25 +123,22 @@ impl Decision<'_> {
     fn decide_about_uncommitted(&mut self) {
         let (id, files) = (&self.facts.task.id, &self.facts.uncommitted);
         let names = named(files);
-        let why = if self.facts.unread.is_some() {
-            "unknown; the worktree is left in the trash whole".to_owned()
-        } else if self.facts.missing {
-            "unknown, since the worktree is gone".to_owned()
-        } else if files.is_empty() {
-            "none".to_owned()
-        } else {
-            match self.options.uncommitted {
-                Uncommitted::Commit(_) => format!("committed: {names}"),
-                Uncommitted::Discard => format!("left in the trash: {names}"),
-                Uncommitted::Ask => {
-                    let number = count(files.len(), "uncommitted file");
-                    let what = format!("'{id}' has {number}{}", overlooked(self.facts));
-                    let refusal = Failure::new(what)
-                        .hint(format!("git flux cleanup {id} --commit"))
-                        .hint(format!("git flux cleanup {id} --discard"));
-                    let what = format!("commit or discard {names}");
-                    return self.ask("uncommitted", Question::Uncommitted, what, refusal);
-                }
+        let why = match self.options.uncommitted {
+            _ if self.facts.unread.is_some() => {
+                "unknown; the worktree is left in the trash whole".to_owned()
+            }
+            _ if self.facts.missing => "unknown, since the worktree is gone".to_owned(),
+            _ if files.is_empty() => "none".to_owned(),
+            Uncommitted::Commit(_) => format!("committed: {names}"),
+            Uncommitted::Discard => format!("left in the trash: {names}"),
+            Uncommitted::Ask => {
+                let number = count(files.len(), "uncommitted file");
+                let what = format!("'{id}' has {number}{}", overlooked(self.facts));
+                let refusal = Failure::new(what)
+                    .hint(format!("git flux cleanup {id} --commit"))
+                    .hint(format!("git flux cleanup {id} --discard"));
+                let what = format!("commit or discard {names}");
+                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
             }
         };
         self.ok("uncommitted", &why);

@@ -134,24 +134,23 @@ impl Facts {
             Destination::Dropped => return None,
         };
         let branch = &self.task.branch;
-        Some(match how {
+        let what = match how {
             Integrated::Ancestor if self.has_no_commits() => {
-                format!("'{branch}' has no commits of its own")
+                return Some(format!("'{branch}' has no commits of its own"));
             }
-            Integrated::Ancestor => format!("'{target}' has everything of '{branch}' already"),
             Integrated::Cancelled => {
-                format!("the commits of '{branch}' change nothing, all in all")
+                return Some(format!(
+                    "the commits of '{branch}' change nothing, all in all"
+                ));
             }
-            Integrated::Contained => {
-                format!("'{target}' has the changes of '{branch}' already, by other commits")
-            }
+            Integrated::Ancestor => format!("everything of '{branch}' already"),
+            Integrated::Contained => format!("the changes of '{branch}' already, by other commits"),
             Integrated::Picked => {
-                format!("'{target}' has each commit of '{branch}' already, under another name")
+                format!("each commit of '{branch}' already, under another name")
             }
-            Integrated::Squashed => {
-                format!("'{target}' has '{branch}' already, squashed into one commit")
-            }
-        })
+            Integrated::Squashed => format!("'{branch}' already, squashed into one commit"),
+        };
+        Some(format!("'{target}' has {what}"))
     }
 }
 
@@ -262,27 +261,25 @@ impl Observer<'_> {
     fn look_at_worktree(&mut self) {
         let (flux, task) = (self.flux, self.task);
         let ours = place::ensure_ours(flux, task, &self.worktrees, self.missing);
-        let is_ours = self.checks.require("worktree", ours).is_some();
+        let checks = &mut self.checks;
+        let is_ours = checks.require("worktree", ours).is_some();
         let path = shown(&task.worktree);
         if is_ours && !self.missing {
-            self.checks
-                .add("worktree", Verdict::Ok(format!("'{path}'")));
+            checks.add("worktree", Verdict::Ok(format!("'{path}'")));
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            self.checks
-                .pass("lock", place::ensure_unlocked(entry), "not locked");
+            checks.pass("lock", place::ensure_unlocked(entry), "not locked");
             // Where it is not ours, that has been said.
             if !self.missing
                 && let Ok(checkout) = flux.repo.checkout(&task.worktree)
             {
                 let idle = place::ensure_idle(&checkout);
-                self.checks.pass("operation", idle, "none is in progress");
+                checks.pass("operation", idle, "none is in progress");
             }
             if !self.branch_gone {
                 let why = format!("'{}' is checked out", task.branch);
-                self.checks
-                    .pass("HEAD", place::ensure_on_branch(task, entry), why);
+                checks.pass("HEAD", place::ensure_on_branch(task, entry), why);
             }
         }
         // A locked one may come back with its stick.
@@ -292,7 +289,7 @@ impl Observer<'_> {
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;
             let verdict = Verdict::consent(self.options, question, what, refusal);
-            self.checks.add("worktree", verdict);
+            checks.add("worktree", verdict);
         }
     }
 
