@@ -155,17 +155,14 @@ impl Removal<'_> {
             self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
-            Removed::Done { merge, kept } => {
-                words::tell(flux, facts, merge.as_ref(), &kept)?;
-                return Ok(true);
-            }
+            Removed::Done(done) => words::tell(flux, facts, &done).map(|()| true),
             Removed::Changed => {
                 self.queue = None;
                 self.start_anew();
+                Ok(false)
             }
-            Removed::TargetMoved => {}
+            Removed::TargetMoved => Ok(false),
         }
-        Ok(false)
     }
 
     /// Stops what runs, and returns whether the task still is what it was when it was looked at.

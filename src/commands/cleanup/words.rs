@@ -9,6 +9,7 @@ use crate::lifecycle::archive::Kept;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Options, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::remove::Done;
 use crate::lifecycle::cleanup::target::MergeTarget;
 use crate::sanitize;
 use crate::settings::table;
@@ -26,9 +27,8 @@ pub(super) fn deeds(plan: &Plan, options: &Options) -> Vec<String> {
     let (task, worktree) = (&outlook.task, shown(&outlook.task.worktree));
     if let (true, Some(into)) = (plan.is_update(), outlook.into()) {
         let branch = &into.branch;
-        return vec![format!(
-            "merge '{branch}' in '{worktree}', which stops at the conflicts"
-        )];
+        let update = format!("merge '{branch}' in '{worktree}', which stops at the conflicts");
+        return vec![update];
     }
     let mut deeds = Vec::new();
     if !outlook.uncommitted.is_empty() {
@@ -160,19 +160,15 @@ fn verbs(style: Style) -> [&'static str; 3] {
 
 /// Says what was done; then the pane that the command was called in is closed, and it is said where
 /// its clients land.
-pub(super) fn tell(
-    flux: &Flux,
-    facts: &Facts,
-    merge: Option<&ObjectId>,
-    kept: &Kept,
-) -> Result<()> {
+pub(super) fn tell(flux: &Flux, facts: &Facts, done: &Done) -> Result<()> {
+    let merge = done.merge.as_ref();
     let ui = &flux.ui;
     let mut story = Story {
         ui,
         said: Vec::new(),
     };
     story.tell_what_was_done(facts, merge);
-    story.tell_what_is_kept(facts, kept);
+    story.tell_what_is_kept(facts, &done.kept);
     if let (Some(into), Some(merge)) = (facts.into(), merge) {
         let merged = Merged {
             branch: into.branch.to_string(),

@@ -27,14 +27,16 @@ use crate::system::{Lock, wait_until};
 use crate::task::{Merged, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
+/// What a removal has left.
+pub(crate) struct Done {
+    /// The merge commit, if one was made.
+    pub(crate) merge: Option<ObjectId>,
+    pub(crate) kept: Kept,
+}
+
 /// What a removal came to.
 pub(crate) enum Removed {
-    /// It is done.
-    Done {
-        /// The merge commit, if one was made.
-        merge: Option<ObjectId>,
-        kept: Kept,
-    },
+    Done(Done),
     /// The task changed after it was looked at: look again. Nothing was removed.
     Changed,
     /// The target did: plan the merge again. Nothing was merged.
@@ -130,7 +132,7 @@ pub(crate) fn remove(
             .hint("the next command that changes anything settles it: git flux cleanup");
         failure::over(error, failure)
     })?;
-    Ok(Removed::Done { merge, kept })
+    Ok(Removed::Done(Done { merge, kept }))
 }
 
 /// Returns what is kept of a task, and what becomes of its worktree.
