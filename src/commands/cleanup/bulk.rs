@@ -6,7 +6,7 @@ use console::Style;
 use super::consent::confirm;
 use super::options::{Output, Porcelain};
 use super::remove::remove_task;
-use super::{dry_run, in_order, words};
+use super::{dry_run, words};
 use crate::commands::table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
@@ -211,4 +211,11 @@ fn is_merged(facts: &Facts) -> bool {
         }
         Destination::Dropped => false,
     }
+}
+
+/// Returns the user's tasks in the order of `git flux list`.
+pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
+    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
+    tasks.sort_by_key(|stored| stored.created());
+    tasks.into_iter()
 }

@@ -146,7 +146,7 @@ impl Cleanup {
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            ids.extend(in_order(flux, store).map(|stored| &stored.id));
+            ids.extend(bulk::in_order(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
@@ -164,11 +164,4 @@ impl Cleanup {
         }
         Ok(plans)
     }
-}
-
-/// Returns the user's tasks in the order of `git flux list`.
-fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
-    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
-    tasks.sort_by_key(|stored| stored.created());
-    tasks.into_iter()
 }
