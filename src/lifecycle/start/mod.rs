@@ -19,18 +19,20 @@ pub(crate) mod prepare;
 pub(crate) mod prompt;
 pub(crate) mod setup;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod transaction;
 pub(crate) mod trust;
 mod undone;
 pub(crate) mod watch;
-#[cfg(test)]
-pub(super) mod world;
 
 use anyhow::Result;
 
 use crate::context::Flux;
 use crate::git::Lock;
 use plan::{Origin, Start, Started};
+#[cfg(test)]
+pub(super) use tests::world;
 use transaction::{Complete, StartTransaction};
 
 /// Starts a task that is new, or comes back from the archive.
