@@ -51,7 +51,7 @@ impl Adopt {
         let store = settled(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
-        let real = real(&self.path)?;
+        let real = real(&self.path);
         if let Some(Stored { id, .. }) = rejoin::find(&flux, &store, &worktrees, &real)? {
             rejoin::rejoin(&flux, id, &real)?;
             flux.ui.status(format_args!(

@@ -1,7 +1,5 @@
 //! `git flux run --branch`: a branch that is there already.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use super::free::{cannot_be_beside, ensure_not_stored};
@@ -11,11 +9,11 @@ use crate::git::{Git, ObjectId, Worktree, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::task::{Existing, Rest};
+use crate::task::{Existing, Rest, Task};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
-pub(crate) struct Chosen {
+pub(crate) struct ChosenBranch {
     /// Without `refs/heads/`.
     pub(crate) name: String,
     pub(crate) existing: Existing,
@@ -23,7 +21,24 @@ pub(crate) struct Chosen {
     pub(crate) upstream: Option<String>,
 }
 
-/// The branch that `name` means: a local one, that of a remote as `origin/x`, or, as
+impl ChosenBranch {
+    /// Returns a branch that stands at `tip`, or is to be made there after `upstream`.
+    pub(crate) fn new(name: &str, tip: &ObjectId, upstream: Option<String>) -> Self {
+        let existing = Existing {
+            tip: tip.clone(),
+            made: upstream.is_some(),
+            adopted: false,
+            rest: Rest::default(),
+        };
+        Self {
+            name: name.to_owned(),
+            existing,
+            upstream,
+        }
+    }
+}
+
+/// Returns the branch that `name` means: a local one, that of a remote as `origin/x`, or, as
 /// `git switch` does it, as `x` if one remote alone has it.
 ///
 /// # Errors
@@ -33,49 +48,28 @@ pub(crate) fn choose(
     store: &Store,
     worktrees: &[Worktree],
     name: &str,
-) -> Result<Chosen> {
+) -> Result<ChosenBranch> {
     let local = store.resolve(refs::short(name))?;
-    if let Some(tip) = store.tip(local) {
-        store.ensure_known(&flux.settings, local)?;
-        ensure_free(flux, store, worktrees, local)?;
-        let existing = Existing {
-            tip: tip.to_owned(),
-            made: false,
-            adopted: false,
-            rest: Rest::default(),
-        };
-        return Ok(Chosen {
-            name: local.to_owned(),
-            existing,
-            upstream: None,
-        });
-    }
-    let (upstream, local, tip) = remote(flux, name)?;
-    ensure_can_be_made(flux, store, &local, &upstream)?;
-    let existing = Existing {
-        tip,
-        made: true,
-        adopted: false,
-        rest: Rest::default(),
+    let Some(tip) = store.tip(local) else {
+        let branch = remote(flux, name)?;
+        ensure_can_be_made(flux, store, &branch)?;
+        return Ok(branch);
     };
-    Ok(Chosen {
-        name: local,
-        existing,
-        upstream: Some(upstream),
-    })
+    store.ensure_known(&flux.settings, local)?;
+    ensure_free(flux, store, worktrees, local)?;
+    Ok(ChosenBranch::new(local, tip, None))
 }
 
-/// Fails if the branch `local` cannot be made after that of a remote.
+/// Fails if a branch cannot be made after that of a remote.
 ///
 /// # Errors
 /// Also when it cannot be told.
-fn ensure_can_be_made(flux: &Flux, store: &Store, local: &str, upstream: &str) -> Result<()> {
+fn ensure_can_be_made(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result<()> {
+    let (local, upstream) = (&branch.name, branch.upstream.as_deref().unwrap_or_default());
     if store.tip(local).is_some() {
-        return Err(Failure::new(format!(
-            "the branch '{local}' exists already, beside '{upstream}'"
-        ))
-        .hint(format!("git flux run --branch {}", word(local)))
-        .into());
+        let what = format!("the branch '{local}' exists already, beside '{upstream}'");
+        let hint = format!("git flux run --branch {}", word(local));
+        return Err(Failure::new(what).hint(hint).into());
     }
     ensure_not_stored(flux, local)?;
     if let Some(failure) = cannot_be_beside(store, local) {
@@ -85,27 +79,25 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, local: &str, upstream: &str) -
     if flux.settings.section_of_branch(local).is_empty() {
         return Ok(());
     }
+    let section = word(&format!("branch.{local}")).to_string();
     Err(Failure::new(format!(
         "there are settings of a branch '{local}', but there is no such branch"
     ))
     .hint(format!("git branch {} {}", word(local), word(upstream)))
-    .hint(format!(
-        "git config --remove-section {}",
-        word(&format!("branch.{local}"))
-    ))
+    .hint(format!("git config --remove-section {section}"))
     .into())
 }
 
-/// A branch of a remote: its name with that of the remote, the name alone, and its tip.
-fn remote(flux: &Flux, name: &str) -> Result<(String, String, ObjectId)> {
+/// Returns the branch that is to be made after that of a remote.
+fn remote(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let at = |remote: &str, branch: &str| {
-        let tip = found.get(&format!("refs/remotes/{remote}/{branch}"))?;
         let upstream = format!("{remote}/{branch}");
-        Some((upstream, branch.to_owned(), tip.clone()))
+        let tip = found.get(&format!("refs/remotes/{upstream}"))?;
+        Some(ChosenBranch::new(branch, tip, Some(upstream)))
     };
     let named = remotes.lines().find_map(|remote| {
         let branch = plain.strip_prefix(remote)?.strip_prefix('/')?;
@@ -116,28 +108,21 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, ObjectId)> {
     }
     let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
     if of_all.len() > 1 {
-        let args = ["--get", "checkout.defaultRemote"];
-        let preferred = Git::reading(dir, "config")
-            .args(args)
-            .answer()?
-            .unwrap_or_default();
-        if let Some(one) = at(&preferred, plain) {
+        let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
+        if let Some(one) = preferred.answer()?.and_then(|remote| at(&remote, plain)) {
             return Ok(one);
         }
-        let names: Vec<&str> = of_all.iter().map(|(name, ..)| name.as_str()).collect();
-        let failure = Failure::new(format!(
-            "more than one remote has a branch '{plain}': {}",
-            names.join(", ")
-        ));
-        let hint = format!("git flux run --branch {}", word(names[0]));
-        return Err(failure.hint(hint).into());
+        let names: Vec<String> = of_all.into_iter().filter_map(|one| one.upstream).collect();
+        let all = names.join(", ");
+        let what = format!("more than one remote has a branch '{plain}': {all}");
+        let hint = format!("git flux run --branch {}", word(&names[0]));
+        return Err(Failure::new(what).hint(hint).into());
     }
-    let one = of_all.pop().with_context(|| {
+    of_all.pop().with_context(|| {
         Failure::new(format!("there is no branch '{name}'"))
             .hint("git branch --all")
             .hint("leave out --branch for a branch of the task's own")
-    })?;
-    Ok(one)
+    })
 }
 
 /// # Errors
@@ -147,40 +132,33 @@ fn ensure_free(flux: &Flux, store: &Store, worktrees: &[Worktree], branch: &str)
     let Some(path) = uses.worktree() else {
         return uses.ensure_none();
     };
-    let place = quoted(path);
-    let failure = Failure::new(format!(
-        "the branch '{branch}' is checked out in '{}'",
-        shown(path)
-    ));
-    let task = store.tasks.iter().find(|stored| {
-        let task = stored.task.as_ref();
-        task.is_ok_and(|task| task.worktree == path)
-    });
-    Err(match task {
-        Some(stored) => failure.hint(format!("git flux attach {}", stored.id)),
-        None if is_main(worktrees, path) => {
-            failure.hint(format!("git -C {place} switch <another branch>"))
-        }
-        None => failure
-            .hint(format!("git flux adopt {place}"))
-            .hint(format!("git -C {place} switch <another branch>")),
+    let (shown, place) = (shown(path), quoted(path));
+    let failure = Failure::new(format!("the branch '{branch}' is checked out in '{shown}'"));
+    let has_it = |task: &Task| task.worktree == path;
+    let mut tasks = store.tasks.iter();
+    if let Some(stored) = tasks.find(|stored| stored.task.as_ref().is_ok_and(has_it)) {
+        return Err(failure
+            .hint(format!("git flux attach {}", stored.id))
+            .into());
     }
-    .into())
+    // git lists the main worktree first.
+    let is_main = worktrees.first().is_some_and(|entry| entry.path == path);
+    let adopt = (!is_main).then(|| format!("git flux adopt {place}"));
+    let failure = adopt.into_iter().fold(failure, Failure::hint);
+    Err(failure
+        .hint(format!("git -C {place} switch <another branch>"))
+        .into())
 }
 
-/// git lists the main worktree first.
-fn is_main(worktrees: &[Worktree], path: &Path) -> bool {
-    worktrees.first().is_some_and(|entry| entry.path == path)
-}
-
-/// The branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or `flux.into`.
-fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Option<&'a str> {
+/// Returns the branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or
+/// `flux.into`.
+pub(crate) fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Option<&'a str> {
     let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
     of_branch.or_else(|| settings.into())
 }
 
-/// Where the work on a new branch goes: where it is configured, or else to `started`, the branch that it
-/// starts from.
+/// Returns where the work on a new branch goes: where it is configured, or else to `started`, the branch that
+/// it starts from.
 ///
 /// # Errors
 /// When there is no such branch.
@@ -207,13 +185,15 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &str, into: &str) -> Result
     let failure = Failure::new(format!(
         "there is no branch '{into}' to merge the task into"
     ));
-    let settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
-    let whence = settings.filter_map(|setting| flux.settings.whence(setting, branch, into));
-    let failure = whence.take(1).fold(failure, Failure::hint);
+    let whence = |setting| flux.settings.whence(setting, branch, into);
+    let whence = [&table::BRANCH_INTO, &table::INTO]
+        .into_iter()
+        .find_map(whence);
+    let failure = whence.into_iter().fold(failure, Failure::hint);
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
-/// Where the work on a branch goes, and the last commit that both have in common. `head` is
+/// Returns where the work on a branch goes, and the last commit that both have in common. `head` is
 /// the branch the user stands on, which counts unless it is that branch itself.
 ///
 /// # Errors
@@ -221,33 +201,32 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &str, into: &str) -> Result
 pub(crate) fn origin(
     flux: &Flux,
     store: &Store,
-    chosen: &Chosen,
+    chosen: &ChosenBranch,
     head: Option<&str>,
 ) -> Result<(ObjectId, Option<String>)> {
-    let branch = &chosen.name;
-    let plain = |name: &str| store.resolve(refs::short(name)).map(ToOwned::to_owned);
-    let settings = &flux.settings;
-    let configured = configured_into(settings, branch);
-    let candidates = [configured, head].into_iter().flatten().map(plain);
-    let candidates: Vec<String> = candidates.collect::<Result<_>>()?;
-    let into = candidates.into_iter().find(|into| into != branch);
+    let (branch, tip) = (&chosen.name, &chosen.existing.tip);
+    let configured = configured_into(&flux.settings, branch);
+    let mut into = None;
+    for name in [configured, head].into_iter().flatten() {
+        let name = store.resolve(refs::short(name))?;
+        if into.is_none() && name != branch {
+            into = Some(name.to_owned());
+        }
+    }
     if let (Some(_), Some(into)) = (configured, &into) {
         ensure_target(flux, store, branch, into)?;
     }
-    let tip = &chosen.existing.tip;
     let against = match &into {
-        Some(into) => store.tip(into).map(ToOwned::to_owned),
+        Some(into) => store.tip(into).cloned(),
         None => flux.repo.resolve("HEAD")?,
     };
     let Some(against) = against else {
         return Ok((tip.clone(), into));
     };
     let base = flux.repo.merge_base(tip, &against)?.with_context(|| {
-        let other = into.as_deref().unwrap_or("HEAD");
-        Failure::new(format!("'{branch}' has no commit in common with '{other}'")).hint(format!(
-            "git config branch.{}.fluxInto <branch>",
-            word(branch)
-        ))
+        let (other, branch_word) = (into.as_deref().unwrap_or("HEAD"), word(branch));
+        Failure::new(format!("'{branch}' has no commit in common with '{other}'"))
+            .hint(format!("git config branch.{branch_word}.fluxInto <branch>"))
     })?;
     Ok((base, into))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Error, Result};
 
 use super::plan::{Origin, Start};
-use super::ports::{self, Claim};
+use super::ports;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
@@ -20,23 +20,23 @@ use crate::ui::word;
 /// When it is taken, or git fails: then nothing has changed.
 pub(super) fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
-    let ports = match start.origin {
+    start.task.port = match start.origin {
         Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run, start.task.port),
         Origin::Worktree | Origin::Task(_) => None,
     };
-    start.task.port = ports.as_ref().map(Claim::port);
-    let (task, tip) = (&start.task, start.tip());
-    let created = store::create(&flux.repo, task, &start.description, tip, lock);
-    created.or_else(|error| {
-        // The claim may be on another task of this id.
-        ports.inspect(|ports| ports.give_back(&run));
-        Err(refusal(flux, start, lock, error)?)
-    })
+    let created = store::create(
+        &flux.repo,
+        &start.task,
+        &start.description,
+        start.tip(),
+        lock,
+    );
+    created.or_else(|error| Err(refusal(flux, start, lock, error)?))
 }
 
-/// Why the id could not be claimed. What another task of that id has stays untouched.
+/// Returns why the id could not be claimed. What another task of that id has stays untouched.
 fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
-    let task = &start.task;
+    let (task, run) = (&start.task, flux.run_dir(&start.task.id));
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
@@ -44,6 +44,10 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         let store = Store::load(&flux.repo, &flux.settings)?;
         store.ensure_not_foreign(&flux.repo, task.id.as_str())?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
+        // Those of the task that is there are its own.
+        if found.port != task.port {
+            ports::release(task, &run);
+        }
         if found.phase != Phase::Starting {
             return Ok(exists(&task.id).into());
         }
@@ -51,7 +55,8 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         // ours, so nobody else is at work on it.
         settle(flux, &found, lock)?;
     } else {
-        flux.run_dir(&task.id).remove()?;
+        ports::release(task, &run);
+        run.remove()?;
         if existing.contains_key(&branch) && !task.keeps_branch() {
             return Ok(branch_exists(&task.branch).into());
         }
@@ -61,15 +66,26 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
     Ok(error.context(full.into_iter().fold(failure, Failure::hint)))
 }
 
-/// The refusal of an id that is taken.
-pub(crate) fn exists(id: &TaskId) -> Failure {
+/// Fails if there is a task of this id already.
+///
+/// # Errors
+/// As it says.
+pub(crate) fn ensure_new(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
+    store.ensure_not_foreign(&flux.repo, id.as_str())?;
+    if store.tasks.iter().any(|stored| stored.id == *id) {
+        return Err(exists(id).into());
+    }
+    Ok(())
+}
+
+fn exists(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
 }
 
-/// The refusal of a branch that is taken.
-pub(crate) fn branch_exists(branch: &str) -> Failure {
+/// Returns the refusal of a branch that is taken.
+pub(super) fn branch_exists(branch: &str) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint("choose another id with --name")
         .hint(format!("git branch -d {}", word(branch)))

@@ -62,7 +62,7 @@ pub(super) fn warn_of_end(flux: &Flux, opened: &Opened) {
 
 /// Returns the directory in the worktree of a task that its agent starts in; none for the top, or
 /// where there is none, as on another commit, or it lies elsewhere by a link.
-pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
+pub(super) fn directory(task: &Task) -> Option<PathBuf> {
     let path = task.worktree.join(&task.directory.as_ref()?.0);
     let is_real = path.canonicalize().is_ok_and(|real| real == path) && path.is_dir();
     is_real.then_some(path)
@@ -72,11 +72,11 @@ pub(crate) fn directory(task: &Task) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When what it left cannot be read.
-pub(in crate::lifecycle) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
+pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
     Ok(run.exit()?.filter(|exit| exit.error().is_some()))
 }
 
 /// No agent has ended here, but none runs.
-pub(in crate::lifecycle) fn none_runs() -> Exit {
+pub(super) fn none_runs() -> Exit {
     Exit::new(How::Unseen, seconds())
 }

@@ -10,7 +10,6 @@ pub(crate) mod branch;
 pub(crate) mod changes;
 pub(crate) mod claim;
 mod copies;
-mod files;
 pub(crate) mod free;
 pub(crate) mod launch;
 pub(crate) mod plan;
@@ -26,14 +25,14 @@ pub(crate) mod trust;
 mod undone;
 pub(crate) mod watch;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::git::Lock;
 use plan::{Origin, Start, Started};
+use steps::StartTransaction;
 #[cfg(test)]
 pub(super) use tests::world;
-use transaction::{Complete, StartTransaction};
 
 /// Starts a task that is new, or comes back from the archive.
 ///
@@ -48,14 +47,14 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         flux.tidy_run(&id)?;
         return Err(error);
     }
-    under_lock(flux, start, lock)?.started()
+    under_lock(flux, start, lock)?.context("the pane was not opened")
 }
 
-/// Makes a start under the task's lock.
+/// Makes a start under the task's lock. Returns the task with its pane, if one was opened.
 ///
 /// # Errors
 /// As [`start`].
-pub(super) fn under_lock(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Complete> {
+pub(super) fn under_lock(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
     let record = match &start.origin {
         Origin::Task(record) => record.clone(),
         _ => claim::claim(flux, start, &lock)?,

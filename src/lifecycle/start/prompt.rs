@@ -5,27 +5,32 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, Result};
 
-use crate::agent::prompt;
+use crate::agent::{Agent, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::task::Task;
 use crate::ui::shown;
 
-/// What is put around the text of a task.
-pub(crate) fn template(flux: &Flux) -> Result<Vec<u8>> {
-    match flux.settings.template(flux.repo.home()) {
-        None => Ok(prompt::TEMPLATE.as_bytes().to_vec()),
-        Some((path, origin)) => fs::read(&path).with_context(|| {
-            Failure::new(format!(
-                "could not read the template '{}' ('flux.template', {origin})",
-                shown(&path)
-            ))
-            .hint("git config --unset flux.template")
-        }),
+/// Returns what is put around the text of a task; none for an agent that shows the text alone.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn template(flux: &Flux, agent: &Agent) -> Result<Option<Vec<u8>>> {
+    if agent.prompt == Prompt::Shown {
+        return Ok(None);
     }
+    let Some((path, origin)) = flux.settings.template(flux.repo.home()) else {
+        return Ok(Some(prompt::TEMPLATE.as_bytes().to_vec()));
+    };
+    let read = fs::read(&path).with_context(|| {
+        let path = shown(&path);
+        let what = format!("could not read the template '{path}' ('flux.template', {origin})");
+        Failure::new(what).hint("git config --unset flux.template")
+    });
+    read.map(Some)
 }
 
-/// What an agent is told about a task.
+/// Returns what an agent is told about a task.
 pub(crate) fn filled(
     flux: &Flux,
     task: &Task,
@@ -35,14 +40,13 @@ pub(crate) fn filled(
     let Some(template) = template else {
         return description.to_vec();
     };
-    prompt::fill(
-        template,
-        &[
-            ("task", description.trim_ascii_end()),
-            ("worktree", task.worktree.as_os_str().as_bytes()),
-            ("branch", task.branch.as_bytes()),
-            ("base", task.base.as_bytes()),
-            ("project", flux.repo.project().as_bytes()),
-        ],
-    )
+    let project = flux.repo.project();
+    let fields = [
+        ("task", description.trim_ascii_end()),
+        ("worktree", task.worktree.as_os_str().as_bytes()),
+        ("branch", task.branch.as_bytes()),
+        ("base", task.base.as_bytes()),
+        ("project", project.as_bytes()),
+    ];
+    prompt::fill(template, &fields)
 }

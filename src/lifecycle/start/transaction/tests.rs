@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::plan::AgentRun;
+use super::super::plan::{AgentRun, NewPane, Work};
 use super::super::world::{World, git, id, new};
 use super::*;
-use crate::lifecycle::archive;
+use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{Existing, How, Phase, Rest, SessionName};
+use crate::task::{Existing, Exit, How, Phase, Rest, SessionName};
+use crate::tmux::Place;
 
 impl World {
     /// A start whose record is there.
