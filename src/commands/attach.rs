@@ -9,8 +9,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::everywhere;
-use crate::lifecycle::observe::Panes;
-use crate::lifecycle::pane::find_target;
+use crate::lifecycle::pane::{current, find_target};
 use crate::lifecycle::resume::{ensure_can_reopen, reopen};
 use crate::task::{Phase, Target, Task};
 use crate::tmux::attach;
@@ -44,10 +43,9 @@ impl Attach {
         {
             return attach::attach(&target);
         }
-        let panes = Panes::of([task].into_iter())?;
-        match &task.target {
-            Some(target) if panes.has(task) => attach::attach(target),
-            _ => attach::attach(&offer(&flux, task)?),
+        match current(task)? {
+            Some(target) => attach::attach(&target),
+            None => attach::attach(&offer(&flux, task)?),
         }
     }
 }

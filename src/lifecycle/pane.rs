@@ -6,12 +6,11 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use super::observe;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::RunDir;
 use crate::run::watch::RunWatch;
-use crate::system::process;
+use crate::system::{process, wait_until};
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 use crate::tmux::target::session_name;
@@ -21,6 +20,37 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long to wait for a process whose end nothing tells.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long a server that ends may take to leave its panes.
+const ENDS: Duration = Duration::from_secs(2);
+
+/// Returns the pane of a task with the names that it has now; none if it is closed.
+///
+/// # Errors
+/// When its server does not answer, or cannot be reached.
+pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
+    let Some(target) = &task.target else {
+        return Ok(None);
+    };
+    let panes = pane::list(Some(&target.socket))?;
+    ensure_reached(target, &panes)?;
+    let pane = panes.iter().find(|pane| pane.is(target));
+    Ok(pane.map(|pane| pane.named(target)))
+}
+
+/// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
+fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
+    let is_told = panes.iter().any(|pane| pane.is_beside(target));
+    let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
+    let is_settled = || Ok((is_told || !runs()).then_some(()));
+    if wait_until(ENDS, ENDS / 100, is_settled)?.is_some() {
+        return Ok(());
+    }
+    let (server, socket) = (target.server_pid, target.socket.display());
+    let message = format!("the tmux server {server} has lost its socket '{socket}'");
+    let hint = format!("kill -USR1 {server}: tmux makes it anew");
+    Err(Failure::new(message).hint(hint).into())
+}
 
 /// The pane whose process is the launcher that left its mark. The agent may have written that: the
 /// process proves to be the launcher, or where the system does not tell, the pane was made for this task.
@@ -83,7 +113,7 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         // It may be closed already.
         Err(error) => {
             let panes = pane::list(Some(&target.socket))?;
-            observe::ensure_reached(target, &panes)?;
+            ensure_reached(target, &panes)?;
             if panes.iter().any(|pane| pane.is(target)) {
                 return Err(error);
             }

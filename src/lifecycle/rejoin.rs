@@ -26,23 +26,22 @@ pub(crate) fn find<'a>(
     path: &Path,
 ) -> Result<Option<&'a Stored>> {
     let common = flux.repo.common_dir();
-    let mut tasks = store
-        .tasks
-        .iter()
-        .filter_map(|stored| Some((stored, stored.task.as_ref().ok()?)));
+    let find = |is_of: &dyn Fn(&Task) -> bool| {
+        let mut tasks = store.tasks.iter();
+        tasks.find(|stored| stored.task.as_ref().is_ok_and(is_of))
+    };
     if admin::is_forgotten(common, path)? {
-        let found = tasks.find(|(_, task)| task.worktree == path);
-        return Ok(found.map(|(stored, _)| stored));
+        return Ok(find(&|task| task.worktree == path));
     }
     let entry = worktrees.iter().find(|entry| entry.path == path);
     let Some(branch) = entry.and_then(|entry| entry.branch.as_ref()) else {
         return Ok(None);
     };
-    let has = |task: &Task| task.branch_ref() == *branch && task.worktree != path;
-    let Some((stored, task)) = tasks.find(|(_, task)| has(task)) else {
+    let Some(stored) = find(&|task| task.branch_ref() == *branch && task.worktree != path) else {
         return Ok(None);
     };
-    let has_own = task.worktree.exists() && admin::is_ours(common, &task.worktree)?;
+    let own = &stored.readable()?.worktree;
+    let has_own = own.exists() && admin::is_ours(common, own)?;
     Ok((!has_own && admin::is_ours(common, path)?).then_some(stored))
 }
 

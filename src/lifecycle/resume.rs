@@ -3,10 +3,11 @@
 use anyhow::{Context as _, Result};
 
 use super::broken::ensure_whole;
-use super::observe::Panes;
 use super::other_machine::ensure_not_elsewhere;
-use super::start::plan::{AgentRun, NewPane, Start, Started, Work, place};
-use super::start::{prompt, setup, under_lock};
+use super::pane::current;
+use super::start::launch::{filled, template, wrapped};
+use super::start::plan::{AgentRun, NewPane, Start, Started, place};
+use super::start::under_lock;
 use super::stop::is_running;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -44,9 +45,9 @@ pub(crate) fn from_the_beginning(flux: &Flux, task: &Task, description: &[u8]) -
             .into());
     }
     let (agent, program) = flux.settings.find_agent(&task.agent)?;
-    let template = prompt::template(flux, &agent)?;
+    let template = template(flux, &agent)?;
     Ok(AgentRun {
-        prompt: prompt::filled(flux, task, description, template.as_deref()),
+        prompt: filled(flux, task, description, template.as_deref()),
         agent,
         program,
     })
@@ -112,9 +113,9 @@ pub(crate) fn resume(
     };
     let pane = NewPane {
         place,
-        work: Work::Agent(agent),
+        agent: Some(agent),
         // The worktree is as ready as it was.
-        ready: setup::wrapped(flux)?,
+        ready: wrapped(flux)?,
         init: None,
     };
     under_lock(flux, &mut Start::again(stored, pane)?, lock)?.context(NO_PANE)
@@ -145,10 +146,8 @@ pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id.as_str())?;
     let task = stored.readable()?;
-    if let Some(target) = &task.target
-        && Panes::of([task].into_iter())?.has(task)
-    {
-        return Ok(target.clone());
+    if let Some(target) = current(task)? {
+        return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
     let chosen = target::choose(Wanted::Preferred(Layout::Session), name);
@@ -160,14 +159,11 @@ pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
 /// Returns the pane of a task, if it is there with nothing but a shell in it. The one that we
 /// stand in is not taken away from under our feet.
 fn own_pane(task: &Task) -> Result<Option<Place>> {
-    let Some(target) = &task.target else {
+    let Some(target) = current(task)?.filter(|target| !pane::is_ours(target)) else {
         return Ok(None);
     };
-    if !Panes::of([task].into_iter())?.has(task) || pane::is_ours(target) {
-        return Ok(None);
-    }
-    ensure_shell_alone(task, target)?;
-    Ok(Some(Place::Again(target.clone())))
+    ensure_shell_alone(task, &target)?;
+    Ok(Some(Place::Again(target)))
 }
 
 /// Returns the place that was `chosen`. Where that is refused, the session that the task had is taken

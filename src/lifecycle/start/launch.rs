@@ -1,20 +1,110 @@
-//! What the launcher in the pane of a task is told.
+//! What the launcher in the pane of a task is told: what goes before the agent, and what that is told.
 
+use std::ffi::OsString;
+use std::fs;
+use std::iter;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::plan::{AgentRun, NewPane};
 use super::ports;
-use crate::agent::AgentCommand;
+use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
+use crate::failure::Failure;
 use crate::launcher::notify::Notices;
 use crate::run::RunDir;
-use crate::run::launch::Launch;
+use crate::run::launch::{Launch, Ready, Step};
+use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
+use crate::system::program::which;
 use crate::task::{Bytes, Exit, How, Task};
 use crate::tmux::open::Opened;
 use crate::ui::shown;
+
+/// Returns what is configured for every new worktree.
+///
+/// # Errors
+/// When it means nothing, or the wrapper is not installed.
+pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
+    let commands = flux.settings.setup();
+    let steps = commands.iter().map(|command| Step::of_shell(command));
+    Ok(Ready {
+        steps: steps.collect(),
+        ..wrapped(flux)?
+    })
+}
+
+/// Returns what goes before the agent in a worktree that is ready.
+///
+/// # Errors
+/// As [`configured`].
+pub(crate) fn wrapped(flux: &Flux) -> Result<Ready> {
+    // It is needed later, when it is late to say what is wrong with it.
+    flux.settings.notify()?;
+    Ok(Ready {
+        wrapper: wrapper(&flux.settings)?,
+        steps: Vec::new(),
+        required: flux.settings.setup_required()?,
+    })
+}
+
+/// Returns the words of `flux.wrapper`, the first of them found on PATH.
+fn wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
+    let words = settings.wrapper()?;
+    let Some((program, args)) = words.split_first() else {
+        return Ok(Vec::new());
+    };
+    let Some(program) = which(Path::new(program)) else {
+        let what = format!("there is no '{program}' on PATH, to start agents by");
+        let whence = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
+        let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+        return Err(failure.hint("git config --unset flux.wrapper").into());
+    };
+    let args = args.iter().map(OsString::from);
+    Ok(iter::once(program.into()).chain(args).map(Bytes).collect())
+}
+
+/// Returns what is put around the text of a task; none for an agent that shows the text alone.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn template(flux: &Flux, agent: &Agent) -> Result<Option<Vec<u8>>> {
+    if agent.prompt == Prompt::Shown {
+        return Ok(None);
+    }
+    let Some((path, origin)) = flux.settings.template(flux.repo.home()) else {
+        return Ok(Some(prompt::TEMPLATE.as_bytes().to_vec()));
+    };
+    let read = fs::read(&path).with_context(|| {
+        let path = shown(&path);
+        let what = format!("could not read the template '{path}' ('flux.template', {origin})");
+        Failure::new(what).hint("git config --unset flux.template")
+    });
+    read.map(Some)
+}
+
+/// Returns what an agent is told about a task.
+pub(crate) fn filled(
+    flux: &Flux,
+    task: &Task,
+    description: &[u8],
+    template: Option<&[u8]>,
+) -> Vec<u8> {
+    let Some(template) = template else {
+        return description.to_vec();
+    };
+    let project = flux.repo.project();
+    let fields = [
+        ("task", description.trim_ascii_end()),
+        ("worktree", task.worktree.as_os_str().as_bytes()),
+        ("branch", task.branch.as_bytes()),
+        ("base", task.base.as_bytes()),
+        ("project", project.as_bytes()),
+    ];
+    prompt::fill(template, &fields)
+}
 
 /// Prepares what the launcher is told, and the files that go with it.
 ///

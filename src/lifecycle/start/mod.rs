@@ -15,14 +15,11 @@ pub(crate) mod launch;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod prepare;
-pub(crate) mod prompt;
-pub(crate) mod setup;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod transaction;
 pub(crate) mod trust;
-mod undone;
 pub(crate) mod watch;
 
 use anyhow::{Context as _, Result};

@@ -10,9 +10,8 @@ use super::branch::{self, ChosenBranch};
 use super::changes::changes;
 use super::claim::ensure_new;
 use super::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
-use super::plan::{AgentRun, NewPane, Origin, Start, Work, place};
-use super::prompt::{filled, template};
-use super::setup;
+use super::launch::{configured, filled, template};
+use super::plan::{AgentRun, NewPane, Origin, Start, place};
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -100,7 +99,7 @@ impl<'a> Preparation<'a> {
             into,
             branch,
             agents: agents(flux, request)?,
-            ready: setup::configured(flux)?,
+            ready: configured(flux)?,
         })
     }
 
@@ -163,7 +162,7 @@ impl<'a> Preparation<'a> {
             },
             pane: Some(NewPane {
                 place,
-                work: Work::Agent(agent),
+                agent: Some(agent),
                 ready: self.ready.clone(),
                 init: None,
             }),

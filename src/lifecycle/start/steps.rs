@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::copies::Copies;
 use super::launch::{self, none_runs};
-use super::plan::{NewPane, Origin, Start, Work};
+use super::plan::{NewPane, Origin, Start};
 use super::watch;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, hide, keep, tool_files, worktree};
@@ -48,26 +48,25 @@ pub(super) enum Step {
 impl Start {
     /// Returns the steps of this start, in their order.
     pub(super) fn steps(&self) -> Vec<Step> {
+        let is_again = matches!(self.origin, Origin::Task(_));
         let mut steps = match &self.origin {
             Origin::New { .. } => vec![Step::ForgetRun, Step::Register, Step::Fill, Step::Copy],
-            Origin::Archive(_) => vec![
-                Step::ForgetRun,
-                Step::Register,
-                Step::Fill,
-                Step::PutRefsBack,
-            ],
+            Origin::Archive(from) => {
+                let mut steps = vec![Step::ForgetRun, Step::Register, Step::Fill];
+                steps.push(Step::PutRefsBack);
+                // The ignored files of a worktree in the trash come back with it.
+                steps.extend(from.trash.is_none().then_some(Step::Copy));
+                steps
+            }
             Origin::Worktree => vec![Step::Configure],
             // How an agent has ended stays known as long as no other starts.
-            Origin::Task(_) if !self.has_agent() => vec![],
-            Origin::Task(_) => vec![Step::ForgetRun],
+            Origin::Task(_) => self
+                .has_agent()
+                .then_some(Step::ForgetRun)
+                .into_iter()
+                .collect(),
         };
-        // The ignored files of a worktree in the trash come back with it.
-        if self.archived().is_some_and(|from| from.trash.is_none()) {
-            steps.push(Step::Copy);
-        }
-        if !self.has_agent() && !matches!(self.origin, Origin::Task(_)) {
-            steps.push(Step::NoteNoAgent);
-        }
+        steps.extend((!is_again && !self.has_agent()).then_some(Step::NoteNoAgent));
         steps.extend(self.pane.as_ref().map(|_| Step::OpenPane));
         steps
     }
@@ -186,14 +185,11 @@ impl StartTransaction<'_> {
     /// Opens the pane, and waits until what is to run in it does.
     fn open(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
-        let directory = launch::directory(task);
-        let agent = match &pane.work {
-            Work::Shell => {
-                let directory = directory.as_ref().unwrap_or(&task.worktree);
-                self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
-                return Ok(());
-            }
-            Work::Agent(agent) => agent,
+        let Some(agent) = &pane.agent else {
+            let directory = launch::directory(task);
+            let directory = directory.as_ref().unwrap_or(&task.worktree);
+            self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
+            return Ok(());
         };
         launch::warn_of_directory(flux, task);
         let launch = launch::prepare(flux, task, pane, agent)?;

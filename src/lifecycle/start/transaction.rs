@@ -1,6 +1,7 @@
 //! A start from its first step to its end, and the one way back.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
@@ -8,7 +9,6 @@ use super::copies::Copies;
 use super::launch::{none_runs, not_executed};
 use super::plan::{Origin, Start, Started};
 use super::steps::{StartTransaction, Step};
-use super::undone::Undone;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Lock, ObjectId, Transaction, refs};
@@ -21,6 +21,7 @@ use crate::store;
 use crate::system::clock::in_seconds;
 use crate::system::disk::disk_full;
 use crate::task::Task;
+use crate::ui::shown;
 
 impl<'a> StartTransaction<'a> {
     pub(super) fn new(flux: &'a Flux, start: &'a Start, record: ObjectId, lock: Lock) -> Self {
@@ -147,7 +148,7 @@ impl<'a> StartTransaction<'a> {
             return Ok(Undone::Left);
         }
         let is_there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        self.copies.take_back(&task.worktree);
+        self.copies.take_back();
         let worktree = match &self.start.origin {
             Origin::Archive(from) => Worktree::unrestored(flux, task, &from.name, Some(from))?,
             _ => Worktree::unstarted(flux, task)?,
@@ -206,6 +207,81 @@ impl<'a> StartTransaction<'a> {
         store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
     }
 }
+
+/// What a roll-back has left of a start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Nothing.
+    All,
+    /// Its worktree, in the trash: something was in it.
+    Kept(PathBuf),
+    /// Nothing, and the worktree was no more where it was made.
+    Missing,
+    /// All of it, since the worktree is not as it was made any more.
+    Left,
+}
+
+impl Start {
+    /// Says that it failed.
+    fn failed(&self) -> String {
+        let verb = match self.origin {
+            Origin::New { .. } => "start",
+            Origin::Archive(_) => "restore",
+            Origin::Worktree => "adopt",
+            Origin::Task(_) if self.has_agent() => "resume",
+            Origin::Task(_) => "open a session for",
+        };
+        format!("could not {verb} '{}'", self.task.id)
+    }
+
+    /// Returns the refusal of a start of which nothing is left.
+    pub(super) fn refusal(&self) -> Failure {
+        Failure::new(match self.origin {
+            Origin::New { .. } => self.failed() + "; nothing was left behind",
+            Origin::Archive(_) => self.failed() + "; it can be restored still",
+            Origin::Worktree => self.failed() + "; nothing was changed",
+            Origin::Task(_) => self.failed(),
+        })
+    }
+
+    /// Returns the refusal of a start that the user has interrupted, and of which nothing is left.
+    pub(super) fn interruption(&self) -> Failure {
+        let id = &self.task.id;
+        Failure::declined(match self.origin {
+            Origin::New { .. } => format!("interrupted; nothing is left of '{id}'"),
+            Origin::Archive(_) => format!("interrupted; '{id}' can be restored still"),
+            Origin::Worktree => "interrupted; nothing was changed".to_owned(),
+            Origin::Task(_) => format!("interrupted; '{id}' is not running"),
+        })
+    }
+
+    /// Returns the refusal of a start whose roll-back came to this.
+    pub(super) fn refusal_after(&self, undone: Result<Undone>) -> Failure {
+        let (what, worktree) = (self.failed(), shown(&self.task.worktree));
+        let left = match undone {
+            Ok(Undone::All) => return self.refusal(),
+            Ok(Undone::Kept(path)) => {
+                format!("; what was in its worktree is in '{}'", shown(&path))
+            }
+            Ok(Undone::Missing) => format!("; its worktree was not in '{worktree}' any more"),
+            Ok(Undone::Left) => {
+                let left = "; it is left as it is, since its worktree is not as it was made";
+                let hint = format!("git flux status {}", self.task.id);
+                return Failure::new(what + left).hint(hint);
+            }
+            Err(undo) => {
+                let failure = Failure::new(format!("{what}, nor undo it: {undo:#}"));
+                return match self.origin {
+                    Origin::Task(_) => failure,
+                    _ => failure.hint(AGAIN),
+                };
+            }
+        };
+        Failure::new(what + &left)
+    }
+}
+
+const AGAIN: &str = "the next command that changes anything tries again: git flux cleanup";
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::plan::{AgentRun, NewPane, Work};
+use super::super::plan::{AgentRun, NewPane};
 use super::super::world::{World, git, id, new};
 use super::*;
 use crate::lifecycle::archive::{self, Archived};
@@ -247,7 +247,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
         prompt: Vec::new(),
     };
     let pane = NewPane {
-        work: Work::Agent(agent),
+        agent: Some(agent),
         ..NewPane::shell(Place::Session {
             name: SessionName::new("flux-repo-fix"),
         })
