@@ -16,7 +16,7 @@ use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
-use crate::task::{Task, TaskId};
+use crate::task::{RefName, Task, TaskId};
 
 /// What the wrappers in `completions/` take for "a file": no branch and no task is called this.
 const FILES: &str = ":files";
@@ -148,7 +148,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(begun), Ok(repo)) = (begun(current), Repo::open()) else {
         return Vec::new();
     };
-    let task = |(part, record): (String, ObjectId)| {
+    let task = |(part, record): (RefName, ObjectId)| {
         let name = part.strip_prefix(ARCHIVE)?.strip_suffix("/task")?;
         let id = name.to_owned();
         let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
@@ -244,7 +244,7 @@ fn tasks_and<B: Default>(current: &OsStr, other: impl FnOnce() -> B) -> (Vec<Sto
     }
 }
 
-fn refs(patterns: &[&str]) -> BTreeMap<String, ObjectId> {
+fn refs(patterns: &[&str]) -> BTreeMap<RefName, ObjectId> {
     glance::refs(patterns).unwrap_or_default()
 }
 
@@ -256,7 +256,7 @@ struct Stored {
 
 /// The tasks of this repository whose ids begin as what is typed.
 fn stored(begun: &str) -> Vec<Stored> {
-    let task = |(name, record): (String, ObjectId)| {
+    let task = |(name, record): (RefName, ObjectId)| {
         let id = name.strip_prefix(TASKS)?;
         let wanted = id.starts_with(begun) && id.parse::<TaskId>().is_ok();
         let id = id.to_owned();

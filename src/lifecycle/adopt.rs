@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::checked_out::BranchUses;
-use super::start::branch::{ChosenBranch, configured_into, origin};
+use super::start::branch::{ChosenBranch, configured_into, origin, resolved};
 use super::start::claim::ensure_new;
 use super::start::plan::{Origin, Start};
 use super::start::prepare::head;
@@ -13,12 +13,12 @@ use super::start::{free, under_lock};
 use crate::agent::prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Worktree, admin, refs};
+use crate::git::{Worktree, admin};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
-use crate::task::{Phase, Rest, Task, TaskId};
+use crate::task::{BranchName, Phase, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// A worktree that is to become a task.
@@ -54,8 +54,8 @@ impl<'a> Adoption<'a> {
     pub(crate) fn prepare(&self) -> Result<Start> {
         let entry = self.find()?;
         let branch = self.branch(entry)?;
-        self.ensure_alone(entry, branch)?;
-        let tip = self.store.tip(branch).with_context(|| {
+        self.ensure_alone(entry, &branch)?;
+        let tip = self.store.tip(&branch).with_context(|| {
             let path = quoted(&entry.path);
             let hint = format!("git -C {path} commit --allow-empty -m 'Initial commit'");
             Failure::new(format!("there is no commit on '{branch}' yet")).hint(hint)
@@ -80,7 +80,7 @@ impl<'a> Adoption<'a> {
             Some(into) => Some(into),
             None => self.standing(entry)?,
         };
-        let (base, into) = origin(self.flux, self.store, &chosen, into.as_deref())?;
+        let (base, into) = origin(self.flux, self.store, &chosen, into.as_ref())?;
         let agent = self.agent.unwrap_or(self.flux.settings.agent());
         Ok(Task {
             version: VERSION,
@@ -106,9 +106,9 @@ impl<'a> Adoption<'a> {
     }
 
     /// Returns the branch that is checked out in the worktree.
-    fn branch<'b>(&self, entry: &'b Worktree) -> Result<&'b str> {
+    fn branch(&self, entry: &Worktree) -> Result<BranchName> {
         if let Some(name) = &entry.branch {
-            return Ok(refs::short(name));
+            return Ok(BranchName::typed(name));
         }
         // A rebase puts the branch aside.
         ensure_idle(&self.flux.repo.checkout(&entry.path)?)?;
@@ -120,9 +120,9 @@ impl<'a> Adoption<'a> {
     }
 
     /// Returns the id of the task, and its title.
-    fn id(&self, branch: &str) -> Result<(TaskId, String)> {
+    fn id(&self, branch: &BranchName) -> Result<(TaskId, String)> {
         let title = match prompt::title(self.description) {
-            title if title.is_empty() => branch.to_owned(),
+            title if title.is_empty() => branch.to_string(),
             title => title,
         };
         let id = match self.name {
@@ -134,43 +134,44 @@ impl<'a> Adoption<'a> {
     }
 
     /// Returns the branch that the user names to merge it into.
-    fn into(&self, branch: &str) -> Result<Option<String>> {
+    fn into(&self, branch: &BranchName) -> Result<Option<BranchName>> {
         let Some(into) = self.into else {
             return Ok(None);
         };
         let store = self.store;
-        let into = store.resolve(refs::short(into))?;
-        if store.tip(into).is_none() {
+        let into = resolved(store, &BranchName::typed(into))?;
+        if store.tip(&into).is_none() {
             let failure = Failure::new(format!("there is no branch '{into}'"));
             return Err(failure.hint("git branch").into());
         }
-        if into == branch {
+        if into == *branch {
             return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
         }
         // The configuration goes before what a record says.
         match configured_into(&self.flux.settings, branch) {
-            Some(other) if store.resolve(refs::short(other))? != into => {
-                let (branch_word, into) = (word(branch), word(into));
+            Some(other) if resolved(store, &other)? != into => {
+                let (branch_word, into) = (word(branch), word(&into));
                 let what = format!("'{branch}' is configured to go to '{other}'");
                 let hint = format!("git config branch.{branch_word}.fluxInto {into}");
                 Err(Failure::new(what).hint(hint).into())
             }
-            _ => Ok(Some(into.to_owned())),
+            _ => Ok(Some(into)),
         }
     }
 
     /// Returns the branch the user stands on; in the worktree itself that of the main worktree.
-    fn standing(&self, entry: &Worktree) -> Result<Option<String>> {
+    fn standing(&self, entry: &Worktree) -> Result<Option<BranchName>> {
         let current = self.flux.repo.current();
         if current == Some(&*entry.path) {
-            return Ok(self.worktrees.first().and_then(|main| main.branch.clone()));
+            let main = self.worktrees.first().and_then(|main| main.branch.as_ref());
+            return Ok(main.and_then(RefName::branch));
         }
         head(self.flux, self.worktrees)
     }
 
     /// Fails if the branch is another task's, or checked out or in use in another worktree as well.
-    fn ensure_alone(&self, entry: &Worktree, branch: &str) -> Result<()> {
-        let is_of = |task: &Task| task.branch == branch;
+    fn ensure_alone(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
+        let is_of = |task: &Task| task.branch == *branch;
         self.ensure_no_task(is_of, &format!("'{branch}' is the branch"))?;
         self.store.ensure_known(&self.flux.settings, branch)?;
         let uses = BranchUses::find(self.flux, self.store, self.worktrees, branch)?;

@@ -100,7 +100,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
     for (name, value) in [
         ("Task ID", task.id.to_string()),
         ("Worktree", task.worktree.to_string_lossy().into_owned()),
-        ("Branch", task.branch.clone()),
+        ("Branch", task.branch.to_string()),
         ("Base", task.base.to_string()),
         ("Into", into.to_owned()),
         ("Target", place),

@@ -9,13 +9,12 @@ use crate::git::{Git, ObjectId, Worktree, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::task::{Existing, Rest, Task};
+use crate::task::{BranchName, Existing, RefName, Rest, Task};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
 pub(crate) struct ChosenBranch {
-    /// Without `refs/heads/`.
-    pub(crate) name: String,
+    pub(crate) name: BranchName,
     pub(crate) existing: Existing,
     /// The branch of a remote that it is made after, `origin/x`.
     pub(crate) upstream: Option<String>,
@@ -23,7 +22,7 @@ pub(crate) struct ChosenBranch {
 
 impl ChosenBranch {
     /// Returns a branch that stands at `tip`, or is to be made there after `upstream`.
-    pub(crate) fn new(name: &str, tip: &ObjectId, upstream: Option<String>) -> Self {
+    pub(crate) fn new(name: BranchName, tip: &ObjectId, upstream: Option<String>) -> Self {
         let existing = Existing {
             tip: tip.clone(),
             made: upstream.is_some(),
@@ -31,7 +30,7 @@ impl ChosenBranch {
             rest: Rest::default(),
         };
         Self {
-            name: name.to_owned(),
+            name,
             existing,
             upstream,
         }
@@ -49,14 +48,14 @@ pub(crate) fn choose(
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<ChosenBranch> {
-    let local = store.resolve(refs::short(name))?;
-    let Some(tip) = store.tip(local) else {
+    let local = resolved(store, &BranchName::typed(name))?;
+    let Some(tip) = store.tip(&local) else {
         let branch = remote(flux, name)?;
         ensure_can_be_made(flux, store, &branch)?;
         return Ok(branch);
     };
-    store.ensure_known(&flux.settings, local)?;
-    ensure_free(flux, store, worktrees, local)?;
+    store.ensure_known(&flux.settings, &local)?;
+    ensure_free(flux, store, worktrees, &local)?;
     Ok(ChosenBranch::new(local, tip, None))
 }
 
@@ -96,8 +95,12 @@ fn remote(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let at = |remote: &str, branch: &str| {
         let upstream = format!("{remote}/{branch}");
-        let tip = found.get(&format!("refs/remotes/{upstream}"))?;
-        Some(ChosenBranch::new(branch, tip, Some(upstream)))
+        let tip = found.get(&RefName::new(format!("refs/remotes/{upstream}")))?;
+        Some(ChosenBranch::new(
+            BranchName::new(branch),
+            tip,
+            Some(upstream),
+        ))
     };
     let named = remotes.lines().find_map(|remote| {
         let branch = plain.strip_prefix(remote)?.strip_prefix('/')?;
@@ -127,7 +130,12 @@ fn remote(flux: &Flux, name: &str) -> Result<ChosenBranch> {
 
 /// # Errors
 /// When the branch is checked out or in use somewhere: then it can be nowhere else.
-fn ensure_free(flux: &Flux, store: &Store, worktrees: &[Worktree], branch: &str) -> Result<()> {
+fn ensure_free(
+    flux: &Flux,
+    store: &Store,
+    worktrees: &[Worktree],
+    branch: &BranchName,
+) -> Result<()> {
     let uses = BranchUses::find(flux, store, worktrees, branch)?;
     let Some(path) = uses.worktree() else {
         return uses.ensure_none();
@@ -152,9 +160,17 @@ fn ensure_free(flux: &Flux, store: &Store, worktrees: &[Worktree], branch: &str)
 
 /// Returns the branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or
 /// `flux.into`.
-pub(crate) fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Option<&'a str> {
+pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
     let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
-    of_branch.or_else(|| settings.into())
+    of_branch.or_else(|| settings.into()).map(BranchName::typed)
+}
+
+/// Returns the branch that a name means, which may be a symbolic ref.
+///
+/// # Errors
+/// When it is one of something else.
+pub(crate) fn resolved(store: &Store, name: &BranchName) -> Result<BranchName> {
+    store.resolve(name).map(BranchName::new)
 }
 
 /// Returns where the work on a new branch goes: where it is configured, or else to `started`, the branch that
@@ -165,20 +181,20 @@ pub(crate) fn configured_into<'a>(settings: &'a Settings, branch: &str) -> Optio
 pub(crate) fn target(
     flux: &Flux,
     store: &Store,
-    branch: &str,
-    started: Option<&str>,
-) -> Result<Option<String>> {
+    branch: &BranchName,
+    started: Option<&BranchName>,
+) -> Result<Option<BranchName>> {
     let Some(configured) = configured_into(&flux.settings, branch) else {
-        return Ok(started.map(str::to_owned));
+        return Ok(started.cloned());
     };
-    let into = store.resolve(refs::short(configured))?;
-    ensure_target(flux, store, branch, into)?;
-    Ok(Some(into.to_owned()))
+    let into = resolved(store, &configured)?;
+    ensure_target(flux, store, branch, &into)?;
+    Ok(Some(into))
 }
 
 /// # Errors
 /// When there is no branch `into`, which is configured for the work on `branch`.
-fn ensure_target(flux: &Flux, store: &Store, branch: &str, into: &str) -> Result<()> {
+fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchName) -> Result<()> {
     if store.tip(into).is_some() {
         return Ok(());
     }
@@ -202,18 +218,17 @@ pub(crate) fn origin(
     flux: &Flux,
     store: &Store,
     chosen: &ChosenBranch,
-    head: Option<&str>,
-) -> Result<(ObjectId, Option<String>)> {
+    head: Option<&BranchName>,
+) -> Result<(ObjectId, Option<BranchName>)> {
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
     let configured = configured_into(&flux.settings, branch);
-    let mut into = None;
-    for name in [configured, head].into_iter().flatten() {
-        let name = store.resolve(refs::short(name))?;
-        if into.is_none() && name != branch {
-            into = Some(name.to_owned());
-        }
-    }
-    if let (Some(_), Some(into)) = (configured, &into) {
+    let candidates = configured
+        .iter()
+        .chain(head)
+        .map(|name| resolved(store, name));
+    let candidates = candidates.collect::<Result<Vec<BranchName>>>()?;
+    let into = candidates.into_iter().find(|into| into != branch);
+    if let (Some(_), Some(into)) = (&configured, &into) {
         ensure_target(flux, store, branch, into)?;
     }
     let against = match &into {

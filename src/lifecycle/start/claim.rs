@@ -10,7 +10,7 @@ use crate::git::{Lock, ObjectId, refs};
 use crate::lifecycle::recover::settle;
 use crate::store::{self, Store, task_ref};
 use crate::system::disk::disk_full;
-use crate::task::{Phase, Task, TaskId};
+use crate::task::{BranchName, Phase, Task, TaskId};
 use crate::ui::word;
 
 /// Claims the id of a task with its record, before anything else of it exists, and ports for its
@@ -85,7 +85,7 @@ fn exists(id: &TaskId) -> Failure {
 }
 
 /// Returns the refusal of a branch that is taken.
-pub(super) fn branch_exists(branch: &str) -> Failure {
+pub(super) fn branch_exists(branch: &BranchName) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint("choose another id with --name")
         .hint(format!("git branch -d {}", word(branch)))
@@ -96,12 +96,12 @@ mod tests {
     use super::*;
     use crate::lifecycle::start::under_lock;
     use crate::lifecycle::start::world::{World, git, id};
-    use crate::task::{Existing, Rest};
+    use crate::task::{BranchName, Existing, Rest};
 
     /// The adoption of a branch, which sets no ports aside.
     fn adoption(world: &World, branch: &str) -> Start {
         let mut start = world.start(Origin::Worktree);
-        start.task.branch = branch.to_owned();
+        start.task.branch = BranchName::new(branch);
         start.task.existing = Some(Existing {
             tip: start.task.base.clone(),
             made: false,

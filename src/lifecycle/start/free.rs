@@ -12,12 +12,12 @@ use crate::git::{Worktree, in_use};
 use crate::settings::table;
 use crate::store::Store;
 use crate::system::optional;
-use crate::task::TaskId;
 use crate::task::check::is_branch_name;
+use crate::task::{BranchName, TaskId};
 use crate::ui::{shown, word};
 
 /// Fails if a branch has no name for one.
-pub(crate) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
+pub(crate) fn ensure_name(flux: &Flux, branch: &BranchName) -> Result<()> {
     if is_branch_name(branch) {
         return Ok(());
     }
@@ -29,7 +29,7 @@ pub(crate) fn ensure_name(flux: &Flux, branch: &str) -> Result<()> {
 }
 
 /// Fails if a branch cannot be made.
-pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()> {
+pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
     if store.tip(branch).is_some() {
         return Err(branch_exists(branch).into());
     }
@@ -43,7 +43,7 @@ pub(super) fn ensure_free(flux: &Flux, store: &Store, branch: &str) -> Result<()
 const PREFIX: &str = "git config flux.branchPrefix <another prefix>";
 
 /// Returns the refusal where another branch is in the way of this one.
-pub(super) fn cannot_be_beside(store: &Store, branch: &str) -> Option<Failure> {
+pub(super) fn cannot_be_beside(store: &Store, branch: &BranchName) -> Option<Failure> {
     let other = store.in_the_way(branch)?;
     let what = format!("the branch '{branch}' cannot be made beside the branch '{other}'");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
@@ -54,11 +54,11 @@ pub(super) fn cannot_be_beside(store: &Store, branch: &str) -> Option<Failure> {
 ///
 /// # Errors
 /// Also when it cannot be told.
-pub(super) fn ensure_not_stored(flux: &Flux, branch: &str) -> Result<()> {
+pub(super) fn ensure_not_stored(flux: &Flux, branch: &BranchName) -> Result<()> {
     let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
         return Ok(());
     };
-    if name != branch {
+    if name != *branch {
         let what = format!("this file system takes '{branch}' and '{name}' for the same branch");
         let failure = Failure::new(what).hint("choose another id with --name");
         return Err(failure.hint(PREFIX).into());

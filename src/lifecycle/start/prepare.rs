@@ -21,7 +21,7 @@ use crate::run::launch::Ready;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
-use crate::task::{Bytes, Layout, Phase, Rest, Task, TaskId};
+use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
 use crate::tmux::Place;
 
 /// New tasks, as they are asked for.
@@ -64,7 +64,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) store: Store,
     worktrees: Vec<Worktree>,
     base: ObjectId,
-    into: Option<String>,
+    into: Option<BranchName>,
     /// The branch they work on, if it is there already.
     branch: Option<ChosenBranch>,
     /// The agent of each task.
@@ -86,7 +86,7 @@ impl<'a> Preparation<'a> {
             StartPoint::Head | StartPoint::Commit(_) => None,
         };
         let (base, into) = match (&branch, &request.start_point) {
-            (Some(branch), _) => branch::origin(flux, &store, branch, head.as_deref())?,
+            (Some(branch), _) => branch::origin(flux, &store, branch, head.as_ref())?,
             (None, StartPoint::Commit(rev)) => base(flux, &store, Some(rev), head)?,
             (None, _) => base(flux, &store, None, head)?,
         };
@@ -197,15 +197,15 @@ impl<'a> Preparation<'a> {
     }
 
     /// Returns the branch of a task, and the one that it is merged into.
-    fn branch(&self, id: &TaskId) -> Result<(String, Option<String>)> {
+    fn branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
         let (flux, store) = (self.flux, &self.store);
         if let Some(branch) = &self.branch {
             return Ok((branch.name.clone(), self.into.clone()));
         }
-        let branch = format!("{}{id}", flux.settings.branch_prefix());
+        let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
         ensure_name(flux, &branch)?;
         ensure_free(flux, store, &branch)?;
-        let into = branch::target(flux, store, &branch, self.into.as_deref())?;
+        let into = branch::target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
 
@@ -240,13 +240,14 @@ impl<'a> Preparation<'a> {
 }
 
 /// Returns the branch that is checked out where the user stands.
-pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<String>> {
+pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
     let current = flux.repo.current();
     // Nobody stands in the worktree of a bare repository.
-    match worktrees.iter().find(|entry| Some(&*entry.path) == current) {
-        Some(entry) => Ok(entry.branch.clone()),
-        None => flux.repo.head(),
-    }
+    let head = match worktrees.iter().find(|entry| Some(&*entry.path) == current) {
+        Some(entry) => entry.branch.clone(),
+        None => flux.repo.head()?,
+    };
+    Ok(head.as_ref().and_then(RefName::branch))
 }
 
 /// Returns the agents that are to be started, one for each task.
@@ -284,8 +285,8 @@ fn base(
     flux: &Flux,
     store: &Store,
     rev: Option<&String>,
-    head: Option<String>,
-) -> Result<(ObjectId, Option<String>)> {
+    head: Option<BranchName>,
+) -> Result<(ObjectId, Option<BranchName>)> {
     let Some(base) = flux.repo.resolve(rev.map_or("HEAD", String::as_str))? else {
         return Err(match rev {
             Some(rev) => Failure::new(format!("'{rev}' does not name a commit"))
@@ -295,23 +296,21 @@ fn base(
         }
         .into());
     };
-    let full = match rev {
+    let branch = match rev {
         None => head,
         // A tag of that name would come first; at the same commit it makes no difference.
-        Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
+        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
-            Git::reading(dir, "rev-parse")
+            let full = Git::reading(dir, "rev-parse")
                 .args(["--verify", "--quiet", "--symbolic-full-name"])
                 .args(["--end-of-options", rev])
-                .answer()?
+                .answer()?;
+            full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = full
-        .as_deref()
-        .and_then(|name| name.strip_prefix("refs/heads/"));
-    let branch = branch.map(|branch| store.resolve(branch)).transpose()?;
-    Ok((base, branch.map(str::to_owned)))
+    let branch = branch.map(|branch| branch::resolved(store, &branch));
+    Ok((base, branch.transpose()?))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::*;
 use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{Existing, Exit, How, Phase, Rest, SessionName};
+use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
 use crate::tmux::Place;
 
 impl World {
@@ -199,7 +199,7 @@ fn adoption(world: &World) -> Start {
         world.home(),
         ["worktree", "add", "-q", "-b", "topic", &path],
     );
-    start.task.branch = "topic".to_owned();
+    start.task.branch = BranchName::new("topic");
     start.task.existing = Some(Existing {
         tip: start.task.base.clone(),
         made: false,
