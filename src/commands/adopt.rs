@@ -12,9 +12,8 @@ use super::{candidates, early, settled};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
-use crate::lifecycle::adopt::{Adoption, adopt, real};
+use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{from_the_beginning, resume};
 use crate::lifecycle::start::plan::{AgentRun, Start, place};
 use crate::store::Stored;
@@ -52,8 +51,8 @@ impl Adopt {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
         let real = real(&self.path);
-        if let Some(Stored { id, .. }) = rejoin::find(&flux, &store, &worktrees, &real)? {
-            rejoin::rejoin(&flux, id, &real)?;
+        if let Some(Stored { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
+            rejoin(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",
                 shown(&real)

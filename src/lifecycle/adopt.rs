@@ -1,21 +1,24 @@
-//! A worktree that is there, with its branch, made a task.
+//! A worktree that is there, with its branch, made a task, or that of its task again: it was moved, or git has
+//! forgotten it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::broken::Broken;
 use super::checked_out::BranchUses;
+use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_into, origin, resolved};
 use super::start::claim::ensure_new;
 use super::start::plan::{Origin, Start};
 use super::start::prepare::head;
-use super::start::{free, under_lock};
+use super::start::{branch, under_lock};
 use crate::agent::prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Worktree, admin};
+use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
-use crate::store::Store;
+use crate::store::{self, Store, Stored};
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Phase, RefName, Rest, Task, TaskId};
@@ -112,10 +115,8 @@ impl<'a> Adoption<'a> {
         }
         // A rebase puts the branch aside.
         ensure_idle(&self.flux.repo.checkout(&entry.path)?)?;
-        let failure = Failure::new(format!(
-            "'{}' has no branch checked out",
-            shown(&entry.path)
-        ));
+        let path = shown(&entry.path);
+        let failure = Failure::new(format!("'{path}' has no branch checked out"));
         Err(failure.hint(switch(entry)).into())
     }
 
@@ -190,9 +191,8 @@ impl<'a> Adoption<'a> {
             return Ok(());
         };
         let failure = Failure::new(format!("{what} of the task '{}'", stored.id));
-        Err(failure
-            .hint(format!("git flux attach {}", stored.id))
-            .into())
+        let hint = format!("git flux attach {}", stored.id);
+        Err(failure.hint(hint).into())
     }
 
     /// Returns the worktree, if it can become a task.
@@ -244,6 +244,74 @@ impl<'a> Adoption<'a> {
     }
 }
 
+/// Returns the task that the directory at `path` is the worktree of, where the task does not
+/// find it: git has forgotten it, or has it at another place than the record.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn strayed<'a>(
+    flux: &Flux,
+    store: &'a Store,
+    worktrees: &[Worktree],
+    path: &Path,
+) -> Result<Option<&'a Stored>> {
+    let common = flux.repo.common_dir();
+    let find = |is_of: &dyn Fn(&Task) -> bool| {
+        let mut tasks = store.tasks.iter();
+        tasks.find(|stored| stored.task.as_ref().is_ok_and(is_of))
+    };
+    if admin::is_forgotten(common, path)? {
+        return Ok(find(&|task| task.worktree == path));
+    }
+    let entry = worktrees.iter().find(|entry| entry.path == path);
+    let Some(branch) = entry.and_then(|entry| entry.branch.as_ref()) else {
+        return Ok(None);
+    };
+    let Some(stored) = find(&|task| task.branch_ref() == *branch && task.worktree != path) else {
+        return Ok(None);
+    };
+    let own = &stored.readable()?.worktree;
+    let has_own = own.exists() && admin::is_ours(common, own)?;
+    Ok((!has_own && admin::is_ours(common, path)?).then_some(stored))
+}
+
+/// Makes the directory at `path` the worktree of a task again.
+///
+/// # Errors
+/// When the task has changed meanwhile, or git refuses.
+pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
+    let lock = flux.lock_task(id)?;
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let stored = store.find(&flux.repo, id.as_str())?;
+    let task = stored.readable()?;
+    ensure_not_elsewhere(flux, task)?;
+    let worktrees = worktree::list(flux.repo.home())?;
+    let found = strayed(flux, &store, &worktrees, path)?;
+    if found.is_none_or(|found| found.id != *id) {
+        let failure = Failure::new(format!("'{id}' changed meanwhile"));
+        return Err(failure.hint(format!("git flux status {id}")).into());
+    }
+    if task.worktree != path {
+        let task = Task {
+            worktree: path.to_owned(),
+            ..task.clone()
+        };
+        let none = Transaction::default();
+        return store::advance(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
+    }
+    if store.tip(&task.branch).is_none() {
+        return Err(Broken::without_branch(flux, task)?.failure().into());
+    }
+    let scratch = flux.run_dir(id).scratch();
+    // What a killed command has registered there is ours.
+    let twin = scratch.join(path.file_name().unwrap_or_default());
+    let uses = BranchUses::of_git(flux, &worktrees, &task.branch)?;
+    uses.except(path).except(&twin).ensure_none()?;
+    let _guard = flux.lock_repo()?;
+    worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)
+        .with_context(|| format!("could not make '{}' a worktree again", shown(path)))
+}
+
 /// Returns the command that makes a branch for a worktree.
 fn switch(entry: &Worktree) -> String {
     format!("git -C {} switch -c <branch>", quoted(&entry.path))
@@ -251,7 +319,7 @@ fn switch(entry: &Worktree) -> String {
 
 /// Returns the path without links, whose directory may be gone.
 pub(crate) fn real(path: &Path) -> PathBuf {
-    free::real(path).unwrap_or_else(|| path.to_owned())
+    branch::real(path).unwrap_or_else(|| path.to_owned())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@
 //! there. [`recipient`] says who gets a message, [`mod@pane`] finds the pane, [`stop`] ends the agent.
 //! What may be somebody else's, in the same repository or beside it, is told by [`owner`],
 //! [`other_machine`] and [`elsewhere`]; [`everywhere`] looks at all repositories of the tmux server.
-//! Where something is missing, [`broken`] names the ways out, and [`rejoin`] is one of them.
+//! Where something is missing, [`broken`] names the ways out, and to [`adopt`] is one of them.
 //!
 //! # It goes
 //!
@@ -50,7 +50,6 @@ pub(crate) mod owner;
 pub(crate) mod pane;
 pub(crate) mod recipient;
 pub(crate) mod recover;
-pub(crate) mod rejoin;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;

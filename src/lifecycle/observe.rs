@@ -238,7 +238,9 @@ fn add_shown(task: &Task, pane: &Pane, seen: &mut Seen) {
 
 /// Returns what git tells of a task, and the files of its run.
 fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
-    let worktree = if is_there(flux, task, worktrees) {
+    let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
+    let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
+    let worktree = if is_listed && is_ours().unwrap_or(false) {
         Location::Here
     } else if elsewhere::original(flux, task).is_some() {
         Location::Elsewhere
@@ -313,10 +315,4 @@ fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard
     let start = last.filter(|event| event.event == START);
     let start = in_milliseconds::of(start.map_or(running.since, |event| event.at));
     conversation.last(&path).filter(|last| last.at >= start)
-}
-
-/// Returns whether the worktree of a task is where the record says, for git too.
-fn is_there(flux: &Flux, task: &Task, worktrees: &[Worktree]) -> bool {
-    let ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
-    worktrees.iter().any(|entry| entry.path == task.worktree) && ours().unwrap_or(false)
 }

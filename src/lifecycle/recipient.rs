@@ -16,7 +16,7 @@ use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
 use crate::task::{Said, Target, Task, Title};
-use crate::tmux::composer::{Composer, Typed};
+use crate::tmux::composer::Typed;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
@@ -39,13 +39,9 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    fn composer(&self) -> Option<&'static Composer> {
-        self.profile.composer.as_ref()
-    }
-
     fn typed(&self, text: &str) -> Result<Typed> {
         let text = message::harmless(text);
-        let Some(composer) = self.composer() else {
+        let Some(composer) = &self.profile.composer else {
             return Ok(Typed {
                 text,
                 ..Typed::default()
@@ -75,7 +71,7 @@ impl Recipient {
         let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
-            composer: self.composer(),
+            composer: self.profile.composer.as_ref(),
             told_before: &told_before,
             listens: &|| self.listens(),
             arrived: is_awaited.then_some(&arrived),

@@ -7,7 +7,7 @@ use super::broken::free_beside;
 use super::checked_out::{BranchUses, ensure_main_is_known};
 use super::fate::ensure_not_elsewhere;
 use super::resume::going_on;
-use super::start::free::{ensure_name, worktree_of};
+use super::start::branch::{ensure_name, worktree_of};
 use super::start::launch;
 use super::start::plan::{NewPane, Origin, Start};
 use crate::context::Flux;

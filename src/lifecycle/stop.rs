@@ -40,9 +40,8 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_here(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
     if task.phase != Phase::Active {
-        return Err(Failure::new(format!("'{id}' is {}", task.phase.into_str()))
-            .hint(format!("git flux status {id}"))
-            .into());
+        let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
+        return Err(failure.hint(format!("git flux status {id}")).into());
     }
     run.ensure_known()?;
     if run.exit()?.is_some() {
@@ -84,13 +83,13 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
     let Some(job) = jobs.first() else {
         return Ok(());
     };
-    Err(Failure::new(format!(
-        "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {} (process {})",
-        sanitize::line(&job.name),
-        job.pid
-    ))
-    .hint(format!("git flux attach {id}"))
-    .into())
+    let (name, pid) = (sanitize::line(&job.name), job.pid);
+    let what = format!(
+        "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {name} (process {pid})"
+    );
+    Err(Failure::new(what)
+        .hint(format!("git flux attach {id}"))
+        .into())
 }
 
 /// Asks the agent of a task to end; none if it does not run.

@@ -1,15 +1,20 @@
-//! `git flux run --branch`: a branch that is there already.
+//! The branch of a new task and the place of its worktree: what is there already, and what is free.
+
+use std::fs;
+use std::path::{self, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::free::{cannot_be_beside, ensure_not_stored};
+use super::claim::branch_exists;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Git, ObjectId, Worktree, refs};
+use crate::git::{Git, ObjectId, Worktree, in_use, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::task::{BranchName, Existing, RefName, Rest, Task};
+use crate::system::optional;
+use crate::task::check::is_branch_name;
+use crate::task::{BranchName, Existing, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
@@ -78,13 +83,11 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Resu
     if flux.settings.section_of_branch(local).is_empty() {
         return Ok(());
     }
-    let section = word(&format!("branch.{local}")).to_string();
-    Err(Failure::new(format!(
-        "there are settings of a branch '{local}', but there is no such branch"
-    ))
-    .hint(format!("git branch {} {}", word(local), word(upstream)))
-    .hint(format!("git config --remove-section {section}"))
-    .into())
+    let what = format!("there are settings of a branch '{local}', but there is no such branch");
+    let make = format!("git branch {} {}", word(local), word(upstream));
+    let section = format!("branch.{local}");
+    let remove = format!("git config --remove-section {}", word(&section));
+    Err(Failure::new(what).hint(make).hint(remove).into())
 }
 
 /// Returns the branch that is to be made after that of a remote.
@@ -96,11 +99,8 @@ fn remote(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let at = |remote: &str, branch: &str| {
         let upstream = format!("{remote}/{branch}");
         let tip = found.get(&RefName::new(format!("refs/remotes/{upstream}")))?;
-        Some(ChosenBranch::new(
-            BranchName::new(branch),
-            tip,
-            Some(upstream),
-        ))
+        let name = BranchName::new(branch);
+        Some(ChosenBranch::new(name, tip, Some(upstream)))
     };
     let named = remotes.lines().find_map(|remote| {
         let branch = plain.strip_prefix(remote)?.strip_prefix('/')?;
@@ -145,17 +145,15 @@ fn ensure_free(
     let has_it = |task: &Task| task.worktree == path;
     let mut tasks = store.tasks.iter();
     if let Some(stored) = tasks.find(|stored| stored.task.as_ref().is_ok_and(has_it)) {
-        return Err(failure
-            .hint(format!("git flux attach {}", stored.id))
-            .into());
+        let hint = format!("git flux attach {}", stored.id);
+        return Err(failure.hint(hint).into());
     }
     // git lists the main worktree first.
     let is_main = worktrees.first().is_some_and(|entry| entry.path == path);
     let adopt = (!is_main).then(|| format!("git flux adopt {place}"));
     let failure = adopt.into_iter().fold(failure, Failure::hint);
-    Err(failure
-        .hint(format!("git -C {place} switch <another branch>"))
-        .into())
+    let hint = format!("git -C {place} switch <another branch>");
+    Err(failure.hint(hint).into())
 }
 
 /// Returns the branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or
@@ -198,14 +196,10 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
     if store.tip(into).is_some() {
         return Ok(());
     }
-    let failure = Failure::new(format!(
-        "there is no branch '{into}' to merge the task into"
-    ));
+    let what = format!("there is no branch '{into}' to merge the task into");
     let whence = |setting| flux.settings.whence(setting, branch, into);
-    let whence = [&table::BRANCH_INTO, &table::INTO]
-        .into_iter()
-        .find_map(whence);
-    let failure = whence.into_iter().fold(failure, Failure::hint);
+    let whence = whence(&table::BRANCH_INTO).or_else(|| whence(&table::INTO));
+    let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
@@ -222,11 +216,9 @@ pub(crate) fn origin(
 ) -> Result<(ObjectId, Option<BranchName>)> {
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
     let configured = configured_into(&flux.settings, branch);
-    let candidates = configured
-        .iter()
-        .chain(head)
-        .map(|name| resolved(store, name));
-    let candidates = candidates.collect::<Result<Vec<BranchName>>>()?;
+    let candidates = configured.iter().chain(head);
+    let candidates = candidates.map(|name| resolved(store, name));
+    let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (&configured, &into) {
         ensure_target(flux, store, branch, into)?;
@@ -244,4 +236,102 @@ pub(crate) fn origin(
             .hint(format!("git config branch.{branch_word}.fluxInto <branch>"))
     })?;
     Ok((base, into))
+}
+
+/// Fails if a branch has no name for one.
+pub(crate) fn ensure_name(flux: &Flux, branch: &BranchName) -> Result<()> {
+    if is_branch_name(branch) {
+        return Ok(());
+    }
+    let prefix = flux.settings.branch_prefix();
+    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
+    let failure = whence.into_iter().fold(failure, Failure::hint);
+    Err(failure.hint("git config flux.branchPrefix feature/").into())
+}
+
+/// Fails if a branch cannot be made.
+pub(super) fn ensure_can_be_new(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
+    if store.tip(branch).is_some() {
+        return Err(branch_exists(branch).into());
+    }
+    ensure_not_stored(flux, branch)?;
+    let Some(failure) = cannot_be_beside(store, branch) else {
+        return Ok(());
+    };
+    Err(failure.hint(PREFIX).into())
+}
+
+const PREFIX: &str = "git config flux.branchPrefix <another prefix>";
+
+/// Returns the refusal where another branch is in the way of this one.
+fn cannot_be_beside(store: &Store, branch: &BranchName) -> Option<Failure> {
+    let other = store.in_the_way(branch)?;
+    let what = format!("the branch '{branch}' cannot be made beside the branch '{other}'");
+    Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
+}
+
+/// Fails if a branch that git does not list has a file all the same: a symbolic ref that leads nowhere
+/// would be overwritten, and another spelling of a name would be the same branch.
+///
+/// # Errors
+/// Also when it cannot be told.
+fn ensure_not_stored(flux: &Flux, branch: &BranchName) -> Result<()> {
+    let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
+        return Ok(());
+    };
+    if name != *branch {
+        let what = format!("this file system takes '{branch}' and '{name}' for the same branch");
+        let failure = Failure::new(what).hint("choose another id with --name");
+        return Err(failure.hint(PREFIX).into());
+    }
+    let file = format!("refs/heads/{branch}");
+    let what = format!("'{file}' is a symbolic ref that leads nowhere");
+    let hint = format!("git symbolic-ref --delete {}", word(&file));
+    Err(Failure::new(what).hint(hint).into())
+}
+
+/// Fails if something is at a path. An existing directory is left alone unless it is empty; anything
+/// else is never touched.
+pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()> {
+    let shown = shown(path);
+    if worktrees.iter().any(|entry| entry.path == path) {
+        let failure = Failure::new(format!("'{shown}' is registered as a worktree already"));
+        return Err(failure.hint("git worktree list").into());
+    }
+    let is_free = optional(path.symlink_metadata()).and_then(|found| match found {
+        None => Ok(true),
+        Some(found) => Ok(found.is_dir() && fs::read_dir(path)?.next().is_none()),
+    });
+    if is_free.with_context(|| format!("could not look at '{shown}'"))? {
+        return Ok(());
+    }
+    let hint = "choose another id with --name, or another place with: git config flux.worktreeDir <directory>";
+    Err(Failure::new(format!("'{shown}' exists already"))
+        .hint(hint)
+        .into())
+}
+
+/// Returns the place that a task has for its worktree.
+///
+/// # Errors
+/// When there is no such directory.
+pub(crate) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
+    let mut name = flux.repo.project();
+    name.push(format!("-{id}"));
+    let dir = flux
+        .settings
+        .worktree_dir(flux.repo.home(), flux.repo.beside());
+    let real = real(&dir).with_context(|| {
+        Failure::new(format!("there is no directory '{}'", shown(&dir)))
+            .hint("git config flux.worktreeDir <directory>")
+    })?;
+    Ok(real.join(name))
+}
+
+/// Returns the path without `..` and links, also if only its beginning exists.
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+    let path = path::absolute(path).ok()?;
+    let real = path.canonicalize().ok();
+    real.or_else(|| Some(self::real(path.parent()?)?.join(path.file_name()?)))
 }

@@ -24,13 +24,8 @@ pub(super) fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<Objec
         Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run, start.task.port),
         Origin::Worktree | Origin::Task(_) => None,
     };
-    let created = store::create(
-        &flux.repo,
-        &start.task,
-        &start.description,
-        start.tip(),
-        lock,
-    );
+    let (task, tip) = (&start.task, start.tip());
+    let created = store::create(&flux.repo, task, &start.description, tip, lock);
     created.or_else(|error| Err(refusal(flux, start, lock, error)?))
 }
 

@@ -44,14 +44,11 @@ pub(super) struct Copies {
     known: HashSet<PathBuf>,
 }
 
-/// What a file is known by that nobody has touched since.
-#[derive(PartialEq, Eq)]
-struct Mark(u64, u64, i64, i64);
+/// What a file is known by that nobody has touched since: its inode, its size and its last change.
+type Mark = (u64, u64, i64, i64);
 
-impl Mark {
-    fn of(file: &Metadata) -> Self {
-        Self(file.ino(), file.size(), file.ctime(), file.ctime_nsec())
-    }
+fn mark(file: &Metadata) -> Mark {
+    (file.ino(), file.size(), file.ctime(), file.ctime_nsec())
 }
 
 impl Copies {
@@ -61,7 +58,8 @@ impl Copies {
     /// When git fails, the disk is full, or the user interrupts. A file that cannot be copied
     /// for another reason is a warning.
     pub(super) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
-        let Some(main) = source(flux) else {
+        // Where there is no main worktree, from where the user stands.
+        let Some(main) = flux.repo.main().or(flux.repo.current()) else {
             return Ok(());
         };
         let patterns = flux.settings.copy();
@@ -122,7 +120,7 @@ impl Copies {
             }
             return Err(error);
         }
-        let mark = Mark::of(&to.symlink_metadata()?);
+        let mark = mark(&to.symlink_metadata()?);
         self.files.push((file.to_owned(), mark));
         Ok(())
     }
@@ -156,9 +154,9 @@ impl Copies {
 
     /// Removes what was copied and nobody has touched since.
     pub(super) fn take_back(&self) {
-        for (file, mark) in &self.files {
+        for (file, known) in &self.files {
             let file = self.worktree.join(file);
-            if file.symlink_metadata().is_ok_and(|f| Mark::of(&f) == *mark) {
+            if file.symlink_metadata().is_ok_and(|f| mark(&f) == *known) {
                 // What stays is found there, and kept as somebody's.
                 drop(fs::remove_file(&file));
             }
@@ -166,16 +164,6 @@ impl Copies {
         for dir in self.dirs.iter().rev() {
             drop(fs::remove_dir(self.worktree.join(dir)));
         }
-    }
-}
-
-/// Returns the worktree to copy from: the main one, or where the user stands if there is none.
-fn source(flux: &Flux) -> Option<&Path> {
-    let repo = &flux.repo;
-    if repo.home() == repo.common_dir() {
-        repo.current()
-    } else {
-        Some(repo.home())
     }
 }
 

@@ -10,7 +10,6 @@ pub(crate) mod branch;
 pub(crate) mod changes;
 pub(crate) mod claim;
 mod copies;
-pub(crate) mod free;
 pub(crate) mod launch;
 pub(crate) mod plan;
 pub(crate) mod ports;

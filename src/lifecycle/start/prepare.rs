@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::branch::{self, ChosenBranch};
+use super::branch::{
+    self, ChosenBranch, ensure_can_be_new, ensure_name, ensure_no_files, worktree_of,
+};
 use super::changes::changes;
 use super::claim::ensure_new;
-use super::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
 use super::launch::{configured, filled, template};
 use super::plan::{AgentRun, NewPane, Origin, Start, place};
 use crate::agent::{Agent, prompt};
@@ -119,10 +120,9 @@ impl<'a> Preparation<'a> {
                 .code(USAGE)
                 .into());
         }
-        let ids = self.ids(description)?.into_iter();
-        let starts =
-            iter::zip(ids, &self.agents).map(|(id, chosen)| self.start(description, id, chosen));
-        let mut starts = starts.collect::<Result<Vec<Start>>>()?;
+        let starts = iter::zip(self.ids(description)?, &self.agents);
+        let starts = starts.map(|(id, chosen)| self.start(description, id, chosen));
+        let mut starts: Vec<Start> = starts.collect::<Result<_>>()?;
         // The last, for it writes objects.
         if self.request.takes_changes {
             self.carry(&mut starts)?;
@@ -204,7 +204,7 @@ impl<'a> Preparation<'a> {
         }
         let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
         ensure_name(flux, &branch)?;
-        ensure_free(flux, store, &branch)?;
+        ensure_can_be_new(flux, store, &branch)?;
         let into = branch::target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
@@ -266,12 +266,9 @@ fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
     let mut agents = Vec::new();
     for name in named {
         let (agent, program) = flux.settings.find_agent(name)?;
+        let template = request.has_template.then(|| template(flux, &agent));
         let chosen = Chosen {
-            template: request
-                .has_template
-                .then(|| template(flux, &agent))
-                .transpose()?
-                .flatten(),
+            template: template.transpose()?.flatten(),
             agent,
             program,
         };

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use strum::{EnumIter, IntoEnumIterator as _};
 
 use super::copies::Copies;
 use super::launch::{self, none_runs};
@@ -25,7 +26,7 @@ use crate::tmux::target::Place;
 use crate::ui::shown;
 
 /// A step of a start. The record is there before the first, and is completed after the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Step {
     /// Forgets an earlier run of the task, but for what has happened in it.
     ForgetRun,
@@ -48,27 +49,25 @@ pub(super) enum Step {
 impl Start {
     /// Returns the steps of this start, in their order.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let is_again = matches!(self.origin, Origin::Task(_));
-        let mut steps = match &self.origin {
-            Origin::New { .. } => vec![Step::ForgetRun, Step::Register, Step::Fill, Step::Copy],
-            Origin::Archive(from) => {
-                let mut steps = vec![Step::ForgetRun, Step::Register, Step::Fill];
-                steps.push(Step::PutRefsBack);
-                // The ignored files of a worktree in the trash come back with it.
-                steps.extend(from.trash.is_none().then_some(Step::Copy));
-                steps
-            }
-            Origin::Worktree => vec![Step::Configure],
-            // How an agent has ended stays known as long as no other starts.
-            Origin::Task(_) => self
-                .has_agent()
-                .then_some(Step::ForgetRun)
-                .into_iter()
-                .collect(),
-        };
-        steps.extend((!is_again && !self.has_agent()).then_some(Step::NoteNoAgent));
-        steps.extend(self.pane.as_ref().map(|_| Step::OpenPane));
+        let mut steps: Vec<Step> = Step::iter().collect();
+        steps.retain(|step| self.has(*step));
         steps
+    }
+
+    fn has(&self, step: Step) -> bool {
+        let is_made = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
+        let is_again = matches!(self.origin, Origin::Task(_));
+        match step {
+            // How an agent has ended stays known as long as no other starts.
+            Step::ForgetRun => is_made || is_again && self.has_agent(),
+            Step::Register | Step::Fill => is_made,
+            Step::Configure => matches!(self.origin, Origin::Worktree),
+            Step::PutRefsBack => self.archived().is_some(),
+            // The ignored files of a worktree in the trash come back with it.
+            Step::Copy => is_made && self.archived().is_none_or(|from| from.trash.is_none()),
+            Step::NoteNoAgent => !is_again && !self.has_agent(),
+            Step::OpenPane => self.pane.is_some(),
+        }
     }
 }
 

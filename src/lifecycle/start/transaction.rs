@@ -61,13 +61,11 @@ impl<'a> StartTransaction<'a> {
         let Some(opened) = self.opened else {
             return Ok(None);
         };
+        let exit = has_agent.then(|| not_executed(&self.run));
         Ok(Some(Started {
             task,
             opened,
-            exit: has_agent
-                .then(|| not_executed(&self.run))
-                .transpose()?
-                .flatten(),
+            exit: exit.transpose()?.flatten(),
             since,
         }))
     }
