@@ -169,22 +169,18 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
     let other = entries.iter().find(|entry| {
         entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
     });
-    Ok(other.map(|other| {
-        let place = quoted(&other.path);
-        Broken {
-            what: format!(
-                "the branch '{}' of '{}' is checked out in '{}', and its worktree '{}' is not there",
-                task.branch,
-                task.id,
-                shown(&other.path),
-                shown(path)
-            ),
-            ways: vec![
-                ("if that is the task's", format!("git flux adopt {place}")),
-                ("if it is yours", format!("git -C {place} switch --detach")),
-            ],
-        }
-    }))
+    let Some(other) = other else {
+        return Ok(None);
+    };
+    let (place, other, path) = (quoted(&other.path), shown(&other.path), shown(path));
+    let (id, branch) = (&task.id, &task.branch);
+    let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
+    let what = format!("{at}, and its worktree '{path}' is not there");
+    let ways = vec![
+        ("if that is the task's", format!("git flux adopt {place}")),
+        ("if it is yours", format!("git -C {place} switch --detach")),
+    ];
+    Ok(Some(Broken { what, ways }))
 }
 
 /// Returns where the worktree of a task was moved to, if that is found, and the way out.

@@ -59,17 +59,15 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             Ok(changes) => (changes, None),
             Err(error) => (None, Some(error)),
         };
-        let mut status = Status {
+        Status {
+            unlooked: error.and_then(|error| why_unlooked(&task, &state, &error)),
             owner: flux.owner(&task),
             task,
             state,
             found,
             divergence,
             changes,
-            unlooked: None,
-        };
-        status.unlooked = error.and_then(|error| why_unlooked(&status, &error));
-        status
+        }
     });
     Ok(statuses.collect())
 }
@@ -122,8 +120,7 @@ fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result
 
 /// Returns why the changes of a task could not be told, if it has a worktree: that may be on its way,
 /// there or away; or it is not this repository's.
-fn why_unlooked(status: &Status, error: &Error) -> Option<Unlooked> {
-    let Status { task, state, .. } = status;
+fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
     let is_there = || task.phase == Phase::Active && task.worktree.join(".git").exists();
     if *state == State::Elsewhere || !(error.is::<Distrust>() || is_there()) {
         return None;

@@ -29,9 +29,10 @@ const ENDS: Duration = Duration::from_secs(2);
 /// # Errors
 /// When its server does not answer, or cannot be reached.
 pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
-    let Some(target) = &task.target else {
-        return Ok(None);
-    };
+    task.target.as_ref().map_or(Ok(None), find)
+}
+
+fn find(target: &Target) -> Result<Option<Target>> {
     let panes = pane::list(Some(&target.socket))?;
     ensure_reached(target, &panes)?;
     let pane = panes.iter().find(|pane| pane.is(target));
@@ -68,10 +69,8 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     };
     let session = session_name(&flux.repo.project(), &task.id);
     let panes = pane::list(None)?;
-    Ok(panes
-        .iter()
-        .find(is_proven)
-        .map(|pane| pane.target(&session)))
+    let pane = panes.iter().find(is_proven);
+    Ok(pane.map(|pane| pane.target(&session)))
 }
 
 /// The session that was made for a task whose shell leaves no mark.
@@ -110,15 +109,9 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     let process = (target.pane_pid, process::born(target.pane_pid));
     let is_closed = match pane::close(target) {
         Ok(is_closed) => is_closed,
-        // It may be closed already.
-        Err(error) => {
-            let panes = pane::list(Some(&target.socket))?;
-            ensure_reached(target, &panes)?;
-            if panes.iter().any(|pane| pane.is(target)) {
-                return Err(error);
-            }
-            false
-        }
+        Err(error) if find(target)?.is_some() => return Err(error),
+        // It was closed already.
+        Err(_) => false,
     };
     await_end(run, (is_closed && is_ours).then_some(process))
 }

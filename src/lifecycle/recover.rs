@@ -45,11 +45,10 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
                 changed = true;
                 said.into_iter().for_each(|said| flux.ui.status(said));
             }
-            Err(error) => warn(
-                flux,
-                format!("could not settle the interrupted task '{id}': {error:#}"),
-                failure::hints(&error),
-            ),
+            Err(error) => {
+                let what = format!("could not settle the interrupted task '{id}': {error:#}");
+                warn(flux, what, failure::hints(&error));
+            }
         }
     }
     clear_orphans(flux, store);
@@ -68,13 +67,11 @@ fn warn(flux: &Flux, what: String, hints: impl Iterator<Item = String>) {
 
 /// Returns whether a command may have died at work on a task of ours.
 fn is_unsettled(flux: &Flux, task: &Task) -> bool {
-    let is_begun = || {
-        task.phase != Phase::Active
-            || flux.run_dir(&task.id).scratch().exists()
-            || is_unnoted(flux, task)
-    };
+    let is_merging = || flux.run_dir(&task.id).scratch().exists();
     // What runs elsewhere is not this repository's.
-    elsewhere::original(flux, task).is_none() && is_begun() && flux.owner(task).is_none()
+    elsewhere::original(flux, task).is_none()
+        && (task.phase != Phase::Active || is_merging() || is_unnoted(flux, task))
+        && flux.owner(task).is_none()
 }
 
 /// Removes the marks of a class whose refs are gone: a command that died before the first, or
@@ -88,12 +85,9 @@ pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) 
         let name = [FLUX, &owner].concat();
         let (_, id) = owner.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
-        let Ok(id) = id.parse::<TaskId>() else {
+        let Some(id) = id.parse().ok().filter(|_| !has(&name)) else {
             continue;
         };
-        if has(&name) {
-            continue;
-        }
         // A command that is about to make the ref holds the lock; it may be another user's.
         let Ok(Some(_lock)) = flux.try_lock_task(&id) else {
             continue;

@@ -5,10 +5,11 @@ use anyhow::{Context as _, Result};
 use super::broken::ensure_whole;
 use super::other_machine::ensure_not_elsewhere;
 use super::pane::current;
-use super::start::launch::{filled, template, wrapped};
-use super::start::plan::{AgentRun, NewPane, Start, Started, place};
+use super::start::launch::{Chosen, wrapped};
+use super::start::plan::{NewPane, Start, Started, place};
 use super::start::under_lock;
 use super::stop::is_running;
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::ObjectId;
@@ -22,9 +23,9 @@ use crate::tmux::{pane, restored};
 use crate::ui::word;
 
 /// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.
-pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentRun> {
+pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
-    Some(AgentRun {
+    Some(AgentCommand {
         agent: agent.resumed()?,
         program,
         prompt: description.to_vec(),
@@ -35,7 +36,11 @@ pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<A
 ///
 /// # Errors
 /// When the task has none, or its agent is not there.
-pub(crate) fn from_the_beginning(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentRun> {
+pub(crate) fn from_the_beginning(
+    flux: &Flux,
+    task: &Task,
+    description: &[u8],
+) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
         let what = format!("'{id}' has no description that its agent could be given");
@@ -44,13 +49,8 @@ pub(crate) fn from_the_beginning(flux: &Flux, task: &Task, description: &[u8]) -
             .hint(format!("git flux attach {id}"))
             .into());
     }
-    let (agent, program) = flux.settings.find_agent(&task.agent)?;
-    let template = template(flux, &agent)?;
-    Ok(AgentRun {
-        prompt: filled(flux, task, description, template.as_deref()),
-        agent,
-        program,
-    })
+    let chosen = Chosen::find(flux, &task.agent, true)?;
+    Ok(chosen.command(flux, task, description))
 }
 
 /// Returns what a task is about: as it was started with, else what git has for its branch.
@@ -98,7 +98,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
-    agent: AgentRun,
+    agent: AgentCommand,
     layout: Option<Layout>,
 ) -> Result<Started> {
     let lock = flux.lock_task(id)?;

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
+use crate::agent::AgentCommand;
 use crate::agent::Prompt;
 use crate::context::Flux;
-use crate::lifecycle::start::plan::{AgentRun, NewPane, Start, Started};
+use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
@@ -88,7 +89,7 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
     let (command, prompt) = match &pane.agent {
-        Some(AgentRun { agent, prompt, .. }) => {
+        Some(AgentCommand { agent, prompt, .. }) => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
             let words = words.map(|arg| arg.to_string_lossy().into_owned());

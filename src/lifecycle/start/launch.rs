@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::plan::{AgentRun, NewPane};
+use super::plan::NewPane;
 use super::ports;
 use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
@@ -66,59 +66,74 @@ fn wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     Ok(iter::once(program.into()).chain(args).map(Bytes).collect())
 }
 
-/// Returns what is put around the text of a task; none for an agent that shows the text alone.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn template(flux: &Flux, agent: &Agent) -> Result<Option<Vec<u8>>> {
-    if agent.prompt == Prompt::Shown {
-        return Ok(None);
+/// An agent that is to be started.
+#[derive(Clone)]
+pub(crate) struct Chosen {
+    pub(super) agent: Agent,
+    program: PathBuf,
+    /// What is put around the text of a task; none if it is told the text alone.
+    template: Option<Vec<u8>>,
+}
+
+impl Chosen {
+    /// Finds the agent of this name, which is told the text in the template if there is to be one.
+    ///
+    /// # Errors
+    /// When it is not known or not installed, or its template cannot be read.
+    pub(crate) fn find(flux: &Flux, name: &str, has_template: bool) -> Result<Self> {
+        let (agent, program) = flux.settings.find_agent(name)?;
+        let has_template = has_template && agent.prompt != Prompt::Shown;
+        Ok(Self {
+            template: has_template.then(|| template(flux)).transpose()?,
+            agent,
+            program,
+        })
     }
+
+    /// Returns what starts it on a task.
+    pub(crate) fn command(&self, flux: &Flux, task: &Task, description: &[u8]) -> AgentCommand {
+        let project = flux.repo.project();
+        let fields = [
+            ("task", description.trim_ascii_end()),
+            ("worktree", task.worktree.as_os_str().as_bytes()),
+            ("branch", task.branch.as_bytes()),
+            ("base", task.base.as_bytes()),
+            ("project", project.as_bytes()),
+        ];
+        AgentCommand {
+            agent: self.agent.clone(),
+            program: self.program.clone(),
+            prompt: match &self.template {
+                Some(template) => prompt::fill(template, &fields),
+                None => description.to_vec(),
+            },
+        }
+    }
+}
+
+fn template(flux: &Flux) -> Result<Vec<u8>> {
     let Some((path, origin)) = flux.settings.template(flux.repo.home()) else {
-        return Ok(Some(prompt::TEMPLATE.as_bytes().to_vec()));
+        return Ok(prompt::TEMPLATE.as_bytes().to_vec());
     };
-    let read = fs::read(&path).with_context(|| {
+    fs::read(&path).with_context(|| {
         let path = shown(&path);
         let what = format!("could not read the template '{path}' ('flux.template', {origin})");
         Failure::new(what).hint("git config --unset flux.template")
-    });
-    read.map(Some)
-}
-
-/// Returns what an agent is told about a task.
-pub(crate) fn filled(
-    flux: &Flux,
-    task: &Task,
-    description: &[u8],
-    template: Option<&[u8]>,
-) -> Vec<u8> {
-    let Some(template) = template else {
-        return description.to_vec();
-    };
-    let project = flux.repo.project();
-    let fields = [
-        ("task", description.trim_ascii_end()),
-        ("worktree", task.worktree.as_os_str().as_bytes()),
-        ("branch", task.branch.as_bytes()),
-        ("base", task.base.as_bytes()),
-        ("project", project.as_bytes()),
-    ];
-    prompt::fill(template, &fields)
+    })
 }
 
 /// Prepares what the launcher is told, and the files that go with it.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(super) fn prepare(flux: &Flux, task: &Task, pane: &NewPane, run: &AgentRun) -> Result<Launch> {
+pub(super) fn prepare(
+    flux: &Flux,
+    task: &Task,
+    pane: &NewPane,
+    command: &AgentCommand,
+) -> Result<Launch> {
     let dir = flux.run_dir(&task.id);
-    let source = flux.repo.home();
-    let command = AgentCommand {
-        agent: &run.agent,
-        program: &run.program,
-        prompt: &run.prompt,
-    };
-    let mut launch = Launch::new(task, &command, source, &dir)?;
+    let mut launch = Launch::new(task, command, flux.repo.home(), &dir)?;
     launch.ready = pane.ready.clone();
     launch.directory = directory(task).map(|path| Bytes(path.into()));
     if let Some(init) = &pane.init {

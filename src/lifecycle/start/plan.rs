@@ -1,11 +1,9 @@
 //! A start that is to be made: everything that can be settled is.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::trust::Init;
-use crate::agent::Agent;
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::carry::Carried;
@@ -48,19 +46,11 @@ pub(crate) enum Origin {
 pub(crate) struct NewPane {
     pub(crate) place: Place,
     /// What runs in it; none for a shell alone.
-    pub(crate) agent: Option<AgentRun>,
+    pub(crate) agent: Option<AgentCommand>,
     /// What makes the worktree ready for its agent, and starts that.
     pub(crate) ready: Ready,
     /// What of the repository's own runs before that.
     pub(crate) init: Option<Init>,
-}
-
-/// An agent that is to be started.
-pub(crate) struct AgentRun {
-    pub(crate) agent: Agent,
-    pub(crate) program: PathBuf,
-    /// What it is told.
-    pub(crate) prompt: Vec<u8>,
 }
 
 /// A task that has started.

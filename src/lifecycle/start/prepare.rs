@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::iter;
-use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -11,8 +10,8 @@ use super::branch::{
 };
 use super::changes::changes;
 use super::claim::ensure_new;
-use super::launch::{configured, filled, template};
-use super::plan::{AgentRun, NewPane, Origin, Start, place};
+use super::launch::{Chosen, configured};
+use super::plan::{NewPane, Origin, Start, place};
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -47,15 +46,6 @@ pub(crate) enum StartPoint {
     Commit(String),
     /// On a branch that is there, here or on a remote.
     Branch(String),
-}
-
-/// An agent that is to be started.
-#[derive(Clone)]
-struct Chosen {
-    agent: Agent,
-    program: PathBuf,
-    /// What is put around the text of its task.
-    template: Option<Vec<u8>>,
 }
 
 /// What is settled of new tasks before it is known what they are about.
@@ -148,11 +138,7 @@ impl<'a> Preparation<'a> {
         ensure_new(flux, &self.store, &id)?;
         let task = self.task(description, id, &chosen.agent)?;
         let place = self.place(&task)?;
-        let agent = AgentRun {
-            prompt: filled(flux, &task, description, chosen.template.as_deref()),
-            agent: chosen.agent.clone(),
-            program: chosen.program.clone(),
-        };
+        let agent = chosen.command(flux, &task, description);
         Ok(Start {
             task,
             description: description.to_vec(),
@@ -265,13 +251,7 @@ fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
     }
     let mut agents = Vec::new();
     for name in named {
-        let (agent, program) = flux.settings.find_agent(name)?;
-        let template = request.has_template.then(|| template(flux, &agent));
-        let chosen = Chosen {
-            template: template.transpose()?.flatten(),
-            agent,
-            program,
-        };
+        let chosen = Chosen::find(flux, name, request.has_template)?;
         agents.extend(iter::repeat_n(chosen, request.count));
     }
     Ok(agents)

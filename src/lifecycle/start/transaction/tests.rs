@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::plan::{AgentRun, NewPane};
+use super::super::plan::NewPane;
 use super::super::world::{World, git, id, new};
 use super::*;
+use crate::agent::AgentCommand;
 use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
@@ -241,7 +242,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
     let exit = Exit::new(How::Status(3), seconds());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
-    let agent = AgentRun {
+    let agent = AgentCommand {
         agent: world.flux.settings.find_agent("shell").unwrap().0,
         program: PathBuf::from("sh"),
         prompt: Vec::new(),
