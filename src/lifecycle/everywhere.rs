@@ -75,12 +75,11 @@ fn waiting_in(flux: &Flux) -> Vec<Waiting> {
     let tasks: Vec<&Task> = own.filter_map(|stored| stored.task.as_ref().ok()).collect();
     let states = observe::each(flux, &store, &tasks).unwrap_or_default();
     let waits = |state: &State| matches!(state, State::Waiting(_) | State::Interrupted);
-    iter::zip(tasks, states)
-        .filter(|(_, (state, _))| waits(state))
-        .map(|(task, (_, found))| Waiting {
-            since: found.since,
-            home: flux.repo.home().to_owned(),
-            task: task.clone(),
-        })
-        .collect()
+    let waiting = iter::zip(tasks, states).filter(|(_, (state, _))| waits(state));
+    let waiting = waiting.map(|(task, (_, found))| Waiting {
+        since: found.since,
+        home: flux.repo.home().to_owned(),
+        task: task.clone(),
+    });
+    waiting.collect()
 }

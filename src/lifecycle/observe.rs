@@ -254,12 +254,11 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
         return place;
     }
     let running = run.running().unwrap_or_default();
+    let started = running.as_ref().map(|mark| in_seconds::of(mark.since));
     let seen = Seen {
         locked: Lock::is_held(&run.lock()),
         launcher: presence(flux, task, &run, running.as_ref()),
-        started: running
-            .as_ref()
-            .map(|running| in_seconds::of(running.since)),
+        started,
         exit: run.exit().unwrap_or_default(),
         now: in_milliseconds::of(clock::now()),
         ..place
@@ -276,8 +275,8 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
         written: running.and_then(|running| written(task, running, last.as_ref())),
         in_background: last.as_ref().is_some_and(Event::is_in_background),
         heard: last
-            .filter(|event| event.event != START)
-            .map(|event| event.heard()),
+            .filter(|last| last.event != START)
+            .map(|last| last.heard()),
         ..seen
     }
 }

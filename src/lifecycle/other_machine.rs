@@ -34,9 +34,8 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     let place = machine.map(|machine| machine.place());
     let there = place.as_deref().unwrap_or("there");
     let hint = format!("to stop it, {there}: git flux stop {id}");
-    let place = place
-        .as_deref()
-        .unwrap_or("its launcher cannot be seen from here");
+    let unseen = "its launcher cannot be seen from here";
+    let place = place.as_deref().unwrap_or(unseen);
     let failure = Failure::new(format!("the agent of '{id}' runs elsewhere: {place}"));
     Err(failure.hint(hint).into())
 }

@@ -44,10 +44,9 @@ pub(crate) fn from_the_beginning(
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
         let what = format!("'{id}' has no description that its agent could be given");
-        return Err(Failure::new(what)
-            .hint(format!("git config {key} '<what is to be done>'"))
-            .hint(format!("git flux attach {id}"))
-            .into());
+        let set = format!("git config {key} '<what is to be done>'");
+        let attach = format!("git flux attach {id}");
+        return Err(Failure::new(what).hint(set).hint(attach).into());
     }
     let chosen = Chosen::find(flux, &task.agent, true)?;
     Ok(chosen.command(flux, task, description))

@@ -87,9 +87,8 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
     let what = format!(
         "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {name} (process {pid})"
     );
-    Err(Failure::new(what)
-        .hint(format!("git flux attach {id}"))
-        .into())
+    let hint = format!("git flux attach {id}");
+    Err(Failure::new(what).hint(hint).into())
 }
 
 /// Asks the agent of a task to end; none if it does not run.

@@ -307,9 +307,8 @@ pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()>
         return Ok(());
     }
     let hint = "choose another id with --name, or another place with: git config flux.worktreeDir <directory>";
-    Err(Failure::new(format!("'{shown}' exists already"))
-        .hint(hint)
-        .into())
+    let failure = Failure::new(format!("'{shown}' exists already"));
+    Err(failure.hint(hint).into())
 }
 
 /// Returns the place that a task has for its worktree.

@@ -53,15 +53,14 @@ pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Resul
     };
     let files = match uncommitted.fit(&flux.repo, onto)? {
         Fit::Fits(carried) => return Ok(Some(carried)),
-        Fit::Conflicts(files) => first(files.iter().map(|file| shown(file)).collect()),
+        Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
     };
     let what = base.unwrap_or("the commit that the task starts from");
-    Err(
-        Failure::new(format!("your changes do not apply to '{what}': {files}"))
-            .hint("leave out --base, or --with-changes")
-            .hint(format!("git diff HEAD {}", &onto[..onto.len().min(9)]))
-            .into(),
-    )
+    let files = first(&files);
+    let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
+    let failure = failure.hint("leave out --base, or --with-changes");
+    let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
+    Err(failure.hint(look).into())
 }
 
 /// Fails if an operation is in progress whose state is no change of a file.
@@ -71,12 +70,10 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
         return Ok(());
     };
     let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
-    Err(Failure::new(format!(
-        "a {operation} is in progress in '{here}': its changes cannot be taken along"
-    ))
-    .hint(format!("finish or abort it: git -C {pasted} status"))
-    .hint(ALONE)
-    .into())
+    let begun = format!("a {operation} is in progress in '{here}'");
+    let failure = Failure::new(format!("{begun}: its changes cannot be taken along"));
+    let look = format!("finish or abort it: git -C {pasted} status");
+    Err(failure.hint(look).hint(ALONE).into())
 }
 
 /// Returns whether it is nothing but what is inside of another repository.
@@ -88,11 +85,11 @@ fn stays(change: &Change) -> bool {
 fn list(changes: &[Change], is_such: impl Fn(&Change) -> bool) -> Option<String> {
     let such = changes.iter().filter(|change| is_such(change));
     let names: Vec<String> = such.map(|change| shown(&change.path)).collect();
-    (!names.is_empty()).then(|| first(names))
+    (!names.is_empty()).then(|| first(&names))
 }
 
 /// Returns the first of `names`.
-fn first(names: Vec<String>) -> String {
+fn first(names: &[String]) -> String {
     let more = if names.len() > LISTED { ", …" } else { "" };
     names[..names.len().min(LISTED)].join(", ") + more
 }

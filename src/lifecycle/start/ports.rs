@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -49,9 +49,8 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<u16> {
     let dir = directory().context("there is no home directory")?;
     // Two who find a claim of a task that is gone must not both take it over.
     for dir in [dir.parent().unwrap_or(&dir), &dir] {
-        Sharing::Private
-            .make_dir(dir)
-            .with_context(|| format!("could not make '{}'", dir.display()))?;
+        let made = Sharing::Private.make_dir(dir);
+        made.with_context(|| format!("could not make '{}'", dir.display()))?;
     }
     let other = "another git flux";
     let _lock = Lock::acquire(&dir.join("lock"), Sharing::Private, other, |text| {
@@ -59,11 +58,8 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<u16> {
     })?;
     let start = rand::rng().random_range(0..BLOCKS);
     let blocks = (0..BLOCKS).map(|n| FIRST + (start + n) % BLOCKS * STEP);
-    let links = had
-        .into_iter()
-        .chain(blocks)
-        .map(|port| (port, link(&dir, port)));
-    let links: Vec<(u16, PathBuf)> = links.collect();
+    let ports = had.into_iter().chain(blocks);
+    let links: Vec<(u16, PathBuf)> = ports.map(|port| (port, link(&dir, port))).collect();
     for (port, link) in &links {
         match optional(fs::read_link(link)) {
             Ok(Some(owner)) if owner == run.0 => return Ok(*port),
@@ -74,9 +70,8 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<u16> {
     // Only now: a repository that is not mounted may come back, and its tasks with it.
     let is_gone = |link: &Path| link.is_symlink() && matches!(fs::exists(link), Ok(false));
     let mut links = links.iter();
-    let (port, link) = links
-        .find(|(port, link)| is_gone(link) && is_free(*port))
-        .context("all are taken")?;
+    let gone = links.find(|(port, link)| is_gone(link) && is_free(*port));
+    let (port, link) = gone.context("all are taken")?;
     fs::remove_file(link).context("could not take over the ports of a task that is gone")?;
     make(link, run).map(|()| *port)
 }
@@ -120,11 +115,8 @@ fn compose_name(project: &str, id: &str) -> String {
 
 /// `$XDG_STATE_HOME/git-flux/ports`
 fn directory() -> Option<PathBuf> {
-    let var = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let path = |name| env::var_os(name).map(PathBuf::from);
+    let var = |name| path(name).filter(|path| path.is_absolute());
     let state = var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
     Some(state?.join("git-flux/ports"))
 }
@@ -132,15 +124,11 @@ fn directory() -> Option<PathBuf> {
 /// Returns whether nobody listens on the ports of a block. A machine may well have only one of the two
 /// kinds of addresses.
 fn is_free(port: u16) -> bool {
-    let addresses = [
-        IpAddr::from(Ipv4Addr::LOCALHOST),
-        Ipv6Addr::LOCALHOST.into(),
-    ];
-    let is_taken = |at: SocketAddr| {
-        TcpListener::bind(at).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    let is_taken = |ip: &str, port: u16| {
+        TcpListener::bind((ip, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
     };
     let mut ports = port..port + SIZE;
-    ports.all(|port| !addresses.iter().any(|ip| is_taken((*ip, port).into())))
+    !ports.any(|port| is_taken("127.0.0.1", port) || is_taken("::1", port))
 }
 
 #[cfg(test)]

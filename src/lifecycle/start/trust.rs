@@ -30,13 +30,8 @@ pub(crate) const NAME: &str = ".worktree-init";
 const LARGEST: u64 = 1 << 20;
 
 /// How programs that are no text begin: ELF, and Mach-O in its kinds.
-const PROGRAMS: [&[u8]; 6] = [
-    b"\x7fELF",
-    b"\xcf\xfa\xed\xfe",
-    b"\xce\xfa\xed\xfe",
-    b"\xfe\xed\xfa\xcf",
-    b"\xfe\xed\xfa\xce",
-    b"\xca\xfe\xba\xbe",
+const PROGRAMS: [u32; 6] = [
+    0x7f454c46, 0xcffaedfe, 0xcefaedfe, 0xfeedfacf, 0xfeedface, 0xcafebabe,
 ];
 
 /// The scripts of one commit, and what else is in their directory.
@@ -112,8 +107,11 @@ impl Init {
             };
             text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
             // What a shell would run is a text, whatever is in it.
-            let program = PROGRAMS.iter().any(|begin| content.starts_with(begin));
-            if content.contains(&0) && (program || !is_script(entry)) {
+            let begin = content
+                .first_chunk()
+                .map(|begin| u32::from_be_bytes(*begin));
+            let is_program = begin.is_some_and(|begin| PROGRAMS.contains(&begin));
+            if content.contains(&0) && (is_program || !is_script(entry)) {
                 text.push_str(&format!("    binary, {} bytes\n", entry.size));
                 continue;
             }
@@ -180,9 +178,8 @@ fn is_script(entry: &Entry) -> bool {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    Sharing::Private
-        .make_dir(dir)
-        .with_context(|| format!("could not make '{}'", shown(dir)))
+    let made = Sharing::Private.make_dir(dir);
+    made.with_context(|| format!("could not make '{}'", shown(dir)))
 }
 
 #[cfg(test)]

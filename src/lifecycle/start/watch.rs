@@ -156,9 +156,8 @@ impl StartWatch<'_> {
             // The pane was closed: that is why.
             return failure.into();
         };
-        let end = lines
-            .iter()
-            .rposition(|line| line.contains(&end_of(self.id)));
+        let end = end_of(self.id);
+        let end = lines.iter().rposition(|line| line.contains(&end));
         for line in &lines[..end.unwrap_or(lines.len())] {
             self.flux.ui.quote(line);
         }
