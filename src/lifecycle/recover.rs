@@ -217,13 +217,11 @@ impl Teardown<'_> {
     fn settle_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let never_ran = flux.run_dir(&task.id).withdraw()?;
-        let from = match &task.restored {
-            Some(name) => archive::list_all(flux)?
-                .archived
-                .into_iter()
-                .find(|one| one.name == *name),
-            None => None,
-        };
+        let mut from = None;
+        if let Some(name) = &task.restored {
+            let mut archived = archive::list_all(flux)?.archived.into_iter();
+            from = archived.find(|one| one.name == *name);
+        }
         let start = from.as_ref().map_or(task.start(), |from| &from.tip);
         let has_moved = self.tip.is_some_and(|tip| tip != start);
         if !never_ran || has_moved {

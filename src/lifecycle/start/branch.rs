@@ -5,7 +5,7 @@ use std::path::{self, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::claim::branch_exists;
+use super::branch_exists;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, ObjectId, Worktree, in_use, refs};

@@ -14,7 +14,6 @@ use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::launcher::notify::Notices;
-use crate::run::RunDir;
 use crate::run::launch::{Launch, Ready, Step};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
@@ -173,15 +172,7 @@ pub(super) fn directory(task: &Task) -> Option<PathBuf> {
     is_real.then_some(path)
 }
 
-/// Returns why the launcher has no agent, if its program could not be executed.
-///
-/// # Errors
-/// When what it left cannot be read.
-pub(super) fn not_executed(run: &RunDir) -> Result<Option<Exit>> {
-    Ok(run.exit()?.filter(|exit| exit.error().is_some()))
-}
-
-/// No agent has ended here, but none runs.
+/// Returns that no agent has ended here, but none runs.
 pub(super) fn none_runs() -> Exit {
     Exit::new(How::Unseen, seconds())
 }

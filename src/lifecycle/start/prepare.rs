@@ -9,7 +9,7 @@ use super::branch::{
     self, ChosenBranch, ensure_can_be_new, ensure_name, ensure_no_files, worktree_of,
 };
 use super::changes::changes;
-use super::claim::ensure_new;
+use super::ensure_new;
 use super::launch::{Chosen, configured};
 use super::plan::{NewPane, Origin, Start, place};
 use crate::agent::{Agent, prompt};

@@ -94,24 +94,22 @@ impl StartTransaction<'_> {
     pub(super) fn make(&mut self, step: Step) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
+        let (flux, start) = (self.flux, self.start);
         match step {
             Step::ForgetRun => self.forget_run(),
             Step::Register => self.register(),
             Step::Configure => {
-                let _guard = self.flux.lock_repo()?;
-                store::write_config(&self.flux.repo, &self.start.task, &[], &self.lock)
+                let _guard = flux.lock_repo()?;
+                store::write_config(&flux.repo, &start.task, &[], &self.lock)
             }
             Step::Fill => self.fill(),
-            Step::PutRefsBack => match self.start.archived() {
-                Some(from) => from.put_own(&self.flux.repo, &self.lock),
+            Step::PutRefsBack => match start.archived() {
+                Some(from) => from.put_own(&flux.repo, &self.lock),
                 None => Ok(()),
             },
-            Step::Copy => self.copies.make(self.flux, &self.start.task),
+            Step::Copy => self.copies.make(flux, &start.task),
             Step::NoteNoAgent => self.run.write_exit(&none_runs()),
-            Step::OpenPane => match &self.start.pane {
-                Some(pane) => self.open(pane),
-                None => Ok(()),
-            },
+            Step::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Error, Result};
 
 use super::copies::Copies;
-use super::launch::{none_runs, not_executed};
+use super::launch::none_runs;
 use super::plan::{Origin, Start, Started};
 use super::steps::{StartTransaction, Step};
 use crate::context::Flux;
@@ -61,11 +61,11 @@ impl<'a> StartTransaction<'a> {
         let Some(opened) = self.opened else {
             return Ok(None);
         };
-        let exit = has_agent.then(|| not_executed(&self.run));
+        let exit = has_agent.then(|| self.run.exit()).transpose()?.flatten();
         Ok(Some(Started {
             task,
             opened,
-            exit: exit.transpose()?.flatten(),
+            exit: exit.filter(|exit| exit.error().is_some()),
             since,
         }))
     }
