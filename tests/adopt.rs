@@ -135,10 +135,7 @@ fn what_cannot_be_adopted_is_refused() {
     refused(&["../topic", "--into", "none"], "there is no branch 'none'");
     refused(&["../topic", "--agent", "nobody"], "'nobody'");
     world.git(["worktree", "lock", "--reason", "on a stick", "../topic"]);
-    refused(
-        &["../topic"],
-        "the worktree '../topic' is locked: on a stick",
-    );
+    refused(&["../topic"], "topic' is locked: on a stick");
     world.git(["worktree", "unlock", "../topic"]);
     world.git_in(&path, ["checkout", "-q", "--detach"]);
     refused(&["../topic"], "has no branch checked out");

@@ -21,11 +21,11 @@ use crate::task::{Bytes, Task};
 const LONGEST_ARGUMENT: usize = 120_000;
 
 /// What starts an agent on a prompt.
-pub(crate) struct AgentCommand<'a> {
-    pub(crate) agent: &'a Agent,
+pub(crate) struct AgentCommand {
+    pub(crate) agent: Agent,
     /// The file of its program.
-    pub(crate) program: &'a Path,
-    pub(crate) prompt: &'a [u8],
+    pub(crate) program: PathBuf,
+    pub(crate) prompt: Vec<u8>,
 }
 
 impl Launch {
@@ -40,7 +40,7 @@ impl Launch {
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let added = arrange(command.agent, run)?;
+        let added = arrange(&command.agent, run)?;
         let common_dir = run.common_dir().context("no run directory")?;
         let mut env = environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
@@ -64,11 +64,11 @@ impl Launch {
     }
 }
 
-impl AgentCommand<'_> {
+impl AgentCommand {
     /// Returns the words of the command: with the options for hooks, and with the task's own.
     fn argv(&self, own: &[Bytes], hooks: Vec<OsString>, run: &RunDir) -> Vec<OsString> {
         let mut argv = self.agent.argv.clone();
-        argv[0] = self.program.into();
+        argv[0] = self.program.clone().into();
         argv.extend(hooks);
         argv.extend(own.iter().map(|arg| arg.0.clone()));
         let file = || run.prompt().into_os_string();
@@ -87,7 +87,7 @@ impl AgentCommand<'_> {
     /// Returns the prompt, or where it cannot be an argument, one that names its file.
     fn text(&self, run: &RunDir) -> OsString {
         if self.prompt.len() <= LONGEST_ARGUMENT && !self.prompt.contains(&0) {
-            return OsStr::from_bytes(self.prompt).to_owned();
+            return OsStr::from_bytes(&self.prompt).to_owned();
         }
         let file = run.prompt();
         let instruction = " completely and follow the instructions in it.";

@@ -9,14 +9,14 @@ use clap_complete::ArgValueCompleter;
 
 use super::layout::Layouts;
 use super::{candidates, early, settled};
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
-use crate::lifecycle::adopt::{Adoption, adopt, real};
+use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::rejoin;
 use crate::lifecycle::resume::{from_the_beginning, resume};
-use crate::lifecycle::start::plan::{AgentRun, Start, place};
+use crate::lifecycle::start::plan::{Start, place};
 use crate::store::Stored;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
@@ -51,9 +51,9 @@ impl Adopt {
         let store = settled(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
-        let real = real(&self.path)?;
-        if let Some(Stored { id, .. }) = rejoin::find(&flux, &store, &worktrees, &real)? {
-            rejoin::rejoin(&flux, id, &real)?;
+        let real = real(&self.path);
+        if let Some(Stored { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
+            rejoin(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",
                 shown(&real)
@@ -89,7 +89,7 @@ impl Adopt {
     }
 
     /// What is to be started once the task is there. There has to be a place for it.
-    fn agent_run(&self, flux: &Flux, start: &Start) -> Result<Option<AgentRun>> {
+    fn agent_run(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
         let Start {
             task, description, ..
         } = start;
@@ -100,7 +100,7 @@ impl Adopt {
         from_the_beginning(flux, task, description).map(Some)
     }
 
-    fn start(&self, flux: &Flux, id: &TaskId, agent: AgentRun) -> Result<()> {
+    fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {
         let started = resume(flux, id, agent, self.layouts.layout());
         let started = started.with_context(|| {
             Failure::new(format!(

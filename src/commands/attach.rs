@@ -8,10 +8,9 @@ use super::{candidates, choose_own, settled};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::elsewhere::ensure_here;
-use crate::lifecycle::observe::Panes;
-use crate::lifecycle::pane::find_target;
-use crate::lifecycle::reopen::{ensure_can_reopen, reopen};
-use crate::lifecycle::waiting;
+use crate::lifecycle::everywhere;
+use crate::lifecycle::pane::{current, find_target};
+use crate::lifecycle::resume::{ensure_can_reopen, reopen};
 use crate::task::{Phase, Target, Task};
 use crate::tmux::attach;
 use crate::ui::{Ui, ensure_terminal, quoted};
@@ -44,10 +43,9 @@ impl Attach {
         {
             return attach::attach(&target);
         }
-        let panes = Panes::of([task].into_iter())?;
-        match &task.target {
-            Some(target) if panes.has(task) => attach::attach(target),
-            _ => attach::attach(&offer(&flux, task)?),
+        match current(task)? {
+            Some(target) => attach::attach(&target),
+            None => attach::attach(&offer(&flux, task)?),
         }
     }
 }
@@ -59,7 +57,7 @@ impl Attach {
 fn go_to_waiting() -> Result<()> {
     let ui = Ui::default();
     let here = Flux::open(ui.clone());
-    let waiting = waiting::everywhere(&ui, here.as_ref().ok());
+    let waiting = everywhere::waiting(&ui, here.as_ref().ok());
     let Some(first) = waiting.first() else {
         here?;
         return Err(Failure::new("no task waits for you")

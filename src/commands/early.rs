@@ -1,6 +1,6 @@
 //! What is said of agents that were just started, and end as soon as they are.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 
@@ -63,7 +63,7 @@ pub(super) fn ended<'a>(
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();
-    for (one, exit) in watch::early_exits(flux, started, Instant::now() + FIRST)? {
+    for (one, exit) in watch::early_exits(flux, started, FIRST)? {
         let id = &one.task.id;
         if exit.is_success() {
             flux.ui

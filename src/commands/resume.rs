@@ -7,11 +7,12 @@ use clap_complete::ArgValueCompleter;
 use super::early::{self, Batch};
 use super::layout::Layouts;
 use super::{candidates, choose_own, settled};
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
 use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
-use crate::lifecycle::start::plan::{AgentRun, Started};
+use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
 use crate::task::{Phase, Task};
@@ -124,7 +125,7 @@ impl Resume {
     }
 
     /// The work from its beginning, once that is agreed to.
-    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentRun> {
+    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
         let id = &task.id;
         let agent = from_the_beginning(flux, task, description)?;
         if self.over || self.yes {

@@ -50,7 +50,7 @@ fn ask(flux: &Flux, init: &Init) -> Result<bool> {
         ui.warning(format_args!(
             "nobody has agreed to the scripts in '{NAME}': they are not run"
         ));
-        let tree = init.tree();
+        let tree = &init.tree;
         ui.hint(format_args!("git ls-tree -r {tree}"));
         ui.hint(format_args!("git config --add flux.trust {tree}"));
         return Ok(false);

@@ -18,6 +18,7 @@ use crate::context::Flux;
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
+use crate::lifecycle::pane::current;
 use crate::store::{Store, Stored};
 use crate::task::{State, Status, Task};
 use crate::tmux::pane;
@@ -66,15 +67,15 @@ impl StatusOf {
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()
             .context("the task was not looked at")?;
-        let panes = observe::Panes::of([task].into_iter());
-        let target = match &panes {
-            Ok(panes) if status.state != State::Elsewhere => panes.named(task),
+        let pane = current(task);
+        let target = match &pane {
+            Ok(target) if status.state != State::Elsewhere => target.clone(),
             Ok(_) | Err(_) => None,
         };
         let screen = match &target {
             Some(target) => PaneView::Lines(pane::capture(target, SCREEN)?),
             // What tmux does not tell is not closed.
-            None if panes.is_err() => PaneView::Unknown,
+            None if pane.is_err() => PaneView::Unknown,
             None => PaneView::Closed,
         };
         if target.is_some() {
@@ -93,7 +94,7 @@ impl StatusOf {
             next,
         };
         detail.print(flux)?;
-        if let Err(error) = &panes {
+        if let Err(error) = &pane {
             flux.ui.warning(format_args!("{error:#}"));
         }
         explain_unknown(flux, task, &detail.status.state);

@@ -14,7 +14,7 @@ use super::{candidates, choose_own};
 use crate::context::Flux;
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
-use crate::lifecycle::{observe, waiting};
+use crate::lifecycle::{everywhere, observe};
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId, version};
 use crate::ui::Ui;
@@ -237,7 +237,7 @@ fn tell_of_others(flux: &Flux) {
     if !flux.ui.is_shown() {
         return;
     }
-    let waiting = waiting::everywhere(&flux.ui, Some(flux));
+    let waiting = everywhere::waiting(&flux.ui, Some(flux));
     let others = waiting.iter().filter(|one| one.home != flux.repo.home());
     let count = others.count();
     if count > 0 {

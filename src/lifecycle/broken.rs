@@ -1,7 +1,8 @@
 //! What is missing of a task, and the commands that get out of that.
 
-use std::ffi::OsString;
 use std::fs;
+use std::iter;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -13,11 +14,13 @@ use crate::store::base_ref;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
+/// A command, and what it is good for.
+type Way = (&'static str, String);
+
 /// Something of a task is missing.
 pub(crate) struct Broken {
     what: String,
-    /// Commands, each with what it is good for.
-    pub(crate) ways: Vec<(&'static str, String)>,
+    pub(crate) ways: Vec<Way>,
 }
 
 impl Broken {
@@ -26,12 +29,10 @@ impl Broken {
     /// # Errors
     /// When git fails, or it cannot be told.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
-        let path = &task.worktree;
-        let common = flux.repo.common_dir();
+        let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
             fs::exists(path).with_context(|| format!("could not look at '{}'", path.display()))?;
-        let name = task.branch_ref();
-        let has_branch = refs::list(flux.repo.home(), &[&name])?.contains_key(&name);
+        let has_branch = has_branch(flux, task)?;
         if exists && has_branch && admin::is_ours(common, path)? {
             return Ok(None);
         }
@@ -41,42 +42,53 @@ impl Broken {
         if has_branch && let Some(other) = checked_out_elsewhere(flux, task)? {
             return Ok(Some(other));
         }
-        Ok(Some(if !exists {
-            match moved(flux, task) {
-                Some(moved) => moved,
-                None if has_branch => without_worktree(task),
-                None => without_both(flux, task)?,
+        if exists {
+            return Ok(Some(if admin::is_ours(common, path)? {
+                Self::without_branch(flux, task)?
+            } else {
+                Self::not_ours(flux, task)?
+            }));
+        }
+        let gone = format!("the worktree of '{}' is gone: '{}'", task.id, shown(path));
+        Ok(Some(match moved(flux, task) {
+            Some((moved, way)) => Self {
+                what: format!("{gone}; it is in '{}'", shown(&moved)),
+                ways: vec![way],
+            },
+            None if has_branch => without_worktree(task, gone),
+            None => {
+                let what = format!("{gone}, and so is its branch '{}'", task.branch);
+                Self::branchless(flux, task, what)?
             }
-        } else if admin::is_ours(common, path)? {
-            Self::without_branch(flux, task)?
-        } else {
-            Self::not_ours(flux, task)?
         }))
     }
 
-    /// The branch of a task is gone.
+    /// Returns a task whose branch is gone.
     ///
     /// # Errors
     /// When git fails.
     pub(super) fn without_branch(flux: &Flux, task: &Task) -> Result<Self> {
-        Ok(Self {
-            what: format!("the branch '{}' of '{}' is gone", task.branch, task.id),
-            ways: branch_again(flux, task)?,
-        })
+        let what = format!("the branch '{}' of '{}' is gone", task.branch, task.id);
+        Self::branchless(flux, task, what)
     }
 
-    /// What git keeps of the worktree of a task, which is there, has been altered.
+    fn branchless(flux: &Flux, task: &Task, what: String) -> Result<Self> {
+        let remove = format!("git flux cleanup {} --discard --discard-branch", task.id);
+        let ways = vec![branch_again(flux, task)?, ("to remove the task", remove)];
+        Ok(Self { what, ways })
+    }
+
+    /// Returns what has been altered of what git keeps of the worktree of a task, which is there.
     pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
-        let path = &task.worktree;
+        let (path, branch) = (&task.worktree, task.branch_ref());
         let error = flux.repo.checkout(path).err()?;
-        let distrust = error.downcast_ref::<Distrust>()?;
-        let hints = match distrust {
+        let hints = match error.downcast_ref::<Distrust>()? {
             Distrust::Head(file) => {
-                let (head, file) = (word(&format!("ref: {}", task.branch_ref())), quoted(file));
+                let (head, file) = (word(&format!("ref: {branch}")), quoted(file));
                 vec![format!("echo {head} >{file}")]
             }
-            _ if distrust.is_ours() => failure::hints(&error).collect(),
-            _ if admin::is_misplaced(flux.repo.common_dir(), path, &task.branch_ref()) => {
+            distrust if distrust.is_ours() => failure::hints(&error).collect(),
+            _ if admin::is_misplaced(flux.repo.common_dir(), path, &branch) => {
                 vec![format!("git worktree repair {}", quoted(path))]
             }
             _ => return None,
@@ -88,7 +100,7 @@ impl Broken {
         })
     }
 
-    /// What is at the path of the worktree of a task is not that.
+    /// Returns that what is at the path of the worktree of a task is not that.
     ///
     /// # Errors
     /// When it cannot be looked at.
@@ -97,40 +109,33 @@ impl Broken {
         if let Some(altered) = Self::altered(flux, task) {
             return Ok(altered);
         }
-        let pasted = quoted(path);
-        let aside = quoted(&free_beside(path));
-        let away = ("to move it away", format!("mv {pasted} {aside}"));
-        let link = path.join(".git").symlink_metadata();
-        // git mends what is a worktree by its own entry; a clone it leaves alone.
-        let mendable = !link.is_ok_and(|link| link.is_dir()) && path.is_dir();
-        let ways = if admin::is_forgotten(common, path)? {
-            let name = task.branch_ref();
-            if refs::list(flux.repo.home(), &[&name])?.is_empty() {
-                branch_again(flux, task)?.into_iter().take(1).collect()
+        let (place, pasted) = (shown(path), quoted(path));
+        let what = format!("'{place}' is not a worktree of this repository any more");
+        if admin::is_forgotten(common, path)? {
+            let adopt = format!("git flux adopt {pasted}");
+            let way = if has_branch(flux, task)? {
+                ("where git has forgotten it", adopt)
             } else {
-                vec![(
-                    "where git has forgotten it",
-                    format!("git flux adopt {pasted}"),
-                )]
-            }
-        } else if mendable && admin::has_entry(common, path)? {
+                branch_again(flux, task)?
+            };
+            let ways = vec![way];
+            return Ok(Self { what, ways });
+        }
+        let away = format!("mv {pasted} {}", quoted(&free_beside(path)));
+        let mut ways = vec![("to move it away", away)];
+        // git mends what is a worktree by its own entry; a clone it leaves alone.
+        let link = path.join(".git").symlink_metadata();
+        let is_mendable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
+        if is_mendable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
-            vec![("if it is the task's", repair), away]
-        } else {
-            vec![away]
-        };
-        Ok(Self {
-            what: format!(
-                "'{}' is not a worktree of this repository any more",
-                shown(path)
-            ),
-            ways,
-        })
+            ways.insert(0, ("if it is the task's", repair));
+        }
+        Ok(Self { what, ways })
     }
 
-    /// The refusal, with each command as a hint.
+    /// Returns the refusal, with each command as a hint.
     pub(crate) fn failure(mut self) -> Failure {
-        let failure = Failure::new(std::mem::take(&mut self.what));
+        let failure = Failure::new(mem::take(&mut self.what));
         self.with_ways(failure)
     }
 
@@ -153,95 +158,60 @@ pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
     }
 }
 
-/// The branch of a task is checked out in another worktree than its own.
+fn has_branch(flux: &Flux, task: &Task) -> Result<bool> {
+    Ok(!refs::list(flux.repo.home(), &[&task.branch_ref()])?.is_empty())
+}
+
+/// Returns that the branch of a task is checked out in another worktree than its own, if so.
 fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
     let (path, name) = (&task.worktree, task.branch_ref());
     let entries = worktree::list(flux.repo.home())?;
     let other = entries.iter().find(|entry| {
         entry.path != *path && entry.branch.as_ref() == Some(&name) && entry.path.exists()
     });
-    Ok(other.map(|other| {
-        let place = quoted(&other.path);
-        Broken {
-            what: format!(
-                "the branch '{}' of '{}' is checked out in '{}', and its worktree '{}' is not there",
-                task.branch,
-                task.id,
-                shown(&other.path),
-                shown(path)
-            ),
-            ways: vec![
-                ("if that is the task's", format!("git flux adopt {place}")),
-                ("if it is yours", format!("git -C {place} switch --detach")),
-            ],
-        }
-    }))
+    let Some(other) = other else {
+        return Ok(None);
+    };
+    let (place, other, path) = (quoted(&other.path), shown(&other.path), shown(path));
+    let (id, branch) = (&task.id, &task.branch);
+    let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
+    let what = format!("{at}, and its worktree '{path}' is not there");
+    let ways = vec![
+        ("if that is the task's", format!("git flux adopt {place}")),
+        ("if it is yours", format!("git -C {place} switch --detach")),
+    ];
+    Ok(Some(Broken { what, ways }))
 }
 
-/// What is said of a worktree that is gone.
-fn gone(task: &Task) -> String {
-    let path = shown(&task.worktree);
-    format!("the worktree of '{}' is gone: '{path}'", task.id)
-}
-
-/// The worktree of a task was moved, and is found.
-fn moved(flux: &Flux, task: &Task) -> Option<Broken> {
+/// Returns where the worktree of a task was moved to, if that is found, and the way out.
+fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
-    let found = |moved: &Path| format!("{}; it is in '{}'", gone(task), shown(moved));
     if let Some(moved) = admin::moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
-        return Some(Broken {
-            what: found(&moved),
-            ways: vec![("to move it back", back)],
-        });
+        return Some((moved, ("to move it back", back)));
     }
     let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
     let repair = format!("git worktree repair {}", quoted(&moved));
-    Some(Broken {
-        what: found(&moved),
-        ways: vec![("to let git find it", repair)],
-    })
+    Some((moved, ("to let git find it", repair)))
 }
 
-/// The worktree of a task is gone, and its branch too.
-fn without_both(flux: &Flux, task: &Task) -> Result<Broken> {
-    Ok(Broken {
-        what: format!("{}, and so is its branch '{}'", gone(task), task.branch),
-        ways: branch_again(flux, task)?,
-    })
-}
-
-/// The worktree of a task is gone.
-fn without_worktree(task: &Task) -> Broken {
+/// Returns a task whose worktree alone is gone.
+fn without_worktree(task: &Task, what: String) -> Broken {
     let (path, branch) = (quoted(&task.worktree), word(&task.branch));
-    Broken {
-        what: gone(task),
-        ways: vec![
-            (
-                "to have it again, as its branch is",
-                format!("git worktree add --force {path} {branch}"),
-            ),
-            (
-                "to merge what was committed, and remove the task",
-                format!("git flux cleanup {} --discard", task.id),
-            ),
-        ],
-    }
+    let again = format!("git worktree add --force {path} {branch}");
+    let cleanup = format!("git flux cleanup {} --discard", task.id);
+    let ways = vec![
+        ("to have it again, as its branch is", again),
+        ("to merge what was committed, and remove the task", cleanup),
+    ];
+    Broken { what, ways }
 }
 
-/// The ways out where the branch is gone.
-fn branch_again(flux: &Flux, task: &Task) -> Result<Vec<(&'static str, String)>> {
-    let (id, tip) = (&task.id, last_commit(flux, task)?);
-    Ok(vec![
-        (
-            "to have its branch again, at the last commit that is known",
-            format!("git branch {} {tip}", word(&task.branch)),
-        ),
-        (
-            "to remove the task",
-            format!("git flux cleanup {id} --discard --discard-branch"),
-        ),
-    ])
+/// Returns the way out where the branch is gone.
+fn branch_again(flux: &Flux, task: &Task) -> Result<Way> {
+    let (branch, tip) = (word(&task.branch), last_commit(flux, task)?);
+    let what = "to have its branch again, at the last commit that is known";
+    Ok((what, format!("git branch {branch} {tip}")))
 }
 
 /// Returns the last commit that is known of a task whose branch is gone: where the log of its
@@ -259,18 +229,14 @@ pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     Ok(base.unwrap_or_else(|| task.start().to_owned()))
 }
 
-/// A name beside `path` that nothing has.
+/// Returns a name beside `path` that nothing has: `<path>.away`, `<path>.away1` …
 pub(crate) fn free_beside(path: &Path) -> PathBuf {
-    let beside = |n: u32| {
-        let mut name = OsString::from(path.as_os_str());
-        name.push(if n == 0 {
-            ".away".to_owned()
-        } else {
-            format!(".away{n}")
-        });
+    let numbers = iter::once(String::new()).chain((1..u32::MAX).map(|n| n.to_string()));
+    let mut names = numbers.map(|number| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".away{number}"));
         PathBuf::from(name)
-    };
-    let mut names = (0..).map(beside);
-    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
-    names.find(is_free).unwrap_or_else(|| path.to_owned())
+    });
+    let free = names.find(|path| path.symlink_metadata().is_err());
+    free.unwrap_or_else(|| path.to_owned())
 }

@@ -31,15 +31,11 @@ pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
     let Some(original) = original(flux, task) else {
         return Ok(());
     };
-    let id = &task.id;
-    Err(Failure::new(format!(
-        "'{id}' is elsewhere: its worktree belongs to the repository '{}'",
-        shown(&original)
-    ))
-    .hint(format!(
-        "to drop it from this repository alone: git flux cleanup {id} --discard-branch"
-    ))
-    .into())
+    let (id, original) = (&task.id, shown(&original));
+    let what = format!("'{id}' is elsewhere: its worktree belongs to the repository '{original}'");
+    let drop = format!("git flux cleanup {id} --discard-branch");
+    let hint = format!("to drop it from this repository alone: {drop}");
+    Err(Failure::new(what).hint(hint).into())
 }
 
 /// Archives a task that is elsewhere and deletes its branch and record here. The caller has

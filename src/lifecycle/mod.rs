@@ -10,8 +10,8 @@
 //! # A task comes
 //!
 //! There is one way up, [`start`]. `run` makes a task whole, [`restore`] brings one back from the
-//! archive, [`adopt`] makes one of a worktree that is there, [`resume`] starts its agent again, and
-//! [`reopen`] opens a shell for it. Each prepares a plan first, where all that can fail is settled, and
+//! archive, [`adopt`] makes one of a worktree that is there, and [`resume`] starts its agent again, or opens a
+//! shell for it. Each prepares a plan first, where all that can fail is settled, and
 //! then makes its steps under the task's lock. If one fails, all are undone.
 //!
 //! # It lives
@@ -20,7 +20,7 @@
 //! there. [`recipient`] says who gets a message, [`mod@pane`] finds the pane, [`stop`] ends the agent.
 //! What may be somebody else's, in the same repository or beside it, is told by [`owner`],
 //! [`other_machine`] and [`elsewhere`]; [`everywhere`] looks at all repositories of the tmux server.
-//! Where something is missing, [`broken`] names the ways out, and [`rejoin`] is one of them.
+//! Where something is missing, [`broken`] names the ways out, and to [`adopt`] is one of them.
 //!
 //! # It goes
 //!
@@ -48,11 +48,8 @@ pub(crate) mod owner;
 pub(crate) mod pane;
 pub(crate) mod recipient;
 pub(crate) mod recover;
-pub(crate) mod rejoin;
-pub(crate) mod reopen;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;
 pub(crate) mod stop;
 mod teardown;
-pub(crate) mod waiting;

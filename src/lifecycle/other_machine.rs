@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;
 use crate::ui::Ui;
+use crate::ui::words::capital;
 
 /// Returns where the launcher of a task is; gone where it has noted how its agent ended.
 ///
@@ -31,15 +32,12 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     };
     let id = &task.id;
     let place = machine.map(|machine| machine.place());
-    let (place, there) = match &place {
-        Some(place) => (place.as_str(), place.as_str()),
-        None => ("its launcher cannot be seen from here", "there"),
-    };
-    Err(
-        Failure::new(format!("the agent of '{id}' runs elsewhere: {place}"))
-            .hint(format!("to stop it, {there}: git flux stop {id}"))
-            .into(),
-    )
+    let there = place.as_deref().unwrap_or("there");
+    let hint = format!("to stop it, {there}: git flux stop {id}");
+    let unseen = "its launcher cannot be seen from here";
+    let place = place.as_deref().unwrap_or(unseen);
+    let failure = Failure::new(format!("the agent of '{id}' runs elsewhere: {place}"));
+    Err(failure.hint(hint).into())
 }
 
 /// Returns why it is not known whether the agent of a task has ended, if it was started on another machine.
@@ -47,14 +45,13 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
 /// # Errors
 /// When not even that is known.
 pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
-    Ok(match launcher(flux, task)? {
-        Launcher::Unknown(machine) => Some(format!(
-            "the agent of '{}' was started {}, and may run there",
-            task.id,
-            machine.place()
-        )),
-        _ => None,
-    })
+    let Launcher::Unknown(machine) = launcher(flux, task)? else {
+        return Ok(None);
+    };
+    let (id, place) = (&task.id, machine.place());
+    Ok(Some(format!(
+        "the agent of '{id}' was started {place}, and may run there"
+    )))
 }
 
 /// Asks whether the agent that there is a `doubt` about has ended; `gone` says that it has.
@@ -68,12 +65,10 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
     if !ui.can_ask() {
         return Err(refusal(doubt, command).into());
     }
-    let mut question = format!("{doubt}. Has it ended?");
-    question[..1].make_ascii_uppercase();
-    match ui.confirm(question, false)? {
-        true => Ok(()),
-        false => Err(Failure::declined("nothing was changed").into()),
+    if ui.confirm(format_args!("{}. Has it ended?", capital(doubt)), false)? {
+        return Ok(());
     }
+    Err(Failure::declined("nothing was changed").into())
 }
 
 /// The refusal of a `command` that needs `--gone`, for a `doubt` whether an agent has ended.

@@ -22,10 +22,8 @@ pub(crate) fn other_owner(path: &Path) -> Option<String> {
         return None;
     }
     let user = User::from_uid(Uid::from_raw(there.uid())).ok().flatten();
-    Some(user.map_or_else(
-        || there.uid().to_string(),
-        |user| sanitize::line(&user.name),
-    ))
+    let name = user.map(|user| sanitize::line(&user.name));
+    Some(name.unwrap_or_else(|| there.uid().to_string()))
 }
 
 impl Flux {

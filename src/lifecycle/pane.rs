@@ -1,23 +1,57 @@
 //! The pane of a task: found by its launcher, and closed; and an agent that has outlived both.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use super::observe;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::RunDir;
-use crate::system::process;
+use crate::run::watch::RunWatch;
+use crate::system::{process, wait_until};
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 use crate::tmux::target::session_name;
 
 /// How long a launcher may take to end its agent and itself.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long to wait for a process whose end nothing tells.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long a server that ends may take to leave its panes.
+const ENDS: Duration = Duration::from_secs(2);
+
+/// Returns the pane of a task with the names that it has now; none if it is closed.
+///
+/// # Errors
+/// When its server does not answer, or cannot be reached.
+pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
+    task.target.as_ref().map_or(Ok(None), find)
+}
+
+fn find(target: &Target) -> Result<Option<Target>> {
+    let panes = pane::list(Some(&target.socket))?;
+    ensure_reached(target, &panes)?;
+    let pane = panes.iter().find(|pane| pane.is(target));
+    Ok(pane.map(|pane| pane.named(target)))
+}
+
+/// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
+fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
+    let is_told = panes.iter().any(|pane| pane.is_beside(target));
+    let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
+    let is_settled = || Ok((is_told || !runs()).then_some(()));
+    if wait_until(ENDS, ENDS / 100, is_settled)?.is_some() {
+        return Ok(());
+    }
+    let (server, socket) = (target.server_pid, target.socket.display());
+    let message = format!("the tmux server {server} has lost its socket '{socket}'");
+    let hint = format!("kill -USR1 {server}: tmux makes it anew");
+    Err(Failure::new(message).hint(hint).into())
+}
 
 /// The pane whose process is the launcher that left its mark. The agent may have written that: the
 /// process proves to be the launcher, or where the system does not tell, the pane was made for this task.
@@ -29,11 +63,11 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let Some(running) = run.running()? else {
         return Ok(None);
     };
-    let session = session_name(&flux.repo.project(), &task.id);
     let is_proven = |pane: &&Pane| {
         let is_made_for_it = || pane.is_made_for(&task.id, flux.repo.common_dir());
         pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(is_made_for_it)
     };
+    let session = session_name(&flux.repo.project(), &task.id);
     let panes = pane::list(None)?;
     let pane = panes.iter().find(is_proven);
     Ok(pane.map(|pane| pane.target(&session)))
@@ -45,10 +79,8 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 /// When it is not known what runs.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
-    let panes = pane::list(None)?;
-    Ok(panes
-        .iter()
-        .find_map(|pane| pane.session_of(flux.repo.common_dir(), &session)))
+    let session_of = |pane: &Pane| pane.session_of(flux.repo.common_dir(), &session);
+    Ok(pane::list(None)?.iter().find_map(session_of))
 }
 
 /// Ends what was started for a task: asks the launcher, if the system proves which process that is,
@@ -77,34 +109,27 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     let process = (target.pane_pid, process::born(target.pane_pid));
     let is_closed = match pane::close(target) {
         Ok(is_closed) => is_closed,
-        // It may be closed already.
-        Err(error) => {
-            let panes = pane::list(Some(&target.socket))?;
-            observe::ensure_reached(target, &panes)?;
-            if panes.iter().any(|pane| pane.is(target)) {
-                return Err(error);
-            }
-            false
-        }
+        Err(error) if find(target)?.is_some() => return Err(error),
+        // It was closed already.
+        Err(_) => false,
     };
     await_end(run, (is_closed && is_ours).then_some(process))
 }
 
-/// Waits until the launcher has ended, and the process that was in the pane. Who holds the
-/// launcher's lock counts, and not what is written beside it: the agent may have done that.
+/// Waits until the launcher has ended, and the process that was in the pane; an interruption is no
+/// reason to leave it half way. Who holds the launcher's lock counts, and not what is written beside
+/// it: the agent may have done that.
 ///
 /// # Errors
 /// When one is still alive after [`PATIENCE`].
 fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
-    let begun = Instant::now();
-    let is_there = |(pid, born): (i32, Option<u64>)| process::is_alive(pid, born);
-    while in_pane.is_some_and(is_there) || run.is_alive()? {
+    let (news, begun) = (RunWatch::of(run), Instant::now());
+    while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
         if begun.elapsed() > PATIENCE {
-            return Err(Failure::new("the agent does not end")
-                .hint(run.way_out("alive"))
-                .into());
+            let failure = Failure::new("the agent does not end");
+            return Err(failure.hint(run.way_out("alive")).into());
         }
-        thread::sleep(Duration::from_millis(1));
+        news.wait(PAUSE);
     }
     Ok(())
 }
@@ -118,18 +143,13 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let Some(running) = run.running()? else {
         return Ok(());
     };
+    let gone = format!("the launcher of '{id}' is gone, but its agent");
     let orphan = running.orphan(&task.worktree).with_context(|| {
-        Failure::new(format!(
-            "the launcher of '{id}' is gone, but its agent may be alive"
-        ))
-        .hint(run.way_out("running"))
+        Failure::new(format!("{gone} may be alive")).hint(run.way_out("running"))
     })?;
-    match orphan {
-        Some(orphan) => Err(Failure::new(format!(
-            "the launcher of '{id}' is gone, but its agent is still alive (process {orphan})"
-        ))
-        .hint(format!("kill {orphan}"))
-        .into()),
-        None => Ok(()),
-    }
+    let Some(orphan) = orphan else {
+        return Ok(());
+    };
+    let failure = Failure::new(format!("{gone} is still alive (process {orphan})"));
+    Err(failure.hint(format!("kill {orphan}")).into())
 }

@@ -1,12 +1,13 @@
 //! A message to the running agent of a task.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 use jiff::Timestamp;
 
-use super::observe;
+use super::pane;
 use crate::agent::{self, Profile};
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -14,8 +15,8 @@ use crate::git::{Lock, Sharing};
 use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
-use crate::task::{Said, Target, Task, TaskId, Title};
-use crate::tmux::composer::{Composer, Typed};
+use crate::task::{Said, Target, Task, Title};
+use crate::tmux::composer::Typed;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
@@ -28,10 +29,8 @@ const TITLE_PAUSE: Duration = Duration::from_millis(500);
 /// The running agent of a task, which can be sent a message; all that this needs, so that several
 /// can be sent at once.
 pub(crate) struct Recipient {
-    id: TaskId,
+    task: Task,
     profile: &'static Profile,
-    /// The name of the directory that it works in.
-    project: String,
     run: RunDir,
     target: Target,
     /// When it was looked at.
@@ -40,22 +39,18 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    fn composer(&self) -> Option<&'static Composer> {
-        self.profile.composer.as_ref()
-    }
-
     fn typed(&self, text: &str) -> Result<Typed> {
         let text = message::harmless(text);
-        let Some(composer) = self.composer() else {
+        let Some(composer) = &self.profile.composer else {
             return Ok(Typed {
                 text,
                 ..Typed::default()
             });
         };
         composer.typed(&text).map_err(|trap| {
-            let (id, meaning) = (&self.id, trap.meaning());
-            self.failure(format!(
-                "the agent of '{id}' would not take this for a message: it {meaning}"
+            let meaning = trap.meaning();
+            self.failure(format_args!(
+                "would not take this for a message: it {meaning}"
             ))
         })
     }
@@ -76,13 +71,12 @@ impl Recipient {
         let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
-            composer: self.composer(),
+            composer: self.profile.composer.as_ref(),
             told_before: &told_before,
             listens: &|| self.listens(),
             arrived: is_awaited.then_some(&arrived),
         };
-        let delivery = receiver.deliver(&typed)?;
-        let is_told = match delivery {
+        let is_told = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
             // More is not heard of one that has no hook for it.
             Delivery::Taken => !self.profile.confirms,
@@ -95,32 +89,22 @@ impl Recipient {
     }
 
     fn refusal(&self, delivery: Delivery) -> Error {
-        let id = &self.id;
         self.failure(match delivery {
-            Delivery::Draft => {
-                format!("the agent of '{id}' has text in its composer that is not sent yet")
+            Delivery::Draft => "has text in its composer that is not sent yet",
+            Delivery::Left => "did not take the message, which may stand in its composer",
+            Delivery::NotTaken => "did not take the message in time, and it was cleared",
+            Delivery::NotShown => "does not show the message, and Enter was not pressed",
+            Delivery::NotListening => {
+                "asks something by now, or does not read what is typed any more"
             }
-            Delivery::Left => format!(
-                "the agent of '{id}' did not take the message, which may stand in its composer"
-            ),
-            Delivery::NotTaken => {
-                format!("the agent of '{id}' did not take the message in time, and it was cleared")
-            }
-            Delivery::NotShown => {
-                format!("the agent of '{id}' does not show the message, and Enter was not pressed")
-            }
-            Delivery::NotListening => format!(
-                "the agent of '{id}' asks something by now, or does not read what is typed any more"
-            ),
-            _ => format!(
-                "the agent of '{id}' shows no composer, and would take this for something else"
-            ),
+            _ => "shows no composer, and would take this for something else",
         })
     }
 
-    fn failure(&self, what: String) -> Error {
-        let hint = format!("git flux attach {}", self.id);
-        Failure::new(what).hint(hint).into()
+    fn failure(&self, what: impl Display) -> Error {
+        let id = &self.task.id;
+        let failure = Failure::new(format!("the agent of '{id}' {what}"));
+        failure.hint(format!("git flux attach {id}")).into()
     }
 
     /// Returns whether the agent still reads what is typed, and has asked nothing since it was
@@ -144,7 +128,9 @@ impl Recipient {
         }
         looked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
-        Ok(self.profile.title(&title, &self.project) == Some(Title::Working))
+        let project = self.task.worktree.file_name().unwrap_or_default();
+        let title = self.profile.title(&title, &project.to_string_lossy());
+        Ok(title == Some(Title::Working))
     }
 }
 
@@ -160,15 +146,27 @@ pub(crate) fn listening(
     since: Timestamp,
     is_at_work: bool,
 ) -> Result<Option<Recipient>> {
-    let Some(target) = observe::listener(flux, task)? else {
+    let (profile, run) = (agent::profile(&task.agent), flux.run_dir(&task.id));
+    let Some(target) = task.target.as_ref().filter(|_| profile.accepts_messages()) else {
         return Ok(None);
     };
-    let project = task.worktree.file_name().unwrap_or_default();
-    Ok(Some(Recipient {
-        id: task.id.clone(),
-        profile: agent::profile(&task.agent),
-        project: project.to_string_lossy().into_owned(),
-        run: flux.run_dir(&task.id),
+    let Some(running) = run.running()?.filter(|running| running.agent.is_some()) else {
+        return Ok(None);
+    };
+    // What is typed would begin another conversation.
+    let session = profile.session(&running, &task.worktree);
+    if session.is_some_and(|session| session.is_handed_over) || pane::current(task)?.is_none() {
+        return Ok(None);
+    }
+    let in_front = process::in_front(target.pane_pid).with_context(|| {
+        let id = &task.id;
+        Failure::new(format!("it is not known who reads what is typed to '{id}'"))
+            .hint(format!("git flux attach {id}"))
+    })?;
+    Ok((in_front == running.agent).then(|| Recipient {
+        task: task.clone(),
+        profile,
+        run,
         target: target.clone(),
         since,
         is_at_work,

@@ -7,9 +7,9 @@ use super::broken::free_beside;
 use super::checked_out::{BranchUses, ensure_main_is_known};
 use super::fate::ensure_not_elsewhere;
 use super::resume::going_on;
-use super::start::free::{ensure_name, worktree_of};
-use super::start::plan::{NewPane, Origin, Start, Work};
-use super::start::setup;
+use super::start::branch::{ensure_name, worktree_of};
+use super::start::launch;
+use super::start::plan::{NewPane, Origin, Start};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Worktree, admin, worktree};
@@ -34,13 +34,13 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     let agent = going_on(flux, &task, &description).filter(|_| !one.foreign);
     // One that comes back with its ignored files is as ready as it was.
     let ready = match (&one.trash, &agent) {
-        (None, Some(_)) => setup::configured(flux)?,
-        _ => setup::wrapped(flux)?,
+        (None, Some(_)) => launch::configured(flux)?,
+        _ => launch::wrapped(flux)?,
     };
     let name = target::session_name(&flux.repo.project(), &task.id);
     let pane = NewPane {
         place: target::choose(Wanted::Preferred(Layout::Session), name)?,
-        work: agent.map_or(Work::Shell, Work::Agent),
+        agent,
         ready,
         init: None,
     };

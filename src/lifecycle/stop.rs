@@ -1,7 +1,6 @@
 //! The end of an agent, asked for; everything else of its task stays.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal;
@@ -9,21 +8,21 @@ use nix::unistd::Pid;
 
 use super::elsewhere::ensure_here;
 use super::other_machine::{doubt, ensure_not_elsewhere};
-use super::pane::ensure_no_orphan;
+use super::pane::{close, ensure_no_orphan};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
-use crate::interrupt;
-use crate::lifecycle::pane::close;
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::store::Store;
-use crate::system::process;
+use crate::system::{process, wait_until};
 use crate::task::{Phase, Task, TaskId};
 
 /// How long an agent may take to end: its launcher kills it before that.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// An agent that was asked to end, and the locks that say so.
 pub(crate) struct Stopping {
@@ -33,34 +32,41 @@ pub(crate) struct Stopping {
     _lock: Lock,
 }
 
-/// Returns whether the agent of a task runs, and could be stopped.
+/// Returns whether the agent of a task runs.
 ///
 /// # Errors
-/// When it runs and could not be, or it is not known whether it runs.
-pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
+/// When that is not known, it runs where it cannot be seen, or the task is about to come or go.
+pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_here(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
     if task.phase != Phase::Active {
-        return Err(Failure::new(format!("'{id}' is {}", task.phase.into_str()))
-            .hint(format!("git flux status {id}"))
-            .into());
+        let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
+        return Err(failure.hint(format!("git flux status {id}")).into());
     }
     run.ensure_known()?;
     if run.exit()?.is_some() {
         return Ok(false);
     }
     ensure_not_elsewhere(flux, task)?;
-    if let Some(doubt) = doubt(flux, task)? {
-        return Err(Failure::new(doubt)
-            .hint(format!("to stop it, there: git flux stop {id}"))
-            .into());
+    if run.is_alive()? {
+        return Ok(true);
     }
-    if !run.is_alive()? {
-        ensure_no_orphan(task, &run)?;
+    ensure_no_orphan(task, &run).map(|()| false)
+}
+
+/// Returns whether the agent of a task runs, and could be stopped.
+///
+/// # Errors
+/// When it runs and could not be, or it is not known whether it runs.
+pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
+    if is_running(flux, task)? {
+        return ensure_no_jobs(task, &flux.run_dir(&task.id)).map(|()| true);
+    }
+    let Some(doubt) = doubt(flux, task)? else {
         return Ok(false);
-    }
-    ensure_no_jobs(task, &run)?;
-    Ok(true)
+    };
+    let hint = format!("to stop it, there: git flux stop {}", task.id);
+    Err(Failure::new(doubt).hint(hint).into())
 }
 
 /// Fails if something was begun in the shell that ^Z has brought: it would end with the agent.
@@ -71,21 +77,18 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
     };
     let id = &task.id;
     let jobs = process::put_aside(target.pane_pid, Some(agent)).with_context(|| {
-        Failure::new(format!(
-            "it is not known what runs in the pane of '{id}' beside its agent"
-        ))
-        .hint(format!("look, and end it there: git flux attach {id}"))
+        let what = format!("it is not known what runs in the pane of '{id}' beside its agent");
+        Failure::new(what).hint(format!("look, and end it there: git flux attach {id}"))
     })?;
     let Some(job) = jobs.first() else {
         return Ok(());
     };
-    Err(Failure::new(format!(
-        "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {} (process {})",
-        sanitize::line(&job.name),
-        job.pid
-    ))
-    .hint(format!("git flux attach {id}"))
-    .into())
+    let (name, pid) = (sanitize::line(&job.name), job.pid);
+    let what = format!(
+        "the agent of '{id}' is suspended, and what was begun in its pane would end with it: {name} (process {pid})"
+    );
+    let hint = format!("git flux attach {id}");
+    Err(Failure::new(what).hint(hint).into())
 }
 
 /// Asks the agent of a task to end; none if it does not run.
@@ -95,8 +98,7 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
 pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id)?;
-    let task = stored.readable()?;
+    let task = store.find(&flux.repo, id)?.readable()?;
     if !can_stop(flux, task)? {
         return Ok(None);
     }
@@ -133,16 +135,13 @@ impl Stopping {
 pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {
-            signal::kill(
-                Pid::from_raw(launcher),
-                agent::profile(&task.agent).stop_signal,
-            )
-            .ok();
+            let signal = agent::profile(&task.agent).stop_signal;
+            signal::kill(Pid::from_raw(launcher), signal).ok();
+            Ok(())
         }
-        (None, Some(target)) => close(target, run)?,
-        (None, None) => {}
+        (None, Some(target)) => close(target, run),
+        (None, None) => Ok(()),
     }
-    Ok(())
 }
 
 /// Waits until an agent that was asked to has ended, and sees to it that its end says who asked.
@@ -150,16 +149,11 @@ pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
 /// # Errors
 /// When it does not end, or the user interrupts.
 pub(super) fn await_agent(id: &TaskId, run: &RunDir) -> Result<()> {
-    let begun = Instant::now();
-    while run.exit()?.is_none() && run.is_alive()? {
-        interrupt::check()?;
-        if begun.elapsed() > PATIENCE {
-            return Err(Failure::new(format!("the agent of '{id}' does not end"))
-                .hint(format!("git flux attach {id}"))
-                .into());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let ended = || Ok((run.exit()?.is_some() || !run.is_alive()?).then_some(()));
+    wait_until(PATIENCE, PAUSE, ended)?.with_context(|| {
+        Failure::new(format!("the agent of '{id}' does not end"))
+            .hint(format!("git flux attach {id}"))
+    })?;
     // A full disk is in the way of nothing.
     drop(run.note_stopped());
     Ok(())

@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, merge};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::{observe, recipient};
+use crate::lifecycle::recipient;
 use crate::system::clock;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
@@ -85,7 +85,7 @@ const MESSAGE: &str = "git flux: the target branch was merged into this worktree
 
 /// Asks whether a running agent is to be told of the conflicts in its worktree.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let is_heard = || observe::listener(flux, &facts.task);
+    let is_heard = || recipient::listening(flux, &facts.task, clock::now(), true);
     if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
         return Ok(false);
     }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
+use crate::agent::AgentCommand;
 use crate::agent::Prompt;
 use crate::context::Flux;
-use crate::lifecycle::start::plan::{AgentRun, NewPane, Start, Started, Work};
+use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
@@ -87,15 +88,15 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         .into
         .as_deref()
         .unwrap_or("none: cleanup will ask for --into");
-    let (command, prompt) = match &pane.work {
-        Work::Agent(AgentRun { agent, prompt, .. }) => {
+    let (command, prompt) = match &pane.agent {
+        Some(AgentCommand { agent, prompt, .. }) => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
             let words = agent.argv.iter().chain(args);
             let words = words.map(|arg| arg.to_string_lossy().into_owned());
             let words = flux.settings.wrapper()?.into_iter().chain(words);
             (shell_words::join(words), prompt.len())
         }
-        Work::Shell => ("none".to_owned(), 0),
+        None => ("none".to_owned(), 0),
     };
     for (name, value) in [
         ("Task ID", task.id.to_string()),
@@ -142,9 +143,9 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         short,
     };
     let task = &started.task;
-    let work = plan.pane.as_ref().map(|pane| &pane.work);
-    let what = match work {
-        Some(Work::Agent(run)) if run.agent.prompt != Prompt::Shown => {
+    let agent = plan.pane.as_ref().and_then(|pane| pane.agent.as_ref());
+    let what = match agent {
+        Some(run) if run.agent.prompt != Prompt::Shown => {
             "The agent is working on your task in the background."
         }
         _ => "Your shell waits there, with the task on its screen.",

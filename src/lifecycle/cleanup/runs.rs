@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::lifecycle::pane::ensure_no_orphan;
-use crate::lifecycle::{observe, other_machine};
+use crate::lifecycle::other_machine;
+use crate::lifecycle::pane::{current, ensure_no_orphan};
 use crate::sanitize;
 use crate::system::process::{self, Process};
 use crate::task::{Task, TaskId};
@@ -35,7 +35,7 @@ impl Runs {
     pub(super) fn find(flux: &Flux, task: &Task, before: bool) -> Result<Self> {
         let doubt = other_machine::doubt(flux, task)?;
         // Whether tmux answers is settled before anything is stopped.
-        let panes = observe::Panes::of(std::iter::once(task))?;
+        let pane = current(task)?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
         let ended = run.exit()?.is_some();
@@ -44,8 +44,7 @@ impl Runs {
         if !ended && !still {
             ensure_no_orphan(task, &run)?;
         }
-        let shell = task.target.as_ref().filter(|_| panes.has(task));
-        let shell = shell.map(|target| target.pane_pid);
+        let shell = pane.map(|target| target.pane_pid);
         let agent = running.as_ref().and_then(|running| running.agent);
         let pane = in_pane(shell, agent, is_alive);
         let leader = shell.or(running.map(|running| running.launcher));

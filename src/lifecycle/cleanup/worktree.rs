@@ -45,7 +45,7 @@ pub(super) fn ensure_ours(
 ///
 /// # Errors
 /// As it says.
-pub(super) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
+pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     let Some(reason) = &entry.locked else {
         return Ok(());
     };

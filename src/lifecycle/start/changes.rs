@@ -1,8 +1,6 @@
 //! `git flux run --with-changes`
 
-use std::path::Path;
-
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -14,25 +12,35 @@ use crate::ui::{quoted, shown};
 /// How many files a message lists.
 const LISTED: usize = 8;
 
-/// What is uncommitted where the user stands, as it would be on top of `onto`; none if
+const ALONE: &str = "leave out --with-changes";
+
+/// Returns what is uncommitted where the user stands, as it would be on top of `onto`; none if
 /// there is nothing. `base` is what the user called that commit.
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(crate) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
-    let Some(here) = flux.repo.current() else {
-        return Err(
-            Failure::new("there is no worktree here whose changes could be taken along")
-                .hint("leave out --with-changes")
-                .into(),
-        );
-    };
+pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
+    let here = flux.repo.current().with_context(|| {
+        Failure::new("there is no worktree here whose changes could be taken along").hint(ALONE)
+    })?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
     let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
-    ensure_merged(here, &changes)?;
-    warn(flux, &changes);
+    if let Some(names) = list(&changes, Change::conflicted) {
+        let what =
+            format!("there are conflicts in the index, which cannot be taken along: {names}");
+        let look = format!("git -C {} status", quoted(here));
+        return Err(Failure::new(what).hint(look).hint(ALONE).into());
+    }
+    // What is inside of other repositories is not this one's to take along.
+    if let Some(names) = list(&changes, |change| {
+        change.is_repository() || change.submodule
+    }) {
+        flux.ui.warning(format_args!(
+            "what has changed inside of other repositories is not taken along: {names}"
+        ));
+    }
     if changes.iter().all(stays) {
         flux.ui
             .status("There are no uncommitted changes to take along.");
@@ -43,20 +51,16 @@ pub(crate) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Resul
         head: &head.oid.clone().into(),
         changes: &changes,
     };
-    match uncommitted.fit(&flux.repo, onto)? {
-        Fit::Fits(carried) => Ok(Some(carried)),
-        Fit::Conflicts(files) => {
-            let files: Vec<_> = files.iter().map(|file| shown(file)).collect();
-            let what = base.unwrap_or("the commit that the task starts from");
-            Err(Failure::new(format!(
-                "your changes do not apply to '{what}': {}",
-                list(&files)
-            ))
-            .hint("leave out --base, or --with-changes")
-            .hint(format!("git diff HEAD {}", &onto[..onto.len().min(9)]))
-            .into())
-        }
-    }
+    let files = match uncommitted.fit(&flux.repo, onto)? {
+        Fit::Fits(carried) => return Ok(Some(carried)),
+        Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+    };
+    let what = base.unwrap_or("the commit that the task starts from");
+    let files = first(&files);
+    let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
+    let failure = failure.hint("leave out --base, or --with-changes");
+    let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
+    Err(failure.hint(look).into())
 }
 
 /// Fails if an operation is in progress whose state is no change of a file.
@@ -65,54 +69,27 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
         return Ok(());
     };
-    let here = checkout.path();
-    Err(Failure::new(format!(
-        "a {operation} is in progress in '{}': its changes cannot be taken along",
-        shown(here)
-    ))
-    .hint(format!(
-        "finish or abort it: git -C {} status",
-        quoted(here)
-    ))
-    .hint("leave out --with-changes")
-    .into())
+    let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
+    let begun = format!("a {operation} is in progress in '{here}'");
+    let failure = Failure::new(format!("{begun}: its changes cannot be taken along"));
+    let look = format!("finish or abort it: git -C {pasted} status");
+    Err(failure.hint(look).hint(ALONE).into())
 }
 
-/// Fails if there are conflicts in the index.
-fn ensure_merged(here: &Path, changes: &[Change]) -> Result<()> {
-    let unmerged = changes.iter().filter(|change| change.conflicted());
-    let unmerged: Vec<_> = unmerged.map(|change| shown(&change.path)).collect();
-    if unmerged.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "there are conflicts in the index, which cannot be taken along: {}",
-        list(&unmerged)
-    ))
-    .hint(format!("git -C {} status", quoted(here)))
-    .hint("leave out --with-changes")
-    .into())
-}
-
-/// Whether it is nothing but what is inside of another repository.
+/// Returns whether it is nothing but what is inside of another repository.
 fn stays(change: &Change) -> bool {
     change.is_repository() || (change.submodule && change.code[0] == b'.')
 }
 
-/// What is inside of other repositories is not this one's to take along.
-fn warn(flux: &Flux, changes: &[Change]) {
-    let inside = |change: &&Change| change.is_repository() || change.submodule;
-    let inside: Vec<_> = changes.iter().filter(inside).collect();
-    if !inside.is_empty() {
-        let names: Vec<_> = inside.iter().map(|change| shown(&change.path)).collect();
-        flux.ui.warning(format_args!(
-            "what has changed inside of other repositories is not taken along: {}",
-            list(&names)
-        ));
-    }
+/// Names the changes that are such; none if there are none.
+fn list(changes: &[Change], is_such: impl Fn(&Change) -> bool) -> Option<String> {
+    let such = changes.iter().filter(|change| is_such(change));
+    let names: Vec<String> = such.map(|change| shown(&change.path)).collect();
+    (!names.is_empty()).then(|| first(&names))
 }
 
-fn list(names: &[String]) -> String {
+/// Returns the first of `names`.
+fn first(names: &[String]) -> String {
     let more = if names.len() > LISTED { ", …" } else { "" };
     names[..names.len().min(LISTED)].join(", ") + more
 }

@@ -18,6 +18,7 @@ use nix::libc::O_NOFOLLOW;
 use crate::context::Flux;
 use crate::git::others;
 use crate::interrupt;
+use crate::system::optional;
 use crate::task::Task;
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
@@ -31,21 +32,23 @@ const CHUNK: u64 = 64 << 20;
 /// How many files that could not be copied are named.
 const NAMED: usize = 3;
 
-/// What was copied, so that it can be taken back.
+/// What was copied from one worktree to another, so that it can be taken back.
 #[derive(Default)]
-pub(crate) struct Copies {
+pub(super) struct Copies {
+    main: PathBuf,
+    worktree: PathBuf,
     files: Vec<(PathBuf, Mark)>,
+    /// The directories that were made.
     dirs: Vec<PathBuf>,
+    /// Directories of the worktree that are none of somebody else's.
+    known: HashSet<PathBuf>,
 }
 
-/// What a file is known by that nobody has touched since.
-#[derive(PartialEq, Eq)]
-struct Mark(u64, u64, i64, i64);
+/// What a file is known by that nobody has touched since: its inode, its size and its last change.
+type Mark = (u64, u64, i64, i64);
 
-impl Mark {
-    fn of(file: &Metadata) -> Self {
-        Self(file.ino(), file.size(), file.ctime(), file.ctime_nsec())
-    }
+fn mark(file: &Metadata) -> Mark {
+    (file.ino(), file.size(), file.ctime(), file.ctime_nsec())
 }
 
 impl Copies {
@@ -54,8 +57,9 @@ impl Copies {
     /// # Errors
     /// When git fails, the disk is full, or the user interrupts. A file that cannot be copied
     /// for another reason is a warning.
-    pub(in crate::lifecycle) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
-        let Some(main) = source(flux) else {
+    pub(super) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
+        // Where there is no main worktree, from where the user stands.
+        let Some(main) = flux.repo.main().or(flux.repo.current()) else {
             return Ok(());
         };
         let patterns = flux.settings.copy();
@@ -72,74 +76,98 @@ impl Copies {
         }
         let tracked = others::tracked(&flux.repo.checkout(&task.worktree)?)?;
         files.retain(|file| !tracked.contains(file));
-        let failed = self.copy_all(main, &task.worktree, &files)?;
-        self.set_times(main, &task.worktree);
+        (self.main, self.worktree) = (main.to_owned(), task.worktree.clone());
+        let failed = self.copy_all(&files)?;
         tell(&flux.ui, self.files.len(), &failed);
         Ok(())
     }
 
-    /// Copies files from one worktree to another, and returns those that could not be copied.
-    fn copy_all<'a>(
-        &mut self,
-        main: &Path,
-        worktree: &Path,
-        files: &'a [PathBuf],
-    ) -> Result<Vec<(&'a Path, io::Error)>> {
+    /// Copies files, and returns those that could not be copied.
+    fn copy_all<'a>(&mut self, files: &'a [PathBuf]) -> Result<Vec<(&'a Path, io::Error)>> {
         let mut failed = Vec::new();
-        let mut copier = Copier {
-            main,
-            worktree,
-            known: HashSet::new(),
-            copies: self,
-        };
         for file in files {
             interrupt::check()?;
-            match copier.copy(file) {
-                Ok(()) => {}
+            match self.copy(file) {
                 Err(error) if ends_all(&error) => {
                     interrupt::check()?;
                     return Err(error).with_context(|| format!("could not copy '{}'", shown(file)));
                 }
                 Err(error) => failed.push((file.as_path(), error)),
+                Ok(()) => {}
             }
+        }
+        // Directories get the times of those they stand for, now that they are full, as far as that works.
+        for dir in self.dirs.iter().rev() {
+            drop(keep_times(&self.main.join(dir), &self.worktree.join(dir)));
         }
         Ok(failed)
     }
 
-    /// Directories that were made get the times of those they stand for, now that they are full.
-    fn set_times(&self, main: &Path, worktree: &Path) {
-        for dir in self.dirs.iter().rev() {
-            // Best effort.
-            drop(keep_times(&main.join(dir), &worktree.join(dir)));
+    /// Copies a file, or a link as the link it is, unless something is there.
+    fn copy(&mut self, file: &Path) -> io::Result<()> {
+        if let Some(dir) = file.parent() {
+            self.enter(dir)?;
         }
+        let (from, to) = (self.main.join(file), self.worktree.join(file));
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        if from.symlink_metadata()?.is_symlink() {
+            symlink(fs::read_link(&from)?, &to)?;
+        } else if let Err(error) = copy_file(&from, &to) {
+            if error.kind() != ErrorKind::AlreadyExists {
+                drop(fs::remove_file(&to));
+            }
+            return Err(error);
+        }
+        let mark = mark(&to.symlink_metadata()?);
+        self.files.push((file.to_owned(), mark));
+        Ok(())
     }
 
-    /// Removes from `worktree` what was copied and nobody has touched since.
-    pub(in crate::lifecycle) fn take_back(&self, worktree: &Path) {
-        for (file, mark) in &self.files {
-            let file = worktree.join(file);
-            if file.symlink_metadata().is_ok_and(|f| Mark::of(&f) == *mark) {
+    /// Makes a directory of the worktree, if it is not there. A link leads out of it.
+    fn enter(&mut self, dir: &Path) -> io::Result<()> {
+        if dir.as_os_str().is_empty() || self.known.contains(dir) {
+            return Ok(());
+        }
+        if let Some(parent) = dir.parent() {
+            self.enter(parent)?;
+        }
+        let (from, to) = (self.main.join(dir), self.worktree.join(dir));
+        match optional(to.symlink_metadata())? {
+            Some(found) if found.is_dir() => {}
+            Some(_) => {
+                let message = format!("'{}' is no directory in the new worktree", shown(dir));
+                return Err(io::Error::new(ErrorKind::NotADirectory, message));
+            }
+            None => {
+                let mode = from.symlink_metadata()?.permissions().mode();
+                // Whatever it is there, files have to be put into it here.
+                fs::DirBuilder::new().mode(0o700).create(&to)?;
+                fs::set_permissions(&to, Permissions::from_mode(mode | 0o700))?;
+                self.dirs.push(dir.to_owned());
+            }
+        }
+        self.known.insert(dir.to_owned());
+        Ok(())
+    }
+
+    /// Removes what was copied and nobody has touched since.
+    pub(super) fn take_back(&self) {
+        for (file, known) in &self.files {
+            let file = self.worktree.join(file);
+            if file.symlink_metadata().is_ok_and(|f| mark(&f) == *known) {
                 // What stays is found there, and kept as somebody's.
                 drop(fs::remove_file(&file));
             }
         }
         for dir in self.dirs.iter().rev() {
-            drop(fs::remove_dir(worktree.join(dir)));
+            drop(fs::remove_dir(self.worktree.join(dir)));
         }
     }
 }
 
-/// The worktree to copy from: the main one, or where the user stands if there is none.
-fn source(flux: &Flux) -> Option<&Path> {
-    let repo = &flux.repo;
-    if repo.home() == repo.common_dir() {
-        repo.current()
-    } else {
-        Some(repo.home())
-    }
-}
-
-/// Whether the next file would fail as well.
+/// Returns whether the next file would fail as well.
 fn ends_all(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -163,81 +191,14 @@ fn tell(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
     }
 }
 
-/// Copies from one worktree to the other.
-struct Copier<'a> {
-    main: &'a Path,
-    worktree: &'a Path,
-    /// Directories of the worktree that are none of somebody else's.
-    known: HashSet<PathBuf>,
-    copies: &'a mut Copies,
-}
-
-impl Copier<'_> {
-    /// Copies a file, or a link as the link it is, unless something is there.
-    fn copy(&mut self, file: &Path) -> io::Result<()> {
-        if let Some(dir) = file.parent() {
-            self.enter(dir)?;
-        }
-        let (from, to) = (self.main.join(file), self.worktree.join(file));
-        if to.symlink_metadata().is_ok() {
-            return Ok(());
-        }
-        let found = from.symlink_metadata()?;
-        if found.is_symlink() {
-            symlink(fs::read_link(&from)?, &to)?;
-        } else if let Err(error) = copy_file(&from, &to) {
-            if error.kind() != ErrorKind::AlreadyExists {
-                drop(fs::remove_file(&to));
-            }
-            return Err(error);
-        }
-        let mark = Mark::of(&to.symlink_metadata()?);
-        self.copies.files.push((file.to_owned(), mark));
-        Ok(())
-    }
-
-    /// Makes a directory of the worktree, if it is not there. A link leads out of it.
-    fn enter(&mut self, dir: &Path) -> io::Result<()> {
-        if dir.as_os_str().is_empty() || self.known.contains(dir) {
-            return Ok(());
-        }
-        if let Some(parent) = dir.parent() {
-            self.enter(parent)?;
-        }
-        let (from, to) = (self.main.join(dir), self.worktree.join(dir));
-        match to.symlink_metadata() {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => {
-                let message = format!("'{}' is no directory in the new worktree", shown(dir));
-                return Err(io::Error::new(ErrorKind::NotADirectory, message));
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mode = from.symlink_metadata()?.permissions().mode();
-                // Whatever it is there, files have to be put into it here.
-                fs::DirBuilder::new().mode(0o700).create(&to)?;
-                fs::set_permissions(&to, Permissions::from_mode(mode | 0o700))?;
-                self.copies.dirs.push(dir.to_owned());
-            }
-            Err(error) => return Err(error),
-        }
-        self.known.insert(dir.to_owned());
-        Ok(())
-    }
-}
-
 /// Copies one file with mode and times into a new one. The kernel does it, and where the file
 /// system can, both share their blocks from then on.
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let source = OpenOptions::new()
-        .read(true)
-        .custom_flags(O_NOFOLLOW)
-        .open(from)?;
+    let mut open = OpenOptions::new();
+    let source = open.read(true).custom_flags(O_NOFOLLOW).open(from)?;
     let found = source.metadata()?;
-    let mut target = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)?;
+    let mut new = OpenOptions::new();
+    let mut target = new.write(true).create_new(true).mode(0o600).open(to)?;
     if cfg!(target_os = "macos") {
         // There it is one call for the whole file, to a name that is free.
         drop(target);
@@ -245,14 +206,7 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
         fs::copy(from, to)?;
         return keep_times(from, to);
     }
-    // One that grows, like a log, is copied as far as it went.
-    let mut left = found.len();
-    while left > 0 {
-        let copied = io::copy(&mut (&source).take(left.min(CHUNK)), &mut target)?;
-        if copied == 0 {
-            break;
-        }
-        left -= copied;
+    while io::copy(&mut (&source).take(CHUNK), &mut target)? == CHUNK {
         if interrupt::requested() {
             return Err(ErrorKind::Interrupted.into());
         }
@@ -290,7 +244,7 @@ mod tests {
         let [env, other] = ["env", "other/file"].map(|name| task.worktree.join(name));
         assert!(env.exists() && other.exists());
         fs::write(&env, "mine").unwrap();
-        copies.take_back(&task.worktree);
+        copies.take_back();
         assert_eq!(fs::read_to_string(env).unwrap(), "mine");
         assert!(!other.exists() && !task.worktree.join("other").exists());
         assert!(home.join("other/file").exists());

@@ -1,11 +1,9 @@
 //! A start that is to be made: everything that can be settled is.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::trust::Init;
-use crate::agent::Agent;
+use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::carry::Carried;
@@ -47,26 +45,12 @@ pub(crate) enum Origin {
 /// A pane that is to be opened.
 pub(crate) struct NewPane {
     pub(crate) place: Place,
-    pub(crate) work: Work,
+    /// What runs in it; none for a shell alone.
+    pub(crate) agent: Option<AgentCommand>,
     /// What makes the worktree ready for its agent, and starts that.
     pub(crate) ready: Ready,
     /// What of the repository's own runs before that.
     pub(crate) init: Option<Init>,
-}
-
-/// What runs in the pane of a task.
-pub(crate) enum Work {
-    Agent(AgentRun),
-    /// A shell, and no agent.
-    Shell,
-}
-
-/// An agent that is to be started.
-pub(crate) struct AgentRun {
-    pub(crate) agent: Agent,
-    pub(crate) program: PathBuf,
-    /// What it is told.
-    pub(crate) prompt: Vec<u8>,
 }
 
 /// A task that has started.
@@ -80,7 +64,7 @@ pub(crate) struct Started {
 }
 
 impl Start {
-    /// The start of what runs for a task that is there.
+    /// Returns the start of what runs for a task that is there.
     ///
     /// # Errors
     /// When its record cannot be read.
@@ -103,23 +87,19 @@ impl Start {
 
     /// Returns the commit that its branch stands at when it starts.
     pub(super) fn tip(&self) -> &ObjectId {
-        match &self.origin {
-            Origin::Archive(from) => &from.tip,
-            _ => self.task.start(),
-        }
+        self.archived().map_or(self.task.start(), |from| &from.tip)
     }
 
     /// Returns the commit whose scripts make its worktree ready; none where it is ready, or nothing
     /// is to be ready for an agent.
     pub(crate) fn setup_commit(&self) -> Option<&ObjectId> {
-        let pane = self.pane.as_ref()?;
         let is_ready = match &self.origin {
             Origin::New { .. } => false,
             // One that comes back with its ignored files is as ready as it was.
             Origin::Archive(from) => from.trash.is_some(),
             Origin::Worktree | Origin::Task(_) => true,
         };
-        (!is_ready && pane.work.is_agent()).then(|| self.tip())
+        (!is_ready && self.has_agent()).then(|| self.tip())
     }
 
     /// Returns whether changes of the user's own go along.
@@ -129,25 +109,19 @@ impl Start {
 
     /// Returns whether an agent is started.
     pub(super) fn has_agent(&self) -> bool {
-        self.pane.as_ref().is_some_and(|pane| pane.work.is_agent())
+        self.pane.as_ref().is_some_and(|pane| pane.agent.is_some())
     }
 }
 
 impl NewPane {
-    /// A pane with a shell alone.
+    /// Returns a pane with a shell alone.
     pub(in crate::lifecycle) fn shell(place: Place) -> Self {
         Self {
             place,
-            work: Work::Shell,
+            agent: None,
             ready: Ready::default(),
             init: None,
         }
-    }
-}
-
-impl Work {
-    fn is_agent(&self) -> bool {
-        matches!(self, Self::Agent(_))
     }
 }
 

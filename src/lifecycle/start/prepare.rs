@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::iter;
-use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::branch::{self, Chosen};
+use super::branch::{
+    self, ChosenBranch, ensure_can_be_new, ensure_name, ensure_no_files, worktree_of,
+};
 use super::changes::changes;
-use super::claim::exists;
-use super::free::{ensure_free, ensure_name, ensure_no_files, worktree_of};
-use super::plan::{AgentRun, NewPane, Origin, Start, Work, place};
-use super::prompt::{filled, template};
-use super::setup;
-use crate::agent::{Agent, Prompt, prompt};
+use super::ensure_new;
+use super::launch::{Chosen, configured};
+use super::plan::{NewPane, Origin, Start, place};
+use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, ObjectId, Worktree, worktree};
@@ -49,14 +48,6 @@ pub(crate) enum StartPoint {
     Branch(String),
 }
 
-/// An agent, as it was asked for.
-#[derive(Clone)]
-struct Named {
-    name: String,
-    agent: Agent,
-    program: PathBuf,
-}
-
 /// What is settled of new tasks before it is known what they are about.
 pub(crate) struct Preparation<'a> {
     flux: &'a Flux,
@@ -66,16 +57,9 @@ pub(crate) struct Preparation<'a> {
     base: ObjectId,
     into: Option<BranchName>,
     /// The branch they work on, if it is there already.
-    chosen: Option<Chosen>,
+    branch: Option<ChosenBranch>,
     /// The agent of each task.
-    agents: Vec<Named>,
-    template: Option<Vec<u8>>,
-}
-
-/// What new tasks are about.
-struct Subject<'a> {
-    description: &'a [u8],
-    title: String,
+    agents: Vec<Chosen>,
     ready: Ready,
 }
 
@@ -88,20 +72,14 @@ impl<'a> Preparation<'a> {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(flux, &worktrees)?;
         let head = head(flux, &worktrees)?;
-        let chosen = match &request.start_point {
+        let branch = match &request.start_point {
             StartPoint::Branch(name) => Some(branch::choose(flux, &store, &worktrees, name)?),
             StartPoint::Head | StartPoint::Commit(_) => None,
         };
-        let (base, into) = match &chosen {
-            Some(chosen) => branch::origin(flux, &store, chosen, head.as_deref())?,
-            None => base(flux, &store, &request.start_point, head)?,
-        };
-        let agents = agents(flux, request)?;
-        let is_filled = agents.iter().any(|one| one.agent.prompt != Prompt::Shown);
-        let template = if is_filled && request.has_template {
-            Some(template(flux)?)
-        } else {
-            None
+        let (base, into) = match (&branch, &request.start_point) {
+            (Some(branch), _) => branch::origin(flux, &store, branch, head.as_ref())?,
+            (None, StartPoint::Commit(rev)) => base(flux, &store, Some(rev), head)?,
+            (None, _) => base(flux, &store, None, head)?,
         };
         Ok(Self {
             flux,
@@ -110,13 +88,13 @@ impl<'a> Preparation<'a> {
             worktrees,
             base,
             into,
-            chosen,
-            agents,
-            template,
+            branch,
+            agents: agents(flux, request)?,
+            ready: configured(flux)?,
         })
     }
 
-    /// How many tasks there will be.
+    /// Returns how many tasks there will be.
     pub(crate) fn count(&self) -> usize {
         self.agents.len()
     }
@@ -126,24 +104,15 @@ impl<'a> Preparation<'a> {
     /// # Errors
     /// When the description is empty, or a name or place is taken.
     pub(crate) fn starts(&self, description: &[u8]) -> Result<Vec<Start>> {
-        let title = prompt::title(description);
-        if title.is_empty() {
+        if prompt::title(description).is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
                 .hint("git flux run \"<what is to be done>\"")
                 .code(USAGE)
                 .into());
         }
-        let ids = self.ids(description)?;
-        let ready = setup::configured(self.flux)?;
-        let subject = Subject {
-            description,
-            title,
-            ready,
-        };
-        let mut starts = Vec::new();
-        for (id, agent) in ids.into_iter().zip(&self.agents) {
-            starts.push(self.start(&subject, id, agent.clone())?);
-        }
+        let starts = iter::zip(self.ids(description)?, &self.agents);
+        let starts = starts.map(|(id, chosen)| self.start(description, id, chosen));
+        let mut starts: Vec<Start> = starts.collect::<Result<_>>()?;
         // The last, for it writes objects.
         if self.request.takes_changes {
             self.carry(&mut starts)?;
@@ -151,106 +120,90 @@ impl<'a> Preparation<'a> {
         Ok(starts)
     }
 
-    /// The ids of the tasks: one as it is, of several each with its number.
+    /// Returns the ids of the tasks: one as it is, of several each with its number.
     fn ids(&self, description: &[u8]) -> Result<Vec<TaskId>> {
-        let name = match &self.request.name {
-            Some(name) => name.clone(),
-            None => {
-                let text = String::from_utf8_lossy(description);
-                TaskId::from_description(&text, &mut rand::rng()).to_string()
-            }
-        };
+        let name = self.request.name.clone().unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(description);
+            TaskId::from_description(&text, &mut rand::rng()).to_string()
+        });
         if self.count() == 1 {
             return Ok(vec![name.parse()?]);
         }
-        (1..=self.count())
-            .map(|n| format!("{name}-{n}").parse())
-            .collect::<Result<_, _>>()
-            .map_err(Into::into)
+        let numbered = (1..=self.count()).map(|n| format!("{name}-{n}").parse());
+        Ok(numbered.collect::<Result<_, _>>()?)
     }
 
-    fn start(&self, subject: &Subject<'_>, id: TaskId, named: Named) -> Result<Start> {
-        self.store.ensure_not_foreign(&self.flux.repo, &id)?;
-        if self.store.tasks.iter().any(|stored| stored.id == id) {
-            return Err(exists(&id).into());
-        }
-        let (task, place) = self.task(subject, id, named.name)?;
-        let template = self.template.as_deref();
-        let template = template.filter(|_| named.agent.prompt != Prompt::Shown);
-        let agent = AgentRun {
-            prompt: filled(self.flux, &task, subject.description, template),
-            agent: named.agent,
-            program: named.program,
-        };
+    fn start(&self, description: &[u8], id: TaskId, chosen: &Chosen) -> Result<Start> {
+        let flux = self.flux;
+        ensure_new(flux, &self.store, &id)?;
+        let task = self.task(description, id, &chosen.agent)?;
+        let place = self.place(&task)?;
+        let agent = chosen.command(flux, &task, description);
         Ok(Start {
             task,
-            description: subject.description.to_vec(),
+            description: description.to_vec(),
             origin: Origin::New {
                 carried: None,
-                upstream: self.chosen.as_ref().and_then(|one| one.upstream.clone()),
+                upstream: self.branch.as_ref().and_then(|one| one.upstream.clone()),
             },
             pane: Some(NewPane {
                 place,
-                work: Work::Agent(agent),
-                ready: subject.ready.clone(),
+                agent: Some(agent),
+                ready: self.ready.clone(),
                 init: None,
             }),
         })
     }
 
-    /// The record of a task, and where it is to run.
-    fn task(&self, subject: &Subject<'_>, id: TaskId, agent: String) -> Result<(Task, Place)> {
+    /// Returns the record of a task.
+    fn task(&self, description: &[u8], id: TaskId, agent: &Agent) -> Result<Task> {
         let flux = self.flux;
         let (branch, into) = self.branch(&id)?;
-        let worktree = worktree_of(flux, &id)?;
-        let place = self.place(&id, &worktree)?;
-        let task = Task {
+        Ok(Task {
             version: VERSION,
+            worktree: worktree_of(flux, &id)?,
             id,
-            title: subject.title.clone(),
+            title: prompt::title(description),
             phase: Phase::Starting,
-            agent,
+            agent: agent.name.clone(),
             agent_args: self.request.agent_args.iter().cloned().map(Bytes).collect(),
             branch,
             base: self.base.clone(),
             into,
-            worktree,
             directory: flux.repo.directory().map(|path| Bytes(path.into())),
             created: seconds(),
             port: None,
             target: None,
             removal: None,
             restored: None,
-            existing: self.chosen.as_ref().map(|chosen| chosen.existing.clone()),
+            existing: self.branch.as_ref().map(|branch| branch.existing.clone()),
             carried: None,
             rest: Rest::default(),
-        };
-        Ok((task, place))
+        })
     }
 
-    /// The branch of a task, and the one that it is merged into.
+    /// Returns the branch of a task, and the one that it is merged into.
     fn branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
         let (flux, store) = (self.flux, &self.store);
-        if let Some(chosen) = &self.chosen {
-            return Ok((chosen.name.clone(), self.into.clone()));
+        if let Some(branch) = &self.branch {
+            return Ok((branch.name.clone(), self.into.clone()));
         }
         let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
         ensure_name(flux, &branch)?;
-        ensure_free(flux, store, &branch)?;
+        ensure_can_be_new(flux, store, &branch)?;
         let into = branch::target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
 
-    /// Where a task is to run, once the place for its worktree is known to be free.
-    fn place(&self, id: &TaskId, worktree: &Path) -> Result<Place> {
-        let flux = self.flux;
-        let free = ensure_no_files(worktree, &self.worktrees);
+    /// Returns where a task is to run, once the place for its worktree is known to be free.
+    fn place(&self, task: &Task) -> Result<Place> {
+        let (flux, id) = (self.flux, &task.id);
+        let free = ensure_no_files(&task.worktree, &self.worktrees);
         free.and_then(|()| place(flux, id, self.request.layout))
             .or_else(|error| {
                 // Another run of the same name may have made it a moment ago.
-                let now = Store::load(&flux.repo, &flux.settings)?;
-                let is_taken = now.tasks.iter().any(|stored| stored.id == *id);
-                Err(if is_taken { exists(id).into() } else { error })
+                ensure_new(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
+                Err(error)
             })
     }
 
@@ -272,59 +225,47 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// The branch that is checked out where the user stands.
-fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<RefName>> {
-    let here = worktrees
-        .iter()
-        .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
+/// Returns the branch that is checked out where the user stands.
+pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
+    let current = flux.repo.current();
     // Nobody stands in the worktree of a bare repository.
-    match here {
-        Some(entry) => Ok(entry.branch.clone()),
-        None => flux.repo.head(),
-    }
+    let head = match worktrees.iter().find(|entry| Some(&*entry.path) == current) {
+        Some(entry) => entry.branch.clone(),
+        None => flux.repo.head()?,
+    };
+    Ok(head.as_ref().and_then(RefName::branch))
 }
 
-/// The agents that are to be started, one for each task.
-fn agents(flux: &Flux, request: &Request) -> Result<Vec<Named>> {
+/// Returns the agents that are to be started, one for each task.
+fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
     let named: Vec<&str> = match request.agents.as_slice() {
         [] => vec![flux.settings.agent()],
         named => named.iter().map(String::as_str).collect(),
     };
     if matches!(request.start_point, StartPoint::Branch(_)) && named.len() * request.count > 1 {
-        return Err(Failure::new(
-            "a branch can be checked out once, and several tasks are asked for",
-        )
-        .hint("leave out --branch, or start one")
-        .code(USAGE)
-        .into());
+        let what = "a branch can be checked out once, and several tasks are asked for";
+        return Err(Failure::new(what)
+            .hint("leave out --branch, or start one")
+            .code(USAGE)
+            .into());
     }
     let mut agents = Vec::new();
     for name in named {
-        let (agent, program) = flux.settings.find_agent(name)?;
-        let name = name.to_owned();
-        let one = Named {
-            name,
-            agent,
-            program,
-        };
-        agents.extend(iter::repeat_n(one, request.count));
+        let chosen = Chosen::find(flux, name, request.has_template)?;
+        agents.extend(iter::repeat_n(chosen, request.count));
     }
     Ok(agents)
 }
 
-/// The commit to start from, and the branch it is on: where the work goes back to.
+/// Returns the commit to start from, and the branch it is on: where the work goes back to.
 fn base(
     flux: &Flux,
     store: &Store,
-    start_point: &StartPoint,
-    head: Option<RefName>,
+    rev: Option<&String>,
+    head: Option<BranchName>,
 ) -> Result<(ObjectId, Option<BranchName>)> {
-    let name = match start_point {
-        StartPoint::Commit(rev) => Some(rev),
-        StartPoint::Head | StartPoint::Branch(_) => None,
-    };
-    let Some(base) = flux.repo.resolve(name.map_or("HEAD", String::as_str))? else {
-        return Err(match name {
+    let Some(base) = flux.repo.resolve(rev.map_or("HEAD", String::as_str))? else {
+        return Err(match rev {
             Some(rev) => Failure::new(format!("'{rev}' does not name a commit"))
                 .hint("git log --oneline --all"),
             None => Failure::new("there is no commit yet")
@@ -332,22 +273,21 @@ fn base(
         }
         .into());
     };
-    let full = match name {
+    let branch = match rev {
         None => head,
         // A tag of that name would come first; at the same commit it makes no difference.
-        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev).full()),
+        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
-            Git::reading(dir, "rev-parse")
+            let full = Git::reading(dir, "rev-parse")
                 .args(["--verify", "--quiet", "--symbolic-full-name"])
                 .args(["--end-of-options", rev])
-                .answer()?
-                .map(RefName::new)
+                .answer()?;
+            full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = full.as_ref().and_then(RefName::branch);
-    let branch = branch.as_ref().map(|branch| store.resolve(branch));
-    Ok((base, branch.transpose()?.map(BranchName::new)))
+    let branch = branch.map(|branch| branch::resolved(store, &branch));
+    Ok((base, branch.transpose()?))
 }
 
 #[cfg(test)]

@@ -1,74 +1,27 @@
-//! A start under way: its steps, and the one way back.
+//! A start from its first step to its end, and the one way back.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
 use super::copies::Copies;
-use super::launch::{self, none_runs, not_executed};
-use super::plan::{NewPane, Origin, Start, Started, Work};
-use super::steps::Step;
-use super::undone::Undone;
-use super::{files, watch};
+use super::launch::none_runs;
+use super::plan::{Origin, Start, Started};
+use super::steps::{StartTransaction, Step};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::git::{Lock, ObjectId, Transaction, hide, refs, worktree};
+use crate::git::{Lock, ObjectId, Transaction, refs};
 use crate::interrupt;
-use crate::lifecycle::archive::Archived;
 use crate::lifecycle::archive::delete::tidy_up;
 use crate::lifecycle::fate::{Worktree, has_strayed};
 use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
-use crate::run::RunDir;
-use crate::run::launch::Running;
 use crate::store;
 use crate::system::clock::in_seconds;
 use crate::system::disk::disk_full;
-use crate::system::program::ourselves;
-use crate::task::{Exit, Task};
-use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::Place;
+use crate::task::Task;
 use crate::ui::shown;
-
-/// A start under way, under the task's lock.
-pub(super) struct StartTransaction<'a> {
-    flux: &'a Flux,
-    start: &'a Start,
-    /// The record's object.
-    record: ObjectId,
-    lock: Lock,
-    run: RunDir,
-    begun: Vec<Step>,
-    /// The marks of an earlier run.
-    earlier: Option<(Option<Running>, Option<Exit>)>,
-    copies: Copies,
-    opened: Option<Opened>,
-}
-
-/// A start that is complete.
-pub(in crate::lifecycle) struct Complete {
-    task: Task,
-    pub(in crate::lifecycle) opened: Option<Opened>,
-    since: Option<u64>,
-    run: RunDir,
-}
-
-impl Complete {
-    /// Returns the task with its pane.
-    ///
-    /// # Errors
-    /// When what the launcher left cannot be read.
-    pub(in crate::lifecycle) fn started(self) -> Result<Started> {
-        Ok(Started {
-            task: self.task,
-            opened: self.opened.context("the pane was not opened")?,
-            exit: not_executed(&self.run)?,
-            since: self.since,
-        })
-    }
-}
 
 impl<'a> StartTransaction<'a> {
     pub(super) fn new(flux: &'a Flux, start: &'a Start, record: ObjectId, lock: Lock) -> Self {
@@ -85,128 +38,36 @@ impl<'a> StartTransaction<'a> {
         }
     }
 
-    /// Makes each step, and completes the record.
+    /// Makes each step, and completes the record. Returns the task with its pane, if one was opened.
     ///
     /// # Errors
     /// When a step fails or the user interrupts. Then it is as it was before, or the error says what is left.
-    pub(super) fn run(mut self) -> Result<Complete> {
+    pub(super) fn run(mut self) -> Result<Option<Started>> {
         for step in self.start.steps() {
             if let Err(cause) = self.make(step) {
                 return Err(self.fail(cause));
             }
         }
         let since = self.confirm_pane()?;
-        match self.complete() {
-            Ok(task) => Ok(Complete {
-                task,
-                opened: self.opened,
-                since,
-                run: self.run,
-            }),
+        let has_agent = self.start.has_agent();
+        let task = match self.complete() {
+            Ok(task) => task,
             // The agent may have done work: the next command completes it.
-            Err(cause) if self.start.has_agent() || self.start.archived().is_some() => {
-                Err(self.incomplete(cause))
+            Err(cause) if has_agent || self.start.archived().is_some() => {
+                return Err(self.incomplete(cause));
             }
-            Err(cause) => Err(self.fail(cause)),
-        }
-    }
-
-    /// Makes one step. What it has made when it fails is undone by the way back.
-    ///
-    /// # Errors
-    /// When it fails, or the user interrupts.
-    pub(super) fn make(&mut self, step: Step) -> Result<()> {
-        interrupt::check()?;
-        self.begun.push(step);
-        match step {
-            Step::ForgetRun => self.forget_run(),
-            Step::Register => self.register(),
-            Step::Configure => {
-                let _guard = self.flux.lock_repo()?;
-                store::write_config(&self.flux.repo, &self.start.task, &[], &self.lock)
-            }
-            Step::Fill => files::fill(self.flux, self.start, &self.lock),
-            Step::PutRefsBack => {
-                let from = self.start.archived();
-                from.map_or(Ok(()), |from| from.put_own(&self.flux.repo, &self.lock))
-            }
-            Step::Copy => self.copies.make(self.flux, &self.start.task),
-            Step::NoteNoAgent => self.run.write_exit(&none_runs()),
-            Step::OpenPane => match &self.start.pane {
-                Some(pane) => self.open(pane),
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn forget_run(&mut self) -> Result<()> {
-        if let Origin::Task(_) = self.start.origin {
-            self.earlier = Some((self.run.running()?, self.run.exit()?));
-        }
-        self.run.begin_again()?;
-        if let Some(from) = self.start.archived().filter(|from| !from.foreign)
-            && let Some(events) = self.flux.repo.find_file(&from.record, store::EVENTS)?
-        {
-            self.run.write_events(&events)?;
-        }
-        Ok(())
-    }
-
-    fn register(&self) -> Result<()> {
-        let (flux, task, lock) = (self.flux, &self.start.task, &self.lock);
-        let _guard = flux.lock_repo()?;
-        let is_new = hide::is_dir_missing(&task.worktree);
-        worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-        if let Err(error) = hide::hide(&task.worktree, is_new) {
-            let path = shown(&task.worktree);
-            flux.ui
-                .warning(format_args!("`git status` shows '{path}': {error:#}"));
-        }
-        if let Origin::New {
-            upstream: Some(upstream),
-            ..
-        } = &self.start.origin
-        {
-            worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
-        }
-        let from = self.start.archived().filter(|_| !task.keeps_branch());
-        let kept = from.map_or(&[][..], Archived::config);
-        store::write_config(&flux.repo, task, kept, lock)
-    }
-
-    /// Opens the pane, and waits until what is to run in it does.
-    fn open(&mut self, pane: &NewPane) -> Result<()> {
-        let (flux, task) = (self.flux, &self.start.task);
-        let directory = launch::directory(task);
-        let agent = match &pane.work {
-            Work::Shell => {
-                let directory = directory.as_ref().unwrap_or(&task.worktree);
-                self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
-                return Ok(());
-            }
-            Work::Agent(agent) => agent,
+            Err(cause) => return Err(self.fail(cause)),
         };
-        launch::warn_of_directory(flux, task);
-        let launch = launch::prepare(flux, task, pane, agent)?;
-        self.run.write_launch(&launch, &agent.prompt)?;
-        let request = File::open(self.run.launch()).context("could not read the launch file")?;
-        interrupt::check()?;
-        let opened = self.open_place(&pane.place, "__run", &self.run.launch())?;
-        launch::warn_of_end(flux, &opened);
-        let opened = self.opened.insert(opened);
-        watch::until_started(flux, &task.id, &request, opened)
-    }
-
-    /// Opens a place in which git flux itself runs with these arguments.
-    fn open_place(&self, place: &Place, verb: &str, about: &Path) -> Result<Opened> {
-        let (task, launcher) = (&self.start.task, ourselves()?);
-        place.open(&PaneProgram {
-            task: &task.id,
-            repo: self.flux.repo.common_dir(),
-            dir: &task.worktree,
-            argv: [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()],
-            lock: &self.lock,
-        })
+        let Some(opened) = self.opened else {
+            return Ok(None);
+        };
+        let exit = has_agent.then(|| self.run.exit()).transpose()?.flatten();
+        Ok(Some(Started {
+            task,
+            opened,
+            exit: exit.filter(|exit| exit.error().is_some()),
+            since,
+        }))
     }
 
     /// Finds the pane that counts, and since when its launcher runs, in seconds since 1970. tmux may
@@ -274,8 +135,7 @@ impl<'a> StartTransaction<'a> {
             self.close_pane()?;
         }
         if let Origin::Task(_) = self.start.origin {
-            self.put_marks_back()?;
-            return Ok(Undone::All);
+            return self.put_marks_back().map(|()| Undone::All);
         }
         // A hook, the setup or the agent may have done that.
         if matches!(self.start.origin, Origin::New { .. })
@@ -286,7 +146,7 @@ impl<'a> StartTransaction<'a> {
             return Ok(Undone::Left);
         }
         let is_there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        self.copies.take_back(&task.worktree);
+        self.copies.take_back();
         let worktree = match &self.start.origin {
             Origin::Archive(from) => Worktree::unrestored(flux, task, &from.name, Some(from))?,
             _ => Worktree::unstarted(flux, task)?,
@@ -320,7 +180,7 @@ impl<'a> StartTransaction<'a> {
         hang_up(&self.run, opened.as_ref())
     }
 
-    /// Puts the marks of the earlier run back.
+    /// Puts the marks of the earlier run back, if they were taken away.
     fn put_marks_back(&self) -> Result<()> {
         let Some((running, exit)) = &self.earlier else {
             return Ok(());
@@ -329,8 +189,10 @@ impl<'a> StartTransaction<'a> {
         if let Some(running) = running {
             self.run.write_running(running)?;
         }
-        exit.as_ref()
-            .map_or(Ok(()), |exit| self.run.write_exit(exit))
+        if let Some(exit) = exit {
+            self.run.write_exit(exit)?;
+        }
+        Ok(())
     }
 
     /// Leaves the task as it is: whole, without a pane.
@@ -343,6 +205,81 @@ impl<'a> StartTransaction<'a> {
         store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
     }
 }
+
+/// What a roll-back has left of a start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Nothing.
+    All,
+    /// Its worktree, in the trash: something was in it.
+    Kept(PathBuf),
+    /// Nothing, and the worktree was no more where it was made.
+    Missing,
+    /// All of it, since the worktree is not as it was made any more.
+    Left,
+}
+
+impl Start {
+    /// Says that it failed.
+    fn failed(&self) -> String {
+        let verb = match self.origin {
+            Origin::New { .. } => "start",
+            Origin::Archive(_) => "restore",
+            Origin::Worktree => "adopt",
+            Origin::Task(_) if self.has_agent() => "resume",
+            Origin::Task(_) => "open a session for",
+        };
+        format!("could not {verb} '{}'", self.task.id)
+    }
+
+    /// Returns the refusal of a start of which nothing is left.
+    pub(super) fn refusal(&self) -> Failure {
+        Failure::new(match self.origin {
+            Origin::New { .. } => self.failed() + "; nothing was left behind",
+            Origin::Archive(_) => self.failed() + "; it can be restored still",
+            Origin::Worktree => self.failed() + "; nothing was changed",
+            Origin::Task(_) => self.failed(),
+        })
+    }
+
+    /// Returns the refusal of a start that the user has interrupted, and of which nothing is left.
+    pub(super) fn interruption(&self) -> Failure {
+        let id = &self.task.id;
+        Failure::declined(match self.origin {
+            Origin::New { .. } => format!("interrupted; nothing is left of '{id}'"),
+            Origin::Archive(_) => format!("interrupted; '{id}' can be restored still"),
+            Origin::Worktree => "interrupted; nothing was changed".to_owned(),
+            Origin::Task(_) => format!("interrupted; '{id}' is not running"),
+        })
+    }
+
+    /// Returns the refusal of a start whose roll-back came to this.
+    pub(super) fn refusal_after(&self, undone: Result<Undone>) -> Failure {
+        let (what, worktree) = (self.failed(), shown(&self.task.worktree));
+        let left = match undone {
+            Ok(Undone::All) => return self.refusal(),
+            Ok(Undone::Kept(path)) => {
+                format!("; what was in its worktree is in '{}'", shown(&path))
+            }
+            Ok(Undone::Missing) => format!("; its worktree was not in '{worktree}' any more"),
+            Ok(Undone::Left) => {
+                let left = "; it is left as it is, since its worktree is not as it was made";
+                let hint = format!("git flux status {}", self.task.id);
+                return Failure::new(what + left).hint(hint);
+            }
+            Err(undo) => {
+                let failure = Failure::new(format!("{what}, nor undo it: {undo:#}"));
+                return match self.origin {
+                    Origin::Task(_) => failure,
+                    _ => failure.hint(AGAIN),
+                };
+            }
+        };
+        Failure::new(what + &left)
+    }
+}
+
+const AGAIN: &str = "the next command that changes anything tries again: git flux cleanup";
 
 #[cfg(test)]
 mod tests;

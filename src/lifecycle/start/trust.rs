@@ -5,10 +5,9 @@
 //! What is shown, and what is run, is read from that tree, never from a worktree: nobody can
 //! change it in between. Links are left out, since what they lead to is not in the tree.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use anyhow::{Context as _, Result};
 
@@ -20,6 +19,7 @@ use crate::run::RunDir;
 use crate::run::launch::Step;
 use crate::sanitize;
 use crate::store;
+use crate::system::optional;
 use crate::task::Bytes;
 use crate::ui::shown;
 
@@ -30,24 +30,19 @@ pub(crate) const NAME: &str = ".worktree-init";
 const LARGEST: u64 = 1 << 20;
 
 /// How programs that are no text begin: ELF, and Mach-O in its kinds.
-const PROGRAMS: [&[u8]; 6] = [
-    b"\x7fELF",
-    b"\xcf\xfa\xed\xfe",
-    b"\xce\xfa\xed\xfe",
-    b"\xfe\xed\xfa\xcf",
-    b"\xfe\xed\xfa\xce",
-    b"\xca\xfe\xba\xbe",
+const PROGRAMS: [u32; 6] = [
+    0x7f454c46, 0xcffaedfe, 0xcefaedfe, 0xfeedfacf, 0xfeedface, 0xcafebabe,
 ];
 
 /// The scripts of one commit, and what else is in their directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Init {
-    tree: ObjectId,
+    pub(crate) tree: ObjectId,
     files: Vec<(Entry, Vec<u8>)>,
 }
 
 impl Init {
-    /// What `commit` has.
+    /// Returns what `commit` has.
     ///
     /// # Errors
     /// When git fails, or the directory is not one that git itself would make.
@@ -75,14 +70,19 @@ impl Init {
             ));
             return Ok(None);
         }
-        let files = entries.into_iter().map(|entry| read(dir, entry));
-        Ok(Some(Self {
-            tree: found.object,
-            files: files.filter_map(Result::transpose).collect::<Result<_>>()?,
-        }))
+        let mut files = Vec::new();
+        for entry in entries {
+            ensure_inside(&entry)?;
+            if !matches!(entry.kind, Kind::Directory | Kind::Other) {
+                let content = directory::content(dir, &entry.object)?;
+                files.push((entry, content));
+            }
+        }
+        let tree = found.object;
+        Ok(Some(Self { tree, files }))
     }
 
-    /// Whether the user has agreed to exactly this.
+    /// Returns whether the user has agreed to exactly this.
     pub(crate) fn is_trusted(&self, flux: &Flux) -> bool {
         flux.settings.trusts(&self.tree)
     }
@@ -96,12 +96,7 @@ impl Init {
         store::trust(&flux.repo, &self.tree, &guard)
     }
 
-    /// The object that it is.
-    pub(crate) fn tree(&self) -> &str {
-        &self.tree
-    }
-
-    /// All of it, for a person.
+    /// Returns all of it, for a person.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (entry, content) in &self.files {
@@ -112,8 +107,11 @@ impl Init {
             };
             text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
             // What a shell would run is a text, whatever is in it.
-            let program = PROGRAMS.iter().any(|begin| content.starts_with(begin));
-            if content.contains(&0) && (program || !is_script(entry)) {
+            let begin = content
+                .first_chunk()
+                .map(|begin| u32::from_be_bytes(*begin));
+            let is_program = begin.is_some_and(|begin| PROGRAMS.contains(&begin));
+            if content.contains(&0) && (is_program || !is_script(entry)) {
                 text.push_str(&format!("    binary, {} bytes\n", entry.size));
                 continue;
             }
@@ -125,21 +123,19 @@ impl Init {
         text
     }
 
-    /// The names of the scripts, in the order in which they run.
+    /// Returns the names of the scripts, in the order in which they run.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let scripts = self.files.iter().filter(|(entry, _)| is_script(entry));
         scripts.map(|(entry, _)| format!("{NAME}/{}", shown(&entry.path)))
     }
 
-    /// Writes it into the run directory of a task, and says what is to be run there.
+    /// Writes it into the run directory of a task, and returns what is to be run there.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
         let dir = run.0.join("init");
-        if fs::exists(&dir).context("could not look at an earlier run")? {
-            fs::remove_dir_all(&dir).context("could not begin another run")?;
-        }
+        optional(fs::remove_dir_all(&dir)).context("could not begin another run")?;
         make(&dir)?;
         let mut steps = Vec::new();
         for (entry, content) in &self.files {
@@ -151,16 +147,13 @@ impl Init {
             };
             make(path.parent().unwrap_or(&dir))?;
             // The directory has just been made, and is ours alone.
-            let file = OpenOptions::new().write(true).create_new(true).open(&path);
-            file.and_then(|mut file| {
-                file.write_all(content)?;
-                file.set_permissions(Permissions::from_mode(mode))
-            })
-            .with_context(|| format!("could not write '{}'", shown(&path)))?;
+            fs::write(&path, content)
+                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
+                .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
                 steps.push(Step {
                     name: format!("{NAME}/{}", entry.path.to_string_lossy()),
-                    argv: vec![Bytes(PathBuf::into_os_string(path))],
+                    argv: vec![Bytes(path.into())],
                 });
             }
         }
@@ -168,35 +161,25 @@ impl Init {
     }
 }
 
-/// Reads an entry; none if it is no file.
-///
-/// # Errors
-/// When it leads out of the directory, as no git would make it.
-fn read(dir: &Path, entry: Entry) -> Result<Option<(Entry, Vec<u8>)>> {
+/// Fails if an entry leads out of the directory, as no git would make it.
+fn ensure_inside(entry: &Entry) -> Result<()> {
     let is_plain = |part| matches!(part, Component::Normal(_));
-    if !entry.path.components().all(is_plain) {
-        let path = shown(&entry.path);
-        let failure = format!("'{NAME}' has a file '{path}', which leads out of it");
-        return Err(Failure::new(failure).into());
+    if entry.path.components().all(is_plain) {
+        return Ok(());
     }
-    match entry.kind {
-        Kind::File | Kind::Executable | Kind::Link => {
-            let content = directory::content(dir, &entry.object)?;
-            Ok(Some((entry, content)))
-        }
-        Kind::Directory | Kind::Other => Ok(None),
-    }
+    let path = shown(&entry.path);
+    let what = format!("'{NAME}' has a file '{path}', which leads out of it");
+    Err(Failure::new(what).into())
 }
 
-/// Whether an entry is run: what lies deeper is for the scripts to use.
+/// Returns whether an entry is run: what lies deeper is for the scripts to use.
 fn is_script(entry: &Entry) -> bool {
     entry.kind == Kind::Executable && entry.path.components().count() == 1
 }
 
 fn make(dir: &Path) -> Result<()> {
-    Sharing::Private
-        .make_dir(dir)
-        .with_context(|| format!("could not make '{}'", shown(dir)))
+    let made = Sharing::Private.make_dir(dir);
+    made.with_context(|| format!("could not make '{}'", shown(dir)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the launcher in a new pane says of itself.
 
 use std::fs::File;
-use std::thread;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
@@ -17,6 +17,7 @@ use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::run::watch::RunWatch;
 use crate::system::process::is_alive;
+use crate::system::wait_until;
 use crate::task::{Exit, Target, TaskId};
 use crate::tmux::open::Opened;
 use crate::tmux::pane;
@@ -27,6 +28,9 @@ const LINES: usize = 20;
 
 /// How long to wait for what is not told: that the pane has closed, for one.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long to wait between two looks at what is over in a moment.
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a pane may take to start its program.
 const OPENING: Duration = Duration::from_secs(30);
@@ -61,11 +65,12 @@ pub(super) fn until_started(
     request: &File,
     opened: &Opened,
 ) -> Result<()> {
-    let news = RunWatch::of(&flux.run_dir(id));
+    let run = flux.run_dir(id);
+    let news = RunWatch::of(&run);
     let mut watch = StartWatch {
         flux,
         id,
-        run: flux.run_dir(id),
+        run,
         request,
         opened,
         begun: Instant::now(),
@@ -73,11 +78,8 @@ pub(super) fn until_started(
         step: None,
         spinner: flux.ui.spinner("starting the agent"),
     };
-    while !watch.has_started()? {
+    while !watch.has_started()? && !watch.has_lost_its_mark()? {
         interrupt::check()?;
-        if watch.has_lost_its_mark()? {
-            return Ok(());
-        }
         news.wait(PAUSE);
     }
     Ok(())
@@ -146,7 +148,7 @@ impl StartWatch<'_> {
         self.step = step;
     }
 
-    /// The error for what ran before the agent and failed; what it said is shown.
+    /// Returns the error for what ran before the agent and failed; what it said is shown.
     fn setup_failure(&mut self, exit: &Exit) -> Error {
         let said = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
         let failure = Failure::new(said);
@@ -159,9 +161,8 @@ impl StartWatch<'_> {
         for line in &lines[..end.unwrap_or(lines.len())] {
             self.flux.ui.quote(line);
         }
-        failure
-            .hint("to start it all the same: git config flux.setupRequired false")
-            .into()
+        let hint = "to start it all the same: git config flux.setupRequired false";
+        failure.hint(hint).into()
     }
 }
 
@@ -170,54 +171,49 @@ fn is_free(request: &File) -> bool {
     request.try_lock_shared().is_ok() && request.unlock().is_ok()
 }
 
-/// What the launcher says last names this command.
+/// Returns the command that the launcher names in its last line.
 fn end_of(id: &TaskId) -> String {
     format!("git flux cleanup {id}")
 }
 
-/// The end of what is on a pane whose agent has ended or was not started. The launcher's own
+/// Returns the end of what is on a pane whose agent has ended or was not started. The launcher's own
 /// line comes last: once that is there, everything is. None if the pane has gone.
 pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<Vec<String>> {
     let end = end_of(id);
-    let begun = Instant::now();
-    loop {
-        let lines = pane::capture(target, count).ok()?;
-        if begun.elapsed() > Duration::from_secs(2) || lines.iter().any(|line| line.contains(&end))
-        {
-            return Some(lines);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut lines = Vec::new();
+    let look = || {
+        lines = pane::capture(target, count)?;
+        Ok(lines.iter().any(|line| line.contains(&end)).then_some(()))
+    };
+    wait_until(LAG, SHORT_PAUSE, look).ok()?;
+    Some(lines)
 }
 
-/// Returns how the agents of `started` ended, of each that does so by `until`. One that has taken
-/// over its terminal (raw mode) is up, and not waited for any longer.
+/// Returns how the agents of `started` ended, of each that does so in the time `patience`. One that has
+/// taken over its terminal (raw mode) is up, and not waited for any longer.
 ///
 /// # Errors
 /// When what one of them left cannot be read.
 pub(crate) fn early_exits<'a>(
     flux: &Flux,
     started: impl IntoIterator<Item = &'a Started>,
-    until: Instant,
+    patience: Duration,
 ) -> Result<Vec<(&'a Started, Exit)>> {
     let mut ended = Vec::new();
     let mut left: Vec<&Started> = started.into_iter().collect();
-    while !left.is_empty() && Instant::now() < until && !interrupt::requested() {
-        let mut waiting = Vec::new();
-        for one in left {
+    let look = || {
+        for one in mem::take(&mut left) {
             match flux.run_dir(&one.task.id).exit()? {
                 // A shell is no agent.
                 Some(exit) if exit.is_none() => {}
                 Some(exit) => ended.push((one, exit)),
                 None if is_raw(&one.opened.tty) => {}
-                None => waiting.push(one),
+                None => left.push(one),
             }
         }
-        left = waiting;
-        if !left.is_empty() {
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
+        Ok((left.is_empty() || interrupt::requested()).then_some(()))
+    };
+    wait_until(patience, SHORT_PAUSE, look)?;
     Ok(ended)
 }
 

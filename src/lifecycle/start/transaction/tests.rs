@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::plan::AgentRun;
+use super::super::plan::NewPane;
 use super::super::world::{World, git, id, new};
 use super::*;
-use crate::lifecycle::archive;
+use crate::agent::AgentCommand;
+use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{BranchName, Existing, How, Phase, Rest, SessionName};
+use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
+use crate::tmux::Place;
 
 impl World {
     /// A start whose record is there.
@@ -240,13 +242,13 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
     let exit = Exit::new(How::Status(3), seconds());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
-    let agent = AgentRun {
+    let agent = AgentCommand {
         agent: world.flux.settings.find_agent("shell").unwrap().0,
         program: PathBuf::from("sh"),
         prompt: Vec::new(),
     };
     let pane = NewPane {
-        work: Work::Agent(agent),
+        agent: Some(agent),
         ..NewPane::shell(Place::Session {
             name: SessionName::new("flux-repo-fix"),
         })

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::plan::{Origin, Start};
 use crate::context::Flux;
 use crate::git::{Git, Repo};
+use crate::lifecycle::start::plan::{Origin, Start};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::system::clock::seconds;

@@ -1,0 +1,57 @@
+//! The claim on an id.
+
+use super::super::*;
+use super::world::{World, git, id};
+use crate::task::{BranchName, Existing, Rest};
+
+/// The adoption of a branch, which sets no ports aside.
+fn adoption(world: &World, branch: &str) -> Start {
+    let mut start = world.start(Origin::Worktree);
+    start.task.branch = BranchName::new(branch);
+    start.task.existing = Some(Existing {
+        tip: start.task.base.clone(),
+        made: false,
+        adopted: true,
+        rest: Rest::default(),
+    });
+    start
+}
+
+fn claim_it(world: &World, start: &mut Start) -> Result<ObjectId> {
+    let lock = world.flux.lock_task(&id()).unwrap();
+    claim(&world.flux, start, &lock)
+}
+
+#[test]
+fn an_id_that_a_task_has_is_refused() {
+    let world = World::new();
+    git(world.home(), ["branch", "topic"]);
+    let mut start = adoption(&world, "topic");
+    let lock = world.flux.lock_task(&id()).unwrap();
+    under_lock(&world.flux, &mut start, lock).map(drop).unwrap();
+    let before = world.facts();
+    let error = claim_it(&world, &mut start).unwrap_err();
+    assert_eq!(error.to_string(), "the task 'fix' exists already");
+    assert_eq!(world.facts(), before);
+}
+
+#[test]
+fn a_start_that_died_is_undone_by_the_next_one_of_its_id() {
+    let world = World::new();
+    git(world.home(), ["branch", "topic"]);
+    let before = world.facts();
+    let mut start = adoption(&world, "topic");
+    claim_it(&world, &mut start).unwrap();
+    let error = claim_it(&world, &mut start).unwrap_err();
+    let said = "could not adopt 'fix'; nothing was changed";
+    assert_eq!(error.to_string(), said);
+    assert_eq!(world.facts(), before);
+}
+
+#[test]
+fn a_branch_that_is_not_there_leaves_no_task() {
+    let world = World::new();
+    let before = world.facts();
+    claim_it(&world, &mut adoption(&world, "topic")).unwrap_err();
+    assert_eq!(world.facts(), before);
+}
