@@ -99,7 +99,7 @@ impl Cli {
             Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
-            Some(Command::Alone { words }) => install::alone(&words),
+            Some(Command::Alone { words }) => install::exec_alone(&words),
         }
     }
 }

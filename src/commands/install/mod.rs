@@ -1,20 +1,17 @@
 //! `git flux install`: what cargo leaves out.
 
 mod check;
-mod finding;
-mod installed;
 mod place;
 mod put;
 mod shells;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 
-use self::installed::Found;
-use self::place::{Place, Reader};
-pub(super) use self::shells::alone;
+use self::place::{Found, Place, Reader};
+pub(super) use self::shells::exec_alone;
 use crate::failure::Failure;
 use crate::ui::{Ui, quoted, shown};
 
@@ -38,18 +35,24 @@ pub(crate) struct Install {
 impl Install {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
-        let mut places = match &self.prefix {
-            Some(prefix) => place::below(prefix)?,
-            None => place::at_home()?,
-        };
-        if self.uninstall {
-            return self.uninstall(&ui, places);
-        }
-        if self.prefix.is_none() {
+        let mut places = place::places(self.prefix.as_deref())?;
+        if !self.uninstall && self.prefix.is_none() {
             // At home, for the shells that there are.
             places.retain(|place| place.reader == Reader::Man || place.reader.is_there());
         }
-        let wanted = looked_at(places)?;
+        let mut found = Vec::new();
+        for place in places {
+            let there = place.look()?;
+            found.push((place, there));
+        }
+        if self.uninstall {
+            self.uninstall(&ui, &found)
+        } else {
+            self.install(&ui, found)
+        }
+    }
+
+    fn install(&self, ui: &Ui, wanted: Vec<(Place, Found)>) -> Result<()> {
         refuse_obstacles(&wanted)?;
         if !self.dry_run {
             put::put(&wanted)?;
@@ -68,15 +71,16 @@ impl Install {
             return Ok(());
         }
         let installed: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
-        check::check(&ui, &installed)
+        check::check(ui, &installed)
     }
 
     /// Removes what is ours, and says what is left.
-    fn uninstall(&self, ui: &Ui, places: Vec<Place>) -> Result<()> {
+    fn uninstall(&self, ui: &Ui, found: &[(Place, Found)]) -> Result<()> {
+        let root = place::root(self.prefix.as_deref())?;
         let mut own = Vec::new();
-        for (place, found) in looked_at(places)? {
+        for (place, found) in found {
             match found {
-                Found::Current | Found::Own => own.push(place.path),
+                Found::Current | Found::Own => own.push(&place.path),
                 Found::Foreign(what) => {
                     ui.warning(format_args!("'{}' {what}; it is left", shown(&place.path)));
                 }
@@ -86,27 +90,17 @@ impl Install {
         if own.is_empty() {
             ui.status("nothing is installed");
         }
-        let root = place::root(self.prefix.as_deref())?;
         for path in own {
-            if self.dry_run {
-                ui.data(format_args!("would remove '{}'", shown(&path)))?;
+            let done = if self.dry_run {
+                "would remove"
             } else {
-                put::remove(&path, &root)?;
-                ui.data(format_args!("removed '{}'", shown(&path)))?;
-            }
+                put::remove(path, &root)?;
+                "removed"
+            };
+            ui.data(format_args!("{done} '{}'", shown(path)))?;
         }
         Ok(())
     }
-}
-
-/// Returns the places with what is there.
-fn looked_at(places: Vec<Place>) -> Result<Vec<(Place, Found)>> {
-    let mut all = Vec::new();
-    for place in places {
-        let found = installed::look(&place)?;
-        all.push((place, found));
-    }
-    Ok(all)
 }
 
 /// Fails if something in the way of an installation is not ours to replace.
@@ -116,18 +110,12 @@ fn refuse_obstacles(wanted: &[(Place, Found)]) -> Result<()> {
     for (place, found) in wanted {
         if let Found::Foreign(what) = found {
             causes.push(format!("'{}' {what}", place.path.display()));
-            failure = failure.hint(move_aside(&place.path));
+            let path = quoted(&place.path);
+            failure = failure.hint(format!("mv {path} {path}.old"));
         }
     }
     if causes.is_empty() {
         return Ok(());
     }
     Err(anyhow!(causes.join("\n")).context(failure))
-}
-
-/// Returns the command that moves a file out of the way.
-fn move_aside(path: &Path) -> String {
-    let mut old = path.as_os_str().to_owned();
-    old.push(".old");
-    format!("mv {} {}", quoted(path), quoted(Path::new(&old)))
 }

@@ -1,44 +1,31 @@
 //! Files put in place, all or none, and taken away again.
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::NamedTempFile;
 
-use super::installed::{Found, marked};
-use super::place::Place;
+use super::place::{Found, Place};
 use crate::failure::Failure;
 use crate::interrupt;
-
-/// Everything written beside its place. Dropped before it is put there, it leaves nothing.
-#[derive(Default)]
-struct Staged<'a> {
-    // The files go before the directories that were made for them.
-    files: Vec<(NamedTempFile, &'a Place, &'a Found)>,
-    made: Vec<PathBuf>,
-}
-
-impl Drop for Staged<'_> {
-    fn drop(&mut self) {
-        self.files.clear();
-        for dir in self.made.drain(..).rev() {
-            // One that is used by another program by now stays.
-            drop(fs::remove_dir(dir));
-        }
-    }
-}
 
 /// Puts what is not there yet, or of another version, in its place.
 ///
 /// # Errors
 /// When a file cannot be written; then nothing was changed.
 pub(super) fn put(wanted: &[(Place, Found)]) -> Result<()> {
-    let mut staged = Staged::default();
-    stage(&mut staged, wanted).context(Failure::new("could not install; nothing was changed"))?;
-    for (file, place, found) in staged.files.drain(..) {
+    let mut made = Vec::new();
+    let staged = stage(wanted, &mut made).inspect_err(|_| {
+        for dir in made.iter().rev() {
+            // One that is used by another program by now stays.
+            fs::remove_dir(dir).ok();
+        }
+    });
+    let staged = staged.context(Failure::new("could not install; nothing was changed"))?;
+    for (file, place, found) in staged {
         match found {
             Found::Own | Found::Current => file.persist(&place.path),
             // Not over what was put there in the meantime.
@@ -47,53 +34,43 @@ pub(super) fn put(wanted: &[(Place, Found)]) -> Result<()> {
         .map_err(|error| error.error)
         .with_context(|| format!("could not put '{}' in its place", place.path.display()))?;
     }
-    staged.made.clear();
     Ok(())
 }
 
-fn stage<'a>(staged: &mut Staged<'a>, wanted: &'a [(Place, Found)]) -> Result<()> {
+/// Writes all files beside their places; the directories that are made for them are noted in `made`.
+fn stage<'a>(
+    wanted: &'a [(Place, Found)],
+    made: &mut Vec<PathBuf>,
+) -> Result<Vec<(NamedTempFile, &'a Place, &'a Found)>> {
+    let mut staged = Vec::new();
     for (place, found) in wanted {
-        if *found == Found::Current {
-            continue;
+        if *found != Found::Current {
+            interrupt::check()?;
+            let file = write(place, made)
+                .with_context(|| format!("could not write '{}'", place.path.display()))?;
+            staged.push((file, place, found));
         }
-        interrupt::check()?;
-        let what = || format!("could not write '{}'", place.path.display());
-        let dir = place.path.parent().context("a place is in a directory")?;
-        make_dirs(dir, &mut staged.made).with_context(what)?;
-        let file = write(dir, &marked(place)).with_context(what)?;
-        staged.files.push((file, place, found));
     }
-    interrupt::check()
+    interrupt::check()?;
+    Ok(staged)
 }
 
-/// Writes a file of a name of its own. What is wrong with the disk is seen here, not after it was renamed.
-fn write(dir: &Path, text: &str) -> io::Result<NamedTempFile> {
+/// Writes a file under a name of its own. What is wrong with the disk is seen here, not after it was renamed.
+fn write(place: &Place, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
+    let dir = place.path.parent().context("a place is in a directory")?;
+    let missing = dir.ancestors().take_while(|dir| !dir.exists());
+    let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+    made.extend(missing.into_iter().rev());
+    // Not writable for a group: zsh takes no completion from such a directory.
+    DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     let mut file = tempfile::Builder::new()
         .prefix(".git-flux-")
         // As for any file, the umask takes its part.
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(place.marked().as_bytes())?;
     file.as_file().sync_all()?;
     Ok(file)
-}
-
-/// Makes a directory and those above it, and notes each in `made`. Not writable for a group: zsh takes no
-/// completion from such a directory.
-fn make_dirs(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_dirs(parent, made)?;
-    }
-    match DirBuilder::new().mode(0o755).create(dir) {
-        Ok(()) => made.push(dir.to_owned()),
-        // Another program was faster.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
 }
 
 /// Removes a file, and the directories that are empty without it, up to `root`.
@@ -126,7 +103,7 @@ mod tests {
         let path = below.join("fish/completions/git-flux.fish");
         let wanted = [place(path.clone())];
         put(&wanted).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), marked(&wanted[0].0));
+        assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.marked());
         remove(&path, &below).unwrap();
         assert!(!below.exists() && root.path().exists());
     }
