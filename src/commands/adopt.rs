@@ -23,25 +23,27 @@ use crate::ui::{Ui, shown};
 
 /// Make a task of a worktree that is there already
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux adopt [<options>] <path> [<task>...]")]
 pub(crate) struct Adopt {
-    /// The worktree
-    #[arg(add = ArgValueCompleter::new(candidates::worktrees))]
+    /// be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// the worktree
+    #[arg(value_name = "path", add = ArgValueCompleter::new(candidates::worktrees))]
     path: PathBuf,
-    /// The agent that works on it
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::agents))]
+    /// the agent that works on it
+    #[arg(long, value_name = "name", add = ArgValueCompleter::new(candidates::agents))]
     agent: Option<String>,
-    /// Merge into this branch at cleanup, instead of the one you stand on
-    #[arg(long, value_name = "BRANCH", add = ArgValueCompleter::new(candidates::branches))]
+    /// merge into this branch at cleanup, instead of the one you stand on
+    #[arg(long, value_name = "branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
-    /// The task's id, instead of one made from its description or its branch
-    #[arg(long, value_name = "ID")]
+    /// the task's id, instead of one made from its description or its branch
+    #[arg(long, value_name = "id")]
     name: Option<String>,
     #[command(flatten)]
     layouts: Layouts,
-    /// Be quiet: print the task's id alone
-    #[arg(short, long)]
-    quiet: bool,
-    /// What is to be done; without it no agent is started
+    /// what is to be done; without it no agent is started
+    #[arg(value_name = "<task>")]
     task: Vec<OsString>,
 }
 

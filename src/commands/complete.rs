@@ -11,9 +11,9 @@ use clap::{Arg, Command, ValueEnum as _};
 use clap_complete::env::Shells;
 use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate};
 
+use super::candidates::{DESCRIBED, line, words};
 use super::cli;
 use super::completions::Shell;
-use super::line::{DESCRIBED, line, words};
 
 /// Answers a shell's question, if it is one. Whatever goes wrong, there is nothing to offer then:
 /// an error would be printed into the line that somebody is typing.

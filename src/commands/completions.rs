@@ -8,9 +8,10 @@ use crate::ui::Ui;
 
 /// Print what makes a shell complete git flux, to be sourced by it
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux completions <shell>")]
 pub(crate) struct Completions {
-    /// The shell: bash, zsh or fish
-    #[arg(value_enum, hide_possible_values = true)]
+    /// the shell: bash, zsh or fish
+    #[arg(value_enum, value_name = "shell", hide_possible_values = true)]
     shell: Shell,
 }
 

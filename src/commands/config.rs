@@ -16,8 +16,9 @@ use crate::ui::{self, Ui};
 
 /// Show every setting: its value, where that comes from, what it means
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux config [<options>]")]
 pub(crate) struct Config {
-    /// Machine-readable output: an array of objects
+    /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
     #[command(flatten)]

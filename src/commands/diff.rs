@@ -18,12 +18,13 @@ use crate::ui::{Ui, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
 pub(crate) struct Diff {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::task_then_files))]
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
-    /// Arguments for git diff
-    #[arg(last = true, value_name = "GIT DIFF ARGS", add = ArgValueCompleter::new(candidates::files))]
+    /// arguments for git diff
+    #[arg(last = true, value_name = "<git diff args>", add = ArgValueCompleter::new(candidates::files))]
     args: Vec<OsString>,
 }
 

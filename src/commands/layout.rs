@@ -6,13 +6,13 @@ use crate::task::Layout;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Layouts {
-    /// Run in a new pane of this window
+    /// run in a new pane of this window
     #[arg(long, group = "layout")]
     pane: bool,
-    /// Run in a new window of this session
+    /// run in a new window of this session
     #[arg(long, group = "layout")]
     window: bool,
-    /// Run in a session of its own
+    /// run in a session of its own
     #[arg(long, group = "layout")]
     session: bool,
 }

@@ -26,11 +26,12 @@ use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
 #[derive(Debug, Default, Args)]
+#[command(override_usage = "git flux list [<options>]")]
 pub(crate) struct List {
-    /// List the tasks of every repository that has a pane on this tmux server
+    /// list the tasks of every repository that has a pane on this tmux server
     #[arg(long)]
     everywhere: bool,
-    /// Machine-readable output: an array of task objects
+    /// machine-readable output: an array of task objects
     #[arg(long)]
     json: bool,
     #[command(flatten)]

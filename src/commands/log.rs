@@ -26,14 +26,15 @@ use crate::ui::words::count;
 
 /// Show what a task was told, what happened, and what was said
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux log [<options>] [<task>]")]
 pub(crate) struct Log {
-    /// The task: its id or a part of it, its branch or its worktree; also a removed one
-    #[arg(add = ArgValueCompleter::new(candidates::all_tasks))]
+    /// the task: its id or a part of it, its branch or its worktree; also a removed one
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::all_tasks))]
     task: Option<String>,
-    /// How many messages of the agent's transcript are shown
-    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 10)]
+    /// how many messages of the agent's transcript are shown
+    #[arg(short = 'n', long, value_name = "number", default_value_t = 10)]
     max_count: usize,
-    /// Machine-readable output: an object
+    /// machine-readable output: an object
     #[arg(long)]
     json: bool,
 }

@@ -15,7 +15,6 @@ mod faults;
 mod help;
 mod install;
 mod layout;
-mod line;
 mod list;
 mod log;
 mod object;
@@ -32,7 +31,6 @@ mod stop;
 mod table;
 mod text;
 mod typed;
-mod usage;
 mod wait;
 mod wakeups;
 

@@ -7,10 +7,10 @@ use crate::sanitize;
 /// The options.
 #[derive(Debug, Default, Args)]
 pub(super) struct Porcelain {
-    /// Machine-readable output
+    /// machine-readable output
     #[arg(long, conflicts_with = "json")]
     porcelain: bool,
-    /// Terminate records of --porcelain with a NUL character
+    /// terminate records of --porcelain with a NUL character
     #[arg(short = 'z', requires = "porcelain")]
     nul: bool,
 }

@@ -22,31 +22,32 @@ use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux restore [<options>] [<task>]")]
 pub(crate) struct Restore {
-    /// The removed task: its name in the archive or a part of it
-    #[arg(add = ArgValueCompleter::new(candidates::archived))]
-    task: Option<String>,
-    /// List what can be restored: age, size, how it ended
-    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
-    list: bool,
-    /// Machine-readable output of --list: an array of objects
-    #[arg(long, requires = "list")]
-    json: bool,
-    /// Delete a removed task for good
-    #[arg(long, conflicts_with = "empty")]
-    drop: bool,
-    /// Delete all removed tasks for good
-    #[arg(long, conflicts_with = "task")]
-    empty: bool,
-    /// Restore what came from elsewhere with refs that were fetched
-    #[arg(long, requires = "task", conflicts_with = "drop")]
-    foreign: bool,
-    /// Agree to the deletion
-    #[arg(short, long)]
-    yes: bool,
-    /// Be quiet: print the task's id alone
+    /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
+    /// agree to the deletion
+    #[arg(short, long)]
+    yes: bool,
+    /// the removed task: its name in the archive or a part of it
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::archived))]
+    task: Option<String>,
+    /// list what can be restored: age, size, how it ended
+    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
+    list: bool,
+    /// delete a removed task for good
+    #[arg(long, conflicts_with = "empty")]
+    drop: bool,
+    /// delete all removed tasks for good
+    #[arg(long, conflicts_with = "task")]
+    empty: bool,
+    /// restore what came from elsewhere with refs that were fetched
+    #[arg(long, requires = "task", conflicts_with = "drop")]
+    foreign: bool,
+    /// machine-readable output of --list: an array of objects
+    #[arg(long, requires = "list")]
+    json: bool,
 }
 
 impl Restore {

@@ -20,27 +20,28 @@ use crate::ui::words::capital;
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux resume [<options>] [<task>]")]
 pub(crate) struct Resume {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::stopped))]
+    /// be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// agree to start over where the agent cannot go on
+    #[arg(short, long)]
+    yes: bool,
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::stopped))]
     task: Option<String>,
-    /// Resume all whose agent is lost, or was ended by a signal that git flux did not send
+    /// resume all whose agent is lost, or was ended by a signal that git flux did not send
     #[arg(long, conflicts_with = "task")]
     all: bool,
-    /// Start over with the prompt, also where the agent could go on
+    /// start over with the prompt, also where the agent could go on
     #[arg(long)]
     over: bool,
     #[command(flatten)]
     layouts: Layouts,
-    /// Agree to start over where the agent cannot go on
-    #[arg(short, long)]
-    yes: bool,
-    /// Agree that an agent that was started on another machine has ended
+    /// agree that an agent that was started on another machine has ended
     #[arg(long)]
     gone: bool,
-    /// Be quiet: print the task's id alone
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl Resume {

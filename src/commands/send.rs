@@ -36,19 +36,21 @@ const MESSAGE: text::Kind = text::Kind {
 
 /// Say something to the running agent of a task
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux send [<options>] [<task>] [<message>...]")]
 pub(crate) struct Send {
-    /// The task: its id or a part of it, its branch or its worktree; none with --all
-    #[arg(add = ArgValueCompleter::new(candidates::running_first))]
+    /// the task: its id or a part of it, its branch or its worktree; none with --all
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running_first))]
     task: Option<String>,
-    /// What is said
+    /// what is said
+    #[arg(value_name = "<message>")]
     message: Vec<OsString>,
-    /// Say it to every agent that runs and can be told
+    /// say it to every agent that runs and can be told
     #[arg(long)]
     all: bool,
-    /// Read the message from standard input
+    /// read the message from standard input
     #[arg(long, conflicts_with = "edit")]
     stdin: bool,
-    /// Write the message in the editor
+    /// write the message in the editor
     #[arg(short, long)]
     edit: bool,
 }

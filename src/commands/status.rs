@@ -28,19 +28,20 @@ const SCREEN: usize = 15;
 
 /// Show one task in detail, with the last lines of its screen
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux status [<options>] [<task>]")]
 pub(crate) struct StatusOf {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::tasks))]
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
-    /// Machine-readable output: a task object
-    #[arg(long)]
-    json: bool,
-    /// Say how the state was found: what each source says, and which counts
+    /// say how the state was found: what each source says, and which counts
     #[arg(long)]
     explain: bool,
-    /// Print the path of its worktree alone
+    /// print the path of its worktree alone
     #[arg(long, conflicts_with_all = ["json", "explain"])]
     path: bool,
+    /// machine-readable output: a task object
+    #[arg(long)]
+    json: bool,
 }
 
 impl StatusOf {

@@ -15,16 +15,17 @@ use crate::ui::{self, Ui};
 
 /// End the agents of tasks, and keep everything
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux stop [<options>] [<task>...]")]
 pub(crate) struct Stop {
-    /// The tasks: each its id, or the beginning of it
-    #[arg(value_name = "TASK", add = ArgValueCompleter::new(candidates::further_running))]
-    tasks: Vec<String>,
-    /// Stop all agents that run
-    #[arg(long, conflicts_with = "tasks")]
-    all: bool,
-    /// Dry run: only say which agents would be stopped
+    /// dry run: only say which agents would be stopped
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// the tasks: each its id, or the beginning of it
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_running))]
+    tasks: Vec<String>,
+    /// stop all agents that run
+    #[arg(long, conflicts_with = "tasks")]
+    all: bool,
 }
 
 impl Stop {

@@ -21,29 +21,30 @@ use crate::ui::Ui;
 
 /// Block until the agents of tasks are done, wait for input or have exited
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux wait [<options>] [<task>...]")]
 pub(crate) struct Wait {
-    /// The tasks: each its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::further_tasks))]
+    /// the tasks: each its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
     task: Vec<String>,
-    /// Until one of them is where it is waited for
+    /// until one of them is where it is waited for
     #[arg(long, conflicts_with = "all")]
     any: bool,
-    /// Until another one comes there, whatever is there already
+    /// until another one comes there, whatever is there already
     #[arg(long, conflicts_with_all = ["any", "all"])]
     next: bool,
-    /// Until all of them are (the default); without a <task>, all there are
+    /// until all of them are (the default); without a <task>, all there are
     #[arg(long)]
     all: bool,
-    /// What is waited for
+    /// what is waited for
     #[arg(
         long = "for",
-        value_name = "STATE",
+        value_name = "state",
         value_delimiter = ',',
         default_value = "waiting,done,exited"
     )]
     until: Vec<Until>,
-    /// Give up after this time, as in '90s', '30m' or '1h 30m'
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// give up after this time, as in '90s', '30m' or '1h 30m'
+    #[arg(long, value_name = "time", value_parser = duration)]
     timeout: Option<Duration>,
 }
 

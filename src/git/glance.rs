@@ -2,11 +2,9 @@
 //! and finds the repository by itself, as `git -C` or `git --git-dir` say.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{Git, ObjectId, refs};
 
@@ -38,18 +36,6 @@ pub(crate) fn config() -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// `git rev-parse --git-common-dir`
-///
-/// # Errors
-/// When there is no repository.
-pub(crate) fn common_dir() -> Result<PathBuf> {
-    let mut out = Git::glancing("rev-parse")
-        .arg("--git-common-dir")
-        .output()?;
-    out.pop_if(|last| *last == b'\n');
-    Ok(OsString::from_vec(out).into())
-}
-
 /// The worktrees, the main one first: `git worktree list --porcelain -z`
 ///
 /// # Errors
@@ -60,38 +46,4 @@ pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
         .output()?;
     let entries = super::worktree::entries::parse(&out)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
-}
-
-/// The contents of the objects of these names, in order, as far as they are there:
-/// `git cat-file --batch --buffer`. For names that are short, and not too many for a pipe.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn objects(names: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
-    let out = Git::glancing("cat-file")
-        .args(["--batch", "--buffer"])
-        .env("GIT_NO_LAZY_FETCH", "1")
-        .input(
-            names
-                .iter()
-                .map(|name| format!("{name}\n"))
-                .collect::<String>(),
-        )
-        .output()?;
-    let mut rest = out.as_slice();
-    let mut found = Vec::new();
-    for _ in names {
-        let end = rest.iter().position(|&b| b == b'\n');
-        let (head, tail) = rest.split_at(end.context("`git cat-file` stopped early")?);
-        rest = &tail[1..];
-        // `<object> <type> <size>`, or `<name> missing`.
-        let head = String::from_utf8_lossy(head);
-        let size: Option<usize> = head.rsplit(' ').next().and_then(|size| size.parse().ok());
-        found.push(size.and_then(|size| {
-            let (content, tail) = rest.split_at_checked(size)?;
-            rest = tail.get(1..)?;
-            Some(content.to_vec())
-        }));
-    }
-    Ok(found)
 }

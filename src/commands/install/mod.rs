@@ -20,16 +20,17 @@ use crate::ui::{Ui, quoted, shown};
 /// Then it is checked that they are, and what is missing is said. Nothing is
 /// replaced that git flux did not put there, and no dot file is edited.
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux install [<options>]")]
 pub(crate) struct Install {
-    /// Install below this directory instead of your home directory
-    #[arg(long, value_name = "DIR")]
-    prefix: Option<PathBuf>,
-    /// Remove what was installed
-    #[arg(long)]
-    uninstall: bool,
-    /// Dry run: only say what would be done
+    /// dry run: only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// install below this directory instead of your home directory
+    #[arg(long, value_name = "dir")]
+    prefix: Option<PathBuf>,
+    /// remove what was installed
+    #[arg(long)]
+    uninstall: bool,
 }
 
 impl Install {

@@ -27,53 +27,55 @@ use crate::ui::{Ui, ensure_terminal};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux run [<options>] [--] [<task>...]")]
 pub(crate) struct Run {
-    /// Read the task from a file; '-' is standard input
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "task", add = ArgValueCompleter::new(candidates::files))]
+    /// be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// dry run: only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// read the task from a file; '-' is standard input
+    #[arg(short = 'F', long, value_name = "file", conflicts_with = "task", add = ArgValueCompleter::new(candidates::files))]
     file: Option<PathBuf>,
-    /// Edit the task before it is started, in git's editor
+    /// edit the task before it is started, in git's editor
     #[arg(short, long)]
     edit: bool,
-    /// The agent that works on it; several, with commas between, for a task each
-    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCompleter::new(candidates::agents))]
+    /// the agent that works on it; several, with commas between, for a task each
+    #[arg(long, value_name = "name", value_delimiter = ',', add = ArgValueCompleter::new(candidates::agents))]
     agent: Vec<String>,
-    /// Start so many tasks on one description, of each agent
-    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1, hide_default_value = true, value_parser = number)]
+    /// start so many tasks on one description, of each agent
+    #[arg(short = 'n', long, value_name = "number", default_value_t = 1, hide_default_value = true, value_parser = number)]
     count: u8,
-    /// Pass an argument to the agent's program
-    #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
+    /// pass an argument to the agent's program
+    #[arg(long = "agent-arg", value_name = "arg", allow_hyphen_values = true)]
     agent_args: Vec<OsString>,
-    /// Start from this commit instead of HEAD
-    #[arg(long, value_name = "REV", add = ArgValueCompleter::new(candidates::commits))]
+    /// start from this commit instead of HEAD
+    #[arg(long, value_name = "rev", add = ArgValueCompleter::new(candidates::commits))]
     base: Option<String>,
-    /// Work on a branch that is there, here or on a remote; it stays when the task goes
-    #[arg(long, value_name = "BRANCH", conflicts_with = "base", add = ArgValueCompleter::new(candidates::all_branches))]
+    /// work on a branch that is there, here or on a remote; it stays when the task goes
+    #[arg(long, value_name = "branch", conflicts_with = "base", add = ArgValueCompleter::new(candidates::all_branches))]
     branch: Option<String>,
-    /// The task's id, instead of one made from its description
-    #[arg(long, value_name = "ID")]
+    /// the task's id, instead of one made from its description
+    #[arg(long, value_name = "id")]
     name: Option<String>,
     #[command(flatten)]
     layouts: Layouts,
-    /// Go there at once
+    /// go there at once
     #[arg(long, conflicts_with_all = ["json", "dry_run"])]
     attach: bool,
-    /// Take what is uncommitted here along: changed, staged and untracked files
+    /// take what is uncommitted here along: changed, staged and untracked files
     #[arg(long)]
     with_changes: bool,
-    /// Give the agent the text of the task alone
+    /// give the agent the text of the task alone
     #[arg(long)]
     no_template: bool,
-    /// Be quiet: print the task's id alone
-    #[arg(short, long)]
-    quiet: bool,
-    /// Machine-readable output: a task object
+    /// what is to be done; words are joined by spaces
+    #[arg(value_name = "<task>")]
+    task: Vec<OsString>,
+    /// machine-readable output: a task object
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
-    /// Dry run: only say what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// What is to be done; words are joined by spaces
-    task: Vec<OsString>,
 }
 
 /// How many tasks are started.
