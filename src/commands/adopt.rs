@@ -78,50 +78,39 @@ impl Adopt {
         let agent = self.agent_run(&flux, &start)?;
         adopt(&flux, &mut start)?;
         let task = &start.task;
+        let id = &task.id;
         flux.ui.status(format_args!(
-            "adopted '{}' as '{}'; its branch '{}' stays when the task goes",
+            "adopted '{}' as '{id}'; its branch '{}' stays when the task goes",
             shown(&task.worktree),
-            task.id,
             task.branch
         ));
-        match agent {
-            Some(agent) => self.start(&flux, &task.id, agent),
-            None => tell(&flux, &task.id),
+        if let Some(agent) = agent {
+            return self.start(&flux, id, agent);
         }
+        if self.quiet {
+            return flux.ui.data(id);
+        }
+        flux.ui.hint(format_args!(
+            "git flux attach {id}, git flux diff {id}, git flux cleanup {id}"
+        ));
+        Ok(())
     }
 
     /// What is to be started once the task is there. There has to be a place for it.
     fn agent_run(&self, flux: &Flux, start: &Start) -> Result<Option<AgentRun>> {
-        let Start {
-            task, description, ..
-        } = start;
-        if description.is_empty() {
+        if start.description.is_empty() {
             return Ok(None);
         }
-        place(flux, &task.id, self.layouts.layout())?;
-        from_the_beginning(flux, task, description).map(Some)
+        place(flux, &start.task.id, self.layouts.layout())?;
+        from_the_beginning(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentRun) -> Result<()> {
-        let started = resume(flux, id, agent, self.layouts.layout());
-        let started = started.with_context(|| {
-            Failure::new(format!(
-                "'{id}' is a task now, but its agent was not started"
-            ))
-            .hint(format!("git flux resume {id} --over"))
+        let started = resume(flux, id, agent, self.layouts.layout()).with_context(|| {
+            let what = format!("'{id}' is a task now, but its agent was not started");
+            Failure::new(what).hint(format!("git flux resume {id} --over"))
         })?;
         early::tell(flux, &started, "started")?;
         early::ensure_not_ended(flux, &started)
     }
-}
-
-/// Says how the task goes on.
-fn tell(flux: &Flux, id: &TaskId) -> Result<()> {
-    if flux.ui.quiet {
-        return flux.ui.data(id);
-    }
-    flux.ui.hint(format_args!(
-        "git flux attach {id}, git flux diff {id}, git flux cleanup {id}"
-    ));
-    Ok(())
 }

@@ -45,9 +45,8 @@ impl Attach {
         {
             return attach::attach(&target);
         }
-        let panes = Panes::of([task].into_iter())?;
         match &task.target {
-            Some(target) if panes.has(task) => attach::attach(target),
+            Some(target) if Panes::of([task].into_iter())?.has(task) => attach::attach(target),
             _ => attach::attach(&offer(&flux, task)?),
         }
     }

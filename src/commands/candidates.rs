@@ -83,6 +83,9 @@ pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn further(current: &OsStr) -> Vec<Stored> {
+    let Some(begun) = begun(current) else {
+        return Vec::new();
+    };
     let mut tasks = stored(OsStr::new(""));
     let line = line();
     let mut named = Vec::new();
@@ -94,8 +97,7 @@ fn further(current: &OsStr) -> Vec<Stored> {
         }
         previous = word;
     }
-    let begun = current.to_string_lossy();
-    tasks.retain(|task| task.id.starts_with(&*begun) && !named.contains(&task.id));
+    tasks.retain(|task| task.id.starts_with(begun) && !named.contains(&task.id));
     tasks
 }
 

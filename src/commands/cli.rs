@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, begin, cleanup, completions, config, diff, help, install, list, log, restore,
-    resume, run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, diff, help, install, list, log, restore, resume,
+    run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -80,7 +80,7 @@ impl Cli {
     /// Whatever it could not do.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            None => begin::run(),
+            None => list::begin(),
             Some(Command::Run(args)) => args.run(),
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),

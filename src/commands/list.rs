@@ -1,11 +1,11 @@
-//! `git flux list`
+//! `git flux list`, and `git flux` alone: the tasks, or how to begin.
 
 use std::collections::BTreeSet;
 use std::mem;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use console::Style;
 
@@ -38,43 +38,52 @@ pub(crate) struct List {
     porcelain: Porcelain,
 }
 
+const HOW_TO_BEGIN: &str = "\
+There are no tasks in this repository. To start one:
+
+    git flux run \"<what is to be done>\"
+
+Then:
+
+    git flux                    how the tasks are doing
+    git flux attach <task>      go to one: watch, answer, take over
+    git flux cleanup <task>     merge it and remove it
+    git flux restore            bring back what was removed
+
+'git flux -h' lists all commands, 'git help flux' is the manual.";
+
+/// The state of what came from elsewhere.
+const FOREIGN: &str = "foreign";
+
 /// One row: a task, or a record that is none of this repository, or cannot be read.
 enum Row {
     Task(Box<Status>),
-    Foreign {
-        id: String,
-        title: String,
-    },
-    Broken {
+    Unknown {
         id: String,
         state: &'static str,
+        /// Why nothing but the id is known.
         error: String,
+        description: String,
     },
 }
 
-impl Row {
-    fn object(&self) -> TaskObject {
-        match self {
-            Self::Task(status) => TaskObject::of(status),
-            Self::Foreign { id, .. } => TaskObject::unknown(id, "foreign", FOREIGN),
-            Self::Broken { id, state, error } => TaskObject::unknown(id, state, error),
-        }
-    }
-}
-
-/// Why nothing but the id is known of a foreign record.
-const FOREIGN: &str = "this repository has not made its record";
-
 /// The rows of one repository.
-pub(super) struct Rows {
+struct Rows {
     project: String,
     rows: Vec<Row>,
 }
 
-impl Rows {
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+/// `git flux` alone.
+///
+/// # Errors
+/// When the tasks cannot be listed.
+pub(super) fn begin() -> Result<()> {
+    let ui = Ui::default();
+    let rows = here(&ui)?;
+    if rows.rows.is_empty() {
+        return ui.data(HOW_TO_BEGIN);
     }
+    List::default().print(&ui, &[rows], Faults::default())
 }
 
 impl List {
@@ -90,39 +99,14 @@ impl List {
     }
 
     /// Prints the tasks, and fails in the end if something of them could not be told.
-    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
-        self.tables(ui, repositories)?;
-        for repository in repositories {
-            for row in &repository.rows {
-                let is_known = match row {
-                    // That it is broken is known.
-                    Row::Task(status) => {
-                        warn_unlooked(ui, status) || status.state == State::NoWorktree
-                    }
-                    Row::Foreign { .. } => true,
-                    Row::Broken { state, .. } => *state == version::NEWER,
-                };
-                if !is_known {
-                    faults.count();
-                }
-            }
-        }
-        faults.ensure_none("not everything could be read")
-    }
-
-    fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
-        let all = || repositories.iter().flat_map(|repository| &repository.rows);
+    fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
+        let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
-            let objects: Vec<TaskObject> = all().map(Row::object).collect();
-            return ui.json(&objects);
-        }
-        if let Some(mut lines) = self.porcelain.lines() {
-            for row in all() {
-                row.object().write(&mut lines);
-            }
-            return ui.bytes(&lines.into_bytes());
-        }
-        if all().next().is_none() {
+            ui.json(&rows().map(Row::object).collect::<Vec<_>>())?;
+        } else if let Some(mut lines) = self.porcelain.lines() {
+            rows().for_each(|row| row.object().write(&mut lines));
+            ui.bytes(&lines.into_bytes())?;
+        } else if rows().next().is_none() {
             let server = if self.everywhere {
                 " with a pane on this tmux server"
             } else {
@@ -130,43 +114,48 @@ impl List {
             };
             ui.status(format_args!("no tasks{server}"));
             ui.hint("git flux run \"<what is to be done>\"");
-            return Ok(());
+        } else {
+            self.print_tables(ui, repositories)?;
         }
-        for repository in repositories {
-            if self.everywhere {
-                ui.data(
-                    Style::new()
-                        .bold()
-                        .apply_to(sanitize::line(&repository.project)),
-                )?;
+        for row in rows() {
+            let is_known = match row {
+                // That it is broken is known.
+                Row::Task(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
+                Row::Unknown { state, .. } => [FOREIGN, version::NEWER].contains(state),
+            };
+            if !is_known {
+                faults.count();
             }
-            print_table(ui, &repository.rows)?;
+        }
+        faults.ensure_none("not everything could be read")
+    }
+
+    fn print_tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
+        for Rows { project, rows } in repositories {
+            if self.everywhere {
+                ui.data(Style::new().bold().apply_to(sanitize::line(project)))?;
+            }
+            print_table(ui, rows)?;
         }
         // The reader of a pipe may be a terminal's own, and has its place there.
         if ui.width().is_some() {
-            self.hint(ui);
+            let flux = if self.everywhere {
+                "git -C <repository> flux"
+            } else {
+                "git flux"
+            };
+            ui.status("");
+            ui.hint(format_args!(
+                "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
+            ));
         }
         Ok(())
-    }
-
-    /// Says what to do with the tasks.
-    fn hint(&self, ui: &Ui) {
-        let place = if self.everywhere {
-            "-C <repository> "
-        } else {
-            ""
-        };
-        let flux = format!("git {place}flux");
-        ui.status("");
-        ui.hint(format_args!(
-            "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
-        ));
     }
 }
 
 /// The tasks of the repository that the caller stands in. Nothing is changed here, so the
 /// refs may be as they were while it was opened.
-pub(super) fn here(ui: &Ui) -> Result<Rows> {
+fn here(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
         let here = || Store::refs(Path::new("."));
         let refs = (!Git::is_directed()).then(|| scope.spawn(here));
@@ -188,37 +177,35 @@ pub(super) fn here(ui: &Ui) -> Result<Rows> {
 
 fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let _spinner = flux.ui.spinner("looking at the worktrees");
-    let tasks = store.tasks.iter();
-    let tasks: Vec<&Task> = tasks.filter_map(|one| one.task.as_ref().ok()).collect();
-    let statuses = if tasks.is_empty() {
-        Vec::new()
-    } else {
-        observe::statuses(flux, store, &tasks)?
-    };
-    let mut statuses = statuses.into_iter();
+    let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
+    let tasks: Vec<&Task> = tasks.collect();
     let mut rows = Vec::new();
+    if !tasks.is_empty() {
+        let statuses = observe::statuses(flux, store, &tasks)?;
+        rows.extend(statuses.into_iter().map(|one| Row::Task(Box::new(one))));
+    }
     for stored in &store.tasks {
-        rows.push(match &stored.task {
-            Ok(_) => Row::Task(Box::new(
-                statuses.next().context("a task was not looked at")?,
-            )),
-            Err(error) => Row::Broken {
+        if let Err(error) = &stored.task {
+            rows.push(Row::Unknown {
                 id: stored.id.to_string(),
                 state: version::state_of(error),
                 error: format!("{error:#}"),
-            },
+                description: format!("its record cannot be read: {error:#}"),
+            });
+        }
+    }
+    for stored in &store.foreign {
+        let task = stored.task.as_ref();
+        rows.push(Row::Unknown {
+            id: stored.id.to_string(),
+            state: FOREIGN,
+            error: "this repository has not made its record".to_owned(),
+            description: task.map_or_else(|_| String::new(), |task| task.title.clone()),
         });
     }
-    rows.extend(store.foreign.iter().map(|stored| {
-        let task = stored.task.as_ref();
-        Row::Foreign {
-            id: stored.id.to_string(),
-            title: task.map_or_else(|_| String::new(), |task| task.title.clone()),
-        }
-    }));
     rows.sort_by_key(|row| match row {
         Row::Task(status) => status.task.created,
-        Row::Foreign { .. } | Row::Broken { .. } => u64::MAX,
+        Row::Unknown { .. } => u64::MAX,
     });
     Ok(Rows {
         project: flux.repo.home().to_string_lossy().into_owned(),
@@ -237,11 +224,11 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
         match found {
             Ok(rows) => all.push(rows),
             Err(error) => {
-                let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
                 if common_dir.exists() {
                     faults.count();
                 }
-                ui.warning(what);
+                let place = shown(&common_dir);
+                ui.warning(format_args!("'{place}' cannot be listed: {error:#}"));
             }
         }
     }
@@ -264,33 +251,25 @@ const HEAD: [&str; 9] = [
 /// The columns that go first where the terminal is narrow.
 const SPARE: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
 
-/// Agents are named where there are several, and owners where there is another one.
-fn is_shown(column: &str, rows: &[Row]) -> bool {
-    let statuses = rows.iter().filter_map(|row| match row {
-        Row::Task(status) => Some(status),
-        Row::Foreign { .. } | Row::Broken { .. } => None,
-    });
-    match column {
-        "AGENT" => {
-            let agents: BTreeSet<&str> = statuses.map(|status| &*status.task.agent).collect();
-            agents.len() > 1
-        }
-        "OWNER" => { statuses }.any(|status| status.owner.is_some()),
-        _ => true,
-    }
-}
-
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let now = seconds();
-    let is_shown = HEAD.map(|column| is_shown(column, rows));
-    let cells = rows.iter().map(|row| chosen(cells(row, now), is_shown));
+    // Agents are named where there are several, and owners where there is another one.
+    let statuses = || rows.iter().filter_map(Row::status);
+    let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
+    let has_owners = statuses().any(|status| status.owner.is_some());
+    let is_shown = HEAD.map(|column| match column {
+        "AGENT" => agents.len() > 1,
+        "OWNER" => has_owners,
+        _ => true,
+    });
+    let cells = rows.iter().map(|row| chosen(row.cells(now), is_shown));
     let table = Table {
         head: chosen(HEAD, is_shown),
         rows: cells.collect(),
         spare: &SPARE,
     };
     let lines = table.lines(ui.width(), |row, at, text| match at {
-        1 => paint(&rows[row], text),
+        1 => colour::paint(rows[row].state(), &rows[row].style(), text),
         _ => text.to_owned(),
     });
     // At once: there may be thousands.
@@ -302,78 +281,85 @@ fn chosen<T>(cells: [T; 9], is_shown: [bool; 9]) -> Vec<T> {
     cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
 }
 
-/// The state in its colour.
-fn paint(row: &Row, text: &str) -> String {
-    let slot = match row {
-        Row::Task(status) => status.state.name(),
-        Row::Foreign { .. } => "foreign",
-        Row::Broken { state, .. } => state,
-    };
-    colour::paint(slot, &style(row), text)
-}
+impl Row {
+    fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Task(status) => Some(status),
+            Self::Unknown { .. } => None,
+        }
+    }
 
-fn style(row: &Row) -> Style {
-    let plain = Style::new();
-    match row {
-        Row::Broken { .. } => plain.red().bold(),
-        Row::Foreign { .. } => plain.yellow(),
-        Row::Task(status) => match &status.state {
+    fn state(&self) -> &'static str {
+        match self {
+            Self::Task(status) => status.state.name(),
+            Self::Unknown { state, .. } => state,
+        }
+    }
+
+    fn object(&self) -> TaskObject {
+        match self {
+            Self::Task(status) => TaskObject::of(status),
+            Self::Unknown {
+                id, state, error, ..
+            } => TaskObject::unknown(id, state, error),
+        }
+    }
+
+    fn style(&self) -> Style {
+        let plain = Style::new();
+        let Some(status) = self.status() else {
+            return match self.state() {
+                FOREIGN => plain.yellow(),
+                _ => plain.red().bold(),
+            };
+        };
+        match &status.state {
             State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
             State::Waiting(_) => plain.yellow().bold(),
-            State::Done => plain.blue(),
             State::Starting | State::Opening | State::Removing => plain.cyan(),
+            State::Done => plain.blue(),
             State::Ended(exit) if exit.is_success() => plain.blue(),
             State::Ended(exit) if exit.stopped => plain,
             State::Idle => plain,
-            State::Ended(_)
-            | State::Failed
-            | State::Interrupted
-            | State::Lost
-            | State::Elsewhere
-            | State::Unknown => plain.yellow(),
             State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
-        },
-    }
-}
-
-fn cells(row: &Row, now: u64) -> [String; 9] {
-    let unknown = || "?".to_owned();
-    let of_record = |id: &str, state: &str, text: &str| {
-        let [since, agent, owner, age, files, commits] = [(); 6].map(|()| unknown());
-        let (id, state, text) = (id.to_owned(), state.to_owned(), sanitize::line(text));
-        [id, state, since, agent, owner, age, files, commits, text]
-    };
-    match row {
-        Row::Foreign { id, title } => of_record(id, "foreign", title),
-        Row::Broken { id, state, error } => {
-            of_record(id, state, &format!("its record cannot be read: {error}"))
-        }
-        Row::Task(status) => {
-            let task = &status.task;
-            let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
-            let commits = match status.divergence {
-                Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
-                Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
-                None => unknown(),
-            };
-            let ago = |then: u64| age(now.saturating_sub(then));
-            [
-                task.id.to_string(),
-                label(status),
-                status.found.since.map_or_else(|| "-".to_owned(), ago),
-                sanitize::line(&task.agent),
-                status.owner.clone().unwrap_or_default(),
-                ago(task.created),
-                files,
-                commits,
-                sanitize::line(&task.title),
-            ]
+            _ => plain.yellow(),
         }
     }
-}
 
-/// The state in a word, with a mark where it is a guess.
-fn label(status: &Status) -> String {
-    let guess = if status.found.guess { "?" } else { "" };
-    format!("{}{guess}", status.state.label())
+    fn cells(&self, now: u64) -> [String; 9] {
+        let unknown = || "?".to_owned();
+        let status = match self {
+            Self::Task(status) => status,
+            Self::Unknown {
+                id,
+                state,
+                description,
+                ..
+            } => {
+                let [since, agent, owner, age, files, commits] = [(); 6].map(|()| unknown());
+                let (id, state, text) = (id.clone(), (*state).into(), sanitize::line(description));
+                return [id, state, since, agent, owner, age, files, commits, text];
+            }
+        };
+        let task = &status.task;
+        // With a mark where it is a guess.
+        let guess = if status.found.guess { "?" } else { "" };
+        let commits = match status.divergence {
+            Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
+            Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
+            None => unknown(),
+        };
+        let ago = |then: u64| age(now.saturating_sub(then));
+        [
+            task.id.to_string(),
+            status.state.label() + guess,
+            status.found.since.map_or_else(|| "-".to_owned(), ago),
+            sanitize::line(&task.agent),
+            status.owner.clone().unwrap_or_default(),
+            ago(task.created),
+            status.changes.map_or_else(unknown, |c| c.files.to_string()),
+            commits,
+            sanitize::line(&task.title),
+        ]
+    }
 }

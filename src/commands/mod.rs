@@ -2,7 +2,6 @@
 
 mod adopt;
 mod attach;
-mod begin;
 mod candidates;
 mod cleanup;
 pub(crate) mod cli;
@@ -11,7 +10,6 @@ mod completions;
 mod config;
 mod diff;
 mod early;
-mod faults;
 mod help;
 mod install;
 mod layout;
@@ -34,7 +32,7 @@ mod typed;
 mod wait;
 mod wakeups;
 
-use self::faults::Faults;
+use std::fmt::Display;
 
 use anyhow::{Error, Result};
 
@@ -44,7 +42,7 @@ use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
 use crate::store::{Store, Stored};
 use crate::task::Status;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// The tasks, after those have been settled whose last command died.
 fn settled(flux: &Flux) -> Result<Store> {
@@ -146,4 +144,39 @@ fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
+}
+
+/// How many of many have failed; each was named.
+#[derive(Debug, Default)]
+pub(super) struct Faults(usize);
+
+impl Faults {
+    /// Shows the error of one.
+    pub(super) fn show(&mut self, error: &Error) {
+        ui::show(error);
+        self.count();
+    }
+
+    /// Says what could not be told of one.
+    pub(super) fn warn(&mut self, ui: &Ui, what: impl Display) {
+        ui.warning(what);
+        self.count();
+    }
+
+    /// Counts one that is named already.
+    pub(super) fn count(&mut self) {
+        self.0 += 1;
+    }
+
+    pub(super) fn none(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Fails if any has.
+    pub(super) fn ensure_none(&self, what: &str) -> Result<()> {
+        match self.0 {
+            0 => Ok(()),
+            _ => Err(Failure::new(what).into()),
+        }
+    }
 }

@@ -104,16 +104,18 @@ pub(super) struct SourceObject {
 
 /// What happened in a task: `log`.
 #[derive(Debug, Serialize)]
-pub(super) struct LogObject<'a> {
-    pub(super) id: &'a str,
-    pub(super) title: &'a str,
-    pub(super) removed: Option<&'a str>,
-    pub(super) prompt: &'a str,
-    pub(super) events: &'a [Event],
-    pub(super) commits: &'a [Commit],
-    pub(super) transcript: Option<&'a str>,
-    pub(super) messages: &'a [Message],
-    pub(super) screen: Option<&'a str>,
+pub(super) struct LogObject {
+    pub(super) id: String,
+    pub(super) title: String,
+    /// The name in the archive, if it is there.
+    pub(super) removed: Option<String>,
+    pub(super) prompt: String,
+    pub(super) events: Vec<Event>,
+    pub(super) commits: Vec<Commit>,
+    pub(super) transcript: Option<String>,
+    pub(super) messages: Vec<Message>,
+    /// What the pane showed at last.
+    pub(super) screen: Option<String>,
 }
 
 /// A setting: `config`.

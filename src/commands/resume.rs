@@ -68,53 +68,46 @@ impl Resume {
         }
         let (mut batch, mut unasked) = (Batch::default(), Vec::new());
         for stored in &all {
-            if !flux.ui.can_ask() && self.asks(flux, stored) {
+            if !flux.ui.can_ask() && self.asks(flux, stored).unwrap_or(false) {
                 unasked.push(stored.id.as_str());
-                continue;
+            } else {
+                batch.note(self.one(flux, stored))?;
             }
-            batch.note(self.one(flux, stored))?;
         }
         batch.note_ends(flux)?;
         let failed = batch.failed + unasked.len();
+        let message = format!("{failed} of {} tasks were not resumed", all.len());
         if failed == 0 {
-            return Ok(());
+            Ok(())
+        } else if unasked.is_empty() {
+            Err(Failure::new(message).into())
+        } else {
+            let unasked = unasked.join(", ");
+            Err(Failure::new(format!(
+                "{message}; the agents of these cannot go on where they were: {unasked}"
+            ))
+            .hint("to start them over with their prompts: git flux resume --all --yes")
+            .into())
         }
-        let failure = format!("{failed} of {} tasks were not resumed", all.len());
-        if unasked.is_empty() {
-            return Err(Failure::new(failure).into());
-        }
-        let unasked = unasked.join(", ");
-        Err(Failure::new(format!(
-            "{failure}; the agents of these cannot go on where they were: {unasked}"
-        ))
-        .hint("to start them over with their prompts: git flux resume --all --yes")
-        .into())
     }
 
     /// Whether it would have to be asked whether a task may start over. What it fails of
     /// otherwise is found when it is resumed.
-    fn asks(&self, flux: &Flux, stored: &Stored) -> bool {
-        let Ok(task) = &stored.task else { return false };
-        let of = || -> Result<bool> {
-            ensure_stopped(flux, task)?;
-            let description = description(flux, task, &stored.oid)?;
-            Ok(!description.is_empty() && going_on(flux, task, &description).is_none())
-        };
-        !self.over && !self.yes && of().unwrap_or(false)
+    fn asks(&self, flux: &Flux, stored: &Stored) -> Result<bool> {
+        let task = stored.readable()?;
+        ensure_stopped(flux, task)?;
+        let description = description(flux, task, &stored.oid)?;
+        let starts_over = !description.is_empty() && going_on(flux, task, &description).is_none();
+        Ok(starts_over && !self.over && !self.yes)
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;
-        let doubt = doubt(flux, task)?;
         let command = format!("git flux resume {}", task.id);
-        ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let going_on = if self.over {
-            None
-        } else {
-            going_on(flux, task, &description)
-        };
+        ensure_gone(&flux.ui, doubt(flux, task)?.as_deref(), self.gone, &command)?;
+        let going_on = going_on(flux, task, &description).filter(|_| !self.over);
         let (agent, verb) = match going_on {
             Some(agent) => (agent, "resumed"),
             None => (self.anew(flux, task, &description)?, "started over"),
@@ -126,37 +119,29 @@ impl Resume {
 
     /// The work from its beginning, once that is agreed to.
     fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentRun> {
-        let id = &task.id;
-        let agent = from_the_beginning(flux, task, description)?;
+        let Task { id, agent, .. } = task;
+        let run = from_the_beginning(flux, task, description)?;
         if self.over || self.yes {
-            return Ok(agent);
+            return Ok(run);
         }
-        let cannot = format!(
-            "the agent of '{id}', {}, cannot go on where it was",
-            task.agent
-        );
+        let cannot = format!("the agent of '{id}', {agent}, cannot go on where it was");
         if !flux.ui.can_ask() {
-            return Err(Failure::new(cannot)
-                .hint(format!(
-                    "to start over with its prompt: git flux resume {id} --yes"
-                ))
-                .into());
+            let hint = format!("to start over with its prompt: git flux resume {id} --yes");
+            return Err(Failure::new(cannot).hint(hint).into());
         }
         let question = format!("{}. Start over with its prompt?", capital(&cannot));
         flux.ui.ensure_agreed(question)?;
-        Ok(agent)
+        Ok(run)
     }
 }
 
 /// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
 /// where that cannot be told: why is said when it is resumed.
 fn is_cut_off(flux: &Flux, task: &Task) -> bool {
+    let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),
-        Ok(None) => !matches!(
-            launcher(flux, task),
-            Ok(Launcher::Here | Launcher::Elsewhere(_))
-        ),
+        Ok(None) => !launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
         Err(_) => true,
     }
 }

@@ -1,6 +1,5 @@
 //! Asks whether the scripts that come with a repository may run.
 
-use crate::git::ObjectId;
 use anyhow::Result;
 
 use crate::context::Flux;
@@ -9,39 +8,28 @@ use crate::interrupt;
 use crate::lifecycle::start::plan::Start;
 use crate::lifecycle::start::trust::{Init, NAME};
 
-/// Asks about the scripts for tasks that are about to start, once for each commit they start from.
+/// Asks, unless that was agreed to before, about the scripts for tasks that are about to start, all from
+/// one commit.
 ///
 /// # Errors
 /// When the user interrupts, or the answer cannot be remembered.
 pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
-    let mut asked: Vec<(ObjectId, Option<Init>)> = Vec::new();
+    let Some(commit) = starts.iter().find_map(Start::setup_commit) else {
+        return Ok(());
+    };
+    let Some(init) = Init::find(flux, commit)? else {
+        return Ok(());
+    };
+    if !init.is_trusted(flux) && !ask(flux, &init)? {
+        return Ok(());
+    }
     for start in starts {
-        let Some(commit) = start.setup_commit().cloned() else {
-            continue;
-        };
-        let known = asked.iter().find(|(known, _)| *known == commit);
-        let init = match known {
-            Some((_, init)) => init.clone(),
-            None => {
-                let init = agreed(flux, &commit)?;
-                asked.push((commit, init.clone()));
-                init
-            }
-        };
-        if let Some(pane) = &mut start.pane {
-            pane.init = init;
+        let needs_setup = start.setup_commit().is_some();
+        if let Some(pane) = start.pane.as_mut().filter(|_| needs_setup) {
+            pane.init = Some(init.clone());
         }
     }
     Ok(())
-}
-
-/// The scripts of a commit, if the user agrees to them: now, or once before.
-fn agreed(flux: &Flux, commit: &ObjectId) -> Result<Option<Init>> {
-    let Some(init) = Init::find(flux, commit)? else {
-        return Ok(None);
-    };
-    let is_agreed = init.is_trusted(flux) || ask(flux, &init)?;
-    Ok(is_agreed.then_some(init))
 }
 
 fn ask(flux: &Flux, init: &Init) -> Result<bool> {
@@ -59,9 +47,7 @@ fn ask(flux: &Flux, init: &Init) -> Result<bool> {
     if ui.pages(&text) {
         page(flux.repo.home(), &text)?;
     } else {
-        for line in text.lines() {
-            ui.quote(line);
-        }
+        text.lines().for_each(|line| ui.quote(line));
     }
     interrupt::check()?;
     let question =

@@ -144,16 +144,16 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         at: 1,
         subject: "Fix it".into(),
     }];
-    let log = |text| LogObject {
-        id: "fix-1",
-        title: "Fix it",
-        removed: text,
-        prompt: "Fix it",
-        events: &events,
-        commits: &commits,
-        transcript: text,
-        messages: &messages,
-        screen: text,
+    let log = |text: Option<&str>| LogObject {
+        id: "fix-1".into(),
+        title: "Fix it".into(),
+        removed: text.map(str::to_owned),
+        prompt: "Fix it".into(),
+        events: events.to_vec(),
+        commits: commits.to_vec(),
+        transcript: text.map(str::to_owned),
+        messages: messages.to_vec(),
+        screen: text.map(str::to_owned),
     };
     let setting = |text| SettingObject {
         key: "key",
