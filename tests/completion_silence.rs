@@ -218,7 +218,9 @@ fn a_question_starts_few_processes_however_many_tasks_there_are() {
             assert_eq!(count(shell, &["cleanup", "--"]), 0);
             assert_eq!(count(shell, &["run", ""]), 0);
             assert_eq!(count(shell, &["cleanup", ""]), 1 + descriptions);
-            assert_eq!(count(shell, &["cleanup", "fix-1", ""]), 1 + descriptions);
+            // There is nothing to describe where nothing else is left.
+            let of_others = descriptions.min(tasks - 1);
+            assert_eq!(count(shell, &["cleanup", "fix-1", ""]), 1 + of_others);
             assert_eq!(count(shell, &["attach", ""]), 1 + descriptions);
             assert_eq!(count(shell, &["cleanup", "--into", ""]), 1);
             assert_eq!(count(shell, &["run", "--agent", ""]), 1);

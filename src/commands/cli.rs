@@ -141,6 +141,7 @@ pub(crate) fn command() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
+    use super::super::typed;
     use super::*;
     use crate::failure;
 
@@ -198,25 +199,12 @@ mod tests {
             ("changes fix", "diff fix"),
             ("settings", "config"),
             ("version", "--version"),
-            ("cleanup -d slow", "cleanup --discard-branch slow"),
-            ("cleanup -a", "cleanup --all"),
-            (
-                "cleanup --onto main slow",
-                "cleanup --into <branch> main slow",
-            ),
             ("run -n 'do it'", "run --dry-run \"do it\""),
-            ("run -m 'Fix it'", "run \"Fix it\""),
-            ("run --id x", "run --name <id> \"x\""),
-            ("run --stdin", "run -F -"),
-            ("list -a", "list --everywhere"),
-            ("wait -t 5 fix", "wait --timeout <time> 5 fix"),
         ] {
             assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");
         }
-        for typed in ["cleanup --force x", "cleanup -f x"] {
-            let expected =
-                "to agree to the merge and to stopping the agent: git flux cleanup --yes x";
-            assert_eq!(hint(typed), expected);
+        for words in ["cleanup --force x", "cleanup -f x"] {
+            assert_eq!(hint(words), typed::FORCE[0]);
         }
     }
 }

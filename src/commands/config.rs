@@ -6,8 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::SettingObject;
-use super::porcelain::{Lines, Porcelain};
+use super::object::{Lines, Porcelain, SettingObject};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::settings::table::Kind;

@@ -62,7 +62,7 @@ pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Fail
         .first()
         .filter(|name| all.find_subcommand(name).is_some());
     let named = named.map_or("", String::as_str);
-    let mut hints = instead(error, named, args);
+    let mut hints = instead(error, named);
     if hints.is_empty() {
         // Only a text may begin with a dash.
         let is_text = ["run", "send"].contains(&named);
@@ -76,23 +76,16 @@ pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Fail
 }
 
 /// What may be meant by an option that a command has not, or by a value that is none.
-fn instead(error: &clap::Error, command: &str, args: &[String]) -> Vec<String> {
-    let Some(option) = context(error, ContextKind::InvalidArg) else {
-        return Vec::new();
-    };
+fn instead(error: &clap::Error, command: &str) -> Vec<String> {
     let value = context(error, ContextKind::InvalidValue);
-    if command == "run" && option.starts_with("--count") {
+    match (command, context(error, ContextKind::InvalidArg)) {
+        ("cleanup", Some("--force" | "-f")) => typed::FORCE.map(str::to_owned).to_vec(),
         // In other commands -n is a dry run.
-        let texts = value.filter(|value| value.parse::<i64>().is_err() && !value.is_empty());
-        let texts = texts.map(|text| typed::run(text).replacen("run", "run --dry-run", 1));
-        return texts.into_iter().collect();
+        ("run", Some(option)) if option.starts_with("--count") => {
+            let texts = value.filter(|value| value.parse::<i64>().is_err() && !value.is_empty());
+            let texts = texts.map(|text| typed::run(text).replacen("run", "run --dry-run", 1));
+            texts.into_iter().collect()
+        }
+        _ => Vec::new(),
     }
-    let rest = args.get(1..).unwrap_or_default().iter().cloned();
-    let (options, words): (Vec<_>, Vec<_>) = rest.partition(|word| word.starts_with('-'));
-    let words = if options.len() == 1 {
-        words
-    } else {
-        Vec::new()
-    };
-    typed::instead_of_option(command, option, &words)
 }

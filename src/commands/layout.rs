@@ -20,12 +20,11 @@ pub(super) struct Layouts {
 impl Layouts {
     /// Returns the layout that is asked for.
     pub(super) fn layout(&self) -> Option<Layout> {
-        let all = [
-            (self.pane, Layout::Pane),
-            (self.window, Layout::Window),
-            (self.session, Layout::Session),
-        ];
-        let given = all.into_iter().find(|(is_given, _)| *is_given);
-        given.map(|(_, layout)| layout)
+        match (self.pane, self.window, self.session) {
+            (true, ..) => Some(Layout::Pane),
+            (_, true, _) => Some(Layout::Window),
+            (.., true) => Some(Layout::Session),
+            _ => None,
+        }
     }
 }

@@ -9,8 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::TaskObject;
-use super::porcelain::Porcelain;
+use super::object::{Porcelain, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_unlooked};
 use crate::context::Flux;

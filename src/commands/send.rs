@@ -31,7 +31,6 @@ const MESSAGE: text::Kind = text::Kind {
         "git flux send -e <task>",
     ],
     piped: "git flux send --stdin <task>",
-    unattended: "git flux send --stdin <task>",
 };
 
 /// Say something to the running agent of a task

@@ -25,8 +25,6 @@ pub(super) struct Kind {
     pub(super) hints: [&'static str; 2],
     /// How to give one on standard input.
     pub(super) piped: &'static str,
-    /// How to give one where there is no terminal.
-    pub(super) unattended: &'static str,
 }
 
 /// Where a text comes from.
@@ -114,7 +112,7 @@ fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
     let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
     if !io::stdin().is_terminal() && editor == "vi" {
         return Err(Failure::new("there is no terminal for an editor")
-            .hint(kind.unattended)
+            .hint(kind.piped)
             .into());
     }
     if foreground::edit(&editor, file.path())? != 0 {

@@ -13,7 +13,7 @@ use super::{candidates, choose_own};
 use crate::context::Flux;
 use crate::failure::{Failure, TIMED_OUT};
 use crate::interrupt;
-use crate::lifecycle::{observe, waiting};
+use crate::lifecycle::observe;
 use crate::store::Store;
 use crate::task::{State, Task, TaskId, version};
 use crate::ui::Ui;
@@ -164,7 +164,6 @@ impl Wait {
             wakeups: Wakeups::new()?,
         };
         let watches = waiting.watch()?;
-        let mut tells_of_others = self.until.contains(&Until::Waiting);
         loop {
             let before = waiting.open.len();
             waiting.look()?;
@@ -172,10 +171,6 @@ impl Wait {
             let is_one = self.any || self.next;
             if waiting.open.is_empty() || (is_one && waiting.open.len() < before) {
                 break;
-            }
-            if tells_of_others {
-                tell_of_others(&flux);
-                tells_of_others = false;
             }
             waiting.wakeups.watch_terminals(&waiting.open);
             if !waiting.wakeups.wait(deadline)? {
@@ -210,23 +205,6 @@ impl Wait {
         }
         Ok(all)
     }
-}
-
-/// Tells who is there of the tasks of other repositories that wait already.
-fn tell_of_others(flux: &Flux) {
-    if !flux.ui.is_shown() {
-        return;
-    }
-    let waiting = waiting::everywhere(&flux.ui, Some(flux)).into_iter();
-    let count = waiting.filter(|one| one.home != flux.repo.home()).count();
-    let tasks = match count {
-        0 => return,
-        1 => "task waits",
-        _ => "tasks wait",
-    };
-    flux.ui.hint(format_args!(
-        "{count} {tasks} in other repositories: git flux attach --waiting"
-    ));
 }
 
 fn timed_out(open: &BTreeSet<TaskId>) -> Failure {

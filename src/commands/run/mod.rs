@@ -1,6 +1,5 @@
 //! `git flux run`
 
-mod notes;
 mod report;
 mod several;
 
@@ -94,7 +93,6 @@ const TEXT: text::Kind = text::Kind {
         "git flux run --edit",
     ],
     piped: "git flux run -F -",
-    unattended: "git flux run -F <file>",
 };
 
 impl Run {
@@ -119,7 +117,7 @@ impl Run {
         let mut starts = preparation.starts(&description)?;
         let others = &preparation.store;
         if let StartPoint::Head = request.start_point {
-            notes::from_other_task(&flux, others, &starts[0].task);
+            report::from_other_task(&flux, others, &starts[0].task);
         }
         if self.dry_run {
             return report::plans(&flux, &starts);
@@ -136,7 +134,7 @@ impl Run {
         let started = start(&flux, start_of)?;
         early::ensure_executed(&flux, &started)?;
         report::own_changes(&flux, own(), start_of.takes_changes());
-        notes::lacking(&flux, &started.task);
+        report::lacking(&flux, &started.task);
         report::cramped(&flux, start_of, &started);
         self.tell(&flux, start_of, &started, &short)
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use console::Style;
 
-use super::{Run, notes, report};
+use super::{Run, report};
 use crate::commands::early::{self, Batch};
 use crate::commands::object::TaskObject;
 use crate::commands::table;
@@ -28,10 +28,9 @@ impl Run {
         let all = starts.len();
         let mut batch = Batch::default();
         let started = self.start_all(flux, starts, &mut batch);
-        let takes_changes = starts.iter().any(Start::takes_changes);
-        report::own_changes(flux, own(), takes_changes);
+        report::own_changes(flux, own(), starts.iter().any(Start::takes_changes));
         if let Some(first) = batch.made.first() {
-            notes::lacking(flux, &first.task);
+            report::lacking(flux, &first.task);
         }
         self.tell_all(flux, &batch.made)?;
         if let Err(error) = started {
@@ -43,15 +42,13 @@ impl Run {
         if !self.json {
             batch.note_ends(flux)?;
         }
-        if batch.failed == 0 {
-            return Ok(());
+        match batch.failed {
+            0 => Ok(()),
+            failed => {
+                let what = format!("{failed} of {all} tasks were not started as they should");
+                Err(Failure::new(what).hint("git flux list").into())
+            }
         }
-        let failed = batch.failed;
-        Err(Failure::new(format!(
-            "{failed} of {all} tasks were not started as they should"
-        ))
-        .hint("git flux list")
-        .into())
     }
 
     /// Starts each; no more once the user interrupts.
@@ -89,14 +86,12 @@ impl Run {
         if self.quiet || made.is_empty() {
             return Ok(());
         }
-        let row = |one: &Started| {
-            let target = &one.opened.target;
-            let place = match target.kind {
-                Layout::Pane => format!("pane {}", target.pane),
-                Layout::Window => format!("window {}", target.window),
+        let row = |Started { task, opened, .. }: &Started| {
+            let place = match opened.target.kind {
+                Layout::Pane => format!("pane {}", opened.target.pane),
+                Layout::Window => format!("window {}", opened.target.window),
                 Layout::Session => "session".to_owned(),
             };
-            let task = &one.task;
             let worktree = shown(&task.worktree);
             [task.id.to_string(), task.agent.clone(), place, worktree]
         };

@@ -3,13 +3,16 @@
 use anyhow::Result;
 use console::{Style, truncate_str};
 
-use super::health::health;
 use crate::context::Flux;
 use crate::git::Change;
+use crate::lifecycle::broken::Broken;
+use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
-use crate::task::{Changes, Divergence, Layout, State, Status};
-use crate::ui::words::count;
+use crate::store::Stored;
+use crate::system::clock::seconds;
+use crate::task::{Changes, Divergence, Layout, State, Status, Why};
+use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
 /// How many changed files are shown.
@@ -27,8 +30,7 @@ pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
     pub(super) screen: PaneView,
-    /// Commands, and what they are for.
-    pub(super) next: Vec<(String, &'static str)>,
+    pub(super) next: Vec<Next>,
 }
 
 /// A line with a name.
@@ -50,15 +52,24 @@ impl Detail {
             ui.data(format_args!("  … and {} more", self.files.len() - FILES))?;
         }
         self.print_screen(ui)?;
-        self.print_next(ui)
+        ui.data("")?;
+        title(ui, "Next")?;
+        let width = self.next.iter().map(|(command, _)| command.len()).max();
+        let width = width.unwrap_or_default();
+        for (command, what) in &self.next {
+            ui.data(format_args!("  {command:<width$}  {what}"))?;
+        }
+        Ok(())
     }
 
     /// Returns how its agent does.
     fn agent(&self, flux: &Flux) -> Vec<Field> {
-        let (task, state) = (&self.status.task, &self.status.state);
+        let Status {
+            task, state, owner, ..
+        } = &self.status;
         let run = flux.run_dir(&task.id);
         let mut fields = Vec::new();
-        fields.extend(self.status.owner.clone().map(|owner| ("Owner", owner)));
+        fields.extend(owner.clone().map(|owner| ("Owner", owner)));
         fields.push(("State", health(&self.status)));
         if *state == State::Unknown {
             // One of the two is why.
@@ -81,10 +92,11 @@ impl Detail {
         let task = &self.status.task;
         let mut fields = Vec::new();
         if let Some(target) = &task.target {
+            let session = &target.session;
             let place = match target.kind {
-                Layout::Session => format!("session {}", target.session),
-                Layout::Pane => format!("pane {} in session {}", target.pane, target.session),
-                Layout::Window => format!("window {} in session {}", target.window, target.session),
+                Layout::Session => format!("session {session}"),
+                Layout::Pane => format!("pane {} in session {session}", target.pane),
+                Layout::Window => format!("window {} in session {session}", target.window),
             };
             let why = match self.screen {
                 PaneView::Lines(_) => "",
@@ -93,13 +105,13 @@ impl Detail {
             };
             fields.push(("Target", place + why));
         }
+        let stays = task
+            .existing
+            .as_ref()
+            .map_or("", |_| " (stays when the task goes)");
         fields.push(("Worktree", shown(&task.worktree)));
-        let stays = match task.existing {
-            Some(_) => " (stays when the task goes)",
-            None => "",
-        };
         fields.push(("Branch", format!("{}{stays}", task.branch)));
-        fields.push(("Base", task.base[..task.base.len().min(12)].to_owned()));
+        fields.push(("Base", task.base.short().to_owned()));
         if let Some(first) = task.port {
             let last = first.saturating_add(ports::SIZE - 1);
             fields.push(("Ports", format!("{first} to {last}")));
@@ -125,31 +137,16 @@ impl Detail {
     }
 
     fn print_screen(&self, ui: &Ui) -> Result<()> {
-        let PaneView::Lines(lines) = &self.screen else {
-            return Ok(());
+        let lines = match &self.screen {
+            PaneView::Lines(lines) if !lines.is_empty() => lines,
+            _ => return Ok(()),
         };
-        if lines.is_empty() {
-            return Ok(());
-        }
         ui.data("")?;
         title(ui, "Screen")?;
-        let width = ui
-            .width()
-            .map_or(usize::MAX, |width| width.saturating_sub(2));
+        let width = ui.width().unwrap_or(usize::MAX).saturating_sub(2);
         for line in lines {
             let line = sanitize::line(line);
             ui.data(format_args!("  {}", truncate_str(&line, width, "…")))?;
-        }
-        Ok(())
-    }
-
-    fn print_next(&self, ui: &Ui) -> Result<()> {
-        ui.data("")?;
-        title(ui, "Next")?;
-        let width = self.next.iter().map(|(command, _)| command.len()).max();
-        let width = width.unwrap_or_default();
-        for (command, what) in &self.next {
-            ui.data(format_args!("  {command:<width$}  {what}"))?;
         }
         Ok(())
     }
@@ -163,4 +160,97 @@ fn title(ui: &Ui, text: &str) -> Result<()> {
 pub(super) fn code(change: &Change) -> String {
     let letters = change.code.into_iter().map(char::from);
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
+}
+
+/// Returns the state in a sentence.
+fn health(status: &Status) -> String {
+    let now = seconds();
+    let ago = |then: u64| age(now.saturating_sub(then));
+    match &status.state {
+        State::Running(Some(since)) => format!("running for {}", ago(*since)),
+        State::RunningElsewhere => {
+            "running elsewhere: its launcher cannot be seen from here".to_owned()
+        }
+        State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
+        State::Waiting(why) => since(status, waiting(*why), ago),
+        State::Working if status.found.guess => {
+            "working, by the look of it: its window has just changed".to_owned()
+        }
+        State::Working => since(status, "working", ago),
+        State::Done => since(status, "done with its turn", ago),
+        State::Failed => since(status, "failed: it gave up its turn", ago),
+        State::Interrupted => "interrupted in its turn: it waits for what it is told".to_owned(),
+        State::Idle => "idle: no agent was started in it".to_owned(),
+        State::Lost if status.found.guess => {
+            "lost, unless it runs on the machine that it was started on".to_owned()
+        }
+        State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
+        State::Incomplete => format!(
+            "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
+            status.task.phase.into_str()
+        ),
+        State::NoWorktree if status.unlooked.is_some() => {
+            "broken: its worktree does not lead to this repository".to_owned()
+        }
+        State::NoWorktree => "broken: its worktree is gone".to_owned(),
+        State::NoBranch => "broken: its branch is gone".to_owned(),
+        State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),
+        State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
+        other => other.name().to_owned(),
+    }
+}
+
+fn waiting(why: Option<Why>) -> &'static str {
+    match why {
+        Some(Why::Permission) => "waiting for permission",
+        Some(Why::Question) => "waiting for an answer",
+        None => "waiting for you",
+    }
+}
+
+/// What a task does, and since when if that is known.
+fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
+    match status.found.since {
+        Some(since) => format!("{what}, since {}", ago(since)),
+        None => what.to_owned(),
+    }
+}
+
+/// A command, and what it is for.
+type Next = (String, &'static str);
+
+/// Returns the commands that come next.
+///
+/// # Errors
+/// When it cannot be told what is missing, or whether the agent could go on.
+pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<Next>> {
+    let task = stored.readable()?;
+    let id = &task.id;
+    if matches!(status.state, State::NoWorktree | State::NoBranch)
+        && let Some(broken) = Broken::find(flux, task)?
+    {
+        let ways = broken.ways.into_iter();
+        return Ok(ways.map(|(what, command)| (command, what)).collect());
+    }
+    let run = |verb: &str, what| (format!("git flux {verb} {id}"), what);
+    let diff = run("diff", "what it has changed");
+    if status.owner.is_some() {
+        return Ok(vec![run("log", "what it was told, and its commits")]);
+    }
+    let mut next = match &status.state {
+        State::RunningElsewhere => return Ok(vec![diff]),
+        State::Elsewhere => {
+            let drop = format!("git flux cleanup {id} --discard-branch");
+            return Ok(vec![(drop, "drop it from this repository alone")]);
+        }
+        State::Waiting(_) | State::Interrupted => vec![run("attach", "answer it")],
+        state if state.is_alive() => vec![run("attach", "watch it, talk to it")],
+        _ => vec![run("attach", "a shell in its worktree")],
+    };
+    let has_no_agent = matches!(status.state, State::Ended(_) | State::Idle | State::Lost);
+    if has_no_agent && can_resume(flux, task, &stored.oid)? {
+        next.insert(0, run("resume", "its agent again, where it was"));
+    }
+    next.extend([diff, run("cleanup", "merge it and remove it")]);
+    Ok(next)
 }
