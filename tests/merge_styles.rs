@@ -51,7 +51,7 @@ fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {
         assert_eq!(world.read("two.txt"), "two\n");
         assert_eq!(world.git(["status", "--porcelain"]), "");
         assert_eq!(commit(&world, &format!("refs/flux/archive/{id}/tip")), tip);
-        output.stderr_has(&format!("git revert {}", &commit(&world, "main")[..10]));
+        output.stderr_has(&format!("git revert {}", &commit(&world, "main")[..9]));
         assert_removed(&world, &id);
     }
 }
@@ -75,8 +75,8 @@ fn a_rebase_keeps_authors_dates_and_messages() {
     // And back again, by the line that was printed.
     let undo = format!(
         "git revert {}..{}",
-        &main[..10],
-        &commit(&world, "main")[..10]
+        &main[..9],
+        &commit(&world, "main")[..9]
     );
     output.stderr_has(&undo);
 }

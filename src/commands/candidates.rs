@@ -83,30 +83,10 @@ pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn further(current: &OsStr) -> Vec<Stored> {
-    let Some(begun) = begun(current) else {
-        return Vec::new();
-    };
-    let mut tasks = stored(OsStr::new(""));
     let line = line();
-    let mut named = Vec::new();
-    let mut previous = "";
-    for word in line.before.iter().chain(&line.after) {
-        // The branch of --into may be called like a task.
-        if previous != "--into" {
-            named.extend(meant(&tasks, word).map(ToOwned::to_owned));
-        }
-        previous = word;
-    }
-    tasks.retain(|task| task.id.starts_with(begun) && !named.contains(&task.id));
+    let mut tasks = stored(current);
+    tasks.retain(|task| !line.before.contains(&task.id) && !line.after.contains(&task.id));
     tasks
-}
-
-/// The task that a word means: the one of this id, or the only one that begins so.
-fn meant<'a>(tasks: &'a [Stored], word: &str) -> Option<&'a str> {
-    let ids = || tasks.iter().map(|task| task.id.as_str());
-    let mut matching = ids().filter(|id| id.starts_with(word));
-    let only = matching.next().filter(|_| matching.next().is_none());
-    ids().find(|id| *id == word).or(only)
 }
 
 /// The tasks whose agent runs; all of them if none does, since any can be attached.

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Failure};
+use crate::failure::Failure;
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::watch;
 use crate::task::Layout;
-use crate::ui;
 
 /// How long a terminal is told of an end.
 const FIRST: Duration = Duration::from_millis(500);
@@ -34,19 +33,18 @@ pub(super) fn ensure_executed(flux: &Flux, started: &Started) -> Result<()> {
 /// When its program could not be executed.
 pub(super) fn tell(flux: &Flux, started: &Started, verb: &str) -> Result<()> {
     ensure_executed(flux, started)?;
-    let (task, target) = (&started.task, &started.opened.target);
+    let (task, target, ui) = (&started.task, &started.opened.target, &flux.ui);
     let id = &task.id;
-    if flux.ui.quiet {
-        return flux.ui.data(id);
+    if ui.quiet {
+        return ui.data(id);
     }
     let place = match target.kind {
         Layout::Pane => format!("pane {}", target.pane),
         Layout::Window => format!("window {}", target.window),
         Layout::Session => format!("session '{}'", target.session),
     };
-    flux.ui
-        .status(format_args!("{verb} '{id}' ({}): {place}", task.agent));
-    flux.ui.hint(format_args!("git flux attach {id}"));
+    ui.status(format_args!("{verb} '{id}' ({}): {place}", task.agent));
+    ui.hint(format_args!("git flux attach {id}"));
     Ok(())
 }
 
@@ -80,46 +78,8 @@ pub(super) fn ended<'a>(
 /// # Errors
 /// So.
 pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    ended(flux, [started])?
-        .into_iter()
-        .next()
-        .map_or(Ok(()), Err)
-}
-
-/// Tasks that are started one after the other. One that fails leaves the others.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) made: Vec<Started>,
-    pub(super) failed: usize,
-}
-
-impl Batch {
-    /// Notes how one start went, and shows its error.
-    ///
-    /// # Errors
-    /// The user's interruption, which ends all.
-    pub(super) fn note(&mut self, started: Result<Started>) -> Result<()> {
-        match started {
-            Ok(started) => self.made.push(started),
-            Err(error) if failure::code(&error) == DECLINED => return Err(error),
-            Err(error) => {
-                ui::show(&error);
-                self.failed += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes whose agents end at once, as [`ended`] tells, and shows their errors.
-    ///
-    /// # Errors
-    /// As [`ended`].
-    pub(super) fn note_ends(&mut self, flux: &Flux) -> Result<()> {
-        let errors = ended(flux, &self.made)?;
-        errors.iter().for_each(ui::show);
-        self.failed += errors.len();
-        Ok(())
-    }
+    let first = ended(flux, [started])?.into_iter().next();
+    first.map_or(Ok(()), Err)
 }
 
 fn failed(flux: &Flux, started: &Started, how: &str) -> Error {

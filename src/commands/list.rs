@@ -256,28 +256,24 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let statuses = || rows.iter().filter_map(Row::status);
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
-    let is_shown = HEAD.map(|column| match column {
-        "AGENT" => agents.len() > 1,
-        "OWNER" => has_owners,
-        _ => true,
+    let cells = rows.iter().map(|row| {
+        let mut cells = row.cells(now);
+        cells[1] = colour::paint(row.state(), &row.style(), &cells[1]);
+        if agents.len() < 2 {
+            cells[3].clear();
+        }
+        if !has_owners {
+            cells[4].clear();
+        }
+        cells.to_vec()
     });
-    let cells = rows.iter().map(|row| chosen(row.cells(now), is_shown));
     let table = Table {
-        head: chosen(HEAD, is_shown),
+        head: &HEAD,
         rows: cells.collect(),
         spare: &SPARE,
     };
-    let lines = table.lines(ui.width(), |row, at, text| match at {
-        1 => colour::paint(rows[row].state(), &rows[row].style(), text),
-        _ => text.to_owned(),
-    });
     // At once: there may be thousands.
-    ui.data(lines.join("\n"))
-}
-
-fn chosen<T>(cells: [T; 9], is_shown: [bool; 9]) -> Vec<T> {
-    let cells = cells.into_iter().zip(is_shown);
-    cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
+    ui.data(table.lines(ui.width()).join("\n"))
 }
 
 impl Row {

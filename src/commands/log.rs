@@ -66,7 +66,13 @@ impl Log {
     fn read(&self, flux: &Flux) -> Result<LogObject> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let Some(name) = self.task.as_deref() else {
-            return picked(flux, &store);
+            if store.tasks.is_empty() {
+                let archived = archive::list_all(flux)?;
+                if archived.archived.iter().any(|one| !one.foreign) {
+                    return of_removed(flux, removed::pick(flux, &archived, "log")?);
+                }
+            }
+            return of_task(flux, &store, choose(flux, &store, None, "log")?);
         };
         let error = match store.meant(&flux.repo, name, "log") {
             Ok(stored) => return of_task(flux, &store, stored),
@@ -84,17 +90,6 @@ impl Log {
     }
 }
 
-/// Returns what happened in the task that we stand in or that is picked, a removed one where there are no others.
-fn picked(flux: &Flux, store: &Store) -> Result<LogObject> {
-    if store.tasks.is_empty() {
-        let archived = archive::list_all(flux)?;
-        if archived.archived.iter().any(|one| !one.foreign) {
-            return of_removed(flux, removed::pick(flux, &archived, "log")?);
-        }
-    }
-    of_task(flux, store, choose(flux, store, None, "log")?)
-}
-
 fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     let task = stored.readable()?;
     let (events, unknown) = match flux.owner(task) {
@@ -109,13 +104,10 @@ fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
-        removed: None,
         prompt: text_of(&store::prompt(&flux.repo, &stored.oid)?),
         events,
         commits: commits.transpose()?.unwrap_or_default(),
-        transcript: None,
-        messages: Vec::new(),
-        screen: None,
+        ..LogObject::default()
     })
 }
 
@@ -131,9 +123,8 @@ fn of_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
         prompt: text_of(&store::prompt(&flux.repo, record)?),
         events,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,
-        transcript: None,
-        messages: Vec::new(),
         screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
+        ..LogObject::default()
     })
 }
 

@@ -35,11 +35,11 @@ use std::fmt::Display;
 use anyhow::{Error, Result};
 
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{self, DECLINED, Failure, USAGE};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
 use crate::store::{Store, Stored};
-use crate::task::Status;
+use crate::task::{Status, Task};
 use crate::ui::{self, Ui};
 
 /// The tasks, after those have been settled whose last command died.
@@ -61,13 +61,9 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
             .map_err(|error| removed(flux, name, error));
     }
     let here = flux.repo.current();
-    let stands_in = |stored: &&Stored| {
-        stored
-            .task
-            .as_ref()
-            .is_ok_and(|task| Some(task.worktree.as_path()) == here)
-    };
-    if let Some(stored) = store.tasks.iter().find(stands_in) {
+    let stands_in = |task: &Task| Some(task.worktree.as_path()) == here;
+    let mut tasks = store.tasks.iter();
+    if let Some(stored) = tasks.find(|one| one.task.as_ref().is_ok_and(stands_in)) {
         return Ok(stored);
     }
     if store.tasks.is_empty() {
@@ -94,11 +90,9 @@ fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     // In the order of the list.
     tasks.sort_by_key(|(stored, _)| stored.created());
     let row = |(stored, state): &(&Stored, String)| {
-        let title = match &stored.task {
-            Ok(task) => task.title.clone(),
-            Err(_) => "(its record cannot be read)".to_owned(),
-        };
-        [stored.id.to_string(), state.clone(), title]
+        let task = stored.task.as_ref();
+        let title = task.map_or("(its record cannot be read)", |task| &task.title);
+        [stored.id.to_string(), state.clone(), title.to_owned()]
     };
     let rows: Vec<_> = tasks.iter().map(row).collect();
     let question = format!("Which task? ({verb})");
@@ -149,6 +143,21 @@ fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
 pub(super) struct Faults(usize);
 
 impl Faults {
+    /// Returns what came of one, or shows its error, so that it leaves the others.
+    ///
+    /// # Errors
+    /// The user's interruption, which ends all.
+    fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if failure::code(&error) == DECLINED => Err(error),
+            Err(error) => {
+                self.show(&error);
+                Ok(None)
+            }
+        }
+    }
+
     /// Shows the error of one.
     pub(super) fn show(&mut self, error: &Error) {
         ui::show(error);

@@ -104,7 +104,7 @@ pub(super) struct SourceObject {
 }
 
 /// What happened in a task: `log`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct LogObject {
     pub(super) id: String,
     pub(super) title: String,

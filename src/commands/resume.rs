@@ -4,9 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::early::{self, Batch};
 use super::layout::Layouts;
-use super::{candidates, choose_own, settled};
+use super::{Faults, candidates, choose_own, early, settled};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
@@ -66,39 +65,14 @@ impl Resume {
             flux.ui.status("there is nothing to resume");
             return Ok(());
         }
-        let (mut batch, mut unasked) = (Batch::default(), Vec::new());
+        let (mut started, mut faults) = (Vec::new(), Faults::default());
         for stored in &all {
-            if !flux.ui.can_ask() && self.asks(flux, stored).unwrap_or(false) {
-                unasked.push(stored.id.as_str());
-            } else {
-                batch.note(self.one(flux, stored))?;
-            }
+            started.extend(faults.note(self.one(flux, stored))?);
         }
-        batch.note_ends(flux)?;
-        let failed = batch.failed + unasked.len();
-        let message = format!("{failed} of {} tasks were not resumed", all.len());
-        if failed == 0 {
-            Ok(())
-        } else if unasked.is_empty() {
-            Err(Failure::new(message).into())
-        } else {
-            let unasked = unasked.join(", ");
-            Err(Failure::new(format!(
-                "{message}; the agents of these cannot go on where they were: {unasked}"
-            ))
-            .hint("to start them over with their prompts: git flux resume --all --yes")
-            .into())
-        }
-    }
-
-    /// Whether it would have to be asked whether a task may start over. What it fails of
-    /// otherwise is found when it is resumed.
-    fn asks(&self, flux: &Flux, stored: &Stored) -> Result<bool> {
-        let task = stored.readable()?;
-        ensure_stopped(flux, task)?;
-        let description = description(flux, task, &stored.oid)?;
-        let starts_over = !description.is_empty() && going_on(flux, task, &description).is_none();
-        Ok(starts_over && !self.over && !self.yes)
+        let ended = early::ended(flux, &started)?;
+        ended.iter().for_each(|error| faults.show(error));
+        let (failed, all) = (faults.0, all.len());
+        faults.ensure_none(&format!("{failed} of {all} tasks were not resumed"))
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {

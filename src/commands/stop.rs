@@ -4,13 +4,12 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose_own, settled};
+use super::{Faults, candidates, choose_own, settled};
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::observe;
 use crate::lifecycle::stop::{Stopping, can_stop, stop};
 use crate::store::{Store, Stored};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// End the agents of tasks, and keep everything
 #[derive(Debug, Args)]
@@ -48,24 +47,20 @@ impl Stop {
             stop(&flux, &stored.id)
         };
         let asked: Vec<_> = tasks.iter().map(ask).collect();
-        let (all, mut failed) = (tasks.len(), 0);
+        let (all, mut faults) = (tasks.len(), Faults::default());
         for (stored, asked) in tasks.into_iter().zip(asked) {
-            match asked.and_then(|asked| self.tell(&flux, &store, stored, asked)) {
-                Ok(()) => {}
-                Err(error) if all == 1 || failure::code(&error) == DECLINED => return Err(error),
-                Err(error) => {
-                    ui::show(&error);
-                    failed += 1;
-                }
+            let told = asked.and_then(|asked| self.tell(&flux, &store, stored, asked));
+            if all == 1 {
+                told?;
+            } else {
+                faults.note(told)?;
             }
         }
         if self.dry_run {
             flux.ui.status("Nothing was done.");
         }
-        match failed {
-            0 => Ok(()),
-            _ => Err(Failure::new(format!("{failed} of {all} agents were not stopped")).into()),
-        }
+        let failed = faults.0;
+        faults.ensure_none(&format!("{failed} of {all} agents were not stopped"))
     }
 
     /// The tasks that are meant, each once.

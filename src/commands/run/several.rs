@@ -1,18 +1,16 @@
 //! Several tasks on one description.
 
 use anyhow::Result;
-use console::Style;
 
 use super::{Run, report};
-use crate::commands::early::{self, Batch};
 use crate::commands::object::TaskObject;
-use crate::commands::table;
+use crate::commands::{Faults, early, table};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::start::plan::{Start, Started, place};
 use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
-use crate::ui::shown;
+use crate::ui::{Ui, shown};
 
 impl Run {
     /// Starts them one after the other. One that fails leaves the others.
@@ -26,23 +24,24 @@ impl Run {
         own: impl FnOnce() -> Option<Changes>,
     ) -> Result<()> {
         let all = starts.len();
-        let mut batch = Batch::default();
-        let started = self.start_all(flux, starts, &mut batch);
+        let (mut made, mut faults) = (Vec::new(), Faults::default());
+        let started = self.start_all(flux, starts, &mut made, &mut faults);
         report::own_changes(flux, own(), starts.iter().any(Start::takes_changes));
-        if let Some(first) = batch.made.first() {
+        if let Some(first) = made.first() {
             report::lacking(flux, &first.task);
         }
-        self.tell_all(flux, &batch.made)?;
+        self.tell_all(&flux.ui, &made)?;
         if let Err(error) = started {
-            let begun = batch.made.len();
+            let begun = made.len();
             flux.ui
                 .status(format_args!("{begun} of {all} tasks were started"));
             return Err(error);
         }
         if !self.json {
-            batch.note_ends(flux)?;
+            let ended = early::ended(flux, &made)?;
+            ended.iter().for_each(|error| faults.show(error));
         }
-        match batch.failed {
+        match faults.0 {
             0 => Ok(()),
             failed => {
                 let what = format!("{failed} of {all} tasks were not started as they should");
@@ -52,17 +51,23 @@ impl Run {
     }
 
     /// Starts each; no more once the user interrupts.
-    fn start_all(&self, flux: &Flux, starts: &mut [Start], batch: &mut Batch) -> Result<()> {
+    fn start_all(
+        &self,
+        flux: &Flux,
+        starts: &mut [Start],
+        made: &mut Vec<Started>,
+        faults: &mut Faults,
+    ) -> Result<()> {
         let mut is_told = false;
         for (at, start_of) in starts.iter_mut().enumerate() {
             let started = self.next(flux, start_of, at);
-            if let Ok(started) = &started {
-                is_told = is_told || report::cramped(flux, start_of, started);
+            if let Some(started) = faults.note(started)? {
+                is_told = is_told || report::cramped(flux, start_of, &started);
                 if self.quiet {
                     flux.ui.data(&started.task.id)?;
                 }
+                made.push(started);
             }
-            batch.note(started)?;
         }
         Ok(())
     }
@@ -78,10 +83,10 @@ impl Run {
         Ok(started)
     }
 
-    fn tell_all(&self, flux: &Flux, made: &[Started]) -> Result<()> {
+    fn tell_all(&self, ui: &Ui, made: &[Started]) -> Result<()> {
         if self.json {
             let objects = made.iter().map(|one| TaskObject::of(&report::status(one)));
-            return flux.ui.json(&objects.collect::<Vec<_>>());
+            return ui.json(&objects.collect::<Vec<_>>());
         }
         if self.quiet || made.is_empty() {
             return Ok(());
@@ -95,14 +100,13 @@ impl Run {
             let worktree = shown(&task.worktree);
             [task.id.to_string(), task.agent.clone(), place, worktree]
         };
-        let rows: Vec<_> = made.iter().map(row).collect();
+        let rows = made.iter().map(row).collect();
         let head = ["TASK", "AGENT", "TARGET", "WORKTREE"];
-        for line in table::lines(head, &rows, flux.ui.width(), |_, _| Style::new()) {
-            flux.ui.data(line)?;
+        for line in table::lines(head, rows, ui.width()) {
+            ui.data(line)?;
         }
-        flux.ui.status("");
-        flux.ui
-            .hint("git flux list, git flux attach <task>, git flux cleanup <task>");
+        ui.status("");
+        ui.hint("git flux list, git flux attach <task>, git flux cleanup <task>");
         Ok(())
     }
 }

@@ -17,11 +17,12 @@ use crate::ui::words::age;
 /// # Errors
 /// When git fails.
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
+    let ui = &flux.ui;
     let seen = observe::closely(flux, store, task)?;
     let (state, found) = State::of(task.phase, &seen);
     let sources = sources(task, &seen, found.source);
     if as_json {
-        return flux.ui.json(&ExplanationObject {
+        return ui.json(&ExplanationObject {
             id: task.id.to_string(),
             state: StateObject::of(&state, found),
             sources,
@@ -33,7 +34,7 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
         ""
     };
     let (id, label) = (&task.id, state.label());
-    flux.ui.data(format_args!("{id}: {label}{guess}"))?;
+    ui.data(format_args!("{id}: {label}{guess}"))?;
     // Where nothing is left of a run, the clock was not looked at.
     let now = if seen.now == 0 {
         seconds()
@@ -45,8 +46,7 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
         let ago = source.since.map(|since| now.saturating_sub(since));
         let ago = ago.map_or(String::new(), |ago| format!(" ({} ago)", age(ago)));
         let (name, says) = (source.source.into_str(), sanitize::line(&source.says));
-        flux.ui
-            .data(format_args!("{mark} {name:<10}  {says}{ago}"))?;
+        ui.data(format_args!("{mark} {name:<10}  {says}{ago}"))?;
     }
     Ok(())
 }
