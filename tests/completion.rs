@@ -223,12 +223,12 @@ fn branches_and_agents_are_offered_as_values() {
         &["--into=topic/one"],
     );
     let commits = [
-        "feature/fix\tbranch",
-        "main\tbranch",
-        "topic/$(two)\tbranch",
-        "topic/one\tbranch",
-        "origin/main\tremote branch",
-        "v1.0\ttag",
+        "feature/fix",
+        "main",
+        "topic/$(two)",
+        "topic/one",
+        "origin/main",
+        "v1.0",
     ];
     offers(&world, &["run", "--base", ""], &commits);
     offers(&world, &["run", "--base", "v"], &commits[5..]);

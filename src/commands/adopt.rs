@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::layout::Layouts;
-use super::{candidates, early, settled};
+use super::starting::{self, Layouts};
+use super::{candidates, settled};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
@@ -110,7 +110,7 @@ impl Adopt {
             let what = format!("'{id}' is a task now, but its agent was not started");
             Failure::new(what).hint(format!("git flux resume {id} --over"))
         })?;
-        early::tell(flux, &started, "started")?;
-        early::ensure_not_ended(flux, &started)
+        starting::tell(flux, &started, "started")?;
+        starting::ensure_not_ended(flux, &started)
     }
 }

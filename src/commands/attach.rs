@@ -62,9 +62,8 @@ fn go_to_waiting() -> Result<()> {
     let waiting = waiting::everywhere(&ui, here.as_ref().ok());
     let Some(first) = waiting.first() else {
         here?;
-        return Err(Failure::new("no task waits for you")
-            .hint("git flux wait --next")
-            .into());
+        let failure = Failure::new("no task waits for you");
+        return Err(failure.hint("git flux wait --next").into());
     };
     let (home, id) = (quoted(&first.home), &first.task.id);
     ensure_terminal(&format!("git -C {home} flux status {id}"))?;

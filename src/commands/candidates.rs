@@ -1,6 +1,7 @@
 //! What a shell offers where something is to be named. Says nothing, asks nothing, changes nothing, and is
 //! quick: ids come from refs, and what cannot be told is left out.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::env;
 use std::ffi::OsStr;
@@ -105,17 +106,6 @@ pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     described(&tasks)
 }
 
-/// The task whose agent is to be told something, and nothing for what.
-pub(super) fn running_first(current: &OsStr) -> Vec<CompletionCandidate> {
-    let before = &line().before;
-    let words = before.iter().filter(|word| !word.starts_with('-')).count();
-    // `git-flux send`
-    if words > 2 || before.iter().any(|word| word == "--all") {
-        return Vec::new();
-    }
-    running(current)
-}
-
 /// The tasks, and those that were removed.
 pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut all = tasks(current);
@@ -142,7 +132,7 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     let found = glance::worktrees().unwrap_or_default().into_iter().skip(1);
     let free = found.filter(|path| !taken.contains(path));
     let names = free.filter_map(|path| path.into_os_string().into_string().ok());
-    named(names, current, None).collect()
+    named(names, current)
 }
 
 /// The ids of all agents that run.
@@ -189,54 +179,48 @@ pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let text = current.to_string_lossy();
     let (before, _) = text.split_at(text.rfind(',').map_or(0, |at| at + 1));
     let names = settings.installed().into_iter();
-    named(names.map(|name| format!("{before}{name}")), current, None).collect()
+    named(names.map(|name| format!("{before}{name}")), current)
 }
 
-const BRANCH: (&str, &str) = ("refs/heads/", "branch");
-const REMOTE_BRANCH: (&str, &str) = ("refs/remotes/", "remote branch");
-const TAG: (&str, &str) = ("refs/tags/", "tag");
+const BRANCHES: &str = "refs/heads/";
+const REMOTE_BRANCHES: &str = "refs/remotes/";
+const TAGS: &str = "refs/tags/";
 
 /// The branches.
 pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
-    of_kinds(&[BRANCH], current)
+    below(&[BRANCHES], current)
 }
 
 /// Branches, and those of remotes.
 pub(super) fn all_branches(current: &OsStr) -> Vec<CompletionCandidate> {
-    of_kinds(&[BRANCH, REMOTE_BRANCH], current)
+    below(&[BRANCHES, REMOTE_BRANCHES], current)
 }
 
 /// Branches, those of remotes too, and tags.
 pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
-    of_kinds(&[BRANCH, REMOTE_BRANCH, TAG], current)
+    below(&[BRANCHES, REMOTE_BRANCHES, TAGS], current)
 }
 
-fn of_kinds(kinds: &[(&str, &'static str)], current: &OsStr) -> Vec<CompletionCandidate> {
-    let patterns: Vec<&str> = kinds.iter().map(|(prefix, _)| *prefix).collect();
-    let refs = refs(&patterns);
-    let mut found = Vec::new();
-    for kind in kinds {
-        let names = refs.keys().filter_map(|name| name.strip_prefix(kind.0));
-        // The default branch of a remote has a name of its own.
-        let names = names.filter(|name| *kind != REMOTE_BRANCH || !name.ends_with("/HEAD"));
-        found.extend(named(names, current, (kinds.len() > 1).then_some(kind.1)));
-    }
-    found
+/// The refs below these directories, in short.
+fn below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
+    let refs = refs(dirs).into_keys();
+    // The default branch of a remote has a name of its own.
+    let refs = refs.filter(|name| !name.starts_with(REMOTE_BRANCHES) || !name.ends_with("/HEAD"));
+    let short = |name: String| {
+        dirs.iter()
+            .find_map(|dir| Some(name.strip_prefix(dir)?.to_owned()))
+    };
+    named(refs.filter_map(short), current)
 }
 
 /// Names of anyone's. One with something in it that a terminal would obey is not offered:
 /// to show it as something else would be of no use.
-fn named(
-    names: impl Iterator<Item = impl AsRef<str>>,
-    current: &OsStr,
-    help: Option<&'static str>,
-) -> impl Iterator<Item = CompletionCandidate> {
-    let current = current.to_string_lossy();
-    names.filter_map(move |name| {
-        let name = name.as_ref();
-        let good = name.starts_with(&*current) && sanitize::line(name) == name;
-        good.then(|| CompletionCandidate::new(name).help(help.map(Into::into)))
-    })
+fn named(names: impl Iterator<Item = String>, current: &OsStr) -> Vec<CompletionCandidate> {
+    let begun = current.to_string_lossy();
+    names
+        .filter(|name| name.starts_with(&*begun) && sanitize::line(name) == *name)
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 fn refs(patterns: &[&str]) -> BTreeMap<String, ObjectId> {
@@ -275,15 +259,11 @@ fn stored(current: &OsStr) -> Vec<Stored> {
         return Vec::new();
     };
     let marks = repo.marks();
-    let mut settings = None;
     // Those of git flux 0.1.0 have no mark.
-    let mut is_configured = |id: &str| {
-        let settings = settings.get_or_insert_with(|| Settings::glance().unwrap_or_default());
-        settings.branch_of(id).is_some()
-    };
+    let settings = LazyCell::new(|| Settings::glance().unwrap_or_default());
     tasks.retain(|task| {
         let vouched = marks.vouch(&format!("{TASKS}{}", task.id), &task.record);
-        vouched.unwrap_or_else(|| is_configured(&task.id))
+        vouched.unwrap_or_else(|| settings.branch_of(&task.id).is_some())
     });
     tasks
 }
@@ -297,12 +277,8 @@ fn begun(current: &OsStr) -> Option<&str> {
 
 /// Candidates with their descriptions.
 fn described(tasks: &[Stored]) -> Vec<CompletionCandidate> {
-    let settings = if DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty() {
-        Settings::glance().unwrap_or_default()
-    } else {
-        Settings::default()
-    };
-    with_titles(tasks, &settings)
+    let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty()).then(Settings::glance);
+    with_titles(tasks, &settings.and_then(Result::ok).unwrap_or_default())
 }
 
 /// Candidates with their descriptions, unless there are many: what is configured for their branches, else
@@ -313,10 +289,9 @@ fn with_titles(tasks: &[Stored], settings: &Settings) -> Vec<CompletionCandidate
     let title = |task: &Stored| {
         let recorded = task.read(repo.as_ref()?);
         let branch = recorded.as_ref().map(|task| task.branch.as_str());
-        let branches = branch.into_iter().chain(settings.branch_of(&task.id));
-        let mut configured =
-            branches.filter_map(|branch| settings.of_branch(branch, &table::DESCRIPTION));
-        let title = configured.next().and_then(|text| text.lines().next());
+        let mut branches = branch.into_iter().chain(settings.branch_of(&task.id));
+        let configured = branches.find_map(|it| settings.of_branch(it, &table::DESCRIPTION));
+        let title = configured.and_then(|text| text.lines().next());
         title.map(str::to_owned).or(Some(recorded?.title))
     };
     let candidate = |task: &Stored| {

@@ -141,7 +141,6 @@ pub(crate) fn command() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
-    use super::super::typed;
     use super::*;
     use crate::failure;
 
@@ -204,7 +203,7 @@ mod tests {
             assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");
         }
         for words in ["cleanup --force x", "cleanup -f x"] {
-            assert_eq!(hint(words), typed::FORCE[0]);
+            assert_eq!(hint(words), help::FORCE[0]);
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::{Lines, Porcelain, SettingObject};
+use super::object::SettingObject;
 use crate::git::Repo;
 use crate::sanitize;
 use crate::settings::table::Kind;
@@ -20,8 +20,6 @@ pub(crate) struct Config {
     /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    porcelain: Porcelain,
 }
 
 impl Config {
@@ -37,9 +35,6 @@ impl Config {
         let shown = settings.shown();
         if self.json {
             ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;
-        } else if let Some(mut lines) = self.porcelain.lines() {
-            shown.iter().for_each(|one| write(&mut lines, one));
-            ui.bytes(&lines.into_bytes())?;
         } else {
             print(&ui, &shown)?;
         }
@@ -69,18 +64,6 @@ fn values(shown: &Shown<'_>) -> Option<Vec<&'static str>> {
         Kind::OneOf(values) => Some(values()),
         _ => None,
     }
-}
-
-fn write(lines: &mut Lines, shown: &Shown<'_>) {
-    lines.line("setting", &shown.key);
-    if let Some(entry) = shown.entry {
-        lines.line("value", entry.raw.as_encoded_bytes());
-        lines.line("scope", &entry.scope);
-        lines.line("origin", &entry.origin);
-    } else {
-        lines.known("value", shown.default.as_ref());
-    }
-    lines.end();
 }
 
 fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {

@@ -1,12 +1,11 @@
-//! `git flux help`, and usage errors with what may be meant.
+//! `git flux help`, and usage errors with what may be meant: people type other words for the same.
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Command};
 
-use super::typed;
-use crate::failure::{Failure, USAGE};
-use crate::ui::Ui;
+use crate::failure::{Failure, USAGE, nearest};
+use crate::ui::{Ui, word};
 
 /// Show this help, or that of a command
 #[derive(Debug, Args)]
@@ -35,7 +34,7 @@ fn unknown(all: &Command, name: &str, rest: &[String]) -> Failure {
     let known = all.get_subcommands().filter(|c| !c.is_hide_set());
     let known: Vec<&str> = known.map(Command::get_name).collect();
     let failure = Failure::new(format!("'{name}' is not a git flux command")).code(USAGE);
-    let hints = typed::instead_of(name, rest, &known).into_iter();
+    let hints = instead_of(name, rest, &known).into_iter();
     hints.fold(failure, Failure::hint).hint("git flux -h")
 }
 
@@ -79,13 +78,92 @@ pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Fail
 fn instead(error: &clap::Error, command: &str) -> Vec<String> {
     let value = context(error, ContextKind::InvalidValue);
     match (command, context(error, ContextKind::InvalidArg)) {
-        ("cleanup", Some("--force" | "-f")) => typed::FORCE.map(str::to_owned).to_vec(),
+        ("cleanup", Some("--force" | "-f")) => FORCE.map(str::to_owned).to_vec(),
         // In other commands -n is a dry run.
         ("run", Some(option)) if option.starts_with("--count") => {
             let texts = value.filter(|value| value.parse::<i64>().is_err() && !value.is_empty());
-            let texts = texts.map(|text| typed::run(text).replacen("run", "run --dry-run", 1));
+            let texts = texts.map(|text| run(text).replacen("run", "run --dry-run", 1));
             texts.into_iter().collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// Commands, each with what people type for it.
+const COMMANDS: [(&str, &str); 18] = [
+    ("run", "start new add create begin task do go spawn launch"),
+    ("cleanup", "rm remove delete merge done finish close"),
+    ("cleanup --discard-branch", "drop discard"),
+    ("attach --waiting", "next inbox waiting"),
+    ("stop", "kill end abort cancel quit"),
+    ("list", "ls ps tasks all top watch"),
+    ("status --path", "cd path pwd"),
+    ("status", "info describe inspect explain"),
+    ("attach", "open goto switch checkout enter join connect"),
+    ("send", "tell say message msg ask prompt reply"),
+    ("log", "history logs show transcript"),
+    ("diff", "changes"),
+    ("restore", "undo undelete recover revive unarchive"),
+    ("resume", "continue restart retry again"),
+    ("adopt", "import take"),
+    ("config", "settings set get configure options"),
+    ("install", "setup uninstall update upgrade"),
+    ("--version", "version"),
+];
+
+/// What `git flux cleanup --force` may mean.
+pub(super) const FORCE: [&str; 3] = [
+    "to agree to the merge and to stopping the agent: git flux cleanup --yes <task>",
+    "to leave out what is uncommitted: git flux cleanup --discard <task>",
+    "to drop the branch without a merge: git flux cleanup --discard-branch <task>",
+];
+
+/// The commands that can be pasted instead of `git flux <name> <rest>`, where `known` are all there are.
+fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<String> {
+    let is_plain = rest.iter().all(|word| !word.starts_with('-'));
+    let rest = if is_plain { rest } else { &[] };
+    let sentence = || format!("{name} {}", rest.join(" "));
+    if name.contains(char::is_whitespace) {
+        return vec![run(&sentence())];
+    }
+    let lower = name.to_lowercase();
+    let mut same = COMMANDS.iter().filter(|(command, words)| {
+        let name = command.split(' ').next().unwrap_or_default();
+        let exists = command.starts_with('-') || known.contains(&name);
+        exists && words.split(' ').any(|word| word == lower)
+    });
+    match same.next() {
+        Some(("run", _)) => vec![run(&rest.join(" "))],
+        Some((command, _)) => vec![called(command, rest)],
+        None => {
+            let near = nearest(name, known.iter().copied()).into_iter();
+            let near = near.map(|near| called(near, rest));
+            // Several words are more likely a sentence.
+            near.chain((rest.len() > 1).then(|| run(&sentence())))
+                .collect()
+        }
+    }
+}
+
+/// `git flux <command> <rest>`; a command that takes no words gets none.
+fn called(command: &str, rest: &[String]) -> String {
+    let takes_words =
+        !command.starts_with('-') && !["list", "config", "install"].contains(&command);
+    let words = rest.iter().filter(|_| takes_words);
+    let words = words.map(|one| format!(" {}", word(one)));
+    format!("git flux {command}{}", words.collect::<String>())
+}
+
+/// `git flux run "<text>"`, in the quotes that people use if nothing in the text means something in them.
+fn run(text: &str) -> String {
+    let text = match text.trim() {
+        "" => "<what is to be done>",
+        text => text,
+    };
+    let is_plain = |c: char| !c.is_control() && !"\"$`\\!'".contains(c);
+    if text.chars().all(is_plain) && word(text).contains(text) {
+        format!("git flux run \"{text}\"")
+    } else {
+        format!("git flux run {}", word(text))
     }
 }

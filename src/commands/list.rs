@@ -17,9 +17,9 @@ use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::observe;
 use crate::sanitize;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::system::clock::seconds;
-use crate::task::{Divergence, State, Status, Task, version};
+use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -55,15 +55,12 @@ Then:
 const FOREIGN: &str = "foreign";
 
 /// One row: a task, or a record that is none of this repository, or cannot be read.
-enum Row {
-    Task(Box<Status>),
-    Unknown {
-        id: String,
-        state: &'static str,
-        /// Why nothing but the id is known.
-        error: String,
-        description: String,
-    },
+struct Row {
+    object: TaskObject,
+    cells: [String; 9],
+    /// When the task was made, in seconds since 1970: what cannot be read is the last.
+    created: u64,
+    status: Option<Status>,
 }
 
 /// The rows of one repository.
@@ -101,9 +98,9 @@ impl List {
     fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
         let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
-            ui.json(&rows().map(Row::object).collect::<Vec<_>>())?;
+            ui.json(&rows().map(|row| &row.object).collect::<Vec<_>>())?;
         } else if let Some(mut lines) = self.porcelain.lines() {
-            rows().for_each(|row| row.object().write(&mut lines));
+            rows().for_each(|row| row.object.write(&mut lines));
             ui.bytes(&lines.into_bytes())?;
         } else if rows().next().is_none() {
             let server = if self.everywhere {
@@ -117,10 +114,10 @@ impl List {
             self.print_tables(ui, repositories)?;
         }
         for row in rows() {
-            let is_known = match row {
+            let is_known = match &row.status {
                 // That it is broken is known.
-                Row::Task(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
-                Row::Unknown { state, .. } => [FOREIGN, version::NEWER].contains(state),
+                Some(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
+                None => [FOREIGN, version::NEWER].contains(&row.object.state()),
             };
             if !is_known {
                 faults.count();
@@ -180,32 +177,23 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let tasks: Vec<&Task> = tasks.collect();
     let mut rows = Vec::new();
     if !tasks.is_empty() {
-        let statuses = observe::statuses(flux, store, &tasks)?;
-        rows.extend(statuses.into_iter().map(|one| Row::Task(Box::new(one))));
+        let now = seconds();
+        let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
+        rows.extend(statuses.map(|status| Row::of(status, now)));
     }
-    for stored in &store.tasks {
-        if let Err(error) = &stored.task {
-            rows.push(Row::Unknown {
-                id: stored.id.to_string(),
-                state: version::state_of(error),
-                error: format!("{error:#}"),
-                description: format!("its record cannot be read: {error:#}"),
-            });
+    for Stored { id, task, .. } in &store.tasks {
+        if let Err(error) = task {
+            let why = format!("{error:#}");
+            let text = format!("its record cannot be read: {why}");
+            rows.push(Row::unknown(id, version::state_of(error), &why, &text));
         }
     }
-    for stored in &store.foreign {
-        let task = stored.task.as_ref();
-        rows.push(Row::Unknown {
-            id: stored.id.to_string(),
-            state: FOREIGN,
-            error: "this repository has not made its record".to_owned(),
-            description: task.map_or_else(|_| String::new(), |task| task.title.clone()),
-        });
+    for Stored { id, task, .. } in &store.foreign {
+        let text = task.as_ref().map_or("", |task| &task.title);
+        let why = "this repository has not made its record";
+        rows.push(Row::unknown(id, FOREIGN, why, text));
     }
-    rows.sort_by_key(|row| match row {
-        Row::Task(status) => status.task.created,
-        Row::Unknown { .. } => u64::MAX,
-    });
+    rows.sort_by_key(|row| row.created);
     Ok(Rows {
         project: flux.repo.home().to_string_lossy().into_owned(),
         rows,
@@ -235,40 +223,28 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
 }
 
 /// The columns of the list.
-const HEAD: [&str; 9] = [
-    "TASK",
-    "STATE",
-    "FOR",
-    "AGENT",
-    "OWNER",
-    "AGE",
-    "FILES",
-    "COMMITS",
-    "DESCRIPTION",
-];
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
 
 /// The columns that go first where the terminal is narrow.
 const SPARE: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
 
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
-    let now = seconds();
     // Agents are named where there are several, and owners where there is another one.
-    let statuses = || rows.iter().filter_map(Row::status);
+    let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
     let cells = rows.iter().map(|row| {
-        let mut cells = row.cells(now);
-        cells[1] = colour::paint(row.state(), &row.style(), &cells[1]);
+        let mut cells = row.cells.to_vec();
         if agents.len() < 2 {
             cells[3].clear();
         }
         if !has_owners {
             cells[4].clear();
         }
-        cells.to_vec()
+        cells
     });
     let table = Table {
-        head: &HEAD,
+        head: &HEAD.split(' ').collect::<Vec<_>>(),
         rows: cells.collect(),
         spare: &SPARE,
     };
@@ -277,84 +253,66 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
 }
 
 impl Row {
-    fn status(&self) -> Option<&Status> {
-        match self {
-            Self::Task(status) => Some(status),
-            Self::Unknown { .. } => None,
-        }
-    }
-
-    fn state(&self) -> &'static str {
-        match self {
-            Self::Task(status) => status.state.name(),
-            Self::Unknown { state, .. } => state,
-        }
-    }
-
-    fn object(&self) -> TaskObject {
-        match self {
-            Self::Task(status) => TaskObject::of(status),
-            Self::Unknown {
-                id, state, error, ..
-            } => TaskObject::unknown(id, state, error),
-        }
-    }
-
-    fn style(&self) -> Style {
-        let plain = Style::new();
-        let Some(status) = self.status() else {
-            return match self.state() {
-                FOREIGN => plain.yellow(),
-                _ => plain.red().bold(),
-            };
-        };
-        match &status.state {
-            State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
-            State::Waiting(_) => plain.yellow().bold(),
-            State::Starting | State::Opening | State::Removing => plain.cyan(),
-            State::Done => plain.blue(),
-            State::Ended(exit) if exit.is_success() => plain.blue(),
-            State::Ended(exit) if exit.stopped => plain,
-            State::Idle => plain,
-            State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
-            _ => plain.yellow(),
-        }
-    }
-
-    fn cells(&self, now: u64) -> [String; 9] {
+    fn of(status: Status, now: u64) -> Self {
+        let (task, state) = (&status.task, &status.state);
         let unknown = || "?".to_owned();
-        let status = match self {
-            Self::Task(status) => status,
-            Self::Unknown {
-                id,
-                state,
-                description,
-                ..
-            } => {
-                let [since, agent, owner, age, files, commits] = [(); 6].map(|()| unknown());
-                let (id, state, text) = (id.clone(), (*state).into(), sanitize::line(description));
-                return [id, state, since, agent, owner, age, files, commits, text];
-            }
-        };
-        let task = &status.task;
+        let ago = |then: u64| age(now.saturating_sub(then));
         // With a mark where it is a guess.
         let guess = if status.found.guess { "?" } else { "" };
+        let label = state.label() + guess;
         let commits = match status.divergence {
             Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
             Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
             None => unknown(),
         };
-        let ago = |then: u64| age(now.saturating_sub(then));
-        [
-            task.id.to_string(),
-            status.state.label() + guess,
-            status.found.since.map_or_else(|| "-".to_owned(), ago),
-            sanitize::line(&task.agent),
-            status.owner.clone().unwrap_or_default(),
-            ago(task.created),
-            status.changes.map_or_else(unknown, |c| c.files.to_string()),
-            commits,
-            sanitize::line(&task.title),
-        ]
+        Self {
+            object: TaskObject::of(&status),
+            cells: [
+                task.id.to_string(),
+                colour::paint(state.name(), &style(state), &label),
+                status.found.since.map_or_else(|| "-".to_owned(), ago),
+                sanitize::line(&task.agent),
+                status.owner.clone().unwrap_or_default(),
+                ago(task.created),
+                status.changes.map_or_else(unknown, |c| c.files.to_string()),
+                commits,
+                sanitize::line(&task.title),
+            ],
+            created: task.created,
+            status: Some(status),
+        }
+    }
+
+    /// A record of which no more than the id is known, and why.
+    fn unknown(id: &TaskId, state: &'static str, why: &str, description: &str) -> Self {
+        let style = match state {
+            FOREIGN => Style::new().yellow(),
+            _ => Style::new().red().bold(),
+        };
+        let mut cells = [(); 9].map(|()| "?".to_owned());
+        cells[0] = id.to_string();
+        cells[1] = colour::paint(state, &style, state);
+        cells[8] = sanitize::line(description);
+        Self {
+            object: TaskObject::unknown(id.as_str(), state, why),
+            cells,
+            created: u64::MAX,
+            status: None,
+        }
+    }
+}
+
+fn style(state: &State) -> Style {
+    let plain = Style::new();
+    match state {
+        State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
+        State::Waiting(_) => plain.yellow().bold(),
+        State::Starting | State::Opening | State::Removing => plain.cyan(),
+        State::Done => plain.blue(),
+        State::Ended(exit) if exit.is_success() => plain.blue(),
+        State::Ended(exit) if exit.stopped => plain,
+        State::Idle => plain,
+        State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
+        _ => plain.yellow(),
     }
 }

@@ -8,10 +8,8 @@ pub(crate) mod cli;
 pub(crate) mod completions;
 mod config;
 mod diff;
-mod early;
 mod help;
 mod install;
-mod layout;
 mod list;
 mod log;
 mod object;
@@ -20,13 +18,12 @@ mod restore;
 mod resume;
 mod revert;
 mod run;
-mod scripts;
 mod send;
+mod starting;
 mod status;
 mod stop;
 mod table;
 mod text;
-mod typed;
 mod wait;
 mod wakeups;
 
@@ -67,18 +64,13 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
         return Ok(stored);
     }
     if store.tasks.is_empty() {
-        return Err(Failure::new("there are no tasks")
-            .hint("git flux run \"<what is to be done>\"")
-            .into());
+        let hint = "git flux run \"<what is to be done>\"";
+        return Err(Failure::new("there are no tasks").hint(hint).into());
     }
     if !flux.ui.can_ask() {
-        return Err(Failure::new(
-            "which task? this is not the worktree of one, and nobody can be asked",
-        )
-        .hint(format!("git flux {verb} <task>"))
-        .hint("git flux list")
-        .code(USAGE)
-        .into());
+        let what = "which task? this is not the worktree of one, and nobody can be asked";
+        let failure = Failure::new(what).hint(format!("git flux {verb} <task>"));
+        return Err(failure.hint("git flux list").code(USAGE).into());
     }
     pick(flux, store, verb)
 }
@@ -180,10 +172,10 @@ impl Faults {
     }
 
     /// Fails if any has.
-    pub(super) fn ensure_none(&self, what: &str) -> Result<()> {
+    pub(super) fn ensure_none(&self, what: impl Display) -> Result<()> {
         match self.0 {
             0 => Ok(()),
-            _ => Err(Failure::new(what).into()),
+            _ => Err(Failure::new(what.to_string()).into()),
         }
     }
 }

@@ -251,6 +251,10 @@ impl TaskObject {
         }
     }
 
+    pub(super) fn state(&self) -> &'static str {
+        self.state.state
+    }
+
     /// Returns a task of which only the id is known, and why.
     pub(super) fn unknown(id: &str, state: &'static str, error: &str) -> Self {
         let state = StateObject {
@@ -280,7 +284,8 @@ impl TaskObject {
         lines.known("agent", self.agent.as_ref());
         lines.known("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
-            lines.label("branch-kept");
+            lines.bytes.extend(b"branch-kept");
+            lines.end();
         }
         lines.known("base", self.base.as_ref());
         lines.known("into", self.into.as_ref());
@@ -315,10 +320,9 @@ pub(super) struct Porcelain {
 impl Porcelain {
     /// Returns the lines to be filled, if they are asked for.
     pub(super) fn lines(&self) -> Option<Lines> {
-        let is_exact = self.nul;
         self.porcelain.then(|| Lines {
-            is_exact,
-            ..Lines::default()
+            is_exact: self.nul,
+            bytes: Vec::new(),
         })
     }
 }
@@ -333,15 +337,14 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes.push(b' ');
-        if self.is_exact {
-            self.bytes.extend_from_slice(value.as_ref());
+        let exact = value.as_ref();
+        let harmless = sanitize::line(&String::from_utf8_lossy(exact));
+        let value = if self.is_exact {
+            exact
         } else {
-            let text = String::from_utf8_lossy(value.as_ref());
-            let text = sanitize::line(&text);
-            self.bytes.extend_from_slice(text.as_bytes());
-        }
+            harmless.as_bytes()
+        };
+        self.bytes.extend([key.as_bytes(), b" ", value].concat());
         self.end();
     }
 
@@ -355,12 +358,6 @@ impl Lines {
     /// Writes a line with a number, or numbers, if they are known.
     pub(super) fn number(&mut self, key: &str, value: Option<impl ToString>) {
         self.known(key, value.map(|value| value.to_string()));
-    }
-
-    /// Writes a key without a value: it is so.
-    pub(super) fn label(&mut self, key: &str) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        self.end();
     }
 
     /// Ends what the lines before it are about.

@@ -6,7 +6,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::removed::{self, content};
 use super::revert::revert;
-use super::{Faults, candidates, early, scripts, settled};
+use super::{Faults, candidates, settled, starting};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -162,7 +162,7 @@ impl Restore {
 /// Starts the task again where it was.
 fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
-    scripts::agree(flux, &mut starts)?;
+    starting::agree(flux, &mut starts)?;
     let [start_of] = &mut starts;
     tell(flux, one, &start(flux, start_of)?)
 }
@@ -195,7 +195,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let task = &started.task;
     let id = &task.id;
     // It is restored all the same.
-    if let Err(error) = early::ensure_executed(flux, started) {
+    if let Err(error) = starting::ensure_executed(flux, started) {
         flux.ui.warning(format_args!("{error:#}"));
     }
     if flux.ui.quiet {
@@ -217,7 +217,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         flux.ui.hint(undo);
     }
     flux.ui.hint(format_args!("git flux attach {id}"));
-    for error in early::ended(flux, [started])? {
+    for error in starting::ended(flux, [started])? {
         flux.ui.warning(format_args!("{error:#}"));
     }
     Ok(())

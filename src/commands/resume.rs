@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::layout::Layouts;
-use super::{Faults, candidates, choose_own, early, settled};
+use super::starting::{self, Layouts};
+use super::{Faults, candidates, choose_own, settled};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
@@ -51,7 +51,7 @@ impl Resume {
             return self.every(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        early::ensure_not_ended(&flux, &self.one(&flux, stored)?)
+        starting::ensure_not_ended(&flux, &self.one(&flux, stored)?)
     }
 
     /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
@@ -69,10 +69,10 @@ impl Resume {
         for stored in &all {
             started.extend(faults.note(self.one(flux, stored))?);
         }
-        let ended = early::ended(flux, &started)?;
+        let ended = starting::ended(flux, &started)?;
         ended.iter().for_each(|error| faults.show(error));
         let (failed, all) = (faults.0, all.len());
-        faults.ensure_none(&format!("{failed} of {all} tasks were not resumed"))
+        faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
@@ -87,7 +87,7 @@ impl Resume {
             None => (self.anew(flux, task, &description)?, "started over"),
         };
         let started = resume(flux, &task.id, agent, self.layouts.layout())?;
-        early::tell(flux, &started, verb)?;
+        starting::tell(flux, &started, verb)?;
         Ok(started)
     }
 

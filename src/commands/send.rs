@@ -1,6 +1,7 @@
 //! `git flux send`
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::Path;
 use std::thread;
 
@@ -38,7 +39,7 @@ const MESSAGE: text::Kind = text::Kind {
 #[command(override_usage = "git flux send [<options>] [<task>] [<message>...]")]
 pub(crate) struct Send {
     /// the task: its id or a part of it, its branch or its worktree; none with --all
-    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running_first))]
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
     /// what is said
     #[arg(value_name = "<message>")]
@@ -113,29 +114,21 @@ impl Send {
         if is_any_told {
             return Ok(());
         }
-        Err(Failure::new("there is no agent that could be told")
-            .hint("git flux list")
-            .into())
+        let failure = Failure::new("there is no agent that could be told");
+        Err(failure.hint("git flux list").into())
     }
 
     fn message(&self, flux: &Flux, words: &[OsString]) -> Result<String> {
         if self.stdin && !words.is_empty() {
-            return Err(Failure::new("the message is given twice")
-                .hint("git flux send --stdin <task>")
-                .code(USAGE)
-                .into());
+            let failure = Failure::new("the message is given twice").hint(MESSAGE.piped);
+            return Err(failure.code(USAGE).into());
         }
-        let input = text::Input::of(self.stdin.then(|| Path::new("-")), words);
-        let text = if self.edit {
-            input.edit(flux, &MESSAGE)?
-        } else {
-            input.read(&MESSAGE)?
-        };
+        let file = self.stdin.then(|| Path::new("-"));
+        let text = text::Input::of(file, words).get(flux, &MESSAGE, self.edit)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
-            return Err(Failure::new("there is no message: it is empty")
-                .code(USAGE)
-                .into());
+            let failure = Failure::new("there is no message: it is empty");
+            return Err(failure.code(USAGE).into());
         }
         Ok(text)
     }
@@ -204,7 +197,7 @@ fn refused(
 }
 
 /// Returns the refusal to tell an agent something; the user can do it on the pane.
-fn refusal(task: &Task, why: &str) -> Failure {
+fn refusal(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }

@@ -60,7 +60,7 @@ impl Stop {
             flux.ui.status("Nothing was done.");
         }
         let failed = faults.0;
-        faults.ensure_none(&format!("{failed} of {all} agents were not stopped"))
+        faults.ensure_none(format_args!("{failed} of {all} agents were not stopped"))
     }
 
     /// The tasks that are meant, each once.

@@ -1,6 +1,6 @@
 //! Tables that fit the terminal.
 
-use console::{measure_text_width, truncate_str};
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 /// The room that the last column, which is a text to be read, is worth another column of.
 const TEXT: usize = 12;
@@ -88,12 +88,8 @@ fn fit(columns: &mut [Column], limit: usize) {
     columns[0].width = columns[0].width.min(room).max(NAME);
     let left = limit.saturating_sub(before_last(columns));
     if let Some(last) = columns.last_mut() {
-        let is_cut = left < last.width;
-        last.width = if is_cut && left < FEW {
-            0
-        } else {
-            left.min(last.width)
-        };
+        let is_useless = left < last.width.min(FEW);
+        last.width = if is_useless { 0 } else { left.min(last.width) };
     }
 }
 
@@ -102,10 +98,8 @@ fn line(cells: &[impl AsRef<str>], columns: &[Column], limit: usize) -> String {
     for &Column { at, width } in columns {
         // Not even the sign that something is cut has room.
         let cell = if width == 0 { "" } else { cells[at].as_ref() };
-        let cell = truncate_str(cell, width, "…");
-        let pad = width.saturating_sub(measure_text_width(&cell));
-        line += &cell;
-        line += &" ".repeat(pad + 2);
+        line += &pad_str(cell, width, Alignment::Left, Some("…"));
+        line += "  ";
     }
     truncate_str(line.trim_end(), limit, "…").into_owned()
 }

@@ -40,11 +40,14 @@ impl<'a> Input<'a> {
         file.map_or(Self::Words(words), Self::File)
     }
 
-    /// Returns the text, byte for byte.
+    /// Returns the text, byte for byte, or as it is after it was edited.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub(super) fn read(self, kind: &Kind) -> Result<Vec<u8>> {
+    pub(super) fn get(self, flux: &Flux, kind: &Kind, edit: bool) -> Result<Vec<u8>> {
+        if edit {
+            return self.edit(flux, kind);
+        }
         if !matches!(self, Self::Words([])) {
             return self.bytes();
         }
@@ -74,7 +77,7 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// When it cannot be read, or the editor fails.
-    pub(super) fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
+    fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
         let text = self.bytes()?;
         let dir = flux.repo.home();
         // git knows what begins a comment: core.commentChar.
@@ -93,9 +96,8 @@ impl<'a> Input<'a> {
         let editor = Git::reading(dir, "var").arg("GIT_EDITOR").output()?;
         let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
         if !io::stdin().is_terminal() && editor == "vi" {
-            return Err(Failure::new("there is no terminal for an editor")
-                .hint(kind.piped)
-                .into());
+            let failure = Failure::new("there is no terminal for an editor");
+            return Err(failure.hint(kind.piped).into());
         }
         if foreground::edit(&editor, file.path())? != 0 {
             let done = kind.done;

@@ -105,14 +105,19 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// Watches the runs of all tasks. What happens from here on is not missed.
-    fn watch(&mut self) -> Result<Vec<(TaskId, Result<()>)>> {
+    /// Watches the runs of all tasks, and returns those that cannot be. What happens from here on is not missed.
+    fn watch(&mut self) -> Result<Vec<(TaskId, Error)>> {
         if self.wait.next {
             let states = states(self.flux, &self.open, &mut self.wakeups)?.into_iter();
             self.seen = states.map(|(id, state)| (id, label(&state))).collect();
         }
-        let watch = |id: &TaskId| (id.clone(), self.wakeups.watch.run(&self.flux.run_dir(id)));
-        Ok(self.open.iter().map(watch).collect())
+        let mut failed = Vec::new();
+        for id in &self.open {
+            if let Err(error) = self.wakeups.watch.run(&self.flux.run_dir(id)) {
+                failed.push((id.clone(), error));
+            }
+        }
+        Ok(failed)
     }
 
     /// Looks once, and names those that need not be waited for any more.
@@ -135,18 +140,6 @@ impl Waiting<'_> {
         }
         Ok(())
     }
-
-    /// Gives up those that cannot be watched.
-    fn give_up(&mut self, watches: &[(TaskId, Result<()>)]) {
-        for (id, watch) in watches {
-            if let Err(error) = watch
-                && self.open.remove(id)
-            {
-                self.flux.ui.warning(format_args!("'{id}': {error:#}"));
-                self.bad += 1;
-            }
-        }
-    }
 }
 
 impl Wait {
@@ -163,11 +156,16 @@ impl Wait {
             bad: 0,
             wakeups: Wakeups::new()?,
         };
-        let watches = waiting.watch()?;
+        let mut unwatched = waiting.watch()?;
         loop {
             let before = waiting.open.len();
             waiting.look()?;
-            waiting.give_up(&watches);
+            for (id, error) in unwatched.drain(..) {
+                if waiting.open.remove(&id) {
+                    flux.ui.warning(format_args!("'{id}': {error:#}"));
+                    waiting.bad += 1;
+                }
+            }
             let is_one = self.any || self.next;
             if waiting.open.is_empty() || (is_one && waiting.open.len() < before) {
                 break;
@@ -185,25 +183,22 @@ impl Wait {
 
     /// Returns the tasks that are meant.
     fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
-        let own = |name| -> Result<TaskId> {
-            let stored = choose_own(flux, store, name, "wait")?;
+        let own = |name: Option<&String>| -> Result<TaskId> {
+            let stored = choose_own(flux, store, name.map(String::as_str), "wait")?;
             stored.readable()?;
             Ok(stored.id.clone())
         };
         if !self.task.is_empty() {
-            let names = self.task.iter().map(|name| Some(name.as_str()));
-            return names.map(own).collect();
+            return self.task.iter().map(|name| own(Some(name))).collect();
         }
         if !(self.all || self.any || self.next) {
             return Ok([own(None)?].into());
         }
-        let all: BTreeSet<_> = { flux.own_tasks(store) }
-            .map(|one| one.id.clone())
-            .collect();
-        if all.is_empty() {
-            return Err(Failure::new("there are no tasks").into());
+        let all = flux.own_tasks(store).map(|stored| stored.id.clone());
+        match BTreeSet::from_iter(all) {
+            all if all.is_empty() => Err(Failure::new("there are no tasks").into()),
+            all => Ok(all),
         }
-        Ok(all)
     }
 }
 

@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::agent;
-use crate::interrupt;
 use crate::run::pace::Pace;
 use crate::run::watch::{News, Watch};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
+use crate::{agent, interrupt};
 
 /// What wakes `wait` for another look.
 pub(super) struct Wakeups {

@@ -28,10 +28,10 @@ pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
     if let Some(page) = path(Reader::Man) {
         findings.extend(manual(page)?);
     }
-    if let Some(file) = path(Reader::Bash).filter(|_| shells::is_used("bash")) {
+    if let Some(file) = path(Reader::Bash).filter(|_| shells::is_used(Reader::Bash)) {
         findings.extend(shells::bash(file)?);
     }
-    if let Some(file) = path(Reader::Zsh).filter(|_| shells::is_used("zsh")) {
+    if let Some(file) = path(Reader::Zsh).filter(|_| shells::is_used(Reader::Zsh)) {
         findings.extend(shells::zsh(file.parent().unwrap_or(file))?);
     }
     if findings.is_empty() {

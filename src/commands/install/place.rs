@@ -1,11 +1,9 @@
 //! Where each file goes: where its reader looks without being told, as far as there is such a place; and
 //! what is there. A file that ends in our line is ours.
 
-use std::env;
-use std::fs;
 use std::io::ErrorKind;
-use std::iter;
 use std::path::{self, Path, PathBuf};
+use std::{env, fs, iter};
 
 use anyhow::{Context as _, Result};
 

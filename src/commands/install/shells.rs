@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::place::directory;
-use crate::system::program::{shell, which};
+use super::place::{Reader, directory};
+use crate::system::program::shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
 
@@ -72,11 +72,11 @@ print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$
 "#;
 
 /// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
-pub(super) fn is_used(name: &str) -> bool {
-    let login = shell();
+pub(super) fn is_used(reader: Reader) -> bool {
+    let (name, login) = (reader.into_str(), shell());
     let dirs = [directory("HOME"), directory("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
-    which(Path::new(name)).is_some()
+    reader.is_there()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
@@ -103,7 +103,7 @@ fn judge_bash(answer: Option<&str>, file: &Path, there: Option<&Path>) -> Option
             let problem = format!("bash does not look where '{}' is", shown(file));
             (problem, file)
         }
-        (None, _) => (silent("bash"), file),
+        (None, _) => (silent(Reader::Bash), file),
     };
     let line = word(&format!(". {}", quoted(read)));
     Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
@@ -118,7 +118,7 @@ pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     let look = look_in(dir);
     let words: Vec<&str> = answer.splitn(4, ' ').collect();
     let &[completes, started, looks, own] = words.as_slice() else {
-        return Ok(Some(Finding::new(silent("zsh"), look)));
+        return Ok(Some(Finding::new(silent(Reader::Zsh), look)));
     };
     let file = |name| match directory("HOME") {
         Some(home) if home == Path::new(own) => format!("~/{name}"),
@@ -154,7 +154,8 @@ fn look_in(dir: &Path) -> String {
     format!("echo {line} >>{file}")
 }
 
-fn silent(name: &str) -> String {
+fn silent(shell: Reader) -> String {
+    let name = shell.into_str();
     format!("{name} did not say whether it completes 'git flux'; if it does not:")
 }
 

@@ -59,10 +59,15 @@ fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
     let session_at = seen.session.map(|session| session.at / 1000);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
     let has_worktree = seen.worktree == Location::Here;
-    let phase = task.phase.into_str().to_owned();
+    let lock = if seen.locked {
+        "a command is at work on it"
+    } else {
+        "no command is at work on it"
+    };
+    let activity = seen.stirred.map(|_| "its window last showed something");
     let says = [
-        (Source::Lock, lock(seen).to_owned(), None),
-        (Source::Record, phase, None),
+        (Source::Lock, lock.to_owned(), None),
+        (Source::Record, task.phase.into_str().to_owned(), None),
         (Source::Worktree, is_there(has_worktree), None),
         (Source::Branch, is_there(seen.branch), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
@@ -71,7 +76,11 @@ fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
         (Source::Session, session(seen.session), session_at),
         (Source::Transcript, heard(seen.written), at(seen.written)),
         (Source::Title, title(seen), None),
-        (Source::Activity, activity(seen).to_owned(), seen.stirred),
+        (
+            Source::Activity,
+            activity.unwrap_or(NOTHING).to_owned(),
+            seen.stirred,
+        ),
     ];
     let object = |(source, says, since)| SourceObject {
         source,
@@ -83,14 +92,6 @@ fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
 }
 
 const NOTHING: &str = "says nothing";
-
-fn lock(seen: &Seen) -> &'static str {
-    if seen.locked {
-        "a command is at work on it"
-    } else {
-        "no command is at work on it"
-    }
-}
 
 fn launcher(seen: &Seen) -> &'static str {
     match seen.launcher {
@@ -114,11 +115,6 @@ fn title(seen: &Seen) -> String {
         None => NOTHING,
     };
     format!("'{shown}': {says}")
-}
-
-fn activity(seen: &Seen) -> &'static str {
-    seen.stirred
-        .map_or(NOTHING, |_| "its window last showed something")
 }
 
 fn session(session: Option<Session>) -> String {

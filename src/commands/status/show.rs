@@ -1,5 +1,7 @@
 //! A task in detail, for people.
 
+use std::fmt::Display;
+
 use anyhow::Result;
 use console::{Style, truncate_str};
 
@@ -40,7 +42,7 @@ impl Detail {
     pub(super) fn print(&self, flux: &Flux) -> Result<()> {
         let ui = &flux.ui;
         let task = &self.status.task;
-        title(ui, &format!("{}  {}", task.id, sanitize::line(&task.title)))?;
+        title(ui, format!("{}  {}", task.id, sanitize::line(&task.title)))?;
         for (name, value) in [self.agent(flux), self.place(), self.work()].concat() {
             let name = format!("{name}:");
             ui.data(format_args!("{name:<10} {}", sanitize::line(&value)))?;
@@ -152,7 +154,7 @@ impl Detail {
     }
 }
 
-fn title(ui: &Ui, text: &str) -> Result<()> {
+fn title(ui: &Ui, text: impl Display) -> Result<()> {
     ui.data(Style::new().bold().apply_to(text))
 }
 
@@ -166,54 +168,43 @@ pub(super) fn code(change: &Change) -> String {
 fn health(status: &Status) -> String {
     let now = seconds();
     let ago = |then: u64| age(now.saturating_sub(then));
-    match &status.state {
-        State::Running(Some(since)) => format!("running for {}", ago(*since)),
-        State::RunningElsewhere => {
-            "running elsewhere: its launcher cannot be seen from here".to_owned()
-        }
-        State::Ended(exit) => format!("{exit}, {} ago", ago(exit.at)),
-        State::Waiting(why) => since(status, waiting(*why), ago),
-        State::Working if status.found.guess => {
-            "working, by the look of it: its window has just changed".to_owned()
-        }
-        State::Working => since(status, "working", ago),
-        State::Done => since(status, "done with its turn", ago),
-        State::Failed => since(status, "failed: it gave up its turn", ago),
-        State::Interrupted => "interrupted in its turn: it waits for what it is told".to_owned(),
-        State::Idle => "idle: no agent was started in it".to_owned(),
-        State::Lost if status.found.guess => {
-            "lost, unless it runs on the machine that it was started on".to_owned()
-        }
-        State::Lost => "lost: its process is gone, and nobody saw it end".to_owned(),
-        State::Incomplete => format!(
-            "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
-            status.task.phase.into_str()
-        ),
-        State::NoWorktree if status.unlooked.is_some() => {
-            "broken: its worktree does not lead to this repository".to_owned()
-        }
-        State::NoWorktree => "broken: its worktree is gone".to_owned(),
-        State::NoBranch => "broken: its branch is gone".to_owned(),
-        State::Elsewhere => "elsewhere: its worktree belongs to another repository".to_owned(),
-        State::Unknown => "unknown: what its launcher left cannot be read".to_owned(),
-        other => other.name().to_owned(),
-    }
-}
-
-fn waiting(why: Option<Why>) -> &'static str {
-    match why {
-        Some(Why::Permission) => "waiting for permission",
-        Some(Why::Question) => "waiting for an answer",
-        None => "waiting for you",
-    }
-}
-
-/// What a task does, and since when if that is known.
-fn since(status: &Status, what: &str, ago: impl Fn(u64) -> String) -> String {
-    match status.found.since {
+    // And since when, if that is known.
+    let since = |what: &str| match status.found.since {
         Some(since) => format!("{what}, since {}", ago(since)),
         None => what.to_owned(),
-    }
+    };
+    let is_guess = status.found.guess;
+    let text = match &status.state {
+        State::Running(Some(since)) => return format!("running for {}", ago(*since)),
+        State::Ended(exit) => return format!("{exit}, {} ago", ago(exit.at)),
+        State::Waiting(Some(Why::Permission)) => return since("waiting for permission"),
+        State::Waiting(Some(Why::Question)) => return since("waiting for an answer"),
+        State::Waiting(None) => return since("waiting for you"),
+        State::Working if is_guess => "working, by the look of it: its window has just changed",
+        State::Working => return since("working"),
+        State::Done => return since("done with its turn"),
+        State::Failed => return since("failed: it gave up its turn"),
+        State::RunningElsewhere => "running elsewhere: its launcher cannot be seen from here",
+        State::Interrupted => "interrupted in its turn: it waits for what it is told",
+        State::Idle => "idle: no agent was started in it",
+        State::Lost if is_guess => "lost, unless it runs on the machine that it was started on",
+        State::Lost => "lost: its process is gone, and nobody saw it end",
+        State::Incomplete => {
+            return format!(
+                "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
+                status.task.phase.into_str()
+            );
+        }
+        State::NoWorktree if status.unlooked.is_some() => {
+            "broken: its worktree does not lead to this repository"
+        }
+        State::NoWorktree => "broken: its worktree is gone",
+        State::NoBranch => "broken: its branch is gone",
+        State::Elsewhere => "elsewhere: its worktree belongs to another repository",
+        State::Unknown => "unknown: what its launcher left cannot be read",
+        other => other.name(),
+    };
+    text.to_owned()
 }
 
 /// A command, and what it is for.
