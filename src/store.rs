@@ -16,13 +16,13 @@ use anyhow::{Result, anyhow};
 pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
 pub(crate) use self::stored::{ARCHIVE, EVENTS, RECORD, SCREEN, Stored, TASKS, base_ref, task_ref};
-use self::stored::{BASES, HEADS, PROMPT};
+use self::stored::{BASES, PROMPT};
 
 use crate::failure::{Failure, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{ObjectId, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, RefName, Task, TaskId};
 
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
@@ -103,12 +103,12 @@ impl Store {
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
         let name = [HEADS, branch].concat();
-        self.refs.objects.get(&name)
+        self.refs.objects.get(name.as_str())
     }
 
     /// Returns whether there was this ref of a task or base, or one below it.
     pub(crate) fn has_ref(&self, name: &str) -> bool {
-        let mut from = self.refs.objects.range(name.to_owned()..);
+        let mut from = self.refs.objects.range(RefName::new(name)..);
         let first = from.next().map(|(found, _)| found.as_str());
         first
             .and_then(|found| found.strip_prefix(name))
@@ -238,13 +238,13 @@ fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
 
 /// Returns the task with what is configured for its branch.
 fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
-    let exists = |branch: &str| refs.objects.contains_key(&[HEADS, branch].concat());
+    let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of(task.id.as_str())
         && exists(branch)
     {
-        branch.clone_into(&mut task.branch);
+        task.branch = BranchName::new(branch);
     }
     // That of a branch which is there for more than the task says nothing of the task.
     if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION)
@@ -254,10 +254,10 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
     if let Some(into) = into.or_else(|| settings.into()) {
-        task.into = Some(refs::short(into).to_owned());
+        task.into = Some(BranchName::typed(into));
     }
     if let Some(into) = &task.into {
-        task.into = Some(refs.branch_target(into).unwrap_or(into).to_owned());
+        task.into = Some(refs.branch_target(into).unwrap_or_else(|| into.clone()));
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);

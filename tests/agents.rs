@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::hooks::Task;
+use crate::world::reports::Task;
 use crate::world::*;
 
 /// A prompt that every shell and every parser of options would take for something else.

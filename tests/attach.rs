@@ -318,7 +318,7 @@ fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository
     let since = |id: &str| world.flux(["status", "--json", id]).run().json()["stateSince"].as_u64();
     let ask = |id: &str| {
         for event in ["SessionStart", "UserPromptSubmit", "PermissionRequest"] {
-            crate::wait::hook(&world, id, event, r#"{"session_id":"1"}"#);
+            crate::world::reports::hook(&world, id, event, r#"{"session_id":"1"}"#);
         }
         wait_until("the agent to wait", || {
             world.flux(["status", "--json", id]).run().json()["state"] == "waiting"

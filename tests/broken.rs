@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::cleanup::done_task;
-use crate::hints::{Saved, hints, paste};
+use crate::world::hints::{Saved, hints, paste};
+use crate::world::removal::done_task;
 use crate::world::*;
 
 /// A task whose agent has committed and ended, with a change and an ignored file; nothing runs.

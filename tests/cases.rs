@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
@@ -325,7 +325,7 @@ fn w22_a_branch_that_takes_the_place_of_a_tasks_is_not_deleted() {
     let tree = world.git(["rev-parse", "main^{tree}"]);
     let other = world.git(["commit-tree", "-m", "somebody's", &tree]);
     let steal = format!("git update-ref {branch} {other}");
-    crate::cleanup_hooks::hook(
+    crate::world::hooks::hook(
         &world,
         &world.repo().join(".git/hooks"),
         "post-merge",

@@ -1,7 +1,7 @@
 //! The rows of the table of cases that concern foreign text: it is neither executed nor obeyed. See `cases` for the
 //! others.
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Where a shell that was fooled might have left its mark.
@@ -217,4 +217,62 @@ fn w28_a_pane_shows_text_and_does_not_obey_it() {
     ));
     assert_eq!(terminal.exit_code(), 1);
     assert_eq!(terminal.ask("#{pane_title}"), title);
+}
+
+/// A branch name of a stranger's, that git allows.
+const HOSTILE: &str = "x;touch${IFS}pwned";
+
+/// Asserts that a cleanup is refused with a hint that names the branch, and pastes it.
+#[track_caller]
+fn paste_hint(world: &World, id: &str, code: i32, command: &str) {
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", id]).run();
+    output.code(code).stderr_has(&format!("'{HOSTILE}'"));
+    world.assert_unchanged(&before);
+    let hint = output
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("hint: "))
+        .find(|hint| hint.contains("pwned"))
+        .unwrap_or_else(|| panic!("no hint\n{output}"));
+    assert!(hint.contains(command), "{hint}");
+    let hint = hint.split_once(": ").map_or(hint, |(_, command)| command);
+    let pasted = world
+        .command("sh")
+        .current_dir(world.repo())
+        .args(["-c", hint])
+        .output();
+    drop(pasted.unwrap());
+    for dir in [world.repo(), world.worktree(id)] {
+        assert!(!dir.join("pwned").exists(), "{hint}");
+    }
+}
+
+#[test]
+fn a_hint_with_a_hostile_branch_can_be_pasted() {
+    let world = World::new();
+    world.git(["switch", "-q", "-c", HOSTILE]);
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.commit_in(&worktree, "README.md", "theirs\n");
+    world.commit_in(world.repo(), "README.md", "mine\n");
+    paste_hint(&world, &id, 3, "merge");
+    let status = ["status", "--porcelain"];
+    assert_eq!(world.git_in(&worktree, status), "UU README.md");
+    world.git_in(&worktree, ["merge", "--abort"]);
+    world.git(["reset", "-q", "--hard", "HEAD~"]);
+    world.git(["switch", "-q", "main"]);
+    paste_hint(&world, &id, 2, "--into");
+    let merged = world.git(["show", &format!("{HOSTILE}:README.md")]);
+    assert_eq!(merged, "theirs");
+    assert_removed(&world, &id);
+    // The task's own branch.
+    let id = done_task(&world);
+    let worktree = world.worktree(&id);
+    world.git(["branch", "-q", "-D", HOSTILE]);
+    world.git(["branch", "-m", &format!("feature/{id}"), HOSTILE]);
+    world.git_in(&worktree, ["checkout", "-q", "--detach"]);
+    paste_hint(&world, &id, 1, "switch");
+    let head = world.git_in(&worktree, ["symbolic-ref", "HEAD"]);
+    assert_eq!(head, format!("refs/heads/{HOSTILE}"));
 }

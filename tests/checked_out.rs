@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cleanup::*;
-use crate::hints::{hints, paste};
-use crate::strangers::refused;
+use crate::world::hints::{hints, paste};
+use crate::world::removal::refused;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Asserts that the files of a checkout are those of its branch.

@@ -1,7 +1,7 @@
 //! Cleanup while an agent runs: who is asked, what is stopped, and what happens to work done in that moment.
 //! Also cleanup called from the task's own pane, by its user and by the agent itself.
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
@@ -64,14 +64,6 @@ fn an_agent_that_does_not_heed_its_own_way_is_hung_up() {
     let changes = world.git_in(&worktree, ["status", "--porcelain"]);
     assert_eq!(changes, "?? hup.txt\n?? term.txt");
     world.flux(["cleanup", "--discard", &id]).run().success();
-}
-
-/// A task whose agent has committed `one` and does this when it is asked to end.
-pub(crate) fn task_with_last_words(world: &World, shell: &str) -> String {
-    let id = working_task(world);
-    let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");
-    world.agent(&id).tell(&last);
-    id
 }
 
 #[test]

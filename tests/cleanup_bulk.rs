@@ -1,6 +1,6 @@
 //! Several tasks removed at once: one plan, one question, each task on its own.
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Tasks whose agents have committed and ended.

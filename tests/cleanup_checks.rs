@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// The checks of one task that `cleanup --json` with these options prints: name, result, reason.
@@ -411,7 +411,7 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
     world.write(".gitignore", ".env\nnode_modules/\n*.log\n");
     world.git(["add", ".gitignore"]);
     world.git(["commit", "-q", "-m", "Ignore"]);
-    crate::restore_options::done(&world, "fix");
+    crate::world::archive::done(&world, "fix");
     for file in [
         ".env",
         "node_modules/a/index.js",
@@ -426,4 +426,32 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
     let output = world.flux(["cleanup", "fix"]).run();
     let said = format!("ignored files are kept in the trash: {named}\n");
     output.success().stderr_has(&said);
+}
+
+#[test]
+fn a_dry_run_refuses_what_the_cleanup_would_refuse() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.write(world.worktree(&id).join("README.md"), "theirs\n");
+    world.commit_in(world.repo(), "README.md", "mine\n");
+    let before = world.snapshot();
+    for args in [
+        &["cleanup", "--commit", &*id][..],
+        &["cleanup", "--dry-run", "--commit", &id],
+    ] {
+        let output = world.flux(args).run();
+        output.code(3).stderr_has("README.md");
+        world.assert_unchanged(&before);
+    }
+    // And what is in the way of the merge.
+    world.write("agent.txt", "mine\n");
+    let before = world.snapshot();
+    for args in [
+        &["cleanup", "--discard", &*id][..],
+        &["cleanup", "--dry-run", "--discard", &id],
+    ] {
+        let output = world.flux(args).run();
+        output.code(1).stderr_has("agent.txt");
+        world.assert_unchanged(&before);
+    }
 }

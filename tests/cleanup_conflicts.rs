@@ -1,7 +1,7 @@
 //! A task that conflicts with its target: what is said, what can be chosen, and how it goes on.
 
-use crate::cleanup::*;
-use crate::cleanup_questions::*;
+use crate::world::questions::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 const WHERE: &str = "Where are they to be resolved?";

@@ -3,23 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::hooks::*;
+use crate::world::removal::*;
 use crate::world::*;
-
-/// Writes an executable hook that first notes its name, its arguments and the top of the worktree it runs in.
-pub(crate) fn hook(world: &World, dir: &Path, name: &str, script: &str) {
-    let log = log_file(world);
-    let note = format!(
-        "echo \"{name} $# $(git rev-parse --show-toplevel)\" >>'{}'",
-        log.display()
-    );
-    let path = world.repo().join(dir).join(name);
-    install_at(&path, &format!("#!/bin/sh\n{note}\n{script}\n"));
-}
-
-fn log_file(world: &World) -> std::path::PathBuf {
-    world.tools().join("hooks.log")
-}
 
 /// The notes of one hook.
 #[track_caller]
@@ -241,17 +227,6 @@ fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
     // Also what was staged and what was not is as it was.
     world.assert_unchanged(&before);
 }
-
-/// A `gpg.program` that signs like gpg, or refuses.
-pub(crate) fn fake_gpg(world: &World, script: &str) {
-    world.install("fake-gpg", &format!("#!/bin/sh\n{script}\n"));
-    let program = world.tools().join("bin/fake-gpg");
-    world.git(["config", "gpg.program", program.to_str().unwrap()]);
-    world.git(["config", "user.signingKey", "0xF1"]);
-}
-
-pub(crate) const SIGNS: &str = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED D 1 8 00 0 F1' >&2\n\
-    printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nflux\\n-----END PGP SIGNATURE-----\\n'";
 
 #[test]
 fn a_merge_is_signed_where_commits_are() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// How often the agent of an ordinary task is overtaken.

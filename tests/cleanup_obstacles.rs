@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Puts something in the way of a task whose agent runs, and asserts that `cleanup -y` says `said`, with exit
@@ -339,4 +339,57 @@ fn a_record_that_cannot_be_read() {
         .code(1)
         .stderr_has(&format!("the record of '{id}' cannot be read"));
     world.assert_unchanged(&before);
+}
+
+/// Leaves a sequence of cherry-picks half done in `dir`, with its conflict committed already.
+fn half_done_sequence(world: &World, dir: &Path) {
+    world.git(["switch", "-q", "--orphan", "picks"]);
+    let picks = [
+        world.commit_in(world.repo(), "one.txt", "one\n"),
+        world.commit_in(world.repo(), "clash.txt", "theirs\n"),
+        world.commit_in(world.repo(), "three.txt", "three\n"),
+    ];
+    world.git(["switch", "-q", "main"]);
+    world.commit_in(dir, "clash.txt", "ours\n");
+    let picked = world
+        .command("git")
+        .current_dir(dir)
+        .arg("cherry-pick")
+        .args(&picks)
+        .output();
+    assert_eq!(picked.unwrap().status.code(), Some(1));
+    world.git_in(dir, ["add", "clash.txt"]);
+    world.git_in(dir, ["commit", "-q", "--no-edit", "--allow-empty"]);
+    assert_eq!(world.git_in(dir, ["status", "--porcelain"]), "");
+    let status = world.git_in(dir, ["status"]);
+    assert!(
+        status.contains("Cherry-pick currently in progress"),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_sequence_of_cherry_picks_is_in_progress_between_two_of_them() {
+    for in_target in [false, true] {
+        let world = World::new();
+        let id = working_task(&world);
+        let dir = if in_target {
+            world.repo()
+        } else {
+            world.worktree(&id)
+        };
+        half_done_sequence(&world, &dir);
+        let before = world.snapshot();
+        let output = world.flux(["cleanup", "-y", &id]).run();
+        output
+            .code(1)
+            .stderr_has("a cherry-pick is in progress")
+            .stderr_has("hint: finish or abort it: git -C ");
+        world.assert_unchanged(&before);
+        assert!(world.agent(&id).is_alive());
+        world.git_in(&dir, ["cherry-pick", "--continue"]);
+        world.flux(["cleanup", "-y", &id]).run().success();
+        assert_eq!(world.read("three.txt"), "three\n");
+        assert_removed(&world, &id);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Runs a line of a shell in the worktree of a task, and returns what it has written to a file called log.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Cleans up from `dir`, without naming the task where that is its own worktree.
@@ -299,4 +299,32 @@ fn a_task_of_a_task_goes_back_to_that_task() {
     world.flux(["cleanup", &outer]).run().success();
     assert_eq!(world.read("inner.txt"), "inner\n");
     assert_removed(&world, &outer);
+}
+
+#[test]
+fn a_target_worktree_that_was_deleted_is_named() {
+    let world = World::new();
+    let other = world.root().join("main's own");
+    world.git(["switch", "-q", "-c", "aside"]);
+    world.git(["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
+    let output = world.flux(["run", "-q", "Fix login"]).in_dir(&other).run();
+    let id = output.success().stdout.trim().to_owned();
+    world.agent(&id).tell("commit one");
+    fs::remove_dir_all(&other).unwrap();
+    let before = world.snapshot();
+    let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
+    output
+        .code(1)
+        .stderr_has(&format!(
+            "the worktree of 'main' is gone: '{}'",
+            other.display()
+        ))
+        .stderr_has("hint: git worktree prune")
+        .has_not("git init");
+    world.assert_unchanged(&before);
+    assert!(world.agent(&id).is_alive());
+    world.git(["worktree", "prune"]);
+    let cleanup = ["cleanup", "-y", "--into", "main", &id];
+    world.flux(cleanup).run().success();
+    assert_removed(&world, &id);
 }

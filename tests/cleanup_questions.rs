@@ -1,53 +1,14 @@
 //! What `git flux cleanup` asks on a terminal: every question with every answer, typed and read off the screen.
 
-use crate::cleanup::*;
+use crate::world::questions::*;
+use crate::world::removal::*;
 use crate::world::*;
 
-pub(crate) const UNCOMMITTED: &str = "What is to become of them?";
 const MESSAGE: &str = "Message";
 const STOP: &str = "Stop it?";
-pub(crate) const REMOVE: &str = "and remove";
 
 /// The keys that answer a question with "no more of this".
 const WAYS_OUT: [&str; 2] = ["Escape", "C-c"];
-
-/// A task with one commit and one uncommitted file, whose agent has ended.
-pub(crate) fn dirty_task(world: &World) -> String {
-    let id = done_task(world);
-    world.write(world.worktree(&id).join("loose.txt"), "loose\n");
-    id
-}
-
-/// Asserts that the command on this terminal ended as one that was declined, with nothing changed.
-#[track_caller]
-pub(crate) fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
-    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
-    world.assert_unchanged(before);
-    // The shell is usable, and the cursor shows.
-    assert_eq!(terminal.ask("#{cursor_flag}"), "1");
-    terminal.command("echo still-$((40 + 2))");
-    terminal.wait_for_screen("still-42");
-    assert_eq!(terminal.exit_code(), 0);
-}
-
-/// Runs a cleanup on a terminal that is answered by `answers`: the text that is waited for, then the keys.
-#[track_caller]
-pub(crate) fn ask<'a>(
-    world: &'a World,
-    cols: u16,
-    args: &str,
-    answers: &[(&str, &[&str])],
-) -> Terminal<'a> {
-    let terminal = world.terminal(cols, 40);
-    terminal.command(&format!("git flux cleanup {args}"));
-    for (question, keys) in answers {
-        terminal.wait_for_screen(question);
-        for key in *keys {
-            terminal.keys([key]);
-        }
-    }
-    terminal
-}
 
 #[test]
 fn a_merge_is_asked_about_and_done_on_enter_or_y() {
@@ -144,7 +105,7 @@ fn a_running_agent_is_asked_about_with_no_as_the_default() {
 #[test]
 fn an_agent_that_is_done_is_stopped_with_the_one_question() {
     let world = World::new();
-    let task = crate::hooks::Task::new(&world);
+    let task = crate::world::reports::Task::new(&world);
     let id = &task.id;
     world.commit_in(world.worktree(id), "work.txt", "work\n");
     task.fire("Stop", &serde_json::json!({ "session_id": "s" }));

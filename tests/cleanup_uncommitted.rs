@@ -1,7 +1,7 @@
 //! What `git flux cleanup` shows and asks about uncommitted files before it does anything with them.
 
-use crate::cleanup::done_task;
-use crate::cleanup_questions::*;
+use crate::world::questions::*;
+use crate::world::removal::done_task;
 use crate::world::*;
 
 #[test]

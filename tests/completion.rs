@@ -4,17 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::world::output::*;
 use crate::world::*;
-
-/// The question a wrapper asks: what could the last of `words` be?
-pub(crate) fn ask<'a>(world: &'a World, shell: &str, words: &[&str]) -> Flux<'a> {
-    let args = ["--", "git-flux"].iter().chain(words);
-    world
-        .flux(args)
-        .env("COMPLETE", shell)
-        .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
-        .env("_CLAP_IFS", "\n")
-}
 
 /// What is offered, with descriptions after a tab.
 #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::completion::ask;
+use crate::world::output::ask;
 use crate::world::*;
 
 /// One question of each kind.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::world::limits::*;
 use crate::world::*;
 
 const ALL: [&[&str]; 6] = [
@@ -61,22 +62,6 @@ fn a_repository_without_a_commit_is_refused() {
     world.assert_pristine();
 }
 
-/// A git of this version: newer options are usage errors, as it says itself.
-pub(crate) fn old_git(world: &World, version: &str) {
-    let real = require("git");
-    let script = format!(
-        "#!/bin/sh
-case \" $* \" in
-*' version '* | *' --version '*) echo 'git version {version}'; exit 0 ;;
-*' merge-tree '*--write-tree* | *' cat-file '*' -z '* | *' worktree list '*' -z '* | *' for-each-ref '*' -z '*)
-	echo 'usage: git [<options>]' >&2; exit 129 ;;
-esac
-exec '{}' \"$@\"\n",
-        real.display()
-    );
-    world.install("git", &script);
-}
-
 #[test]
 fn a_git_that_is_too_old_is_named() {
     let world = World::new();
@@ -118,26 +103,6 @@ fn a_missing_git_is_named() {
             "apt install git",
         );
     }
-}
-
-/// A tmux that says it is of this version, about itself and its server.
-pub(crate) fn old_tmux(world: &World) {
-    let real = require("tmux");
-    let script = format!(
-        "#!/bin/sh
-case \" $* \" in
-*' -V '*) echo 'tmux 2.9a'; exit 0 ;;
-*' -p '*@*) echo 'unknown option -- p' >&2; exit 1 ;;
-esac
-for arg do
-	shift
-	case $arg in *'#{{version}}'*) arg=2.9a\"${{arg#'#{{version}}'}}\" ;; esac
-	set -- \"$@\" \"$arg\"
-done
-exec '{}' \"$@\"\n",
-        real.display()
-    );
-    world.install("tmux", &script);
 }
 
 const INSTALL_TMUX: [&str; 4] = [

@@ -3,45 +3,9 @@
 //! As root on a small file system of its own; otherwise git is made to say what it says then.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::world::limits::*;
 use crate::world::*;
-
-/// A memory file system of this many kilobytes.
-pub(crate) struct Small(PathBuf);
-
-impl Small {
-    /// `None` where this user may not mount.
-    pub(crate) fn mount(dir: &Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(dir).unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "none"])
-            .arg(dir)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(dir.to_owned()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
-}
-
-/// A git that fails as on a full disk, in the calls with this word.
-pub(crate) fn full_disk(world: &World, word: &str) {
-    let real = require("git");
-    let script = format!(
-        "#!/bin/sh
-case \" $* \" in *' {word} '*) echo 'fatal: cannot create file: No space left on device' >&2; exit 128 ;; esac
-exec '{}' \"$@\"\n",
-        real.display()
-    );
-    world.install("git", &script);
-}
 
 #[test]
 fn a_checkout_that_fills_the_disk_leaves_nothing() {

@@ -14,6 +14,8 @@ struct Function {
     name: String,
     lines: usize,
     parameters: Vec<Vec<String>>,
+    /// The first two words of its comment.
+    doc: Option<[String; 2]>,
 }
 
 #[derive(Default)]
@@ -48,8 +50,43 @@ fn names(of: &Type) -> Vec<String> {
     names.0
 }
 
+/// The first two words of a doc comment.
+fn doc(attributes: &[Attribute]) -> Option<[String; 2]> {
+    let text = attributes.iter().find_map(|attribute| {
+        let pair = attribute.meta.require_name_value().ok()?;
+        let syn::Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Str(text),
+            ..
+        }) = &pair.value
+        else {
+            return None;
+        };
+        pair.path.is_ident("doc").then(|| text.value())
+    })?;
+    let mut words = text.split_whitespace().map(ToOwned::to_owned);
+    Some([words.next()?, words.next().unwrap_or_default()])
+}
+
+/// Whether the words begin with one that asks.
+fn asks(words: &[String; 2]) -> bool {
+    let first = words[0].to_lowercase();
+    [
+        "what", "whether", "how", "where", "who", "whose", "which", "when", "why", "if",
+    ]
+    .contains(&first.as_str())
+}
+
+/// Whether the words begin with a verb of the third person, as "Returns the" does, and "Names of" does not.
+fn acts(words: &[String; 2]) -> bool {
+    let [first, second] = words;
+    let is_noun =
+        ["of", "that", "which", "in", "are", "is", "to", "with"].contains(&second.as_str());
+    let not = ["This", "Its", "As", "Others", "Always", "Is"];
+    first.ends_with('s') && !first.ends_with("ss") && !not.contains(&first.as_str()) && !is_noun
+}
+
 impl Reader {
-    fn note(&mut self, signature: &Signature, span: proc_macro2::Span) {
+    fn note(&mut self, attributes: &[Attribute], signature: &Signature, span: proc_macro2::Span) {
         let typed = signature.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(typed) => Some(names(&typed.ty)),
             FnArg::Receiver(_) => None,
@@ -58,6 +95,7 @@ impl Reader {
             name: signature.ident.to_string(),
             lines: span.end().line - signature.span().start().line + 1,
             parameters: typed.collect(),
+            doc: doc(attributes),
         });
     }
 }
@@ -80,17 +118,17 @@ impl<'ast> Visit<'ast> for Reader {
             let span = function.span();
             return self.tests.push((span.start().line, span.end().line));
         }
-        self.note(&function.sig, function.span());
+        self.note(&function.attrs, &function.sig, function.span());
         visit::visit_item_fn(self, function);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        self.note(&function.sig, function.span());
+        self.note(&function.attrs, &function.sig, function.span());
         visit::visit_impl_item_fn(self, function);
     }
 
     fn visit_trait_item_fn(&mut self, function: &'ast syn::TraitItemFn) {
-        self.note(&function.sig, function.span());
+        self.note(&function.attrs, &function.sig, function.span());
         visit::visit_trait_item_fn(self, function);
     }
 }
@@ -180,6 +218,10 @@ fn the_source_keeps_its_measure() {
             |parameter: &&Vec<String>| parameter.iter().any(|name| names.contains(&name.as_str()));
         parameters().filter(is).count() as f64
     };
+    let docs: Vec<_> = functions.iter().filter_map(|f| f.doc.as_ref()).collect();
+    let of_docs = |is: fn(&[String; 2]) -> bool| {
+        100.0 * docs.iter().filter(|words| is(words)).count() as f64 / docs.len() as f64
+    };
     let long: Vec<&Function> = functions.iter().filter(|f| f.lines > 40).collect();
     let wide: Vec<&Function> = functions
         .iter()
@@ -219,6 +261,14 @@ fn the_source_keeps_its_measure() {
         (
             "parameters that are a bool, in 100 functions",
             100.0 * has(&["bool"]) / count,
+        ),
+        (
+            "comments of functions that begin with a word that asks, in 100",
+            of_docs(asks),
+        ),
+        (
+            "comments of functions that begin with a verb, in 100",
+            of_docs(acts),
         ),
     ];
     for (name, figure) in figures {

@@ -11,7 +11,7 @@ use std::thread;
 
 use nix::unistd;
 
-use crate::list::row;
+use crate::world::output::row;
 use crate::world::*;
 use launcher::now;
 

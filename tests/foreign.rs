@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::restore_options::{archived, done};
+use crate::world::archive::{archived, done};
 use crate::world::{Fault, Mode, World};
 
 /// Makes the record of a task as another repository would have: it is not marked.

@@ -4,8 +4,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::documents::{block, document};
-use crate::install::Home;
+use crate::world::documents::{block, document};
+use crate::world::home::Home;
 use crate::world::*;
 
 /// A shell of that machine's user in the clone.

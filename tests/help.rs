@@ -2,17 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::world::output::*;
 use crate::world::*;
-
-/// The names of the commands, as `-h` lists them.
-pub(crate) fn commands(world: &World) -> Vec<String> {
-    let help = world.flux(["-h"]).in_dir(world.root()).ok();
-    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
-    let lines = rest.lines().take_while(|line| !line.is_empty());
-    lines
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .collect()
-}
 
 /// The options of a command, in the order of its help: names, and what they do.
 fn options(world: &World, command: &str) -> Vec<(String, String)> {
@@ -187,7 +178,7 @@ fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
 #[test]
 fn a_removed_task_that_is_misspelt_is_answered_so_too() {
     let world = World::new();
-    crate::restore_options::done(&world, "fix-the-login");
+    crate::world::archive::done(&world, "fix-the-login");
     world.flux(["cleanup", "fix-the-login"]).run().success();
     let before = world.snapshot();
     let output = world.flux(["restore", "fix-teh-login"]).run();
@@ -204,7 +195,7 @@ fn a_removed_task_that_is_misspelt_is_answered_so_too() {
 fn a_task_that_goes_away_is_not_mistaken_for_one_that_begins_so() {
     let world = World::new();
     for name in ["fix", "fix-2"] {
-        crate::restore_options::done(&world, name);
+        crate::world::archive::done(&world, name);
     }
     let terminal = world.terminal(100, 30);
     terminal.command("git flux cleanup fix");

@@ -1,7 +1,7 @@
 //! What a hook changes in the repository, beside what git flux changes, is said.
 
-use crate::cleanup::*;
-use crate::hints::{hints, paste};
+use crate::world::hints::{hints, paste};
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Installs a hook that runs `commands` in the repository as its user would, whatever it is given.

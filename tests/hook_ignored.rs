@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::hook;
+use crate::world::hooks::hook;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// A task that adds `file`, ready to be merged into a main that has moved and ignores some things.

@@ -9,8 +9,8 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::hook;
+use crate::world::hooks::hook;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Writes a hook into the repository's own directory of hooks.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::install::Home;
+use crate::world::home::Home;
 use crate::world::*;
 
 const ALL_IS_WELL: &str =

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::launcher::{Started, exited, killed};
+use crate::world::launcher::{Started, exited, killed};
 use crate::world::*;
 
 #[test]

@@ -3,27 +3,8 @@
 use console::measure_text_width;
 use serde_json::Value;
 
+use crate::world::output::*;
 use crate::world::*;
-
-pub(crate) fn ids(list: &Value) -> Vec<&str> {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|task| task["id"].as_str().unwrap())
-        .collect()
-}
-
-/// The row of a task in a table, split into its columns.
-#[track_caller]
-pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
-    let line = table.lines().find(|line| line.starts_with(id));
-    let line = line.unwrap_or_else(|| panic!("no row of {id} in\n{table}"));
-    line.split("  ")
-        .map(str::trim)
-        .filter(|cell| !cell.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
 
 #[test]
 fn without_tasks_there_is_a_hint_how_to_start_one() {

@@ -1,7 +1,7 @@
 //! `git flux list` where something is wrong: interrupted tasks, corrupt records, hostile titles.
 
-use crate::hints::{hints, paste};
-use crate::list::{ids, row};
+use crate::world::hints::{hints, paste};
+use crate::world::output::{ids, row};
 use crate::world::*;
 
 const BAD: [char; 6] = [

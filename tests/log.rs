@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::wait::hook;
+use crate::world::reports::hook;
 use crate::world::{Output, World};
 
 const SESSION: &str = r#""session_id":"1""#;

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::documents::{Manual, document, plain};
-use crate::install::Home;
+use crate::world::documents::{Manual, document, plain};
+use crate::world::home::Home;
 use crate::world::*;
 
 /// The sections, in the order that git's own pages have.

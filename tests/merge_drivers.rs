@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::hook;
+use crate::world::hooks::hook;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// A task and a main that have both changed `lock`, about which a driver decides that is the

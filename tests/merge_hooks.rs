@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::{SIGNS, fake_gpg, hook};
-use crate::merge_styles::{people, two_commits};
+use crate::world::hooks::{SIGNS, fake_gpg, hook};
+use crate::world::removal::*;
+use crate::world::removal::{people, two_commits};
 use crate::world::*;
 
 /// The names of the hooks that ran, in order.

@@ -1,7 +1,7 @@
 //! Histories that git does not merge: the refusal names a merge by hand, after which cleanup goes on.
 
-use crate::cleanup::done_task;
-use crate::hints::{hints, paste};
+use crate::world::hints::{hints, paste};
+use crate::world::removal::done_task;
 use crate::world::*;
 
 /// The options that merge a task in one way or another, and a dry run.

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::merge_styles::two_commits;
+use crate::world::removal::two_commits;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Merges one task in each style, the target having moved, and one that was squashed by hand.

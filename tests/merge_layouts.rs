@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cleanup_hooks::hook;
+use crate::world::hooks::hook;
 use crate::world::*;
 
 const STYLES: [&str; 3] = ["--merge", "--squash", "--rebase"];

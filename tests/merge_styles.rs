@@ -2,30 +2,8 @@
 
 use std::path::Path;
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
-
-/// A task with two commits, `one.txt` by somebody else and long ago, and `two.txt`.
-#[track_caller]
-pub(crate) fn two_commits(world: &World) -> String {
-    let id = running_task(world);
-    let worktree = world.worktree(&id);
-    world.write(worktree.join("one.txt"), "one\n");
-    world.git_in(&worktree, ["add", "one.txt"]);
-    let author = "--author=Ada Lövelace <ada@example.com>";
-    let message = "Add one\n\nWith a body.\n\n# and what looks like a comment\n";
-    let args = ["commit", "-q", "--cleanup=verbatim", author];
-    let date = "--date=1234567890 +0545";
-    world.git_in(&worktree, [&args[..], &[date, "-m", message]].concat());
-    world.commit_in(&worktree, "two.txt", "two\n");
-    end_agent(world, &id);
-    id
-}
-
-pub(crate) fn people(world: &World, range: &str) -> String {
-    let format = "--format=%an <%ae> %ad|%cn|%B";
-    world.git(["log", "--reverse", "--date=raw", format, range])
-}
 
 #[test]
 fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {

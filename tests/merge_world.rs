@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::cleanup_hooks::{SIGNS, fake_gpg, hook};
+use crate::world::hooks::{SIGNS, fake_gpg, hook};
+use crate::world::removal::*;
 use crate::world::*;
 
 fn ready(world: &World) -> String {

@@ -1,6 +1,6 @@
 //! What the target has already, under whatever name, is not merged again; what it has not, is.
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n";

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::hooks::{assert_hooked, once_in_hook};
+use crate::world::removal::*;
 use crate::world::*;
 
 #[test]

@@ -87,7 +87,7 @@ fn status_prints_the_path_of_the_worktree_alone() {
 #[test]
 fn in_the_directory_of_a_removed_worktree_it_is_said_where_to_go() {
     let world = World::new();
-    crate::restore_options::done(&world, "fix");
+    crate::world::archive::done(&world, "fix");
     let terminal = world.terminal_in(&world.worktree("fix"), 150, 30);
     terminal.type_line("git flux cleanup -y; git flux");
     let screen = terminal.wait_for_screen("hint: git -C ");

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::launcher::Started;
+use crate::world::launcher::Started;
 use crate::world::*;
 
 /// A process that has the number of another one now.

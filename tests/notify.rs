@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::hooks::Task;
+use crate::world::reports::Task;
 use crate::world::*;
 
 /// A command for `flux.notify` that adds a line to the file of this name.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::launcher::Started;
+use crate::world::launcher::Started;
 use crate::world::*;
 
 /// Runs git flux in a PID namespace of its own; none where this machine lets nobody make one.

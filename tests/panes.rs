@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::hooks::Task;
+use crate::world::removal::*;
+use crate::world::reports::Task;
 use crate::world::*;
 
 /// A title that Claude Code has while it works.
@@ -205,4 +206,30 @@ fn a_session_outlives_that_no_client_is_attached_to_it() {
         .run()
         .stderr_has("warning: 'exit-unattached' is on: tmux ends, with the agent")
         .stderr_has("hint: tmux set-option -s exit-unattached off");
+}
+
+#[test]
+fn a_pane_option_of_anybodys_stops_no_command() {
+    let world = World::new();
+    let id = working_task(&world);
+    let mine = world.terminal_inside();
+    for value in ["", "a\u{7f}\u{1b}b", "\t\t\t\t\t\t\t\t\t\t", "a\tb"] {
+        for option in ["@flux_repo", "@flux_task"] {
+            world.tmux(["set-option", "-p", "-t", mine.pane(), option, value]);
+        }
+        world.tmux(["rename-session", "-t", mine.pane(), "my session"]);
+        let before = world.snapshot();
+        world
+            .flux(["list"])
+            .run()
+            .success()
+            .stdout_has("running")
+            .has_not("warning");
+        let everywhere = world.flux(["list", "--everywhere"]).run();
+        everywhere.success().stdout_has(&id);
+        world.flux(["status", &id]).run().success();
+        world.assert_unchanged(&before);
+    }
+    world.flux(["cleanup", "-y", &id]).run().success();
+    assert_removed(&world, &id);
 }

@@ -1,6 +1,6 @@
 //! Where a task may be left out, it is picked: on a terminal, from lines that fit it.
 
-use crate::restore_options::done;
+use crate::world::archive::done;
 use crate::world::*;
 
 /// Three tasks that run: one of a long name, one of a title that is no good for a terminal, one beside.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::documents::{block, document};
+use crate::world::documents::{block, document};
 use crate::world::*;
 
 /// Runs README's text as its reader would: in a shell, with nothing but a new HOME.

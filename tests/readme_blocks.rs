@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::documents::document;
+use crate::world::documents::document;
 use crate::world::*;
 
 const PAGES: [&str; 5] = [

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::cleanup::{assert_removed, done_task, end_agent};
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
+use crate::world::removal::{assert_removed, done_task, end_agent};
 use crate::world::*;
 
 /// A whole cycle, every command of which is made by `call` from its arguments.

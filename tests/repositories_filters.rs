@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use crate::cleanup::done_task;
-use crate::cleanup_hooks::hook;
-use crate::hints::hints;
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
+use crate::world::hints::hints;
+use crate::world::hooks::hook;
+use crate::world::removal::done_task;
 use crate::world::*;
 
 #[test]

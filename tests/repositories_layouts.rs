@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
 use crate::world::*;
 
 #[test]
@@ -189,7 +189,7 @@ fn inside_a_submodule() {
 #[test]
 fn core_worktree_needs_a_way_back() {
     let world = World::new();
-    let id = crate::cleanup::done_task(&world);
+    let id = crate::world::removal::done_task(&world);
     let (repo, files) = (world.repo(), world.root().join("files"));
     fs::create_dir(&files).unwrap();
     world.git(["config", "core.worktree", files.to_str().unwrap()]);
@@ -204,7 +204,7 @@ fn core_worktree_needs_a_way_back() {
         let output = cleanup(dir);
         output.code(1).stderr_has("does not lead to the repository");
         assert_eq!(world.git(["for-each-ref"]), refs);
-        let back = crate::hints::hints(&output);
+        let back = crate::world::hints::hints(&output);
         assert!(back[0].starts_with("echo 'gitdir: "), "{output}");
         assert!(
             back[1].ends_with("config --unset core.worktree"),
@@ -212,8 +212,40 @@ fn core_worktree_needs_a_way_back() {
         );
     }
     let output = cleanup(&linked);
-    crate::hints::paste(&world, &crate::hints::hints(&output)[0]).unwrap();
+    crate::world::hints::paste(&world, &crate::world::hints::hints(&output)[0]).unwrap();
     cleanup(&repo).success();
     assert_eq!(world.git_in(&files, ["status", "--porcelain"]), "");
     assert!(files.join("agent.txt").exists());
+}
+
+#[test]
+fn a_work_tree_that_does_not_know_its_repository_is_refused() {
+    let world = World::new();
+    // As yadm and vcsh have it: the work tree itself belongs to another repository, or to none.
+    for in_another in [false, true] {
+        let home = world.root().join(format!("home {in_another}"));
+        fs::create_dir(&home).unwrap();
+        if in_another {
+            world.git_in(&home, ["init", "-q"]);
+            world.fill(&home);
+        }
+        let git_dir = world.repo().join(".git");
+        let before = (world.snapshot(), world.snapshot_of(&world.repo()));
+        for args in [&["list"][..], &["run", "Fix"], &["cleanup", "fix"]] {
+            let output = world
+                .flux(args)
+                .in_dir(&home)
+                .env("GIT_DIR", &git_dir)
+                .env("GIT_WORK_TREE", &home)
+                .run();
+            output
+                .code(1)
+                .stdout_is("")
+                .stderr_has("does not lead to the repository")
+                .stderr_has("unset GIT_DIR GIT_WORK_TREE");
+            assert_eq!(output.stderr.matches("error: ").count(), 1, "{output}");
+            world.assert_unchanged(&before.0);
+        }
+        assert!(world.started_agents().is_empty());
+    }
 }

@@ -4,9 +4,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::cleanup::{assert_removed, done_task};
-use crate::repositories::Cycle;
+use crate::world::cycle::Cycle;
+use crate::world::hooks::hook;
+use crate::world::removal::*;
+use crate::world::removal::{assert_removed, done_task};
 use crate::world::*;
+use std::path::PathBuf;
 
 const NAMES: [&[u8]; 12] = [
     b"a b  c",
@@ -148,5 +151,57 @@ fn a_branch_that_is_named_like_a_ref_is_not_taken_for_another() {
         world.git(["show", "refs/heads/refs/heads/x:agent.txt"]),
         "one"
     );
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn worktrees_are_made_in_a_directory_that_is_not_utf_8() {
+    let world = World::new();
+    let dir = world.root().join(OsStr::from_bytes(b"w\xff\xe9"));
+    fs::create_dir(&dir).unwrap();
+    world.git([
+        OsStr::new("config"),
+        "flux.worktreeDir".as_ref(),
+        dir.as_os_str(),
+    ]);
+    let id = done_task(&world);
+    assert!(dir.join(format!("myapp-{id}/agent.txt")).exists());
+    let beside: Vec<PathBuf> = fs::read_dir(world.root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| *path != world.repo())
+        .collect();
+    assert_eq!(beside, [dir]);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
+fn a_template_lies_in_a_directory_that_is_not_utf_8() {
+    let world = World::new();
+    let file = world.root().join(OsStr::from_bytes(b"t\xff.md"));
+    fs::write(&file, "Do this: {{task}}").unwrap();
+    world.git([
+        OsStr::new("config"),
+        "flux.template".as_ref(),
+        file.as_os_str(),
+    ]);
+    let id = running_task(&world);
+    assert_eq!(world.agent(&id).prompt(), b"Do this: Fix login");
+}
+
+#[test]
+fn a_repository_whose_path_is_not_utf_8_merges_with_hooks() {
+    let world = World::at(OsStr::from_bytes(b"r\xff\xe9"));
+    let id = done_task(&world);
+    let hooks = world.repo().join(".git/hooks");
+    for name in ["prepare-commit-msg", "commit-msg"] {
+        hook(&world, &hooks, name, "echo \"Seen-by: hook\" >>\"$1\"");
+    }
+    let (main, tip) = (commit(&world, "main"), tip(&world, &id));
+    world.flux(["cleanup", &id]).run().success();
+    assert_merge_of(&world, &main, &tip);
+    let body = world.git(["log", "-1", "--format=%B", "main"]);
+    assert_eq!(body.matches("Seen-by: hook").count(), 2, "{body}");
     assert_removed(&world, &id);
 }

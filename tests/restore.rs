@@ -1,142 +1,16 @@
 //! `git flux restore`: what comes back, from the trash and from the archive alone. What it asks and prints is in
 //! `restore_options`, what it refuses in `restore_refusals`, arbitrary work in `restore_property`.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
 
-use crate::cleanup::*;
+use crate::world::archive::*;
+use crate::world::removal::*;
 use crate::world::*;
-
-/// Everything a worktree is: its files, and what git says of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// Mode and bytes of each file, link and directory; git's own `.git` at the top is left out.
-    pub(crate) files: BTreeMap<PathBuf, (u32, Vec<u8>)>,
-    pub(crate) status: String,
-    pub(crate) index: String,
-    pub(crate) tip: String,
-}
-
-impl State {
-    pub(crate) fn of(world: &World, dir: &Path) -> Self {
-        let mut files = BTreeMap::new();
-        note(dir, dir, &mut files);
-        let status = [
-            "--no-optional-locks",
-            "status",
-            "--porcelain=v2",
-            "-z",
-            "--branch",
-            "--untracked-files=all",
-        ];
-        Self {
-            files,
-            status: world.git_in(dir, status),
-            index: world.git_in(dir, ["ls-files", "--stage", "-z"]),
-            tip: world.git_in(dir, ["rev-parse", "HEAD"]),
-        }
-    }
-
-    /// Asserts that `dir` is in this state, and says where it is not.
-    #[track_caller]
-    pub(crate) fn assert_back(&self, world: &World, dir: &Path) {
-        let now = Self::of(world, dir);
-        let lines = |text: &str| text.replace('\0', "\n");
-        assert_eq!(lines(&now.status), lines(&self.status));
-        assert_eq!(lines(&now.index), lines(&self.index));
-        assert_eq!(now.tip, self.tip);
-        let missing: Vec<_> = self
-            .files
-            .iter()
-            .filter(|(path, file)| now.files.get(*path) != Some(file))
-            .collect();
-        let added: Vec<_> = now
-            .files
-            .iter()
-            .filter(|(path, file)| self.files.get(*path) != Some(file))
-            .collect();
-        assert!(
-            missing.is_empty() && added.is_empty(),
-            "missing: {missing:.2000?}\nadded: {added:.2000?}"
-        );
-    }
-
-    /// The same without what is below these paths, and without directories, which git does not keep.
-    pub(crate) fn without(mut self, paths: &[&str]) -> Self {
-        self.files.retain(|path, (mode, _)| {
-            let is_dir = *mode & 0o170_000 == 0o040_000;
-            !is_dir && !paths.iter().any(|out| path.starts_with(out))
-        });
-        self
-    }
-}
-
-fn note(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
-    use std::os::unix::ffi::OsStrExt as _;
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().to_owned();
-        if name == Path::new(".git") {
-            continue;
-        }
-        let meta = path.symlink_metadata().unwrap();
-        let bytes = if meta.is_symlink() {
-            let link = fs::read_link(&path).unwrap();
-            link.as_os_str().as_bytes().to_vec()
-        } else if meta.is_dir() {
-            note(root, &path, files);
-            Vec::new()
-        } else {
-            fs::read(&path).unwrap()
-        };
-        files.insert(name, (meta.permissions().mode(), bytes));
-    }
-}
-
-/// Leaves something of every kind uncommitted in a worktree, `.env` and `build/` being ignored.
-pub(crate) fn make_dirty(world: &World, worktree: &Path) {
-    let git = |args: &[&str]| world.git_in(worktree, args);
-    world.write(worktree.join("README.md"), "staged\n");
-    world.write(worktree.join("added.txt"), "staged\r\n");
-    git(&["add", "README.md", "added.txt"]);
-    world.write(worktree.join("README.md"), "changed after that\n");
-    git(&["mv", "src/login.txt", "src/logged in.txt"]);
-    fs::remove_file(worktree.join(".gitignore")).unwrap();
-    world.write(worktree.join(".gitignore"), "*.log\n.env\nbuild/\n");
-    world.write(worktree.join("new dir/loose.sh"), "untracked\n");
-    let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(worktree.join("new dir/loose.sh"), executable).unwrap();
-    symlink("no such file", worktree.join("link")).unwrap();
-    world.write(worktree.join(".env"), "SECRET=1\n");
-    world.write(worktree.join("build/out.bin"), [0, 1, 2, 0xff]);
-}
-
-/// A task whose agent has committed and ended, with something of every kind uncommitted.
-pub(crate) fn dirty_task(world: &World) -> String {
-    let id = done_task(world);
-    make_dirty(world, &world.worktree(&id));
-    id
-}
 
 /// As long after the removal: git has collected its garbage.
 fn collect_garbage(world: &World) {
     world.git(["reflog", "expire", "--expire=now", "--all"]);
     world.git(["gc", "-q", "--prune=now"]);
-}
-
-/// Deletes the worktrees that are kept.
-pub(crate) fn empty_trash(world: &World) {
-    fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
-}
-
-/// Asserts that nothing of a removed task is left in the archive or the trash.
-#[track_caller]
-pub(crate) fn assert_not_archived(world: &World, name: &str) {
-    let refs = world.git(["for-each-ref", &format!("refs/flux/archive/{name}")]);
-    assert_eq!(refs, "");
-    assert!(!trash(world, name).parent().unwrap().exists());
 }
 
 /// Takes a task away and brings it back, from the trash and from the archive alone; then
@@ -273,7 +147,7 @@ fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
     let hooks = world.repo().join(".git/hooks");
     // A setup as people have it, which git does not ignore.
     let script = "[ -e setup.txt ] || echo new >setup.txt";
-    crate::cleanup_hooks::hook(&world, &hooks, "post-checkout", script);
+    crate::world::hooks::hook(&world, &hooks, "post-checkout", script);
     let id = done_task(&world);
     let worktree = world.worktree(&id);
     world.write(worktree.join("setup.txt"), "changed\n");

@@ -4,9 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::cleanup::*;
-use crate::restore::*;
-use crate::restore_options::*;
+use crate::world::archive::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 #[test]

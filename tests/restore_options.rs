@@ -4,22 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::cleanup::*;
-use crate::restore::*;
+use crate::world::archive::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 const PICK: &str = "Which removed task?";
-
-/// Starts a task of this name, commits a file of the same name in it, and ends its agent.
-pub(crate) fn done(world: &World, name: &str) {
-    world.behaviour("raw");
-    world.flux(["run", "-q", "--name", name, "Fix login"]).ok();
-    world.agent(name).tell("exit 0");
-    world.wait_ended(name);
-    // Its records would be taken for the next one's.
-    fs::remove_dir_all(world.tools().join("agent").join(name)).unwrap();
-    world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
-}
 
 /// Two removed tasks, `alpha` dropped and `beta` merged.
 fn two_removed(world: &World) {
@@ -30,19 +19,6 @@ fn two_removed(world: &World) {
         .run()
         .success();
     world.flux(["cleanup", "beta"]).run().success();
-}
-
-/// The names of what can be restored, and of what cannot be read.
-pub(crate) fn archived(world: &World) -> Vec<String> {
-    let list = world.flux(["restore", "--list", "--json"]).run().json();
-    let mut names: Vec<String> = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["name"].as_str().unwrap().to_owned())
-        .collect();
-    names.sort();
-    names
 }
 
 #[track_caller]

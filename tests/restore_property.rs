@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::cleanup::*;
-use crate::restore::*;
 use crate::restore_edits::*;
+use crate::world::archive::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// How many cases each of the tests tries, side by side with the others.

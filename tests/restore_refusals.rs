@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::restore::*;
-use crate::restore_options::*;
+use crate::world::archive::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// A removed task `fix` with a commit, and something uncommitted in the trash.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
-use crate::hints::{hints, paste};
+use crate::world::hints::{hints, paste};
 use crate::world::*;
 
 const OTHER: u32 = 4242;

@@ -5,11 +5,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::documents::document;
-use crate::errors::{old_git, old_tmux};
-use crate::errors_disk::full_disk;
-use crate::help::commands;
-use crate::restore_options::done;
+use crate::world::archive::done;
+use crate::world::documents::document;
+use crate::world::limits::full_disk;
+use crate::world::limits::{old_git, old_tmux};
+use crate::world::output::a_morning_later;
+use crate::world::output::commands;
 use crate::world::*;
 
 /// Compares a text with `tests/screens/<name>.txt`, or writes it there.
@@ -238,43 +239,6 @@ fn same_commits(text: &str) -> String {
         }
     };
     words.map(same).collect()
-}
-
-/// Brings about what README's list shows: these tasks, and what their agents have done.
-pub(crate) fn a_morning_later(world: &World) -> [String; 3] {
-    let titles = [
-        "Add OAuth authentication",
-        "Fix the login redirect",
-        "Speed up the parser",
-    ];
-    let tasks = world.flux(["list", "--json"]).run().json();
-    let ids = titles.map(|title| {
-        let mut tasks = tasks.as_array().unwrap().iter();
-        match tasks.find(|task| task["title"] == title) {
-            Some(task) => task["id"].as_str().unwrap().to_owned(),
-            None => world.start(title),
-        }
-    });
-    let [oauth, login, parser] = &ids;
-    for n in ["One", "Two", "Three"] {
-        world.agent(oauth).tell(&format!("commit {n}"));
-    }
-    world.agent(login).tell("commit Fix");
-    world.agent(login).tell("exit 0");
-    wait_until("the end of the agent to be recorded", || {
-        world.flux(["status", "--json", login]).run().json()["state"] == "exited"
-    });
-    world.agent(parser).wait_started();
-    let changes = [
-        (oauth, ["login.html", "oauth.rs"]),
-        (parser, ["parser.rs", "bench.rs"]),
-    ];
-    for (id, files) in changes {
-        for file in files {
-            world.write(world.worktree(id).join(file), "work");
-        }
-    }
-    ids
 }
 
 /// What the reader does while a command of README waits for it.

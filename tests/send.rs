@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::wait::hook;
+use crate::world::reports::hook;
 use crate::world::{World, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use crate::wait::hook;
+use crate::world::reports::hook;
 use crate::world::*;
 
 const SESSION: &str = r#"{"session_id":"1"}"#;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use crate::cleanup::assert_removed;
+use crate::world::removal::assert_removed;
 use crate::world::*;
 
 fn configure(world: &World, commands: &[&str]) {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::hooks::Task;
+use crate::world::reports::Task;
 use crate::world::*;
 
 /// Writes the file of its session as claude does, for the agent of `task`.

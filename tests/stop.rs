@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::launcher::Started;
+use crate::world::launcher::Started;
 use crate::world::*;
 
 fn state(world: &World, id: &str) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::abroad::elsewhere;
+use crate::world::removal::elsewhere;
 use crate::world::*;
 
 /// A task in a repository with two submodules, both checked out: its id, the

@@ -1,8 +1,8 @@
 //! Branches that are symbolic refs of others: what counts is what they are.
 
-use crate::cleanup::*;
-use crate::hints::{hints, paste};
-use crate::strangers::refused;
+use crate::world::hints::{hints, paste};
+use crate::world::removal::refused;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// Makes the branch `name` a symbolic ref of `target`.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::list::row;
+use crate::world::output::row;
 use crate::world::*;
 
 /// Replaces a piece of a record.

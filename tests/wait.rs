@@ -2,20 +2,8 @@
 
 use std::thread;
 
+use crate::world::reports::*;
 use crate::world::{Output, World, calls_in_an_idle_second, wait_for, wait_until};
-
-/// What an agent's hook does, with this event and what stands on its standard input.
-pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
-    let run = world.repo().join(".git/flux/run").join(id);
-    let mut command = world.command(world.tools().join("bin/git-flux"));
-    let hook = command
-        .args(["__hook", "claude", event, json])
-        .env("FLUX_TASK", id)
-        .env("FLUX_RUN", run)
-        .output()
-        .unwrap();
-    assert!(hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty());
-}
 
 /// A task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {

@@ -158,7 +158,7 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
     }
     env.push(("PWD".into(), task.worktree.clone().into()));
     env.push(("FLUX_TASK".into(), task.id.as_str().into()));
-    env.push(("FLUX_BRANCH".into(), task.branch.clone().into()));
+    env.push(("FLUX_BRANCH".into(), task.branch.as_str().into()));
     env.push(("FLUX_BASE".into(), task.base.as_str().into()));
     env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
     env.push(("FLUX_SOURCE".into(), source.into()));

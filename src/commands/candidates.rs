@@ -15,7 +15,7 @@ use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
 use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
-use crate::task::{Task, TaskId};
+use crate::task::{RefName, Task, TaskId};
 
 /// Whether the shell shows descriptions; bash does not.
 pub(super) static DESCRIBED: AtomicBool = AtomicBool::new(true);
@@ -156,7 +156,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(begun), Ok(repo)) = (begun(current), Repo::open()) else {
         return Vec::new();
     };
-    let task = |(part, record): (String, ObjectId)| {
+    let task = |(part, record): (RefName, ObjectId)| {
         let id = part
             .strip_prefix(ARCHIVE)?
             .strip_suffix("/task")?
@@ -206,7 +206,7 @@ fn below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
     let refs = refs(dirs).into_keys();
     // The default branch of a remote has a name of its own.
     let refs = refs.filter(|name| !name.starts_with(REMOTE_BRANCHES) || !name.ends_with("/HEAD"));
-    let short = |name: String| {
+    let short = |name: RefName| {
         dirs.iter()
             .find_map(|dir| Some(name.strip_prefix(dir)?.to_owned()))
     };
@@ -223,7 +223,7 @@ fn named(names: impl Iterator<Item = String>, current: &OsStr) -> Vec<Completion
         .collect()
 }
 
-fn refs(patterns: &[&str]) -> BTreeMap<String, ObjectId> {
+fn refs(patterns: &[&str]) -> BTreeMap<RefName, ObjectId> {
     glance::refs(patterns).unwrap_or_default()
 }
 
@@ -245,7 +245,7 @@ fn stored(current: &OsStr) -> Vec<Stored> {
     let Some(begun) = begun(current) else {
         return Vec::new();
     };
-    let task = |(name, record): (String, ObjectId)| {
+    let task = |(name, record): (RefName, ObjectId)| {
         let id = name.strip_prefix(TASKS)?;
         let wanted = id.starts_with(begun) && id.parse::<TaskId>().is_ok();
         let id = id.to_owned();

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{Git, ObjectId, refs};
+use crate::task::RefName;
 
 /// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
+pub(crate) fn refs(patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
     let out = Git::glancing("for-each-ref")
         .args(refs::ASK)
         .args(patterns)

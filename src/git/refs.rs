@@ -11,9 +11,7 @@ use self::marks::{FLUX, Stand};
 use super::{Git, Lock, ObjectId, Repo};
 use crate::failure::Failure;
 use crate::sanitize;
-
-/// Every branch.
-const HEADS: &str = "refs/heads/";
+use crate::task::{BranchName, HEADS, RefName};
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
@@ -23,21 +21,20 @@ pub(super) const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refnam
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refs {
     /// The object that each stands at.
-    pub(crate) objects: BTreeMap<String, ObjectId>,
+    pub(crate) objects: BTreeMap<RefName, ObjectId>,
     /// The ref that a symbolic one is in the end.
-    pub(crate) symbolic: BTreeMap<String, String>,
+    pub(crate) symbolic: BTreeMap<RefName, RefName>,
 }
 
 impl Refs {
     /// Returns the ref that `name` is in the end, if it is a symbolic one.
     pub(crate) fn target(&self, name: &str) -> Option<&str> {
-        self.symbolic.get(name).map(String::as_str)
+        self.symbolic.get(name).map(RefName::as_str)
     }
 
     /// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
-    pub(crate) fn branch_target(&self, name: &str) -> Option<&str> {
-        let target = self.target(&[HEADS, name].concat())?;
-        target.strip_prefix(HEADS)
+    pub(crate) fn branch_target(&self, name: &BranchName) -> Option<BranchName> {
+        self.symbolic.get(&name.full())?.branch()
     }
 }
 
@@ -59,7 +56,7 @@ pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<String, ObjectId>> {
+pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -78,7 +75,7 @@ pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
     ];
     let out = Git::reading(dir, "for-each-ref").args(args).output()?;
     let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [object, name, ""] => Some((name.to_owned(), object.to_owned().into())),
+        [object, name, ""] => Some((RefName::new(name), object.to_owned().into())),
         _ => None,
     };
     let out = String::from_utf8_lossy(&out);
@@ -107,11 +104,12 @@ pub(super) fn parse(out: &[u8]) -> Result<Refs> {
         let Ok(name) = std::str::from_utf8(name) else {
             continue;
         };
-        refs.objects.insert(name.to_owned(), object);
+        let name = RefName::new(name);
+        refs.objects.insert(name.clone(), object);
         if !symbolic.is_empty() {
             // One whose name is not UTF-8 is none of those that are known.
-            let target = String::from_utf8_lossy(symbolic).into_owned();
-            refs.symbolic.insert(name.to_owned(), target);
+            let target = String::from_utf8_lossy(symbolic);
+            refs.symbolic.insert(name, RefName::new(target));
         }
     }
     Ok(refs)
@@ -145,7 +143,7 @@ impl Transaction {
 
     fn making(mut self, name: &str, new: &ObjectId) -> Self {
         if name.starts_with(FLUX) {
-            self.made.push((name.to_owned(), new.clone()));
+            self.made.push((RefName::new(name), new.clone()));
         }
         self
     }
@@ -163,7 +161,7 @@ impl Transaction {
     /// Deletes `name`, which stands at `old`.
     pub(crate) fn delete(mut self, name: &str, old: &ObjectId) -> Self {
         if name.starts_with(FLUX) {
-            self.deleted.push((name.to_owned(), old.clone()));
+            self.deleted.push((RefName::new(name), old.clone()));
         }
         self.line("delete", name, &[old])
     }
@@ -190,7 +188,7 @@ impl Transaction {
         };
         // One ref cannot be below another.
         let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-        let blocks = |other: &&String| {
+        let blocks = |other: &&RefName| {
             let mut names = self.made.iter().map(|(name, _)| name);
             names.any(|name| below(name, other) || below(other, name))
         };

@@ -22,7 +22,7 @@ use super::refusals::{astray, no_repository, top};
 use super::{Git, ObjectId, Sharing};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
-use crate::task::TaskId;
+use crate::task::{RefName, TaskId};
 
 /// An open repository.
 pub(crate) struct Repo {
@@ -224,11 +224,10 @@ impl Repo {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn head(&self) -> Result<Option<String>> {
+    pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        Git::reading(dir, "symbolic-ref")
-            .args(["--quiet", "HEAD"])
-            .answer()
+        let head = Git::reading(dir, "symbolic-ref").args(["--quiet", "HEAD"]);
+        Ok(head.answer()?.map(RefName::new))
     }
 
     fn oid(&self, hex: &str) -> Result<Oid> {

@@ -30,15 +30,17 @@ use super::command::records::as_records;
 use super::command::records::paths;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
+use crate::task::RefName;
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
 /// `git symbolic-ref --quiet HEAD`.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn branch(checkout: &Checkout) -> Result<Option<String>> {
+pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
     let args = ["--quiet", "HEAD"];
-    checkout.reading("symbolic-ref").args(args).answer()
+    let name = checkout.reading("symbolic-ref").args(args).answer()?;
+    Ok(name.map(RefName::new))
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:

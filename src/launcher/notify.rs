@@ -18,7 +18,7 @@ use crate::run::events::Event;
 use crate::run::file::{read, write};
 use crate::sanitize;
 use crate::system::program::{ourselves, which};
-use crate::task::{Bytes, Said, Task, record};
+use crate::task::{BranchName, Bytes, Said, Task, record};
 use crate::tmux::client;
 
 /// What the run's directory holds of it: whoever tells opens no repository.
@@ -26,7 +26,7 @@ use crate::tmux::client;
 pub(crate) struct Notices {
     task: String,
     title: String,
-    branch: String,
+    branch: BranchName,
     #[serde(with = "record::path")]
     worktree: PathBuf,
     ways: Vec<String>,

@@ -18,7 +18,7 @@ use crate::settings::table;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
-use crate::task::{Existing, Phase, Rest, Task, TaskId};
+use crate::task::{BranchName, Existing, Phase, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// A worktree that is to become a task.
@@ -71,8 +71,8 @@ impl Adoption<'_> {
         let (flux, store) = (self.flux, self.store);
         let entry = self.find()?;
         let branch = self.branch(entry)?;
-        self.ensure_alone(entry, branch)?;
-        let tip = store.tip(branch).with_context(|| {
+        self.ensure_alone(entry, &branch)?;
+        let tip = store.tip(&branch).with_context(|| {
             let path = quoted(&entry.path);
             Failure::new(format!("there is no commit on '{branch}' yet")).hint(format!(
                 "git -C {path} commit --allow-empty -m 'Initial commit'"
@@ -82,7 +82,7 @@ impl Adoption<'_> {
             flux.settings.find_agent(agent)?;
         }
         let chosen = Chosen {
-            name: branch.to_owned(),
+            name: branch,
             existing: Existing {
                 tip: tip.to_owned(),
                 made: false,
@@ -132,9 +132,10 @@ impl Adoption<'_> {
     }
 
     /// The branch that is checked out in the worktree.
-    fn branch<'b>(&self, entry: &'b Worktree) -> Result<&'b str> {
+    fn branch(&self, entry: &Worktree) -> Result<BranchName> {
         if let Some(name) = &entry.branch {
-            return Ok(refs::short(name));
+            let other = || BranchName::new(name.as_str());
+            return Ok(name.branch().unwrap_or_else(other));
         }
         // A rebase puts the branch aside.
         ensure_idle(&self.flux.repo.checkout(&entry.path)?)?;
@@ -164,7 +165,7 @@ impl Adoption<'_> {
     }
 
     /// The branch that the user names to merge it into.
-    fn into(&self, branch: &str) -> Result<Option<String>> {
+    fn into(&self, branch: &str) -> Result<Option<BranchName>> {
         let Some(into) = self.into else {
             return Ok(None);
         };
@@ -191,12 +192,12 @@ impl Adoption<'_> {
                 word(into)
             ))
             .into()),
-            _ => Ok(Some(into.to_owned())),
+            _ => Ok(Some(BranchName::new(into))),
         }
     }
 
     /// The branch the user stands on; in the worktree itself that of the main worktree.
-    fn standing(&self, entry: &Worktree) -> Result<Option<String>> {
+    fn standing(&self, entry: &Worktree) -> Result<Option<BranchName>> {
         let current = self.flux.repo.current();
         let is_inside = current == Some(entry.path.as_path());
         let here = if is_inside {
@@ -206,9 +207,9 @@ impl Adoption<'_> {
             all.find(|other| Some(other.path.as_path()) == current)
         };
         match here {
-            Some(here) => Ok(here.branch.clone()),
+            Some(here) => Ok(here.branch.as_ref().and_then(RefName::branch)),
             // Of a bare repository and of a submodule git does not list it.
-            None if !is_inside => self.flux.repo.head(),
+            None if !is_inside => Ok(self.flux.repo.head()?.as_ref().and_then(RefName::branch)),
             None => Ok(None),
         }
     }

@@ -12,7 +12,7 @@ use crate::git::in_use::{bare_is_set_in, main_head, operations};
 use crate::git::same::{is_same_file, is_same_ref};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Phase, Task};
+use crate::task::{BranchName, Phase, RefName, Task};
 use crate::ui::{quoted, shown, word};
 
 /// A place where a branch is checked out or in use.
@@ -21,7 +21,7 @@ enum BranchUse {
     /// A worktree that has it checked out.
     Worktree(PathBuf),
     /// A worktree that has it checked out under another name, which the file system takes for the same.
-    Spelled { path: PathBuf, name: String },
+    Spelled { path: PathBuf, name: RefName },
     /// The worktree of a task, of which git has no entry.
     Unregistered(Box<Task>),
     /// Files somewhere, of a repository that is bare for git.
@@ -54,7 +54,7 @@ impl<'a> BranchUses<'a> {
         let mut uses = Self::of_git(flux, worktrees, branch)?;
         for entry in worktrees {
             if let Some(head) = flux.repo.lost_head(entry)? {
-                let is_tasks = |task: &Task| task.worktree == entry.path && task.branch != branch;
+                let is_tasks = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
                 let mut tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
                 // Its record tells.
                 if !tasks.any(is_tasks) {
@@ -89,7 +89,7 @@ impl<'a> BranchUses<'a> {
             branch,
             found: Vec::new(),
         };
-        let full = format!("refs/heads/{branch}");
+        let full = BranchName::new(branch).full();
         for entry in worktrees.iter().filter(|entry| !entry.bare) {
             let path = entry.path.clone();
             match &entry.branch {

@@ -7,7 +7,7 @@ use crate::context::Flux;
 use crate::git::{ObjectId, Transaction, refs};
 use crate::store::{ARCHIVE, base_ref, task_ref};
 use crate::system::Lock;
-use crate::task::Task;
+use crate::task::{RefName, Task};
 
 /// A task of which nothing is left but its refs.
 pub(super) struct Conclusion<'a> {
@@ -28,7 +28,7 @@ enum Kept {
     /// It has done nothing, or it is in the archive as it was.
     Elsewhere {
         /// A ref that has everything that the deleted branch has, and what it stands at.
-        proof: Option<(String, ObjectId)>,
+        proof: Option<(RefName, ObjectId)>,
     },
 }
 
@@ -96,7 +96,7 @@ impl Conclusion<'_> {
         let home = flux.repo.home();
         if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
             // What did not come back is in the archive still.
-            let name = format!("{ARCHIVE}{name}/tip");
+            let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = refs::list(home, &[&name])?.remove(&name);
             let proof = found.filter(|found| found == tip).map(|tip| (name, tip));
             return Ok(match proof {

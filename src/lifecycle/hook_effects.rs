@@ -13,7 +13,7 @@ use crate::git::{Checkout, ObjectId};
 use crate::interrupt;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::Task;
+use crate::task::{RefName, Task};
 use crate::ui::{quoted, word};
 
 /// Runs `post-checkout` in the new worktree of a task with `head` checked out, and says what it
@@ -50,7 +50,7 @@ const NAMED: usize = 5;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
     is_bare: bool,
-    refs: BTreeMap<String, ObjectId>,
+    refs: BTreeMap<RefName, ObjectId>,
 }
 
 impl Listing {
@@ -94,7 +94,7 @@ impl Listing {
             ));
         }
         let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-        let tasks: Vec<String> = tasks.map(|task| task.branch_ref()).collect();
+        let tasks: Vec<RefName> = tasks.map(|task| task.branch_ref()).collect();
         let mut changes = self.changes(&now);
         changes.retain(|(name, _, _)| *name != moved && !tasks.iter().any(|task| task == name));
         for (name, old, new) in changes.iter().take(NAMED) {
@@ -122,7 +122,7 @@ impl Listing {
             .keys()
             .filter(|name| !self.refs.contains_key(*name));
         let names = self.refs.keys().chain(new);
-        let of = |refs: &'a BTreeMap<String, ObjectId>, name| refs.get(name).map(ObjectId::as_str);
+        let of = |refs: &'a BTreeMap<RefName, ObjectId>, name| refs.get(name).map(ObjectId::as_str);
         names
             .map(|name| (name.as_str(), of(&self.refs, name), of(&now.refs, name)))
             .filter(|(_, old, new)| old != new)

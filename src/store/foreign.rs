@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::git::Repo;
 use crate::git::marks::Marks;
 use crate::settings::{Settings, table};
-use crate::task::{ObjectId, Task, TaskId};
+use crate::task::{ObjectId, RefName, Task, TaskId};
 use crate::ui::{quoted, word};
 
 /// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
@@ -72,9 +72,9 @@ impl Stored {
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,
-    parts: &[(String, ObjectId)],
+    parts: &[(RefName, ObjectId)],
     tasks: &BTreeSet<String>,
-) -> Vec<(String, ObjectId)> {
+) -> Vec<(RefName, ObjectId)> {
     // A mark that cannot be read vouches for nothing.
     let Ok(mark) = repo.marks().find(&format!("{ARCHIVE}{name}")) else {
         return Vec::new();

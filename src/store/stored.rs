@@ -2,13 +2,12 @@
 
 use anyhow::Result;
 
-use crate::task::{ObjectId, Task, TaskId, version};
+use crate::task::{ObjectId, RefName, Task, TaskId, version};
 
 pub(crate) const TASKS: &str = "refs/flux/tasks/";
 /// Where removed tasks stay.
 pub(crate) const ARCHIVE: &str = "refs/flux/archive/";
 pub(super) const BASES: &str = "refs/flux/base/";
-pub(super) const HEADS: &str = "refs/heads/";
 
 /// The files of a record.
 pub(crate) const RECORD: &str = "task.json";
@@ -18,13 +17,13 @@ pub(crate) const EVENTS: &str = "events";
 pub(crate) const SCREEN: &str = "screen";
 
 /// `refs/flux/tasks/<id>`
-pub(crate) fn task_ref(id: &TaskId) -> String {
-    format!("{TASKS}{id}")
+pub(crate) fn task_ref(id: &TaskId) -> RefName {
+    RefName::new(format!("{TASKS}{id}"))
 }
 
 /// `refs/flux/base/<id>`
-pub(crate) fn base_ref(id: &TaskId) -> String {
-    format!("{BASES}{id}")
+pub(crate) fn base_ref(id: &TaskId) -> RefName {
+    RefName::new(format!("{BASES}{id}"))
 }
 
 /// One stored task.

@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result};
 
 use super::Store;
-use super::stored::HEADS;
 use crate::failure::Failure;
 use crate::sanitize;
+use crate::task::HEADS;
 use crate::ui::word;
 
 impl Store {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{ObjectId, PaneId, SessionName, TaskId, WindowId, version};
+use super::{BranchName, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version};
 
 /// The longest `task.json`, in bytes: arguments for an agent may be long.
 pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
@@ -41,11 +41,11 @@ pub(crate) struct Task {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) agent_args: Vec<Bytes>,
     /// The branch, without `refs/heads/`.
-    pub(crate) branch: String,
+    pub(crate) branch: BranchName,
     /// The commit it started from, in full.
     pub(crate) base: ObjectId,
     /// The branch it is merged into, if it started from one.
-    pub(crate) into: Option<String>,
+    pub(crate) into: Option<BranchName>,
     #[serde(with = "super::record::path")]
     pub(crate) worktree: PathBuf,
     /// The directory in the worktree that its agent starts in, if that is not the top.
@@ -116,6 +116,7 @@ pub(crate) struct Removal {
 /// How a branch got the work of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Merged {
+    /// Also that of a remote, or the object name of a commit that has it.
     pub(crate) branch: String,
     /// The commit it stood at before.
     pub(crate) from: ObjectId,
@@ -239,8 +240,8 @@ impl Task {
     }
 
     /// `refs/heads/<branch>`
-    pub(crate) fn branch_ref(&self) -> String {
-        format!("refs/heads/{}", self.branch)
+    pub(crate) fn branch_ref(&self) -> RefName {
+        self.branch.full()
     }
 }
 

@@ -9,7 +9,7 @@ use super::recorder::{self, Call};
 use HooksPath::{Absolute, Configured, Default, Ignored, Tracked};
 use Place::{Linked, Main, Nowhere};
 
-use crate::restore::empty_trash;
+use crate::world::archive::empty_trash;
 use crate::world::*;
 
 /// Where the branch is checked out that is merged into.

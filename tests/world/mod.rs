@@ -12,7 +12,19 @@
 //! ```
 
 mod agent;
+pub(crate) mod archive;
+pub(crate) mod cycle;
+pub(crate) mod documents;
 mod flux;
+pub(crate) mod hints;
+pub(crate) mod home;
+pub(crate) mod hooks;
+pub(crate) mod launcher;
+pub(crate) mod limits;
+pub(crate) mod output;
+pub(crate) mod questions;
+pub(crate) mod removal;
+pub(crate) mod reports;
 mod repository;
 mod selftest;
 mod shim;

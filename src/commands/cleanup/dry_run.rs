@@ -93,7 +93,7 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
     CleanupObject {
         id: plan.id.to_string(),
         checks: plan.checks.iter().map(check).collect(),
-        into: into.map(|into| into.branch.clone()),
+        into: into.map(|into| into.branch.to_string()),
         style: into.map(|into| into.style.into_str()),
         commits: plan.outlook().map(Facts::commits),
         conflicts: conflicts

@@ -168,7 +168,7 @@ pub(super) fn tell(
     story.tell_what_is_kept(facts, kept);
     if let (Some(into), Some(merge)) = (&facts.into, merge) {
         let merged = Merged {
-            branch: into.branch.clone(),
+            branch: into.branch.to_string(),
             from: into.tip.clone(),
             to: merge.to_owned(),
             rest: Rest::default(),

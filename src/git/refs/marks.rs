@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
+use crate::task::RefName;
 
 /// Every ref of git flux.
 pub(crate) const FLUX: &str = "refs/flux/";
@@ -23,7 +24,7 @@ pub(crate) const FLUX: &str = "refs/flux/";
 const HEAD: &str = "version 1\n";
 
 /// A ref and an object that it may stand at.
-pub(in crate::git) type Stand = (String, ObjectId);
+pub(in crate::git) type Stand = (RefName, ObjectId);
 
 /// The marks of a repository.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ impl Marks {
                 Some(("home", inode)) => mark.home = inode.parse().ok(),
                 Some((object, name)) => mark
                     .stands
-                    .push((name.to_owned(), object.to_owned().into())),
+                    .push((RefName::new(name), object.to_owned().into())),
                 None => {}
             }
         }
@@ -223,7 +224,10 @@ mod tests {
     use super::*;
 
     fn stand(name: &str, object: &str) -> Stand {
-        (format!("{FLUX}{name}"), object.to_owned().into())
+        (
+            RefName::new(format!("{FLUX}{name}")),
+            object.to_owned().into(),
+        )
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::git::checkout::distrust::{Distrust, refused};
 use crate::git::checkout::gitfile::named_by;
 use crate::git::command::patience::patiently;
 use crate::git::worktree::entry::{Worktree, read};
+use crate::task::RefName;
 
 /// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
 /// [`Repo::home`].
@@ -45,7 +46,7 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
                 ..Worktree::default()
             }),
             (_, None) => bail!(odd),
-            (b"branch", Some(entry)) => entry.branch = Some(text()),
+            (b"branch", Some(entry)) => entry.branch = Some(RefName::new(text())),
             (b"bare", Some(entry)) => entry.bare = true,
             (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),

@@ -8,13 +8,14 @@ use anyhow::Result;
 
 use crate::git::checkout::gitfile::normal;
 use crate::git::checkout::small_file::read_small;
+use crate::task::RefName;
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
     /// `refs/heads/…`, if a branch is checked out.
-    pub(crate) branch: Option<String>,
+    pub(crate) branch: Option<RefName>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
     pub(in crate::git) unborn: bool,
@@ -42,7 +43,7 @@ pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
     let branch = head.trim_end().strip_prefix("ref: ");
     Some(Worktree {
         path: link.parent()?.to_owned(),
-        branch: branch.map(str::to_owned),
+        branch: branch.map(RefName::new),
         ..Worktree::default()
     })
 }

@@ -11,6 +11,7 @@ use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
+use crate::task::RefName;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
 
@@ -41,7 +42,7 @@ pub(crate) fn find(
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
     let lost = heads(repo.home(), commits)?;
-    let part = |(name, oid): (String, ObjectId)| (name.replacen("refs/", "", 1), oid);
+    let part = |(name, oid): (RefName, ObjectId)| (name.replacen("refs/", "", 1), oid);
     let mut found: Vec<_> = own.into_iter().map(part).collect();
     if !lost.is_empty() {
         let lost: Vec<&ObjectId> = lost.iter().collect();
@@ -67,7 +68,7 @@ impl Logs<'_> {
     }
 
     /// The refs that the worktree has for itself.
-    fn own_refs(&self) -> Result<BTreeMap<String, ObjectId>> {
+    fn own_refs(&self) -> Result<BTreeMap<RefName, ObjectId>> {
         let is_there = OWN.iter().map(|name| fs::exists(self.admin.join(name)));
         let is_there: Vec<bool> = is_there
             .collect::<Result<_, _>>()

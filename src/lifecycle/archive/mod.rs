@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{Removal, Task, TaskId, version};
+use crate::task::{RefName, Removal, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
@@ -39,7 +39,7 @@ pub(crate) struct Archived {
     /// Whether it came from elsewhere: this repository has not made it.
     pub(crate) foreign: bool,
     /// Its refs, with what they stand at.
-    refs: Vec<(String, ObjectId)>,
+    refs: Vec<(RefName, ObjectId)>,
 }
 
 impl Archived {
@@ -50,7 +50,7 @@ impl Archived {
 
     /// What one of its refs stands at: `tip`, `base` …
     pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
-        let name = format!("{ARCHIVE}{}/{part}", self.name);
+        let name = RefName::new(format!("{ARCHIVE}{}/{part}", self.name));
         let found = self.refs.iter().find(|(other, _)| *other == name);
         found.map(|(_, oid)| oid)
     }
@@ -213,10 +213,10 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
+fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
-    let mut found: BTreeMap<&str, Vec<(String, ObjectId)>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
     for (part, oid) in refs {
         let parts = part.strip_prefix(ARCHIVE);
         if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
@@ -230,7 +230,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
             Ok(one) => archived.push(one),
             Err(error) => unread.push(Unread {
                 name: name.to_owned(),
-                tip: refs.get(&format!("{ARCHIVE}{name}/tip")).cloned(),
+                tip: refs.get(format!("{ARCHIVE}{name}/tip").as_str()).cloned(),
                 error,
             }),
         }
@@ -243,12 +243,12 @@ fn sorted(flux: &Flux, refs: &BTreeMap<String, ObjectId>) -> Listed {
 fn read(
     flux: &Flux,
     name: &str,
-    parts: Vec<(String, ObjectId)>,
+    parts: Vec<(RefName, ObjectId)>,
     tasks: &BTreeSet<String>,
 ) -> Result<Archived> {
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
-    let at = |parts: &[(String, ObjectId)], part: &str| {
-        let part = format!("{ARCHIVE}{name}/{part}");
+    let at = |parts: &[(RefName, ObjectId)], part: &str| {
+        let part = RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let found = parts.iter().find(|(name, _)| *name == part);
         found.map(|(_, oid)| oid.clone())
     };

@@ -9,7 +9,7 @@ use super::obstacle::named_conflicts;
 use super::options::{Branch, Conflicts, Options, Question, Uncommitted};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::git::{Change, MergePlan, Style, refs};
+use crate::git::{Change, MergePlan, Style};
 use crate::lifecycle::other_machine;
 use crate::task::TaskId;
 use crate::ui::word;
@@ -282,6 +282,9 @@ fn standing(flux: &Flux, facts: &Facts) -> Option<String> {
     }
     let mut entries = facts.worktrees.iter();
     let entry = entries.find(|entry| entry.path == standing && !entry.bare)?;
-    let name = entry.branch.as_deref().unwrap_or("a detached HEAD");
-    Some(refs::short(name).to_owned())
+    let Some(name) = &entry.branch else {
+        return Some("a detached HEAD".to_owned());
+    };
+    let branch = name.branch().map(String::from);
+    Some(branch.unwrap_or_else(|| name.to_string()))
 }

@@ -24,7 +24,7 @@ use crate::store;
 use crate::system::Lock;
 use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
-use crate::task::{Merged, Removal, Rest, Task};
+use crate::task::{Merged, RefName, Removal, Rest, Task};
 use crate::tmux::{leave, pane};
 
 /// What a removal came to.
@@ -184,12 +184,12 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
 fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     let into = facts.into.as_ref().map(|into| {
         let to = merge.unwrap_or(&into.tip);
-        (&into.branch, &into.tip, to)
+        (into.branch.to_string(), &into.tip, to)
     });
     let elsewhere = facts.merged_in.as_ref();
-    let elsewhere = elsewhere.map(|one| (&one.name, &one.commit, &one.commit));
+    let elsewhere = elsewhere.map(|one| (one.name.clone(), &one.commit, &one.commit));
     into.or(elsewhere).map(|(branch, from, to)| Merged {
-        branch: branch.clone(),
+        branch,
         from: from.clone(),
         to: to.to_owned(),
         rest: Rest::default(),
@@ -273,9 +273,9 @@ fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) 
     if let (Some(into), Some(merge)) = (&facts.into, merge) {
         expected.push((into.branch_ref(), merge));
     }
-    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
-    let stands = |(name, oid): &(String, &ObjectId)| found.get(name) == Some(oid);
+    let stands = |(name, oid): &(RefName, &ObjectId)| found.get(name) == Some(oid);
     if !expected.iter().all(stands) {
         return Ok(Removed::Changed);
     }

@@ -13,13 +13,13 @@ use crate::git::{
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
-use crate::task::Task;
+use crate::task::{BranchName, RefName, Task};
 use crate::ui::{quoted, shown, word};
 
 /// Where a task's work goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeTarget {
-    pub(crate) branch: String,
+    pub(crate) branch: BranchName,
     pub(crate) tip: ObjectId,
     /// The worktree that has it checked out.
     pub(crate) worktree: Option<PathBuf>,
@@ -64,8 +64,8 @@ impl MergedIn {
 
 impl MergeTarget {
     /// `refs/heads/<branch>`
-    pub(crate) fn branch_ref(&self) -> String {
-        format!("refs/heads/{}", self.branch)
+    pub(crate) fn branch_ref(&self) -> RefName {
+        self.branch.full()
     }
 
     /// The branch and where it is checked out, for people.
@@ -131,7 +131,7 @@ impl TargetSearch<'_> {
             uses.ensure_movable(&task.branch)?;
         }
         Ok(MergeTarget {
-            branch: branch.to_owned(),
+            branch: BranchName::new(branch),
             tip: tip.to_owned(),
             worktree,
             style,

@@ -11,13 +11,12 @@ use crate::git::{Git, ObjectId, Worktree, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::task::{Existing, Rest};
+use crate::task::{BranchName, Existing, Rest};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
 pub(crate) struct Chosen {
-    /// Without `refs/heads/`.
-    pub(crate) name: String,
+    pub(crate) name: BranchName,
     pub(crate) existing: Existing,
     /// The branch of a remote that it is made after, `origin/x`.
     pub(crate) upstream: Option<String>,
@@ -45,7 +44,7 @@ pub(crate) fn choose(
             rest: Rest::default(),
         };
         return Ok(Chosen {
-            name: local.to_owned(),
+            name: BranchName::new(local),
             existing,
             upstream: None,
         });
@@ -59,7 +58,7 @@ pub(crate) fn choose(
         rest: Rest::default(),
     };
     Ok(Chosen {
-        name: local,
+        name: BranchName::new(local),
         existing,
         upstream: Some(upstream),
     })
@@ -103,7 +102,7 @@ fn remote(flux: &Flux, name: &str) -> Result<(String, String, ObjectId)> {
     let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let at = |remote: &str, branch: &str| {
-        let tip = found.get(&format!("refs/remotes/{remote}/{branch}"))?;
+        let tip = found.get(format!("refs/remotes/{remote}/{branch}").as_str())?;
         let upstream = format!("{remote}/{branch}");
         Some((upstream, branch.to_owned(), tip.clone()))
     };
@@ -188,14 +187,14 @@ pub(crate) fn target(
     flux: &Flux,
     store: &Store,
     branch: &str,
-    started: Option<&str>,
-) -> Result<Option<String>> {
+    started: Option<&BranchName>,
+) -> Result<Option<BranchName>> {
     let Some(configured) = configured_into(&flux.settings, branch) else {
-        return Ok(started.map(str::to_owned));
+        return Ok(started.cloned());
     };
     let into = store.resolve(refs::short(configured))?;
     ensure_target(flux, store, branch, into)?;
-    Ok(Some(into.to_owned()))
+    Ok(Some(BranchName::new(into)))
 }
 
 /// # Errors
@@ -223,13 +222,13 @@ pub(crate) fn origin(
     store: &Store,
     chosen: &Chosen,
     head: Option<&str>,
-) -> Result<(ObjectId, Option<String>)> {
+) -> Result<(ObjectId, Option<BranchName>)> {
     let branch = &chosen.name;
-    let plain = |name: &str| store.resolve(refs::short(name)).map(ToOwned::to_owned);
+    let plain = |name: &str| store.resolve(refs::short(name)).map(BranchName::new);
     let settings = &flux.settings;
     let configured = configured_into(settings, branch);
     let candidates = [configured, head].into_iter().flatten().map(plain);
-    let candidates: Vec<String> = candidates.collect::<Result<_>>()?;
+    let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (configured, &into) {
         ensure_target(flux, store, branch, into)?;

@@ -80,12 +80,12 @@ mod tests {
     use super::*;
     use crate::lifecycle::start::under_lock;
     use crate::lifecycle::start::world::{World, git, id};
-    use crate::task::{Existing, Rest};
+    use crate::task::{BranchName, Existing, Rest};
 
     /// The adoption of a branch, which sets no ports aside.
     fn adoption(world: &World, branch: &str) -> Start {
         let mut start = world.start(Origin::Worktree);
-        start.task.branch = branch.to_owned();
+        start.task.branch = BranchName::new(branch);
         start.task.existing = Some(Existing {
             tip: start.task.base.clone(),
             made: false,

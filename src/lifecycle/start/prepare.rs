@@ -22,7 +22,7 @@ use crate::run::launch::Ready;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
-use crate::task::{Bytes, Layout, Phase, Rest, Task, TaskId};
+use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
 use crate::tmux::Place;
 
 /// New tasks, as they are asked for.
@@ -64,7 +64,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) store: Store,
     worktrees: Vec<Worktree>,
     base: ObjectId,
-    into: Option<String>,
+    into: Option<BranchName>,
     /// The branch they work on, if it is there already.
     chosen: Option<Chosen>,
     /// The agent of each task.
@@ -230,15 +230,15 @@ impl<'a> Preparation<'a> {
     }
 
     /// The branch of a task, and the one that it is merged into.
-    fn branch(&self, id: &TaskId) -> Result<(String, Option<String>)> {
+    fn branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
         let (flux, store) = (self.flux, &self.store);
         if let Some(chosen) = &self.chosen {
             return Ok((chosen.name.clone(), self.into.clone()));
         }
-        let branch = format!("{}{id}", flux.settings.branch_prefix());
+        let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
         ensure_name(flux, &branch)?;
         ensure_free(flux, store, &branch)?;
-        let into = branch::target(flux, store, &branch, self.into.as_deref())?;
+        let into = branch::target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
 
@@ -274,7 +274,7 @@ impl<'a> Preparation<'a> {
 }
 
 /// The branch that is checked out where the user stands.
-fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<String>> {
+fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<RefName>> {
     let here = worktrees
         .iter()
         .find(|entry| Some(entry.path.as_path()) == flux.repo.current());
@@ -318,8 +318,8 @@ fn base(
     flux: &Flux,
     store: &Store,
     start_point: &StartPoint,
-    head: Option<String>,
-) -> Result<(ObjectId, Option<String>)> {
+    head: Option<RefName>,
+) -> Result<(ObjectId, Option<BranchName>)> {
     let name = match start_point {
         StartPoint::Commit(rev) => Some(rev),
         StartPoint::Head | StartPoint::Branch(_) => None,
@@ -336,19 +336,19 @@ fn base(
     let full = match name {
         None => head,
         // A tag of that name would come first; at the same commit it makes no difference.
-        Some(rev) if store.tip(rev) == Some(&base) => Some(format!("refs/heads/{rev}")),
+        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev).full()),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
             Git::reading(dir, "rev-parse")
                 .args(["--verify", "--quiet", "--symbolic-full-name"])
                 .args(["--end-of-options", rev])
                 .answer()?
+                .map(RefName::new)
         }
     };
-    let branch = full.as_deref();
-    let branch = branch.and_then(|name| name.strip_prefix("refs/heads/"));
-    let branch = branch.map(|branch| store.resolve(branch)).transpose()?;
-    Ok((base, branch.map(str::to_owned)))
+    let branch = full.as_ref().and_then(RefName::branch);
+    let branch = branch.as_ref().map(|branch| store.resolve(branch));
+    Ok((base, branch.transpose()?.map(BranchName::new)))
 }
 
 #[cfg(test)]

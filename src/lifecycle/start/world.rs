@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
-use crate::task::{Phase, Rest, Task, TaskId};
+use crate::task::{BranchName, Phase, Rest, Task, TaskId};
 use crate::ui::Ui;
 
 /// A repository with one commit, and files that git does not track.
@@ -67,9 +67,9 @@ impl World {
             phase: Phase::Starting,
             agent: "claude".to_owned(),
             agent_args: Vec::new(),
-            branch: "feature/fix".to_owned(),
+            branch: BranchName::new("feature/fix"),
             base: base.trim_end().to_owned().into(),
-            into: Some("main".to_owned()),
+            into: Some(BranchName::new("main")),
             worktree: self.home().with_file_name("repo-fix"),
             directory: None,
             created: seconds(),

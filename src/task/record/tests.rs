@@ -20,7 +20,7 @@ fn task() -> Task {
             Bytes("--model".into()),
             Bytes(OsString::from_vec(vec![255])),
         ],
-        branch: "feature/fix-1".to_owned(),
+        branch: BranchName::new("feature/fix-1"),
         base: "0".repeat(64).into(),
         into: None,
         worktree: worktree.into(),
@@ -104,7 +104,7 @@ fn what_could_not_be_read_again_is_not_written() {
 fn what_is_configured_for_a_branch_spoils_no_record() {
     let configured = Task {
         title: "ä".repeat(5000),
-        into: Some("no branch".to_owned()),
+        into: Some(BranchName::new("no branch")),
         agent: "a\nb".to_owned(),
         ..task()
     };

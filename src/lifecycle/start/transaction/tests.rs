@@ -9,7 +9,7 @@ use super::*;
 use crate::lifecycle::archive;
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{Existing, How, Phase, Rest, SessionName};
+use crate::task::{BranchName, Existing, How, Phase, Rest, SessionName};
 
 impl World {
     /// A start whose record is there.
@@ -198,7 +198,7 @@ fn adoption(world: &World) -> Start {
         world.home(),
         ["worktree", "add", "-q", "-b", "topic", &path],
     );
-    start.task.branch = "topic".to_owned();
+    start.task.branch = BranchName::new("topic");
     start.task.existing = Some(Existing {
         tip: start.task.base.clone(),
         made: false,

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::launcher::Started;
+use crate::world::launcher::Started;
+use crate::world::removal::*;
 use crate::world::*;
 
 const STOP: &str = "is still running. Stop it?";

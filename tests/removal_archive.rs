@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::cleanup::*;
+use crate::world::removal::*;
 use crate::world::*;
 
 /// A task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
@@ -155,7 +155,7 @@ fn a_snapshot_leaves_the_users_hooks_and_index_alone() {
     let id = dirty_task(&world);
     let hooks = world.repo().join(".git/hooks");
     for name in ["pre-commit", "commit-msg", "post-commit"] {
-        crate::cleanup_hooks::hook(&world, &hooks, name, "exit 1");
+        crate::world::hooks::hook(&world, &hooks, name, "exit 1");
     }
     world
         .flux(["cleanup", "--discard", "--discard-branch", "-y", &id])

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::strangers::refused;
+use crate::world::removal::refused;
+use crate::world::removal::*;
 use crate::world::*;
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::cleanup::*;
-use crate::cleanup_agent::task_with_last_words;
-use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::hooks::{assert_hooked, once_in_hook};
+use crate::world::removal::task_with_last_words;
+use crate::world::removal::*;
 use crate::world::*;
 
 const REMOVE: &str = "and remove";

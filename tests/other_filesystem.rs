@@ -2,31 +2,15 @@
 //! nowhere else is deleted.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::cleanup::*;
-use crate::cleanup_agent::task_with_last_words;
-use crate::strangers::{assert_hooked, once_in_hook};
+use crate::world::hooks::{assert_hooked, once_in_hook};
+use crate::world::removal::task_with_last_words;
+use crate::world::removal::*;
 use crate::world::*;
-
-/// A directory on another file system than the world.
-#[track_caller]
-pub(crate) fn elsewhere(world: &World) -> TempDir {
-    let device = |dir: &Path| fs::metadata(dir).map(|found| found.dev()).ok();
-    let here = device(world.root());
-    let dir = ["/dev/shm", "/tmp", "/var/tmp", env!("CARGO_TARGET_TMPDIR")]
-        .map(Path::new)
-        .into_iter()
-        .find(|dir| device(dir).is_some() && device(dir) != here)
-        .expect("this test needs two file systems: /dev/shm and /tmp");
-    tempfile::Builder::new()
-        .prefix("flux-abroad-")
-        .tempdir_in(dir)
-        .unwrap()
-}
 
 /// A world whose tasks have their worktrees in that directory.
 fn world_of(dir: impl FnOnce(&World) -> TempDir) -> (World, TempDir) {

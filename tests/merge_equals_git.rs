@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::cleanup::*;
-use crate::shapes::{SHAPES, Shape};
+use crate::merge_histories::{SHAPES, Shape};
+use crate::world::removal::*;
 use crate::world::*;
 
 /// What plain git comes to: the tree, or the files in conflict.

@@ -2,54 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::cleanup::*;
+use crate::world::hooks::*;
+use crate::world::removal::*;
 use crate::world::*;
-
-/// Has git run `script` from this hook, once, as a person at another terminal would: without git's environment,
-/// and without hooks. `when` is a condition in shell.
-pub(crate) fn once_in_hook(world: &World, hook: &str, when: &str, script: &str) {
-    let script = format!(
-        "#!/bin/sh\nif [ -e '{0}' ] || ! {{ {when}; }}; then exit 0; fi\n: >'{0}'\n\
-         unset $(git rev-parse --local-env-vars)\n\
-         export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null\n\
-         {{ set -e; {script}\n}} >'{0}' 2>&1\n",
-        mark(world).display()
-    );
-    install_at(&world.repo().join(".git/hooks").join(hook), &script);
-}
-
-fn mark(world: &World) -> PathBuf {
-    world.tools().join("hooked")
-}
-
-/// Asserts that the hook has run: there was something to survive.
-#[track_caller]
-pub(crate) fn assert_hooked(world: &World) {
-    assert!(mark(world).exists(), "the hook did not run");
-}
-
-/// When the record of a task was just written.
-pub(crate) const CLAIMED: &str = "[ \"$1\" = committed ] && grep -q refs/flux/tasks/";
-
-/// Asserts that a cleanup is refused with this, and changes nothing here or in the repository at `repo`.
-#[track_caller]
-fn refused_in(world: &World, repo: &Path, args: &[&str], said: &[&str]) {
-    let before = (world.snapshot(), world.snapshot_of(repo));
-    let output = world.flux(args).in_dir(repo).run();
-    output.code(1).stdout_is("").stderr_has("hint: ");
-    for text in said {
-        output.stderr_has(text);
-    }
-    world.assert_unchanged(&before.0);
-    assert_eq!(before.1.changes(&world.snapshot_of(repo)), [""; 0]);
-}
-
-#[track_caller]
-pub(crate) fn refused(world: &World, args: &[&str], said: &[&str]) {
-    refused_in(world, &world.repo(), args, said);
-}
 
 #[test]
 fn a_start_that_is_undone_leaves_the_users_worktree_at_its_path() {

@@ -1,5 +1,5 @@
 //! The picture at the head of README: a real screen, drawn for light and for dark pages.
-//! `UPDATE=1 cargo test --test integration picture::` draws it anew.
+//! `UPDATE=1 cargo test --test integration readme_picture::` draws it anew.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anstyle::RgbColor as Rgb;
 use anstyle_svg::{Palette, Term};
 
-use crate::documents::document;
-use crate::screens::a_morning_later;
+use crate::world::documents::document;
+use crate::world::output::a_morning_later;
 use crate::world::*;
 
 /// The eight colours in the order of their codes, the last one that of text and the first one that of the ground.
