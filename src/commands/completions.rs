@@ -2,15 +2,15 @@
 //! with the word's number in `_CLAP_COMPLETE_INDEX`. The wrappers in `completions/` do.
 
 use std::env;
-use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
+use clap::builder::PossibleValue;
 use clap::{Arg, Args, Command, ValueEnum};
+use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
-use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate};
 
 use super::candidates::{DESCRIBED, line, words};
 use crate::embedded;
@@ -86,22 +86,19 @@ fn offered(all: fn() -> Command) -> Command {
         let hidden = arg.is_hide_set() || !options;
         arg.short(short).hide(hidden)
     };
-    let commands = ArgValueCompleter::new(move |current: &OsStr| commands(&all(), current));
-    let mut command = all().mut_subcommand("help", |help| {
-        help.mut_arg("command", |name| name.add(commands))
+    let all = all();
+    let commands = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let value = |command: &Command| {
+        let help = command.get_about().cloned().unwrap_or_default();
+        PossibleValue::new(command.get_name().to_owned()).help(help)
+    };
+    let commands: Vec<PossibleValue> = commands.map(value).collect();
+    let mut command = all.mut_subcommand("help", |help| {
+        help.mut_arg("command", |name| name.value_parser(commands))
     });
     // Now, so that --help is among them.
     command.build();
     command
         .mut_args(offer)
         .mut_subcommands(|command| command.mut_args(offer))
-}
-
-/// Returns the commands, for `help`.
-fn commands(all: &Command, current: &OsStr) -> Vec<CompletionCandidate> {
-    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
-    let begun = known.filter(|c| c.get_name().starts_with(&*current.to_string_lossy()));
-    begun
-        .map(|c| CompletionCandidate::new(c.get_name()).help(c.get_about().cloned()))
-        .collect()
 }

@@ -9,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Distrust, diff};
+use crate::git::{Distrust, ObjectId, diff};
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;
@@ -55,7 +55,7 @@ impl Diff {
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -> Result<i32> {
+pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsString>) -> Result<i32> {
     let checkout = flux.repo.checkout(&task.worktree)?;
     let mut options: Vec<OsString> = Vec::new();
     match checkout.has_nested() {

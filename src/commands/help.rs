@@ -25,17 +25,12 @@ impl Help {
         if let Some(found) = all.find_subcommand_mut(&name).filter(|c| !c.is_hide_set()) {
             return Ui::default().data(found.render_help().to_string().trim_end());
         }
-        Err(unknown(&all, &name, &[]).into())
+        let typed = Typed {
+            name: &name,
+            rest: &[],
+        };
+        Err(typed.unknown(&all).into())
     }
-}
-
-/// Returns the error for a command that there is not; `rest` is what follows it.
-fn unknown(all: &Command, name: &str, rest: &[String]) -> Failure {
-    let known = all.get_subcommands().filter(|c| !c.is_hide_set());
-    let known: Vec<&str> = known.map(Command::get_name).collect();
-    let failure = Failure::new(format!("'{name}' is not a git flux command")).code(USAGE);
-    let hints = instead_of(name, rest, &known).into_iter();
-    hints.fold(failure, Failure::hint).hint("git flux -h")
 }
 
 /// The text of a context of clap's error.
@@ -50,7 +45,8 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
 pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Failure {
     if let Some(name) = context(error, ContextKind::InvalidSubcommand) {
         let at = args.iter().position(|arg| arg == name);
-        return unknown(all, name, at.map_or(&[], |at| &args[at + 1..]));
+        let rest = at.map_or(&[][..], |at| &args[at + 1..]);
+        return Typed { name, rest }.unknown(all);
     }
     let text = error.to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -118,40 +114,61 @@ pub(super) const FORCE: [&str; 3] = [
     "to drop the branch without a merge: git flux cleanup --discard-branch <task>",
 ];
 
-/// The commands that can be pasted instead of `git flux <name> <rest>`, where `known` are all there are.
-fn instead_of(name: &str, rest: &[String], known: &[&str]) -> Vec<String> {
-    let is_plain = rest.iter().all(|word| !word.starts_with('-'));
-    let rest = if is_plain { rest } else { &[] };
-    let sentence = || format!("{name} {}", rest.join(" "));
-    if name.contains(char::is_whitespace) {
-        return vec![run(&sentence())];
-    }
-    let lower = name.to_lowercase();
-    let mut same = COMMANDS.iter().filter(|(command, words)| {
-        let name = command.split(' ').next().unwrap_or_default();
-        let exists = command.starts_with('-') || known.contains(&name);
-        exists && words.split(' ').any(|word| word == lower)
-    });
-    match same.next() {
-        Some(("run", _)) => vec![run(&rest.join(" "))],
-        Some((command, _)) => vec![called(command, rest)],
-        None => {
-            let near = nearest(name, known.iter().copied()).into_iter();
-            let near = near.map(|near| called(near, rest));
-            // Several words are more likely a sentence.
-            near.chain((rest.len() > 1).then(|| run(&sentence())))
-                .collect()
-        }
-    }
+/// `git flux <name> <rest>`, which is no command.
+struct Typed<'a> {
+    name: &'a str,
+    rest: &'a [String],
 }
 
-/// `git flux <command> <rest>`; a command that takes no words gets none.
-fn called(command: &str, rest: &[String]) -> String {
-    let takes_words =
-        !command.starts_with('-') && !["list", "config", "install"].contains(&command);
-    let words = rest.iter().filter(|_| takes_words);
-    let words = words.map(|one| format!(" {}", word(one)));
-    format!("git flux {command}{}", words.collect::<String>())
+impl Typed<'_> {
+    fn unknown(&self, all: &Command) -> Failure {
+        let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+        let known: Vec<&str> = known.map(Command::get_name).collect();
+        let failure = Failure::new(format!("'{}' is not a git flux command", self.name));
+        let hints = self.instead(&known).into_iter();
+        let failure = hints.fold(failure.code(USAGE), Failure::hint);
+        failure.hint("git flux -h")
+    }
+
+    /// The commands that can be pasted instead, where `known` are all there are.
+    fn instead(&self, known: &[&str]) -> Vec<String> {
+        let sentence = || run(&format!("{} {}", self.name, self.words().join(" ")));
+        if self.name.contains(char::is_whitespace) {
+            return vec![sentence()];
+        }
+        let lower = self.name.to_lowercase();
+        let mut same = COMMANDS.iter().filter(|(command, words)| {
+            let name = command.split(' ').next().unwrap_or_default();
+            let exists = command.starts_with('-') || known.contains(&name);
+            exists && words.split(' ').any(|word| word == lower)
+        });
+        match same.next() {
+            Some(("run", _)) => vec![run(&self.words().join(" "))],
+            Some((command, _)) => vec![self.called(command)],
+            None => {
+                let near = nearest(self.name, known.iter().copied()).into_iter();
+                let near = near.map(|near| self.called(near));
+                // Several words are more likely a sentence.
+                near.chain((self.words().len() > 1).then(sentence))
+                    .collect()
+            }
+        }
+    }
+
+    /// The rest, unless there are options in it: they are those of another command.
+    fn words(&self) -> &[String] {
+        let has_options = self.rest.iter().any(|word| word.starts_with('-'));
+        if has_options { &[] } else { self.rest }
+    }
+
+    /// `git flux <command> <rest>`; a command that takes no words gets none.
+    fn called(&self, command: &str) -> String {
+        let takes_none =
+            command.starts_with('-') || ["list", "config", "install"].contains(&command);
+        let words = self.words().iter().filter(|_| !takes_none);
+        let words = words.map(|one| format!(" {}", word(one)));
+        format!("git flux {command}{}", words.collect::<String>())
+    }
 }
 
 /// `git flux run "<text>"`, in the quotes that people use if nothing in the text means something in them.

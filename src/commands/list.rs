@@ -1,6 +1,7 @@
 //! `git flux list`, and `git flux` alone: the tasks, or how to begin.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::mem;
 use std::path::Path;
 use std::thread;
@@ -183,9 +184,9 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     }
     for Stored { id, task, .. } in &store.tasks {
         if let Err(error) = task {
-            let why = format!("{error:#}");
+            let (why, state) = (format!("{error:#}"), version::state_of(error));
             let text = format!("its record cannot be read: {why}");
-            rows.push(Row::unknown(id, version::state_of(error), &why, &text));
+            rows.push(Row::unknown(id, state, why, text));
         }
     }
     for Stored { id, task, .. } in &store.foreign {
@@ -284,7 +285,7 @@ impl Row {
     }
 
     /// A record of which no more than the id is known, and why.
-    fn unknown(id: &TaskId, state: &'static str, why: &str, description: &str) -> Self {
+    fn unknown(id: &TaskId, state: &'static str, why: impl Display, text: impl Display) -> Self {
         let style = match state {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
@@ -292,9 +293,9 @@ impl Row {
         let mut cells = [(); 9].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8] = sanitize::line(description);
+        cells[8] = sanitize::line(&text.to_string());
         Self {
-            object: TaskObject::unknown(id.as_str(), state, why),
+            object: TaskObject::unknown(id, state, why),
             cells,
             created: u64::MAX,
             status: None,

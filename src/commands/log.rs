@@ -1,5 +1,6 @@
 //! `git flux log`
 
+use std::fmt::Display;
 use std::mem;
 use std::path::Path;
 
@@ -140,12 +141,12 @@ fn warn_unknown(flux: &Flux, id: &TaskId, unknown: usize) {
 fn text(log: &LogObject) -> String {
     let mut page = Page::default();
     let removed = log.removed.as_ref().map_or("", |_| "  (removed)");
-    page.title(&format!("{}  {}{removed}", log.id, log.title));
+    page.title(format_args!("{}  {}{removed}", log.id, log.title));
     page.block(&log.prompt);
     if !log.events.is_empty() || !log.commits.is_empty() {
         page.title("What happened");
         for (at, line) in lines(log) {
-            page.line(&format!("{}  {line}", at.map_or("?".to_owned(), local)));
+            page.line(format_args!("{}  {line}", at.map_or("?".to_owned(), local)));
         }
     }
     if !log.messages.is_empty() {
@@ -153,7 +154,7 @@ fn text(log: &LogObject) -> String {
         for message in &log.messages {
             let at = message.time.as_deref().and_then(|time| time.parse().ok());
             let at = at.map_or(String::new(), local);
-            page.line(&format!("{at}  {}:", message.who.into_str()));
+            page.line(format_args!("{at}  {}:", message.who.into_str()));
             page.block(&message.text);
         }
     }
@@ -199,16 +200,18 @@ fn lines(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
 struct Page(String);
 
 impl Page {
-    fn title(&mut self, text: &str) {
+    fn title(&mut self, text: impl Display) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        let text = Style::new().bold().apply_to(sanitize::line(text));
+        let text = Style::new()
+            .bold()
+            .apply_to(sanitize::line(&text.to_string()));
         self.0 += &format!("{text}\n");
     }
 
-    fn line(&mut self, text: &str) {
-        self.0 += &format!("  {}\n", sanitize::line(text).trim_end());
+    fn line(&mut self, text: impl Display) {
+        self.0 += &format!("  {}\n", sanitize::line(&text.to_string()).trim_end());
     }
 
     fn block(&mut self, text: &str) {

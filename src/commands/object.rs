@@ -1,6 +1,7 @@
 //! What programs read: every object that is printed as JSON, and the lines of `--porcelain`, which are written
 //! from the same objects. Names of fields are stable; what is not known is `null`.
 
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::agent::messages::Message;
 use crate::git::log::Commit;
 use crate::run::events::Event;
 use crate::sanitize;
-use crate::task::{Changes, Found, Layout, Phase, Source, State, Status};
+use crate::task::{Changes, Found, Layout, Phase, Source, State, Status, TaskId};
 
 /// A task.
 #[derive(Debug, Default, Serialize)]
@@ -256,52 +257,52 @@ impl TaskObject {
     }
 
     /// Returns a task of which only the id is known, and why.
-    pub(super) fn unknown(id: &str, state: &'static str, error: &str) -> Self {
-        let state = StateObject {
-            state,
-            state_source: Source::Record,
-            ..StateObject::default()
-        };
+    pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
-            id: id.to_owned(),
-            state,
-            error: Some(error.to_owned()),
+            id: id.to_string(),
+            state: StateObject {
+                state,
+                state_source: Source::Record,
+                ..StateObject::default()
+            },
+            error: Some(why.to_string()),
             ..Self::default()
         }
     }
 
     /// Writes the lines of a task; what is not known is left out.
     pub(super) fn write(&self, lines: &mut Lines) {
-        lines.line("task", &self.id);
-        lines.known("owner", self.owner.as_ref());
-        lines.line("state", self.state.state);
-        lines.known("reason", self.state.state_reason);
+        let number = |number: Option<i32>| number.map(|number| number.to_string());
+        lines.line("task", Some(&self.id));
+        lines.line("owner", self.owner.as_ref());
+        lines.line("state", Some(self.state.state));
+        lines.line("reason", self.state.state_reason);
         if let Some(exit) = &self.exit {
-            lines.number("status", exit.status);
-            lines.number("signal", exit.signal);
+            lines.line("status", number(exit.status));
+            lines.line("signal", number(exit.signal));
         }
-        lines.known("phase", self.phase.map(|phase| phase.into_str()));
-        lines.known("agent", self.agent.as_ref());
-        lines.known("branch", self.branch.as_ref());
+        lines.line("phase", self.phase.map(|phase| phase.into_str()));
+        lines.line("agent", self.agent.as_ref());
+        lines.line("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
             lines.bytes.extend(b"branch-kept");
             lines.end();
         }
-        lines.known("base", self.base.as_ref());
-        lines.known("into", self.into.as_ref());
+        lines.line("base", self.base.as_ref());
+        lines.line("into", self.into.as_ref());
         let worktree = self.worktree.as_ref();
-        lines.known("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
-        lines.number("created", self.created);
+        lines.line("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
+        lines.line("created", self.created.map(|at| at.to_string()));
         if let Some(target) = &self.target {
             let value = format!("{} {} {}", target.window, target.pane, target.session);
-            lines.line(target.kind.into_str(), value);
+            lines.line(target.kind.into_str(), Some(value));
         }
         if let (Some(ahead), Some(behind)) = (self.ahead, self.behind) {
-            lines.line("commits", format!("+{ahead} -{behind}"));
+            lines.line("commits", Some(format!("+{ahead} -{behind}")));
         }
-        lines.number("changes", self.changes);
-        lines.known("title", self.title.as_ref());
-        lines.known("error", self.error.as_ref());
+        lines.line("changes", self.changes.map(|changes| changes.to_string()));
+        lines.line("title", self.title.as_ref());
+        lines.line("error", self.error.as_ref());
         lines.end();
     }
 }
@@ -336,7 +337,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn line(&mut self, key: &str, value: impl AsRef<[u8]>) {
+    /// Writes a line if its value is known.
+    fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
+        let Some(value) = value else { return };
         let exact = value.as_ref();
         let harmless = sanitize::line(&String::from_utf8_lossy(exact));
         let value = if self.is_exact {
@@ -348,20 +351,8 @@ impl Lines {
         self.end();
     }
 
-    /// Writes a line if its value is known.
-    pub(super) fn known(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
-        if let Some(value) = value {
-            self.line(key, value);
-        }
-    }
-
-    /// Writes a line with a number, or numbers, if they are known.
-    pub(super) fn number(&mut self, key: &str, value: Option<impl ToString>) {
-        self.known(key, value.map(|value| value.to_string()));
-    }
-
     /// Ends what the lines before it are about.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         self.bytes.push(if self.is_exact { 0 } else { b'\n' });
     }
 

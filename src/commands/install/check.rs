@@ -100,7 +100,7 @@ fn new_shells() -> Result<Option<Finding>> {
 fn manual(page: &Path) -> Result<Option<Finding>> {
     if which(Path::new("man")).is_none() {
         let problem = "'man' is not installed: 'git help flux' cannot show the manual";
-        return Ok(Some(Finding::new(problem, "git flux help".to_owned())));
+        return Ok(Some(Finding::new(problem, "git flux help")));
     }
     let mut man = alone("man");
     man.args(["-w", "git-flux"])

@@ -1,6 +1,7 @@
 //! Where each file goes: where its reader looks without being told, as far as there is such a place; and
 //! what is there. A file that ends in our line is ours.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{self, Path, PathBuf};
 use std::{env, fs, iter};
@@ -85,8 +86,8 @@ fn man_beside_program(home: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the directory that an environment variable names; the first of several. Relative ones mean nothing.
-pub(super) fn directory(name: &str) -> Option<PathBuf> {
-    let first = env::split_paths(&env::var_os(name)?).next()?;
+pub(super) fn directory(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let first = env::split_paths(&env::var_os(variable)?).next()?;
     first.is_absolute().then_some(first)
 }
 

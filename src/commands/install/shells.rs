@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -26,10 +27,10 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(problem: impl Into<String>, fix: String) -> Self {
+    pub(super) fn new(problem: impl Display, fix: impl Display) -> Self {
         Self {
-            problem: problem.into(),
-            fixes: vec![fix],
+            problem: problem.to_string(),
+            fixes: vec![fix.to_string()],
         }
     }
 }

@@ -3,6 +3,7 @@
 mod report;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::thread;
 
@@ -136,7 +137,13 @@ impl Run {
     }
 
     /// Says what was started, and goes there if that is asked for.
-    fn tell(&self, flux: &Flux, start_of: &Start, started: &Started, short: &str) -> Result<()> {
+    fn tell(
+        &self,
+        flux: &Flux,
+        start_of: &Start,
+        started: &Started,
+        short: impl Display,
+    ) -> Result<()> {
         if self.json {
             return flux.ui.json(&TaskObject::of(&report::status(started)));
         }

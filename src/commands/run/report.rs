@@ -1,5 +1,6 @@
 //! What `git flux run` says: what it would do, and what it did.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Result;
@@ -175,7 +176,7 @@ fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
 }
 
 /// The report of a started task, which `short` names.
-pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str) -> String {
+pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl Display) -> String {
     let Started { task, opened, .. } = started;
     let sign = |sign| if flux.ui.emoji() { sign } else { "" };
     let (place, attach, other) = way(opened);

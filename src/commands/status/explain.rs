@@ -1,5 +1,7 @@
 //! How the state of a task was found: what each source says, how old that is, and which counts.
 
+use std::fmt::Display;
+
 use anyhow::Result;
 
 use crate::commands::object::{ExplanationObject, SourceObject, StateObject};
@@ -140,7 +142,7 @@ fn heard(heard: Option<Heard>) -> String {
     })
 }
 
-fn with_why(doing: &str, why: Option<Why>) -> String {
+fn with_why(doing: impl Display, why: Option<Why>) -> String {
     let why = why.map(|why| format!("({})", why.into_str()));
-    doing.to_owned() + &why.unwrap_or_default()
+    format!("{doing}{}", why.unwrap_or_default())
 }
