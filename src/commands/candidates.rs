@@ -2,7 +2,7 @@
 //! quick: ids come from refs, and what cannot be told is left out.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fs::DirEntry;
@@ -164,7 +164,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
         let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
         (!own.is_empty()).then_some(Stored { id, record })
     };
-    let refs = refs(&[&format!("{ARCHIVE}{begun}*/task")]);
+    let refs = glance::refs(&[&format!("{ARCHIVE}{begun}*/task")]).unwrap_or_default();
     let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
     // Without what followed them they may come in another order.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
@@ -203,7 +203,7 @@ pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The refs below these directories, in short.
 fn below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
-    let refs = refs(dirs).into_keys();
+    let refs = glance::refs(dirs).unwrap_or_default().into_keys();
     // The default branch of a remote has a name of its own.
     let refs = refs.filter(|name| !name.starts_with(REMOTE_BRANCHES) || !name.ends_with("/HEAD"));
     let short = |name: RefName| {
@@ -221,10 +221,6 @@ fn named(names: impl Iterator<Item = String>, current: &OsStr) -> Vec<Completion
         .filter(|name| name.starts_with(&*begun) && sanitize::line(name) == *name)
         .map(CompletionCandidate::new)
         .collect()
-}
-
-fn refs(patterns: &[&str]) -> BTreeMap<RefName, ObjectId> {
-    glance::refs(patterns).unwrap_or_default()
 }
 
 /// A task, removed or not, and the tree of its record.
@@ -251,7 +247,8 @@ fn stored(current: &OsStr) -> Vec<Stored> {
         let id = id.to_owned();
         wanted.then_some(Stored { id, record })
     };
-    let mut tasks: Vec<Stored> = refs(&[TASKS]).into_iter().filter_map(task).collect();
+    let refs = glance::refs(&[TASKS]).unwrap_or_default();
+    let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
     if tasks.is_empty() {
         return tasks;
     }

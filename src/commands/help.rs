@@ -25,11 +25,8 @@ impl Help {
         if let Some(found) = all.find_subcommand_mut(&name).filter(|c| !c.is_hide_set()) {
             return Ui::default().data(found.render_help().to_string().trim_end());
         }
-        let typed = Typed {
-            name: &name,
-            rest: &[],
-        };
-        Err(typed.unknown(&all).into())
+        let (name, rest) = (name.as_str(), &[][..]);
+        Err(Typed { name, rest }.unknown(&all).into())
     }
 }
 
@@ -53,10 +50,8 @@ pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Fail
     let message: Vec<&str> = message.split_whitespace().collect();
     let message = message.join(" ");
     // clap does not always say of which command it speaks: no option with a value comes before.
-    let named = args
-        .first()
-        .filter(|name| all.find_subcommand(name).is_some());
-    let named = named.map_or("", String::as_str);
+    let first = args.first().map_or("", String::as_str);
+    let named = all.find_subcommand(first).map_or("", Command::get_name);
     let mut hints = instead(error, named);
     if hints.is_empty() {
         // Only a text may begin with a dash.
@@ -137,12 +132,8 @@ impl Typed<'_> {
             return vec![sentence()];
         }
         let lower = self.name.to_lowercase();
-        let mut same = COMMANDS.iter().filter(|(command, words)| {
-            let name = command.split(' ').next().unwrap_or_default();
-            let exists = command.starts_with('-') || known.contains(&name);
-            exists && words.split(' ').any(|word| word == lower)
-        });
-        match same.next() {
+        let means = |words: &str| words.split(' ').any(|word| word == lower);
+        match COMMANDS.iter().find(|(_, words)| means(words)) {
             Some(("run", _)) => vec![run(&self.words().join(" "))],
             Some((command, _)) => vec![self.called(command)],
             None => {

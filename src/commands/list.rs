@@ -118,7 +118,7 @@ impl List {
             let is_known = match &row.status {
                 // That it is broken is known.
                 Some(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
-                None => [FOREIGN, version::NEWER].contains(&row.object.state()),
+                None => [FOREIGN, version::NEWER].contains(&row.object.state.state),
             };
             if !is_known {
                 faults.count();

@@ -21,7 +21,6 @@ use crate::lifecycle::archive::{self, Archived};
 use crate::run::events;
 use crate::sanitize;
 use crate::store::{self, Store, Stored};
-use crate::task::TaskId;
 use crate::ui::Ui;
 use crate::ui::words::count;
 
@@ -44,6 +43,12 @@ impl Log {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let mut log = self.read(&flux)?;
+        if log.unknown > 0 {
+            let (events, id) = (count(log.unknown, "event"), &log.id);
+            flux.ui.warning(format_args!(
+                "{events} of '{id}' by a newer git flux cannot be read"
+            ));
+        }
         log.transcript = { log.events.iter().rev() }.find_map(|event| event.transcript.clone());
         let transcript = log.transcript.as_ref().map(Path::new);
         if let Some(path) = transcript.filter(|path| path.exists()) {
@@ -98,7 +103,6 @@ fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
         Some(_) => Default::default(),
         None => events::read(&flux.run_dir(&task.id).events())?,
     };
-    warn_unknown(flux, &task.id, unknown);
     let commits = store
         .tip(&task.branch)
         .map(|tip| log::between(flux.repo.home(), &task.base, tip));
@@ -107,6 +111,7 @@ fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
         title: task.title.clone(),
         prompt: text_of(&store::prompt(&flux.repo, &stored.oid)?),
         events,
+        unknown,
         commits: commits.transpose()?.unwrap_or_default(),
         ..LogObject::default()
     })
@@ -116,26 +121,17 @@ fn of_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
     let Archived { task, record, .. } = one;
     let file = |name| flux.repo.find_file(record, name);
     let (events, unknown) = events::parse(&file(store::EVENTS)?.unwrap_or_default());
-    warn_unknown(flux, &task.id, unknown);
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
         removed: Some(one.name.clone()),
         prompt: text_of(&store::prompt(&flux.repo, record)?),
         events,
+        unknown,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,
         screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
         ..LogObject::default()
     })
-}
-
-fn warn_unknown(flux: &Flux, id: &TaskId, unknown: usize) {
-    if unknown > 0 {
-        let events = count(unknown, "event");
-        flux.ui.warning(format_args!(
-            "{events} of '{id}' by a newer git flux cannot be read"
-        ));
-    }
 }
 
 fn text(log: &LogObject) -> String {

@@ -23,7 +23,7 @@ pub(super) struct TaskObject {
     title: Option<String>,
     phase: Option<Phase>,
     #[serde(flatten)]
-    state: StateObject,
+    pub(super) state: StateObject,
     agent: Option<String>,
     branch: Option<String>,
     branch_kept: Option<bool>,
@@ -47,7 +47,7 @@ pub(super) struct TaskObject {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StateObject {
-    state: &'static str,
+    pub(super) state: &'static str,
     state_source: Source,
     state_reason: Option<&'static str>,
     state_since: Option<u64>,
@@ -118,6 +118,9 @@ pub(super) struct LogObject {
     pub(super) messages: Vec<Message>,
     /// What the pane showed at last.
     pub(super) screen: Option<String>,
+    /// How many events a newer git flux has written.
+    #[serde(skip)]
+    pub(super) unknown: usize,
 }
 
 /// A setting: `config`.
@@ -252,10 +255,6 @@ impl TaskObject {
         }
     }
 
-    pub(super) fn state(&self) -> &'static str {
-        self.state.state
-    }
-
     /// Returns a task of which only the id is known, and why.
     pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
@@ -272,14 +271,13 @@ impl TaskObject {
 
     /// Writes the lines of a task; what is not known is left out.
     pub(super) fn write(&self, lines: &mut Lines) {
-        let number = |number: Option<i32>| number.map(|number| number.to_string());
         lines.line("task", Some(&self.id));
         lines.line("owner", self.owner.as_ref());
         lines.line("state", Some(self.state.state));
         lines.line("reason", self.state.state_reason);
         if let Some(exit) = &self.exit {
-            lines.line("status", number(exit.status));
-            lines.line("signal", number(exit.signal));
+            lines.line("status", exit.status.map(|number| number.to_string()));
+            lines.line("signal", exit.signal.map(|number| number.to_string()));
         }
         lines.line("phase", self.phase.map(|phase| phase.into_str()));
         lines.line("agent", self.agent.as_ref());

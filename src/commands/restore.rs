@@ -1,5 +1,7 @@
 //! `git flux restore`
 
+use std::slice;
+
 use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -217,7 +219,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         flux.ui.hint(undo);
     }
     flux.ui.hint(format_args!("git flux attach {id}"));
-    for error in starting::ended(flux, [started])? {
+    for error in starting::ended(flux, slice::from_ref(started))? {
         flux.ui.warning(format_args!("{error:#}"));
     }
     Ok(())

@@ -82,17 +82,14 @@ impl Send {
         let mut failed = Vec::new();
         let mut recipients = Vec::new();
         for stored in flux.own_tasks(store) {
-            let task = match stored.readable() {
-                Ok(task) => task,
-                Err(error) => {
-                    flux.ui.status(format_args!("not told: {error}"));
-                    continue;
-                }
-            };
-            match find(flux, store, task) {
-                Ok(Ok(recipient)) => recipients.push((task, recipient)),
-                Ok(Err(why)) => flux.ui.status(format_args!("not told: {why}")),
-                Err(error) => failed.push((task, error)),
+            let found = stored
+                .readable()
+                .map(|task| (task, find(flux, store, task)));
+            match found {
+                Ok((task, Ok(Ok(recipient)))) => recipients.push((task, recipient)),
+                Ok((_, Ok(Err(why)))) => flux.ui.status(format_args!("not told: {why}")),
+                Ok((task, Err(error))) => failed.push((task, error)),
+                Err(error) => flux.ui.status(format_args!("not told: {error}")),
             }
         }
         let mut is_any_told = false;

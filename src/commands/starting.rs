@@ -2,6 +2,7 @@
 //! what is said, also of agents that end at once.
 
 use std::fmt::Display;
+use std::slice;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
@@ -137,10 +138,7 @@ pub(super) fn tell(flux: &Flux, started: &Started, verb: impl Display) -> Result
 ///
 /// # Errors
 /// When it cannot be read how one of them ended.
-pub(super) fn ended<'a>(
-    flux: &Flux,
-    started: impl IntoIterator<Item = &'a Started>,
-) -> Result<Vec<Error>> {
+pub(super) fn ended(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
     if !flux.ui.is_shown() {
         return Ok(Vec::new());
     }
@@ -162,7 +160,7 @@ pub(super) fn ended<'a>(
 /// # Errors
 /// So.
 pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    let first = ended(flux, [started])?.into_iter().next();
+    let first = ended(flux, slice::from_ref(started))?.into_iter().next();
     first.map_or(Ok(()), Err)
 }
 

@@ -172,7 +172,9 @@ impl Wait {
             }
             waiting.wakeups.watch_terminals(&waiting.open);
             if !waiting.wakeups.wait(deadline)? {
-                return Err(timed_out(&waiting.open).into());
+                let left: Vec<&str> = waiting.open.iter().map(TaskId::as_str).collect();
+                let failure = Failure::new(format!("timed out waiting for {}", left.join(", ")));
+                return Err(failure.hint("git flux list").code(TIMED_OUT).into());
             }
         }
         match waiting.bad {
@@ -200,13 +202,6 @@ impl Wait {
             all => Ok(all),
         }
     }
-}
-
-fn timed_out(open: &BTreeSet<TaskId>) -> Failure {
-    let left: Vec<&str> = open.iter().map(TaskId::as_str).collect();
-    Failure::new(format!("timed out waiting for {}", left.join(", ")))
-        .hint("git flux list")
-        .code(TIMED_OUT)
 }
 
 /// The state of a task; none of one that is gone, and of one that cannot be told a word and why.

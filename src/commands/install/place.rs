@@ -77,10 +77,8 @@ fn at_home(home: &Path) -> [PathBuf; 6] {
 /// cargo's: man looks there for the programs of that `bin`.
 fn man_beside_program(home: &Path) -> Option<PathBuf> {
     let program = which(Path::new("git-flux"))?;
-    let parent = program
-        .parent()
-        .filter(|bin| bin.ends_with("bin"))?
-        .parent()?;
+    let bin = program.parent().filter(|bin| bin.ends_with("bin"))?;
+    let parent = bin.parent()?;
     let is_own = parent.starts_with(home) || directory("CARGO_HOME").as_deref() == Some(parent);
     is_own.then(|| parent.join("share/man"))
 }

@@ -154,6 +154,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         transcript: text.map(str::to_owned),
         messages: messages.to_vec(),
         screen: text.map(str::to_owned),
+        unknown: 0,
     };
     let setting = |text| SettingObject {
         key: "key",
