@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     // A shell that asks for candidates gets them, and nothing else happens.
-    if commands::complete::complete() {
+    if commands::completions::complete(commands::cli::command) {
         return ExitCode::SUCCESS;
     }
     let result = commands::cli::parse().and_then(|cli| {

@@ -334,11 +334,6 @@ fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository
     let other = world.root().join("other");
     world.make_repository(&other);
     let from = format!("git -C '{}' flux", other.display());
-    let hint = format!("hint: 2 tasks wait in other repositories: {from} attach --waiting");
-    terminal.clear();
-    terminal.type_line(&format!("{from} run -q Four && {from} wait --any"));
-    terminal.wait_for_screen(&hint);
-    terminal.keys(["C-c"]);
     terminal.clear();
     terminal.type_line(&format!("{from} attach --waiting"));
     wait_until("the client", || {

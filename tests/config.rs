@@ -115,20 +115,6 @@ fn programs_read_the_settings_as_json_and_as_lines() {
         assert_eq!(into[unknown], Value::Null, "{unknown}");
     }
     assert!(into["meaning"].as_str().unwrap().contains("merges into"));
-
-    let lines = world.flux(["config", "--porcelain"]).ok();
-    assert!(
-        lines.contains(
-            "\n\nsetting flux.layout\nvalue window\nscope local\norigin file:.git/config\n\n"
-        ),
-        "{lines}"
-    );
-    assert!(lines.contains("\n\nsetting flux.into\n\n"), "{lines}");
-    assert!(lines.contains("\nvalue a\\u{a}b\n"), "{lines}");
-    let exact = world.flux(["config", "--porcelain", "-z"]).ok();
-    let template =
-        "\0\0setting flux.template\0value a\nb\0scope local\0origin file:.git/config\0\0";
-    assert!(exact.contains(template), "{exact:?}");
 }
 
 #[test]

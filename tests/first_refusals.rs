@@ -45,7 +45,7 @@ fn an_adopted_worktree_is_idle_until_it_has_a_description() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_all_that_would_start_over_are_one_error() {
+fn where_nobody_can_be_asked_all_that_would_start_over_are_refused() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -58,10 +58,14 @@ fn where_nobody_can_be_asked_all_that_would_start_over_are_one_error() {
         .into_iter()
         .for_each(|id| world.wait_ended(id));
     let output = world.flux(["resume", "--all"]).run();
-    output.code(1).stderr_is(
-        "error: 2 of 2 tasks were not resumed; the agents of these cannot go on where they were: one, two\n\
-         hint: to start them over with their prompts: git flux resume --all --yes\n",
-    );
+    output.code(1);
+    for id in ["one", "two"] {
+        output.stderr_has(&format!(
+            "error: the agent of '{id}', helper, cannot go on where it was\n\
+             hint: to start over with its prompt: git flux resume {id} --yes\n"
+        ));
+    }
+    output.stderr_has("error: 2 of 2 tasks were not resumed\n");
     world.flux(["resume", "--all", "--yes"]).run().success();
 }
 

@@ -307,7 +307,7 @@ fn nothing_is_replaced_or_removed_that_is_not_its_own() {
             };
             let error = ["could not install; nothing was changed", &says];
             let hints = refused(&home, install, &error);
-            let old = format!("{name}.old'");
+            let old = format!("{name}'.old");
             assert!(
                 matches!(hints.as_slice(), [one] if one.ends_with(&old)),
                 "{hints:?}"

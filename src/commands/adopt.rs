@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::layout::Layouts;
-use super::{candidates, early, settled};
+use super::starting::{self, Layouts};
+use super::{candidates, settled};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -23,25 +23,27 @@ use crate::ui::{Ui, shown};
 
 /// Make a task of a worktree that is there already
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux adopt [<options>] <path> [<task>...]")]
 pub(crate) struct Adopt {
-    /// The worktree
-    #[arg(add = ArgValueCompleter::new(candidates::worktrees))]
+    /// be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// the worktree
+    #[arg(value_name = "path", add = ArgValueCompleter::new(candidates::worktrees))]
     path: PathBuf,
-    /// The agent that works on it
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(candidates::agents))]
+    /// the agent that works on it
+    #[arg(long, value_name = "name", add = ArgValueCompleter::new(candidates::agents))]
     agent: Option<String>,
-    /// Merge into this branch at cleanup, instead of the one you stand on
-    #[arg(long, value_name = "BRANCH", add = ArgValueCompleter::new(candidates::branches))]
+    /// merge into this branch at cleanup, instead of the one you stand on
+    #[arg(long, value_name = "branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
-    /// The task's id, instead of one made from its description or its branch
-    #[arg(long, value_name = "ID")]
+    /// the task's id, instead of one made from its description or its branch
+    #[arg(long, value_name = "id")]
     name: Option<String>,
     #[command(flatten)]
     layouts: Layouts,
-    /// Be quiet: print the task's id alone
-    #[arg(short, long)]
-    quiet: bool,
-    /// What is to be done; without it no agent is started
+    /// what is to be done; without it no agent is started
+    #[arg(value_name = "<task>")]
     task: Vec<OsString>,
 }
 
@@ -76,50 +78,39 @@ impl Adopt {
         let agent = self.agent_run(&flux, &start)?;
         adopt(&flux, &mut start)?;
         let task = &start.task;
+        let id = &task.id;
         flux.ui.status(format_args!(
-            "adopted '{}' as '{}'; its branch '{}' stays when the task goes",
+            "adopted '{}' as '{id}'; its branch '{}' stays when the task goes",
             shown(&task.worktree),
-            task.id,
             task.branch
         ));
-        match agent {
-            Some(agent) => self.start(&flux, &task.id, agent),
-            None => tell(&flux, &task.id),
+        if let Some(agent) = agent {
+            return self.start(&flux, id, agent);
         }
+        if self.quiet {
+            return flux.ui.data(id);
+        }
+        flux.ui.hint(format_args!(
+            "git flux attach {id}, git flux diff {id}, git flux cleanup {id}"
+        ));
+        Ok(())
     }
 
     /// What is to be started once the task is there. There has to be a place for it.
     fn agent_run(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
-        let Start {
-            task, description, ..
-        } = start;
-        if description.is_empty() {
+        if start.description.is_empty() {
             return Ok(None);
         }
-        place(flux, &task.id, self.layouts.layout())?;
-        from_the_beginning(flux, task, description).map(Some)
+        place(flux, &start.task.id, self.layouts.layout())?;
+        from_the_beginning(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {
-        let started = resume(flux, id, agent, self.layouts.layout());
-        let started = started.with_context(|| {
-            Failure::new(format!(
-                "'{id}' is a task now, but its agent was not started"
-            ))
-            .hint(format!("git flux resume {id} --over"))
+        let started = resume(flux, id, agent, self.layouts.layout()).with_context(|| {
+            let what = format!("'{id}' is a task now, but its agent was not started");
+            Failure::new(what).hint(format!("git flux resume {id} --over"))
         })?;
-        early::tell(flux, &started, "started")?;
-        early::ensure_not_ended(flux, &started)
+        starting::tell(flux, &started, "started")?;
+        starting::ensure_not_ended(flux, &started)
     }
-}
-
-/// Says how the task goes on.
-fn tell(flux: &Flux, id: &TaskId) -> Result<()> {
-    if flux.ui.quiet {
-        return flux.ui.data(id);
-    }
-    flux.ui.hint(format_args!(
-        "git flux attach {id}, git flux diff {id}, git flux cleanup {id}"
-    ));
-    Ok(())
 }

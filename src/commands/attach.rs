@@ -17,11 +17,12 @@ use crate::ui::{Ui, ensure_terminal, quoted};
 
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux attach [<options>] [<task>]")]
 pub(crate) struct Attach {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::running))]
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
-    /// Go to the task that has waited for you the longest, of any repository
+    /// go to the task that has waited for you the longest, of any repository
     #[arg(long, conflicts_with = "task")]
     waiting: bool,
 }
@@ -60,9 +61,8 @@ fn go_to_waiting() -> Result<()> {
     let waiting = everywhere::waiting(&ui, here.as_ref().ok());
     let Some(first) = waiting.first() else {
         here?;
-        return Err(Failure::new("no task waits for you")
-            .hint("git flux wait --next")
-            .into());
+        let failure = Failure::new("no task waits for you");
+        return Err(failure.hint("git flux wait --next").into());
     };
     let (home, id) = (quoted(&first.home), &first.task.id);
     ensure_terminal(format!("git -C {home} flux status {id}"))?;

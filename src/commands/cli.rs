@@ -5,24 +5,26 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::error::ErrorKind;
+use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, begin, cleanup, completions, config, diff, help, install, list, log, restore,
-    resume, run, send, status, stop, usage, wait,
+    adopt, attach, cleanup, completions, config, diff, help, install, list, log, restore, resume,
+    run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
 use crate::ui::Ui;
 
 /// Run coding agents in parallel on one repository
-///
-/// Each task gets a branch, a worktree and a tmux pane or session of its own,
-/// in which an agent works on it. When the work is done, 'git flux cleanup'
-/// merges it back and removes everything.
 #[derive(Debug, Parser)]
-#[command(name = "git-flux", bin_name = "git flux", version)]
+#[command(name = "git-flux", bin_name = "git flux", version, styles = Styles::plain())]
+#[command(override_usage = "git flux [-v | --version] [-h | --help] [<command> [<args>]]")]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -65,7 +67,7 @@ enum Command {
     /// Be another program, without this terminal
     #[command(name = "__alone", hide = true)]
     Alone {
-        /// The program and its arguments
+        /// the program and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
@@ -78,7 +80,7 @@ impl Cli {
     /// Whatever it could not do.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            None => begin::run(),
+            None => list::begin(),
             Some(Command::Run(args)) => args.run(),
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
@@ -99,7 +101,7 @@ impl Cli {
             Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
-            Some(Command::Alone { words }) => install::alone(&words),
+            Some(Command::Alone { words }) => install::exec_alone(&words),
         }
     }
 }
@@ -109,120 +111,32 @@ impl Cli {
 /// # Errors
 /// When it is wrong, with what may be meant.
 pub(crate) fn parse() -> Result<Cli> {
-    let args: Vec<OsString> = env::args_os().collect();
-    let parsed = command().try_get_matches_from(&args);
+    let parsed = command().try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(cli),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-            _ => {
-                let args = args.iter().skip(1);
-                let args: Vec<String> =
-                    args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-                Err(usage::wrong(&command(), &error, &args).into())
-            }
-        },
+        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) => {
+            let args = env::args_os().skip(1);
+            let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+            Err(help::wrong(&command(), &error, &args).into())
+        }
     }
 }
 
-/// The command line, as git would describe it.
+const HELP: &str = "usage: {usage}\n\n{about-with-newline}\n{all-args}";
+
+/// The command line, as git would describe it. Its commands write their help as it is shown: in lower
+/// case, in this order.
 pub(crate) fn command() -> clap::Command {
-    let flag = |name: &'static str, action| Arg::new(name).long(name).action(action);
-    let version = flag("version", ArgAction::Version)
-        .short('v')
-        .short_alias('V');
-    let command = Cli::command()
-        .disable_version_flag(true)
-        .disable_help_subcommand(true)
-        .arg(version.help("Print the version"));
-    let usage = "git flux [-v | --version] [-h | --help] [<command> [<args>]]";
-    like_git(command)
-        .override_usage(usage)
-        .mut_subcommands(|command| {
-            let usage = usage_of(&command);
-            let short = |arg: Arg| arg.action(ArgAction::HelpShort);
-            like_git(command)
-                .override_usage(usage)
-                .mut_arg("help", short)
-        })
-}
-
-/// `git flux attach [<task>]`
-fn usage_of(command: &clap::Command) -> String {
-    let mut usage = format!("git flux {}", command.get_name());
-    if command.get_arguments().any(|arg| !arg.is_positional()) {
-        usage.push_str(" [<options>]");
-    }
-    if command.get_name() == "run" {
-        // A task may begin with a dash.
-        usage.push_str(" [--]");
-    }
-    for arg in command.get_positionals() {
-        let many = arg.get_num_args().is_some_and(|n| n.max_values() > 1)
-            || matches!(arg.get_action(), ArgAction::Append);
-        let name = format!("<{}>{}", name_of(arg), if many { "..." } else { "" });
-        usage.push_str(&match (arg.is_last_set(), arg.is_required_set()) {
-            (true, _) => format!(" [-- {name}]"),
-            (false, true) => format!(" {name}"),
-            (false, false) => format!(" [{name}]"),
-        });
-    }
-    usage
-}
-
-/// What stands for the value of an argument: `branch`, where clap has `<BRANCH>`.
-fn name_of(arg: &Arg) -> String {
-    let name = arg.get_value_names().and_then(|names| names.first());
-    let name = name.map_or(arg.get_id().as_str(), |name| name.as_str());
-    name.to_lowercase()
-}
-
-/// Options in git's order and case, names of values in lower case, no headings in colour.
-fn like_git(command: clap::Command) -> clap::Command {
-    let mut at = 10;
     let help = Arg::new("help").short('h').long("help");
-    command
-        .disable_help_flag(true)
-        .arg(help.action(ArgAction::Help).help("Show this help"))
-        .styles(clap::builder::Styles::plain())
-        .help_template("usage: {usage}\n\n{about-with-newline}\n{all-args}")
-        .mut_args(|arg| {
-            at += 1;
-            let order = match arg.get_id().as_str() {
-                "quiet" => 0,
-                "dry_run" => 1,
-                "yes" => 2,
-                "json" => 100,
-                "porcelain" => 101,
-                "nul" => 102,
-                "version" => 103,
-                "help" => 104,
-                _ => at,
-            };
-            let text = arg.get_help().map(|help| lower(&help.to_string()));
-            let name = name_of(&arg);
-            // clap itself has a required one in such brackets.
-            let is_in_brackets = arg.is_positional() && !arg.is_required_set();
-            let name = if is_in_brackets {
-                format!("<{name}>")
-            } else {
-                name
-            };
-            let takes_value = arg.get_action().takes_values();
-            let arg = arg.display_order(order).help(text.unwrap_or_default());
-            if takes_value {
-                arg.value_name(name)
-            } else {
-                arg
-            }
-        })
-}
-
-/// A sentence that begins in lower case.
-fn lower(text: &str) -> String {
-    let mut rest = text.chars();
-    let first = rest.next().map(|c| c.to_lowercase().to_string());
-    first.unwrap_or_default() + rest.as_str()
+    let help = help.action(ArgAction::HelpShort).global(true);
+    let version = Arg::new("version").short('v').long("version");
+    let version = version.short_alias('V').action(ArgAction::Version);
+    Cli::command()
+        .arg(version.help("print the version"))
+        .arg(help.help("show this help").display_order(100))
+        .help_template(HELP)
+        .mut_subcommands(|command| command.help_template(HELP))
 }
 
 #[cfg(test)]
@@ -240,7 +154,7 @@ mod tests {
         let args = shell_words::split(typed).unwrap();
         let words = ["git-flux".to_owned()].into_iter().chain(args.clone());
         let parsed = command().try_get_matches_from(words);
-        let failure = usage::wrong(&command(), &parsed.expect_err(typed), &args);
+        let failure = help::wrong(&command(), &parsed.expect_err(typed), &args);
         let hints = failure::lines(&failure.into()).into_iter();
         let mut hints = hints.filter(|(label, _)| *label == "hint");
         hints.next().unwrap().1
@@ -284,25 +198,12 @@ mod tests {
             ("changes fix", "diff fix"),
             ("settings", "config"),
             ("version", "--version"),
-            ("cleanup -d slow", "cleanup --discard-branch slow"),
-            ("cleanup -a", "cleanup --all"),
-            (
-                "cleanup --onto main slow",
-                "cleanup --into <branch> main slow",
-            ),
             ("run -n 'do it'", "run --dry-run \"do it\""),
-            ("run -m 'Fix it'", "run \"Fix it\""),
-            ("run --id x", "run --name <id> \"x\""),
-            ("run --stdin", "run -F -"),
-            ("list -a", "list --everywhere"),
-            ("wait -t 5 fix", "wait --timeout <time> 5 fix"),
         ] {
             assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");
         }
-        for typed in ["cleanup --force x", "cleanup -f x"] {
-            let expected =
-                "to agree to the merge and to stopping the agent: git flux cleanup --yes x";
-            assert_eq!(hint(typed), expected);
+        for words in ["cleanup --force x", "cleanup -f x"] {
+            assert_eq!(hint(words), help::FORCE[0]);
         }
     }
 }

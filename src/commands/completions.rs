@@ -1,16 +1,27 @@
-//! `git flux completions`
+//! `git flux completions`, and what a shell that has read that asks: `COMPLETE=<shell> git-flux -- git-flux <words>`,
+//! with the word's number in `_CLAP_COMPLETE_INDEX`. The wrappers in `completions/` do.
+
+use std::env;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::builder::PossibleValue;
+use clap::{Arg, Args, Command, ValueEnum};
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
 
+use super::candidates::{DESCRIBED, line, words};
 use crate::embedded;
 use crate::ui::Ui;
 
 /// Print what makes a shell complete git flux, to be sourced by it
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux completions <shell>")]
 pub(crate) struct Completions {
-    /// The shell: bash, zsh or fish
-    #[arg(value_enum, hide_possible_values = true)]
+    /// the shell: bash, zsh or fish
+    #[arg(value_enum, value_name = "shell", hide_possible_values = true)]
     shell: Shell,
 }
 
@@ -37,4 +48,57 @@ impl Completions {
     pub(crate) fn run(self) -> Result<()> {
         Ui::default().bytes(self.shell.text().as_bytes())
     }
+}
+
+/// Answers a shell's question, if it is one. Whatever goes wrong, there is nothing to offer then:
+/// an error would be printed into the line that somebody is typing.
+pub(crate) fn complete(all: fn() -> Command) -> bool {
+    let Some(asked) = env::var_os("COMPLETE") else {
+        return false;
+    };
+    let name = Path::new(&asked).file_stem().unwrap_or_default();
+    let name = name.to_string_lossy();
+    if Shells::builtins().completer(&name).is_none() {
+        return false;
+    }
+    if let (None, Ok(shell)) = (words(), Shell::from_str(&name, false)) {
+        drop(std::io::stdout().write_all(shell.text().as_bytes()));
+        return true;
+    }
+    DESCRIBED.store(name != "bash", Ordering::Relaxed);
+    let dir = env::current_dir().ok();
+    drop(CompleteEnv::with_factory(|| offered(all)).try_complete(env::args_os(), dir.as_deref()));
+    true
+}
+
+/// The command line as it is offered: options once a dash is typed, or where there is nothing else;
+/// and each by its long name, if that is not begun otherwise.
+fn offered(all: fn() -> Command) -> Command {
+    let current = line().current;
+    let (options, one_dash) = (current.starts_with('-'), current == "-");
+    let offer = |arg: Arg| {
+        if arg.is_positional() {
+            return arg;
+        }
+        let short = arg
+            .get_short()
+            .filter(|_| !one_dash || arg.get_long().is_none());
+        let hidden = arg.is_hide_set() || !options;
+        arg.short(short).hide(hidden)
+    };
+    let all = all();
+    let commands = all.get_subcommands().filter(|c| !c.is_hide_set());
+    let value = |command: &Command| {
+        let help = command.get_about().cloned().unwrap_or_default();
+        PossibleValue::new(command.get_name().to_owned()).help(help)
+    };
+    let commands: Vec<PossibleValue> = commands.map(value).collect();
+    let mut command = all.mut_subcommand("help", |help| {
+        help.mut_arg("command", |name| name.value_parser(commands))
+    });
+    // Now, so that --help is among them.
+    command.build();
+    command
+        .mut_args(offer)
+        .mut_subcommands(|command| command.mut_args(offer))
 }

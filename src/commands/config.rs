@@ -7,7 +7,6 @@ use clap::Args;
 use console::Style;
 
 use super::object::SettingObject;
-use super::porcelain::{Lines, Porcelain};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::settings::table::Kind;
@@ -16,12 +15,11 @@ use crate::ui::{self, Ui};
 
 /// Show every setting: its value, where that comes from, what it means
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux config [<options>]")]
 pub(crate) struct Config {
-    /// Machine-readable output: an array of objects
+    /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    porcelain: Porcelain,
 }
 
 impl Config {
@@ -37,32 +35,18 @@ impl Config {
         let shown = settings.shown();
         if self.json {
             ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;
-        } else if let Some(mut lines) = self.porcelain.lines() {
-            for one in &shown {
-                print_lines(&mut lines, one);
-            }
-            ui.bytes(&lines.into_bytes())?;
         } else {
             print(&ui, &shown)?;
         }
         let mut wrong = settings.wrong()?;
         let last = wrong.pop();
-        for error in &wrong {
-            ui::show(error);
-        }
-        match last {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        wrong.iter().for_each(ui::show);
+        last.map_or(Ok(()), Err)
     }
 }
 
 /// A setting as programs read it.
 fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
-    let values = match shown.setting.kind {
-        Kind::OneOf(values) => Some(values()),
-        _ => None,
-    };
     SettingObject {
         key: &shown.key,
         value: shown.value(),
@@ -70,25 +54,19 @@ fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
         scope: shown.entry.map(|entry| entry.scope.as_str()),
         origin: shown.entry.map(|entry| entry.origin.as_str()),
         meaning: shown.setting.meaning,
-        values,
+        values: values(shown),
     }
 }
 
-fn print_lines(lines: &mut Lines, shown: &Shown<'_>) {
-    lines.line("setting", &shown.key);
-    match shown.entry {
-        Some(entry) => {
-            lines.line("value", entry.raw.as_encoded_bytes());
-            lines.line("scope", &entry.scope);
-            lines.line("origin", &entry.origin);
-        }
-        None => lines.known("value", shown.default.as_ref()),
+/// Those that it may have, if they are fixed.
+fn values(shown: &Shown<'_>) -> Option<Vec<&'static str>> {
+    match shown.setting.kind {
+        Kind::OneOf(values) => Some(values()),
+        _ => None,
     }
-    lines.end();
 }
 
 fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {
-    let bold = Style::new().bold();
     for (at, one) in shown.iter().enumerate() {
         let origin = match one.entry {
             Some(entry) => {
@@ -98,20 +76,17 @@ fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {
             None if one.default.is_some() => "default".to_owned(),
             None => "not set".to_owned(),
         };
-        let value = one.value().map(|value| format!(" = {value}"));
-        let value = sanitize::line(&value.unwrap_or_default());
-        ui.data(format_args!(
-            "{}{value} ({})",
-            bold.apply_to(sanitize::line(&one.key)),
-            sanitize::line(&origin)
-        ))?;
-        let next = shown.get(at + 1).map(|next| next.setting.key);
-        if next != Some(one.setting.key) {
-            let values = match one.setting.kind {
-                Kind::OneOf(values) => format!(" ({})", values().join(", ")),
-                _ => String::new(),
-            };
-            ui.data(format_args!("    {}{values}", one.setting.meaning))?;
+        let value = one
+            .value()
+            .map_or(String::new(), |value| format!(" = {value}"));
+        let key = Style::new().bold().apply_to(sanitize::line(&one.key));
+        let (value, origin) = (sanitize::line(&value), sanitize::line(&origin));
+        ui.data(format_args!("{key}{value} ({origin})"))?;
+        // Those of several agents, or branches, mean the same.
+        if shown.get(at + 1).map(|next| next.setting.key) != Some(one.setting.key) {
+            let values = values(one).map(|values| format!(" ({})", values.join(", ")));
+            let meaning = one.setting.meaning;
+            ui.data(format_args!("    {meaning}{}", values.unwrap_or_default()))?;
         }
     }
     ui.status("");

@@ -9,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Distrust, diff};
+use crate::git::{Distrust, ObjectId, diff};
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::store::Store;
@@ -18,12 +18,13 @@ use crate::ui::{Ui, word};
 
 /// Show what a task changed since its base, uncommitted and untracked included
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
 pub(crate) struct Diff {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::task_then_files))]
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
-    /// Arguments for git diff
-    #[arg(last = true, value_name = "GIT DIFF ARGS", add = ArgValueCompleter::new(candidates::files))]
+    /// arguments for git diff
+    #[arg(last = true, value_name = "<git diff args>", add = ArgValueCompleter::new(candidates::files))]
     args: Vec<OsString>,
 }
 
@@ -34,20 +35,17 @@ impl Diff {
         let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
         ensure_here(&flux, task)?;
         if let Some(broken) = Broken::find(&flux, task)? {
-            // What it has committed can be seen all the same.
-            let committed = store.tip(&task.branch).map(|_| {
+            let mut failure = broken.failure();
+            if store.tip(&task.branch).is_some() {
                 let (base, branch) = (word(&task.base), word(&task.branch));
-                format!("what it has committed: git diff {base} {branch}")
-            });
-            let failure = broken.failure();
-            return Err(committed.into_iter().fold(failure, Failure::hint).into());
+                failure = failure.hint(format!("what it has committed: git diff {base} {branch}"));
+            }
+            return Err(failure.into());
         }
         match show(&flux, task, &task.base, self.args)? {
             0 => Ok(()),
             // --exit-code, or a wrong option: git has said what it had to say.
-            code => Err(Failure::new(String::new())
-                .code(u8::try_from(code).unwrap_or(1))
-                .into()),
+            code => Err(Failure::new("").code(code.try_into().unwrap_or(1)).into()),
         }
     }
 }
@@ -57,15 +55,16 @@ impl Diff {
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn show(flux: &Flux, task: &Task, since: &str, args: Vec<OsString>) -> Result<i32> {
+pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsString>) -> Result<i32> {
     let checkout = flux.repo.checkout(&task.worktree)?;
-    let mut options = Vec::new();
+    let mut options: Vec<OsString> = Vec::new();
     match checkout.has_nested() {
         Ok(true) => {}
         Ok(false) => options.push("--ignore-submodules=dirty".into()),
         Err(error) if error.is::<Distrust>() => {
             // git would run itself in it.
-            options.extend(["--ignore-submodules=dirty", "--submodule=short"].map(OsString::from));
+            options.push("--ignore-submodules=dirty".into());
+            options.push("--submodule=short".into());
             flux.ui.warning(format_args!(
                 "what is uncommitted in submodules is not shown: {error:#}"
             ));

@@ -1,16 +1,16 @@
-//! `git flux list`
+//! `git flux list`, and `git flux` alone: the tasks, or how to begin.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::mem;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::TaskObject;
-use super::porcelain::Porcelain;
+use super::object::{Porcelain, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_unlooked};
 use crate::context::Flux;
@@ -18,62 +18,69 @@ use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::observe;
 use crate::sanitize;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::system::clock::seconds;
-use crate::task::{Divergence, State, Status, Task, version};
+use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
 /// List all tasks: state, age, what has changed, description
 #[derive(Debug, Default, Args)]
+#[command(override_usage = "git flux list [<options>]")]
 pub(crate) struct List {
-    /// List the tasks of every repository that has a pane on this tmux server
+    /// list the tasks of every repository that has a pane on this tmux server
     #[arg(long)]
     everywhere: bool,
-    /// Machine-readable output: an array of task objects
+    /// machine-readable output: an array of task objects
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     porcelain: Porcelain,
 }
 
+const HOW_TO_BEGIN: &str = "\
+There are no tasks in this repository. To start one:
+
+    git flux run \"<what is to be done>\"
+
+Then:
+
+    git flux                    how the tasks are doing
+    git flux attach <task>      go to one: watch, answer, take over
+    git flux cleanup <task>     merge it and remove it
+    git flux restore            bring back what was removed
+
+'git flux -h' lists all commands, 'git help flux' is the manual.";
+
+/// The state of what came from elsewhere.
+const FOREIGN: &str = "foreign";
+
 /// One row: a task, or a record that is none of this repository, or cannot be read.
-enum Row {
-    Task(Box<Status>),
-    Foreign {
-        id: String,
-        title: String,
-    },
-    Broken {
-        id: String,
-        state: &'static str,
-        error: String,
-    },
+struct Row {
+    object: TaskObject,
+    cells: [String; 9],
+    /// When the task was made, in seconds since 1970: what cannot be read is the last.
+    created: u64,
+    status: Option<Status>,
 }
-
-impl Row {
-    fn object(&self) -> TaskObject {
-        match self {
-            Self::Task(status) => TaskObject::of(status),
-            Self::Foreign { id, .. } => TaskObject::unknown(id, "foreign", FOREIGN),
-            Self::Broken { id, state, error } => TaskObject::unknown(id, state, error),
-        }
-    }
-}
-
-/// Why nothing but the id is known of a foreign record.
-const FOREIGN: &str = "this repository has not made its record";
 
 /// The rows of one repository.
-pub(super) struct Rows {
+struct Rows {
     project: String,
     rows: Vec<Row>,
 }
 
-impl Rows {
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+/// `git flux` alone.
+///
+/// # Errors
+/// When the tasks cannot be listed.
+pub(super) fn begin() -> Result<()> {
+    let ui = Ui::default();
+    let rows = here(&ui)?;
+    if rows.rows.is_empty() {
+        return ui.data(HOW_TO_BEGIN);
     }
+    List::default().print(&ui, &[rows], Faults::default())
 }
 
 impl List {
@@ -89,39 +96,14 @@ impl List {
     }
 
     /// Prints the tasks, and fails in the end if something of them could not be told.
-    pub(super) fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
-        self.tables(ui, repositories)?;
-        for repository in repositories {
-            for row in &repository.rows {
-                let is_known = match row {
-                    // That it is broken is known.
-                    Row::Task(status) => {
-                        warn_unlooked(ui, status) || status.state == State::NoWorktree
-                    }
-                    Row::Foreign { .. } => true,
-                    Row::Broken { state, .. } => *state == version::NEWER,
-                };
-                if !is_known {
-                    faults.count();
-                }
-            }
-        }
-        faults.ensure_none("not everything could be read")
-    }
-
-    fn tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
-        let all = || repositories.iter().flat_map(|repository| &repository.rows);
+    fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
+        let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
-            let objects: Vec<TaskObject> = all().map(Row::object).collect();
-            return ui.json(&objects);
-        }
-        if let Some(mut lines) = self.porcelain.lines() {
-            for row in all() {
-                row.object().write(&mut lines);
-            }
-            return ui.bytes(&lines.into_bytes());
-        }
-        if all().next().is_none() {
+            ui.json(&rows().map(|row| &row.object).collect::<Vec<_>>())?;
+        } else if let Some(mut lines) = self.porcelain.lines() {
+            rows().for_each(|row| row.object.write(&mut lines));
+            ui.bytes(&lines.into_bytes())?;
+        } else if rows().next().is_none() {
             let server = if self.everywhere {
                 " with a pane on this tmux server"
             } else {
@@ -129,43 +111,48 @@ impl List {
             };
             ui.status(format_args!("no tasks{server}"));
             ui.hint("git flux run \"<what is to be done>\"");
-            return Ok(());
+        } else {
+            self.print_tables(ui, repositories)?;
         }
-        for repository in repositories {
-            if self.everywhere {
-                ui.data(
-                    Style::new()
-                        .bold()
-                        .apply_to(sanitize::line(&repository.project)),
-                )?;
+        for row in rows() {
+            let is_known = match &row.status {
+                // That it is broken is known.
+                Some(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
+                None => [FOREIGN, version::NEWER].contains(&row.object.state.state),
+            };
+            if !is_known {
+                faults.count();
             }
-            print_table(ui, &repository.rows)?;
+        }
+        faults.ensure_none("not everything could be read")
+    }
+
+    fn print_tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
+        for Rows { project, rows } in repositories {
+            if self.everywhere {
+                ui.data(Style::new().bold().apply_to(sanitize::line(project)))?;
+            }
+            print_table(ui, rows)?;
         }
         // The reader of a pipe may be a terminal's own, and has its place there.
         if ui.width().is_some() {
-            self.hint(ui);
+            let flux = if self.everywhere {
+                "git -C <repository> flux"
+            } else {
+                "git flux"
+            };
+            ui.status("");
+            ui.hint(format_args!(
+                "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
+            ));
         }
         Ok(())
-    }
-
-    /// Says what to do with the tasks.
-    fn hint(&self, ui: &Ui) {
-        let place = if self.everywhere {
-            "-C <repository> "
-        } else {
-            ""
-        };
-        let flux = format!("git {place}flux");
-        ui.status("");
-        ui.hint(format_args!(
-            "{flux} attach <task>, {flux} status <task>, {flux} cleanup <task>"
-        ));
     }
 }
 
 /// The tasks of the repository that the caller stands in. Nothing is changed here, so the
 /// refs may be as they were while it was opened.
-pub(super) fn here(ui: &Ui) -> Result<Rows> {
+fn here(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
         let here = || Store::refs(Path::new("."));
         let refs = (!Git::is_directed()).then(|| scope.spawn(here));
@@ -187,38 +174,27 @@ pub(super) fn here(ui: &Ui) -> Result<Rows> {
 
 fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let _spinner = flux.ui.spinner("looking at the worktrees");
-    let tasks = store.tasks.iter();
-    let tasks: Vec<&Task> = tasks.filter_map(|one| one.task.as_ref().ok()).collect();
-    let statuses = if tasks.is_empty() {
-        Vec::new()
-    } else {
-        observe::statuses(flux, store, &tasks)?
-    };
-    let mut statuses = statuses.into_iter();
+    let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
+    let tasks: Vec<&Task> = tasks.collect();
     let mut rows = Vec::new();
-    for stored in &store.tasks {
-        rows.push(match &stored.task {
-            Ok(_) => Row::Task(Box::new(
-                statuses.next().context("a task was not looked at")?,
-            )),
-            Err(error) => Row::Broken {
-                id: stored.id.to_string(),
-                state: version::state_of(error),
-                error: format!("{error:#}"),
-            },
-        });
+    if !tasks.is_empty() {
+        let now = seconds();
+        let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
+        rows.extend(statuses.map(|status| Row::of(status, now)));
     }
-    rows.extend(store.foreign.iter().map(|stored| {
-        let task = stored.task.as_ref();
-        Row::Foreign {
-            id: stored.id.to_string(),
-            title: task.map_or_else(|_| String::new(), |task| task.title.clone()),
+    for Stored { id, task, .. } in &store.tasks {
+        if let Err(error) = task {
+            let (why, state) = (format!("{error:#}"), version::state_of(error));
+            let text = format!("its record cannot be read: {why}");
+            rows.push(Row::unknown(id, state, why, text));
         }
-    }));
-    rows.sort_by_key(|row| match row {
-        Row::Task(status) => status.task.created,
-        Row::Foreign { .. } | Row::Broken { .. } => u64::MAX,
-    });
+    }
+    for Stored { id, task, .. } in &store.foreign {
+        let text = task.as_ref().map_or("", |task| &task.title);
+        let why = "this repository has not made its record";
+        rows.push(Row::unknown(id, FOREIGN, why, text));
+    }
+    rows.sort_by_key(|row| row.created);
     Ok(Rows {
         project: flux.repo.home().to_string_lossy().into_owned(),
         rows,
@@ -236,11 +212,11 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
         match found {
             Ok(rows) => all.push(rows),
             Err(error) => {
-                let what = format!("'{}' cannot be listed: {error:#}", shown(&common_dir));
                 if common_dir.exists() {
                     faults.count();
                 }
-                ui.warning(what);
+                let place = shown(&common_dir);
+                ui.warning(format_args!("'{place}' cannot be listed: {error:#}"));
             }
         }
     }
@@ -248,131 +224,96 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
 }
 
 /// The columns of the list.
-const HEAD: [&str; 9] = [
-    "TASK",
-    "STATE",
-    "FOR",
-    "AGENT",
-    "OWNER",
-    "AGE",
-    "FILES",
-    "COMMITS",
-    "DESCRIPTION",
-];
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
 
 /// The columns that go first where the terminal is narrow.
 const SPARE: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
 
-/// Agents are named where there are several, and owners where there is another one.
-fn is_shown(column: &str, rows: &[Row]) -> bool {
-    let statuses = rows.iter().filter_map(|row| match row {
-        Row::Task(status) => Some(status),
-        Row::Foreign { .. } | Row::Broken { .. } => None,
-    });
-    match column {
-        "AGENT" => {
-            let agents: BTreeSet<&str> = statuses.map(|status| &*status.task.agent).collect();
-            agents.len() > 1
-        }
-        "OWNER" => { statuses }.any(|status| status.owner.is_some()),
-        _ => true,
-    }
-}
-
 fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
-    let now = seconds();
-    let is_shown = HEAD.map(|column| is_shown(column, rows));
-    let cells = rows.iter().map(|row| chosen(cells(row, now), is_shown));
+    // Agents are named where there are several, and owners where there is another one.
+    let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
+    let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
+    let has_owners = statuses().any(|status| status.owner.is_some());
+    let cells = rows.iter().map(|row| {
+        let mut cells = row.cells.to_vec();
+        if agents.len() < 2 {
+            cells[3].clear();
+        }
+        if !has_owners {
+            cells[4].clear();
+        }
+        cells
+    });
     let table = Table {
-        head: chosen(HEAD, is_shown),
+        head: &HEAD.split(' ').collect::<Vec<_>>(),
         rows: cells.collect(),
         spare: &SPARE,
     };
-    let lines = table.lines(ui.width(), |row, at, text| match at {
-        1 => paint(&rows[row], text),
-        _ => text.to_owned(),
-    });
     // At once: there may be thousands.
-    ui.data(lines.join("\n"))
+    ui.data(table.lines(ui.width()).join("\n"))
 }
 
-fn chosen<T>(cells: [T; 9], is_shown: [bool; 9]) -> Vec<T> {
-    let cells = cells.into_iter().zip(is_shown);
-    cells.filter_map(|(cell, is)| is.then_some(cell)).collect()
-}
-
-/// The state in its colour.
-fn paint(row: &Row, text: &str) -> String {
-    let slot = match row {
-        Row::Task(status) => status.state.name(),
-        Row::Foreign { .. } => "foreign",
-        Row::Broken { state, .. } => state,
-    };
-    colour::paint(slot, &style(row), text)
-}
-
-fn style(row: &Row) -> Style {
-    let plain = Style::new();
-    match row {
-        Row::Broken { .. } => plain.red().bold(),
-        Row::Foreign { .. } => plain.yellow(),
-        Row::Task(status) => match &status.state {
-            State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
-            State::Waiting(_) => plain.yellow().bold(),
-            State::Done => plain.blue(),
-            State::Starting | State::Opening | State::Removing => plain.cyan(),
-            State::Ended(exit) if exit.is_success() => plain.blue(),
-            State::Ended(exit) if exit.stopped => plain,
-            State::Idle => plain,
-            State::Ended(_)
-            | State::Failed
-            | State::Interrupted
-            | State::Lost
-            | State::Elsewhere
-            | State::Unknown => plain.yellow(),
-            State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
-        },
-    }
-}
-
-fn cells(row: &Row, now: u64) -> [String; 9] {
-    let unknown = || "?".to_owned();
-    let of_record = |id: &str, state: &str, text: &str| {
-        let [since, agent, owner, age, files, commits] = [(); 6].map(|()| unknown());
-        let (id, state, text) = (id.to_owned(), state.to_owned(), sanitize::line(text));
-        [id, state, since, agent, owner, age, files, commits, text]
-    };
-    match row {
-        Row::Foreign { id, title } => of_record(id, "foreign", title),
-        Row::Broken { id, state, error } => {
-            of_record(id, state, &format!("its record cannot be read: {error}"))
-        }
-        Row::Task(status) => {
-            let task = &status.task;
-            let files = status.changes.map_or_else(unknown, |c| c.files.to_string());
-            let commits = match status.divergence {
-                Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
-                Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
-                None => unknown(),
-            };
-            let ago = |then: u64| age(now.saturating_sub(then));
-            [
+impl Row {
+    fn of(status: Status, now: u64) -> Self {
+        let (task, state) = (&status.task, &status.state);
+        let unknown = || "?".to_owned();
+        let ago = |then: u64| age(now.saturating_sub(then));
+        // With a mark where it is a guess.
+        let guess = if status.found.guess { "?" } else { "" };
+        let label = state.label() + guess;
+        let commits = match status.divergence {
+            Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),
+            Some(Divergence { ahead, behind }) => format!("+{ahead} -{behind}"),
+            None => unknown(),
+        };
+        Self {
+            object: TaskObject::of(&status),
+            cells: [
                 task.id.to_string(),
-                label(status),
+                colour::paint(state.name(), &style(state), &label),
                 status.found.since.map_or_else(|| "-".to_owned(), ago),
                 sanitize::line(&task.agent),
                 status.owner.clone().unwrap_or_default(),
                 ago(task.created),
-                files,
+                status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
                 sanitize::line(&task.title),
-            ]
+            ],
+            created: task.created,
+            status: Some(status),
+        }
+    }
+
+    /// A record of which no more than the id is known, and why.
+    fn unknown(id: &TaskId, state: &'static str, why: impl Display, text: impl Display) -> Self {
+        let style = match state {
+            FOREIGN => Style::new().yellow(),
+            _ => Style::new().red().bold(),
+        };
+        let mut cells = [(); 9].map(|()| "?".to_owned());
+        cells[0] = id.to_string();
+        cells[1] = colour::paint(state, &style, state);
+        cells[8] = sanitize::line(&text.to_string());
+        Self {
+            object: TaskObject::unknown(id, state, why),
+            cells,
+            created: u64::MAX,
+            status: None,
         }
     }
 }
 
-/// The state in a word, with a mark where it is a guess.
-fn label(status: &Status) -> String {
-    let guess = if status.found.guess { "?" } else { "" };
-    format!("{}{guess}", status.state.label())
+fn style(state: &State) -> Style {
+    let plain = Style::new();
+    match state {
+        State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
+        State::Waiting(_) => plain.yellow().bold(),
+        State::Starting | State::Opening | State::Removing => plain.cyan(),
+        State::Done => plain.blue(),
+        State::Ended(exit) if exit.is_success() => plain.blue(),
+        State::Ended(exit) if exit.stopped => plain,
+        State::Idle => plain,
+        State::Incomplete | State::NoWorktree | State::NoBranch => plain.red().bold(),
+        _ => plain.yellow(),
+    }
 }

@@ -2,51 +2,42 @@
 
 mod adopt;
 mod attach;
-mod begin;
 mod candidates;
 mod cleanup;
 pub(crate) mod cli;
-pub(crate) mod complete;
-mod completions;
+pub(crate) mod completions;
 mod config;
 mod diff;
-mod early;
-mod faults;
 mod help;
 mod install;
-mod layout;
-mod line;
 mod list;
 mod log;
 mod object;
-mod porcelain;
 mod removed;
 mod restore;
 mod resume;
 mod revert;
 mod run;
-mod scripts;
 mod send;
+mod starting;
 mod status;
 mod stop;
 mod table;
 mod text;
-mod typed;
-mod usage;
 mod wait;
 mod wakeups;
 
-use self::faults::Faults;
+use std::fmt::Display;
 
 use anyhow::{Error, Result};
 
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{self, DECLINED, Failure, USAGE};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
 use crate::store::{Store, Stored};
-use crate::task::Status;
-use crate::ui::Ui;
+use crate::task::{Status, Task};
+use crate::ui::{self, Ui};
 
 /// The tasks, after those have been settled whose last command died.
 fn settled(flux: &Flux) -> Result<Store> {
@@ -67,28 +58,19 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
             .map_err(|error| removed(flux, name, error));
     }
     let here = flux.repo.current();
-    let stands_in = |stored: &&Stored| {
-        stored
-            .task
-            .as_ref()
-            .is_ok_and(|task| Some(task.worktree.as_path()) == here)
-    };
-    if let Some(stored) = store.tasks.iter().find(stands_in) {
+    let stands_in = |task: &Task| Some(task.worktree.as_path()) == here;
+    let mut tasks = store.tasks.iter();
+    if let Some(stored) = tasks.find(|one| one.task.as_ref().is_ok_and(stands_in)) {
         return Ok(stored);
     }
     if store.tasks.is_empty() {
-        return Err(Failure::new("there are no tasks")
-            .hint("git flux run \"<what is to be done>\"")
-            .into());
+        let hint = "git flux run \"<what is to be done>\"";
+        return Err(Failure::new("there are no tasks").hint(hint).into());
     }
     if !flux.ui.can_ask() {
-        return Err(Failure::new(
-            "which task? this is not the worktree of one, and nobody can be asked",
-        )
-        .hint(format!("git flux {verb} <task>"))
-        .hint("git flux list")
-        .code(USAGE)
-        .into());
+        let what = "which task? this is not the worktree of one, and nobody can be asked";
+        let failure = Failure::new(what).hint(format!("git flux {verb} <task>"));
+        return Err(failure.hint("git flux list").code(USAGE).into());
     }
     pick(flux, store, verb)
 }
@@ -100,11 +82,9 @@ fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     // In the order of the list.
     tasks.sort_by_key(|(stored, _)| stored.created());
     let row = |(stored, state): &(&Stored, String)| {
-        let title = match &stored.task {
-            Ok(task) => task.title.clone(),
-            Err(_) => "(its record cannot be read)".to_owned(),
-        };
-        [stored.id.to_string(), state.clone(), title]
+        let task = stored.task.as_ref();
+        let title = task.map_or("(its record cannot be read)", |task| &task.title);
+        [stored.id.to_string(), state.clone(), title.to_owned()]
     };
     let rows: Vec<_> = tasks.iter().map(row).collect();
     let question = format!("Which task? ({verb})");
@@ -148,4 +128,54 @@ fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
+}
+
+/// How many of many have failed; each was named.
+#[derive(Debug, Default)]
+pub(super) struct Faults(usize);
+
+impl Faults {
+    /// Returns what came of one, or shows its error, so that it leaves the others.
+    ///
+    /// # Errors
+    /// The user's interruption, which ends all.
+    fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if failure::code(&error) == DECLINED => Err(error),
+            Err(error) => {
+                self.show(&error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Shows the error of one.
+    pub(super) fn show(&mut self, error: &Error) {
+        ui::show(error);
+        self.count();
+    }
+
+    /// Says what could not be told of one.
+    pub(super) fn warn(&mut self, ui: &Ui, what: impl Display) {
+        ui.warning(what);
+        self.count();
+    }
+
+    /// Counts one that is named already.
+    pub(super) fn count(&mut self) {
+        self.0 += 1;
+    }
+
+    pub(super) fn none(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Fails if any has.
+    pub(super) fn ensure_none(&self, what: impl Display) -> Result<()> {
+        match self.0 {
+            0 => Ok(()),
+            _ => Err(Failure::new(what.to_string()).into()),
+        }
+    }
 }

@@ -1,16 +1,18 @@
 //! What programs read: every object that is printed as JSON, and the lines of `--porcelain`, which are written
 //! from the same objects. Names of fields are stable; what is not known is `null`.
 
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde::{Serialize, Serializer};
 
-use super::porcelain::Lines;
 use crate::agent::messages::Message;
 use crate::git::log::Commit;
 use crate::run::events::Event;
-use crate::task::{Changes, Found, Layout, Phase, Source, State, Status};
+use crate::sanitize;
+use crate::task::{Changes, Found, Layout, Phase, Source, State, Status, TaskId};
 
 /// A task.
 #[derive(Debug, Default, Serialize)]
@@ -21,7 +23,7 @@ pub(super) struct TaskObject {
     title: Option<String>,
     phase: Option<Phase>,
     #[serde(flatten)]
-    state: StateObject,
+    pub(super) state: StateObject,
     agent: Option<String>,
     branch: Option<String>,
     branch_kept: Option<bool>,
@@ -45,7 +47,7 @@ pub(super) struct TaskObject {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StateObject {
-    state: &'static str,
+    pub(super) state: &'static str,
     state_source: Source,
     state_reason: Option<&'static str>,
     state_since: Option<u64>,
@@ -103,17 +105,22 @@ pub(super) struct SourceObject {
 }
 
 /// What happened in a task: `log`.
-#[derive(Debug, Serialize)]
-pub(super) struct LogObject<'a> {
-    pub(super) id: &'a str,
-    pub(super) title: &'a str,
-    pub(super) removed: Option<&'a str>,
-    pub(super) prompt: &'a str,
-    pub(super) events: &'a [Event],
-    pub(super) commits: &'a [Commit],
-    pub(super) transcript: Option<&'a str>,
-    pub(super) messages: &'a [Message],
-    pub(super) screen: Option<&'a str>,
+#[derive(Debug, Default, Serialize)]
+pub(super) struct LogObject {
+    pub(super) id: String,
+    pub(super) title: String,
+    /// The name in the archive, if it is there.
+    pub(super) removed: Option<String>,
+    pub(super) prompt: String,
+    pub(super) events: Vec<Event>,
+    pub(super) commits: Vec<Commit>,
+    pub(super) transcript: Option<String>,
+    pub(super) messages: Vec<Message>,
+    /// What the pane showed at last.
+    pub(super) screen: Option<String>,
+    /// How many events a newer git flux has written.
+    #[serde(skip)]
+    pub(super) unknown: usize,
 }
 
 /// A setting: `config`.
@@ -249,52 +256,106 @@ impl TaskObject {
     }
 
     /// Returns a task of which only the id is known, and why.
-    pub(super) fn unknown(id: &str, state: &'static str, error: &str) -> Self {
-        let state = StateObject {
-            state,
-            state_source: Source::Record,
-            ..StateObject::default()
-        };
+    pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
-            id: id.to_owned(),
-            state,
-            error: Some(error.to_owned()),
+            id: id.to_string(),
+            state: StateObject {
+                state,
+                state_source: Source::Record,
+                ..StateObject::default()
+            },
+            error: Some(why.to_string()),
             ..Self::default()
         }
     }
 
     /// Writes the lines of a task; what is not known is left out.
     pub(super) fn write(&self, lines: &mut Lines) {
-        lines.line("task", &self.id);
-        lines.known("owner", self.owner.as_ref());
-        lines.line("state", self.state.state);
-        lines.known("reason", self.state.state_reason);
+        lines.line("task", Some(&self.id));
+        lines.line("owner", self.owner.as_ref());
+        lines.line("state", Some(self.state.state));
+        lines.line("reason", self.state.state_reason);
         if let Some(exit) = &self.exit {
-            lines.number("status", exit.status);
-            lines.number("signal", exit.signal);
+            lines.line("status", exit.status.map(|number| number.to_string()));
+            lines.line("signal", exit.signal.map(|number| number.to_string()));
         }
-        lines.known("phase", self.phase.map(|phase| phase.into_str()));
-        lines.known("agent", self.agent.as_ref());
-        lines.known("branch", self.branch.as_ref());
+        lines.line("phase", self.phase.map(|phase| phase.into_str()));
+        lines.line("agent", self.agent.as_ref());
+        lines.line("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
-            lines.label("branch-kept");
+            lines.bytes.extend(b"branch-kept");
+            lines.end();
         }
-        lines.known("base", self.base.as_ref());
-        lines.known("into", self.into.as_ref());
+        lines.line("base", self.base.as_ref());
+        lines.line("into", self.into.as_ref());
         let worktree = self.worktree.as_ref();
-        lines.known("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
-        lines.number("created", self.created);
+        lines.line("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
+        lines.line("created", self.created.map(|at| at.to_string()));
         if let Some(target) = &self.target {
             let value = format!("{} {} {}", target.window, target.pane, target.session);
-            lines.line(target.kind.into_str(), value);
+            lines.line(target.kind.into_str(), Some(value));
         }
         if let (Some(ahead), Some(behind)) = (self.ahead, self.behind) {
-            lines.line("commits", format!("+{ahead} -{behind}"));
+            lines.line("commits", Some(format!("+{ahead} -{behind}")));
         }
-        lines.number("changes", self.changes);
-        lines.known("title", self.title.as_ref());
-        lines.known("error", self.error.as_ref());
+        lines.line("changes", self.changes.map(|changes| changes.to_string()));
+        lines.line("title", self.title.as_ref());
+        lines.line("error", self.error.as_ref());
         lines.end();
+    }
+}
+
+/// The options of `--porcelain`.
+#[derive(Debug, Default, Args)]
+pub(super) struct Porcelain {
+    /// machine-readable output
+    #[arg(long, conflicts_with = "json")]
+    porcelain: bool,
+    /// terminate records of --porcelain with a NUL character
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
+}
+
+impl Porcelain {
+    /// Returns the lines to be filled, if they are asked for.
+    pub(super) fn lines(&self) -> Option<Lines> {
+        self.porcelain.then(|| Lines {
+            is_exact: self.nul,
+            bytes: Vec::new(),
+        })
+    }
+}
+
+/// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
+/// empty one. They end in a newline, with harmless values, or in NUL, with exact ones.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    is_exact: bool,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    /// Writes a line if its value is known.
+    fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
+        let Some(value) = value else { return };
+        let exact = value.as_ref();
+        let harmless = sanitize::line(&String::from_utf8_lossy(exact));
+        let value = if self.is_exact {
+            exact
+        } else {
+            harmless.as_bytes()
+        };
+        self.bytes.extend([key.as_bytes(), b" ", value].concat());
+        self.end();
+    }
+
+    /// Ends what the lines before it are about.
+    fn end(&mut self) {
+        self.bytes.push(if self.is_exact { 0 } else { b'\n' });
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }
 

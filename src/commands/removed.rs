@@ -136,11 +136,11 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
         [&one.name, "?", "?", version::state_of(&one.error), &error].map(sanitize::line)
     });
     let table = Table {
-        head: vec!["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"],
+        head: &["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"],
         rows: known.chain(unread).map(Vec::from).collect(),
         spare: &["SIZE", "REMOVED"],
     };
-    for line in table.lines(flux.ui.width(), |_, _, text| text.to_owned()) {
+    for line in table.lines(flux.ui.width()) {
         flux.ui.data(line)?;
     }
     Ok(())

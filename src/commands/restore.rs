@@ -3,10 +3,11 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use std::slice;
 
 use super::removed::{self, content};
 use super::revert::revert;
-use super::{Faults, candidates, early, scripts, settled};
+use super::{Faults, candidates, settled, starting};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -21,31 +22,32 @@ use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux restore [<options>] [<task>]")]
 pub(crate) struct Restore {
-    /// The removed task: its name in the archive or a part of it
-    #[arg(add = ArgValueCompleter::new(candidates::archived))]
-    task: Option<String>,
-    /// List what can be restored: age, size, how it ended
-    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
-    list: bool,
-    /// Machine-readable output of --list: an array of objects
-    #[arg(long, requires = "list")]
-    json: bool,
-    /// Delete a removed task for good
-    #[arg(long, conflicts_with = "empty")]
-    drop: bool,
-    /// Delete all removed tasks for good
-    #[arg(long, conflicts_with = "task")]
-    empty: bool,
-    /// Restore what came from elsewhere with refs that were fetched
-    #[arg(long, requires = "task", conflicts_with = "drop")]
-    foreign: bool,
-    /// Agree to the deletion
-    #[arg(short, long)]
-    yes: bool,
-    /// Be quiet: print the task's id alone
+    /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
+    /// agree to the deletion
+    #[arg(short, long)]
+    yes: bool,
+    /// the removed task: its name in the archive or a part of it
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::archived))]
+    task: Option<String>,
+    /// list what can be restored: age, size, how it ended
+    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
+    list: bool,
+    /// delete a removed task for good
+    #[arg(long, conflicts_with = "empty")]
+    drop: bool,
+    /// delete all removed tasks for good
+    #[arg(long, conflicts_with = "task")]
+    empty: bool,
+    /// restore what came from elsewhere with refs that were fetched
+    #[arg(long, requires = "task", conflicts_with = "drop")]
+    foreign: bool,
+    /// machine-readable output of --list: an array of objects
+    #[arg(long, requires = "list")]
+    json: bool,
 }
 
 impl Restore {
@@ -157,7 +159,7 @@ impl Restore {
 /// Starts the task again where it was.
 fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
-    scripts::agree(flux, &mut starts)?;
+    starting::agree(flux, &mut starts)?;
     let [start_of] = &mut starts;
     tell(flux, one, &start(flux, start_of)?)
 }
@@ -184,7 +186,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let (ui, task) = (&flux.ui, &started.task);
     let id = &task.id;
     // It is restored all the same.
-    if let Err(error) = early::ensure_executed(flux, started) {
+    if let Err(error) = starting::ensure_executed(flux, started) {
         ui.warning(format_args!("{error:#}"));
     }
     if ui.quiet {
@@ -207,7 +209,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.hint(undo);
     }
     ui.hint(format_args!("git flux attach {id}"));
-    for error in early::ended(flux, [started])? {
+    for error in starting::ended(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }
     Ok(())

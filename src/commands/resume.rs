@@ -4,9 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::early::{self, Batch};
-use super::layout::Layouts;
-use super::{candidates, choose_own, settled};
+use super::starting::{self, Layouts};
+use super::{Faults, candidates, choose_own, settled};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -21,27 +20,28 @@ use crate::ui::words::capital;
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux resume [<options>] [<task>]")]
 pub(crate) struct Resume {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::stopped))]
+    /// be quiet: print the task's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// agree to start over where the agent cannot go on
+    #[arg(short, long)]
+    yes: bool,
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::stopped))]
     task: Option<String>,
-    /// Resume all whose agent is lost, or was ended by a signal that git flux did not send
+    /// resume all whose agent is lost, or was ended by a signal that git flux did not send
     #[arg(long, conflicts_with = "task")]
     all: bool,
-    /// Start over with the prompt, also where the agent could go on
+    /// start over with the prompt, also where the agent could go on
     #[arg(long)]
     over: bool,
     #[command(flatten)]
     layouts: Layouts,
-    /// Agree to start over where the agent cannot go on
-    #[arg(short, long)]
-    yes: bool,
-    /// Agree that an agent that was started on another machine has ended
+    /// agree that an agent that was started on another machine has ended
     #[arg(long)]
     gone: bool,
-    /// Be quiet: print the task's id alone
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl Resume {
@@ -52,7 +52,7 @@ impl Resume {
             return self.every(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        early::ensure_not_ended(&flux, &self.one(&flux, stored)?)
+        starting::ensure_not_ended(&flux, &self.one(&flux, stored)?)
     }
 
     /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
@@ -66,97 +66,57 @@ impl Resume {
             flux.ui.status("there is nothing to resume");
             return Ok(());
         }
-        let (mut batch, mut unasked) = (Batch::default(), Vec::new());
+        let (mut started, mut faults) = (Vec::new(), Faults::default());
         for stored in &all {
-            if !flux.ui.can_ask() && self.asks(flux, stored) {
-                unasked.push(stored.id.as_str());
-                continue;
-            }
-            batch.note(self.one(flux, stored))?;
+            started.extend(faults.note(self.one(flux, stored))?);
         }
-        batch.note_ends(flux)?;
-        let failed = batch.failed + unasked.len();
-        if failed == 0 {
-            return Ok(());
-        }
-        let failure = format!("{failed} of {} tasks were not resumed", all.len());
-        if unasked.is_empty() {
-            return Err(Failure::new(failure).into());
-        }
-        let unasked = unasked.join(", ");
-        Err(Failure::new(format!(
-            "{failure}; the agents of these cannot go on where they were: {unasked}"
-        ))
-        .hint("to start them over with their prompts: git flux resume --all --yes")
-        .into())
-    }
-
-    /// Whether it would have to be asked whether a task may start over. What it fails of
-    /// otherwise is found when it is resumed.
-    fn asks(&self, flux: &Flux, stored: &Stored) -> bool {
-        let Ok(task) = &stored.task else { return false };
-        let of = || -> Result<bool> {
-            ensure_stopped(flux, task)?;
-            let description = description(flux, task, &stored.oid)?;
-            Ok(!description.is_empty() && going_on(flux, task, &description).is_none())
-        };
-        !self.over && !self.yes && of().unwrap_or(false)
+        let ended = starting::ended(flux, &started)?;
+        ended.iter().for_each(|error| faults.show(error));
+        let (failed, all) = (faults.0, all.len());
+        faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
     }
 
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;
-        let doubt = doubt(flux, task)?;
         let command = format!("git flux resume {}", task.id);
-        ensure_gone(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let going_on = if self.over {
-            None
-        } else {
-            going_on(flux, task, &description)
-        };
+        ensure_gone(&flux.ui, doubt(flux, task)?.as_deref(), self.gone, &command)?;
+        let going_on = going_on(flux, task, &description).filter(|_| !self.over);
         let (agent, verb) = match going_on {
             Some(agent) => (agent, "resumed"),
             None => (self.anew(flux, task, &description)?, "started over"),
         };
         let started = resume(flux, &task.id, agent, self.layouts.layout())?;
-        early::tell(flux, &started, verb)?;
+        starting::tell(flux, &started, verb)?;
         Ok(started)
     }
 
     /// The work from its beginning, once that is agreed to.
     fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
-        let id = &task.id;
-        let agent = from_the_beginning(flux, task, description)?;
+        let Task { id, agent, .. } = task;
+        let run = from_the_beginning(flux, task, description)?;
         if self.over || self.yes {
-            return Ok(agent);
+            return Ok(run);
         }
-        let cannot = format!(
-            "the agent of '{id}', {}, cannot go on where it was",
-            task.agent
-        );
+        let cannot = format!("the agent of '{id}', {agent}, cannot go on where it was");
         if !flux.ui.can_ask() {
-            return Err(Failure::new(cannot)
-                .hint(format!(
-                    "to start over with its prompt: git flux resume {id} --yes"
-                ))
-                .into());
+            let hint = format!("to start over with its prompt: git flux resume {id} --yes");
+            return Err(Failure::new(cannot).hint(hint).into());
         }
         let question = format!("{}. Start over with its prompt?", capital(&cannot));
         flux.ui.ensure_agreed(question)?;
-        Ok(agent)
+        Ok(run)
     }
 }
 
 /// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
 /// where that cannot be told: why is said when it is resumed.
 fn is_cut_off(flux: &Flux, task: &Task) -> bool {
+    let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),
-        Ok(None) => !matches!(
-            launcher(flux, task),
-            Ok(Launcher::Here | Launcher::Elsewhere(_))
-        ),
+        Ok(None) => !launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
         Err(_) => true,
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Flux;
+use crate::git::ObjectId;
 use crate::sanitize;
 use crate::task::Merged;
 
@@ -11,24 +12,19 @@ use crate::task::Merged;
 /// # Errors
 /// When the merge is missing.
 pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
-    let Merged {
-        branch, from, to, ..
-    } = merged;
+    let Merged { from, to, .. } = merged;
     if from == to {
         return Ok(None);
     }
-    let (from, to) = (short(from), short(to));
-    let what = match flux.repo.parents_of(&merged.to)?.as_slice() {
-        [first, _, ..] if *first == merged.from => format!("-m 1 {to}"),
-        [parent] if *parent == merged.from => to.to_owned(),
-        _ => format!("{from}..{to}"),
+    // As cleanup names them.
+    let short = |oid: &ObjectId| oid[..oid.len().min(9)].to_owned();
+    let what = match flux.repo.parents_of(to)?.as_slice() {
+        [first, _, ..] if first == from => format!("-m 1 {}", short(to)),
+        [parent] if parent == from => short(to),
+        _ => format!("{}..{}", short(from), short(to)),
     };
+    let branch = sanitize::line(&merged.branch);
     Ok(Some(format!(
-        "to undo the merge, on '{}': git revert {what}",
-        sanitize::line(branch)
+        "to undo the merge, on '{branch}': git revert {what}"
     )))
-}
-
-fn short(oid: &str) -> &str {
-    &oid[..oid.len().min(9)]
 }

@@ -1,17 +1,18 @@
 //! `git flux send`
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, text};
 use crate::agent;
 use crate::context::Flux;
-use crate::failure::{self, Failure, USAGE};
+use crate::failure::{Failure, USAGE};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
@@ -31,33 +32,27 @@ const MESSAGE: text::Kind = text::Kind {
         "git flux send -e <task>",
     ],
     piped: "git flux send --stdin <task>",
-    unattended: "git flux send --stdin <task>",
 };
 
 /// Say something to the running agent of a task
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux send [<options>] [<task>] [<message>...]")]
 pub(crate) struct Send {
-    /// The task: its id or a part of it, its branch or its worktree; none with --all
-    #[arg(add = ArgValueCompleter::new(candidates::running_first))]
+    /// the task: its id or a part of it, its branch or its worktree; none with --all
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
-    /// What is said
+    /// what is said
+    #[arg(value_name = "<message>")]
     message: Vec<OsString>,
-    /// Say it to every agent that runs and can be told
+    /// say it to every agent that runs and can be told
     #[arg(long)]
     all: bool,
-    /// Read the message from standard input
+    /// read the message from standard input
     #[arg(long, conflicts_with = "edit")]
     stdin: bool,
-    /// Write the message in the editor
+    /// write the message in the editor
     #[arg(short, long)]
     edit: bool,
-}
-
-/// Whether an agent would take what is typed for a message.
-enum Ear {
-    Open(Box<Recipient>),
-    /// Why not, and what to do.
-    Closed(Failure),
 }
 
 impl Send {
@@ -69,14 +64,14 @@ impl Send {
         }
         let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
         // What cannot be told is said before it is written.
-        let mut recipient = open(&flux, &store, task)?;
+        let mut recipient = find(&flux, &store, task)??;
         let message = self.message(&flux, &self.message)?;
         if self.edit || self.stdin {
             // That may have taken a while.
-            recipient = open(&flux, &store, task)?;
+            recipient = find(&flux, &store, task)??;
         }
         let is_told = recipient.send(&message)?;
-        told(&flux, task, &recipient, is_told);
+        tell(&flux, task, &recipient, is_told);
         Ok(())
     }
 
@@ -85,13 +80,24 @@ impl Send {
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
         let message = self.message(flux, &words)?;
         let mut failed = Vec::new();
-        let recipients = recipients(flux, store, &mut failed);
+        let mut recipients = Vec::new();
+        for stored in flux.own_tasks(store) {
+            let found = stored
+                .readable()
+                .map(|task| (task, find(flux, store, task)));
+            match found {
+                Ok((task, Ok(Ok(recipient)))) => recipients.push((task, recipient)),
+                Ok((_, Ok(Err(why)))) => flux.ui.status(format_args!("not told: {why}")),
+                Ok((task, Err(error))) => failed.push((task, error)),
+                Err(error) => flux.ui.status(format_args!("not told: {error}")),
+            }
+        }
         let mut is_any_told = false;
         for ((task, recipient), sent) in recipients.iter().zip(send_each(&recipients, &message)) {
             match sent {
                 Ok(is_told) => {
                     is_any_told = true;
-                    told(flux, task, recipient, is_told);
+                    tell(flux, task, recipient, is_told);
                 }
                 Err(error) => failed.push((task, error)),
             }
@@ -102,60 +108,27 @@ impl Send {
         if !failed.is_empty() {
             return Err(Failure::new("not every agent could be told").into());
         }
-        if !is_any_told {
-            return Err(Failure::new("there is no agent that could be told")
-                .hint("git flux list")
-                .into());
+        if is_any_told {
+            return Ok(());
         }
-        Ok(())
+        let failure = Failure::new("there is no agent that could be told");
+        Err(failure.hint("git flux list").into())
     }
 
     fn message(&self, flux: &Flux, words: &[OsString]) -> Result<String> {
         if self.stdin && !words.is_empty() {
-            return Err(Failure::new("the message is given twice")
-                .hint("git flux send --stdin <task>")
-                .code(USAGE)
-                .into());
+            let failure = Failure::new("the message is given twice").hint(MESSAGE.piped);
+            return Err(failure.code(USAGE).into());
         }
-        let input = text::Input::of(self.stdin.then(|| Path::new("-")), words);
-        let text = if self.edit {
-            input.edit(flux, &MESSAGE)?
-        } else {
-            input.read(&MESSAGE)?
-        };
+        let file = self.stdin.then(|| Path::new("-"));
+        let text = text::Input::of(file, words).get(flux, &MESSAGE, self.edit)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
-            return Err(Failure::new("there is no message: it is empty")
-                .code(USAGE)
-                .into());
+            let failure = Failure::new("there is no message: it is empty");
+            return Err(failure.code(USAGE).into());
         }
         Ok(text)
     }
-}
-
-/// Returns the agents that can be told something; says which cannot, and adds those for which it
-/// cannot be told to `failed`.
-fn recipients<'a>(
-    flux: &Flux,
-    store: &'a Store,
-    failed: &mut Vec<(&'a Task, Error)>,
-) -> Vec<(&'a Task, Recipient)> {
-    let mut recipients = Vec::new();
-    for stored in flux.own_tasks(store) {
-        let task = match stored.readable() {
-            Ok(task) => task,
-            Err(error) => {
-                flux.ui.status(format_args!("not told: {error}"));
-                continue;
-            }
-        };
-        match ear(flux, store, task) {
-            Ok(Ear::Open(recipient)) => recipients.push((task, *recipient)),
-            Ok(Ear::Closed(why)) => flux.ui.status(format_args!("not told: {why}")),
-            Err(error) => failed.push((task, error)),
-        }
-    }
-    recipients
 }
 
 /// Sends a message to all of them at once.
@@ -163,48 +136,35 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
     thread::scope(|scope| {
         let threads: Vec<_> = recipients
             .iter()
-            .map(|(_, recipient)| scope.spawn(move || recipient.send(message)))
+            .map(|(_, recipient)| scope.spawn(|| recipient.send(message)))
             .collect();
         let sent = threads.into_iter().map(|thread| thread.join());
         sent.map(|sent| sent.expect("no sender panics")).collect()
     })
 }
 
-/// Returns the agent of a task, which can be told something.
-///
-/// # Errors
-/// When it cannot.
-fn open(flux: &Flux, store: &Store, task: &Task) -> Result<Recipient> {
-    match ear(flux, store, task)? {
-        Ear::Open(recipient) => Ok(*recipient),
-        Ear::Closed(why) => Err(why.into()),
-    }
-}
-
-/// Returns whether the agent of a task can be told something, by its state and by what is on its pane.
-fn ear(flux: &Flux, store: &Store, task: &Task) -> Result<Ear> {
+/// Returns the agent of a task, if it would take what is typed for a message, by its state and by what is on
+/// its pane; or why it would not, and what to do.
+fn find(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
     ensure_here(flux, task)?;
     let since = clock::now();
     let observed = observe::one(flux, store, task)?;
-    if let Some(why) = closed(flux, store, task, &observed)? {
-        return Ok(Ear::Closed(why));
+    if let Some(why) = refused(flux, store, task, &observed)? {
+        return Ok(Err(why));
     }
     let is_at_work = observed.0 == State::Working;
     let recipient = recipient::listening(flux, task, since, is_at_work)?;
-    Ok(match recipient {
-        Some(recipient) => Ear::Open(Box::new(recipient)),
-        None => Ear::Closed(refusal(task, "does not read what is typed")),
-    })
+    Ok(recipient.ok_or_else(|| refusal(task, "does not read what is typed")))
 }
 
 /// Returns why an agent in this state cannot be told anything, if so.
-fn closed(
+fn refused(
     flux: &Flux,
     store: &Store,
     task: &Task,
     observed: &(State, Found),
 ) -> Result<Option<Failure>> {
-    let (state, found) = observed;
+    let (state, Found { source, .. }) = observed;
     let id = &task.id;
     let has_composer = agent::profile(&task.agent).composer.is_some();
     Ok(Some(match state {
@@ -212,14 +172,11 @@ fn closed(
         State::Waiting(None) if has_composer => return Ok(None),
         State::Waiting(_) => refusal(task, "waits for an answer, and would take this for one"),
         State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
-            Err(error) => {
-                let failure = Failure::new(error.to_string());
-                failure::hints(&error).fold(failure, Failure::hint)
-            }
+            Err(error) => error.downcast()?,
             Ok(()) => refusal(task, "has ended just now"),
         },
         // Its title says that it does nothing, if only for some seconds.
-        State::Opening if found.source == Source::Title && has_composer => return Ok(None),
+        State::Opening if *source == Source::Title && has_composer => return Ok(None),
         State::Opening | State::Starting => refusal(task, "is still starting"),
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' does not run, since something of '{id}' is missing"
@@ -237,23 +194,23 @@ fn closed(
 }
 
 /// Returns the refusal to tell an agent something; the user can do it on the pane.
-fn refusal(task: &Task, why: &str) -> Failure {
+fn refusal(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 /// Says what has become of a message that was submitted.
-fn told(flux: &Flux, task: &Task, recipient: &Recipient, is_told: bool) {
-    let id = &task.id;
+fn tell(flux: &Flux, task: &Task, recipient: &Recipient, is_told: bool) {
+    let told = format!("told the agent of '{}'", task.id);
     if recipient.is_at_work {
         flux.ui.status(format_args!(
-            "told the agent of '{id}', which is at work: it reads it when it comes to it"
+            "{told}, which is at work: it reads it when it comes to it"
         ));
     } else if is_told {
-        flux.ui.status(format_args!("told the agent of '{id}'"));
+        flux.ui.status(told);
     } else {
         flux.ui.warning(format_args!(
-            "told the agent of '{id}', which does not confirm that it has got it"
+            "{told}, which does not confirm that it has got it"
         ));
     }
 }

@@ -1,8 +1,6 @@
 //! `git flux status`
 
 mod explain;
-mod health;
-mod next;
 mod show;
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::show::{Detail, PaneView, code};
+use self::show::{Detail, PaneView, code, next};
 use super::object::{DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_unlooked};
 use crate::context::Flux;
@@ -20,7 +18,7 @@ use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
 use crate::lifecycle::pane::current;
 use crate::store::{Store, Stored};
-use crate::task::{State, Status, Task};
+use crate::task::{State, Status};
 use crate::tmux::pane;
 use crate::ui::Ui;
 
@@ -29,19 +27,20 @@ const SCREEN: usize = 15;
 
 /// Show one task in detail, with the last lines of its screen
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux status [<options>] [<task>]")]
 pub(crate) struct StatusOf {
-    /// The task: its id or a part of it, its branch or its worktree
-    #[arg(add = ArgValueCompleter::new(candidates::tasks))]
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
-    /// Machine-readable output: a task object
-    #[arg(long)]
-    json: bool,
-    /// Say how the state was found: what each source says, and which counts
+    /// say how the state was found: what each source says, and which counts
     #[arg(long)]
     explain: bool,
-    /// Print the path of its worktree alone
+    /// print the path of its worktree alone
     #[arg(long, conflicts_with_all = ["json", "explain"])]
     path: bool,
+    /// machine-readable output: a task object
+    #[arg(long)]
+    json: bool,
 }
 
 impl StatusOf {
@@ -53,10 +52,8 @@ impl StatusOf {
         if self.path {
             let path = task.worktree.as_os_str().as_bytes();
             flux.ui.bytes(&[path, b"\n"].concat())
-        } else if self.explain && self.json {
-            explain::print_json(&flux, &store, task)
         } else if self.explain {
-            explain::print(&flux, &store, task)
+            explain::print(&flux, &store, task, self.json)
         } else {
             self.show(&flux, &store, stored)
         }
@@ -78,15 +75,16 @@ impl StatusOf {
             None if pane.is_err() => PaneView::Unknown,
             None => PaneView::Closed,
         };
-        if target.is_some() {
-            status.task.target = target;
-        }
-        let files = files(flux, &status)?;
+        status.task.target = target.or(status.task.target);
+        let files = match status.changes {
+            Some(_) => changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?,
+            None => Vec::new(),
+        };
         warn_unlooked(&flux.ui, &status);
         if self.json {
             return flux.ui.json(&object(&status, files, screen));
         }
-        let next = next::of(flux, &status, stored)?;
+        let next = next(flux, &status, stored)?;
         let detail = Detail {
             status,
             files,
@@ -97,29 +95,14 @@ impl StatusOf {
         if let Err(error) = &pane {
             flux.ui.warning(format_args!("{error:#}"));
         }
-        explain_unknown(flux, task, &detail.status.state);
+        // The files of a run may be why the state is not known.
+        if detail.status.state == State::Unknown
+            && let Err(error) = flux.run_dir(&task.id).ensure_known()
+        {
+            flux.ui.warning(format_args!("{error:#}"));
+            failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
+        }
         Ok(())
-    }
-}
-
-/// Returns the changed files of a worktree that was looked at.
-fn files(flux: &Flux, status: &Status) -> Result<Vec<Change>> {
-    match status.changes {
-        Some(_) => changes(
-            &flux.repo.checkout(&status.task.worktree)?,
-            Ignored::LeftOut,
-        ),
-        None => Ok(Vec::new()),
-    }
-}
-
-/// Says what is wrong with the files of a run, where they are why the state is not known.
-fn explain_unknown(flux: &Flux, task: &Task, state: &State) {
-    if *state == State::Unknown
-        && let Err(error) = flux.run_dir(&task.id).ensure_known()
-    {
-        flux.ui.warning(format_args!("{error:#}"));
-        failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
     }
 }
 

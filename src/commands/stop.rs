@@ -4,35 +4,35 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose_own, settled};
+use super::{Faults, candidates, choose_own, settled};
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Failure};
 use crate::lifecycle::observe;
-use crate::lifecycle::stop::{can_stop, stop};
+use crate::lifecycle::stop::{Stopping, can_stop, stop};
 use crate::store::{Store, Stored};
-use crate::task::TaskId;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// End the agents of tasks, and keep everything
 #[derive(Debug, Args)]
+#[command(override_usage = "git flux stop [<options>] [<task>...]")]
 pub(crate) struct Stop {
-    /// The tasks: each its id, or the beginning of it
-    #[arg(value_name = "TASK", add = ArgValueCompleter::new(candidates::further_running))]
-    tasks: Vec<String>,
-    /// Stop all agents that run
-    #[arg(long, conflicts_with = "tasks")]
-    all: bool,
-    /// Dry run: only say which agents would be stopped
+    /// dry run: only say which agents would be stopped
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// the tasks: each its id, or the beginning of it
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_running))]
+    tasks: Vec<String>,
+    /// stop all agents that run
+    #[arg(long, conflicts_with = "tasks")]
+    all: bool,
 }
 
 impl Stop {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let store = match self.dry_run {
-            true => Store::load(&flux.repo, &flux.settings)?,
-            false => settled(&flux)?,
+        let store = if self.dry_run {
+            Store::load(&flux.repo, &flux.settings)?
+        } else {
+            settled(&flux)?
         };
         let tasks = self.meant(&flux, &store)?;
         if tasks.is_empty() {
@@ -40,37 +40,27 @@ impl Stop {
             return Ok(());
         }
         // All are asked before the first is waited for.
-        let ask = |stored: &&Stored| match can_stop(&flux, stored.readable()?)? && !self.dry_run {
-            true => stop(&flux, &stored.id),
-            false => Ok(None),
+        let ask = |stored: &&Stored| -> Result<Option<Stopping>> {
+            if !can_stop(&flux, stored.readable()?)? || self.dry_run {
+                return Ok(None);
+            }
+            stop(&flux, &stored.id)
         };
         let asked: Vec<_> = tasks.iter().map(ask).collect();
-        let (all, mut failed) = (tasks.len(), 0);
+        let (all, mut faults) = (tasks.len(), Faults::default());
         for (stored, asked) in tasks.into_iter().zip(asked) {
-            let told = asked.and_then(|asked| match asked {
-                Some(stopping) => {
-                    let spinner = flux.ui.spinner(format_args!("stopping '{}'", stored.id));
-                    stopping.wait()?;
-                    drop(spinner);
-                    stopped(&flux, &stored.id);
-                    Ok(())
-                }
-                None => self.untouched(&flux, &store, stored),
-            });
-            let Err(error) = told else { continue };
-            if all == 1 || failure::code(&error) == DECLINED {
-                return Err(error);
+            let told = asked.and_then(|asked| self.tell(&flux, &store, stored, asked));
+            if all == 1 {
+                told?;
+            } else {
+                faults.note(told)?;
             }
-            ui::show(&error);
-            failed += 1;
         }
         if self.dry_run {
             flux.ui.status("Nothing was done.");
         }
-        match failed {
-            0 => Ok(()),
-            _ => Err(Failure::new(format!("{failed} of {all} agents were not stopped")).into()),
-        }
+        let failed = faults.0;
+        faults.ensure_none(format_args!("{failed} of {all} agents were not stopped"))
     }
 
     /// The tasks that are meant, each once.
@@ -82,13 +72,12 @@ impl Stop {
             };
             return Ok(flux.own_tasks(store).filter(runs).collect());
         }
-        let names: Vec<Option<&str>> = match self.tasks.as_slice() {
-            [] => vec![None],
-            names => names.iter().map(|name| Some(name.as_str())).collect(),
-        };
+        if self.tasks.is_empty() {
+            return Ok(vec![choose_own(flux, store, None, "stop")?]);
+        }
         let mut tasks: Vec<&Stored> = Vec::new();
-        for name in names {
-            let stored = choose_own(flux, store, name, "stop")?;
+        for name in &self.tasks {
+            let stored = choose_own(flux, store, Some(name), "stop")?;
             if !tasks.iter().any(|task| task.id == stored.id) {
                 tasks.push(stored);
             }
@@ -96,24 +85,29 @@ impl Stop {
         Ok(tasks)
     }
 
-    /// Says what would be done, or that there is nothing to do.
-    fn untouched(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<()> {
-        let (id, task) = (&stored.id, stored.readable()?);
-        let label = observe::one(flux, store, task)?.0.label();
-        match self.dry_run && can_stop(flux, task)? {
-            true => flux
-                .ui
-                .data(format_args!("would stop the agent of '{id}': {label}")),
-            false => {
-                flux.ui
-                    .status(format_args!("the agent of '{id}' does not run: {label}"));
-                Ok(())
-            }
+    /// Waits for an agent that was asked to end. Of another, says what would be done, or that there is nothing to do.
+    fn tell(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        stored: &Stored,
+        asked: Option<Stopping>,
+    ) -> Result<()> {
+        let (id, ui) = (&stored.id, &flux.ui);
+        if let Some(stopping) = asked {
+            let spinner = ui.spinner(format_args!("stopping '{id}'"));
+            stopping.wait()?;
+            drop(spinner);
+            ui.status(format_args!("stopped the agent of '{id}'"));
+            ui.hint(format_args!("to go on: git flux resume {id}"));
+            return Ok(());
         }
+        let task = stored.readable()?;
+        let label = observe::one(flux, store, task)?.0.label();
+        if self.dry_run && can_stop(flux, task)? {
+            return ui.data(format_args!("would stop the agent of '{id}': {label}"));
+        }
+        ui.status(format_args!("the agent of '{id}' does not run: {label}"));
+        Ok(())
     }
-}
-
-fn stopped(flux: &Flux, id: &TaskId) {
-    flux.ui.status(format_args!("stopped the agent of '{id}'"));
-    flux.ui.hint(format_args!("to go on: git flux resume {id}"));
 }

@@ -1,6 +1,6 @@
 //! Tables that fit the terminal.
 
-use console::{Style, measure_text_width, truncate_str};
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 /// The room that the last column, which is a text to be read, is worth another column of.
 const TEXT: usize = 12;
@@ -9,12 +9,12 @@ const FEW: usize = 4;
 /// The shortest name that is still of use.
 const NAME: usize = 8;
 
-/// Rows below a head.
+/// Rows below a head. A cell may be coloured.
 pub(super) struct Table<'a> {
-    pub(super) head: Vec<&'a str>,
+    pub(super) head: &'a [&'a str],
     pub(super) rows: Vec<Vec<String>>,
-    /// The columns that may be left out, the first to go first: before the name in the first column is cut,
-    /// or next to nothing is left of the text in the last.
+    /// The columns that are left out if nothing is in them, and that may be, the first to go first: before
+    /// the name in the first column is cut, or next to nothing is left of the text in the last.
     pub(super) spare: &'a [&'a str],
 }
 
@@ -26,50 +26,45 @@ struct Column {
     width: usize,
 }
 
-/// Returns the lines of a table; what does not fit into `limit` columns is taken from the
-/// last cell as long as it has any, and then from the first, which is a name to be copied. `style` is that of a row's cell.
+/// Returns the lines of a table of which no column is left out.
 pub(super) fn lines<const N: usize>(
     head: [&str; N],
-    rows: &[[String; N]],
+    rows: Vec<[String; N]>,
     limit: Option<usize>,
-    style: impl Fn(usize, usize) -> Style,
 ) -> Vec<String> {
     let table = Table {
-        head: head.to_vec(),
-        rows: rows.iter().map(|row| row.to_vec()).collect(),
+        head: &head,
+        rows: rows.into_iter().map(Vec::from).collect(),
         spare: &[],
     };
-    table.lines(limit, |row, at, text| {
-        style(row, at).apply_to(text).to_string()
-    })
+    table.lines(limit)
 }
 
 impl Table<'_> {
-    /// Returns the lines of the table in at most `limit` columns. `paint` colours a row's cell.
-    pub(super) fn lines(
-        &self,
-        limit: Option<usize>,
-        paint: impl Fn(usize, usize, &str) -> String,
-    ) -> Vec<String> {
+    /// Returns the lines of the table; what does not fit into `limit` columns is taken from the last cell
+    /// as long as it has any, and then from the first, which is a name to be copied.
+    pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
         let limit = limit.unwrap_or(usize::MAX);
         let mut columns = self.columns(limit);
         fit(&mut columns, limit);
-        let mut lines = vec![line(&self.head, &columns, limit, |_, text| text.to_owned())];
-        for (row, cells) in self.rows.iter().enumerate() {
-            let painted = |at, text: &str| paint(row, at, text);
-            lines.push(line(cells, &columns, limit, painted));
-        }
-        lines
+        let rows = self.rows.iter().map(|row| line(row, &columns, limit));
+        [line(self.head, &columns, limit)]
+            .into_iter()
+            .chain(rows)
+            .collect()
     }
 
     /// Returns the columns that are shown, as wide as what is in them.
     fn columns(&self, limit: usize) -> Vec<Column> {
-        let column = |(at, head): (usize, &&str)| {
+        let mut columns = Vec::new();
+        for (at, head) in self.head.iter().enumerate() {
             let cells = self.rows.iter().map(|row| measure_text_width(&row[at]));
-            let width = cells.fold(head.len(), usize::max);
-            Column { at, width }
-        };
-        let mut columns: Vec<Column> = self.head.iter().enumerate().map(column).collect();
+            let width = cells.max().unwrap_or_default();
+            if width > 0 || !self.spare.contains(head) {
+                let width = width.max(head.len());
+                columns.push(Column { at, width });
+            }
+        }
         let last = columns.last().map_or(0, |column| column.width.min(TEXT));
         for name in self.spare {
             if before_last(&columns) + last > limit {
@@ -93,35 +88,20 @@ fn fit(columns: &mut [Column], limit: usize) {
     columns[0].width = columns[0].width.min(room).max(NAME);
     let left = limit.saturating_sub(before_last(columns));
     if let Some(last) = columns.last_mut() {
-        let is_cut = left < last.width;
-        last.width = if is_cut && left < FEW {
-            0
-        } else {
-            left.min(last.width)
-        };
+        let is_useless = left < last.width.min(FEW);
+        last.width = if is_useless { 0 } else { left.min(last.width) };
     }
 }
 
-fn line(
-    cells: &[impl AsRef<str>],
-    columns: &[Column],
-    limit: usize,
-    paint: impl Fn(usize, &str) -> String,
-) -> String {
+fn line(cells: &[impl AsRef<str>], columns: &[Column], limit: usize) -> String {
     let mut line = String::new();
     for &Column { at, width } in columns {
         // Not even the sign that something is cut has room.
         let cell = if width == 0 { "" } else { cells[at].as_ref() };
-        let cell = truncate_str(cell, width, "…");
-        let pad = width.saturating_sub(measure_text_width(&cell));
-        line.push_str(&paint(at, &cell));
-        line.push_str(&" ".repeat(pad + 2));
+        line += &pad_str(cell, width, Alignment::Left, Some("…"));
+        line += "  ";
     }
-    let line = line.trim_end();
-    match limit {
-        usize::MAX => line.to_owned(),
-        limit => truncate_str(line, limit, "…").into_owned(),
-    }
+    truncate_str(line.trim_end(), limit, "…").into_owned()
 }
 
 #[cfg(test)]
@@ -139,11 +119,11 @@ mod tests {
             "Fix the login redirect",
         ];
         let table = Table {
-            head: head.to_vec(),
+            head: &head,
             rows: vec![row.map(str::to_owned).to_vec()],
             spare: &["AGE", "FILES"],
         };
-        let lines = table.lines(Some(limit), |_, _, text| text.to_owned());
+        let lines = table.lines(Some(limit));
         assert_eq!(lines, expected, "{limit}");
         assert!(lines.iter().all(|line| measure_text_width(line) <= limit));
     }

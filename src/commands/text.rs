@@ -25,8 +25,6 @@ pub(super) struct Kind {
     pub(super) hints: [&'static str; 2],
     /// How to give one on standard input.
     pub(super) piped: &'static str,
-    /// How to give one where there is no terminal.
-    pub(super) unattended: &'static str,
 }
 
 /// Where a text comes from.
@@ -42,11 +40,14 @@ impl<'a> Input<'a> {
         file.map_or(Self::Words(words), Self::File)
     }
 
-    /// Returns the text, byte for byte.
+    /// Returns the text, byte for byte, or as it is after it was edited.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub(super) fn read(self, kind: &Kind) -> Result<Vec<u8>> {
+    pub(super) fn get(self, flux: &Flux, kind: &Kind, edit: bool) -> Result<Vec<u8>> {
+        if edit {
+            return self.edit(flux, kind);
+        }
         if !matches!(self, Self::Words([])) {
             return self.bytes();
         }
@@ -56,22 +57,12 @@ impl<'a> Input<'a> {
         Err(hints.fold(failure, Failure::hint).code(USAGE).into())
     }
 
-    /// Lets the user go on with the text in git's editor, and returns what was written.
-    ///
-    /// # Errors
-    /// When it cannot be read, or the editor fails.
-    pub(super) fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
-        edit(flux, &self.bytes()?, kind)
-    }
-
     fn bytes(self) -> Result<Vec<u8>> {
         match self {
             Self::File(path) if path.as_os_str() == "-" => {
                 let mut text = Vec::new();
-                io::stdin()
-                    .lock()
-                    .read_to_end(&mut text)
-                    .context("could not read standard input")?;
+                let read = io::stdin().lock().read_to_end(&mut text);
+                read.context("could not read standard input")?;
                 Ok(text)
             }
             Self::File(path) => {
@@ -79,6 +70,42 @@ impl<'a> Input<'a> {
             }
             Self::Words(words) => Ok(words.join(OsStr::new(" ")).into_vec()),
         }
+    }
+
+    /// Lets the user go on with the text in git's editor, as `git commit --cleanup=scissors` does, and returns
+    /// what was written: nothing of it is taken for a comment, for a heading in Markdown begins with `#` too.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the editor fails.
+    fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
+        let text = self.bytes()?;
+        let dir = flux.repo.home();
+        // git knows what begins a comment: core.commentChar.
+        let help = Git::reading(dir, "stripspace")
+            .arg("--comment-lines")
+            .input([SCISSORS, kind.help].concat())
+            .output()?;
+        let mut file = tempfile::Builder::new()
+            .prefix("FLUX_TASK_")
+            .suffix(".md")
+            .tempfile()
+            .context("could not make a temporary file")?;
+        let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
+        file.write_all(&[&text, between, &help].concat())?;
+        // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
+        let editor = Git::reading(dir, "var").arg("GIT_EDITOR").output()?;
+        let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
+        if !io::stdin().is_terminal() && editor == "vi" {
+            let failure = Failure::new("there is no terminal for an editor");
+            return Err(failure.hint(kind.piped).into());
+        }
+        if foreground::edit(&editor, file.path())? != 0 {
+            let done = kind.done;
+            let what = format!("there was a problem with the editor; nothing was {done}");
+            return Err(Failure::new(what).hint("git config core.editor").into());
+        }
+        let text = fs::read(file.path()).context("could not read what was written")?;
+        Ok(above(&text, &help))
     }
 }
 
@@ -88,46 +115,6 @@ const SCISSORS: &str = "\
 Do not modify or remove the line above.
 Everything below it is ignored.
 ";
-
-/// Lets the user write in git's editor, as `git commit --cleanup=scissors` does: nothing of the text
-/// itself is taken for a comment, for a heading in Markdown begins with `#` too.
-fn edit(flux: &Flux, text: &[u8], kind: &Kind) -> Result<Vec<u8>> {
-    let mut file = tempfile::Builder::new()
-        .prefix("FLUX_TASK_")
-        .suffix(".md")
-        .tempfile()
-        .context("could not make a temporary file")?;
-    file.write_all(text)?;
-    // git knows what begins a comment: core.commentChar.
-    let help = Git::reading(flux.repo.home(), "stripspace")
-        .arg("--comment-lines")
-        .input([SCISSORS, kind.help].concat())
-        .output()?;
-    let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
-    file.write_all(between)?;
-    file.write_all(&help)?;
-    file.flush()?;
-    // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
-    let editor = Git::reading(flux.repo.home(), "var")
-        .arg("GIT_EDITOR")
-        .output()?;
-    let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
-    if !io::stdin().is_terminal() && editor == "vi" {
-        return Err(Failure::new("there is no terminal for an editor")
-            .hint(kind.unattended)
-            .into());
-    }
-    if foreground::edit(&editor, file.path())? != 0 {
-        return Err(Failure::new(format!(
-            "there was a problem with the editor; nothing was {}",
-            kind.done
-        ))
-        .hint("git config core.editor")
-        .into());
-    }
-    let text = fs::read(file.path()).context("could not read what was written")?;
-    Ok(above(&text, &help))
-}
 
 /// Returns what stands above the first line of `help`, without empty lines around it. Where that line
 /// was removed, the others of the help are no text either.

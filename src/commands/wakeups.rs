@@ -5,15 +5,13 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 
-use crate::agent;
-use crate::failure::Failure;
-use crate::interrupt;
 use crate::run::pace::Pace;
 use crate::run::watch::{News, Watch};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
+use crate::{agent, interrupt};
 
 /// What wakes `wait` for another look.
 pub(super) struct Wakeups {
@@ -77,32 +75,32 @@ impl Wakeups {
         loop {
             interrupt::check()?;
             let now = Instant::now();
-            let due = (!self.panes.is_empty()).then(|| self.pace.due());
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(false);
             }
+            let due = (!self.panes.is_empty()).then(|| self.pace.due());
             if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }
-            let next = due.into_iter().chain(deadline).min();
-            let news = match next {
+            let news = match due.into_iter().chain(deadline).min() {
                 Some(next) => self.news.recv_timeout(next - now),
                 None => self.news.recv().map_err(Into::into),
             };
             match news {
                 Ok(News::Run) => {
                     // Of many at once one look is enough.
-                    let rest = self.news.try_iter();
-                    if rest.filter(|news| *news == News::Output).count() > 0 {
+                    if { self.news.try_iter() }
+                        .filter(|news| *news == News::Output)
+                        .count()
+                        > 0
+                    {
                         self.pace.note_output(Instant::now());
                     }
                     return Ok(true);
                 }
                 Ok(News::Output) => self.pace.note_output(Instant::now()),
                 Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new("nothing can be watched any more")).context("wait");
-                }
+                Err(RecvTimeoutError::Disconnected) => bail!("nothing can be watched any more"),
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Several tasks at once: one plan, one question, and each task on its own.
 
 use anyhow::{Result, bail};
-use console::Style;
 
 use super::consent::confirm;
 use super::options::{Output, Porcelain};
@@ -36,9 +35,9 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
         return Ok(());
     }
     let row = |plan: &Plan| [plan.id.to_string(), row(plan, options)];
-    let rows: Vec<[String; 2]> = plans.iter().map(row).collect();
+    let rows = plans.iter().map(row).collect();
     // Whole, however long: it is what is agreed to.
-    let lines = table::lines(["TASK", "PLAN"], &rows, None, |_, _| Style::new());
+    let lines = table::lines(["TASK", "PLAN"], rows, None);
     let Output::Removal(porcelain) = output else {
         for line in lines {
             flux.ui.data(line)?;

@@ -31,13 +31,17 @@ fn result(check: &Check) -> (&'static str, Style) {
 /// # Errors
 /// When it cannot be printed.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
-    let row = |check: &Check| [check.name, result(check).0, &check.why()].map(sanitize::line);
-    let rows: Vec<[String; 3]> = plan.checks.iter().map(row).collect();
-    let style = |at: usize, cell| match cell {
-        1 => result(&plan.checks[at]).1,
-        _ => Style::new(),
+    let row = |check: &Check| {
+        let (result, style) = result(check);
+        let why = sanitize::line(&check.why());
+        [
+            check.name.to_owned(),
+            style.apply_to(result).to_string(),
+            why,
+        ]
     };
-    for line in table::lines(["CHECK", "RESULT", "WHY"], &rows, flux.ui.width(), style) {
+    let rows = plan.checks.iter().map(row).collect();
+    for line in table::lines(["CHECK", "RESULT", "WHY"], rows, flux.ui.width()) {
         flux.ui.data(line)?;
     }
     if plan.refusal().is_none() {

@@ -26,55 +26,56 @@ use crate::ui::{Ui, shown};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
 pub(crate) struct Cleanup {
-    /// The tasks: each its id or a part of it, its branch or its worktree
-    #[arg(value_name = "TASK", add = ArgValueCompleter::new(candidates::further_tasks))]
+    /// dry run: only say what was looked at and what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// agree to the merge and to stopping the agent, never to losing anything
+    #[arg(short, long)]
+    yes: bool,
+    /// the tasks: each its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
     tasks: Vec<String>,
-    /// Remove all tasks
+    /// remove all tasks
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
     all: bool,
-    /// Remove all tasks whose commits are merged already, or in this commit
-    #[arg(long, value_name = "COMMIT", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
+    /// remove all tasks whose commits are merged already, or in this commit
+    #[arg(long, value_name = "commit", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
     merged: Option<String>,
-    /// Merge into this branch instead of the one the task started from
-    #[arg(long, value_name = "BRANCH", conflicts_with = "discard_branch", add = ArgValueCompleter::new(candidates::branches))]
+    /// merge into this branch instead of the one the task started from
+    #[arg(long, value_name = "branch", conflicts_with = "discard_branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
     #[command(flatten)]
     styles: Styles,
-    /// Commit what is uncommitted first
-    #[arg(long, value_name = "MESSAGE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
+    /// commit what is uncommitted first
+    #[arg(long, value_name = "message", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
     commit: Option<String>,
-    /// Leave what is uncommitted out of the merge; it is kept in the trash
+    /// leave what is uncommitted out of the merge; it is kept in the trash
     #[arg(long)]
     discard: bool,
-    /// Drop the branch without a merge; it is kept in the archive
+    /// drop the branch without a merge; it is kept in the archive
     #[arg(long)]
     discard_branch: bool,
-    /// Where both sides changed the same, merge the branch into the task's worktree,
+    /// where both sides changed the same, merge the branch into the task's worktree,
     /// for its agent or you to resolve the conflicts there
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
     update: bool,
-    /// Machine-readable output: the files in conflict, a line each
-    #[arg(long)]
-    porcelain: bool,
-    /// Terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
-    /// Bypass the hooks that can refuse a commit or a merge
+    /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
-    /// Agree to the merge and to stopping the agent, never to losing anything
-    #[arg(short, long)]
-    yes: bool,
-    /// Agree that an agent that was started on another machine has ended
+    /// agree that an agent that was started on another machine has ended
     #[arg(long)]
     gone: bool,
-    /// Dry run: only say what was looked at and what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-    /// Machine-readable output of the dry run, which it implies
+    /// machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
+    /// machine-readable output: the files in conflict, a line each
+    #[arg(long)]
+    porcelain: bool,
+    /// terminate records of --porcelain with a NUL character
+    #[arg(short = 'z', requires = "porcelain")]
+    nul: bool,
 }
 
 impl Cleanup {

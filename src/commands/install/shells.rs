@@ -2,26 +2,44 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fmt::Display;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::finding::{Finding, package};
-use super::place::directory;
-use crate::interrupt;
-use crate::system::program::{shell, which};
+use super::place::{Reader, directory};
+use crate::system::program::shell;
+use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
+
+/// What keeps the installed files from being used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) problem: String,
+    /// Commands to paste.
+    pub(super) fixes: Vec<String>,
+}
+
+impl Finding {
+    pub(super) fn new(problem: impl Display, fix: impl Display) -> Self {
+        Self {
+            problem: problem.to_string(),
+            fixes: vec![fix.to_string()],
+        }
+    }
+}
 
 /// How long a shell may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether it has ended.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What an answer begins with; the files of a shell may print as well.
 const ANSWER: &str = "git-flux: ";
@@ -55,89 +73,74 @@ print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$
 "#;
 
 /// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
-pub(super) fn is_used(name: &str) -> bool {
-    let login = shell();
+pub(super) fn is_used(reader: Reader) -> bool {
+    let (name, login) = (reader.into_str(), shell());
     let dirs = [directory("HOME"), directory("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
-    which(Path::new(name)).is_some()
+    reader.is_there()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
 /// Whether bash finds its completion at `file`.
+///
+/// # Errors
+/// On interruption.
 pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
-    let args = ["-ic", ASK_BASH].map(OsStr::new);
-    let answer = answer_of("bash", &args, &[])?;
-    let there = BASH_COMPLETION.into_iter().map(Path::new);
-    let there = there.into_iter().find(|file| file.is_file());
-    let install = package("bash-completion");
-    Ok(judge_bash(answer.as_deref(), file, there, install))
+    let answer = answer(alone("bash").args(["-ic", ASK_BASH]))?;
+    let mut there = BASH_COMPLETION.into_iter().map(Path::new);
+    let there = there.find(|file| file.is_file());
+    Ok(judge_bash(answer.as_deref(), file, there))
 }
 
-/// `there` is bash-completion, if it is on this machine; `install` would bring it.
-fn judge_bash(
-    answer: Option<&str>,
-    file: &Path,
-    there: Option<&Path>,
-    install: Option<String>,
-) -> Option<Finding> {
-    let source = |file: &Path| {
-        let line = word(&format!(". {}", quoted(file)));
-        format!("echo {line} >>~/.bashrc")
-    };
-    let (problem, fixes) = match (answer, there) {
+/// `there` is bash-completion, if it is on this machine.
+fn judge_bash(answer: Option<&str>, file: &Path, there: Option<&Path>) -> Option<Finding> {
+    let (problem, read) = match (answer, there) {
         (Some("works"), _) => return None,
-        (Some("none"), Some(there)) => (
-            "bash does not read bash-completion".into(),
-            vec![source(there)],
-        ),
+        (Some("none"), Some(there)) => ("bash does not read bash-completion".to_owned(), there),
         // Without it our file can be read at once; git's own completion finds what was.
-        (Some("none"), None) => (
-            "bash-completion is not installed".into(),
-            vec![install.unwrap_or_else(|| source(file))],
-        ),
-        (Some(_), _) => (
-            format!("bash does not look where '{}' is", shown(file)),
-            vec![source(file)],
-        ),
-        (None, _) => return Some(silent("bash", vec![source(file)])),
+        (Some("none"), None) => ("bash-completion is not installed".to_owned(), file),
+        (Some(_), _) => {
+            let problem = format!("bash does not look where '{}' is", shown(file));
+            (problem, file)
+        }
+        (None, _) => (silent(Reader::Bash), file),
     };
-    Some(Finding { problem, fixes })
+    let line = word(&format!(". {}", quoted(read)));
+    Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
 }
 
 /// Whether zsh finds its completion in `dir`.
+///
+/// # Errors
+/// On interruption.
 pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
-    let args = [OsStr::new("-ic"), OsStr::new(ASK_ZSH), OsStr::new("zsh")];
-    let answer = answer_of("zsh", &[&args[..], &[dir.as_os_str()]].concat(), &[])?;
-    let words = answer.as_deref().map(|answer| answer.splitn(4, ' '));
-    let words: Option<Vec<&str>> = words.map(Iterator::collect);
+    let answer = answer(alone("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();
     let look = look_in(dir);
-    let Some(&[completes, started, looks, own]) = words.as_deref() else {
-        return Ok(Some(silent("zsh", vec![look])));
+    let words: Vec<&str> = answer.splitn(4, ' ').collect();
+    let &[completes, started, looks, own] = words.as_slice() else {
+        return Ok(Some(Finding::new(silent(Reader::Zsh), look)));
     };
     let file = |name| match directory("HOME") {
         Some(home) if home == Path::new(own) => format!("~/{name}"),
         _ => quoted(&Path::new(own).join(name)),
     };
-    let start = format!(
-        "echo 'autoload -Uz compinit && compinit' >>{}",
-        file(".zshrc")
-    );
+    let rc = file(".zshrc");
+    let start = format!("echo 'autoload -Uz compinit && compinit' >>{rc}");
     let there = format!("zsh does not look in '{}'", shown(dir));
-    let (problem, fixes) = match (completes, started, looks) {
+    Ok(Some(match (completes, started, looks) {
         ("1", _, _) => return Ok(None),
-        (_, "1", "0") => (there, vec![look]),
-        (_, _, "0") => (
-            format!("{there}, and its completion is not started"),
-            vec![look, start],
+        (_, "1", "0") => Finding::new(there, look),
+        (_, _, "0") => Finding {
+            problem: format!("{there}, and its completion is not started"),
+            fixes: vec![look, start],
+        },
+        (_, "0", _) => Finding::new("zsh's completion is not started", start),
+        _ => Finding::new(
+            "zsh completes from an old list of commands",
+            format!("rm -f {}*", file(".zcompdump")),
         ),
-        (_, "0", _) => ("zsh's completion is not started".into(), vec![start]),
-        _ => (
-            "zsh completes from an old list of commands".into(),
-            vec![format!("rm -f {}*", file(".zcompdump"))],
-        ),
-    };
-    Ok(Some(Finding { problem, fixes }))
+    }))
 }
 
 /// The command that makes zsh look in a directory: in the file that is read before any other, and so before
@@ -152,66 +155,50 @@ fn look_in(dir: &Path) -> String {
     format!("echo {line} >>{file}")
 }
 
-fn silent(name: &str, fixes: Vec<String>) -> Finding {
-    Finding {
-        problem: format!("{name} did not say whether it completes 'git flux'; if it does not:"),
-        fixes,
-    }
+fn silent(shell: Reader) -> String {
+    let name = shell.into_str();
+    format!("{name} did not say whether it completes 'git flux'; if it does not:")
+}
+
+/// Returns what starts a program beside this terminal.
+pub(super) fn alone(program: impl AsRef<OsStr>) -> Command {
+    // Without a name it is not started.
+    let mut command = Command::new(env::current_exe().unwrap_or_default());
+    command.arg("__alone").arg(program).env("TERM", "dumb");
+    command
 }
 
 /// What a shell answers: the rest of the line that begins as agreed.
 ///
 /// # Errors
 /// On interruption.
-pub(super) fn answer_of(
-    program: &str,
-    args: &[&OsStr],
-    vars: &[(&str, OsString)],
-) -> Result<Option<String>> {
-    let vars = [&[("TERM", "dumb".into())], vars].concat();
-    let said = ask(program, args, &vars)?;
-    let lines = said.iter().flat_map(|said| said.lines());
-    let mut answers = lines.filter_map(|line| line.strip_prefix(ANSWER));
+pub(super) fn answer(command: &mut Command) -> Result<Option<String>> {
+    let said = ask(command)?.unwrap_or_default();
+    let mut answers = said.lines().filter_map(|line| line.strip_prefix(ANSWER));
     Ok(answers.next_back().map(str::to_owned))
 }
 
-/// What a program prints when it is run beside this terminal; none where it fails to answer.
+/// What a program prints that is started [`alone`]; none where it fails to answer.
 ///
 /// # Errors
 /// On interruption.
-pub(super) fn ask(
-    program: &str,
-    args: &[&OsStr],
-    vars: &[(&str, OsString)],
-) -> Result<Option<String>> {
-    // A program that cannot be asked says nothing: there is nothing to be done about it here.
-    let asked = || -> std::io::Result<(File, Child)> {
-        let out = tempfile::tempfile()?;
-        let child = Command::new(env::current_exe()?)
-            .args([OsStr::new("__alone"), OsStr::new(program)])
-            .args(args)
-            .envs(vars.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok((out, child))
-    };
-    let Ok((mut out, mut child)) = asked() else {
+pub(super) fn ask(command: &mut Command) -> Result<Option<String>> {
+    let mut out = tempfile::tempfile().context("could not make a temporary file")?;
+    command.stdout(out.try_clone()?);
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    // There is nothing to be done here about one that cannot be started.
+    let Ok(mut child) = command.spawn() else {
         return Ok(None);
     };
-    let begun = Instant::now();
-    while child.try_wait()?.is_none() {
-        if begun.elapsed() > PATIENCE || interrupt::requested() {
-            // It leads its own group, or is on its way there.
-            let group = Pid::from_raw(child.id().cast_signed());
-            killpg(group, Signal::SIGKILL).ok();
-            child.kill()?;
-            child.wait()?;
-            interrupt::check()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
+    let ended = wait_until(PATIENCE, PAUSE, || Ok(child.try_wait()?));
+    if !matches!(ended, Ok(Some(_))) {
+        // It leads its own group, or is on its way there.
+        killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL).ok();
+        child.kill()?;
+        child.wait()?;
+    }
+    if ended?.is_none() {
+        return Ok(None);
     }
     let mut said = Vec::new();
     out.rewind()?;
@@ -224,7 +211,7 @@ pub(super) fn ask(
 ///
 /// # Errors
 /// When the program cannot be started.
-pub(crate) fn alone(words: &[OsString]) -> Result<()> {
+pub(crate) fn exec_alone(words: &[OsString]) -> Result<()> {
     let (program, args) = words.split_first().context("which program?")?;
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
@@ -238,10 +225,8 @@ mod tests {
     #[test]
     fn bash_is_mended_with_what_the_machine_has() {
         #[track_caller]
-        fn case(answer: Option<&str>, machine: (Option<&str>, Option<&str>), expected: [&str; 2]) {
-            let (there, install) = machine;
-            let (there, install) = (there.map(Path::new), install.map(str::to_owned));
-            let finding = judge_bash(answer, Path::new("/a b/git-flux"), there, install);
+        fn case(answer: Option<&str>, there: Option<&str>, expected: [&str; 2]) {
+            let finding = judge_bash(answer, Path::new("/a b/git-flux"), there.map(Path::new));
             let finding = finding.expect("a finding");
             assert!(finding.problem.contains(expected[0]), "{finding:?}");
             assert_eq!(finding.fixes, [expected[1]]);
@@ -249,16 +234,12 @@ mod tests {
         let own = r"echo '. '\''/a b/git-flux'\''' >>~/.bashrc";
         let there = Some("/usr/share/bash_completion");
         let read = "echo '. /usr/share/bash_completion' >>~/.bashrc";
-        let install = Some("apt-get install it");
-        let none = Some("none");
-        case(none, (there, install), ["does not read", read]);
-        let missing = "not installed";
-        case(none, (None, install), [missing, "apt-get install it"]);
-        case(none, (None, None), [missing, own]);
+        case(Some("none"), there, ["does not read", read]);
+        case(Some("none"), None, ["not installed", own]);
         let elsewhere = "does not look where '/a b/git-flux' is";
-        case(Some("elsewhere"), (there, install), [elsewhere, own]);
-        case(None, (there, install), ["did not say", own]);
-        let works = judge_bash(Some("works"), Path::new("/f"), None, None);
+        case(Some("elsewhere"), there, [elsewhere, own]);
+        case(None, there, ["did not say", own]);
+        let works = judge_bash(Some("works"), Path::new("/f"), None);
         assert_eq!(works, None);
     }
 }

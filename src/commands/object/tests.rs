@@ -105,7 +105,7 @@ fn event(is_full: bool) -> Event {
 
 /// The objects of each command, with everything known in one of them, and as little as can be in the other.
 fn all() -> Vec<(&'static str, Vec<Value>)> {
-    let unknown = || TaskObject::unknown("fix-1", "broken", "it has no version");
+    let unknown = || TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version");
     let killed = TaskObject {
         exit: Some(ExitObject {
             status: None,
@@ -144,16 +144,17 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         at: 1,
         subject: "Fix it".into(),
     }];
-    let log = |text| LogObject {
-        id: "fix-1",
-        title: "Fix it",
-        removed: text,
-        prompt: "Fix it",
-        events: &events,
-        commits: &commits,
-        transcript: text,
-        messages: &messages,
-        screen: text,
+    let log = |text: Option<&str>| LogObject {
+        id: "fix-1".into(),
+        title: "Fix it".into(),
+        removed: text.map(str::to_owned),
+        prompt: "Fix it".into(),
+        events: events.to_vec(),
+        commits: commits.to_vec(),
+        transcript: text.map(str::to_owned),
+        messages: messages.to_vec(),
+        screen: text.map(str::to_owned),
+        unknown: 0,
     };
     let setting = |text| SettingObject {
         key: "key",
@@ -266,7 +267,7 @@ fn the_manual_names_every_field() {
 fn the_manual_names_every_key_of_the_lines() {
     let mut lines = Lines::default();
     task().write(&mut lines);
-    TaskObject::unknown("fix-1", "broken", "it has no version").write(&mut lines);
+    TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version").write(&mut lines);
     let text = String::from_utf8(lines.into_bytes()).unwrap();
     assert_eq!(
         text,

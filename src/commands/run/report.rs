@@ -1,5 +1,8 @@
 //! What `git flux run` says: what it would do, and what it did.
 
+use std::fmt::Display;
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::agent::AgentCommand;
@@ -9,20 +12,66 @@ use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, TaskId};
+use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::tmux::open::Opened;
-use crate::ui::pasted;
-use crate::ui::shown;
 use crate::ui::words::count;
+use crate::ui::{pasted, shown, word};
 
-pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, carried: bool) {
+/// Files that a project needs and git does not track, and directories of the same kind.
+const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
+
+/// Says which of [`NEEDED`] the new worktree has not, though the main worktree has them, unless something
+/// is configured that makes a worktree ready.
+pub(super) fn lacking(flux: &Flux, task: &Task) {
+    let home = flux.repo.home();
+    let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
+    let is_made_ready = !flux.settings.copy().is_empty()
+        || !flux.settings.setup().is_empty()
+        || has(home, ".worktreeinclude")
+        || has(home, ".worktree-init");
+    let lacks = |name: &&str| has(home, name) && !has(&task.worktree, name);
+    let lacking: Vec<&str> = NEEDED.into_iter().filter(lacks).collect();
+    if is_made_ready || lacking.is_empty() {
+        return;
+    }
+    let command = if lacking.contains(&".env") {
+        "to copy .env from now on: git config --add flux.copy .env"
+    } else {
+        "to set it up from now on: git config --add flux.setup '<command>'"
+    };
+    let lacking = lacking.join(", ");
+    flux.ui.hint(format_args!(
+        "not in the new worktree: {lacking}; {command}"
+    ));
+}
+
+/// Warns of a task that starts from the branch of another one, and goes back to it.
+pub(super) fn from_other_task(flux: &Flux, store: &Store, task: &Task) {
+    let mut tasks = { store.tasks.iter() }.filter_map(|stored| stored.task.as_ref().ok());
+    let Some(other) = tasks.find(|other| task.into.as_ref() == Some(&other.branch)) else {
+        return;
+    };
+    flux.ui.warning(format_args!(
+        "this task starts from '{}', the branch of the task '{}', and will be merged into it",
+        other.branch, other.id
+    ));
+    if let Some(into) = &other.into {
+        let into = word(into);
+        flux.ui.hint(format_args!(
+            "to start from '{into}': git flux run --base {into} \"<what is to be done>\""
+        ));
+    }
+}
+
+/// Says what becomes of the user's own uncommitted changes.
+pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, takes_changes: bool) {
     let Some(own) = own.filter(|own| !own.none()) else {
         return;
     };
     let files = count(own.files, "file");
-    let and = if carried {
+    let and = if takes_changes {
         "go along, uncommitted"
     } else {
         "are not part of the task"
@@ -49,16 +98,16 @@ pub(super) fn status(started: &Started) -> Status {
     }
 }
 
-/// Says that a window was made where a pane was asked for, or what fits.
+/// Says that a window was made where a pane was asked for, or what fits. Returns whether it was.
 pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
     let place = plan.pane.as_ref().map(|pane| &pane.place);
-    let wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
-    let cramped = started.opened.target.kind == Layout::Window && !wanted;
-    if cramped {
+    let is_wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
+    let is_cramped = started.opened.target.kind == Layout::Window && !is_wanted;
+    if is_cramped {
         flux.ui
             .status("There is no room for another pane here: the task has a window of its own.");
     }
-    cramped
+    is_cramped
 }
 
 /// What `--dry-run` says.
@@ -67,27 +116,24 @@ pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
         if at > 0 {
             flux.ui.data("")?;
         }
-        plan(flux, start)?;
+        if let Some(pane) = &start.pane {
+            plan(flux, start, pane)?;
+        }
     }
     flux.ui.status("Nothing was done.");
     Ok(())
 }
 
-fn plan(flux: &Flux, start: &Start) -> Result<()> {
+fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     let task = &start.task;
-    let Some(pane) = &start.pane else {
-        return Ok(());
-    };
     let place = match &pane.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
         Place::Window { .. } => "a window of this session".to_owned(),
         Place::Session { name } => format!("session {name}"),
         Place::Again(target) => format!("pane {}", target.pane),
     };
-    let into = task
-        .into
-        .as_deref()
-        .unwrap_or("none: cleanup will ask for --into");
+    let into = task.into.as_deref();
+    let into = into.unwrap_or("none: cleanup will ask for --into");
     let (command, prompt) = match &pane.agent {
         Some(AgentCommand { agent, prompt, .. }) => {
             let args = task.agent_args.iter().map(|arg| &arg.0);
@@ -99,27 +145,18 @@ fn plan(flux: &Flux, start: &Start) -> Result<()> {
         None => ("none".to_owned(), 0),
     };
     for (name, value) in [
-        ("Task ID", task.id.to_string()),
-        ("Worktree", task.worktree.to_string_lossy().into_owned()),
-        ("Branch", task.branch.to_string()),
-        ("Base", task.base.to_string()),
-        ("Into", into.to_owned()),
-        ("Target", place),
-        ("Agent", command),
-        ("Prompt", format!("{prompt} bytes")),
+        ("Task ID", task.id.as_str()),
+        ("Worktree", &task.worktree.to_string_lossy()),
+        ("Branch", &task.branch),
+        ("Base", &task.base),
+        ("Into", into),
+        ("Target", &place),
+        ("Agent", &command),
+        ("Prompt", &format!("{prompt} bytes")),
     ] {
-        flux.ui
-            .data(format_args!("  {name}: {}", sanitize::line(&value)))?;
+        let value = sanitize::line(value);
+        flux.ui.data(format_args!("  {name}: {value}"))?;
     }
-    for name in setup(flux, start, pane)? {
-        flux.ui.data(format_args!("  Setup: {name}"))?;
-    }
-    Ok(())
-}
-
-/// What makes the worktree ready, each with a name.
-fn setup(flux: &Flux, start: &Start, pane: &NewPane) -> Result<Vec<String>> {
-    let mut names = Vec::new();
     if let Some(commit) = start.setup_commit()
         && let Some(init) = Init::find(flux, commit)?
     {
@@ -128,21 +165,23 @@ fn setup(flux: &Flux, start: &Start, pane: &NewPane) -> Result<Vec<String>> {
         } else {
             " (once you agree)"
         };
-        names.extend(init.names().map(|name| format!("{name}{if_agreed}")));
+        for name in init.names() {
+            flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
+        }
     }
-    let steps = pane.ready.steps.iter();
-    names.extend(steps.map(|step| sanitize::line(&step.name)));
-    Ok(names)
+    for step in &pane.ready.steps {
+        let name = sanitize::line(&step.name);
+        flux.ui.data(format_args!("  Setup: {name}"))?;
+    }
+    Ok(())
 }
 
-/// The report of a started task.
-pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str) -> String {
-    let way = Way {
-        has_emoji: flux.ui.emoji(),
-        opened: &started.opened,
-        short,
-    };
-    let task = &started.task;
+/// The report of a started task, which `short` names.
+pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl Display) -> String {
+    let Started { task, opened, .. } = started;
+    let sign = |sign| if flux.ui.emoji() { sign } else { "" };
+    let (place, attach, other) = way(opened);
+    let other = other.map_or(String::new(), |other| format!("        (or: {other})"));
     let agent = plan.pane.as_ref().and_then(|pane| pane.agent.as_ref());
     let what = match agent {
         Some(run) if run.agent.prompt != Prompt::Shown => {
@@ -150,99 +189,63 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: &str)
         }
         _ => "Your shell waits there, with the task on its screen.",
     };
+    let tip = if opened.target.kind == Layout::Session {
+        let detach = keys_of(opened, "d").unwrap_or("'tmux detach-client'".to_owned());
+        format!(
+            "\n{}Tip: You can detach anytime with {detach}\n      The session will keep running.\n",
+            sign("💡 ")
+        )
+    } else {
+        String::new()
+    };
     let report = format!(
-        "{}Flux Capacitor Session Created!\n\n  Task ID: {}\n  {}\n  Worktree: {}\n  Branch: {}\n\n\
-         {}\n\n{what}\n{}\nWhen complete: git flux cleanup {short}\n",
-        way.sign("🎯"),
+        "{}Flux Capacitor Session Created!\n\n  Task ID: {}\n  {place}\n  Worktree: {}\n  Branch: {}\n\n\
+         {}{attach}:\n   git flux attach {short}{other}\n\n{what}\n{tip}\n\
+         When complete: git flux cleanup {short}\n",
+        sign("🎯 "),
         task.id,
-        way.place(),
         shown(&task.worktree),
         sanitize::line(&task.branch),
-        way.attach(),
-        way.tip(),
+        sign("📍 "),
     );
     pasted(&report)
 }
 
-/// The way to a task that was opened.
-struct Way<'a> {
-    has_emoji: bool,
-    opened: &'a Opened,
-    /// A name for the task.
-    short: &'a str,
+/// Returns where a task was opened, what to do to go there, and another way to do it.
+fn way(opened: &Opened) -> (String, &'static str, Option<String>) {
+    let target = &opened.target;
+    match target.kind {
+        Layout::Session => (
+            format!("Session: {}", target.session),
+            "Attach to session",
+            Some(format!("tmux attach -t {}", target.session)),
+        ),
+        Layout::Pane => (
+            format!("Tmux Pane: {}", target.pane),
+            "Switch to pane",
+            keys_of(opened, &format!("q → {}", opened.pane_index)),
+        ),
+        Layout::Window => (
+            format!("Tmux Window: {}", target.window),
+            "Switch to window",
+            keys_of(opened, "w"),
+        ),
+    }
 }
 
-impl Way<'_> {
-    fn sign(&self, sign: &str) -> String {
-        if self.has_emoji {
-            format!("{sign} ")
-        } else {
-            String::new()
-        }
-    }
-
-    /// The keys that do something, `Ctrl+b, d`. Without a prefix key there is none to press.
-    fn keys(&self, key: &str) -> Option<String> {
-        let keys = keys(&self.opened.prefix, key)?;
-        Some(keys.replacen(' ', ", ", 1))
-    }
-
-    fn place(&self) -> String {
-        let target = &self.opened.target;
-        match target.kind {
-            Layout::Session => format!("Session: {}", target.session),
-            Layout::Pane => format!("Tmux Pane: {}", target.pane),
-            Layout::Window => format!("Tmux Window: {}", target.window),
-        }
-    }
-
-    fn attach(&self) -> String {
-        let target = &self.opened.target;
-        let (what, other) = match target.kind {
-            Layout::Session => {
-                let command = format!("tmux attach -t {}", target.session);
-                ("Attach to session", Some(command))
-            }
-            Layout::Pane => {
-                let number = &self.opened.pane_index;
-                ("Switch to pane", self.keys(&format!("q → {number}")))
-            }
-            Layout::Window => ("Switch to window", self.keys("w")),
-        };
-        let other = other.map(|other| format!("        (or: {other})"));
-        format!(
-            "{}{what}:\n   git flux attach {}{}",
-            self.sign("📍"),
-            self.short,
-            other.unwrap_or_default()
-        )
-    }
-
-    fn tip(&self) -> String {
-        if self.opened.target.kind != Layout::Session {
-            return String::new();
-        }
-        let detach = self.keys("d");
-        format!(
-            "\n{}Tip: You can detach anytime with {}\n      The session will keep running.\n",
-            self.sign("💡"),
-            detach.as_deref().unwrap_or("'tmux detach-client'")
-        )
-    }
+/// The keys that do something, `Ctrl+b, d`. Without a prefix key there is none to press.
+fn keys_of(opened: &Opened, key: &str) -> Option<String> {
+    let keys = keys(&opened.prefix, key)?;
+    Some(keys.replacen(' ', ", ", 1))
 }
 
 /// The shortest beginning of the id, at a `-`, that no other task has.
 pub(super) fn short(others: &Store, id: &TaskId) -> String {
     let words: Vec<&str> = id.as_str().split('-').collect();
-    let beginnings = (2..words.len()).map(|n| words[..n].join("-"));
-    let unique = |text: &String| {
-        !others
-            .tasks
-            .iter()
-            .any(|other| other.id != *id && other.id.as_str().starts_with(text.as_str()))
+    let mut beginnings = (2..words.len()).map(|n| words[..n].join("-"));
+    let is_unique = |text: &String| {
+        let mut ids = others.tasks.iter().map(|other| &other.id);
+        !ids.any(|other| other != id && other.as_str().starts_with(text))
     };
-    beginnings
-        .into_iter()
-        .find(unique)
-        .unwrap_or_else(|| id.to_string())
+    beginnings.find(is_unique).unwrap_or_else(|| id.to_string())
 }
