@@ -102,6 +102,13 @@ impl Store {
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
+    /// Returns the tasks whose records can be read.
+    pub(crate) fn readable(&self) -> impl Iterator<Item = &Task> {
+        self.tasks
+            .iter()
+            .filter_map(|stored| stored.task.as_ref().ok())
+    }
+
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
         self.refs.objects.get([HEADS, branch].concat().as_str())

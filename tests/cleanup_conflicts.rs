@@ -147,13 +147,43 @@ fn every_way_out_changes_nothing_in_a_narrow_window_too() {
 }
 
 #[test]
-fn a_worktree_with_changes_in_the_way_is_not_merged_into() {
+fn a_worktree_with_changes_in_the_way_is_not_merged_into_as_the_dry_run_says() {
     let world = World::new();
     let id = conflicting_task(&world);
-    world.write(world.worktree(&id).join("agent.txt"), "not committed\n");
+    world.commit_in(world.repo(), "new.txt", "main's\n");
+    let worktree = world.worktree(&id);
+    for file in ["agent.txt", "new.txt", "staged.txt"] {
+        world.write(worktree.join(file), "not committed\n");
+        if file == "staged.txt" {
+            world.git_in(&worktree, ["add", file]);
+        }
+        let before = world.snapshot();
+        let refusal = format!("error: the merge would overwrite '{file}' in the worktree of");
+        let done = world.flux(["cleanup", "--update", &id]).run();
+        done.code(1).stderr_has(&refusal);
+        let dry = world.flux(["cleanup", "-n", "--update", &id]).run();
+        dry.code(1).stdout_has("collisions").stderr_has(&refusal);
+        world.assert_unchanged(&before);
+        world.git_in(&worktree, ["reset", "-q", "--hard"]);
+        world.git_in(&worktree, ["clean", "-qfd"]);
+    }
+    world.write(worktree.join("notes.txt"), "not in the way\n");
+    let dry = world.flux(["cleanup", "-n", "--update", &id]).run();
+    dry.code(3);
+    let done = world.flux(["cleanup", "--update", &id]).run();
+    done.code(3).stderr_has("stopped at the conflicts");
+}
+
+#[test]
+fn an_update_of_a_worktree_that_is_gone_refuses_as_the_dry_run_says() {
+    let world = World::new();
+    let id = conflicting_task(&world);
+    std::fs::remove_dir_all(world.worktree(&id)).unwrap();
     let before = world.snapshot();
-    let output = world.flux(["cleanup", "--update", &id]).run();
-    output.code(1).stderr_has("error: ");
+    for dry in [&["-n"][..], &[]] {
+        let args = [&["cleanup", "--update", "--discard", &id][..], dry].concat();
+        world.flux(args).run().code(1).stderr_has("error: ");
+    }
     world.assert_unchanged(&before);
 }
 

@@ -1,6 +1,6 @@
 //! `git flux restore --list`
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use indicatif::HumanBytes;
 
 use super::Faults;
@@ -11,14 +11,13 @@ use crate::failure::{self, Failure, USAGE};
 use crate::git::ObjectId;
 use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
-use crate::lifecycle::leftovers;
 use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::task::version;
 use crate::ui::words::{age, count};
 
-/// The size of a worktree in the trash, if there is one.
-type Size = Option<Result<u64>>;
+/// A removed task, and the size of its worktree in the trash, if there is one.
+type Measured<'a> = (&'a Archived, Option<Result<u64>>);
 
 /// Prints what can be restored, and names what cannot.
 ///
@@ -30,13 +29,20 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
     let sized = archived
         .iter()
         .map(|one| (one, one.trash.as_deref().map(size)));
-    let sized: Vec<(&Archived, Size)> = sized.collect();
+    let sized: Vec<Measured> = sized.collect();
     drop(spinner);
-    rows(flux, &sized, unread, json)?;
+    if json {
+        let objects = sized.iter().map(object);
+        let objects: Vec<_> = objects.chain(unread.iter().map(unread_object)).collect();
+        flux.ui.json(&objects)?;
+    } else {
+        rows(flux, &sized, unread)?;
+    }
     let mut faults = Faults::default();
-    let sizes = sized.iter().filter_map(|(_, size)| size.as_ref());
-    for error in sizes.filter_map(|size| size.as_ref().err()) {
-        faults.warn(&flux.ui, format_args!("{error:#}"));
+    for (_, size) in &sized {
+        if let Some(Err(error)) = size {
+            faults.warn(&flux.ui, format_args!("{error:#}"));
+        }
     }
     for one in unread {
         name(flux, one.refusal());
@@ -44,7 +50,7 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
             faults.count();
         }
     }
-    for left in leftovers::find(flux)? {
+    for left in flux.leftovers()? {
         name(flux, left);
     }
     faults.ensure_none("not everything could be read")
@@ -57,16 +63,11 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
 pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
-        return Err(Failure::new("there is nothing to restore")
-            .hint("git flux list")
-            .into());
+        bail!(Failure::new("there is nothing to restore").hint("git flux list"));
     }
     if !flux.ui.can_ask() {
-        return Err(Failure::new("which removed task?")
-            .hint(format!("git flux {verb} <task>"))
-            .hint("git flux restore --list")
-            .code(USAGE)
-            .into());
+        let failure = Failure::new("which removed task?").hint(format!("git flux {verb} <task>"));
+        bail!(failure.hint("git flux restore --list").code(USAGE));
     }
     let row = |one: &&Archived| {
         let state = format!("{}, {}", since(one), ended(one));
@@ -88,10 +89,8 @@ fn ended(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
     }
-    let Some(removal) = &one.task.removal else {
-        return "not started".to_owned();
-    };
-    match &removal.into {
+    match one.merged() {
+        _ if one.task.removal.is_none() => "not started".to_owned(),
         _ if one.tip == one.task.base => "no commits".to_owned(),
         Some(merged) => format!("merged into '{}'", sanitize::line(&merged.branch)),
         None => "not merged".to_owned(),
@@ -100,13 +99,12 @@ fn ended(one: &Archived) -> String {
 
 /// How it ended, and how many uncommitted files it has.
 pub(super) fn content(flux: &Flux, one: &Archived) -> String {
-    let files = one
-        .snapshot()
-        .map(|snapshot| flux.repo.count_files_of_snapshot(snapshot));
-    match files {
-        None => ended(one),
-        Some(Ok(files)) => format!("{}, {}", ended(one), count(files, "uncommitted file")),
-        Some(Err(_)) => format!("{}, uncommitted files", ended(one)),
+    let ended = ended(one);
+    let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
+    match one.snapshot().map(count_files) {
+        None => ended,
+        Some(Ok(files)) => format!("{ended}, {}", count(files, "uncommitted file")),
+        Some(Err(_)) => format!("{ended}, uncommitted files"),
     }
 }
 
@@ -115,12 +113,7 @@ fn since(one: &Archived) -> String {
     format!("{} ago", age(seconds().saturating_sub(one.removed())))
 }
 
-fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool) -> Result<()> {
-    if json {
-        let objects = sized.iter().map(|(one, size)| object(one, size));
-        let objects: Vec<RemovedObject> = objects.chain(unread.iter().map(unread_object)).collect();
-        return flux.ui.json(&objects);
-    }
+fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
     if sized.is_empty() && unread.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
@@ -139,15 +132,8 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
         ]
     });
     let unread = unread.iter().map(|one| {
-        let unknown = || "?".to_owned();
         let error = format!("its record cannot be read: {:#}", one.error);
-        [
-            sanitize::line(&one.name),
-            unknown(),
-            unknown(),
-            version::state_of(&one.error).to_owned(),
-            sanitize::line(&error),
-        ]
+        [&one.name, "?", "?", version::state_of(&one.error), &error].map(sanitize::line)
     });
     let table = Table {
         head: vec!["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"],
@@ -161,21 +147,21 @@ fn rows(flux: &Flux, sized: &[(&Archived, Size)], unread: &[Unread], json: bool)
 }
 
 /// A removed task as programs read it.
-fn object<'a>(one: &'a Archived, size: &Size) -> RemovedObject<'a> {
-    let removal = one.task.removal.as_ref();
-    let into = removal.and_then(|removal| removal.into.as_ref());
+fn object<'a>(sized: &'a Measured<'_>) -> RemovedObject<'a> {
+    let (one, size) = sized;
+    let task = &one.task;
     RemovedObject {
         name: &one.name,
-        id: Some(one.task.id.as_str()),
-        title: Some(&one.task.title),
-        agent: Some(&one.task.agent),
-        branch: Some(&one.task.branch),
-        base: Some(&one.task.base),
+        id: Some(task.id.as_str()),
+        title: Some(&task.title),
+        agent: Some(&task.agent),
+        branch: Some(&task.branch),
+        base: Some(&task.base),
         tip: Some(&one.tip),
         snapshot: one.snapshot().map(ObjectId::as_str),
-        removed: removal.map(|removal| removal.at),
-        merged_into: into.map(|merged| merged.branch.as_str()),
-        worktree: Some(&one.task.worktree),
+        removed: task.removal.as_ref().map(|removal| removal.at),
+        merged_into: one.merged().map(|merged| merged.branch.as_str()),
+        worktree: Some(&task.worktree),
         trash: one.trash.as_deref(),
         size: size.as_ref().and_then(|size| size.as_ref().ok()).copied(),
         foreign: Some(one.foreign),

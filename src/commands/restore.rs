@@ -1,6 +1,6 @@
 //! `git flux restore`
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::lifecycle::archive::delete::drop_for_good;
 use crate::lifecycle::archive::{self, Archived, Listed, Unread};
-use crate::lifecycle::leftovers;
 use crate::lifecycle::restore::{harmless, prepare};
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::start;
@@ -65,9 +64,8 @@ impl Restore {
         let one = self.choose(&flux, &store, &all)?;
         if let Some(owner) = flux.remover(one) {
             let name = &one.name;
-            return Err(Failure::new(format!("'{name}' was removed by '{owner}'"))
-                .hint(format!("git flux log {name}"))
-                .into());
+            let failure = Failure::new(format!("'{name}' was removed by '{owner}'"));
+            bail!(failure.hint(format!("git flux log {name}")));
         }
         if self.drop {
             return self.delete(&flux, &[one], &[]);
@@ -83,18 +81,18 @@ impl Restore {
     }
 
     fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
-        if let Some(name) = &self.task {
-            let begins = |stored: &&Stored| stored.id.as_str().starts_with(name);
-            return archive::find(all, name).map_err(|error| {
-                match store.tasks.iter().filter(begins).collect::<Vec<_>>()[..] {
-                    [Stored { id, .. }] => Failure::new(format!("'{id}' is not removed"))
-                        .hint(format!("git flux attach {id}"))
-                        .into(),
-                    _ => error,
-                }
-            });
-        }
-        removed::pick(flux, all, "restore")
+        let Some(name) = &self.task else {
+            return removed::pick(flux, all, "restore");
+        };
+        archive::find(all, name).map_err(|error| {
+            let tasks = store.tasks.iter();
+            let begins = tasks.filter(|stored| stored.id.as_str().starts_with(name));
+            let [Stored { id, .. }] = begins.collect::<Vec<_>>()[..] else {
+                return error;
+            };
+            let failure = Failure::new(format!("'{id}' is not removed"));
+            failure.hint(format!("git flux attach {id}")).into()
+        })
     }
 
     /// Deletes removed tasks, once that is agreed to.
@@ -107,13 +105,12 @@ impl Restore {
         let mut faults = Faults::default();
         for one in which {
             interrupt::check()?;
+            let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
             match drop_for_good(flux, one) {
-                Ok(()) => flux.ui.status(format_args!(
-                    "deleted '{}' (the commits of '{}' were at {})",
-                    one.name,
-                    sanitize::line(&one.task.branch),
-                    one.tip
-                )),
+                Ok(()) => {
+                    let commits = format!("the commits of '{branch}' were at {tip}");
+                    flux.ui.status(format_args!("deleted '{name}' ({commits})"));
+                }
                 Err(error) if which.len() == 1 && !self.empty => return Err(error),
                 Err(error) => faults.show(&error),
             }
@@ -126,8 +123,8 @@ impl Restore {
             format!("Delete '{}' for good ({})?", one.name, content(flux, one))
         } else {
             for one in which {
-                flux.ui
-                    .status(format_args!("  {}  {}", one.name, content(flux, one)));
+                let content = content(flux, one);
+                flux.ui.status(format_args!("  {}  {content}", one.name));
             }
             format!("Delete these {} for good?", which.len())
         };
@@ -135,10 +132,9 @@ impl Restore {
             return Ok(());
         }
         if !flux.ui.can_ask() {
-            return Err(Failure::new("nobody can be asked whether to delete")
-                .hint("git flux restore --list")
-                .hint("add --yes to agree")
-                .into());
+            let failure = Failure::new("nobody can be asked whether to delete");
+            let failure = failure.hint("git flux restore --list");
+            bail!(failure.hint("add --yes to agree"));
         }
         flux.ui.ensure_agreed(question)
     }
@@ -147,7 +143,7 @@ impl Restore {
     /// since it cannot be read.
     fn clear(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
         if self.empty && faults.none() {
-            let left = leftovers::clear(flux)?;
+            let left = flux.clear_leftovers()?;
             left.iter().for_each(|error| faults.show(error));
         }
         for one in unread {
@@ -171,62 +167,48 @@ fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
 /// # Errors
 /// When it is declined, or there is no terminal.
 fn agree(flux: &Flux, one: &Archived) -> Result<()> {
-    let (name, task) = (&one.name, &one.task);
-    let rows = [
-        ("Branch", sanitize::line(&task.branch)),
-        ("Worktree", shown(&task.worktree)),
-        ("Agent", sanitize::line(&task.agent)),
-    ];
+    let (ui, name, task) = (&flux.ui, &one.name, &one.task);
     let about = format!("'{name}' is foreign: this repository has not removed it");
-    if !flux.ui.can_ask() {
-        return Err(Failure::new(about)
-            .hint(format!("git flux restore {name} --foreign"))
-            .into());
+    if !ui.can_ask() {
+        bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
-    flux.ui.status(about);
-    for (what, value) in rows {
-        flux.ui.status(format_args!("  {what}: {value}"));
-    }
-    flux.ui.ensure_agreed("Restore it?")
+    ui.status(about);
+    let [branch, agent] = [task.branch.as_str(), &task.agent].map(sanitize::line);
+    ui.status(format_args!("  Branch: {branch}"));
+    ui.status(format_args!("  Worktree: {}", shown(&task.worktree)));
+    ui.status(format_args!("  Agent: {agent}"));
+    ui.ensure_agreed("Restore it?")
 }
 
 fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
-    let task = &started.task;
+    let (ui, task) = (&flux.ui, &started.task);
     let id = &task.id;
     // It is restored all the same.
     if let Err(error) = early::ensure_executed(flux, started) {
-        flux.ui.warning(format_args!("{error:#}"));
+        ui.warning(format_args!("{error:#}"));
     }
-    if flux.ui.quiet {
-        return flux.ui.data(id);
+    if ui.quiet {
+        return ui.data(id);
     }
     let how = match (&one.trash, one.snapshot()) {
         (Some(_), _) => "as it was, ignored files too",
         (None, Some(_)) => "from its snapshot, without ignored files",
         (None, None) => "from its commits",
     };
-    flux.ui.status(format_args!(
-        "restored '{id}' {how}: worktree '{}', branch '{}', session '{}'",
-        shown(&task.worktree),
-        task.branch,
-        started.opened.target.session
+    let (worktree, branch) = (shown(&task.worktree), &task.branch);
+    let session = &started.opened.target.session;
+    ui.status(format_args!(
+        "restored '{id}' {how}: worktree '{worktree}', branch '{branch}', session '{session}'"
     ));
-    if let Some(undo) = undo(flux, one)? {
-        flux.ui.status("What was merged stays merged.");
-        flux.ui.hint(undo);
+    if let Some(merged) = one.merged()
+        && let Some(undo) = revert(flux, merged)?
+    {
+        ui.status("What was merged stays merged.");
+        ui.hint(undo);
     }
-    flux.ui.hint(format_args!("git flux attach {id}"));
+    ui.hint(format_args!("git flux attach {id}"));
     for error in early::ended(flux, [started])? {
-        flux.ui.warning(format_args!("{error:#}"));
+        ui.warning(format_args!("{error:#}"));
     }
     Ok(())
-}
-
-/// The command that undoes the merge of a removed task.
-fn undo(flux: &Flux, one: &Archived) -> Result<Option<String>> {
-    let removal = one.task.removal.as_ref();
-    match removal.and_then(|removal| removal.into.as_ref()) {
-        Some(merged) => revert(flux, merged),
-        None => Ok(None),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::broken::{Broken, free_beside};
 use crate::context::Flux;
@@ -53,23 +53,20 @@ impl<'a> BranchUses<'a> {
     ) -> Result<Self> {
         let mut uses = Self::of_git(flux, worktrees, branch)?;
         for entry in worktrees {
-            if let Some(head) = flux.repo.lost_head(entry)? {
-                let is_tasks = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
-                let mut tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-                // Its record tells.
-                if !tasks.any(is_tasks) {
-                    let path = entry.path.clone();
-                    uses.found.push(BranchUse::Lost { path, head });
-                }
+            // Its record tells.
+            let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
+            if let Some(head) = flux.repo.lost_head(entry)?
+                && !store.readable().any(is_other)
+            {
+                let path = entry.path.clone();
+                uses.found.push(BranchUse::Lost { path, head });
             }
         }
-        let is_registered = |task: &Task| worktrees.iter().any(|one| one.path == task.worktree);
-        for stored in &store.tasks {
-            let Ok(task) = &stored.task else { continue };
+        for task in store.readable() {
             // A start makes the directory a moment before the entry.
             if task.phase == Phase::Active
                 && uses.is_branch(&task.branch_ref())
-                && !is_registered(task)
+                && worktrees.iter().all(|entry| entry.path != task.worktree)
                 && task.worktree.symlink_metadata().is_ok()
             {
                 let task = Box::new(task.clone());
@@ -84,12 +81,12 @@ impl<'a> BranchUses<'a> {
     /// # Errors
     /// When it cannot be told.
     pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
+        let (full, found) = (BranchName::new(branch).full(), Vec::new());
         let mut uses = Self {
             flux,
             branch,
-            found: Vec::new(),
+            found,
         };
-        let full = BranchName::new(branch).full();
         for entry in worktrees.iter().filter(|entry| !entry.bare) {
             let path = entry.path.clone();
             match &entry.branch {
@@ -116,8 +113,8 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    fn is_branch(&self, name: &str) -> bool {
-        let full = format!("refs/heads/{}", self.branch);
+    fn is_branch(&self, name: &RefName) -> bool {
+        let full = BranchName::new(self.branch).full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 
@@ -134,31 +131,45 @@ impl<'a> BranchUses<'a> {
         self
     }
 
-    /// Returns the first worktree that has the branch checked out, as far as git knows.
-    pub(crate) fn worktree(&self) -> Option<&Path> {
-        self.found.iter().find_map(|one| match one {
+    /// Returns the worktrees that have the branch checked out, as far as git knows.
+    fn worktrees(&self) -> impl Iterator<Item = &Path> {
+        self.found.iter().filter_map(|one| match one {
             BranchUse::Worktree(path) => Some(path.as_path()),
             _ => None,
         })
+    }
+
+    /// Returns the first worktree that has the branch checked out, as far as git knows.
+    pub(crate) fn worktree(&self) -> Option<&Path> {
+        self.worktrees().next()
     }
 
     /// Fails unless one worktree at most has the branch checked out, where it can be moved to `from`.
     ///
     /// # Errors
     /// When moving it would leave files behind.
-    pub(super) fn ensure_movable(&self, from: &str) -> Result<()> {
+    pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
-        match self.found.iter().find(|one| !is_worktree(one)) {
-            Some(BranchUse::Unknown) => {
-                return Err(unknown(self.flux, self.branch, Some(from))?.into());
-            }
-            Some(one) => return Err(self.failure(one)?.into()),
-            None => {}
+        if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
+            bail!(self.failure(one, Some(from))?);
         }
-        match &self.found[..] {
-            [] | [_] => Ok(()),
-            [_, others @ ..] => Err(self.several(others).into()),
+        if self.found.len() < 2 {
+            return Ok(());
         }
+        let paths: Vec<String> = self
+            .worktrees()
+            .map(|path| format!("'{}'", shown(path)))
+            .collect();
+        let (branch, paths) = (self.branch, paths.join(" and in "));
+        let failure = Failure::new(format!("the branch '{branch}' is checked out in {paths}"));
+        bail!(
+            self.worktrees()
+                .skip(1)
+                .fold(failure, |failure, path| match path.exists() {
+                    true => failure.hint(format!("git -C {} switch --detach", quoted(path))),
+                    false => failure.hint("git worktree prune"),
+                })
+        )
     }
 
     /// Fails if the branch is checked out or in use.
@@ -167,76 +178,51 @@ impl<'a> BranchUses<'a> {
     /// Also when its way out cannot be told.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
-            Some(one) => Err(self.failure(one)?.into()),
+            Some(one) => bail!(self.failure(one, None)?),
             None => Ok(()),
         }
     }
 
-    /// The refusal of a branch that is checked out in several worktrees.
-    fn several(&self, others: &[BranchUse]) -> Failure {
-        let paths = self.found.iter().filter_map(|one| match one {
-            BranchUse::Worktree(path) => Some(format!("'{}'", shown(path))),
-            _ => None,
-        });
-        let paths: Vec<String> = paths.collect();
-        let failure = Failure::new(format!(
-            "the branch '{}' is checked out in {}",
-            self.branch,
-            paths.join(" and in ")
-        ));
-        others.iter().fold(failure, |failure, other| match other {
-            BranchUse::Worktree(path) if path.exists() => {
-                failure.hint(format!("git -C {} switch --detach", quoted(path)))
-            }
-            _ => failure.hint("git worktree prune"),
-        })
-    }
-
-    /// The refusal of a branch for one place where it is checked out or in use.
-    fn failure(&self, one: &BranchUse) -> Result<Failure> {
+    /// The refusal of a branch for one place where it is checked out or in use. `from` is what it
+    /// was to be moved to.
+    fn failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
-            BranchUse::Worktree(path) => Failure::new(format!(
-                "the branch '{branch}' is checked out in '{}'",
-                shown(path)
-            ))
-            .hint(format!("git -C {} switch --detach", quoted(path))),
-            BranchUse::Spelled { path, name } => Failure::new(format!(
-                "'{}' has the branch '{branch}' checked out as '{}'",
-                shown(path),
-                sanitize::line(name)
-            ))
-            .hint(format!(
-                "git -C {} symbolic-ref HEAD {}",
-                quoted(path),
-                word(&format!("refs/heads/{branch}"))
-            )),
+            BranchUse::Worktree(path) => {
+                let what = format!("the branch '{branch}' is checked out in '{}'", shown(path));
+                Failure::new(what).hint(format!("git -C {} switch --detach", quoted(path)))
+            }
+            BranchUse::Spelled { path, name } => {
+                let (path, place, name) = (quoted(path), shown(path), sanitize::line(name));
+                let head = word(&format!("refs/heads/{branch}"));
+                let what = format!("'{place}' has the branch '{branch}' checked out as '{name}'");
+                Failure::new(what).hint(format!("git -C {path} symbolic-ref HEAD {head}"))
+            }
             BranchUse::Unregistered(task) => {
-                let failure = Failure::new(format!(
-                    "the branch '{branch}' is checked out in '{}', which git does not list",
-                    shown(&task.worktree)
-                ));
-                Broken::not_ours(self.flux, task)?.with_ways(failure)
+                let (place, unlisted) = (shown(&task.worktree), "which git does not list");
+                let what = format!("the branch '{branch}' is checked out in '{place}', {unlisted}");
+                Broken::not_ours(self.flux, task)?.with_ways(Failure::new(what))
             }
-            BranchUse::Unknown => unknown(self.flux, branch, None)?,
+            BranchUse::Unknown => {
+                let common = shown(self.flux.repo.common_dir());
+                let what =
+                    format!("'{branch}' has files checked out, but git takes '{common}' for bare");
+                with_ways_out(self.flux, Failure::new(what), from)?
+            }
             BranchUse::Operation { name, path } => {
-                let failure = Failure::new(format!(
-                    "a {name} is in progress on '{branch}' in '{}'",
-                    shown(path)
-                ));
-                match path.exists() {
-                    true => failure.hint(format!(
-                        "finish or abort it: git -C {} status",
-                        quoted(path)
-                    )),
-                    false => failure.hint("git worktree prune"),
-                }
+                let place = shown(path);
+                let what = format!("a {name} is in progress on '{branch}' in '{place}'");
+                Failure::new(what).hint(match path.exists() {
+                    true => format!("finish or abort it: git -C {} status", quoted(path)),
+                    false => "git worktree prune".to_owned(),
+                })
             }
-            BranchUse::Lost { path, head } => Failure::new(format!(
-                "it is not known which branch '{}' has checked out",
-                shown(path)
-            ))
-            .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head))),
+            BranchUse::Lost { path, head } => {
+                let place = shown(path);
+                let what = format!("it is not known which branch '{place}' has checked out");
+                Failure::new(what)
+                    .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head)))
+            }
         })
     }
 }
@@ -251,44 +237,29 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
     if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
         return Ok(());
     }
-    let what = format!(
-        "files are checked out, but git takes '{}' for bare",
-        shown(common)
-    );
-    Err(with_ways_out(flux, Failure::new(what), None)?.into())
+    let common = shown(common);
+    let what = format!("files are checked out, but git takes '{common}' for bare");
+    bail!(with_ways_out(flux, Failure::new(what), None)?)
 }
 
-/// The refusal of a branch whose files are somewhere: its repository is bare for git. `from` is
-/// what it was to be moved to.
-fn unknown(flux: &Flux, branch: &str, from: Option<&str>) -> Result<Failure> {
-    let what = format!(
-        "'{branch}' has files checked out, but git takes '{}' for bare",
-        shown(flux.repo.common_dir())
-    );
-    with_ways_out(flux, Failure::new(what), from)
-}
-
-fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&str>) -> Result<Failure> {
+/// Adds the ways out to the refusal of a repository that is bare for git and has files somewhere.
+fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
-    let scope = bare_is_set_in(flux.repo.home())?;
-    let scope = scope.map(|(scope, _)| scope);
+    let scope = bare_is_set_in(flux.repo.home())?.map(|(scope, _)| scope);
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("leave out: -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => {
             failure.hint(format!("{git} config --worktree core.bare false"))
         }
         _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
-        (_, Some(from)) => failure.hint(format!(
-            "to merge it where the files are: {git} --work-tree=<directory> merge {}",
-            word(from)
-        )),
+        (_, Some(from)) => {
+            let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
+            failure.hint(format!("to merge it where the files are: {merge}"))
+        }
         (_, None) => failure,
     };
     let index = common.join("index");
-    Ok(failure.hint(format!(
-        "if no files are: mv {} {}",
-        quoted(&index),
-        quoted(&free_beside(&index))
-    )))
+    let (index, away) = (quoted(&index), quoted(&free_beside(&index)));
+    Ok(failure.hint(format!("if no files are: mv {index} {away}")))
 }

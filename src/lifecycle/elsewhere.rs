@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::archive;
-use super::conclude::Conclusion;
+use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, admin, keep};
@@ -62,14 +62,14 @@ pub(crate) fn drop_from_copy(
         }
         store::remove_config(repo, task, &guard)?;
     }
-    let conclusion = Conclusion {
+    let teardown = Teardown {
+        flux,
         task,
         oid: &stored.oid,
         tip,
-        wanted: archive::name_of(&trash),
-        always: true,
+        lock,
     };
-    let archive = conclusion.commit(flux, lock)?;
+    let archive = teardown.delete_refs(archive::name_of(&trash), true)?;
     flux.run_dir(&task.id).remove()?;
     Ok(Kept {
         archive,

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::archive::Archived;
 use super::broken::Broken;
 use super::checked_out::BranchUses;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, snapshot, submodules, tool_files, worktree};
+use crate::git::{ObjectId, Worktree as Entry, admin, keep, snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -39,20 +39,31 @@ impl Worktree {
         if adopted || !is_registered(flux, task)? {
             return Ok(Self::Foreign);
         }
-        let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
-        if there && admin::has_moved(common, path, task.start())? {
+        if !exists(path)? {
+            return Ok(Self::Discard);
+        }
+        if admin::has_moved(common, path, task.start())? {
             return Ok(Self::Keep);
         }
-        let untouched = !there
-            || flux.repo.checkout(path).is_ok_and(|checkout| {
-                worktree::is_untouched(&checkout, task.start()).unwrap_or(false)
-                    // What went along is the user's, who has it still.
-                    || task.carried.as_ref().is_some_and(|carried| {
-                        snapshot::holds(&checkout, carried).unwrap_or(false)
-                    })
-            });
-        Ok(if untouched { Self::Discard } else { Self::Keep })
+        // What went along is the user's, who has it still.
+        let (commit, carried) = (task.start(), task.carried.as_ref());
+        Ok(Self::unless_more_than(flux, task, commit, carried))
+    }
+
+    /// Keeps a worktree that has more than a commit or a snapshot.
+    fn unless_more_than(
+        flux: &Flux,
+        task: &Task,
+        commit: &ObjectId,
+        snapshot: Option<&ObjectId>,
+    ) -> Self {
+        let is_held = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
+            let holds = |snapshot| snapshot::holds(&checkout, snapshot).unwrap_or(false);
+            worktree::is_untouched(&checkout, commit).unwrap_or(false)
+                || snapshot.is_some_and(holds)
+        });
+        if is_held { Self::Discard } else { Self::Keep }
     }
 
     /// What becomes of the worktree of a task that was not restored: it goes back
@@ -73,13 +84,11 @@ impl Worktree {
         // What is in the trash under the name of a foreign one is not its worktree.
         let foreign = from.is_some_and(|from| from.foreign);
         let place = flux.trash().join(if foreign { ".foreign" } else { name });
-        let exists = |path: &Path| fs::exists(path).context("could not look at the worktree");
         let common = flux.repo.common_dir();
         let waits = exists(&place.join("worktree"))?;
         if waits {
             // They come back before the files do, and git would delete them.
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -98,21 +107,18 @@ impl Worktree {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
-        let Some(from) = from else {
-            return Ok(Self::Keep);
-        };
-        let archived = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
-            worktree::is_untouched(&checkout, &from.tip).unwrap_or(false)
-                || from
-                    .snapshot()
-                    .is_some_and(|snapshot| snapshot::holds(&checkout, snapshot).unwrap_or(false))
-        });
-        Ok(if archived { Self::Discard } else { Self::Keep })
+        Ok(match from {
+            Some(from) => Self::unless_more_than(flux, task, &from.tip, from.snapshot()),
+            None => Self::Keep,
+        })
     }
+}
+
+fn exists(path: &Path) -> Result<bool> {
+    fs::exists(path).context("could not look at the worktree")
 }
 
 /// Whether the worktree that was just made for a task is not as it was made any more: another
@@ -126,9 +132,8 @@ pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
     let Some(entry) = entries.iter().find(|entry| entry.path == task.worktree) else {
         return Ok(false);
     };
-    let there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-    let ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
-    Ok(!entry.is_of(&task.branch_ref()) || (there && !ours()?))
+    let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
+    Ok(!entry.is_of(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
 }
 
 /// Whether git has a worktree at the task's path, with the task's branch.
@@ -140,33 +145,27 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     if !task.keeps_branch() {
         ensure_not_elsewhere(flux, &entries, task)?;
     }
-    let ours =
-        |entry: &worktree::Worktree| entry.path == task.worktree && entry.is_of(&task.branch_ref());
-    Ok(entries.iter().any(ours))
+    let (path, branch) = (&task.worktree, task.branch_ref());
+    Ok(entries
+        .iter()
+        .any(|entry| entry.path == *path && entry.is_of(&branch)))
 }
 
 /// # Errors
 /// When the task's branch is checked out or in use in another worktree than the task's.
-pub(crate) fn ensure_not_elsewhere(
-    flux: &Flux,
-    entries: &[worktree::Worktree],
-    task: &Task,
-) -> Result<()> {
+pub(crate) fn ensure_not_elsewhere(flux: &Flux, entries: &[Entry], task: &Task) -> Result<()> {
     let uses = BranchUses::of_git(flux, entries, &task.branch)?.except(&task.worktree);
     let Some(elsewhere) = uses.worktree() else {
         return uses.ensure_none();
     };
     // It may be the task's own entry, which names another place now: that can be mended.
     if let Some(altered) = Broken::altered(flux, task) {
-        return Err(altered.failure().into());
+        bail!(altered.failure());
     }
-    let place = quoted(elsewhere);
-    Err(Failure::new(format!(
-        "the branch '{}' is checked out in '{}'",
-        task.branch,
-        shown(elsewhere)
-    ))
-    .hint(format!("if that is the task's: git flux adopt {place}"))
-    .hint(format!("if it is yours: git -C {place} switch --detach"))
-    .into())
+    let (branch, place, pasted) = (&task.branch, shown(elsewhere), quoted(elsewhere));
+    bail!(
+        Failure::new(format!("the branch '{branch}' is checked out in '{place}'"))
+            .hint(format!("if that is the task's: git flux adopt {pasted}"))
+            .hint(format!("if it is yours: git -C {pasted} switch --detach"))
+    )
 }

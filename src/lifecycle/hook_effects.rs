@@ -1,6 +1,6 @@
 //! What has changed in the repository while a hook ran, beside what git flux changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
@@ -34,8 +34,8 @@ pub(super) fn post_checkout(
     let before = Listing::before(flux, &hooks, &["post-checkout"])?;
     if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
         interrupt::check()?;
-        flux.ui
-            .warning(format_args!("the post-checkout hook failed: {error:#}"));
+        let what = "the post-checkout hook failed";
+        flux.ui.warning(format_args!("{what}: {error:#}"));
     }
     if let Some(before) = before {
         before.warn(flux, &task.branch_ref());
@@ -64,68 +64,53 @@ impl Listing {
 
     fn take(flux: &Flux) -> Result<Self> {
         let home = flux.repo.home();
-        let mut refs = refs::list(home, &[])?;
+        let is_bare = bare_is_set_in(home)?.is_some_and(|(_, is_bare)| is_bare);
+        let mut refs = refs::list::<&str>(home, &[])?;
         refs.retain(|name, _| !name.starts_with(FLUX));
-        Ok(Self {
-            is_bare: bare_is_set_in(home)?.is_some_and(|(_, is_bare)| is_bare),
-            refs,
-        })
+        Ok(Self { is_bare, refs })
     }
 
     /// Warns of what has changed since, but for the branches of tasks and the ref `moved`, which the
     /// command itself moves.
-    pub(super) fn warn(&self, flux: &Flux, moved: &str) {
+    pub(super) fn warn(&self, flux: &Flux, moved: &RefName) {
+        let ui = &flux.ui;
         let now =
             Self::take(flux).and_then(|now| Ok((now, Store::load(&flux.repo, &flux.settings)?)));
         let (now, store) = match now {
             Ok(now) => now,
             Err(error) => {
                 let what = "it is not known what the hooks have changed";
-                return flux.ui.warning(format_args!("{what}: {error:#}"));
+                return ui.warning(format_args!("{what}: {error:#}"));
             }
         };
         if now.is_bare && !self.is_bare {
-            flux.ui.warning(format_args!(
-                "while hooks ran, core.bare was set: git takes the repository for bare"
-            ));
+            let what = "while hooks ran, core.bare was set: git takes the repository for bare";
+            ui.warning(what);
             let git_dir = quoted(flux.repo.common_dir());
-            flux.ui.hint(format_args!(
-                "git --git-dir={git_dir} config core.bare false"
-            ));
+            let config = "config core.bare false";
+            ui.hint(format_args!("git --git-dir={git_dir} {config}"));
         }
-        let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-        let tasks: Vec<RefName> = tasks.map(|task| task.branch_ref()).collect();
-        let mut changes = self.changes(&now);
-        changes.retain(|(name, _, _)| *name != moved && !tasks.iter().any(|task| task == name));
-        for (name, old, new) in changes.iter().take(NAMED) {
+        let tasks: Vec<RefName> = store.readable().map(|task| task.branch_ref()).collect();
+        let names: BTreeSet<&RefName> = self.refs.keys().chain(now.refs.keys()).collect();
+        let mut found = 0;
+        for name in names {
             let (shown, pasted) = (sanitize::line(name), word(name));
-            let (what, undo) = match (old, new) {
-                (None, Some(new)) => ("made", format!("git update-ref -d {pasted} {new}")),
-                (Some(old), None) => ("deleted", format!("git update-ref {pasted} {old}")),
-                (Some(old), Some(new)) => ("moved", format!("git update-ref {pasted} {old} {new}")),
+            let (what, undo) = match (self.refs.get(name), now.refs.get(name)) {
+                (old, new) if old == new || name == moved || tasks.contains(name) => continue,
+                (Some(old), Some(new)) => ("moved", format!("{pasted} {old} {new}")),
+                (Some(old), None) => ("deleted", format!("{pasted} {old}")),
+                (None, Some(new)) => ("made", format!("-d {pasted} {new}")),
                 (None, None) => continue,
             };
-            flux.ui
-                .warning(format_args!("while hooks ran, '{shown}' was {what}"));
-            flux.ui.hint(format_args!("to undo that: {undo}"));
+            found += 1;
+            if found <= NAMED {
+                ui.warning(format_args!("while hooks ran, '{shown}' was {what}"));
+                ui.hint(format_args!("to undo that: git update-ref {undo}"));
+            }
         }
-        if let Some(more) = changes.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            flux.ui
-                .warning(format_args!("and {more} other refs have changed"));
+        if found > NAMED {
+            let more = found - NAMED;
+            ui.warning(format_args!("and {more} other refs have changed"));
         }
-    }
-
-    /// Returns the refs that differ, with what they stood at and stand at.
-    fn changes<'a>(&'a self, now: &'a Self) -> Vec<(&'a str, Option<&'a str>, Option<&'a str>)> {
-        let new = now
-            .refs
-            .keys()
-            .filter(|name| !self.refs.contains_key(*name));
-        let names = self.refs.keys().chain(new);
-        let of = |refs: &'a BTreeMap<RefName, ObjectId>, name| refs.get(name).map(ObjectId::as_str);
-        names
-            .map(|name| (name.as_str(), of(&self.refs, name), of(&now.refs, name)))
-            .filter(|(_, old, new)| old != new)
-            .collect()
     }
 }

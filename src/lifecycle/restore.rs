@@ -1,6 +1,6 @@
 //! A removed task, brought back.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::archive::Archived;
 use super::broken::free_beside;
@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Worktree, admin, worktree};
 use crate::store::{self, Store};
-use crate::task::{Existing, Layout, Phase, Removal, Task};
+use crate::task::{Layout, Phase, Removal, Task};
 use crate::tmux::target::{self, Wanted};
 use crate::ui::{quoted, shown, word};
 
@@ -65,9 +65,10 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
         uses.except(&task.worktree).ensure_none()?;
     }
     let taken = name_taken(store, task).or_else(|| place_taken(flux, &worktrees, task));
-    taken.map_or(Ok(()), |taken| {
-        Err(taken.hint(format!("then: git flux restore {id}")).into())
-    })
+    match taken {
+        Some(taken) => bail!(taken.hint(format!("then: git flux restore {id}"))),
+        None => Ok(()),
+    }
 }
 
 /// The refusal where the id or the branch is taken.
@@ -97,46 +98,37 @@ fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failu
         return Some(failure.hint(format!("mv {pasted} {away}")));
     }
     worktrees.iter().find(|entry| entry.path == *path)?;
-    let failure = Failure::new(format!(
-        "git has a worktree at '{shown}', which is not there"
-    ));
-    Some(
-        failure.hint(match admin::moved_beside(flux.repo.common_dir(), path) {
-            Some(moved) => format!("git worktree repair {}", quoted(&moved)),
-            None => format!("if it is not away only: git worktree remove {pasted}"),
-        }),
-    )
+    let what = format!("git has a worktree at '{shown}', which is not there");
+    let hint = match admin::moved_beside(flux.repo.common_dir(), path) {
+        Some(moved) => format!("git worktree repair {}", quoted(&moved)),
+        None => format!("if it is not away only: git worktree remove {pasted}"),
+    };
+    Some(Failure::new(what).hint(hint))
 }
 
 /// The task with what its branch is by now, if that was not its own.
 ///
 /// # Errors
 /// When it has moved since: what was uncommitted belongs on top of where it stood.
-fn existing(store: &Store, task: Task, one: &Archived) -> Result<Task> {
-    let Some(was) = &task.existing else {
+fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
+    let Some(existing) = &mut task.existing else {
         return Ok(task);
     };
-    let stands = store.tip(&task.branch);
+    let (id, branch) = (&task.id, &task.branch);
+    let stands = store.tip(branch);
     if let Some(tip) = stands.filter(|tip| **tip != one.tip) {
-        let [old, now] = [&one.tip, tip].map(|tip| &tip[..tip.len().min(9)]);
-        return Err(Failure::new(format!(
-            "the branch '{}' has moved since '{}' was removed, from {old} to {now}",
-            task.branch, task.id
-        ))
-        .hint(format!("git log {old}...{now}"))
-        .hint(format!("git flux run --branch {}", word(&task.branch)))
-        .into());
+        let [old, now] = [&one.tip, tip].map(|tip| tip.short());
+        let moved = format!("has moved since '{id}' was removed, from {old} to {now}");
+        bail!(
+            Failure::new(format!("the branch '{branch}' {moved}"))
+                .hint(format!("git log {old}...{now}"))
+                .hint(format!("git flux run --branch {}", word(branch)))
+        );
     }
-    let existing = Existing {
-        tip: one.tip.clone(),
-        made: stands.is_none(),
-        adopted: false,
-        rest: was.rest.clone(),
-    };
-    Ok(Task {
-        existing: Some(existing),
-        ..task
-    })
+    existing.tip = one.tip.clone();
+    existing.made = stands.is_none();
+    existing.adopted = false;
+    Ok(task)
 }
 
 /// Returns the entry as it may be restored: in a worktree where this repository has them, and
@@ -154,7 +146,8 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
         ..Removal::default()
     });
     let into = task.into.clone().filter(|into| store.tip(into).is_some());
-    let task = Task {
+    let mut one = one.clone();
+    one.task = Task {
         worktree: worktree_of(flux, &task.id)?,
         agent_args: Vec::new(),
         port: None,
@@ -165,8 +158,6 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
         into,
         ..task.clone()
     };
-    let mut one = one.clone();
-    one.task = task;
     Ok(one)
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn own_parts(
     tasks: &BTreeSet<String>,
 ) -> Vec<(RefName, ObjectId)> {
     // A mark that cannot be read vouches for nothing.
-    let Ok(mark) = repo.marks().find(&format!("{ARCHIVE}{name}")) else {
+    let Ok(mark) = repo.marks().find(&RefName::new(format!("{ARCHIVE}{name}"))) else {
         return Vec::new();
     };
     let id = name.split('.').next().unwrap_or(name);

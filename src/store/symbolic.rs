@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// When it is a symbolic ref of something else than a branch.
     pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
-        let full = [HEADS, name].concat();
+        let full = BranchName::new(name).full();
         let Some(target) = self.refs.target(&full) else {
             return Ok(name);
         };
@@ -31,7 +31,7 @@ impl Store {
     /// # Errors
     /// As it says.
     pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
-        let full = [HEADS, branch].concat();
+        let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {
             return Ok(());
         };

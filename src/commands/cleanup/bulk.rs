@@ -1,32 +1,35 @@
 //! Several tasks at once: one plan, one question, and each task on its own.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use console::Style;
 
-use super::dry_run;
-use super::output::{Output, Porcelain};
+use super::consent::confirm;
+use super::options::{Output, Porcelain};
 use super::remove::remove_task;
-use super::words::deeds;
+use super::{dry_run, words};
 use crate::commands::table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
-use crate::lifecycle::cleanup::options::{Asking, Branch, Options, Question};
+use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
+use crate::lifecycle::cleanup::check::Check;
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
-use crate::store::Stored;
-use crate::task::State;
-use crate::ui;
+use crate::store::{Store, Stored};
+use crate::task::{BranchName, State};
 use crate::ui::words::count;
+use crate::ui::{self, word};
 
 /// Removes the tasks of these plans. One that is refused does not stop the others.
 ///
 /// # Errors
 /// When any of them is refused, with the highest exit code of all.
 pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
-    let foreseen = |plan| dry_run::ensure(plan).map(drop);
     if output == Output::Json {
         dry_run::print_json(flux, &plans, options)?;
-        return for_each(plans, foreseen);
+        return for_each(plans, dry_run::ensure);
     }
     if plans.is_empty() {
         flux.ui.status("no task to remove");
@@ -41,7 +44,7 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
             flux.ui.data(line)?;
         }
         flux.ui.status("Nothing was done.");
-        return for_each(plans, foreseen);
+        return for_each(plans, dry_run::ensure);
     };
     for line in lines {
         flux.ui.status(line);
@@ -59,14 +62,14 @@ fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         let question = format!("Do that with {}?", count(doable.len(), "task"));
         let is_harmless = !matches!(options.branch, Branch::Discard)
             && !doable.iter().any(|plan| stops_work(plan));
-        if !flux.ui.confirm(question, is_harmless)? {
-            return Err(Failure::declined("nothing was changed").into());
-        }
-        for consent in doable.iter().flat_map(|plan| plan.open()) {
-            match consent.question {
-                // They are not in the table, and asked about for each task.
-                Question::LargeFiles | Question::SuspendedJobs => {}
-                _ => options.agree(consent.question, &consent.what),
+        confirm(flux, &question, is_harmless)?;
+        for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
+            // They are not in the table, and asked about for each task.
+            if !matches!(
+                consent.question,
+                Question::LargeFiles | Question::SuspendedJobs
+            ) {
+                options.agree(consent.question, &consent.what);
             }
         }
     }
@@ -95,9 +98,9 @@ fn remove(
         facts.is_some_and(|facts| facts.runs.is_own_pane)
     });
     for_each(plans, |plan| {
-        let plan = plan.ensure()?;
+        let id = plan.ensure()?.id;
         // One task's merge may have moved the target of the next.
-        remove_task(flux, None, &plan.id, (options, porcelain))
+        remove_task(flux, &id, None, options, porcelain)
     })
 }
 
@@ -121,28 +124,98 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
         return Ok(());
     }
     let what = format!("{refused} of {all} tasks were not removed");
-    Err(Failure::new(what).code(worst).into())
+    bail!(Failure::new(what).code(worst))
 }
 
 fn row(plan: &Plan, options: &Options) -> String {
-    sanitize::line(&match plan.refusal() {
-        Some(refusal) => format!("refused: {refusal}"),
-        None => {
-            let mut deeds = deeds(plan, options);
-            // That it is removed goes without saying.
-            if !plan.is_update() {
-                deeds.pop();
-            }
-            deeds.join(", ")
-        }
-    })
+    if let Some(refusal) = plan.refusal() {
+        return sanitize::line(&format!("refused: {refusal}"));
+    }
+    let mut deeds = words::deeds(plan, options);
+    // That it is removed goes without saying.
+    if !plan.is_update() {
+        deeds.pop();
+    }
+    sanitize::line(&deeds.join(", "))
 }
 
-/// Sorts tasks as `git flux list` does.
-pub(super) fn in_order<'a>(
-    tasks: impl Iterator<Item = &'a Stored>,
-) -> impl Iterator<Item = &'a Stored> {
-    let mut tasks: Vec<&Stored> = tasks.collect();
+/// Plans the cleanup of the tasks that are merged, and of those of which that cannot be told.
+///
+/// # Errors
+/// When they would be merged into what is no branch.
+pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+    if let Branch::Merge {
+        into: Some(into), ..
+    } = &options.branch
+    {
+        ensure_branch(flux, store, into)?;
+    }
+    let tasks = in_order(flux, store);
+    let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
+    let plans = tasks.map(|stored| Plan::make(flux, store, &stored.id, options));
+    Ok(plans.filter(|plan| is_meant(plan, options)).collect())
+}
+
+/// Returns whether the work of a task may be in its target, as far as that is known at first sight.
+fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -> bool {
+    let Ok(task) = &stored.task else { return true };
+    match branch {
+        Branch::MergedIn { commit, .. } => store
+            .tip(&task.branch)
+            .is_some_and(|tip| *tip != task.base && has(flux, commit, tip)),
+        // One that goes nowhere is merged nowhere.
+        Branch::Merge { into, .. } => into.is_some() || task.into.is_some(),
+        Branch::Discard => task.into.is_some(),
+    }
+}
+
+/// Returns whether a task is among those that are meant: not one that is not merged, and not one
+/// of which that is known and something else refuses.
+fn is_meant(plan: &Plan, options: &Options) -> bool {
+    let Some(facts) = plan.outlook() else {
+        return true;
+    };
+    let is_unread = facts.unread.is_some() && options.uncommitted != Uncommitted::Discard;
+    let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
+    let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
+    is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
+}
+
+/// # Errors
+/// When there is no such branch.
+fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
+    if store.tip(store.resolve(into)?).is_some() {
+        return Ok(());
+    }
+    let hint = match flux.repo.resolve(into)? {
+        Some(_) => format!("git flux cleanup --merged={}", word(into)),
+        None => "git branch".to_owned(),
+    };
+    bail!(Failure::new(format!("there is no branch '{into}'")).hint(hint))
+}
+
+/// Returns whether a commit has the work of a branch; where that cannot be told, it has not.
+fn has(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
+    let plan = MergePlan::make(&flux.repo, commit, tip, MergeStyle::Merge);
+    matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
+}
+
+/// Returns whether the target has the work of a task that has any. One whose commits undo
+/// each other has none that could be there.
+fn is_merged(facts: &Facts) -> bool {
+    match &facts.destination {
+        Destination::MergedIn { .. } => true,
+        Destination::Merge(into) => {
+            let is_there = |how| how != Integrated::Cancelled && !facts.has_no_commits();
+            matches!(into.merge, MergePlan::UpToDate(how) if is_there(how))
+        }
+        Destination::Dropped => false,
+    }
+}
+
+/// Returns the user's tasks in the order of `git flux list`.
+pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
+    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()
 }

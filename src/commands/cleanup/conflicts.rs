@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
@@ -27,19 +27,19 @@ pub(super) enum Place {
 /// # Errors
 /// When that is to be nowhere.
 pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> {
-    let into = facts.into.as_ref().context("nothing is merged")?;
+    let into = facts.into().context("nothing is merged")?;
     flux.ui.status(refusal);
-    let update = format!("merge '{}' into the task's worktree", into.branch);
-    let mut choices = vec![(Some(Place::Task), update)];
+    let mut places = vec![Some(Place::Task), None];
+    let mut items = vec![
+        format!("merge '{}' into the task's worktree", into.branch),
+        "abort".to_owned(),
+    ];
     if let Some(worktree) = &into.worktree {
-        let here = format!("start the merge in '{}'", shown(worktree));
-        choices.push((Some(Place::Target), here));
+        places.insert(1, Some(Place::Target));
+        items.insert(1, format!("start the merge in '{}'", shown(worktree)));
     }
-    choices.push((None, "abort".to_owned()));
-    let items: Vec<String> = choices.iter().map(|(_, item)| item.clone()).collect();
     let chosen = flux.ui.select("Where are they to be resolved?", &items)?;
-    let (place, _) = choices.swap_remove(chosen);
-    place.ok_or_else(|| Failure::declined("nothing was changed").into())
+    places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
 /// Starts a merge that stops at its conflicts, for somebody to resolve them.
@@ -47,7 +47,7 @@ pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> 
 /// # Errors
 /// Always: the task is not removed.
 pub(super) fn start(flux: &Flux, facts: &Facts, place: Place, lock: &Lock) -> Result<()> {
-    let into = facts.into.as_ref().context("nothing is merged")?;
+    let into = facts.into().context("nothing is merged")?;
     let task = &facts.task;
     let (path, theirs) = match (place, &into.worktree) {
         (Place::Target, Some(worktree)) => (worktree, &task.branch),
@@ -67,20 +67,15 @@ pub(super) fn start(flux: &Flux, facts: &Facts, place: Place, lock: &Lock) -> Re
 
 /// The refusal of a task whose conflicts are to be resolved at `path`.
 pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
-    let (id, pasted) = (&task.id, quoted(path));
-    let failure = Failure::new(format!(
-        "'{id}' is not removed: resolve the conflicts first"
-    ))
-    .hint(format!("git -C {pasted} status"));
-    let failure = match path == task.worktree {
-        true => failure.hint(format!("git flux attach {id}")),
-        false => failure,
-    };
+    let (id, git) = (&task.id, format!("git -C {}", quoted(path)));
+    let what = format!("'{id}' is not removed: resolve the conflicts first");
+    let mut failure = Failure::new(what).hint(format!("{git} status"));
+    if path == task.worktree {
+        failure = failure.hint(format!("git flux attach {id}"));
+    }
     failure
-        .hint(format!(
-            "then: git -C {pasted} commit && git flux cleanup {id}"
-        ))
-        .hint(format!("or: git -C {pasted} merge --abort"))
+        .hint(format!("then: {git} commit && git flux cleanup {id}"))
+        .hint(format!("or: {git} merge --abort"))
         .code(CONFLICTS)
 }
 
@@ -94,11 +89,8 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
     if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
         return Ok(false);
     }
-    let id = &facts.task.id;
-    flux.ui.confirm(
-        format_args!("The agent of '{id}' is running. Tell it?"),
-        true,
-    )
+    let question = format!("The agent of '{}' is running. Tell it?", facts.task.id);
+    flux.ui.confirm(question, true)
 }
 
 fn tell(flux: &Flux, task: &Task) -> Result<()> {
@@ -106,9 +98,7 @@ fn tell(flux: &Flux, task: &Task) -> Result<()> {
     // It may have ended since, or do so at any time. Its answer is not waited for.
     let told = match recipient::listening(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
-        None => {
-            Err(Failure::new(format!("the agent of '{id}' does not read what is typed")).into())
-        }
+        None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
     match told {
         Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),

@@ -1,16 +1,17 @@
 //! What a cleanup asks.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::conflicts::{self, Place};
 use super::words;
 use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::cleanup::check::{Check, Consent, Verdict};
+use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Options, Question, Uncommitted};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
 use crate::ui::shown;
 use crate::ui::words::capital;
@@ -33,7 +34,7 @@ pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Resu
             return Ok(Settled::Resolve(plan, Place::Task));
         }
         // What becomes of the work comes first.
-        let mut open = plan.open();
+        let mut open = plan.consents(Agreed::Ask);
         let Some(consent) = open.find(|open| open.question < Question::OtherBranch) else {
             break;
         };
@@ -63,25 +64,28 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
     let facts = plan.outlook().context("there are no facts")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        flux.ui
-            .status(format_args!("ignored files are {}", check.why()));
+        let what = format!("ignored files are {}", check.why());
+        flux.ui.status(what);
     }
-    warn(flux, &plan.checks);
-    let (elsewhere, mut rest): (Vec<&Consent>, Vec<&Consent>) = plan
-        .open()
-        .partition(|open| open.question == Question::OtherBranch);
+    // -y agrees to them.
+    for consent in plan.consents(Agreed::Yes) {
+        if matches!(consent.question, Question::Processes | Question::Jobs) {
+            flux.ui.warning(&consent.what);
+        }
+    }
+    let open = plan.consents(Agreed::Ask);
+    let (elsewhere, mut rest): (Vec<&Consent>, Vec<&Consent>) =
+        open.partition(|open| open.question == Question::OtherBranch);
     // -y agrees to the merge, not to a branch that nobody named.
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
-        let question = words::question(facts, elsewhere.first().map(|open| &*open.what));
+        let mut question = words::question(facts, elsewhere.first().map(|open| &*open.what));
         // An agent that is done is not worth a question of its own.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
         let is_joined = is_only_to_stop && facts.state == State::Done;
-        let question = match is_joined {
-            true => format!("The agent of '{}' is done and ends. {question}", plan.id),
-            false => question,
-        };
-        let is_kept = facts.into.is_some() || facts.merged_in.is_some();
-        confirm(flux, &question, is_kept)?;
+        if is_joined {
+            question = format!("The agent of '{}' is done and ends. {question}", plan.id);
+        }
+        confirm(flux, &question, facts.destination != Destination::Dropped)?;
         options.given.push(Question::Removal);
         let joined = rest.iter().filter(|_| is_joined);
         for consent in elsewhere.iter().chain(joined) {
@@ -99,30 +103,25 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
 fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
     let question = match consent.question {
         Question::WorktreeGone => {
-            flux.ui.status(format_args!(
-                "The worktree of '{}' is gone: '{}'. What was uncommitted in it is unknown.",
-                facts.task.id,
-                shown(&facts.task.worktree)
-            ));
+            let (id, path) = (&facts.task.id, shown(&facts.task.worktree));
+            let gone = format!("The worktree of '{id}' is gone: '{path}'.");
+            flux.ui
+                .status(gone + " What was uncommitted in it is unknown.");
             "Remove the task all the same?".to_owned()
         }
         other => {
-            let what = capital(&consent.what);
-            format!("{what}. {}", short_question(other))
+            let question = match other {
+                Question::LargeFiles => "Put it into the repository?",
+                Question::AgentEnded => "Has it ended?",
+                Question::Stop | Question::OwnPane => "Stop it?",
+                _ => "Remove it all the same?",
+            };
+            format!("{}. {question}", capital(&consent.what))
         }
     };
-    confirm(flux, &question, false)?;
+    flux.ui.ensure_agreed(question)?;
     options.agree(consent.question, &consent.what);
     Ok(())
-}
-
-fn short_question(question: Question) -> &'static str {
-    match question {
-        Question::LargeFiles => "Put it into the repository?",
-        Question::AgentEnded => "Has it ended?",
-        Question::Stop | Question::OwnPane => "Stop it?",
-        _ => "Remove it all the same?",
-    }
 }
 
 /// Returns the facts of a plan in which nothing is refused.
@@ -130,23 +129,14 @@ pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
     plan.facts.as_ref().context("there are no facts")
 }
 
-/// Warns of processes that -y agrees to.
-fn warn(flux: &Flux, checks: &[Check]) {
-    for check in checks {
-        if let Verdict::NeedsConsent(consent) = &check.verdict
-            && consent.agreed == Agreed::Yes
-            && matches!(consent.question, Question::Processes | Question::Jobs)
-        {
-            flux.ui.warning(&consent.what);
-        }
-    }
-}
-
-fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
-    match flux.ui.confirm(question, default)? {
-        true => Ok(()),
-        false => Err(Failure::declined("nothing was changed").into()),
-    }
+/// Asks a question.
+///
+/// # Errors
+/// When the answer is no.
+pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
+    let is_agreed = flux.ui.confirm(question, default)?;
+    ensure!(is_agreed, Failure::declined("nothing was changed"));
+    Ok(())
 }
 
 /// Shows the files and asks what becomes of them.
@@ -171,10 +161,8 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Unco
                 return Ok(Uncommitted::Commit(message));
             }
             1 => return Ok(Uncommitted::Discard),
-            2 => {
-                show(flux, &facts.task, &facts.tip, Vec::new())?;
-            }
-            _ => return Err(Failure::declined("nothing was changed").into()),
+            2 => drop(show(flux, &facts.task, &facts.tip, Vec::new())?),
+            _ => bail!(Failure::declined("nothing was changed")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What `--dry-run` and `--json` say: each check, with its reason, and what would be done.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use console::Style;
 
 use super::conflicts::not_removed;
@@ -10,20 +10,19 @@ use crate::commands::table;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::MergePlan;
+use crate::git::merge::merge_tree::Conflict;
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::Options;
+use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
 /// Returns how a check went, in a word, and how that is shown.
 fn result(check: &Check) -> (&'static str, Style) {
-    if check.refusal().is_some() {
-        ("refuses", Style::new().red())
-    } else if check.open().is_some() {
-        ("asks", Style::new().yellow())
-    } else {
-        ("ok", Style::new().green())
+    match check.agreed() {
+        Agreed::No => ("refuses", Style::new().red()),
+        Agreed::Ask => ("asks", Style::new().yellow()),
+        Agreed::Yes => ("ok", Style::new().green()),
     }
 }
 
@@ -54,15 +53,14 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// The first refusal.
-pub(super) fn ensure(plan: Plan) -> Result<Plan> {
+pub(super) fn ensure(plan: Plan) -> Result<()> {
     let plan = plan.ensure()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
-        Some(facts) => Err(not_removed(&facts.task, &facts.task.worktree).into()),
-        None => Ok(plan),
+        Some(facts) => bail!(not_removed(&facts.task, &facts.task.worktree)),
+        None => Ok(()),
     }
 }
 
-/// A plan as data.
 /// Prints plans as data.
 ///
 /// # Errors
@@ -79,12 +77,16 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         why: check.why(),
         hints: check
             .refusal()
-            .map_or_else(Vec::new, |refusal| failure::hints(refusal).collect()),
+            .map_or_else(Vec::new, |error| failure::hints(error).collect()),
     };
-    let into = plan.outlook().and_then(|facts| facts.into.as_ref());
+    let into = plan.outlook().and_then(Facts::into);
     let conflicts = match into.map(|into| &into.merge) {
         Some(MergePlan::Conflicts { files }) => &files[..],
         _ => &[],
+    };
+    let conflict = |file: &Conflict| ConflictObject {
+        path: Some(file.path.clone()),
+        kind: file.kind.clone(),
     };
     CleanupObject {
         id: plan.id.to_string(),
@@ -92,13 +94,7 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         into: into.map(|into| into.branch.to_string()),
         style: into.map(|into| into.style.into_str()),
         commits: plan.outlook().map(Facts::commits),
-        conflicts: conflicts
-            .iter()
-            .map(|file| ConflictObject {
-                path: Some(file.path.clone()),
-                kind: file.kind.clone(),
-            })
-            .collect(),
+        conflicts: conflicts.iter().map(conflict).collect(),
         would: plan.refusal().is_none().then(|| deeds(plan, options)),
     }
 }

@@ -4,12 +4,8 @@ mod bulk;
 mod conflicts;
 mod consent;
 mod dry_run;
-mod elsewhere;
-mod merged;
 mod options;
-mod output;
 mod remove;
-mod style;
 mod words;
 
 use std::slice;
@@ -18,16 +14,15 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::style::Styles;
-
-use self::output::{Output, Porcelain};
+use self::options::{Output, Styles};
 use super::{candidates, choose_own, settled};
 use crate::context::Flux;
-use crate::lifecycle::cleanup::options::{Asking, Options};
+use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::store::Store;
+use crate::lifecycle::elsewhere::{drop_from_copy, original};
+use crate::store::{Store, Stored};
 use crate::task::TaskId;
-use crate::ui::Ui;
+use crate::ui::{Ui, shown};
 
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
@@ -85,16 +80,12 @@ pub(crate) struct Cleanup {
 impl Cleanup {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let output = self.output();
-        let mut options = self.options(&flux)?;
+        let (output, options) = (self.output(), self.options(&flux)?);
         let store = match output {
             Output::Removal(_) => settled(&flux)?,
             Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
-            if options.asking == Asking::Everything {
-                options.asking = Asking::Jointly;
-            }
             let plans = self.plans(&flux, &store, &options)?;
             return bulk::bulk(&flux, plans, &options, output);
         }
@@ -104,39 +95,58 @@ impl Cleanup {
             return Ok(());
         }
         let id = stored.id.clone();
-        let Output::Removal(porcelain) = output else {
-            let mut plan = Plan::make(&flux, &store, &id, &options);
-            plan.foresee_collisions(&flux);
-            match output {
-                Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
-                Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
-            }
-            return dry_run::ensure(plan).map(drop);
-        };
-        // Somebody may have taken any time to pick it.
-        let seen = name.map(|_| store);
-        remove::remove_task(&flux, seen, &id, (&options, porcelain))
+        if let Output::Removal(porcelain) = output {
+            // Somebody may have taken any time to pick it.
+            let seen = name.map(|_| store);
+            return remove::remove_task(&flux, &id, seen, &options, porcelain);
+        }
+        let mut plan = Plan::make(&flux, &store, &id, &options);
+        plan.foresee_collisions(&flux);
+        match output {
+            Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
+            Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
+        }
+        dry_run::ensure(plan)
     }
 
-    fn output(&self) -> Output {
-        if self.json {
-            Output::Json
-        } else if self.dry_run {
-            Output::DryRun
-        } else if self.nul {
-            Output::Removal(Porcelain::Nul)
-        } else if self.porcelain {
-            Output::Removal(Porcelain::Lines)
-        } else {
-            Output::Removal(Porcelain::No)
+    /// Drops a task of a copied repository from the copy alone, if that is asked for. Returns whether it was one.
+    ///
+    /// # Errors
+    /// When it is declined, or a step fails.
+    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+        let task = stored.readable()?;
+        let original = self.discard_branch.then(|| original(flux, task)).flatten();
+        let Some(original) = original else {
+            return Ok(false);
+        };
+        let (id, branch, place) = (&task.id, &task.branch, shown(&original));
+        let ui = &flux.ui;
+        let what = format!("'{id}' and its branch '{branch}' from this repository alone");
+        if self.dry_run {
+            ui.data(format_args!("would drop {what}"))?;
+            ui.status("Nothing was done.");
+            return Ok(true);
         }
+        if ui.can_ask() && !self.yes {
+            ui.status(format_args!(
+                "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
+            ));
+            ui.ensure_agreed(format_args!("Drop {what}?"))?;
+        }
+        let lock = flux.lock_task(id)?;
+        let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
+        ui.status(format_args!("dropped {what}"));
+        if let Some(name) = &kept.archive {
+            ui.hint(format_args!("to bring it back: git flux restore {name}"));
+        }
+        Ok(true)
     }
 
     /// Makes a plan for each of several tasks.
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            ids.extend(bulk::in_order(flux.own_tasks(store)).map(|stored| &stored.id));
+            ids.extend(bulk::in_order(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
@@ -146,7 +156,7 @@ impl Cleanup {
         }
         let make = |id| Plan::make(flux, store, id, options);
         let mut plans = match self.merged {
-            Some(_) => merged::merged(flux, store, options)?,
+            Some(_) => bulk::merged(flux, store, options)?,
             None => ids.into_iter().map(make).collect(),
         };
         for plan in &mut plans {

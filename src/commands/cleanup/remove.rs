@@ -1,9 +1,9 @@
 //! The removal of one task: observe, decide, ask, do; and again as long as it changes meanwhile.
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, bail};
 
 use super::consent::{Settled, facts, settle};
-use super::output::Porcelain;
+use super::options::Porcelain;
 use super::{conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
@@ -44,9 +44,10 @@ pub(super) struct Removal<'a> {
 /// When it is refused or declined, or a step fails.
 pub(super) fn remove_task(
     flux: &Flux,
-    seen: Option<Store>,
     id: &TaskId,
-    (options, porcelain): (&Options, Porcelain),
+    seen: Option<Store>,
+    options: &Options,
+    porcelain: Porcelain,
 ) -> Result<()> {
     let load = || Store::load(&flux.repo, &flux.settings);
     let (lock, store) = match flux.try_lock_task(id)? {
@@ -84,31 +85,24 @@ impl Removal<'_> {
                 words::heirs(flux, &store, &facts.task);
             }
             match settle(flux, &mut self.options, plan)? {
-                Settled::Remove(plan) => {
-                    if self.carry_out(&plan)? {
-                        return Ok(());
-                    }
-                }
+                Settled::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
+                Settled::Remove(_) => {}
                 Settled::Resolve(plan, place) => {
                     return conflicts::start(flux, facts(&plan)?, place, self.lock);
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();
-            let settings = Settings::load(flux.repo.home())?;
-            store = Store::load(&flux.repo, &settings)?;
+            store = Store::load(&flux.repo, &Settings::load(flux.repo.home())?)?;
         }
-        Err(
-            Failure::new(format!("'{id}' keeps changing; it was not removed"))
-                .hint(format!("git flux attach {id}"))
-                .into(),
-        )
+        let what = format!("'{id}' keeps changing; it was not removed");
+        bail!(Failure::new(what).hint(format!("git flux attach {id}")))
     }
 
     /// Prints the files in conflict, for `--porcelain`.
     fn list_conflicts(&self, plan: &Plan) -> Result<()> {
         let mut checks = plan.checks.iter();
         let first = checks.find(|check| check.name == "merge" || check.refusal().is_some());
-        let into = plan.facts.as_ref().and_then(|facts| facts.into.as_ref());
+        let into = plan.facts.as_ref().and_then(Facts::into);
         let (Some("merge"), Some(MergePlan::Conflicts { files })) =
             (first.map(|check| check.name), into.map(|into| &into.merge))
         else {
@@ -132,19 +126,18 @@ impl Removal<'_> {
     /// Does what a plan says; `false` if the task has to be looked at again.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
-        match &self.options.uncommitted {
-            Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => {
-                let outlook = plan.outlook().context("there are no facts")?;
-                outlook.ensure_free(self.flux, None)?;
-                if self.is_ready(facts, None)? {
-                    self.commit(facts, message)?;
-                } else {
-                    self.start_anew();
-                }
-                Ok(false)
-            }
-            _ => self.merge_and_remove(facts),
+        let message = match &self.options.uncommitted {
+            Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => message,
+            _ => return self.merge_and_remove(facts),
+        };
+        let outlook = plan.outlook().context("there are no facts")?;
+        outlook.ensure_free(self.flux, None)?;
+        if self.is_ready(facts, None)? {
+            self.commit(facts, message)?;
+        } else {
+            self.start_anew();
         }
+        Ok(false)
     }
 
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
@@ -162,17 +155,14 @@ impl Removal<'_> {
             self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
-            Removed::Done { merge, kept } => {
-                words::tell(flux, facts, merge.as_ref(), &kept)?;
-                return Ok(true);
-            }
+            Removed::Done(done) => words::tell(flux, facts, &done).map(|()| true),
             Removed::Changed => {
                 self.queue = None;
                 self.start_anew();
+                Ok(false)
             }
-            Removed::TargetMoved => {}
+            Removed::TargetMoved => Ok(false),
         }
-        Ok(false)
     }
 
     /// Stops what runs, and returns whether the task still is what it was when it was looked at.
@@ -187,19 +177,18 @@ impl Removal<'_> {
 
     /// Forgets what was agreed to of a task that has changed meanwhile.
     fn start_anew(&mut self) {
-        let id = self.id;
-        self.flux.ui.status(format_args!(
-            "'{id}' changed meanwhile; looking at it again"
-        ));
+        let what = format!("'{}' changed meanwhile; looking at it again", self.id);
+        self.flux.ui.status(what);
         self.options = self.before.clone();
     }
 
     fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
         let (flux, task) = (self.flux, &facts.task);
         let offered = words::offered(task);
-        let message = match message.trim() {
-            "" => &offered,
-            _ => message,
+        let message = if message.trim().is_empty() {
+            &offered
+        } else {
+            message
         };
         let checkout = flux.repo.checkout(&task.worktree)?;
         let hooks = merge::hooks_for_commit(flux, facts)?;
@@ -212,8 +201,8 @@ impl Removal<'_> {
         let committed = commit.make(&checkout, self.lock);
         if committed.map_err(|error| not_committed(error, task))? {
             let files = count(facts.uncommitted.len(), "file");
-            flux.ui
-                .status(format_args!("committed {files} on '{}'", task.branch));
+            let what = format!("committed {files} on '{}'", task.branch);
+            flux.ui.status(what);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::{Archived, logged, trash, tree, vouched};
+use super::{Archived, reflog_ref, trash, tree, vouched};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
@@ -27,7 +27,7 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     if !one.foreign {
         // By a name of its own it is no worktree of anything, should some of it stay.
         aside = trash::set_aside(&flux.trash().join(&one.name))?;
-        let logs = refs::list(flux.repo.home(), &[&logged(&one.task.id, "")])?;
+        let logs = refs::list(flux.repo.home(), &[&reflog_ref(&one.task.id, "")])?;
         let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, bail};
 
 use super::delete::drop_for_good;
 use super::trash;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, refs};
-use crate::lifecycle::archive;
+use crate::lifecycle::archive::{self, Archived};
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::sweep_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
+use crate::system::optional;
 use crate::system::program::ourselves;
 use crate::task::TaskId;
 use crate::ui;
@@ -49,15 +50,17 @@ impl Flux {
         if lately && self.outlived()?.is_empty() {
             return Ok(());
         }
-        Command::new(ourselves()?)
+        let mut command = Command::new(ourselves()?);
+        command
             .arg("__expire")
             .current_dir(self.repo.home())
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
+            .process_group(0);
+        command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
+            .stderr(Stdio::null());
+        command
             .spawn()
             .context("could not start another git flux")?;
         Ok(())
@@ -85,25 +88,22 @@ impl Flux {
             return Ok(());
         }
         faults.iter().for_each(ui::show);
-        Err(Failure::new("not everything could be deleted")
-            .hint("git flux restore --list")
-            .into())
+        bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
     /// Deletes from the archive what is merged and was removed before `flux.archiveExpire`; returns
     /// what stayed of it, and why.
     fn drop_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
-        let mut faults = Vec::new();
-        for one in archive::list(self)? {
-            if begun.elapsed() > PATIENCE {
-                break;
-            }
-            if self.remover(&one).is_none() && one.removed() < limit && one.is_merged() {
-                faults.extend(drop_for_good(self, &one).err());
-            }
-        }
-        Ok(faults)
+        let is_old = |one: &Archived| {
+            self.remover(one).is_none() && one.removed() < limit && one.is_merged()
+        };
+        let mut all = archive::list(self)?;
+        all.retain(is_old);
+        let all = all.iter().take_while(|_| begun.elapsed() < PATIENCE);
+        Ok(all
+            .filter_map(|one| drop_for_good(self, one).err())
+            .collect())
     }
 
     fn sweep_archive_marks(&self) -> Result<Option<Error>> {
@@ -115,16 +115,51 @@ impl Flux {
         Ok(sweep_marks(self, "archive", has).err())
     }
 
+    /// Returns what is marked as to be deleted.
+    fn going(&self) -> Result<Vec<PathBuf>> {
+        let mut going = entries(&self.trash())?;
+        going.retain(|place| trash::is_going(place) && other_owner(place).is_none());
+        going.sort();
+        Ok(going)
+    }
+
     /// Deletes what is marked as to be deleted; returns what stayed of it, and why.
     fn clear_going(&self, begun: Instant) -> Result<Vec<Error>> {
-        let mut faults = Vec::new();
-        for entry in entries(&self.trash())? {
-            let is_own = other_owner(&entry).is_none();
-            if is_own && trash::is_going(&entry) && begun.elapsed() < PATIENCE {
-                faults.extend(trash::clear(&entry).err());
-            }
+        let going = self.going()?.into_iter();
+        let going = going.filter(|_| begun.elapsed() < PATIENCE);
+        Ok(going
+            .filter_map(|place| trash::clear(&place).err())
+            .collect())
+    }
+
+    /// Returns what could not be deleted whole, with the way out.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub(crate) fn leftovers(&self) -> Result<Vec<Failure>> {
+        // What another git flux deletes right now is no leftover.
+        if Lock::is_held(&self.expire_lock()) {
+            return Ok(Vec::new());
         }
-        Ok(faults)
+        let failure = |place: &PathBuf| {
+            let what = format!("'{}' could not be deleted", place.display());
+            Failure::new(what).hint(trash::rid(place))
+        };
+        Ok(self.going()?.iter().map(failure).collect())
+    }
+
+    /// Deletes again what could not be deleted. Returns for each that stays the file at fault.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub(crate) fn clear_leftovers(&self) -> Result<Vec<Error>> {
+        if self.going()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        match Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? {
+            Some(_lock) => self.clear_going(Instant::now()),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
@@ -132,14 +167,11 @@ impl Flux {
     fn let_go(&self, place: &Path) -> Result<()> {
         let name = archive::name_of(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
-        let id: TaskId = id
-            .parse()
-            .with_context(|| format!("'{}' is not of git flux", place.display()))?;
-        if other_owner(&self.run_dir(&id).0).is_some() {
-            return Ok(());
-        }
+        let what = || format!("'{}' is not of git flux", place.display());
+        let id: TaskId = id.parse().with_context(what)?;
         let unread = archive::list_all(self)?.unread;
-        if unread.iter().any(|one| one.name == name) {
+        let is_unread = unread.iter().any(|one| one.name == name);
+        if is_unread || other_owner(&self.run_dir(&id).0).is_some() {
             return Ok(());
         }
         let Some(_lock) = self.try_lock_task(&id)? else {
@@ -158,11 +190,11 @@ impl Flux {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
         for place in entries(&self.trash())? {
-            let hidden = place
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            let stays = hidden || other_owner(&place).is_some() || place.join(trash::ONLY).exists();
-            if stays || !place.join("worktree").exists() {
+            let name = place.file_name().unwrap_or_default();
+            let is_kept = name.as_encoded_bytes().starts_with(b".")
+                || other_owner(&place).is_some()
+                || place.join(trash::ONLY).exists();
+            if is_kept || !place.join("worktree").exists() {
                 continue;
             }
             // It may be gone by now.
@@ -171,23 +203,19 @@ impl Flux {
         }
         places.sort();
         // What seems to come from the future was removed before the clock was set.
-        let fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
-        Ok(places
-            .into_iter()
-            .rev()
-            .skip(keep)
-            .filter(|(at, _)| keep == 0 || !fresh(at))
-            .map(|(_, place)| place)
-            .collect())
+        let is_fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
+        let older = places.into_iter().rev().skip(keep);
+        let old = older.filter(|(at, _)| keep == 0 || !is_fresh(at));
+        Ok(old.map(|(_, place)| place).collect())
     }
 }
 
-pub(in crate::lifecycle) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.context("could not look into the trash")?,
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let what = "could not look into the trash";
+    let Some(entries) = optional(fs::read_dir(dir)).context(what)? else {
+        return Ok(Vec::new());
     };
     entries
-        .map(|entry| Ok(entry.context("could not look into the trash")?.path()))
+        .map(|entry| Ok(entry.context(what)?.path()))
         .collect()
 }

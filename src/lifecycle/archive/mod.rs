@@ -7,21 +7,22 @@ pub(super) mod trash;
 pub(crate) mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{RefName, Removal, Task, TaskId, version};
+use crate::task::{Merged, RefName, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
-fn logged(id: &TaskId, commit: &str) -> String {
-    format!("refs/flux/reflog/{id}/{commit}")
+fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
+    RefName::new(format!("refs/flux/reflog/{id}/{commit}"))
 }
 
 /// A removed task.
@@ -39,7 +40,7 @@ pub(crate) struct Archived {
     /// Whether it came from elsewhere: this repository has not made it.
     pub(crate) foreign: bool,
     /// Its refs, with what they stand at.
-    refs: Vec<(RefName, ObjectId)>,
+    refs: BTreeMap<RefName, ObjectId>,
 }
 
 impl Archived {
@@ -50,9 +51,7 @@ impl Archived {
 
     /// What one of its refs stands at: `tip`, `base` …
     pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
-        let name = RefName::new(format!("{ARCHIVE}{}/{part}", self.name));
-        let found = self.refs.iter().find(|(other, _)| *other == name);
-        found.map(|(_, oid)| oid)
+        self.refs.get(&*format!("{ARCHIVE}{}/{part}", self.name))
     }
 
     /// What was configured for its branch.
@@ -63,16 +62,18 @@ impl Archived {
 
     /// When it was removed, in seconds since 1970.
     pub(crate) fn removed(&self) -> u64 {
-        self.task
-            .removal
-            .as_ref()
-            .map_or(self.task.created, |removal| removal.at)
+        let removal = self.task.removal.as_ref();
+        removal.map_or(self.task.created, |removal| removal.at)
+    }
+
+    /// Returns where its work is, unless it was dropped.
+    pub(crate) fn merged(&self) -> Option<&Merged> {
+        self.task.removal.as_ref()?.into.as_ref()
     }
 
     /// Whether its commits are elsewhere, so that nothing of them goes with it.
     pub(crate) fn is_merged(&self) -> bool {
-        let merged = |removal: &Removal| removal.into.is_some();
-        self.tip == self.task.base || self.task.removal.as_ref().is_some_and(merged)
+        self.tip == self.task.base || self.merged().is_some()
     }
 
     /// Fails where it is not what it was when it was listed: restored since, and another one
@@ -82,19 +83,13 @@ impl Archived {
     /// When it is so, or git fails.
     pub(in crate::lifecycle) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
-        let below = format!("{ARCHIVE}{name}");
-        let found = refs::list(flux.repo.home(), &[&below])?;
-        let again = found.into_iter().filter(|(part, oid)| {
-            self.foreign || self.refs.iter().any(|(own, _)| own == part) || vouched(flux, part, oid)
-        });
-        if again.eq(self.refs.iter().cloned()) {
-            return Ok(());
-        }
-        Err(Failure::new(format!(
-            "the removed task '{name}' is not what it was just now; nothing was changed"
-        ))
-        .hint("git flux restore --list")
-        .into())
+        let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
+        let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
+        found.retain(|part, oid| has(part) || vouched(flux, part, oid));
+        let what = format!("the removed task '{name}' is not what it was just now");
+        let failure = Failure::new(format!("{what}; nothing was changed"));
+        ensure!(found == self.refs, failure.hint("git flux restore --list"));
+        Ok(())
     }
 
     /// Gives its worktree, which is back, the refs that it had for itself. What was in its
@@ -104,34 +99,33 @@ impl Archived {
     /// # Errors
     /// When git fails.
     pub(in crate::lifecycle) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
-        let removal = self.task.removal.as_ref();
-        let log = self.trash.as_ref().map(|trash| trash.join(keep::LOG));
-        let logs_are_back = log.is_some_and(|log| log.exists());
+        let mut logs = self.trash.iter().map(|trash| trash.join(keep::LOG));
+        let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
-        let mut own = None;
-        for (part, oid) in removal.map_or(&[][..], |removal| &removal.own) {
-            if part != own::REFLOG {
-                let refs = own.unwrap_or_else(Transaction::default);
-                own = Some(refs.create(&format!("refs/{part}"), oid));
-                continue;
-            }
-            let name = logged(&self.task.id, oid);
+        let own = self.task.removal.iter().flat_map(|removal| &removal.own);
+        let (logged, own): (Vec<_>, Vec<_>) = own.partition(|(part, _)| part == own::REFLOG);
+        for (_, oid) in logged.into_iter().filter(|_| !logs_are_back) {
+            let name = reflog_ref(&self.task.id, oid);
             // A command that was killed may have made it.
-            if !logs_are_back && refs::list(repo.home(), &[&name])?.is_empty() {
+            if refs::list(repo.home(), &[&name])?.is_empty() {
                 let made = Transaction::default().create(&name, oid);
                 made.commit(repo, &message, lock)?;
             }
         }
-        own.map_or(Ok(()), |own| {
-            own.commit_in(&self.task.worktree, &message, lock)
-        })
+        if own.is_empty() {
+            return Ok(());
+        }
+        let create = |refs: Transaction, (part, oid): &(String, ObjectId)| {
+            refs.create(&RefName::new(format!("refs/{part}")), oid)
+        };
+        let refs = own.into_iter().fold(Transaction::default(), create);
+        refs.commit_in(&self.task.worktree, &message, lock)
     }
 
     /// What deletes its refs.
     pub(in crate::lifecycle) fn forget(&self, also: Transaction) -> Transaction {
-        self.refs
-            .iter()
-            .fold(also, |refs, (name, oid)| refs.delete(name, oid))
+        let refs = self.refs.iter();
+        refs.fold(also, |all, (name, oid)| all.delete(name, oid))
     }
 }
 
@@ -160,17 +154,17 @@ impl Unread {
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
         let what = format!("the record of the removed task '{}'", sanitize::line(name));
-        let failure = version::refusal(&what, word(&format!("{ARCHIVE}{name}/task")), &self.error);
+        let record = word(&format!("{ARCHIVE}{name}/task"));
+        let mut failure = version::refusal(&what, record, &self.error);
         if version::is_newer(&self.error) {
             return failure;
         }
-        let commits = self.tip.iter();
-        let commits = commits.map(|tip| format!("its commits: git branch {} {tip}", word(name)));
-        let failure = commits.fold(failure, Failure::hint);
+        if let Some(tip) = &self.tip {
+            failure = failure.hint(format!("its commits: git branch {} {tip}", word(name)));
+        }
         let below = word(&format!("{ARCHIVE}{name}"));
-        failure.hint(format!(
-            "to delete it: git for-each-ref --format='delete %(refname)' {below} | git update-ref --stdin"
-        ))
+        let list = format!("git for-each-ref --format='delete %(refname)' {below}");
+        failure.hint(format!("to delete it: {list} | git update-ref --stdin"))
     }
 }
 
@@ -218,10 +212,10 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
     let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
     for (part, oid) in refs {
-        let parts = part.strip_prefix(ARCHIVE);
-        if let Some((name, _)) = parts.and_then(|parts| parts.split_once('/')) {
-            let part = (part.clone(), oid.clone());
-            found.entry(name).or_default().push(part);
+        let below = part.strip_prefix(ARCHIVE);
+        if let Some((name, _)) = below.and_then(|below| below.split_once('/')) {
+            let parts = found.entry(name).or_default();
+            parts.push((part.clone(), oid.clone()));
         }
     }
     let (mut archived, mut unread) = (Vec::new(), Vec::new());
@@ -230,7 +224,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
             Ok(one) => archived.push(one),
             Err(error) => unread.push(Unread {
                 name: name.to_owned(),
-                tip: refs.get(format!("{ARCHIVE}{name}/tip").as_str()).cloned(),
+                tip: refs.get(&*format!("{ARCHIVE}{name}/tip")).cloned(),
                 error,
             }),
         }
@@ -247,19 +241,22 @@ fn read(
     tasks: &BTreeSet<String>,
 ) -> Result<Archived> {
     let own = store::own_parts(&flux.repo, name, &parts, tasks);
-    let at = |parts: &[(RefName, ObjectId)], part: &str| {
-        let part = RefName::new(format!("{ARCHIVE}{name}/{part}"));
-        let found = parts.iter().find(|(name, _)| *name == part);
-        found.map(|(_, oid)| oid.clone())
+    let own: BTreeMap<RefName, ObjectId> = own.into_iter().collect();
+    let name_of = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
+    let is_own = |part: &&str| own.contains_key(&name_of(part));
+    let foreign = !["task", "tip"].iter().all(is_own);
+    let refs = match foreign {
+        true => parts.into_iter().collect(),
+        false => own,
     };
-    let foreign = ["task", "tip"].iter().any(|part| at(&own, part).is_none());
-    let refs = if foreign { parts } else { own };
-    let part = |part| at(&refs, part).with_context(|| format!("it has no '{part}'"));
+    let part = |part: &str| {
+        let found = refs.get(&name_of(part)).cloned();
+        found.with_context(|| format!("it has no '{part}'"))
+    };
     let (record, tip) = (part("task")?, part("tip")?);
     let task = Task::from_json(&flux.repo.read_file(&record, store::RECORD)?)?;
-    if name.split('.').next() != Some(task.id.as_str()) {
-        bail!("the record is that of '{}'", task.id);
-    }
+    let is_its_own = name.split('.').next() == Some(task.id.as_str());
+    ensure!(is_its_own, "the record is that of '{}'", task.id);
     let trash = flux.trash().join(name);
     Ok(Archived {
         name: name.to_owned(),
@@ -273,7 +270,7 @@ fn read(
 }
 
 /// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &str, oid: &ObjectId) -> bool {
+fn vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 
@@ -292,9 +289,8 @@ pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
     }
     let ours: Vec<&Archived> = archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
-        return Err(Failure::new(format!("there is no removed task '{name}'"))
-            .hint("git flux restore --list")
-            .into());
+        let what = format!("there is no removed task '{name}'");
+        bail!(Failure::new(what).hint("git flux restore --list"));
     }
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
     Ok(ours[store::meant("removed task", name, &names, "restore")?])
@@ -303,27 +299,22 @@ pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
 /// `<id>`, `<id>.1` …
 pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
     let id = id.to_string();
-    (0..u32::MAX).map(move |n| {
-        if n == 0 {
-            id.clone()
-        } else {
-            format!("{id}.{n}")
-        }
-    })
+    iter::once(id.clone()).chain((1..u32::MAX).map(move |n| format!("{id}.{n}")))
 }
 
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
 pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
-    let free = |name: &String| {
-        let prefix = format!("{ARCHIVE}{name}/");
-        !taken
-            .keys()
-            .any(|name| name.starts_with(&prefix) || *name == prefix[..prefix.len() - 1])
-            && (name == ours || !flux.trash().join(name).exists())
+    let is_free = |name: &String| {
+        let entry = format!("{ARCHIVE}{name}");
+        let is_in = |taken: &RefName| {
+            let below = taken.strip_prefix(&entry);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        };
+        !taken.keys().any(is_in) && (name == ours || !flux.trash().join(name).exists())
     };
-    names(id).find(free).context("the archive is full")
+    names(id).find(is_free).context("the archive is full")
 }
 
 /// The name of what lies at this place in the trash.

@@ -11,9 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use super::{Listed, tree};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, fsmonitor};
+use crate::git::{admin, keep};
 use crate::lifecycle::archive;
-use crate::task::{Task, TaskId};
+use crate::system::optional;
+use crate::task::Task;
 use crate::ui::quoted;
 
 /// What is being deleted has a name that begins with this.
@@ -35,12 +36,8 @@ impl Flux {
     /// # Errors
     /// When it cannot be told.
     pub(in crate::lifecycle) fn is_abroad(&self, path: &Path) -> Result<bool> {
-        let trash = self.trash();
-        let there = if trash.exists() {
-            trash
-        } else {
-            self.repo.flux_dir()
-        };
+        let trash = Some(self.trash()).filter(|trash| trash.exists());
+        let there = trash.unwrap_or_else(|| self.repo.flux_dir());
         let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
         if device(path)? != device(&there)? {
             return Ok(true);
@@ -61,33 +58,21 @@ impl Flux {
             Some(_) => archive::list_all(self)?,
             None => Listed::default(),
         };
-        let is_free = |place: &PathBuf| {
-            let names = archived.iter().map(|one| &one.name);
-            let mut names = names.chain(unread.iter().map(|one| &one.name));
-            let name = archive::name_of(place);
-            names.all(|taken| Some(taken) != name.as_ref())
-        };
-        (self.repo.sharing()?)
-            .make_dir(&trash)
-            .with_context(|| format!("could not make '{}'", trash.display()))?;
-        for place in self.places(id).filter(is_free) {
+        let archived = archived.iter().map(|one| &one.name);
+        let taken: Vec<&String> = archived.chain(unread.iter().map(|one| &one.name)).collect();
+        let could_not_make = |place: &Path| format!("could not make '{}'", place.display());
+        let made = self.repo.sharing()?.make_dir(&trash);
+        made.with_context(|| could_not_make(&trash))?;
+        for name in archive::names(id).filter(|name| !taken.contains(&name)) {
+            let place = trash.join(name);
             // Files are put into it by names that can be foretold: it is its owner's alone.
             match DirBuilder::new().mode(0o700).create(&place) {
                 Ok(()) => return Ok(place),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("could not make '{}'", place.display()));
-                }
+                Err(error) => return Err(error).with_context(|| could_not_make(&place)),
             }
         }
         bail!("the trash is full")
-    }
-
-    /// Where in the trash a task may be: `<id>`, `<id>.1` … No id has a dot.
-    fn places(&self, id: &TaskId) -> impl Iterator<Item = PathBuf> {
-        let trash = self.trash();
-        archive::names(id).map(move |name| trash.join(name))
     }
 
     /// Where a command that was killed has moved the task's worktree, if it has.
@@ -96,15 +81,15 @@ impl Flux {
     /// When it cannot be told.
     pub(in crate::lifecycle) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
         // A place that the archive names is that of a task that was removed before.
-        let removed = archive::list(self)?;
-        let is_taken = |place: &Path| {
-            let name = archive::name_of(place);
-            removed.iter().any(|one| Some(&one.name) == name.as_ref())
-        };
+        let (removed, common) = (archive::list(self)?, self.repo.common_dir());
         let mut found = None;
-        for place in self.places(&task.id).take_while(|place| place.exists()) {
-            let common = self.repo.common_dir();
-            if !is_taken(&place) && admin::was_moved_to(common, &task.worktree, &place)? {
+        for name in archive::names(&task.id) {
+            let place = self.trash().join(&name);
+            if !place.exists() {
+                break;
+            }
+            let is_taken = removed.iter().any(|one| one.name == name);
+            if !is_taken && admin::was_moved_to(common, &task.worktree, &place)? {
                 found = Some(place);
             }
         }
@@ -122,15 +107,11 @@ pub(in crate::lifecycle) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
     // One of this name may be left of a process that was killed, or of one that could not.
     for n in 0_u32.. {
         let aside = place.with_file_name(format!("{GOING}{name}.{}.{n}", process::id()));
-        if aside.symlink_metadata().is_ok() {
-            continue;
+        if aside.symlink_metadata().is_err() {
+            let what = || format!("could not move '{}' in the trash", place.display());
+            let moved = optional(fs::rename(place, &aside)).with_context(what)?;
+            return Ok(moved.map(|()| aside));
         }
-        return match fs::rename(place, &aside) {
-            Ok(()) => Ok(Some(aside)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error)
-                .with_context(|| format!("could not move '{}' in the trash", place.display())),
-        };
     }
     bail!("the trash is full")
 }
@@ -146,17 +127,12 @@ pub(in crate::lifecycle) fn is_going(place: &Path) -> bool {
 /// # Errors
 /// When some of it stays: the file at fault, and how to get rid of it.
 pub(in crate::lifecycle) fn clear(aside: &Path) -> Result<()> {
-    let hint = || Failure::new(stays(aside)).hint(rid(aside));
+    let what = format!("what is left of it is in '{}'", aside.display());
     // An earlier git flux left it running.
     if let Some(common_dir) = aside.ancestors().nth(3) {
-        fsmonitor::stop(common_dir, &aside.join("entry"));
+        keep::stop_monitor(common_dir, &aside.join("entry"));
     }
-    tree::delete(aside).with_context(hint)
-}
-
-/// Says that something is left of what was deleted.
-pub(in crate::lifecycle) fn stays(aside: &Path) -> String {
-    format!("what is left of it is in '{}'", aside.display())
+    tree::delete(aside).with_context(|| Failure::new(what).hint(rid(aside)))
 }
 
 /// The command that deletes what we cannot.

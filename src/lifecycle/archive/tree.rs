@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result};
-use nix::dir::{Dir, Type};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::libc::{dev_t, ino_t};
@@ -27,12 +27,7 @@ const LONGEST: usize = 400;
 /// # Errors
 /// Names the first file that could not be looked at.
 pub(crate) fn size(path: &Path) -> Result<u64> {
-    let mut walk = Walk::new(path, Purpose::Measure);
-    walk.run();
-    match walk.fault {
-        Some((path, error)) => Err(told("measure", &path, error)),
-        None => Ok(walk.bytes),
-    }
+    walk(path, Purpose::Measure)
 }
 
 /// Deletes `path` and all below it. What cannot be deleted does not stop the rest; that
@@ -41,21 +36,34 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
 /// # Errors
 /// Names the first file that stays, and why.
 pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
-    let mut walk = Walk::new(path, Purpose::Delete);
-    walk.run();
-    match walk.fault {
-        Some((path, error)) => Err(told("delete", &path, error)),
-        None => Ok(()),
-    }
+    walk(path, Purpose::Delete).map(drop)
 }
 
-fn told(verb: &str, path: &Path, error: Errno) -> Error {
-    let text = shown(path);
-    let text = match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// What is done with each file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Measure,
+    Delete,
+}
+
+fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
+    let mut walk = Walk {
+        root,
+        deletes: purpose == Purpose::Delete,
+        bytes: 0,
+        levels: Vec::new(),
+        fault: None,
     };
-    Error::new(io::Error::from(error)).context(format!("could not {verb} '{text}'"))
+    walk.run();
+    let Some((path, error)) = walk.fault else {
+        return Ok(walk.bytes);
+    };
+    let mut text = shown(&path);
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.replace_range(end.., "…");
+    }
+    let verb = if walk.deletes { "delete" } else { "measure" };
+    Err(Error::new(io::Error::from(error)).context(format!("could not {verb} '{text}'")))
 }
 
 /// A directory on the way down.
@@ -67,13 +75,6 @@ struct Level {
     left: Vec<CString>,
 }
 
-/// What is done with each file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Measure,
-    Delete,
-}
-
 struct Walk<'a> {
     root: &'a Path,
     deletes: bool,
@@ -83,30 +84,18 @@ struct Walk<'a> {
     fault: Option<(PathBuf, Errno)>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(root: &'a Path, purpose: Purpose) -> Self {
-        Self {
-            root,
-            deletes: purpose == Purpose::Delete,
-            bytes: 0,
-            levels: Vec::new(),
-            fault: None,
-        }
-    }
-
+impl Walk<'_> {
     fn run(&mut self) {
-        let top = AT_FDCWD;
+        let (top, root) = (AT_FDCWD, name_of(self.root.as_os_str()));
         match fstatat(top, self.root, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) if self.deletes => return,
             Err(error) => return self.note(None, error),
             Ok(found) if !is_dir(&found) => {
                 self.bytes += found.st_size.unsigned_abs();
-                let root = name_of(self.root.as_os_str());
                 return self.remove(top, &root, UnlinkatFlags::NoRemoveDir);
             }
             Ok(_) => {}
         }
-        let root = name_of(self.root.as_os_str());
         let mut dir = match self.enter(top, &root) {
             Ok(dir) => dir,
             Err(error) => return self.note(None, error),
@@ -170,15 +159,18 @@ impl<'a> Walk<'a> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {
             let top = openat(AT_FDCWD, self.root, flags, Mode::empty())?;
-            let mut names = self.levels.iter().skip(1).map(|level| &level.name);
-            names.try_fold(top, |dir, name| {
-                openat(dir, name.as_os_str(), flags, Mode::empty())
-            })
+            let mut names = self
+                .levels
+                .iter()
+                .skip(1)
+                .map(|level| level.name.as_os_str());
+            names.try_fold(top, |dir, name| openat(dir, name, flags, Mode::empty()))
         })?;
-        if self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?)) {
+        let is_parent = self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?));
+        // It may have been moved meanwhile.
+        if is_parent {
             Ok(parent)
         } else {
-            // It was moved meanwhile.
             Err(Errno::ESTALE)
         }
     }
@@ -197,16 +189,12 @@ impl<'a> Walk<'a> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            match entry.file_type() {
-                Some(Type::Directory) => dirs.push(name.to_owned()),
-                Some(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
-                _ => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Ok(found) if is_dir(&found) => dirs.push(name.to_owned()),
-                    Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
-                    Ok(found) => self.bytes += found.st_size.unsigned_abs(),
-                    Err(Errno::ENOENT) => {}
-                    Err(error) => self.note(Some(name), error),
-                },
+            match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(found) if is_dir(&found) => dirs.push(name.to_owned()),
+                Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
+                Ok(found) => self.bytes += found.st_size.unsigned_abs(),
+                Err(Errno::ENOENT) => {}
+                Err(error) => self.note(Some(name), error),
             }
         }
         Ok(dirs)
@@ -216,12 +204,10 @@ impl<'a> Walk<'a> {
         if !self.deletes {
             return;
         }
-        match unlinkat(parent, name, how) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(error) => {
-                let name = (!self.levels.is_empty()).then_some(name);
-                self.note(name, error);
-            }
+        if let Err(error) = unlinkat(parent, name, how)
+            && error != Errno::ENOENT
+        {
+            self.note((!self.levels.is_empty()).then_some(name), error);
         }
     }
 

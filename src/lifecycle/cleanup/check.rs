@@ -26,6 +26,24 @@ pub(crate) enum Verdict {
     Refused(Error),
 }
 
+impl Verdict {
+    /// Makes a verdict of something that has to be agreed to.
+    pub(super) fn consent(
+        options: &Options,
+        question: Question,
+        what: impl Into<String>,
+        refusal: impl Into<Error>,
+    ) -> Self {
+        let what = what.into();
+        Self::NeedsConsent(Consent {
+            question,
+            agreed: options.agreed(question, &what),
+            what,
+            refusal: refusal.into(),
+        })
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -34,22 +52,30 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Returns what has to be asked about.
-    pub(crate) fn open(&self) -> Option<&Consent> {
+    /// Returns what has to be agreed to.
+    pub(crate) fn consent(&self) -> Option<&Consent> {
         match &self.verdict {
-            Verdict::NeedsConsent(consent) if consent.agreed == Agreed::Ask => Some(consent),
-            _ => None,
+            Verdict::NeedsConsent(consent) => Some(consent),
+            Verdict::Ok(_) | Verdict::Refused(_) => None,
+        }
+    }
+
+    /// Returns how far it lets the task go.
+    pub(crate) fn agreed(&self) -> Agreed {
+        match &self.verdict {
+            Verdict::Ok(_) => Agreed::Yes,
+            Verdict::NeedsConsent(consent) => consent.agreed,
+            Verdict::Refused(_) => Agreed::No,
         }
     }
 
     /// Returns why nothing is removed.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         match &self.verdict {
-            Verdict::Refused(error) => Some(error),
-            Verdict::NeedsConsent(consent) if consent.agreed == Agreed::No => {
-                Some(&consent.refusal)
+            Verdict::Refused(refusal) | Verdict::NeedsConsent(Consent { refusal, .. }) => {
+                (self.agreed() == Agreed::No).then_some(refusal)
             }
-            Verdict::Ok(_) | Verdict::NeedsConsent(_) => None,
+            Verdict::Ok(_) => None,
         }
     }
 
@@ -82,26 +108,7 @@ impl Checks {
 
     /// Returns what a check found; adds a refusal if it could not be made.
     pub(super) fn require<T>(&mut self, name: &'static str, found: Result<T>) -> Option<T> {
-        found
-            .map_err(|error| self.add(name, Verdict::Refused(error)))
-            .ok()
-    }
-}
-
-impl Verdict {
-    /// Makes a verdict of something that has to be agreed to.
-    pub(super) fn consent(
-        options: &Options,
-        question: Question,
-        what: impl Into<String>,
-        refusal: impl Into<Error>,
-    ) -> Self {
-        let what = what.into();
-        Self::NeedsConsent(Consent {
-            question,
-            agreed: options.agreed(question, &what),
-            what,
-            refusal: refusal.into(),
-        })
+        let refuse = |error| self.add(name, Verdict::Refused(error));
+        found.map_err(refuse).ok()
     }
 }

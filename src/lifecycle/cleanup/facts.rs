@@ -3,16 +3,18 @@
 use std::fs;
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::check::{Check, Checks, Verdict};
-use super::options::{Agreed, Branch, Options, Question};
+use super::options::{Branch, Options, Question};
 use super::runs::Runs;
-use super::target::{MergeTarget, MergedIn, TargetSearch};
+use super::target::{Destination, MergeTarget, TargetSearch};
 use super::worktree as place;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::{Change, Ignored, ObjectId, Worktree, all_changes, snapshot, worktree};
+use crate::git::{
+    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, all_changes, snapshot, worktree,
+};
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::{broken, observe, other_machine};
 use crate::run::RunDir;
@@ -37,10 +39,7 @@ pub(crate) struct Facts {
     pub(crate) unread: Option<String>,
     /// Ignored files, which stay in the trash.
     pub(crate) ignored: Vec<Change>,
-    /// None if the branch is to be dropped.
-    pub(crate) into: Option<MergeTarget>,
-    /// The commit that has its work, if it is to be dropped for that.
-    pub(crate) merged_in: Option<MergedIn>,
+    pub(crate) destination: Destination,
     pub(crate) runs: Runs,
     /// The worktree's directory is gone already.
     pub(crate) missing: bool,
@@ -66,7 +65,9 @@ impl Facts {
         let missing = !fs::exists(&task.worktree)
             .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
         // Before its files are: one that ends meanwhile may have written some more.
-        let ran = is_alive(flux, task);
+        let run = flux.run_dir(&task.id);
+        let exit = run.exit();
+        let ran = exit.and_then(|exit| Ok(exit.is_none() && run.is_alive()?));
         thread::scope(|scope| {
             // It takes longer than everything else together, which is looked at meanwhile.
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
@@ -74,17 +75,19 @@ impl Facts {
                 None => anyhow::Ok(Vec::new()),
                 Some(checkout) => Ok(all_changes(&checkout, Ignored::Included)?.1),
             });
-            let observer = Observer {
+            let mut observer = Observer {
                 flux,
                 store,
-                stored,
                 task,
                 options,
                 missing,
+                branch_gone: store.tip(&task.branch).is_none(),
                 worktrees: worktree::list(flux.repo.home())?,
+                checks: Checks::default(),
             };
             let files = || files.join().expect("looking at files does not panic");
-            Ok(observer.observe(ran, files))
+            let facts = observer.observe(&stored.oid, ran, files);
+            Ok((observer.checks, facts))
         })
     }
 
@@ -95,124 +98,139 @@ impl Facts {
     pub(super) fn once_committed(&self, flux: &Flux) -> Result<Self> {
         let tip = snapshot::foresee(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
-        if let Some(into) = &mut facts.into {
+        if let Destination::Merge(into) = &mut facts.destination {
             into.merge = into.plan(flux, &self.task, &tip)?;
         }
         facts.tip = tip;
         Ok(facts)
     }
 
+    /// Returns the branch that the task is merged into, if it is to be.
+    pub(crate) fn into(&self) -> Option<&MergeTarget> {
+        match &self.destination {
+            Destination::Merge(into) => Some(into),
+            Destination::MergedIn { .. } | Destination::Dropped => None,
+        }
+    }
+
     /// Returns how many commits would be merged.
     pub(crate) fn commits(&self) -> usize {
-        self.into.as_ref().map_or(0, |into| into.merge.commits())
+        self.into().map_or(0, |into| into.merge.commits())
     }
 
     /// Returns whether the task has no commits of its own.
     pub(crate) fn has_no_commits(&self) -> bool {
         self.tip == self.task.base
     }
-}
 
-/// Where a task's work goes, as it was found.
-enum Target {
-    MergeTarget(MergeTarget),
-    MergedIn(MergedIn),
-    Nowhere,
+    /// Says why there is nothing to merge, if so: no work yet, or work that is there already.
+    pub(crate) fn nothing_to_merge(&self) -> Option<String> {
+        let (target, how) = match &self.destination {
+            Destination::MergedIn { name, how, .. } => (name.as_str(), how),
+            Destination::Merge(into) => match &into.merge {
+                MergePlan::UpToDate(how) => (&*into.branch, how),
+                _ => return None,
+            },
+            Destination::Dropped => return None,
+        };
+        let branch = &self.task.branch;
+        let what = match how {
+            Integrated::Ancestor if self.has_no_commits() => {
+                return Some(format!("'{branch}' has no commits of its own"));
+            }
+            Integrated::Cancelled => {
+                return Some(format!(
+                    "the commits of '{branch}' change nothing, all in all"
+                ));
+            }
+            Integrated::Ancestor => format!("everything of '{branch}' already"),
+            Integrated::Contained => format!("the changes of '{branch}' already, by other commits"),
+            Integrated::Picked => {
+                format!("each commit of '{branch}' already, under another name")
+            }
+            Integrated::Squashed => format!("'{branch}' already, squashed into one commit"),
+        };
+        Some(format!("'{target}' has {what}"))
+    }
 }
 
 /// Looks at one task.
 struct Observer<'a> {
     flux: &'a Flux,
     store: &'a Store,
-    stored: &'a Stored,
     task: &'a Task,
     options: &'a Options,
     missing: bool,
+    branch_gone: bool,
     worktrees: Vec<Worktree>,
+    checks: Checks,
 }
 
 impl Observer<'_> {
     /// Looks at everything. The agent `ran` a moment ago; `files` waits for what is in the worktree.
     fn observe(
-        self,
+        &mut self,
+        oid: &ObjectId,
         ran: Result<bool>,
         files: impl FnOnce() -> Result<Vec<Change>>,
-    ) -> (Checks, Option<Facts>) {
+    ) -> Option<Facts> {
         let (flux, task) = (self.flux, self.task);
-        let mut checks = Checks::default();
         let state = observe::state(flux, self.store, task, &self.worktrees);
         let settled = ensure_settled(&task.id, &state, &flux.run_dir(&task.id));
-        checks.pass("state", settled, state.label());
-        let tip = self.tip(&mut checks);
-        self.look_at_worktree(&mut checks);
-        let abroad = match self.missing {
-            true => Ok(false),
-            false => flux.is_abroad(&task.worktree),
-        };
-        let abroad = checks.require("file system", abroad);
-        let submodules = tip.as_ref().map(|tip| self.submodules(tip, abroad));
-        let mut rest = Checks::default();
-        let target = self.target(tip.as_ref(), &mut rest);
+        self.checks.pass("state", settled, state.label());
+        let tip = self.tip();
+        self.look_at_worktree();
+        let abroad = (!self.missing).then(|| flux.is_abroad(&task.worktree));
+        let abroad = abroad.unwrap_or(Ok(false));
+        let abroad = self.checks.require("file system", abroad);
+        let submodules = tip.as_ref().map(|_| self.submodules(abroad));
+        let before = self.checks.0.len();
+        let destination = tip.as_ref().and_then(|tip| self.destination(tip));
         let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
-        let runs = rest.require("agent", runs).map(|runs| {
+        let runs = self.checks.require("agent", runs);
+        if runs.is_some() {
             let here = other_machine::ensure_not_elsewhere(flux, task);
-            let is_elsewhere = rest.require("agent", here).is_none();
-            Runs {
-                is_elsewhere,
-                ..runs
-            }
-        });
+            self.checks.require("agent", here);
+        }
         let (all, unread) = match files() {
             Ok(all) => (all, None),
             // Whoever leaves it in the trash need not know.
             Err(error) => (Vec::new(), Some(format!("{error:#}"))),
         };
         // What cannot be looked into goes to the trash whole, submodules too.
-        if unread.is_none() || abroad != Some(false) {
-            checks.0.extend(submodules);
+        if let Some(found) = submodules
+            && (unread.is_none() || abroad != Some(false))
+        {
+            let verdict = found.map_or_else(Verdict::Refused, Verdict::Ok);
+            let name = "submodules";
+            self.checks.0.insert(before, Check { name, verdict });
         }
-        checks.0.extend(rest.0);
-        let (Some(tip), Some(abroad), Some(target), Some(runs)) = (tip, abroad, target, runs)
-        else {
-            return (checks, None);
-        };
-        let (into, merged_in) = match target {
-            Target::MergeTarget(into) => (Some(into), None),
-            Target::MergedIn(commit) => (None, Some(commit)),
-            Target::Nowhere => (None, None),
-        };
         let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
-        let facts = Facts {
+        Some(Facts {
             task: task.clone(),
-            oid: self.stored.oid.clone(),
+            oid: oid.clone(),
             state,
-            tip,
-            branch_gone: self.is_branch_gone(),
+            tip: tip?,
+            branch_gone: self.branch_gone,
             uncommitted,
             unread,
             ignored,
-            into,
-            merged_in,
-            runs,
+            destination: destination?,
+            runs: runs?,
             missing: self.missing,
-            abroad,
-            worktrees: self.worktrees,
-        };
-        (checks, Some(facts))
+            abroad: abroad?,
+            worktrees: self.worktrees.clone(),
+        })
     }
 
-    fn is_branch_gone(&self) -> bool {
-        self.store.tip(&self.task.branch).is_none()
-    }
-
-    fn tip(&self, checks: &mut Checks) -> Option<ObjectId> {
-        let tip = checks.require("branch", self.find_tip())?;
-        let (branch, short) = (&self.task.branch, &tip[..tip.len().min(9)]);
-        let why = match self.is_branch_gone() {
+    fn tip(&mut self) -> Option<ObjectId> {
+        let tip = self.checks.require("branch", self.find_tip())?;
+        let (branch, short) = (&self.task.branch, tip.short());
+        let why = match self.branch_gone {
             true => format!("'{branch}' is gone, {short} is known of it"),
             false => format!("'{branch}' is at {short}"),
         };
-        checks.add("branch", Verdict::Ok(why));
+        self.checks.add("branch", Verdict::Ok(why));
         Some(tip)
     }
 
@@ -223,120 +241,83 @@ impl Observer<'_> {
     /// When the branch is gone, or has become a symbolic ref.
     fn find_tip(&self) -> Result<ObjectId> {
         let (store, task) = (self.store, self.task);
-        if let Some(tip) = store.tip(&task.branch) {
-            store.ensure_not_symbolic(&task.branch)?;
+        let branch = &task.branch;
+        if let Some(tip) = store.tip(branch) {
+            store.ensure_not_symbolic(branch)?;
             return Ok(tip.to_owned());
         }
         if !matches!(self.options.branch, Branch::Discard) {
             broken::ensure_whole(self.flux, task)?;
             return Err(changed(&task.id));
         }
-        if let Some(other) = store.in_the_way(&task.branch) {
-            let (other, branch) = (word(other), &task.branch);
+        if let Some(other) = store.in_the_way(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
-            let rename = format!("git branch -m {other} <another name>");
-            return Err(Failure::new(what).hint(rename).into());
+            bail!(Failure::new(what).hint(format!("git branch -m {other} <another name>")));
         }
         broken::last_commit(self.flux, task)
     }
 
     /// Looks whether the worktree is what it should be.
-    fn look_at_worktree(&self, checks: &mut Checks) {
+    fn look_at_worktree(&mut self) {
         let (flux, task) = (self.flux, self.task);
         let ours = place::ensure_ours(flux, task, &self.worktrees, self.missing);
+        let checks = &mut self.checks;
         let is_ours = checks.require("worktree", ours).is_some();
+        let path = shown(&task.worktree);
         if is_ours && !self.missing {
-            let path = shown(&task.worktree);
             checks.add("worktree", Verdict::Ok(format!("'{path}'")));
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            self.look_at_entry(entry, checks);
+            checks.pass("lock", place::ensure_unlocked(entry), "not locked");
+            // Where it is not ours, that has been said.
+            if !self.missing
+                && let Ok(checkout) = flux.repo.checkout(&task.worktree)
+            {
+                let idle = place::ensure_idle(&checkout);
+                checks.pass("operation", idle, "none is in progress");
+            }
+            if !self.branch_gone {
+                let why = format!("'{}' is checked out", task.branch);
+                checks.pass("HEAD", place::ensure_on_branch(task, entry), why);
+            }
         }
         // A locked one may come back with its stick.
         if is_ours && self.missing {
-            checks.add("worktree", self.without_worktree());
+            let refusal = broken::ensure_whole(flux, task).err();
+            let refusal = refusal.unwrap_or_else(|| changed(&task.id));
+            let what = format!("'{path}' is gone");
+            let question = Question::WorktreeGone;
+            let verdict = Verdict::consent(self.options, question, what, refusal);
+            checks.add("worktree", verdict);
         }
     }
 
-    fn look_at_entry(&self, entry: &Worktree, checks: &mut Checks) {
-        let task = self.task;
-        checks.pass("lock", place::ensure_unlocked(entry), "not locked");
-        // Where it is not ours, that has been said.
-        if !self.missing
-            && let Ok(checkout) = self.flux.repo.checkout(&task.worktree)
-        {
-            let idle = place::ensure_idle(&checkout);
-            checks.pass("operation", idle, "none is in progress");
+    /// Looks into each submodule, and says why nothing of them is lost.
+    fn submodules(&self, abroad: Option<bool>) -> Result<String> {
+        let found = place::submodules(self.flux, self.task)?;
+        if abroad == Some(true) {
+            place::ensure_none_checked_out(self.task, &found)?;
         }
-        if !self.is_branch_gone() {
-            let branch = format!("'{}' is checked out", task.branch);
-            checks.pass("HEAD", place::ensure_on_branch(task, entry), branch);
-        }
+        Ok(place::describe(&found))
     }
 
-    /// Looks into each submodule.
-    fn submodules(&self, tip: &ObjectId, abroad: Option<bool>) -> Check {
-        let found = place::submodules(self.flux, self.task, tip);
-        let movable = found.and_then(|found| {
-            if abroad == Some(true) {
-                place::ensure_none_checked_out(self.task, &found)?;
-            }
-            Ok(place::describe(&found))
-        });
-        Check {
-            name: "submodules",
-            verdict: movable.map_or_else(Verdict::Refused, Verdict::Ok),
-        }
-    }
-
-    /// The worktree is gone, so that it is not known what was uncommitted in it.
-    fn without_worktree(&self) -> Verdict {
-        let what = format!("'{}' is gone", shown(&self.task.worktree));
-        let refusal = match self.options.agreed(Question::WorktreeGone, &what) {
-            Agreed::No => broken::ensure_whole(self.flux, self.task).err(),
-            Agreed::Yes | Agreed::Ask => None,
+    /// Finds where the work goes.
+    fn destination(&mut self, tip: &ObjectId) -> Option<Destination> {
+        let search = TargetSearch {
+            flux: self.flux,
+            store: self.store,
+            task: self.task,
+            tip,
+            options: self.options,
+            worktrees: &self.worktrees,
         };
-        let refusal = refusal.unwrap_or_else(|| changed(&self.task.id));
-        Verdict::consent(self.options, Question::WorktreeGone, what, refusal)
-    }
-
-    /// Finds where the work goes; none if that is nowhere it can go.
-    fn target(&self, tip: Option<&ObjectId>, checks: &mut Checks) -> Option<Target> {
-        let (flux, task) = (self.flux, self.task);
-        let Some(tip) = tip else {
-            return Some(Target::Nowhere);
-        };
-        match &self.options.branch {
-            Branch::Discard => Some(Target::Nowhere),
-            Branch::Merge { into, style } => {
-                let search = TargetSearch {
-                    flux,
-                    store: self.store,
-                    task,
-                    tip,
-                    typed: into.as_deref(),
-                    worktrees: &self.worktrees,
-                };
-                let into = checks.require("target", search.find(*style))?;
-                checks.add("target", Verdict::Ok(into.place()));
-                Some(Target::MergeTarget(into))
-            }
-            Branch::MergedIn { name, commit } => {
-                let found = MergedIn::find(flux, task, tip, (name, commit));
-                let found = checks.require("target", found)?;
-                let why = format!("'{}' has its work", found.name);
-                checks.add("target", Verdict::Ok(why));
-                Some(Target::MergedIn(found))
-            }
+        let (destination, why) = self.checks.require("target", search.find())?;
+        if let Some(why) = why {
+            self.checks.add("target", Verdict::Ok(why));
         }
+        Some(destination)
     }
-}
-
-/// Returns whether the agent of a task runs.
-fn is_alive(flux: &Flux, task: &Task) -> Result<bool> {
-    let run = flux.run_dir(&task.id);
-    Ok(run.exit()?.is_none() && run.is_alive()?)
 }
 
 /// The refusal of a task in which something is there again that was missing.
@@ -357,13 +338,10 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     ) {
         return Ok(());
     }
-    let failure = Failure::new(format!("'{id}' is {}", state.name()));
-    let failure = failure.hint(format!("git flux status {id}"));
+    let failure =
+        Failure::new(format!("'{id}' is {}", state.name())).hint(format!("git flux status {id}"));
     match run.ensure_known() {
-        Err(error) if *state == State::Unknown => {
-            let failure = failure::hints(&error).fold(failure, Failure::hint);
-            Err(error.context(failure))
-        }
+        Err(error) if *state == State::Unknown => Err(failure::over(error, failure)),
         _ => Err(failure.into()),
     }
 }

@@ -3,16 +3,15 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use indicatif::HumanBytes;
 
 use super::facts::Facts;
-use super::obstacle::reveal;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Change, others};
-use crate::ui::shown;
 use crate::ui::words::count;
+use crate::ui::{quoted, shown};
 
 /// The size from which on a single untracked file is asked about: it goes into the
 /// repository, and does not leave it soon.
@@ -26,9 +25,9 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
         let path = facts.task.worktree.join(&change.path);
-        let metadata = path
-            .symlink_metadata()
-            .with_context(|| format!("could not look at '{}'", path.display()))?;
+        let metadata = path.symlink_metadata();
+        let what = || format!("could not look at '{}'", path.display());
+        let metadata = metadata.with_context(what)?;
         if metadata.is_file() && metadata.len() > LARGE {
             let size = HumanBytes(metadata.len());
             found.push(format!("'{}' has {size}", shown(&change.path)));
@@ -40,10 +39,9 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
 /// Names the uncommitted files that git itself does not show.
 pub(super) fn overlooked(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
-    let files = files.filter(|change| change.overlooked.is_some()).cloned();
-    match files.collect::<Vec<Change>>().as_slice() {
-        [] => String::new(),
-        files => format!(", of which git was told to overlook {}", named(files)),
+    match named(files.filter(|change| change.overlooked.is_some())) {
+        names if names.is_empty() => names,
+        names => format!(", of which git was told to overlook {names}"),
     }
 }
 
@@ -52,31 +50,19 @@ pub(super) fn overlooked(facts: &Facts) -> String {
 /// # Errors
 /// As it says.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
-    let worktree = &facts.task.worktree;
-    let mut files = facts.uncommitted.iter();
-    let hidden = files.find_map(|change| Some((change, reveal(change, worktree)?)));
-    if let Some((change, hint)) = hidden {
-        return Err(Failure::new(format!(
-            "git was told to overlook '{}', and does not commit it",
-            shown(&change.path)
-        ))
-        .hint(hint)
-        .hint(format!("git flux cleanup {} --discard", facts.task.id))
-        .into());
+    let discard = format!("git flux cleanup {} --discard", facts.task.id);
+    for change in &facts.uncommitted {
+        let path = shown(&change.path);
+        if let Some(hint) = reveal(change, &facts.task.worktree) {
+            let what = format!("git was told to overlook '{path}', and does not commit it");
+            bail!(Failure::new(what).hint(hint).hint(discard));
+        }
+        if change.is_repository() {
+            let what = format!("'{path}' is a repository of its own, and cannot be committed here");
+            bail!(Failure::new(what).hint(format!("move it, or: {discard}")));
+        }
     }
-    let mut files = facts.uncommitted.iter();
-    let Some(nested) = files.find(|change| change.is_repository()) else {
-        return Ok(());
-    };
-    Err(Failure::new(format!(
-        "'{}' is a repository of its own, and cannot be committed here",
-        shown(&nested.path)
-    ))
-    .hint(format!(
-        "move it, or: git flux cleanup {} --discard",
-        facts.task.id
-    ))
-    .into())
+    Ok(())
 }
 
 /// Names the ignored files as git does, directories with the number of files in them.
@@ -104,26 +90,37 @@ fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
             (None, _) => names.push((path, 0)),
         }
     }
-    let name = |(path, number): &(&Path, usize)| match number {
+    first(names.into_iter().map(|(path, number)| match number {
         0 => shown(path),
-        number => format!("{} ({})", shown(path), count(*number, "file")),
-    };
-    first(&names.iter().map(name).collect::<Vec<_>>())
+        number => format!("{} ({})", shown(path), count(number, "file")),
+    }))
 }
 
 /// Names the first few files.
-pub(super) fn named(changes: &[Change]) -> String {
-    let names: Vec<String> = changes.iter().map(|c| shown(&c.path)).collect();
-    first(&names)
+pub(super) fn named<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
+    first(changes.into_iter().map(|change| shown(&change.path)))
 }
 
-fn first(names: &[String]) -> String {
+fn first(names: impl Iterator<Item = String>) -> String {
     const LISTED: usize = 8;
-    let more = match names.len() > LISTED {
-        true => ", …",
-        false => "",
-    };
-    format!("{}{more}", names[..names.len().min(LISTED)].join(", "))
+    let mut names: Vec<String> = names.take(LISTED + 1).collect();
+    if names.len() > LISTED {
+        names[LISTED] = "…".to_owned();
+    }
+    names.join(", ")
+}
+
+/// Returns the command after which git looks again at a change that it was told to overlook.
+pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
+    let option = change.overlooked?;
+    let (worktree, path) = (quoted(worktree), quoted(&change.path));
+    Some(format!("git -C {worktree} update-index {option} -- {path}"))
+}
+
+/// Names all files.
+pub(super) fn listed<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
+    let names: Vec<String> = paths.map(|path| format!("'{}'", shown(path))).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

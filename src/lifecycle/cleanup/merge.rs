@@ -41,15 +41,13 @@ pub(crate) fn prepare(
     lock: &Lock,
 ) -> Result<Option<Made>> {
     facts.ensure_mergeable()?;
-    let Some(into) = &facts.into else {
+    let Some(into) = facts.into() else {
         return Ok(None);
     };
     let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
-            return Ok(Some(Made {
-                commit: facts.tip.clone(),
-                ran_hooks: false,
-            }));
+            let (commit, ran_hooks) = (facts.tip.clone(), false);
+            return Ok(Some(Made { commit, ran_hooks }));
         }
         (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
@@ -61,22 +59,22 @@ pub(crate) fn prepare(
     let settings = settings_of(flux, into)?;
     let hooks = hooks_of(flux, into, &settings)?;
     let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
+    let scratch = ScratchMerge {
+        flux,
+        facts,
+        into,
+        commits: &commits,
+        hooks: &hooks,
+        verify,
+        lock,
+    };
     let made = match ran_hooks {
-        true => ScratchMerge {
-            flux,
-            facts,
-            into,
-            commits: &commits,
-            hooks: &hooks,
-            verify,
-            lock,
-        }
-        .make(),
+        true => scratch.make(),
         false => off_tree(flux, facts, into, &commits),
     };
-    let commit = made.map_err(|error| match error.downcast_ref::<Failure>() {
-        Some(_) => error,
-        None => failure::over(error, refused(facts)),
+    let commit = made.map_err(|error| match error.is::<Failure>() {
+        true => error,
+        false => failure::over(error, refused(facts)),
     })?;
     Ok(Some(Made { commit, ran_hooks }))
 }
@@ -107,7 +105,14 @@ fn off_tree(
         Some(checkout) if repo.current() != Some(checkout.path()) => signs(checkout)?,
         _ => flux.settings.sign()?,
     };
-    let (tree, message, parents) = match (&into.merge, commits) {
+    let draft = |tree, parents, message| Draft {
+        tree,
+        parents,
+        message,
+        author: None,
+        sign,
+    };
+    let draft = match (&into.merge, commits) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: ObjectId, pick: &Pick| {
                 let draft = pick.draft(&parent, &pick.commit.message, sign);
@@ -116,19 +121,12 @@ fn off_tree(
             return picks.iter().try_fold(onto.clone(), add);
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Merge(message)) => {
-            (tree, message, vec![&into.tip, &facts.tip])
+            draft(tree, vec![&into.tip, &facts.tip], message)
         }
         (MergePlan::Commit { tree, .. }, NewCommits::Squash(message)) => {
-            (tree, message, vec![&into.tip])
+            draft(tree, vec![&into.tip], message)
         }
         _ => bail!("there is nothing to make of this plan"),
-    };
-    let draft = Draft {
-        tree,
-        parents,
-        message,
-        author: None,
-        sign,
     };
     draft.make(repo, checkout.as_ref())
 }
@@ -212,10 +210,7 @@ fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hook
 /// When git fails.
 pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<PathBuf>> {
     let repo = &flux.repo;
-    let into = facts
-        .into
-        .as_ref()
-        .and_then(|into| into.worktree.as_deref());
+    let into = facts.into().and_then(|into| into.worktree.as_deref());
     let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
         return Ok(None);
     };
@@ -229,37 +224,33 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
 pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let Some(into) = &facts.into else {
+    let Some(into) = facts.into() else {
         return Ok(());
     };
     let begun = SystemTime::now();
     let (id, branch) = (&facts.task.id, &into.branch);
-    let failure = |what: &str, look: String| {
+    let failure = |what: &str, look: &str| {
         Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
             .hint(look)
             .hint(format!("git flux cleanup {id}"))
     };
     let Some(place) = &into.worktree else {
         let moved = forward::elsewhere(flux.repo.home(), branch, commit, lock);
-        let look = || failure("neither was changed", "git worktree list".to_owned());
-        return moved.with_context(look);
+        return moved.with_context(|| failure("neither was changed", "git worktree list"));
     };
     let worktree = flux.repo.checkout(place)?;
-    let action = format!("merge {}", facts.task.branch);
     let none = format!("branch.{branch}.mergeOptions=");
-    let none = [&*none];
     let has_some = settings_of(flux, into)?.has_merge_options(branch);
-    let settings = if has_some { &none[..] } else { &[] };
-    // git has looked at the signature of what it merged.
-    let is_checked = matches!(into.style, Style::Merge | Style::Squash);
-    let unchecked = ["--no-verify-signatures"];
-    let options = if is_checked { &unchecked[..] } else { &[] };
     let to = FastForward {
         old: &into.tip,
         commit,
-        action: &action,
-        settings,
-        options,
+        action: &format!("merge {}", facts.task.branch),
+        settings: if has_some { &[&none] } else { &[] },
+        // git has looked at the signature of what it merged.
+        options: match into.style {
+            Style::Merge | Style::Squash => &["--no-verify-signatures"],
+            Style::Rebase | Style::FastForward => &[],
+        },
     };
     let moved = forward::checked_out(&worktree, &to, lock);
     let Err(error) = moved else {
@@ -268,14 +259,14 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     };
     let back = forward::back(&worktree, commit, &into.tip, lock);
     if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
-        return Err(blocked.into());
+        bail!(blocked);
     }
     let what = match back {
         Ok(()) => "neither was changed",
         Err(_) => "what was checked out there may be changed",
     };
-    let look = format!("git -C {} status", quoted(worktree.path()));
-    Err(error.context(failure(what, look)))
+    let look = format!("git -C {} status", quoted(place));
+    Err(error.context(failure(what, &look)))
 }
 
 /// `git commit` runs it after a squash, whatever it comes to.
@@ -286,19 +277,14 @@ fn post_commit(
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let is_made = matches!(
-        into.merge,
-        MergePlan::Commit { .. } | MergePlan::Drivers { .. }
-    );
-    if into.style != Style::Squash || !is_made {
-        return;
-    }
     let run = || match hooks(flux, into)?.has(&["post-commit"]) {
         true => post_commit_hook(worktree, commit, lock),
         false => Ok(()),
     };
-    if let Err(error) = run() {
-        flux.ui
-            .warning(format_args!("the post-commit hook failed: {error:#}"));
+    if into.style == Style::Squash
+        && let Err(error) = run()
+    {
+        let what = "the post-commit hook failed";
+        flux.ui.warning(format_args!("{what}: {error:#}"));
     }
 }

@@ -7,7 +7,6 @@
 
 pub(crate) mod check;
 mod decision;
-mod describe;
 pub(crate) mod facts;
 mod files;
 pub(crate) mod merge;

@@ -1,14 +1,15 @@
 //! What is in the way of a merge.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
+use super::files::{listed, reveal};
 use super::options::Uncommitted;
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -17,7 +18,9 @@ use crate::git::merge::merge_tree::Conflict;
 use crate::git::{
     Change, Checkout, Ignored, MergePlan, ObjectId, Style, all_changes, forward, worktree,
 };
-use crate::interrupt;
+use crate::lifecycle::broken;
+use crate::system::wait_until;
+use crate::task::BranchName;
 use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
@@ -28,47 +31,39 @@ impl Facts {
     /// # Errors
     /// The conflicts, file by file.
     pub(super) fn ensure_mergeable(&self) -> Result<()> {
-        let Some(into) = &self.into else {
+        let Some(into) = self.into() else {
             return Ok(());
         };
-        let (id, target) = (&self.task.id, &into.branch);
         match &into.merge {
-            MergePlan::Conflicts { files } => Err(self.conflict(into, files).into()),
-            MergePlan::Moved { by } => Err(Failure::new(format!(
-                "'{target}' has moved: it has commits ({by}) that '{}' has not, and cannot be fast-forwarded to it",
-                self.task.branch
-            ))
-            .hint(format!("git flux cleanup {id} --rebase"))
-            .into()),
-            MergePlan::UpToDate(_)
-            | MergePlan::FastForward { .. }
-            | MergePlan::Commit { .. }
-            | MergePlan::Drivers { .. }
-            | MergePlan::Rebase { .. } => Ok(()),
+            MergePlan::Conflicts { files } => bail!(self.conflict(into, files)),
+            MergePlan::Moved { by } => {
+                let (target, branch) = (&into.branch, &self.task.branch);
+                let moved = format!("'{target}' has moved: it has commits ({by})");
+                let why = format!("that '{branch}' has not, and cannot be fast-forwarded to it");
+                let hint = format!("git flux cleanup {} --rebase", self.task.id);
+                bail!(Failure::new(format!("{moved} {why}")).hint(hint))
+            }
+            _ => Ok(()),
         }
     }
 
     /// The refusal of a merge with conflicts.
     pub(super) fn conflict(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
-        let (id, target) = (&self.task.id, word(&into.branch));
-        let failure = Failure::new(format!(
-            "'{}' and '{}' conflict in {}; nothing was touched",
-            self.task.branch,
-            into.branch,
-            named_conflicts(files)
-        ));
-        let in_worktree = format!(
-            "resolve it in the task's worktree: git -C {}",
-            quoted(&self.task.worktree)
-        );
+        let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
+        let (files, worktree) = (named_conflicts(files), quoted(&self.task.worktree));
+        let into_branch = &into.branch;
+        let what =
+            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was touched");
+        let resolve = format!("resolve it in the task's worktree: git -C {worktree}");
         let failure = match into.style {
             // What a merge resolves, a rebase meets again.
-            Style::Rebase => failure.hint(format!("{in_worktree} rebase {target}")),
-            Style::Merge | Style::Squash | Style::FastForward => failure
-                .hint(format!("{in_worktree} merge {target}"))
-                .hint(format!(
-                    "or merge it there and tell its agent: git flux cleanup {id} --update"
-                )),
+            Style::Rebase => Failure::new(what).hint(format!("{resolve} rebase {target}")),
+            Style::Merge | Style::Squash | Style::FastForward => {
+                let update = format!("git flux cleanup {id} --update");
+                Failure::new(what)
+                    .hint(format!("{resolve} merge {target}"))
+                    .hint(format!("or merge it there and tell its agent: {update}"))
+            }
         };
         failure
             .hint(format!("then: git flux cleanup {id}"))
@@ -82,64 +77,65 @@ impl Facts {
     /// # Errors
     /// What is in the way.
     pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
-        let Some(MergeTarget {
-            branch,
-            tip,
-            worktree,
-            merge,
-            ..
-        }) = &self.into
-        else {
+        let Some(into) = self.into() else {
             return Ok(());
         };
         let tree = match made {
             Some(made) => Some(flux.repo.tree_of(made)?),
-            None => merge.tree(&flux.repo, &self.tip)?,
+            None => into.merge.tree(&flux.repo, &self.tip)?,
         };
         let Some(tree) = tree else { return Ok(()) };
-        let Some(worktree) = worktree else {
-            return forward::ensure_unused(flux.repo.home(), branch, tip).with_context(|| {
-                Failure::new(format!(
-                    "the branch '{branch}' is in use and cannot be moved"
-                ))
-                .hint("git worktree list")
-                .hint(format!("git flux cleanup {}", self.task.id))
-            });
+        let (branch, again) = (&into.branch, format!("git flux cleanup {}", self.task.id));
+        let Some(worktree) = &into.worktree else {
+            let what = format!("the branch '{branch}' is in use and cannot be moved");
+            let failure = Failure::new(what).hint("git worktree list").hint(again);
+            let unused = forward::ensure_unused(flux.repo.home(), branch, &into.tip);
+            return unused.context(failure);
         };
-        let checkout = flux.repo.checkout(worktree)?;
-        ensure_unlocked(branch, &checkout)?;
-        let found = blockers(flux, tip, &tree, &checkout).with_context(|| {
-            let place = shown(worktree);
-            Failure::new(format!(
-                "it cannot be told which files of '{place}' are changed"
-            ))
-            .hint(format!("git -C {} status", quoted(worktree)))
-            .hint(format!("then: git flux cleanup {}", self.task.id))
+        ensure_unlocked(branch, &flux.repo.checkout(worktree)?)?;
+        let found = blockers(flux, into, worktree, &tree).with_context(|| {
+            let (place, status) = (
+                shown(worktree),
+                format!("git -C {} status", quoted(worktree)),
+            );
+            let what = format!("it cannot be told which files of '{place}' are changed");
+            Failure::new(what)
+                .hint(status)
+                .hint(format!("then: {again}"))
         })?;
-        match found.is_empty() {
-            true => Ok(()),
-            false => Err(self.blocked(branch, worktree, &found).into()),
-        }
+        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        Ok(())
     }
 
-    /// The refusal that names the files which the merge would overwrite.
-    fn blocked(&self, branch: &str, worktree: &Path, found: &[Change]) -> Failure {
-        let names = found
-            .iter()
-            .map(|change| format!("'{}'", shown(&change.path)));
-        let in_the_way: Vec<String> = names.collect();
-        let failure = Failure::new(format!(
-            "the merge would overwrite {} in the worktree of '{branch}'",
-            in_the_way.join(", ")
-        ));
-        let overlooked = found.iter().find_map(|change| reveal(change, worktree));
-        let failure = overlooked.into_iter().fold(failure, Failure::hint);
-        failure
-            .hint(format!(
-                "commit, stash or move them: git -C {} status --ignored",
-                quoted(worktree)
-            ))
-            .hint(format!("git flux cleanup {}", self.task.id))
+    /// Fails where git would refuse to merge the target into the task's worktree, by what is
+    /// uncommitted in it.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
+        let (repo, task) = (&flux.repo, &self.task);
+        let Some(into) = self.into() else {
+            return Ok(());
+        };
+        broken::ensure_whole(flux, task)?;
+        ensure_unlocked(&task.branch, &repo.checkout(&task.worktree)?)?;
+        if let Some(why) = &self.unread {
+            bail!("{why}");
+        }
+        let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
+            return Ok(());
+        };
+        let touched = repo.differing(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
+        let changes = self.uncommitted.iter().chain(&self.ignored);
+        let blocks = |change: &&Change| {
+            // git merges nothing where something is staged.
+            !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
+        };
+        let found: Vec<Change> = changes.filter(blocks).cloned().collect();
+        let again = format!("git flux cleanup {} --update", task.id);
+        let (branch, worktree) = (&task.branch, &task.worktree);
+        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        Ok(())
     }
 
     /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
@@ -151,28 +147,19 @@ impl Facts {
         made: &ObjectId,
         begun: SystemTime,
     ) -> Option<Failure> {
-        let Some(MergeTarget {
-            branch,
-            tip,
-            worktree: Some(worktree),
-            ..
-        }) = &self.into
-        else {
-            return None;
-        };
-        let tree = flux.repo.tree_of(made).ok()?;
-        let found = blockers(flux, tip, &tree, &flux.repo.checkout(worktree).ok()?).ok()?;
+        let into = self.into()?;
+        let worktree = into.worktree.as_ref()?;
+        let found = blockers(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
         let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
+        let limit = (limit.as_secs(), u64::from(limit.subsec_nanos()));
         let is_older = |change: &Change| {
             let file = worktree.join(&change.path).symlink_metadata();
-            file.is_ok_and(|file| {
-                let seconds = u64::try_from(file.ctime()).unwrap_or(u64::MAX);
-                let nanos = u32::try_from(file.ctime_nsec()).unwrap_or(u32::MAX);
-                (seconds, nanos) < (limit.as_secs(), limit.subsec_nanos())
-            })
+            let time = file.map(|file| [file.ctime(), file.ctime_nsec()].map(i64::unsigned_abs));
+            time.is_ok_and(|[seconds, nanos]| (seconds, nanos) < limit)
         };
-        let untouched = !found.is_empty() && found.iter().all(is_older);
-        untouched.then(|| self.blocked(branch, worktree, &found))
+        let again = format!("git flux cleanup {}", self.task.id);
+        let is_untouched = !found.is_empty() && found.iter().all(is_older);
+        is_untouched.then(|| blocked(&into.branch, worktree, &found, &again))
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
@@ -184,34 +171,43 @@ impl Facts {
         if !self.abroad {
             return Ok(());
         }
-        let left = match uncommitted {
-            Uncommitted::Discard => self.ignored.len() + self.uncommitted.len(),
-            Uncommitted::Ask | Uncommitted::Commit(_) => self.ignored.len(),
-        };
-        // What is removed in place is looked at twice, with an index of ours.
-        let looks_clean = left + self.uncommitted.len() == 0;
-        if looks_clean {
-            let checkout = flux.repo.checkout(&self.task.worktree)?;
-            if worktree::is_untouched(&checkout, &self.tip)? {
-                return Ok(());
-            }
-        }
-        if left == 0 && !looks_clean {
-            return Ok(());
+        let mut left = self.ignored.len();
+        if *uncommitted == Uncommitted::Discard {
+            left += self.uncommitted.len();
         }
         let (id, path) = (&self.task.id, &self.task.worktree);
-        Err(Failure::new(format!(
-            "'{}' is on another file system than the repository: {} in it cannot be moved to the trash",
-            shown(path),
-            count(left.max(1), "file")
-        ))
-        .hint(format!(
-            "look at them, then remove them: git -C {} clean -dx --dry-run",
-            quoted(path)
-        ))
-        .hint(format!("git flux cleanup {id}"))
-        .into())
+        let is_free = match left + self.uncommitted.len() {
+            // What is removed in place is looked at twice, with an index of ours.
+            0 => worktree::is_untouched(&flux.repo.checkout(path)?, &self.tip)?,
+            _ => left == 0,
+        };
+        if is_free {
+            return Ok(());
+        }
+        let (place, files) = (shown(path), count(left.max(1), "file"));
+        let clean = format!("git -C {} clean -dx --dry-run", quoted(path));
+        bail!(
+            Failure::new(format!(
+                "'{place}' is on another file system than the repository: {files} in it cannot be moved to the trash"
+            ))
+            .hint(format!("look at them, then remove them: {clean}"))
+            .hint(format!("git flux cleanup {id}"))
+        )
     }
+}
+
+/// The refusal that names the files which a merge would overwrite.
+fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
+    let files = listed(found.iter().map(|change| &change.path));
+    let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
+    let overlooked = found.iter().find_map(|change| reveal(change, worktree));
+    let failure = overlooked
+        .into_iter()
+        .fold(Failure::new(what), Failure::hint);
+    let status = format!("git -C {} status --ignored", quoted(worktree));
+    failure
+        .hint(format!("commit, stash or move them: {status}"))
+        .hint(again)
 }
 
 /// Names files in conflict, each with its kind.
@@ -226,55 +222,44 @@ pub(super) fn named_conflicts(files: &[Conflict]) -> String {
 /// How far the times of files may be behind the clock.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Returns what stands in `checkout`, which has `tip` checked out, where going to `tree` would
-/// write.
+/// Returns what stands in the worktree of the target where going to `tree` would write.
 fn blockers(
     flux: &Flux,
-    tip: &ObjectId,
+    into: &MergeTarget,
+    worktree: &Path,
     tree: &ObjectId,
-    checkout: &Checkout,
 ) -> Result<Vec<Change>> {
-    let worktree = checkout.path();
-    let touched = flux.repo.differing(&flux.repo.tree_of(tip)?, tree)?;
-    let collides = |change: &Change| {
-        let there = worktree.join(&change.path);
-        let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
-        // A directory that is ignored or untracked as a whole is in the way only
-        // with the very file that the merge brings.
-        let within = |path: &PathBuf| {
-            path.starts_with(&change.path)
-                && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
-        };
-        touched
-            .iter()
-            .any(|path| within(path) || change.path.starts_with(path))
-    };
-    let mut changes = all_changes(checkout, Ignored::Included)?.1;
-    changes.retain(collides);
+    let touched = flux.repo.differing(&flux.repo.tree_of(&into.tip)?, tree)?;
+    let mut changes = all_changes(&flux.repo.checkout(worktree)?, Ignored::Included)?.1;
+    changes.retain(|change| collides(change, worktree, &touched));
     Ok(changes)
 }
 
-/// The command after which git looks again at a change that it was told to overlook.
-pub(crate) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
-    let option = change.overlooked?;
-    let (worktree, path) = (quoted(worktree), quoted(&change.path));
-    Some(format!("git -C {worktree} update-index {option} -- {path}"))
+/// Returns whether a change is where one of the paths `touched` is to be written.
+fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bool {
+    let there = worktree.join(&change.path);
+    let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
+    // A directory that is ignored or untracked as a whole is in the way only
+    // with the very file that the merge brings.
+    let is_within = |path: &PathBuf| {
+        path.starts_with(&change.path)
+            && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
+    };
+    let mut touched = touched.iter();
+    touched.any(|path| is_within(path) || change.path.starts_with(path))
 }
 
 /// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &str, worktree: &Checkout) -> Result<()> {
+fn ensure_unlocked(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
-    let begun = Instant::now();
-    while fs::exists(&lock).context("could not look for a lock")? {
-        interrupt::check()?;
-        if begun.elapsed() > Duration::from_secs(5) {
-            return Err(Failure::new(format!(
-                "another git is at work in the worktree of '{branch}', or was killed there"
-            ))
-            .hint(format!("if none is: rm {}", quoted(&lock)))
-            .into());
-        }
-        thread::sleep(Duration::from_millis(10));
+    let is_gone = || {
+        let is_there = fs::exists(&lock).context("could not look for a lock")?;
+        Ok((!is_there).then_some(()))
+    };
+    let (patience, pause) = (Duration::from_secs(5), Duration::from_millis(20));
+    if wait_until(patience, pause, is_gone)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let what = format!("another git is at work in the worktree of '{branch}', or was killed there");
+    bail!(Failure::new(what).hint(format!("if none is: rm {}", quoted(&lock))))
 }

@@ -1,6 +1,7 @@
 //! What is wanted of a cleanup, and what is agreed to.
 
 use crate::git::{ObjectId, Style};
+use crate::task::BranchName;
 
 /// What becomes of uncommitted files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,10 @@ pub(crate) enum Uncommitted {
 #[derive(Clone, Debug)]
 pub(crate) enum Branch {
     /// They come into this branch, or the one that the task belongs to.
-    Merge { into: Option<String>, style: Style },
+    Merge {
+        into: Option<BranchName>,
+        style: Style,
+    },
     /// They are in this commit, which has a name, already.
     MergedIn { name: String, commit: ObjectId },
     /// They are dropped.
@@ -94,13 +98,8 @@ impl Question {
 
     /// Returns whether one answer is enough for several tasks.
     pub(crate) fn is_joint(self) -> bool {
-        let alone = [
-            Self::Conflicts,
-            Self::WorktreeGone,
-            Self::Uncommitted,
-            Self::AgentEnded,
-        ];
-        !alone.contains(&self)
+        use Question::{AgentEnded, Conflicts, Uncommitted, WorktreeGone};
+        !matches!(self, Conflicts | WorktreeGone | Uncommitted | AgentEnded)
     }
 }
 
@@ -137,11 +136,10 @@ impl Options {
 
     /// Returns how far options and answers agree to what was found.
     pub(super) fn agreed(&self, question: Question, what: &str) -> Agreed {
-        let is_it = |(asked, found): &(Question, String)| *asked == question && found == what;
-        if self.agrees(question) || self.answers.iter().any(is_it) {
-            return Agreed::Yes;
-        }
+        let mut answers = self.answers.iter();
+        let is_answered = answers.any(|(asked, found)| *asked == question && found == what);
         match self.asking {
+            _ if is_answered || self.agrees(question) => Agreed::Yes,
             Asking::Everything => Agreed::Ask,
             Asking::Jointly if question.is_joint() => Agreed::Ask,
             Asking::Jointly | Asking::Nothing => Agreed::No,

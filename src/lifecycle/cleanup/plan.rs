@@ -75,7 +75,7 @@ impl Plan {
         let Some(outlook) = self.outlook().filter(|_| !self.is_update()) else {
             return;
         };
-        let why = match outlook.into.as_ref().map(|into| &into.merge) {
+        let why = match outlook.into().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
             _ => "no file is in the way of the merge",
         };
@@ -91,17 +91,14 @@ impl Plan {
 
     /// Returns whether the target is merged into the task's worktree, instead of a removal.
     pub(crate) fn is_update(&self) -> bool {
-        self.checks.iter().any(|check| match &check.verdict {
-            Verdict::NeedsConsent(consent) => {
-                consent.question == Question::Conflicts && consent.agreed == Agreed::Yes
-            }
-            Verdict::Ok(_) | Verdict::Refused(_) => false,
-        })
+        let mut agreed = self.consents(Agreed::Yes);
+        agreed.any(|consent| consent.question == Question::Conflicts)
     }
 
-    /// Returns what has to be asked about.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Consent> {
-        self.checks.iter().filter_map(Check::open)
+    /// Returns what is agreed to so far.
+    pub(crate) fn consents(&self, agreed: Agreed) -> impl Iterator<Item = &Consent> {
+        let consents = self.checks.iter().filter_map(Check::consent);
+        consents.filter(move |consent| consent.agreed == agreed)
     }
 
     /// Returns why nothing is removed, if so.
@@ -115,12 +112,13 @@ impl Plan {
     /// The first refusal.
     pub(crate) fn ensure(mut self) -> Result<Self> {
         let mut checks = self.checks.iter();
-        let Some(at) = checks.position(|check| check.refusal().is_some()) else {
+        let Some(at) = checks.position(|check| check.agreed() == Agreed::No) else {
             return Ok(self);
         };
         match self.checks.swap_remove(at).verdict {
-            Verdict::Refused(error) => Err(error),
-            Verdict::NeedsConsent(consent) => Err(consent.refusal),
+            Verdict::Refused(refusal) | Verdict::NeedsConsent(Consent { refusal, .. }) => {
+                Err(refusal)
+            }
             Verdict::Ok(_) => Ok(self),
         }
     }

@@ -1,12 +1,12 @@
 //! The removal of a task, once everything is agreed.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 
 use super::facts::Facts;
 use super::merge;
+use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
@@ -21,20 +21,22 @@ use crate::lifecycle::stop::{ask, await_agent};
 use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
 use crate::store;
-use crate::system::Lock;
 use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
+use crate::system::{Lock, wait_until};
 use crate::task::{Merged, RefName, Removal, Rest, Task};
-use crate::tmux::{leave, pane};
+use crate::tmux::pane;
+
+/// What a removal has left.
+pub(crate) struct Done {
+    /// The merge commit, if one was made.
+    pub(crate) merge: Option<ObjectId>,
+    pub(crate) kept: Kept,
+}
 
 /// What a removal came to.
 pub(crate) enum Removed {
-    /// It is done.
-    Done {
-        /// The merge commit, if one was made.
-        merge: Option<ObjectId>,
-        kept: Kept,
-    },
+    Done(Done),
     /// The task changed after it was looked at: look again. Nothing was removed.
     Changed,
     /// The target did: plan the merge again. Nothing was merged.
@@ -64,17 +66,13 @@ pub(crate) fn halt(flux: &Flux, facts: &Facts) -> Result<bool> {
 
 /// Waits for a program whose terminal has gone.
 fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
-    let begun = Instant::now();
-    while is_alive(pid, born) {
-        interrupt::check()?;
-        if begun.elapsed() > Duration::from_secs(15) {
-            return Err(Failure::new(format!("process {pid} does not end"))
-                .hint(format!("kill -9 {pid}"))
-                .into());
-        }
-        thread::sleep(Duration::from_millis(5));
+    let (patience, pause) = (Duration::from_secs(15), Duration::from_millis(10));
+    let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
+    if wait_until(patience, pause, has_ended)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let failure = Failure::new(format!("process {pid} does not end"));
+    bail!(failure.hint(format!("kill -9 {pid}")))
 }
 
 /// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
@@ -100,10 +98,9 @@ pub(crate) fn remove(
         && let Err(error) = forward(flux, facts, commit, lock)
     {
         interrupt::check()?;
-        return if target_stands(flux, facts)? {
-            Err(error)
-        } else {
-            Ok(Removed::TargetMoved)
+        return match target_stands(flux, facts)? {
+            true => Err(error),
+            false => Ok(Removed::TargetMoved),
         };
     }
     // The merge is the point of no return: what ^C came too late for is completed.
@@ -117,17 +114,17 @@ pub(crate) fn remove(
         Ok(oid) => oid,
         Err(error) => return moved_on(flux, facts, merge.as_ref(), error),
     };
+    let teardown = Teardown {
+        flux,
+        task: &removing,
+        oid: &oid,
+        tip: Some(&facts.tip),
+        lock,
+    };
     let finish = || {
         if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
             close(target, &flux.run_dir(&task.id))?;
         }
-        let teardown = Teardown {
-            flux,
-            task: &removing,
-            oid: &oid,
-            tip: Some(&facts.tip),
-            lock,
-        };
         teardown.run(&how)
     };
     let kept = finish().map_err(|error| {
@@ -135,7 +132,7 @@ pub(crate) fn remove(
             .hint("the next command that changes anything settles it: git flux cleanup");
         failure::over(error, failure)
     })?;
-    Ok(Removed::Done { merge, kept })
+    Ok(Removed::Done(Done { merge, kept }))
 }
 
 /// Returns what is kept of a task, and what becomes of its worktree.
@@ -166,38 +163,35 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
 fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
-    if let (Some(into), Some(merged)) = (&facts.into, merged)
+    if let (Some(into), Some(merged)) = (facts.into(), merged)
         && merged.from != merged.to
     {
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
     let [events, screen] = flux.run_dir(&removing.id).story();
-    let story = [(store::EVENTS, events), (store::SCREEN, screen)];
-    let story = story
-        .into_iter()
-        .filter_map(|(name, bytes)| Some((name, bytes?)));
-    let story: Vec<_> = story.collect();
+    let events = events.map(|events| (store::EVENTS, events));
+    let screen = screen.map(|screen| (store::SCREEN, screen));
+    let story: Vec<_> = events.into_iter().chain(screen).collect();
     store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
 }
 
 /// Where the work of a task is, for its record.
 fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
-    let into = facts.into.as_ref().map(|into| {
-        let to = merge.unwrap_or(&into.tip);
-        (into.branch.to_string(), &into.tip, to)
-    });
-    let elsewhere = facts.merged_in.as_ref();
-    let elsewhere = elsewhere.map(|one| (one.name.clone(), &one.commit, &one.commit));
-    into.or(elsewhere).map(|(branch, from, to)| Merged {
-        branch,
+    let (branch, from, to) = match &facts.destination {
+        Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
+        Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
+        Destination::Dropped => return None,
+    };
+    Some(Merged {
+        branch: branch.to_owned(),
         from: from.clone(),
-        to: to.to_owned(),
+        to: to.clone(),
         rest: Rest::default(),
     })
 }
 
 /// The hooks that run where a branch goes forward.
-const HOOKS: [&str; 4] = [
+const HOOKS: &[&str] = &[
     "post-merge",
     "post-commit",
     "post-index-change",
@@ -206,10 +200,10 @@ const HOOKS: [&str; 4] = [
 
 /// Moves the target, and says what the hooks have changed beside.
 fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let Some(into) = &facts.into else {
+    let Some(into) = facts.into() else {
         return Ok(());
     };
-    let before = Listing::before(flux, &merge::hooks(flux, into)?, &HOOKS)?;
+    let before = Listing::before(flux, &merge::hooks(flux, into)?, HOOKS)?;
     let moved = merge::forward(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn(flux, &into.branch_ref());
@@ -220,8 +214,8 @@ fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
 /// that cannot be taken is in the way of nothing where the worktree stays whole.
 fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree)> {
-    let clean = facts.uncommitted.is_empty() && facts.unread.is_none();
-    if clean || facts.missing {
+    let is_clean = facts.uncommitted.is_empty() && facts.unread.is_none();
+    if is_clean || facts.missing {
         return Ok((None, Worktree::Keep));
     }
     let task = &facts.task;
@@ -232,18 +226,15 @@ fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree
     };
     match taken {
         Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
-        Err(error)
-            if !facts.abroad && !checkout.is_ok_and(|checkout| can_archive(facts, &checkout)) =>
-        {
-            interrupt::check()?;
-            flux.ui.warning(format_args!(
-                "what is uncommitted in '{}' cannot be archived, and stays in the trash alone: {error:#}",
-                task.id
-            ));
-            Ok((None, Worktree::KeepOnly))
+        Err(error) if facts.abroad || checkout.is_ok_and(|it| can_archive(facts, &it)) => {
+            Err(error.context("could not archive what is uncommitted; nothing was changed"))
         }
         Err(error) => {
-            Err(error.context("could not archive what is uncommitted; nothing was changed"))
+            interrupt::check()?;
+            let what = format!("what is uncommitted in '{}' cannot be archived", task.id);
+            let what = format!("{what}, and stays in the trash alone: {error:#}");
+            flux.ui.warning(what);
+            Ok((None, Worktree::KeepOnly))
         }
     }
 }
@@ -256,41 +247,35 @@ fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
 
 /// Whether the target is where it was when it was looked at.
 fn target_stands(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let Some(into) = &facts.into else {
+    let Some(into) = facts.into() else {
         return Ok(true);
     };
-    let name = into.branch_ref();
-    let found = refs::list(flux.repo.home(), &[&name])?;
-    Ok(found.get(&name) == Some(&into.tip))
+    stand(flux, &[(into.branch_ref(), &into.tip)])
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
 fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Removed> {
-    let mut expected = vec![
-        (facts.task.branch_ref(), &facts.tip),
-        (store::task_ref(&facts.task.id), &facts.oid),
-    ];
-    if let (Some(into), Some(merge)) = (&facts.into, merge) {
+    let id = &facts.task.id;
+    let record = (store::task_ref(id), &facts.oid);
+    let mut expected = vec![(facts.task.branch_ref(), &facts.tip), record];
+    if let (Some(into), Some(merge)) = (facts.into(), merge) {
         expected.push((into.branch_ref(), merge));
     }
-    let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
-    let found = refs::list(flux.repo.home(), &names)?;
-    let stands = |(name, oid): &(RefName, &ObjectId)| found.get(name) == Some(oid);
-    if !expected.iter().all(stands) {
+    if !stand(flux, &expected)? {
         return Ok(Removed::Changed);
     }
-    let merged = if merge.is_some() {
-        "it is merged, but "
-    } else {
-        ""
-    };
-    Err(error.context(
-        Failure::new(format!(
-            "could not remove '{}': {merged}its record cannot be changed; the task is whole",
-            facts.task.id
-        ))
-        .hint(format!("git flux cleanup {}", facts.task.id)),
-    ))
+    let merged = merge.map_or("", |_| "it is merged, but ");
+    let why = format!("{merged}its record cannot be changed; the task is whole");
+    let failure = Failure::new(format!("could not remove '{id}': {why}"));
+    Err(error.context(failure.hint(format!("git flux cleanup {id}"))))
+}
+
+/// Returns whether refs are where they are expected.
+fn stand(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
+    let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
+    let found = refs::list(flux.repo.home(), &names)?;
+    let mut expected = expected.iter();
+    Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
 /// Whether branch and working tree are what they were when it was looked at,
@@ -301,7 +286,7 @@ fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) 
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
-    if let Some(into) = &facts.into
+    if let Some(into) = facts.into()
         && let Some(worktree) = &into.worktree
         && worktree::branch(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {
@@ -317,12 +302,10 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
         let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
         return Ok(facts.branch_gone || entries.iter().any(is_there));
     }
-    let (head, changes) =
-        all_changes(&flux.repo.checkout(&facts.task.worktree)?, Ignored::LeftOut)?;
-    if facts.branch_gone {
-        return Ok(changes == facts.uncommitted);
-    }
-    Ok(head.oid == facts.tip && head.branch == facts.task.branch && changes == facts.uncommitted)
+    let checkout = flux.repo.checkout(&facts.task.worktree)?;
+    let (head, changes) = all_changes(&checkout, Ignored::LeftOut)?;
+    let is_there = || head.oid == facts.tip && head.branch == facts.task.branch;
+    Ok(changes == facts.uncommitted && (facts.branch_gone || is_there()))
 }
 
 /// Asks the agent to end, and waits until it has.
@@ -341,15 +324,4 @@ fn stop(flux: &Flux, facts: &Facts) -> Result<()> {
     }
     ask(task, &run)?;
     await_agent(&task.id, &run)
-}
-
-/// Closes the pane we stand in, the very last thing, and shows what was `said` where its clients land.
-///
-/// # Errors
-/// When tmux refuses.
-pub(crate) fn leave(facts: &Facts, said: &[String]) -> Result<()> {
-    match (&facts.task.target, facts.runs.is_own_pane) {
-        (Some(target), true) => leave::close(target, said),
-        _ => Ok(()),
-    }
 }

@@ -15,8 +15,6 @@ use crate::tmux::pane;
 pub(crate) struct Runs {
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) is_alive: bool,
-    /// Its agent runs where it cannot be seen: that refuses.
-    pub(crate) is_elsewhere: bool,
     /// Why it is not known whether its agent has ended, if so.
     pub(crate) doubt: Option<String>,
     /// A program that runs in the pane, though the agent has ended.
@@ -59,7 +57,6 @@ impl Runs {
         let (foreground, jobs) = pane.unzip();
         Ok(Self {
             is_alive,
-            is_elsewhere: false,
             doubt,
             foreground: foreground.flatten(),
             jobs,
@@ -67,31 +64,7 @@ impl Runs {
             is_own_pane: task.target.as_ref().is_some_and(pane::is_ours),
         })
     }
-}
 
-/// Returns the program in front and the jobs of the pane of a `shell`, in which the `agent` may
-/// run; none if that cannot be told.
-fn in_pane(
-    shell: Option<i32>,
-    agent: Option<i32>,
-    is_alive: bool,
-) -> Option<(Option<i32>, Vec<Process>)> {
-    let Some(shell) = shell else {
-        return Some((None, Vec::new()));
-    };
-    // What runs in its pane ends with it, but for what its shell has put aside.
-    if !is_alive {
-        let foreground = process::in_front(shell).ok()?;
-        return Some((foreground, process::put_aside(shell, None).ok()?));
-    }
-    // Without an agent, nothing but us has begun anything there.
-    let jobs = agent.map_or(Ok(Vec::new()), |agent| {
-        process::put_aside(shell, Some(agent))
-    });
-    Some((None, jobs.ok()?))
-}
-
-impl Runs {
     /// Returns whether something has to be stopped: an agent that runs, or what runs in its
     /// pane by now, unless it is who called.
     pub(crate) fn must_stop(&self) -> bool {
@@ -132,18 +105,36 @@ impl Runs {
                 "this system does not tell what runs in the pane of '{id}', and would end with it"
             ));
         };
-        (!jobs.is_empty()).then(|| {
-            format!(
-                "what was put aside in the pane of '{id}' would end with it: {}",
-                list(jobs)
-            )
-        })
+        let what = format!("what was put aside in the pane of '{id}' would end with it");
+        (!jobs.is_empty()).then(|| format!("{what}: {}", list(jobs)))
     }
 
     /// Returns whether a job is suspended, or may be: it may hold what is not saved, and cannot say so.
     pub(super) fn has_suspended_jobs(&self) -> bool {
         let jobs = self.jobs.as_ref();
         jobs.is_none_or(|jobs| jobs.iter().any(|one| one.stopped))
+    }
+}
+
+/// Returns the program in front and the jobs of the pane of a `shell`, in which the `agent` may
+/// run; none if that cannot be told.
+fn in_pane(
+    shell: Option<i32>,
+    agent: Option<i32>,
+    is_alive: bool,
+) -> Option<(Option<i32>, Vec<Process>)> {
+    let Some(shell) = shell else {
+        return Some((None, Vec::new()));
+    };
+    // What runs in its pane ends with it, but for what its shell has put aside.
+    if !is_alive {
+        let foreground = process::in_front(shell).ok()?;
+        return Some((foreground, process::put_aside(shell, None).ok()?));
+    }
+    // Without an agent, nothing but us has begun anything there.
+    match agent {
+        Some(_) => Some((None, process::put_aside(shell, agent).ok()?)),
+        None => Some((None, Vec::new())),
     }
 }
 

@@ -34,10 +34,8 @@ pub(super) enum NewCommits {
 
 /// The refusal of a merge that cannot be made.
 pub(super) fn refused(facts: &Facts) -> Failure {
-    let id = &facts.task.id;
-    Failure::new(format!(
-        "could not make the merge of '{id}'; nothing was changed"
-    ))
+    let what = format!("could not make the merge of '{}'", facts.task.id);
+    Failure::new(format!("{what}; nothing was changed"))
 }
 
 /// A merge that is made in a repository of its own, where hooks look at it.
@@ -109,14 +107,12 @@ impl ScratchMerge<'_> {
 
     fn warn_of_what_is_left_out(&self, scratch: &Scratch<'_>, target: &Path) {
         for one in &scratch.left_out {
+            let target = shown(target);
             let (path, why) = match one {
-                LeftOut::NamesCheckout(path) => {
-                    (path, format!("names '{}' by its path", shown(target)))
-                }
+                LeftOut::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
                 LeftOut::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
             };
-            let path = shown(path);
-            let what = format_args!("the hooks do not see '{path}', which {why}");
+            let what = format!("the hooks do not see '{}', which {why}", shown(path));
             self.flux.ui.warning(what);
         }
     }
@@ -124,19 +120,15 @@ impl ScratchMerge<'_> {
     /// Makes the commit, with the message in this file.
     fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<ObjectId> {
         let (repo, into, tip) = (&self.flux.repo, self.into, &self.facts.tip);
-        let written = |message: &[u8]| {
+        let (branch, target) = (&self.facts.task.branch, &into.branch);
+        if let NewCommits::Merge(message) | NewCommits::Squash(message) = self.commits {
             let what = || format!("could not write '{}'", file.display());
-            fs::write(file, message).with_context(what)
-        };
-        let branch = &self.facts.task.branch;
+            fs::write(file, message).with_context(what)?;
+        }
         let made = match self.commits {
-            NewCommits::Merge(message) => {
-                written(message).and_then(|()| scratch.merge(branch, file))
-            }
-            NewCommits::Squash(message) => {
-                written(message).and_then(|()| scratch.squash(branch, file))
-            }
-            NewCommits::Rebase => scratch.rebase(&into.branch),
+            NewCommits::Merge(_) => scratch.merge(branch, file),
+            NewCommits::Squash(_) => scratch.squash(branch, file),
+            NewCommits::Rebase => scratch.rebase(target),
         };
         let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
         scratch.deliver(repo, &made)?;
@@ -148,15 +140,12 @@ impl ScratchMerge<'_> {
         };
         if behind > 0 || !is_whole {
             bail!(
-                "what git and the hooks have made is not the merge of '{branch}' into '{}'",
-                into.branch
+                "what git and the hooks have made is not the merge of '{branch}' into '{target}'"
             );
         }
-        let planned = into.merge.tree(repo, tip)?;
+        let (planned, ui) = (into.merge.tree(repo, tip)?, &self.flux.ui);
         if planned.is_some_and(|planned| repo.tree_of(&made).ok() != Some(planned)) {
-            self.flux
-                .ui
-                .status("the hooks have changed what is committed");
+            ui.status("the hooks have changed what is committed");
         }
         Ok(made)
     }
@@ -193,12 +182,9 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
         bail!("there is no place for the merge");
     };
     let is_within = |dir: &Path| {
+        let tops = [target, flux.repo.common_dir()];
         let mut above = dir.ancestors();
-        above.any(|dir| {
-            [target, flux.repo.common_dir()]
-                .iter()
-                .any(|top| is_same_place(dir, top))
-        })
+        above.any(|dir| tops.iter().any(|top| is_same_place(dir, top)))
     };
     let has_git = |dir: &Path| dir.join(".git").symlink_metadata().is_ok();
     let mut above = first.ancestors().skip(1);
@@ -209,11 +195,8 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     let place = place.context("there is no place for the merge")?;
     if place.symlink_metadata().is_ok() {
         let pasted = quoted(place);
-        return Err(
-            Failure::new(format!("'{}' is in the way of the merge", shown(place)))
-                .hint(format!("mv {pasted} {pasted}.away"))
-                .into(),
-        );
+        let failure = Failure::new(format!("'{}' is in the way of the merge", shown(place)));
+        bail!(failure.hint(format!("mv {pasted} {pasted}.away")));
     }
     Ok(place.clone())
 }
@@ -252,12 +235,9 @@ pub(in crate::lifecycle) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>)
     }
     for place in places(flux, id, task) {
         if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-            let hint = || {
-                let place = quoted(&place);
-                Failure::new("could not delete the scratch repository")
-                    .hint(format!("rm -rf {place}"))
-            };
-            tree::delete(&place).with_context(hint)?;
+            let failure = Failure::new("could not delete the scratch repository");
+            let failure = failure.hint(format!("rm -rf {}", quoted(&place)));
+            tree::delete(&place).context(failure)?;
         }
     }
     tree::delete(&notes)

@@ -142,7 +142,6 @@ mod tests {
     fn running(agent: i32) -> Running {
         Running {
             launcher: 2,
-            born: None,
             boot: None,
             machine: None,
             worktree: None,

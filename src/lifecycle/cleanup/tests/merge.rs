@@ -42,6 +42,30 @@ fn conflicts_are_resolved_where_that_was_said_or_refuse() {
 }
 
 #[test]
+fn an_update_refuses_what_git_would_not_merge_over() {
+    let scene = Scene::new();
+    commit(&scene.repo, "work", "mine\n");
+    commit(&scene.repo, "new", "mine\n");
+    let assert = |expected: &str, why: &str| {
+        scene.assert(
+            "collisions",
+            &[(conflicts(Conflicts::Update), expected, why)],
+        );
+    };
+    fs::write(scene.worktree.join("other"), "").unwrap();
+    assert("ok", "");
+    git(&scene.worktree, &["add", "other"]);
+    assert("refused", "would overwrite 'other'");
+    git(&scene.worktree, &["reset", "--quiet", "--hard"]);
+    fs::write(scene.worktree.join("work"), "more\n").unwrap();
+    assert("refused", "would overwrite 'work'");
+    git(&scene.worktree, &["checkout", "--quiet", "work"]);
+    fs::write(scene.worktree.join("new"), "theirs\n").unwrap();
+    fs::write(scene.repo.join(".git/info/exclude"), "new\n").unwrap();
+    assert("refused", "would overwrite 'new'");
+}
+
+#[test]
 fn conflicts_with_what_is_not_committed_yet_are_foreseen() {
     let scene = Scene::new();
     fs::write(scene.worktree.join("README"), "theirs\n").unwrap();

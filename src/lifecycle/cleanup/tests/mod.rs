@@ -20,7 +20,7 @@ use crate::git::{Git, Repo, Style};
 use crate::settings::Settings;
 use crate::store::{self, Store};
 use crate::system::process::Process;
-use crate::task::{Task, TaskId};
+use crate::task::{BranchName, Task, TaskId};
 use crate::ui::Ui;
 
 /// A repository with a task that has one commit of its own.
@@ -179,7 +179,7 @@ fn merge(style: Style) -> Options {
 fn into(name: &str) -> Options {
     Options {
         branch: Branch::Merge {
-            into: Some(name.to_owned()),
+            into: Some(BranchName::new(name)),
             style: Style::Merge,
         },
         given: vec![Question::OtherBranch],
