@@ -28,9 +28,8 @@ impl Deadline {
         let begun = Instant::now();
         let watch = thread::spawn(move || {
             loop {
-                match ended.recv_timeout(LOOK) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return false,
+                if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                    return false;
                 }
                 if begun.elapsed() > patience || interrupt::requested() {
                     group.map(|group| killpg(group, Signal::SIGKILL).ok());

@@ -107,17 +107,13 @@ impl Task {
         let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
         let ends = into.map(|it| is_object(&it.from) && is_object(&it.to));
         let is_branch = |it: &Merged| is_branch_name(&it.branch);
+        let is_config = config.all(|(it, value)| is_variable(it) && is_value(value));
+        let is_own = own.all(|(it, oid)| is_part(it) && is_object(oid));
         [
             ("removal.at", is_time(removal.at)),
             ("removal.snapshot", snapshot.is_none_or(is_object)),
-            (
-                "removal.config",
-                config.all(|(it, value)| is_variable(it) && is_value(value)),
-            ),
-            (
-                "removal.own",
-                own.all(|(it, oid)| is_part(it) && is_object(oid)),
-            ),
+            ("removal.config", is_config),
+            ("removal.own", is_own),
             ("removal.into", ends.unwrap_or(true)),
             ("removal.into.branch", into.is_none_or(is_branch)),
         ]

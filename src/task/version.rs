@@ -27,10 +27,8 @@ pub(crate) struct Newer {
 impl fmt::Display for Newer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, known } = self;
-        write!(
-            f,
-            "it is of version {version}, by a newer git flux; this one reads version {known}"
-        )
+        let newer = "by a newer git flux; this one reads version";
+        write!(f, "it is of version {version}, {newer} {known}")
     }
 }
 

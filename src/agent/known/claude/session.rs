@@ -24,27 +24,21 @@ use crate::task::seen::{Doing, Session};
 const LONGEST: u64 = 64 * 1024;
 
 /// One file, as far as it is of use here.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Entry {
     pid: i32,
     cwd: PathBuf,
     #[serde(with = "in_milliseconds")]
     started_at: Timestamp,
-    #[serde(default)]
     kind: String,
-    #[serde(default)]
     status: Option<String>,
-    #[serde(default)]
     waiting_for: Option<String>,
     /// Milliseconds since 1970.
-    #[serde(default)]
     status_updated_at: u64,
     /// The job in the background that this process does.
-    #[serde(default)]
     job_id: Option<String>,
     /// The job that its conversation was handed over to: it shows a list of sessions since.
-    #[serde(default)]
     parked_job_id: Option<String>,
 }
 
