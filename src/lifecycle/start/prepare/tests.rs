@@ -26,7 +26,7 @@ fn case(world: &World, start_point: StartPoint, base: &str, into: Option<&str>) 
     let request = request(start_point);
     let preparation = Preparation::new(&world.flux, store(world), &request).unwrap();
     let base = git(world.home(), ["rev-parse", base]);
-    assert_eq!(preparation.base.as_str(), base.trim_end());
+    assert_eq!(&*preparation.base, base.trim_end());
     assert_eq!(preparation.into.as_deref(), into);
 }
 

@@ -189,7 +189,7 @@ fn each_step_of_bringing_commits_back_is_undone() {
     world.assert_each_is_undone(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
     let head = git(&start.task.worktree, ["rev-parse", "HEAD"]);
-    assert_eq!(head.trim_end(), from.tip.as_str());
+    assert_eq!(head.trim_end(), &*from.tip);
 }
 
 /// A worktree of the user's, to be adopted.
