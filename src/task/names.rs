@@ -94,6 +94,12 @@ macro_rules! text {
             }
         }
 
+        impl $name {
+            pub(crate) fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl AsRef<OsStr> for $name {
             fn as_ref(&self) -> &OsStr {
                 self.0.as_ref()
