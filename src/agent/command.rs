@@ -145,8 +145,8 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
     env.extend([
         ("PWD".into(), task.worktree.clone().into()),
         ("FLUX_TASK".into(), task.id.as_str().into()),
-        ("FLUX_BRANCH".into(), (&*task.branch).into()),
-        ("FLUX_BASE".into(), (&*task.base).into()),
+        ("FLUX_BRANCH".into(), task.branch.as_str().into()),
+        ("FLUX_BASE".into(), task.base.as_str().into()),
         ("FLUX_WORKTREE".into(), task.worktree.clone().into()),
         ("FLUX_SOURCE".into(), source.into()),
     ]);

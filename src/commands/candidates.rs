@@ -286,7 +286,7 @@ fn with_titles(tasks: &[Stored], settings: &Settings) -> Vec<CompletionCandidate
     let repo = is_described.then(Repo::open).and_then(Result::ok);
     let title = |task: &Stored| {
         let recorded = task.read(repo.as_ref()?);
-        let branch = recorded.as_ref().map(|task| &*task.branch);
+        let branch = recorded.as_ref().map(|task| task.branch.as_str());
         let mut branches = branch.into_iter().chain(settings.branch_of(&task.id));
         let configured = branches.find_map(|it| settings.of_branch(it, &table::DESCRIPTION));
         let title = configured.and_then(|text| text.lines().next());

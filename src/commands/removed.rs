@@ -8,6 +8,7 @@ use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
+use crate::git::ObjectId;
 use crate::lifecycle::archive::tree::size;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::sanitize;
@@ -157,7 +158,7 @@ fn object<'a>(sized: &'a Measured<'_>) -> RemovedObject<'a> {
         branch: Some(&task.branch),
         base: Some(&task.base),
         tip: Some(&one.tip),
-        snapshot: one.snapshot().map(|snapshot| &**snapshot),
+        snapshot: one.snapshot().map(ObjectId::as_str),
         removed: task.removal.as_ref().map(|removal| removal.at),
         merged_into: one.merged().map(|merged| merged.branch.as_str()),
         worktree: Some(&task.worktree),

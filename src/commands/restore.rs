@@ -175,7 +175,7 @@ fn agree(flux: &Flux, one: &Archived) -> Result<()> {
         bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
     ui.status(about);
-    let [branch, agent] = [&*task.branch, &task.agent].map(sanitize::line);
+    let [branch, agent] = [task.branch.as_str(), &task.agent].map(sanitize::line);
     ui.status(format_args!("  Branch: {branch}"));
     ui.status(format_args!("  Worktree: {}", shown(&task.worktree)));
     ui.status(format_args!("  Agent: {agent}"));
