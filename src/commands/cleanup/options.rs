@@ -18,16 +18,16 @@ use crate::task::check::is_branch_name;
 #[derive(Clone, Debug, Args)]
 #[group(multiple = false, conflicts_with = "discard_branch")]
 pub(super) struct Styles {
-    /// Create a merge commit (the default, unless flux.merge says otherwise)
+    /// create a merge commit (the default, unless flux.merge says otherwise)
     #[arg(long)]
     merge: bool,
-    /// Create a single commit instead of doing a merge
+    /// create a single commit instead of doing a merge
     #[arg(long)]
     squash: bool,
-    /// Put the task's commits on top of the branch, one by one
+    /// put the task's commits on top of the branch, one by one
     #[arg(long)]
     rebase: bool,
-    /// Abort if fast-forward is not possible
+    /// abort if fast-forward is not possible
     #[arg(long)]
     ff_only: bool,
 }
