@@ -54,5 +54,5 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;
 pub(crate) mod stop;
-mod teardown;
+pub(crate) mod teardown;
 pub(crate) mod waiting;
