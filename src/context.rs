@@ -47,15 +47,13 @@ impl Flux {
         let mut repo = repo?;
         ensure_directories(&repo.flux_dir())?;
         let dir = repo.current().unwrap_or(repo.home());
-        let settings = match settings {
+        let mut settings = match settings {
             Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
             None => Settings::load(dir)?,
         };
-        let settings = if repo.is_linked() {
-            settings.without_worktree()
-        } else {
-            settings
-        };
+        if repo.is_linked() {
+            settings = settings.without_worktree();
+        }
         colour::follow(&settings, repo.home())?;
         repo.set_drivers(settings.drivers());
         Ok(Self { repo, settings, ui })
@@ -104,15 +102,13 @@ impl Flux {
 /// Fails if a directory of ours is something else: what is deleted in it would not be ours, either.
 fn ensure_directories(flux_dir: &Path) -> Result<()> {
     let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
-    for dir in iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path)) {
-        if dir.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
-            let pasted = quoted(dir);
-            return Err(
-                Failure::new(format!("'{}' is not a directory", dir.display()))
-                    .hint(format!("mv {pasted} {pasted}.away"))
-                    .into(),
-            );
-        }
-    }
-    Ok(())
+    let mut dirs = iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path));
+    let is_other = |dir: &&Path| dir.symlink_metadata().is_ok_and(|found| !found.is_dir());
+    let Some(other) = dirs.find(is_other) else {
+        return Ok(());
+    };
+    let what = format!("'{}' is not a directory", other.display());
+    let pasted = quoted(other);
+    let hint = format!("mv {pasted} {pasted}.away");
+    Err(Failure::new(what).hint(hint).into())
 }

@@ -28,23 +28,38 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A refusal (exit code 1).
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
-            message: message.into(),
+            message: message.to_string(),
             hints: Vec::new(),
             code: REFUSED,
         }
     }
 
     /// The user said no, or pressed ^C: exit code 130.
-    pub(crate) fn declined(message: impl Into<String>) -> Self {
+    pub(crate) fn declined(message: impl fmt::Display) -> Self {
         Self::new(message).code(DECLINED)
     }
 
     /// Adds a line that says what to do about it.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hints.push(hint.to_string());
         self
+    }
+
+    /// Adds several such lines, or none.
+    pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        hints.into_iter().fold(self, Self::hint)
+    }
+
+    /// Adds which of `known` may be meant with `name`, if one is like it.
+    pub(crate) fn did_you_mean<'a>(
+        self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let near = nearest(name, known).into_iter().take(1);
+        self.hints(near.map(|near| format!("did you mean '{near}'?")))
     }
 
     /// Replaces the exit code.
@@ -81,10 +96,8 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     }
     // A Failure used as anyhow *context* is not in the chain under its own type.
     let outer = error.downcast_ref::<Failure>();
-    let inner = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<Failure>());
-    let inner = inner.filter(|failure| !outer.is_some_and(|outer| std::ptr::eq(outer, *failure)));
+    let causes = error.chain();
+    let inner = causes.filter_map(|cause| cause.downcast_ref::<Failure>());
     for hint in outer.into_iter().chain(inner).flat_map(|f| &f.hints) {
         let line = ("hint", hint.clone());
         if !lines.contains(&line) {
@@ -97,15 +110,13 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
 /// Puts a failure on top of an error. The hints of that, which would be lost, come after its own.
 pub(crate) fn over(error: anyhow::Error, failure: Failure) -> anyhow::Error {
     let hints: Vec<String> = hints(&error).collect();
-    error.context(hints.into_iter().fold(failure, Failure::hint))
+    error.context(failure.hints(hints))
 }
 
 /// Returns the hints that belong to `error`.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
-    let hints = lines(error)
-        .into_iter()
-        .filter(|(label, _)| *label == "hint");
-    hints.map(|(_, hint)| hint)
+    let lines = lines(error).into_iter();
+    lines.filter_map(|(label, line)| (label == "hint").then_some(line))
 }
 
 /// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
@@ -122,9 +133,8 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         (if part { 1.0 } else { likeness } * 1000.0) as u32
     };
     let known = known.into_iter().map(|known| (likeness(known), known));
-    let mut near: Vec<(u32, &str)> = known
-        .filter(|(likeness, _)| length > 0 && *likeness > LIKE)
-        .collect();
+    let near = known.filter(|(likeness, _)| length > 0 && *likeness > LIKE);
+    let mut near: Vec<(u32, &str)> = near.collect();
     near.sort_by_key(|(likeness, _)| Reverse(*likeness));
     near.into_iter().map(|(_, known)| known).take(3).collect()
 }

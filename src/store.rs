@@ -8,10 +8,11 @@ mod foreign;
 mod stored;
 mod symbolic;
 
+use std::fmt::Display;
 use std::iter;
 use std::path::{self, Path};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 
 pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
@@ -22,7 +23,7 @@ use crate::failure::{Failure, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{BranchName, HEADS, ObjectId, RefName, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, Task, TaskId};
 
 /// All tasks and branches, as they were at one moment.
 #[derive(Debug)]
@@ -96,7 +97,8 @@ impl Store {
     /// Says what is wrong with the record.
     pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
         let id = settings.of_branch(branch, &table::TASK);
-        let stored = id.and_then(|id| self.tasks.iter().find(|stored| stored.id.as_str() == id));
+        let mut tasks = self.tasks.iter();
+        let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
@@ -109,36 +111,29 @@ impl Store {
 
     /// The tip of a branch.
     pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
-        let name = [HEADS, branch].concat();
-        self.refs.objects.get(name.as_str())
+        self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
-    /// Returns whether there was this ref of a task or base, or one below it.
+    /// Returns whether there was this ref of a task or base.
     pub(crate) fn has_ref(&self, name: &str) -> bool {
-        let mut from = self.refs.objects.range(RefName::new(name)..);
-        let first = from.next().map(|(found, _)| found.as_str());
-        first
-            .and_then(|found| found.strip_prefix(name))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.refs.objects.contains_key(name)
     }
 
     /// A branch that lies below `branch` as a directory, or the reverse: git cannot have both.
     pub(crate) fn in_the_way(&self, branch: &str) -> Option<&str> {
         let names = self.refs.objects.keys();
-        let heads = names.filter_map(|name| name.strip_prefix(HEADS));
+        let mut heads = names.filter_map(|name| name.strip_prefix(HEADS));
         let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-        heads
-            .into_iter()
-            .find(|other| below(branch, other) || below(other, branch))
+        heads.find(|other| below(branch, other) || below(other, branch))
     }
 
     /// The task with this very id.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(&self, repo: &Repo, id: &str) -> Result<&Stored> {
+    pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&Stored> {
         self.ensure_not_foreign(repo, id)?;
-        let found = self.tasks.iter().find(|stored| stored.id.as_str() == id);
+        let found = self.tasks.iter().find(|stored| stored.id == *id);
         found.ok_or_else(|| none("task", id).hint("git flux list").into())
     }
 
@@ -146,14 +141,13 @@ impl Store {
     ///
     /// # Errors
     /// As it says.
-    pub(crate) fn ensure_not_foreign(&self, repo: &Repo, id: &str) -> Result<()> {
-        match self.foreign.iter().find(|stored| stored.id.as_str() == id) {
-            Some(stored) => {
-                let branch = stored.task.as_ref().ok().and_then(|t| self.tip(&t.branch));
-                Err(stored.refusal(repo, branch.is_some()).into())
-            }
-            None => Ok(()),
-        }
+    pub(crate) fn ensure_not_foreign(&self, repo: &Repo, id: &TaskId) -> Result<()> {
+        let Some(stored) = self.foreign.iter().find(|stored| stored.id == *id) else {
+            return Ok(());
+        };
+        let task = stored.task.as_ref().ok();
+        let has_branch = task.is_some_and(|task| self.tip(&task.branch).is_some());
+        Err(stored.refusal(repo, has_branch).into())
     }
 
     /// The task that `name` means: its id, the beginning or a part of one and no other, its branch or its worktree.
@@ -162,17 +156,18 @@ impl Store {
     /// # Errors
     /// When there is none, or more than one.
     pub(crate) fn meant(&self, repo: &Repo, name: &str, verb: &str) -> Result<&Stored> {
-        self.ensure_not_foreign(repo, name)?;
+        if let Ok(id) = name.parse() {
+            self.ensure_not_foreign(repo, &id)?;
+        }
         if self.tasks.is_empty() {
-            return Err(none("task", name)
-                .hint("git flux run \"<what is to be done>\"")
-                .into());
+            let hint = "git flux run \"<what is to be done>\"";
+            return Err(none("task", name).hint(hint).into());
         }
         let ids: Vec<&str> = self.tasks.iter().map(|stored| stored.id.as_str()).collect();
         let is_id = ids.iter().any(|id| id.starts_with(name));
-        match self.at(name).filter(|_| !is_id) {
-            Some(stored) => Ok(stored),
-            None => Ok(&self.tasks[meant("task", name, &ids, verb)?]),
+        match self.at(name) {
+            Some(stored) if !is_id => Ok(stored),
+            _ => Ok(&self.tasks[meant("task", name, &ids, verb)?]),
         }
     }
 
@@ -201,36 +196,34 @@ pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Resul
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
     }
-    let begins = |at: &usize| !name.is_empty() && known[*at].starts_with(name);
-    let mut found: Vec<usize> = (0..known.len()).filter(begins).collect();
+    let all = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        let named = |at: &usize| !name.is_empty() && is(known[*at]);
+        (0..known.len()).filter(named).collect()
+    };
+    let mut found = all(&|known| known.starts_with(name));
     if found.is_empty() {
-        let has = |at: &usize| !name.is_empty() && known[*at].contains(name);
-        found = (0..known.len()).filter(has).collect();
+        found = all(&|known| known.contains(name));
     }
-    let list = |names: Vec<&str>| {
+    let list = |names: &[&str]| {
         let more = if names.len() > LISTED { ", …" } else { "" };
         names[..names.len().min(LISTED)].join(", ") + more
     };
-    match found.as_slice() {
-        [one] => Ok(*one),
-        [] => {
-            let near = nearest(name, known.iter().copied());
-            let hints = near.iter().map(|near| format!("git flux {verb} {near}"));
-            let failure = hints.fold(none(what, name), Failure::hint);
-            Err(failure
-                .hint(format!("the {what}s are: {}", list(known.to_vec())))
-                .into())
-        }
-        many => {
-            let names = many.iter().map(|at| known[*at]).collect();
-            Err(Failure::new(format!("'{name}' is ambiguous"))
-                .hint(format!("it could be: {}", list(names)))
-                .into())
-        }
+    if let [one] = found.as_slice() {
+        return Ok(*one);
     }
+    if found.is_empty() {
+        let near = nearest(name, known.iter().copied()).into_iter();
+        let hints = near.map(|near| format!("git flux {verb} {near}"));
+        let all = format!("the {what}s are: {}", list(known));
+        return Err(none(what, name).hints(hints).hint(all).into());
+    }
+    let names: Vec<&str> = found.iter().map(|at| known[*at]).collect();
+    let failure = Failure::new(format!("'{name}' is ambiguous"));
+    let hint = format!("it could be: {}", list(&names));
+    Err(failure.hint(hint).into())
 }
 
-fn none(what: &str, name: &str) -> Failure {
+fn none(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
@@ -238,7 +231,7 @@ fn none(what: &str, name: &str) -> Failure {
 fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
-        return Err(anyhow!("the record is that of '{}'", task.id));
+        bail!("the record is that of '{}'", task.id);
     }
     Ok(task)
 }
@@ -260,11 +253,9 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
     let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
-    if let Some(into) = into.or_else(|| settings.into()) {
-        task.into = Some(BranchName::typed(into));
-    }
-    if let Some(into) = &task.into {
-        task.into = Some(refs.branch_target(into).unwrap_or_else(|| into.clone()));
+    let into = into.or_else(|| settings.into()).map(BranchName::typed);
+    if let Some(into) = into.or_else(|| task.into.clone()) {
+        task.into = Some(refs.branch_target(&into).unwrap_or(into));
     }
     if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);
@@ -298,9 +289,11 @@ pub(crate) fn create(
     let refs = Transaction::default()
         .create(&task_ref(&task.id), &oid)
         .create(&base_ref(&task.id), &task.base);
-    let refs = match task.keeps_branch() {
-        true => refs.verify(&task.branch_ref(), tip),
-        false => refs.create(&task.branch_ref(), tip),
+    let branch = task.branch_ref();
+    let refs = if task.keeps_branch() {
+        refs.verify(&branch, tip)
+    } else {
+        refs.create(&branch, tip)
     };
     refs.commit(repo, &format!("flux run: {}", task.id), lock)?;
     Ok(oid)

@@ -114,7 +114,11 @@ fn stop_ends_no_program_of_the_user_beside_a_suspended_agent() {
     assert!(task.agent.is_alive());
     task.ask_shell(&format!("kill -9 {pid}"));
     let pid = pid.parse().unwrap();
-    wait_until("the program to end", || Process::find(pid).is_none());
+    wait_until("the program to end", || {
+        // The shell looks for its jobs when it has run something.
+        task.ask_shell("true");
+        Process::find(pid).is_none()
+    });
     world.flux(["stop", &task.id]).run().success();
     task.agent.wait_gone();
     assert_eq!(state(&world, &task.id), "stopped");

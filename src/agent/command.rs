@@ -44,8 +44,8 @@ impl Launch {
         let common_dir = run.common_dir().context("no run directory")?;
         let mut env = environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
-        env.extend(added.env);
-        let env = env.into_iter();
+        let env = env.into_iter().chain(added.env);
+        let env = env.map(|(name, value)| (Bytes(name), Bytes(value)));
         let prompt = &command.agent.prompt;
         let file = |wanted: Prompt| (*prompt == wanted).then(|| Bytes(run.prompt().into()));
         let argv = command.argv(&task.agent_args, added.args, run).into_iter();
@@ -53,9 +53,7 @@ impl Launch {
             id: task.id.to_string(),
             agent: command.agent.name.clone(),
             argv: argv.map(Bytes).collect(),
-            env: env
-                .map(|(name, value)| (Bytes(name), Bytes(value)))
-                .collect(),
+            env: env.collect(),
             worktree: task.worktree.clone(),
             directory: None,
             shell: shell(),
@@ -77,9 +75,9 @@ impl AgentCommand<'_> {
         match &self.agent.prompt {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), self.text(run)]),
             Prompt::Last => argv.push(self.text(run)),
-            Prompt::Joined(option) => argv.push(joined(option.as_ref(), &self.text(run))),
+            Prompt::Joined(option) => argv.push(joined(option, &self.text(run))),
             Prompt::File => argv.push(file()),
-            Prompt::FileJoined(option) => argv.push(joined(option.as_ref(), &file())),
+            Prompt::FileJoined(option) => argv.push(joined(option, &file())),
             Prompt::Resumed => argv.extend(self.agent.resume.iter().cloned()),
             Prompt::Input | Prompt::Shown => {}
         }
@@ -91,17 +89,19 @@ impl AgentCommand<'_> {
         if self.prompt.len() <= LONGEST_ARGUMENT && !self.prompt.contains(&0) {
             return OsStr::from_bytes(self.prompt).to_owned();
         }
-        let mut text = OsString::from("Read the file ");
-        text.push(run.prompt());
-        text.push(" completely and follow the instructions in it.");
-        text
+        let file = run.prompt();
+        let instruction = " completely and follow the instructions in it.";
+        let words = [
+            "Read the file ".as_ref(),
+            file.as_os_str(),
+            instruction.as_ref(),
+        ];
+        words.into_iter().collect()
     }
 }
 
-fn joined(option: impl AsRef<OsStr>, value: &OsStr) -> OsString {
-    let mut argument = option.as_ref().to_owned();
-    argument.push(value);
-    argument
+fn joined(option: &str, value: &OsStr) -> OsString {
+    [OsStr::new(option), value].into_iter().collect()
 }
 
 /// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
@@ -123,23 +123,13 @@ fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
 }
 
 /// Variables that belong to a pane.
-const OF_THE_PANE: [&str; 9] = [
-    "TERM",
-    "TERM_PROGRAM",
-    "TERM_PROGRAM_VERSION",
-    "COLUMNS",
-    "LINES",
-    "PWD",
-    "OLDPWD",
-    "SHLVL",
-    "PATH",
-];
+const OF_THE_PANE: [&str; 7] = ["TERM", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "PATH"];
 
 /// Variables of a virtual environment of Python.
 const OF_VENV: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 
-/// How variables begin that belong to the caller's git, tmux, direnv and task.
-const PREFIXES: [&[u8]; 4] = [b"GIT_", b"TMUX", b"FLUX_", b"DIRENV_"];
+/// How variables begin that belong to the caller's git, tmux, direnv, task and terminal.
+const PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
 /// The caller's environment without what belongs to its git, its tmux pane, its
 /// directory, to a virtual environment in another worktree and, if it is an agent, to that; and with the
@@ -150,23 +140,21 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
     let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
     let mut env: Vec<(OsString, OsString)> = own.collect();
     if let Some(path) = plain_path() {
-        let path = match &venv {
-            Some(venv) => without(&path, venv),
-            None => path,
-        };
-        env.push(("PATH".into(), path));
+        env.push(("PATH".into(), without(path, venv.as_deref())));
     }
-    env.push(("PWD".into(), task.worktree.clone().into()));
-    env.push(("FLUX_TASK".into(), task.id.as_str().into()));
-    env.push(("FLUX_BRANCH".into(), task.branch.as_str().into()));
-    env.push(("FLUX_BASE".into(), task.base.as_str().into()));
-    env.push(("FLUX_WORKTREE".into(), task.worktree.clone().into()));
-    env.push(("FLUX_SOURCE".into(), source.into()));
+    env.extend([
+        ("PWD".into(), task.worktree.clone().into()),
+        ("FLUX_TASK".into(), task.id.as_str().into()),
+        ("FLUX_BRANCH".into(), task.branch.as_str().into()),
+        ("FLUX_BASE".into(), task.base.as_str().into()),
+        ("FLUX_WORKTREE".into(), task.worktree.clone().into()),
+        ("FLUX_SOURCE".into(), source.into()),
+    ]);
     env
 }
 
 fn is_foreign(name: &OsStr) -> bool {
-    let starts_with = |prefix: &&[u8]| name.as_bytes().starts_with(prefix);
+    let starts_with = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
     let traces = KNOWN.iter().flat_map(|known| known.traces);
     let mut others = OF_THE_PANE.iter().chain(traces);
     PREFIXES.iter().any(starts_with) || others.any(|other| name == *other)
@@ -183,7 +171,8 @@ fn venv_of_others(task: &Task, source: &Path, common_dir: &Path) -> Option<PathB
 }
 
 /// A PATH without the directories that lie in `dir`.
-fn without(path: &OsStr, dir: &Path) -> OsString {
-    let dirs = env::split_paths(path).filter(|one| !one.starts_with(dir));
-    env::join_paths(dirs).unwrap_or_else(|_| path.to_owned())
+fn without(path: OsString, dir: Option<&Path>) -> OsString {
+    let lies_in = |one: &Path| dir.is_some_and(|dir| one.starts_with(dir));
+    let dirs = env::split_paths(&path).filter(|one| !lies_in(one));
+    env::join_paths(dirs).unwrap_or(path)
 }

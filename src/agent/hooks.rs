@@ -2,12 +2,13 @@
 //! directory, and beside what its user has configured.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::Path;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
 use super::report::Hook;
-use crate::run::RunDir;
 use crate::run::file::write;
 
 /// What is added to an agent's command line and environment.
@@ -29,14 +30,14 @@ pub(super) struct HookFiles<'a> {
 }
 
 impl Additions {
-    pub(super) fn of_options(options: [String; 2]) -> Self {
+    pub(super) fn of_option(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
-            args: options.map(OsString::from).to_vec(),
+            args: vec![name.into(), value.into()],
             ..Self::default()
         }
     }
 
-    pub(super) fn of_variable(name: &str, value: String) -> Self {
+    pub(super) fn of_variable(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
             env: vec![(name.into(), value.into())],
             ..Self::default()
@@ -49,14 +50,25 @@ impl HookFiles<'_> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<String> {
-        let run = RunDir(PathBuf::from(self.dir));
-        write(&run.0.join(name), text.as_bytes())?;
+    pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
+        write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))
     }
 
+    /// Returns the hooks as settings have them; `handler` makes that of a command.
+    pub(super) fn settings(&self, handler: impl Fn(String) -> Value) -> Value {
+        let entry = |hook: &Hook| {
+            let mut entry = json!({ "hooks": [handler(self.command(hook))] });
+            if let Some(tools) = hook.tools {
+                entry["matcher"] = tools.into();
+            }
+            (hook.event, json!([entry]))
+        };
+        self.hooks.iter().map(entry).collect()
+    }
+
     /// Returns a shell's command for a hook: it does no harm where the program is gone.
-    pub(super) fn command(&self, hook: &Hook) -> String {
+    fn command(&self, hook: &Hook) -> String {
         let (agent, event) = (self.agent, hook.event);
         let program = shell_words::quote(self.program);
         format!("test -x {program} && {program} __hook {agent} {event}; exit 0")

@@ -96,19 +96,13 @@ fn text_of(part: &Value, who: Who) -> Option<(Who, String)> {
     (!is_added && !text.trim().is_empty()).then_some((who, text))
 }
 
+/// What is most telling of the input of a tool, in this order.
+const TELLING: &str = "command cmd file_path path pattern query url description";
+
 /// The call of a tool in a line: its name, and what is most telling of its input.
-fn call(name: &str, input: &Value) -> String {
-    let telling = [
-        "command",
-        "cmd",
-        "file_path",
-        "path",
-        "pattern",
-        "query",
-        "url",
-    ];
-    let found = telling.iter().find_map(|key| input[key].as_str());
-    match found {
+pub(super) fn call(name: &str, input: &Value) -> String {
+    let mut telling = TELLING.split(' ').filter_map(|key| input[key].as_str());
+    match telling.next() {
         Some(text) => format!("{name}: {text}"),
         None => name.to_owned(),
     }

@@ -1,8 +1,6 @@
 //! Agents: programs that are given a task. What differs between them is data.
 
 mod command;
-#[cfg(test)]
-mod composers;
 mod hooks;
 mod known;
 pub(crate) mod messages;
@@ -17,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use self::command::AgentCommand;
 use self::known::KNOWN;
 pub(crate) use self::known::profile;
-pub(crate) use self::profile::{Files, Profile, Prompt};
+pub(crate) use self::profile::{AgentConfig, Files, Profile, Prompt, Yolo};
 use crate::system::program::{shell, which};
 
 /// An agent, ready to be started.
@@ -31,37 +29,14 @@ pub(crate) struct Agent {
     pub(crate) resume: Vec<OsString>,
 }
 
-/// What is configured for an agent, instead of what is known of it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AgentConfig {
-    /// `flux.<name>.command`
-    pub(crate) command: Option<Vec<String>>,
-    /// `flux.<name>.promptArg`
-    pub(crate) prompt: Option<Prompt>,
-    /// `flux.<name>.resume`
-    pub(crate) resume: Option<Vec<String>>,
-    /// `flux.<name>.yolo`
-    pub(crate) yolo: Option<Yolo>,
-}
-
-/// Whether an agent does everything without asking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Yolo {
-    /// By the option it is known to have for that.
-    Is(bool),
-    /// By these.
-    Words(Vec<String>),
-}
-
 impl AgentConfig {
     /// Returns the options about permissions for an agent.
     fn permissions(&self, profile: &Profile) -> Vec<OsString> {
-        let command = self.command.as_deref();
         match &self.yolo {
             Some(Yolo::Words(options)) => words(options),
             Some(Yolo::Is(true)) => words(profile.yolo),
-            None if profile.skips_permissions(command) => words(profile.yolo),
-            Some(Yolo::Is(false)) if !profile.is_decided_by(command) => words(profile.ask),
+            None if profile.skips_permissions(self) => words(profile.yolo),
+            Some(Yolo::Is(false)) if !profile.is_decided_by(self) => words(profile.ask),
             Some(Yolo::Is(false)) | None => Vec::new(),
         }
     }
@@ -112,6 +87,8 @@ pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
 
 #[cfg(test)]
 mod tests {
+    mod composers;
+
     use super::*;
 
     #[test]

@@ -40,6 +40,28 @@ pub(crate) enum Prompt {
     Resumed,
 }
 
+/// What is configured for an agent, instead of what is known of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AgentConfig {
+    /// `flux.<name>.command`
+    pub(crate) command: Option<Vec<String>>,
+    /// `flux.<name>.promptArg`
+    pub(crate) prompt: Option<Prompt>,
+    /// `flux.<name>.resume`
+    pub(crate) resume: Option<Vec<String>>,
+    /// `flux.<name>.yolo`
+    pub(crate) yolo: Option<Yolo>,
+}
+
+/// Whether an agent does everything without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Yolo {
+    /// By the option it is known to have for that.
+    Is(bool),
+    /// By these.
+    Words(Vec<String>),
+}
+
 /// When an agent paints.
 pub(super) enum Output {
     /// All the time while it is at work.
@@ -62,6 +84,15 @@ pub(crate) struct Files {
 
 /// An environment.
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+/// Returns where an agent has what it keeps: what its `variable` names, or `name` in the user's
+/// home directory.
+pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
+    match var(variable).filter(|dir| !dir.is_empty()) {
+        Some(own) => Some(own.into()),
+        None => Some(Path::new(&var("HOME")?).join(name)),
+    }
+}
 
 /// An agent, as it was seen.
 pub(crate) struct Profile {
@@ -145,26 +176,28 @@ impl Profile {
     }
 
     /// Returns whether it does everything without asking where `flux.<agent>.yolo` is not set. With
-    /// a `command` of the user's it does if that is the agent's own program, and says nothing about
+    /// a command of the user's it does if that is the agent's own program, and says nothing about
     /// permissions: what another program starts is not known.
-    pub(crate) fn skips_permissions(&self, command: Option<&[String]>) -> bool {
-        self.is_yolo && self.is_started_by(command) && !self.is_decided_by(command)
+    pub(crate) fn skips_permissions(&self, config: &AgentConfig) -> bool {
+        self.is_yolo && self.is_started_by(config) && !self.is_decided_by(config)
     }
 
     /// Returns whether a command of the user's, if there is one, is this agent's own program.
-    fn is_started_by(&self, command: Option<&[String]>) -> bool {
-        let Some(command) = command else { return true };
+    fn is_started_by(&self, config: &AgentConfig) -> bool {
+        let Some(command) = &config.command else {
+            return true;
+        };
         let program = command.first().and_then(|it| Path::new(it).file_name());
         program.is_some_and(|program| program == self.program)
     }
 
     /// Returns whether a command of the user's has an option about permissions.
-    pub(super) fn is_decided_by(&self, command: Option<&[String]>) -> bool {
+    pub(super) fn is_decided_by(&self, config: &AgentConfig) -> bool {
         let is_option = |word: &String| {
             let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
             self.permissions.contains(&name)
         };
-        command.is_some_and(|command| command.iter().any(is_option))
+        config.command.iter().flatten().any(is_option)
     }
 
     /// Returns whether it takes what is typed for a message: a shell would take it for a command.

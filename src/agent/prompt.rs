@@ -1,5 +1,7 @@
 //! What an agent is told: the task, where it is, and what is expected of its work.
 
+use bstr::ByteSlice as _;
+
 /// The template that every task carries unless `flux.template` names another.
 pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
 
@@ -8,22 +10,16 @@ pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
 pub(crate) fn fill(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::with_capacity(template.len());
     let mut rest = template;
-    while let Some(at) = rest.windows(2).position(|w| w == b"{{") {
+    while let Some(at) = rest.find("{{") {
         let (before, from) = rest.split_at(at);
         out.extend_from_slice(before);
         let known = values.iter().find_map(|(name, value)| {
-            let after = from[2..]
-                .strip_prefix(name.as_bytes())?
-                .strip_prefix(b"}}".as_slice())?;
-            Some((value, after))
+            let placeholder = format!("{{{{{name}}}}}");
+            Some((*value, from.strip_prefix(placeholder.as_bytes())?))
         });
-        rest = if let Some((value, after)) = known {
-            out.extend_from_slice(value);
-            after
-        } else {
-            out.extend_from_slice(&from[..1]);
-            &from[1..]
-        };
+        let (text, after) = known.unwrap_or(from.split_at(1));
+        out.extend_from_slice(text);
+        rest = after;
     }
     out.extend_from_slice(rest);
     out

@@ -69,11 +69,9 @@ impl Hook {
     }
 
     pub(super) const fn asking(event: &'static str, why: Why) -> Self {
-        let why = Some(why);
-        Self {
-            why,
-            ..Self::new(event, Said::Waiting)
-        }
+        let mut hook = Self::new(event, Said::Waiting);
+        hook.why = Some(why);
+        hook
     }
 
     pub(super) const fn of_tools(self, tools: &'static str) -> Self {

@@ -37,7 +37,7 @@ impl Attach {
         let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
-        ensure_terminal(&format!("git flux status {}", task.id))?;
+        ensure_terminal(format!("git flux status {}", task.id))?;
         // Its setup runs, and can be watched.
         if task.phase == Phase::Starting
             && let Some(target) = find_target(&flux, task)?
@@ -67,7 +67,7 @@ fn go_to_waiting() -> Result<()> {
             .into());
     };
     let (home, id) = (quoted(&first.home), &first.task.id);
-    ensure_terminal(&format!("git -C {home} flux status {id}"))?;
+    ensure_terminal(format!("git -C {home} flux status {id}"))?;
     let target = first.task.target.as_ref();
     attach::attach(target.with_context(|| format!("'{id}' has no pane"))?)
 }

@@ -277,7 +277,7 @@ fn stored(begun: &str) -> Vec<Stored> {
         settings.branch_of(id).is_some()
     };
     tasks.retain(|task| {
-        let name = format!("{TASKS}{}", task.id);
+        let name = RefName::new(format!("{TASKS}{}", task.id));
         let vouched = marks.vouch(&name, &task.record);
         vouched.unwrap_or_else(|| is_configured(&task.id))
     });

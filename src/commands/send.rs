@@ -226,7 +226,7 @@ fn closed(
         ))
         .hint(format!("git flux status {id}")),
         state if !state.is_alive() => {
-            let resumable = can_resume(flux, task, &store.find(&flux.repo, id.as_str())?.oid)?;
+            let resumable = can_resume(flux, task, &store.find(&flux.repo, id)?.oid)?;
             let verb = if resumable { "resume" } else { "attach" };
             let label = state.label();
             Failure::new(format!("the agent of '{id}' does not run: {label}"))

@@ -15,7 +15,7 @@ use bstr::ByteSlice as _;
 
 use self::scratch_index::ScratchIndex;
 use super::Checkout;
-use super::command::records::records;
+use super::records::records;
 use crate::task::Changes;
 
 /// Whether ignored files are listed as well.
@@ -86,11 +86,8 @@ impl Head {
     ///
     /// # Errors
     /// As [`changes`].
-    pub(crate) fn and_changes(
-        checkout: &Checkout,
-        ignored: Ignored,
-    ) -> Result<(Self, Vec<Change>)> {
-        Self::seen_with(checkout, ignored, None)
+    pub(crate) fn and_changes(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
+        Self::seen_with(dir, ignored, None)
     }
 
     /// The same, with an index of ours in place of the worktree's.
@@ -107,8 +104,7 @@ impl Head {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };
-        let args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all"];
-        let git = checkout.reading("status").args(args);
+        let git = checkout.reading("status --porcelain=v2 -z --branch --untracked-files=all");
         let mut git = git.args([nested, "--no-renames"]);
         if ignored == Ignored::Included {
             git = git.arg("--ignored=traditional");
@@ -118,11 +114,10 @@ impl Head {
         }
         let out = git.output()?;
         let said = |what: &[u8]| {
-            let value = out
-                .split(|&b| b == 0)
-                .find_map(|record| record.strip_prefix(what));
+            let mut records = out.split(|&b| b == 0);
+            let value = records.find_map(|record| record.strip_prefix(what));
             let value = value.context("`git status` did not say what is checked out")?;
-            anyhow::Ok(String::from_utf8_lossy(value).into_owned())
+            anyhow::Ok(value.to_str_lossy().into_owned())
         };
         let head = Self {
             oid: said(b"# branch.oid ")?,
@@ -144,10 +139,8 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
             [b'#', ..] => continue,
             _ => bail!("`git status` printed an unknown record"),
         };
-        let path = record
-            .splitn(fields + 1, |&b| b == b' ')
-            .nth(fields)
-            .context("`git status` printed a short record")?;
+        let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
+        let path = path.context("`git status` printed a short record")?;
         let submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
@@ -163,18 +156,16 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
 pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {
-        if change.ignored() {
-            continue;
+        match change.code {
+            _ if change.ignored() => continue,
+            _ if change.untracked() => counts.untracked += 1,
+            _ if change.conflicted() => counts.conflicted += 1,
+            [staged, unstaged] => {
+                counts.staged += usize::from(staged != b'.');
+                counts.unstaged += usize::from(unstaged != b'.');
+            }
         }
         counts.files += 1;
-        if change.untracked() {
-            counts.untracked += 1;
-        } else if change.conflicted() {
-            counts.conflicted += 1;
-        } else {
-            counts.staged += usize::from(change.code[0] != b'.');
-            counts.unstaged += usize::from(change.code[1] != b'.');
-        }
     }
     counts
 }

@@ -9,23 +9,19 @@ pub(in crate::git) mod distrust;
 pub(in crate::git) mod gitfile;
 pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
-pub(in crate::git) mod small_file;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::os::unix::ffi::OsStrExt as _;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use self::distrust::{Distrust, refused};
+use self::distrust::{Distrust, read_small, refused};
+use self::gitfile::{found_at, link_in};
 use self::harmless::Of;
 use self::index::Index;
-use self::small_file::read_small;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
@@ -61,11 +57,9 @@ impl Checkout {
     /// The main worktree.
     pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
         Self {
-            path: path.to_owned(),
-            git_dir: common_dir.to_owned(),
-            common_dir: common_dir.to_owned(),
             name,
             kind: Kind::Main,
+            ..Self::enclosing(path, common_dir, common_dir)
         }
     }
 
@@ -86,11 +80,9 @@ impl Checkout {
         });
         let git_dir = git_dir.map_err(|error| refused(error, path))?;
         Ok(Self {
-            path: path.to_owned(),
-            git_dir,
-            common_dir: common_dir.to_owned(),
             name,
             kind: Kind::Linked,
+            ..Self::enclosing(path, &git_dir, common_dir)
         })
     }
 
@@ -100,30 +92,17 @@ impl Checkout {
     /// With a [`Distrust`] when its configuration may name a program.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
-        let kind = |path: &Path| match path.symlink_metadata() {
-            Ok(found) => Ok(Some(found.file_type())),
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let what = || format!("could not look at '{}'", path.display());
         // git does not go through a link.
-        if !kind(path)
-            .with_context(what)?
-            .is_some_and(|kind| kind.is_dir())
-        {
+        let dir = found_at(path)?.filter(Metadata::is_dir);
+        let (Some(_), Some(found)) = (dir, found_at(&link)?) else {
             return Ok(None);
-        }
-        let git_dir = match kind(&link).with_context(what)? {
-            None => return Ok(None),
-            Some(kind) if kind.is_dir() => link,
-            Some(_) => {
-                let named = read_small(&link).map_err(|error| refused(error, path))?;
-                let named = named.unwrap_or_default();
-                let named = named.trim_ascii_end().strip_prefix(b"gitdir: ");
-                let odd = || refused(Distrust::Odd(link.clone()).into(), path);
-                path.join(OsStr::from_bytes(named.ok_or_else(odd)?))
-            }
         };
+        if found.is_dir() {
+            return Self::stored(&link, path).map(Some);
+        }
+        let text = read_small(&link).map_err(|error| refused(error, path))?;
+        let odd = || refused(Distrust::Odd(link).into(), path);
+        let git_dir = link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
@@ -144,11 +123,8 @@ impl Checkout {
         let format = config.get("extensions.objectformat");
         let is_sha256 = format.is_some_and(|format| format == "sha256");
         Ok(Self {
-            path: path.to_owned(),
-            git_dir: git_dir.to_owned(),
-            common_dir: git_dir.to_owned(),
             name: if is_sha256 { 32 } else { 20 },
-            kind: Kind::Nested,
+            ..Self::enclosing(path, git_dir, git_dir)
         })
     }
 
@@ -195,36 +171,36 @@ impl Checkout {
 
     /// `git <subcommand>` that changes something in it.
     pub(super) fn git(&self, subcommand: &str) -> Git {
-        let git = Git::new(&self.path, subcommand);
-        match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => git.config(NO_MONITOR),
-        }
+        self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
     }
 
     /// `git <subcommand>` that changes nothing in it: it takes no lock of an agent's, runs no hook,
     /// and is told where everything is, whatever the files say by now.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        let git = self.asking(subcommand);
+        self.without(&[NO_MONITOR, NO_HOOKS], self.asking(subcommand))
+    }
+
+    /// Gives `git` these settings, but for the main worktree.
+    fn without(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
             Kind::Main => git,
-            Kind::Linked | Kind::Nested => git.config(NO_MONITOR).config(NO_HOOKS),
+            Kind::Linked | Kind::Nested => settings.iter().fold(git, Git::config),
         }
     }
 
     /// `git <subcommand>` that runs nothing, and tells how git would: what is configured counts as it is.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
         let git = Git::reading(&self.path, subcommand);
-        match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => git
-                .within(PATIENCE)
-                // That would run what the remotes name.
-                .env("GIT_NO_LAZY_FETCH", "1")
-                .env("GIT_DIR", &self.git_dir)
-                .env("GIT_COMMON_DIR", &self.common_dir)
-                .env("GIT_WORK_TREE", &self.path),
+        if self.kind == Kind::Main {
+            return git;
         }
+        // It would run what the remotes name.
+        let git = git.within(PATIENCE).env("GIT_NO_LAZY_FETCH", "1");
+        git.envs([
+            ("GIT_DIR", &self.git_dir),
+            ("GIT_COMMON_DIR", &self.common_dir),
+            ("GIT_WORK_TREE", &self.path),
+        ])
     }
 
     /// Whether there are repositories inside of it that its index points to, which git would look
@@ -247,33 +223,35 @@ impl Checkout {
             let Some(inner) = Self::nested(&path)? else {
                 continue;
             };
+            let git_dir = inner.git_dir.canonicalize();
             let what = || format!("could not look at '{}'", path.display());
-            if seen.insert(inner.git_dir.canonicalize().with_context(what)?) {
+            if seen.insert(git_dir.with_context(what)?) {
                 inner.look_inside(seen)?;
             }
         }
         Ok(())
     }
 
-    /// The paths at which its index points to other repositories: `git ls-files --stage -z`
-    fn links(&self) -> Result<Vec<PathBuf>> {
-        if self.look_at_index().is_some_and(|index| !index.links) {
+    /// The paths at which its index points to other repositories.
+    pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
+        let has_none = self.look_at_index().is_some_and(|index| !index.links);
+        if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        let there = fs::exists(self.index()).context("could not look for an index")?;
-        if !there {
-            return Ok(Vec::new());
-        }
-        let out = self.reading("ls-files").args(["--stage", "-z"]).output()?;
-        let mut links = Vec::new();
-        for record in records(&out)? {
-            let (facts, path) = record
-                .split_once_str("\t")
-                .context("`git ls-files` printed a short record")?;
-            if facts.starts_with(b"160000 ") {
-                links.push(path.to_path_lossy().into_owned());
-            }
-        }
-        Ok(links)
+        links(self.reading("ls-files --stage -z"))
     }
+}
+
+/// The paths at which an index points to other repositories, as `git ls-files --stage -z` tells.
+pub(super) fn links(list: Git) -> Result<Vec<PathBuf>> {
+    let out = list.output()?;
+    let mut links = Vec::new();
+    for record in records(&out)? {
+        let parts = record.split_once_str("\t");
+        let (facts, path) = parts.context("`git ls-files` printed a short record")?;
+        if facts.starts_with(b"160000 ") {
+            links.push(path.to_path_lossy().into_owned());
+        }
+    }
+    Ok(links)
 }

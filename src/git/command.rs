@@ -1,45 +1,44 @@
 //! The only place that starts `git`.
 
-pub(in crate::git) mod died;
-pub(in crate::git) mod patience;
+mod failure;
 pub(crate) mod records;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
-use console::strip_ansi_codes;
+use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::SIGPIPE;
 
-use self::died::Died;
+use self::failure::not_started;
+pub(crate) use self::failure::{Died, failed};
+use self::records::as_records;
+use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::system::captured::{Captured, Stderr};
 use crate::system::deadline::Deadline;
 use crate::system::version::version;
 
-/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
-const OLDEST: (u32, u32) = (2, 38);
-
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
 
 /// How long git waits for the locks of refs where it changes something, in ms: many tasks come
 /// and go at once, and git's own patience with one reftable is a tenth of a second.
-const LOCKS: [&str; 6] = [
-    "-c",
+const LOCKS: [&str; 3] = [
     "reftable.lockTimeout=20000",
-    "-c",
     "core.filesRefLockTimeout=20000",
-    "-c",
     "core.packedRefsTimeout=20000",
 ];
+
+/// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
+const OLDEST: (u32, u32) = (2, 38);
 
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
@@ -54,13 +53,18 @@ pub(super) const FOREIGN: [&str; 8] = [
     "GIT_NAMESPACE",
 ];
 
+/// What git takes the author of a commit from.
+pub(super) const AUTHOR: [&str; 3] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
+
 /// One `git` process, built as [`Command`] is.
 #[must_use]
 pub(crate) struct Git {
     command: Command,
+    /// `git <subcommand>`, for messages.
+    name: String,
     /// Options of git itself, before the subcommand.
     options: Vec<OsString>,
-    subcommand: String,
+    /// The subcommand and its arguments.
     args: Vec<OsString>,
     input: Option<Vec<u8>>,
     holding: Option<File>,
@@ -70,7 +74,8 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// `git <subcommand>` in `dir`.
+    /// `git <subcommand>` in `dir`. Arguments that are known here may follow, with a space before each;
+    /// what anybody else has named comes by [`Git::arg`].
     pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
@@ -79,9 +84,9 @@ impl Git {
         }
         Self {
             command,
+            name: format!("git {}", subcommand.split(' ').next().unwrap_or_default()),
             options: Vec::new(),
-            subcommand: subcommand.to_owned(),
-            args: Vec::new(),
+            args: subcommand.split(' ').map(OsString::from).collect(),
             input: None,
             holding: None,
             stderr: Stderr::Captured,
@@ -106,6 +111,19 @@ impl Git {
         args.into_iter().fold(self, Self::arg)
     }
 
+    /// Adds arguments that are known here, with a space between each two.
+    pub(crate) fn words(self, words: &'static str) -> Self {
+        self.args(words.split(' '))
+    }
+
+    /// Gives it these paths, each as nothing else than a path:
+    /// `--literal-pathspecs --pathspec-from-file=- --pathspec-file-nul`
+    pub(super) fn on<P: AsRef<Path>>(self, paths: impl IntoIterator<Item = P>) -> Self {
+        let git = self.words("--pathspec-from-file=- --pathspec-file-nul");
+        git.env("GIT_LITERAL_PATHSPECS", "1")
+            .input(as_records(paths))
+    }
+
     /// `git -c <setting>`
     pub(super) fn config(self, setting: impl AsRef<OsStr>) -> Self {
         self.option("-c").option(setting)
@@ -117,11 +135,6 @@ impl Git {
         self
     }
 
-    /// Its name, for messages.
-    fn name(&self) -> String {
-        format!("git {}", self.subcommand)
-    }
-
     /// Whether the caller's environment names another repository than its directory does.
     pub(crate) fn is_directed() -> bool {
         FOREIGN.iter().any(|name| env::var_os(name).is_some())
@@ -130,15 +143,20 @@ impl Git {
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
     pub(super) fn glancing(subcommand: &str) -> Self {
-        let git = Self::reading(Path::new("."), subcommand);
-        let named = FOREIGN
-            .iter()
-            .filter_map(|name| Some((name, env::var_os(name)?)));
-        named.fold(git, |git, (name, value)| git.env(name, value))
+        let named = |name| Some((name, env::var_os(name)?));
+        Self::reading(Path::new("."), subcommand).envs(FOREIGN.into_iter().filter_map(named))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(super) fn envs<V: AsRef<OsStr>>(
+        mut self,
+        vars: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.command.envs(vars);
         self
     }
 
@@ -153,7 +171,7 @@ impl Git {
     ///
     /// # Errors
     /// When the lock's descriptor cannot be copied.
-    pub(crate) fn holding(mut self, lock: &super::Lock) -> Result<Self> {
+    pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
         Ok(self)
     }
@@ -191,59 +209,46 @@ impl Git {
     /// When it could not be started, was ended by a signal, or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
         let captured = self.set_up()?;
-        let mut child = self.spawn()?;
-        let deadline = self
-            .patience
-            .map(|patience| (Deadline::new(&child, patience), patience));
-        if let (Some(bytes), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
-            match stdin.write_all(&bytes) {
-                // It stopped reading: its exit code says why.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-                _ => {}
-            }
-        }
-        let mut output = child
-            .wait_with_output()
-            .with_context(|| format!("`{}` was lost", self.name()))?;
+        let started = self.complete().spawn();
+        let mut child = started.map_err(|error| not_started(error, &self.name))?;
+        let deadline = self.patience.map(|time| Deadline::new(&child, time));
+        feed(&mut child, &self.input.unwrap_or_default())?;
+        let name = self.name;
+        let ended = child.wait_with_output();
+        let mut output = ended.with_context(|| format!("`{name}` was lost"))?;
         if let Some(captured) = captured {
             captured.read(&mut output)?;
         }
-        if let Some((deadline, patience)) = deadline
-            && deadline.end()
-        {
+        if deadline.is_some_and(Deadline::end) {
             interrupt::check()?;
-            let (name, seconds) = (self.name(), patience.as_secs());
+            let seconds = self.patience.unwrap_or_default().as_secs();
             bail!("`{name}` did not end within {seconds} seconds: it may wait for a pipe");
         }
-        match output.status.code() {
-            Some(GIT_USAGE) => {
-                ensure_recent()?;
-                Ok((GIT_USAGE, output))
-            }
-            Some(code) => Ok((code, output)),
-            None => {
-                interrupt::check()?;
-                let signal = output.status.signal().unwrap_or_default();
-                let command = self.name();
-                Err(Died { command, signal }.into())
-            }
+        let Some(code) = output.status.code() else {
+            interrupt::check()?;
+            let signal = output.status.signal().unwrap_or_default();
+            return Err(Died { name, signal }.into());
+        };
+        if code == GIT_USAGE {
+            ensure_recent()?;
         }
+        Ok((code, output))
     }
 
     /// Connects its standard streams.
     fn set_up(&mut self) -> Result<Option<Captured>> {
         if self.holding.is_some() && !self.hooks {
-            self.command.args(LOCKS);
+            for setting in LOCKS {
+                self.command.arg("-c").arg(setting);
+            }
         }
         let stderr = match self.stderr {
             Stderr::Shown => Stdio::inherit(),
             Stderr::Captured => Stdio::piped(),
         };
         self.command.stdout(Stdio::piped()).stderr(stderr);
-        let captured = match self.hooks {
-            true => Some(Captured::new(&mut self.command, self.stderr)?),
-            false => None,
-        };
+        let (command, stderr) = (&mut self.command, self.stderr);
+        let captured = self.hooks.then(|| Captured::new(command, stderr));
         match (&self.input, self.holding.take()) {
             // git reads nothing from an empty lock file, and writes nothing to
             // standard output where it is given its input here.
@@ -256,18 +261,12 @@ impl Git {
             // So that what it has started can be ended with it.
             self.command.process_group(0);
         }
-        Ok(captured)
+        captured.transpose()
     }
 
-    fn spawn(&mut self) -> Result<Child> {
-        self.add_words();
-        let child = self.command.spawn();
-        child.map_err(|error| not_started(error, &self.name()))
-    }
-
-    fn add_words(&mut self) {
-        self.command.args(&self.options);
-        self.command.arg(&self.subcommand).args(&self.args);
+    /// Adds its words to the command.
+    fn complete(&mut self) -> &mut Command {
+        self.command.args(&self.options).args(&self.args)
     }
 
     /// Runs it and returns its standard output.
@@ -275,9 +274,14 @@ impl Git {
     /// # Errors
     /// When it fails: the exit code decides, its messages become the cause.
     pub(crate) fn output(self) -> Result<Vec<u8>> {
-        let name = self.name();
+        self.with_code(0).map(|(_, out)| out)
+    }
+
+    /// Runs it and returns its exit code and its standard output, if the code is not more than `most`.
+    fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
+        let name = self.name.clone();
         match self.outcome()? {
-            (0, output) => Ok(output.stdout),
+            (code, output) if code <= most => Ok((code, output.stdout)),
             // `git commit` gives its reasons on standard output.
             (code, output) if output.stderr.is_empty() => Err(failed(&name, code, &output.stdout)),
             (code, output) => Err(failed(&name, code, &output.stderr)),
@@ -289,8 +293,24 @@ impl Git {
     /// # Errors
     /// As [`Git::output`].
     pub(crate) fn line(self) -> Result<String> {
-        let name = self.name();
-        text(&name, self.output()?)
+        text(self.output()?)
+    }
+
+    /// Runs it and returns the object whose name it printed.
+    pub(crate) fn object(self) -> Result<ObjectId> {
+        self.line().map(ObjectId::from)
+    }
+
+    /// Runs it and returns the path that it printed, which may have a newline in it.
+    pub(crate) fn path(self) -> Result<PathBuf> {
+        let mut out = self.output()?;
+        out.pop_if(|last| *last == b'\n');
+        Ok(OsString::from_vec(out).into())
+    }
+
+    /// Runs it and returns the paths that it printed with `-z`.
+    pub(crate) fn paths(self) -> Result<Vec<PathBuf>> {
+        records::paths(&self.output()?)
     }
 
     /// Asks it for a line; none if its answer is no, by exit code 1.
@@ -298,11 +318,9 @@ impl Git {
     /// # Errors
     /// When it fails in any other way.
     pub(crate) fn answer(self) -> Result<Option<String>> {
-        let name = self.name();
-        match self.outcome()? {
-            (0, output) => text(&name, output.stdout).map(Some),
-            (1, _) => Ok(None),
-            (code, output) => Err(failed(&name, code, &output.stderr)),
+        match self.with_code(1)? {
+            (0, line) => text(line).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -320,14 +338,20 @@ impl Git {
     /// # Errors
     /// When it could not be started or was ended by a signal.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
-        self.add_words();
-        let status = self.command.status();
-        let status = status.map_err(|error| not_started(error, &self.name()))?;
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Ok(code),
-            (None, Some(SIGPIPE)) => Ok(0),
-            (None, _) => Err(Failure::declined(String::new()).into()),
-        }
+        let status = self.complete().status();
+        let status = status.map_err(|error| not_started(error, &self.name))?;
+        let left = (status.signal() == Some(SIGPIPE)).then_some(0);
+        let code = status.code().or(left);
+        code.ok_or_else(|| Failure::declined(String::new()).into())
+    }
+}
+
+/// Gives a process its input. That it stopped reading is no error: its exit code says why.
+pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
+    let stdin = child.stdin.take();
+    match stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 
@@ -335,57 +359,26 @@ impl Git {
 ///
 /// # Errors
 /// When it has no end: it is cut off.
-fn text(name: &str, line: Vec<u8>) -> Result<String> {
+fn text(line: Vec<u8>) -> Result<String> {
     let line = String::from_utf8(line)?;
     if !(line.is_empty() || line.ends_with('\n')) {
-        bail!("`{name}` printed half a line");
+        bail!("git printed half a line");
     }
     Ok(line.trim_end().to_owned())
 }
 
-/// The error for a git that ran and said no.
-pub(crate) fn failed(name: &str, code: i32, stderr: &[u8]) -> Error {
-    let said = String::from_utf8_lossy(stderr);
-    // A hook speaks in colours, also where it should not.
-    let said = strip_ansi_codes(&said);
-    // Progress is drawn over itself; what counts is what stands at the end.
-    let said: Vec<&str> = said
-        .lines()
-        .map(|l| l.rsplit('\r').next().unwrap_or(l))
-        .collect();
-    let said = said.join("\n");
-    let headline = format!("`{name}` failed with exit code {code}");
-    if said.trim().is_empty() {
-        anyhow!(headline)
-    } else {
-        anyhow!(said).context(headline)
-    }
+/// Returns the version of git: `git version`
+pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
+    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
 }
 
-fn not_started(error: io::Error, name: &str) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Failure::new("git is not installed, or not on PATH")
-            .hint("apt install git  |  dnf install git  |  pacman -S git  |  brew install git")
-            .into();
-    }
-    Error::new(error).context(format!("could not start `{name}`"))
-}
-
-/// Explains a usage error of git's by its age: `git version`.
+/// Explains a usage error of git's by its age.
 fn ensure_recent() -> Result<()> {
-    let output = Command::new("git")
-        .arg("version")
-        .stdin(Stdio::null())
-        .output()
-        .context("could not start `git version`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match version(&text) {
-        Some(found) if found < OLDEST => Err(Failure::new(format!(
-            "git {}.{} is too old, git flux needs {}.{} or newer",
-            found.0, found.1, OLDEST.0, OLDEST.1
-        ))
-        .hint("apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git")
-        .into()),
-        _ => Ok(()),
-    }
+    let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
+        return Ok(());
+    };
+    let what = format!("git {}.{} is too old, git flux needs", found.0, found.1);
+    let failure = Failure::new(format!("{what} {}.{} or newer", OLDEST.0, OLDEST.1));
+    let hint = "apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git";
+    Err(failure.hint(hint).into())
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use super::Git;
-use super::ObjectId;
-use super::command::records::records;
+use super::records::records;
+use super::{Git, ObjectId};
 
 /// What a tree has at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +34,8 @@ pub(crate) enum Kind {
 /// # Errors
 /// When git fails.
 pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<Entry>> {
-    let args = ["-z", "-l", "--full-tree", commit, "--", path];
-    Ok(read(&exactly(dir, "ls-tree").args(args).output()?)?.pop())
+    let git = exactly(dir, "ls-tree -z -l --full-tree");
+    Ok(read(&git.args([commit, "--", path]).output()?)?.pop())
 }
 
 /// All files in a tree, in the order of their names: `git ls-tree -r -z -l --full-tree <tree>`.
@@ -44,8 +43,8 @@ pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<E
 /// # Errors
 /// When git fails.
 pub(crate) fn files(dir: &Path, tree: &ObjectId) -> Result<Vec<Entry>> {
-    let args = ["-r", "-z", "-l", "--full-tree", tree];
-    read(&exactly(dir, "ls-tree").args(args).output()?)
+    let git = exactly(dir, "ls-tree -r -z -l --full-tree");
+    read(&git.arg(tree).output()?)
 }
 
 /// What is in a file: `git cat-file blob <object>`.
@@ -62,28 +61,27 @@ fn exactly(dir: &Path, subcommand: &str) -> Git {
 
 /// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
 fn read(out: &[u8]) -> Result<Vec<Entry>> {
-    let entry = |record: &[u8]| {
-        let (facts, path) = record.split_once_str("\t")?;
-        let facts = facts.to_str().ok()?;
-        let mut facts = facts.split_ascii_whitespace();
-        let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
-        Some(Entry {
-            path: path.to_path_lossy().into_owned(),
-            kind: match mode {
-                "100755" => Kind::Executable,
-                "120000" => Kind::Link,
-                "040000" => Kind::Directory,
-                _ if mode.starts_with("100") => Kind::File,
-                _ => Kind::Other,
-            },
-            object: object.to_owned().into(),
-            // A directory has none.
-            size: facts.next()?.parse().unwrap_or(0),
-        })
-    };
-    records(out)?
-        .map(|record| entry(record).context("`git ls-tree` printed an unknown record"))
-        .collect()
+    let entry = |record| parse(record).context("`git ls-tree` printed an unknown record");
+    records(out)?.map(entry).collect()
+}
+
+fn parse(record: &[u8]) -> Option<Entry> {
+    let (facts, path) = record.split_once_str("\t")?;
+    let mut facts = facts.to_str().ok()?.split_ascii_whitespace();
+    let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
+    Some(Entry {
+        path: path.to_path_lossy().into_owned(),
+        kind: match mode {
+            "100755" => Kind::Executable,
+            "120000" => Kind::Link,
+            "040000" => Kind::Directory,
+            _ if mode.starts_with("100") => Kind::File,
+            _ => Kind::Other,
+        },
+        object: object.to_owned().into(),
+        // A directory has none.
+        size: facts.next()?.parse().unwrap_or(0),
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 
 use super::Git;
+use super::command::feed;
 use crate::failure::Failure;
 
 /// Opens `file` in `editor` as git does, and returns its exit code. The editor is
@@ -20,16 +20,11 @@ use crate::failure::Failure;
 pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     let mut script = editor.to_owned();
     script.push(" \"$@\"");
-    let status = Command::new("sh")
-        .arg("-c")
-        .arg(script)
-        .arg(editor)
-        .arg(file)
-        .status()
-        .context("could not start the editor")?;
-    status
-        .code()
-        .ok_or_else(|| Failure::declined(String::new()).into())
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(editor).arg(file);
+    let status = command.status().context("could not start the editor")?;
+    let code = status.code();
+    code.ok_or_else(|| Failure::declined(String::new()).into())
 }
 
 /// Shows `text` in git's own pager: `git var GIT_PAGER`. That the reader left before the end
@@ -37,13 +32,11 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
+pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
+    let pager = OsStr::from_bytes(pager.trim_ascii_end());
     let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(OsStr::from_bytes(pager.trim_ascii_end()))
-        .stdin(Stdio::piped());
+    command.arg("-c").arg(pager).stdin(Stdio::piped());
     // As git does.
     for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
         if env::var_os(name).is_none() {
@@ -51,12 +44,7 @@ pub(crate) fn page(dir: &Path, text: &str) -> Result<()> {
         }
     }
     let mut child = command.spawn().context("could not start the pager")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        match stdin.write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => {}
-        }
-    }
+    feed(&mut child, text.as_ref())?;
     child.wait().context("the pager was lost")?;
     Ok(())
 }

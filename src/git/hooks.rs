@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,9 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::command::{FOREIGN, failed};
+use super::command::{AUTHOR, FOREIGN, failed, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::captured::Captured;
-use crate::system::version::version;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,12 +41,7 @@ pub(crate) struct Hooks {
 impl Hooks {
     /// Those of a worktree for which nothing else is configured.
     pub(crate) fn usual(repo: &Repo, configured: Vec<Configured>) -> Self {
-        Self {
-            dir: repo.common_dir().join("hooks"),
-            relative: None,
-            is_usual: true,
-            configured,
-        }
+        Self::at(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
     /// Those of a worktree, or of a bare repository: `git rev-parse --git-path hooks`.
@@ -63,16 +57,9 @@ impl Hooks {
             Some(checkout) => checkout.asking("rev-parse"),
             None => Git::reading(repo.home(), "rev-parse"),
         };
-        let mut path = git.args(["--git-path", "hooks"]).output()?;
-        // It may have a newline in it.
-        path.pop_if(|last| *last == b'\n');
-        let path = PathBuf::from(OsString::from_vec(path));
-        Ok(Self::at(
-            &path,
-            repo,
-            checkout.map(Checkout::path),
-            configured,
-        ))
+        let path = git.words("--git-path hooks").path()?;
+        let top = checkout.map(Checkout::path);
+        Ok(Self::at(&path, repo, top, configured))
     }
 
     /// Those for which `core.hooksPath` is `path`, in the worktree at `top`.
@@ -116,28 +103,22 @@ impl Hooks {
         let Some(relative) = &self.relative else {
             return Ok(None);
         };
-        let is_missing = |name: &str| {
-            self.file(name).is_some() && !is_executable(&other.join(relative).join(name))
-        };
-        if !AT_COMMIT.iter().any(|name| is_missing(name)) {
+        let other = other.join(relative);
+        let is_missing =
+            |name: &&str| self.file(name).is_some() && !is_executable(&other.join(name));
+        if !AT_COMMIT.iter().any(is_missing) {
             return Ok(None);
         }
-        let git = checkout
-            .reading("ls-files")
-            .args(["-z", "--"])
-            .arg(relative);
+        let git = checkout.reading("ls-files -z --").arg(relative);
         let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
 
     /// Whether there is a hook of one of these names.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        let is_configured = |name: &&str| {
-            let mut events = self.configured.iter().flat_map(|hook| &hook.events);
-            events.any(|event| event == name)
-        };
-        let is_there = |name: &&str| self.file(name).is_some();
-        names.iter().any(is_there) || names.iter().any(is_configured)
+        let mut events = self.configured.iter().flat_map(|hook| &hook.events);
+        names.iter().any(|name| self.file(name).is_some())
+            || events.any(|event| names.contains(&event.as_str()))
     }
 
     /// The file of a hook, if git would run it.
@@ -149,9 +130,7 @@ impl Hooks {
 
 /// Returns the setting that tells git where hooks are: `core.hooksPath=<dir>`
 pub(super) fn setting(dir: &Path) -> OsString {
-    let mut setting = OsString::from("core.hooksPath=");
-    setting.push(dir);
-    setting
+    [OsStr::new("core.hooksPath="), dir.as_os_str()].join(OsStr::new(""))
 }
 
 /// Whether git would run this file.
@@ -173,34 +152,29 @@ pub(crate) fn post_checkout(
 ) -> Result<Option<Error>> {
     const NAME: &str = "post-checkout";
     let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
-    let mut programs: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
-    if hooks.configured.iter().any(|hook| of_event(&hook)) && knows_configured()? {
-        for hook in hooks.configured.iter().filter(of_event) {
-            let command = &hook.command;
-            let args = ["-c", &format!("{command} \"$@\""), command].map(OsString::from);
-            programs.push(("sh".into(), args.to_vec()));
+    let configured: Vec<_> = hooks.configured.iter().filter(of_event).collect();
+    let mut programs: Vec<Vec<OsString>> = Vec::new();
+    // git before 2.54 does not know them.
+    if !configured.is_empty() && version_of_git()?.is_some_and(|version| version >= (2, 54)) {
+        for Configured { command, .. } in configured {
+            let script = format!("{command} \"$@\"");
+            programs.push(["sh", "-c", &script, command].map(OsString::from).to_vec());
         }
     }
-    programs.extend(hooks.file(NAME).map(|file| (file, Vec::new())));
+    programs.extend(hooks.file(NAME).map(|file| vec![file.into()]));
     if programs.is_empty() {
         return Ok(None);
     }
     let exec_path = Git::reading(Path::new("/"), "--exec-path").line()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
-    for (program, mut args) in programs {
-        args.extend([&*null, head, "1"].map(OsString::from));
-        if let Err(error) = start((&program, &args), checkout.path(), &exec_path) {
+    for mut program in programs {
+        program.extend([&*null, head, "1"].map(OsString::from));
+        if let Err(error) = start(&program, checkout.path(), &exec_path) {
             failed.get_or_insert(error);
         }
     }
     Ok(failed)
-}
-
-/// Whether git runs hooks that are configured: `git version`
-fn knows_configured() -> Result<bool> {
-    let text = Git::reading(Path::new("/"), "version").line()?;
-    Ok(version(&text).is_some_and(|version| version >= (2, 54)))
 }
 
 /// Runs `post-commit` in the worktree where `commit` has just been checked out, as `git commit`
@@ -209,63 +183,51 @@ fn knows_configured() -> Result<bool> {
 /// # Errors
 /// When the hook fails.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let format = [
-        "-s",
-        "--date=raw",
-        "--format=%an%x00%ae%x00@%ad%x00",
-        commit,
-    ];
-    let author = checkout.reading("show").args(format).output()?;
+    let show = checkout.reading("show -s --date=raw");
+    let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
+    let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
-    let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
     let index = checkout.index();
     // git has it relative to the top, where it can.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
-    let git = checkout
-        .with_hooks("hook")
-        .args(["run", "--ignore-missing", "post-commit"]);
+    let git = checkout.with_hooks("hook run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
-    let git = names
-        .into_iter()
-        .zip(author)
-        .fold(git, |git, (name, value)| git.env(name, value));
+    let git = git.envs(AUTHOR.into_iter().zip(author));
     git.holding(lock)?.loud().run()
 }
 
 /// Runs a hook in the environment that git gives it where it names no repository:
 /// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
-fn start((program, args): (&Path, &[OsString]), top: &Path, exec_path: &str) -> Result<()> {
+fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let first = [PathBuf::from(exec_path)].into_iter();
-    let path = match env::split_paths(&path).next() == Some(exec_path.into()) {
-        true => path,
-        false => env::join_paths(first.chain(env::split_paths(&path))).context("PATH is odd")?,
-    };
-    let run = |program: &Path, before: Option<&Path>| -> Result<io::Result<_>> {
-        let mut command = Command::new(program);
-        command.args(before).args(args).current_dir(top);
+    let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
+    if dirs.first() != Some(&exec_path.into()) {
+        dirs.insert(0, exec_path.into());
+    }
+    let path = env::join_paths(dirs).context("PATH is odd")?;
+    let run = |program: &[OsString]| -> Result<io::Result<_>> {
+        let mut command = Command::new(&program[0]);
+        command.args(&program[1..]).current_dir(top);
         for name in FOREIGN {
             command.env_remove(name);
         }
-        command
-            .env("GIT_PREFIX", "")
-            .env("GIT_EXEC_PATH", exec_path);
-        command.env("PATH", &path).stdin(Stdio::null());
+        let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
+        command.envs(own).env("PATH", &path).stdin(Stdio::null());
         let captured = Captured::as_errors(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };
-    let done = match run(program, None)? {
+    let done = match run(program)? {
         // Without a `#!` line it is one for the shell.
-        Err(error) if error.raw_os_error() == Some(ENOEXEC) => run(Path::new("sh"), Some(program))?,
+        Err(error) if error.raw_os_error() == Some(ENOEXEC) => {
+            run(&[&["sh".into()], program].concat())?
+        }
         done => done,
     };
-    let what = || format!("could not run '{}'", program.display());
+    let what = || format!("could not run '{}'", program[0].display());
     let (status, captured) = done.with_context(what)?;
-    match status.success() {
-        true => Ok(()),
-        false => {
-            let code = status.code().unwrap_or(-1);
-            Err(failed("post-checkout", code, &captured.errors()?))
-        }
+    if status.success() {
+        return Ok(());
     }
+    let code = status.code().unwrap_or(-1);
+    Err(failed("post-checkout", code, &captured.errors()?))
 }

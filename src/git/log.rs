@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 use serde::Serialize;
 
-use super::Git;
-use super::ObjectId;
-use super::command::records::records;
+use super::records::records;
+use super::{Git, ObjectId};
 
 /// A commit, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,29 +25,20 @@ pub(crate) struct Commit {
 /// # Errors
 /// When git fails.
 pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<Commit>> {
-    let range = format!("{base}..{tip}");
-    let args = [
-        "-z",
-        "--no-show-signature",
-        "--first-parent",
-        "--reverse",
-        "--topo-order",
-        "--format=%H %ct %s",
-        &range,
-        "--",
-    ];
-    let out = Git::reading(dir, "log").args(args).output()?;
-    records(&out)?
-        .map(|line| {
-            let line = String::from_utf8_lossy(line);
-            let mut parts = line.splitn(3, ' ');
-            let (oid, at) = (parts.next(), parts.next().and_then(|at| at.parse().ok()));
-            let (oid, at) = oid.zip(at).context("`git log` printed an unknown line")?;
-            Ok(Commit {
-                oid: oid.to_owned().into(),
-                at,
-                subject: parts.next().unwrap_or_default().to_owned(),
-            })
-        })
-        .collect()
+    let git = Git::reading(dir, "log");
+    let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");
+    let git = git.args(["--format=%H %ct %s", &format!("{base}..{tip}"), "--"]);
+    let commit = |line| parse(line).context("`git log` printed an unknown line");
+    records(&git.output()?)?.map(commit).collect()
+}
+
+fn parse(line: &[u8]) -> Option<Commit> {
+    let line = line.to_str_lossy();
+    let (oid, rest) = line.split_once(' ')?;
+    let (at, subject) = rest.split_once(' ')?;
+    Some(Commit {
+        oid: oid.to_owned().into(),
+        at: at.parse().ok()?,
+        subject: subject.to_owned(),
+    })
 }

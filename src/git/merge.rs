@@ -3,7 +3,6 @@
 pub(crate) mod commit;
 pub(crate) mod drivers;
 pub(crate) mod forward;
-pub(in crate::git) mod integrated;
 pub(crate) mod merge_tree;
 pub(crate) mod rebase;
 
@@ -13,11 +12,11 @@ use std::fmt;
 use anyhow::Result;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use self::integrated::Integrated;
 use self::merge_tree::{Conflict, Merged};
-use self::rebase::{Compare, Pick, Replay};
+use self::rebase::{Compare, Pick};
 use super::command::failed;
 use super::{Checkout, Lock, ObjectId, Repo};
+use crate::task::BranchName;
 
 /// How the commits of a branch come into another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
@@ -34,6 +33,25 @@ pub(crate) enum Style {
     #[strum(serialize = "ff-only")]
     FastForward,
 }
+
+/// How a target has everything of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integrated {
+    /// It has the very commits.
+    Ancestor,
+    /// The commits change nothing, all in all: there is nothing to have.
+    Cancelled,
+    /// Merging them would change nothing.
+    Contained,
+    /// For each of them it has one with the same patch.
+    Picked,
+    /// It has one with the patch of them all.
+    Squashed,
+}
+
+/// How many commits of either side are compared by their patches, which takes
+/// some 0.1 ms each.
+const LIMIT: usize = 1000;
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,55 +108,74 @@ impl MergePlan {
         if commits == 0 {
             return Ok(Self::UpToDate(Integrated::Ancestor));
         }
-        let merged = if behind == 0 {
+        let merged = match behind {
             // The target has not moved: nothing can conflict, the tree is the task's own.
-            Merged::Tree(repo.tree_of(tip)?)
-        } else {
-            let merged = Merged::of(repo, target, tip);
-            match merged {
+            0 => Merged::Tree(repo.tree_of(tip)?),
+            _ => match Merged::of(repo, target, tip) {
                 // git refuses, and says so to people alone.
                 Err(_) if repo.merge_base(target, tip)?.is_none() => return Err(Unrelated.into()),
                 merged => merged?,
-            }
+            },
         };
-        if let Some(how) = integrated::find(repo, target, tip, (commits, behind), &merged)? {
+        if let Some(how) = integrated(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));
         }
-        match (style, merged) {
-            (Style::Rebase, _) => Self::rebase(repo, target, tip),
-            (Style::FastForward, _) if behind == 0 => Ok(Self::FastForward { commits }),
-            (Style::FastForward, _) => Ok(Self::Moved { by: behind }),
-            (Style::Merge | Style::Squash, Merged::Tree(tree)) => {
-                Ok(Self::Commit { commits, tree })
-            }
-            (Style::Merge | Style::Squash, Merged::Conflicts(files)) => {
-                Ok(Self::Conflicts { files })
-            }
-            (Style::Merge | Style::Squash, Merged::Drivers(files)) => {
-                Ok(Self::Drivers { commits, files })
-            }
-        }
+        Ok(match (style, merged) {
+            (Style::Rebase, _) => return Self::rebase(repo, target, tip),
+            (Style::FastForward, _) if behind == 0 => Self::FastForward { commits },
+            (Style::FastForward, _) => Self::Moved { by: behind },
+            (_, merged) => Self::of(merged, commits),
+        })
     }
 
+    /// Foresees `git rebase <target>`: merges are left out, and so is what the target
+    /// has, or what changes nothing any more. What stands where it would go stays as it is.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
-        let commits = rebase::list(repo, target, &[tip], Compare::Patches)?;
-        let number = commits.len();
-        Ok(match rebase::replay(repo, target, commits)? {
-            Replay::Conflicts(files) => Self::Conflicts { files },
-            Replay::Drivers(files) => Self::Drivers {
-                commits: number,
-                files,
-            },
-            Replay::Picks { onto, picks, kept } => match (kept, picks.len()) {
-                (0, 0) => Self::UpToDate(Integrated::Picked),
-                (commits, 0) if onto == *tip => Self::FastForward { commits },
-                (kept, new) => Self::Rebase {
-                    commits: kept + new,
-                    onto,
-                    picks,
-                },
+        let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
+        let number = all.len();
+        let (mut onto, mut tree) = (target.to_owned(), repo.tree_of(target)?);
+        let (mut kept, mut picks) = (0, Vec::new());
+        for commit in all.into_iter().filter(|commit| !commit.is_merge()) {
+            let before = commit.before(repo)?;
+            let is_empty = before == commit.tree;
+            if commit.same && !is_empty {
+                continue;
+            }
+            if picks.is_empty() && commit.parents.first() == Some(&onto) {
+                (onto, tree) = (commit.oid, commit.tree);
+                kept += 1;
+                continue;
+            }
+            let merged = match rebase::pick(repo, &tree, &before, &commit)? {
+                Merged::Tree(merged) => merged,
+                undecided => return Ok(Self::of(undecided, number)),
+            };
+            // One that was empty from the start was meant to be.
+            if merged != tree || is_empty {
+                tree.clone_from(&merged);
+                let tree = merged;
+                picks.push(Pick { commit, tree });
+            }
+        }
+        let commits = kept + picks.len();
+        Ok(match picks.len() {
+            0 if kept == 0 => Self::UpToDate(Integrated::Picked),
+            0 if onto == *tip => Self::FastForward { commits },
+            _ => Self::Rebase {
+                commits,
+                onto,
+                picks,
             },
         })
+    }
+
+    /// The plan for one merge of so many commits.
+    fn of(merged: Merged, commits: usize) -> Self {
+        match merged {
+            Merged::Tree(tree) => Self::Commit { commits, tree },
+            Merged::Conflicts(files) => Self::Conflicts { files },
+            Merged::Drivers(files) => Self::Drivers { commits, files },
+        }
     }
 
     /// How many commits of the task come into the target.
@@ -148,7 +185,7 @@ impl MergePlan {
             | Self::Commit { commits, .. }
             | Self::Drivers { commits, .. }
             | Self::Rebase { commits, .. } => *commits,
-            Self::UpToDate(_) | Self::Moved { .. } | Self::Conflicts { .. } => 0,
+            _ => 0,
         }
     }
 
@@ -158,16 +195,13 @@ impl MergePlan {
     /// When a commit is missing.
     pub(crate) fn tree(&self, repo: &Repo, tip: &ObjectId) -> Result<Option<ObjectId>> {
         match self {
-            Self::UpToDate(_)
-            | Self::Moved { .. }
-            | Self::Drivers { .. }
-            | Self::Conflicts { .. } => Ok(None),
             Self::FastForward { .. } => repo.tree_of(tip).map(Some),
             Self::Commit { tree, .. } => Ok(Some(tree.clone())),
             Self::Rebase { onto, picks, .. } => match picks.last() {
                 Some(pick) => Ok(Some(pick.tree.clone())),
                 None => repo.tree_of(onto).map(Some),
             },
+            _ => Ok(None),
         }
     }
 }
@@ -177,16 +211,69 @@ impl MergePlan {
 ///
 /// # Errors
 /// When git refuses, or merges it after all: that is for the caller to look at again.
-pub(crate) fn start(place: &Checkout, theirs: &str, lock: &Lock) -> Result<()> {
-    let args = ["--no-ff", "--no-commit", "--no-squash", theirs];
-    let git = place
-        .git("merge")
-        .args(args)
-        .env("GIT_EDITOR", ":")
-        .holding(lock)?;
-    let (code, output) = git.outcome()?;
+pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
+    let git = place.git("merge --no-ff --no-commit --no-squash");
+    let git = git.arg(theirs).env("GIT_EDITOR", ":");
+    let (code, output) = git.holding(lock)?.outcome()?;
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
     }
     Err(failed("git merge", code, &output.stderr))
+}
+
+/// Whether `target` has what `tip` brings. `sides` are the numbers of commits
+/// that each has and the other has not, and `merged` is what they come to.
+///
+/// A target that has not moved, or not in the same files, costs no process.
+///
+/// # Errors
+/// When git fails: then it is not known.
+fn integrated(
+    repo: &Repo,
+    target: &ObjectId,
+    tip: &ObjectId,
+    sides: (usize, usize),
+    merged: &Merged,
+) -> Result<Option<Integrated>> {
+    let base = match sides {
+        (_, 0) => Some(target.to_owned()),
+        _ => repo.merge_base(target, tip)?,
+    };
+    let Some(base) = base else { return Ok(None) };
+    if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
+        let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
+        return Ok(Some(match cancelled {
+            true => Integrated::Cancelled,
+            false => Integrated::Contained,
+        }));
+    }
+    match sides {
+        (_, 0) => Ok(None),
+        (ours, theirs) if ours.max(theirs) > LIMIT => Ok(None),
+        // Trees that a partial clone has left out say nothing: what is not known to be there is not.
+        _ if !repo.meet(&base, tip, target).unwrap_or(false) => Ok(None),
+        _ => by_patch(repo, target, tip, &base),
+    }
+}
+
+/// Compares patches: those of the commits, and that of a commit of them all.
+fn by_patch(
+    repo: &Repo,
+    target: &ObjectId,
+    tip: &ObjectId,
+    base: &ObjectId,
+) -> Result<Option<Integrated>> {
+    let squash = repo.write_commit(&repo.tree_of(tip)?, &[base])?;
+    let all = rebase::list(repo, target, &[tip, &squash], Compare::Patches)?;
+    let (squashes, commits): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.oid == squash);
+    let mut picked = true;
+    for commit in &commits {
+        // A merge has no patch: what was resolved in it may be nowhere else.
+        picked &= !commit.is_merge() && (commit.same || commit.is_empty(repo)?);
+    }
+    if picked {
+        return Ok(Some(Integrated::Picked));
+    }
+    let squashed = squashes.iter().any(|commit| commit.same);
+    Ok(squashed.then_some(Integrated::Squashed))
 }

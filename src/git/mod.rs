@@ -22,19 +22,16 @@ pub(crate) mod same;
 pub(crate) mod scratch;
 pub(crate) mod worktree;
 
-pub(crate) use crate::system::{Lock, Sharing, regular_file, version};
+pub(crate) use crate::system::{Lock, Sharing, regular_file};
 pub(crate) use crate::task::ObjectId;
 pub(crate) use changes::overlooked::all_changes;
 pub(crate) use changes::{Change, Ignored, carry, changes, diff, others, snapshot};
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::distrust::Distrust;
-pub(crate) use command::died::Died;
+pub(crate) use command::Died;
 pub(crate) use command::{Git, records};
-pub(crate) use merge::integrated::Integrated;
-pub(crate) use merge::{MergePlan, Style, Unrelated, commit, drivers, forward, rebase};
+pub(crate) use merge::{Integrated, MergePlan, Style, Unrelated, commit, drivers, forward, rebase};
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
-pub(crate) use worktree::entry::Worktree;
-pub(crate) use worktree::{
-    admin, entries, fsmonitor, hide, in_use, keep, own, submodules, tool_files,
-};
+pub(crate) use worktree::Worktree;
+pub(crate) use worktree::{admin, entries, hide, in_use, keep, own, submodules, tool_files};

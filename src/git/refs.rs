@@ -3,6 +3,7 @@
 pub(crate) mod marks;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,21 +16,23 @@ use crate::task::{BranchName, HEADS, RefName};
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
-pub(super) const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
+const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
+
+/// The objects that refs stand at.
+pub(crate) type Objects = BTreeMap<RefName, ObjectId>;
 
 /// Refs, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refs {
-    /// The object that each stands at.
-    pub(crate) objects: BTreeMap<RefName, ObjectId>,
+    pub(crate) objects: Objects,
     /// The ref that a symbolic one is in the end.
     pub(crate) symbolic: BTreeMap<RefName, RefName>,
 }
 
 impl Refs {
     /// Returns the ref that `name` is in the end, if it is a symbolic one.
-    pub(crate) fn target(&self, name: &str) -> Option<&str> {
-        self.symbolic.get(name).map(RefName::as_str)
+    pub(crate) fn target(&self, name: &RefName) -> Option<&RefName> {
+        self.symbolic.get(name)
     }
 
     /// Returns the branch that the branch `name` is a symbolic ref of, if it is one.
@@ -44,19 +47,20 @@ impl Refs {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn read(dir: &Path, patterns: &[&str]) -> Result<Refs> {
-    let out = Git::reading(dir, "for-each-ref")
-        .args(ASK)
-        .args(patterns)
-        .output()?;
-    parse(&out)
+pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
+    asked(Git::reading(dir, "for-each-ref"), patterns)
+}
+
+/// Reads refs as [`read`] does, by a `git for-each-ref` that has no arguments yet.
+pub(super) fn asked<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
+    parse(&git.args(ASK).args(patterns).output()?)
 }
 
 /// Lists refs as [`read`] does, each with the object it stands at.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<RefName, ObjectId>> {
+pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Objects> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -66,30 +70,22 @@ pub(crate) fn list(dir: &Path, patterns: &[&str]) -> Result<BTreeMap<RefName, Ob
 /// # Errors
 /// When git fails.
 pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
-    let args = [
-        "--format=%(objectname) %(refname) %(symref)",
-        "--contains",
-        commit,
-        "refs/heads",
-        "refs/remotes",
-    ];
-    let out = Git::reading(dir, "for-each-ref").args(args).output()?;
-    let stand = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [object, name, ""] => Some((RefName::new(name), object.to_owned().into())),
-        _ => None,
-    };
-    let out = String::from_utf8_lossy(&out);
-    Ok(out.lines().filter_map(stand).collect())
+    let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
+    let refs = asked(git, &["refs/heads", "refs/remotes"])?;
+    let mut objects = refs.objects;
+    objects.retain(|name, _| !refs.symbolic.contains_key(name));
+    Ok(objects.into_iter().collect())
 }
 
 /// # Errors
 /// When it is not what was asked for, or not all of it.
-pub(super) fn parse(out: &[u8]) -> Result<Refs> {
+fn parse(out: &[u8]) -> Result<Refs> {
     let mut refs = Refs::default();
     let odd = "`git for-each-ref` printed something unknown";
     let all = match out {
         [] => return Ok(refs),
-        out => out.strip_suffix(b"\n").context(odd)?,
+        [all @ .., b'\n'] => all,
+        _ => bail!(odd),
     };
     for line in all.split(|&b| b == b'\n') {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
@@ -125,49 +121,40 @@ pub(crate) fn short(branch: &str) -> &str {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     input: Vec<u8>,
-    /// What refs of git flux come to stand at, and what those stood at that go.
+    /// What refs come to stand at, and what those stood at that go.
     made: Vec<Stand>,
     deleted: Vec<Stand>,
 }
 
 impl Transaction {
-    fn line(mut self, verb: &str, name: &str, values: &[&ObjectId]) -> Self {
-        self.input
-            .extend_from_slice(format!("{verb} {name}\0").as_bytes());
+    fn line(mut self, verb: &str, name: &RefName, values: &[&ObjectId]) -> Self {
+        self.input.extend(format!("{verb} {name}\0").bytes());
         for value in values {
-            self.input.extend_from_slice(value.as_bytes());
-            self.input.push(0);
-        }
-        self
-    }
-
-    fn making(mut self, name: &str, new: &ObjectId) -> Self {
-        if name.starts_with(FLUX) {
-            self.made.push((RefName::new(name), new.clone()));
+            self.input.extend([value.as_bytes(), b"\0"].concat());
         }
         self
     }
 
     /// Makes `name`; fails if it exists.
-    pub(crate) fn create(self, name: &str, new: &ObjectId) -> Self {
-        self.making(name, new).line("create", name, &[new])
+    pub(crate) fn create(mut self, name: &RefName, new: &ObjectId) -> Self {
+        self.made.push((name.clone(), new.clone()));
+        self.line("create", name, &[new])
     }
 
     /// Moves `name`, which stands at `old`.
-    pub(crate) fn update(self, name: &str, new: &ObjectId, old: &ObjectId) -> Self {
-        self.making(name, new).line("update", name, &[new, old])
+    pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
+        self.made.push((name.clone(), new.clone()));
+        self.line("update", name, &[new, old])
     }
 
     /// Deletes `name`, which stands at `old`.
-    pub(crate) fn delete(mut self, name: &str, old: &ObjectId) -> Self {
-        if name.starts_with(FLUX) {
-            self.deleted.push((RefName::new(name), old.clone()));
-        }
+    pub(crate) fn delete(mut self, name: &RefName, old: &ObjectId) -> Self {
+        self.deleted.push((name.clone(), old.clone()));
         self.line("delete", name, &[old])
     }
 
     /// Fails unless `name` stands at `old`.
-    pub(crate) fn verify(self, name: &str, old: &ObjectId) -> Self {
+    pub(crate) fn verify(self, name: &RefName, old: &ObjectId) -> Self {
         self.line("verify", name, &[old])
     }
 
@@ -197,14 +184,10 @@ impl Transaction {
         let came = |(name, object): &Stand| found.get(name) == Some(object);
         let unmade = self.made.into_iter().filter(|stand| !came(stand));
         marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
-        match blocking {
-            Some(name) => done.context(
-                Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name))).hint(
-                    format!("git update-ref --no-deref -d {}", sanitize::word(&name)),
-                ),
-            ),
-            None => done,
-        }
+        let Some(name) = blocking else { return done };
+        let refusal = Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name)));
+        let delete = format!("git update-ref --no-deref -d {}", sanitize::word(&name));
+        done.context(refusal.hint(delete))
     }
 
     /// The same for refs that the worktree at `path` has for itself.
@@ -218,13 +201,9 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // A ref may be made to name another, a branch of the user's, say.
-    let args = ["--no-deref", "-m", message, "--stdin", "-z"];
-    Git::new(dir, "update-ref")
-        .args(args)
-        .input(input)
-        .holding(lock)?
-        .run()
-        .context("could not change the refs; none was changed")
+    let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
+    let done = git.input(input).holding(lock)?.run();
+    done.context("could not change the refs; none was changed")
 }
 
 #[cfg(test)]

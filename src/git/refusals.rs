@@ -14,16 +14,15 @@ pub(super) fn no_repository() -> Failure {
     if let Some((home, name)) = removed(&here) {
         let (home, name_word) = (quoted(&home), word(&name));
         let what = format!("this worktree was removed with the task '{name}'");
-        return Failure::new(what)
-            .hint(format!("cd {home}"))
-            .hint(format!("git -C {home} flux restore {name_word}"));
+        let restore = format!("git -C {home} flux restore {name_word}");
+        return Failure::new(what).hint(format!("cd {home}")).hint(restore);
     }
-    let asked = Git::reading(Path::new("."), "rev-parse").outcome();
+    let asked = Git::reading(Path::new("."), "rev-parse").outcome().ok();
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let first = said.as_ref().ok().and_then(|said| said.lines().next());
+    let first = said.as_deref().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    let failure = Failure::new(reason.unwrap_or("not a git repository"))
-        .hint("the tasks of all repositories: git flux list --everywhere");
+    let everywhere = "the tasks of all repositories: git flux list --everywhere";
+    let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
     // Nobody wants one of all their files.
     match env::home_dir().is_some_and(|home| here == home) {
         true => failure,
@@ -36,9 +35,7 @@ fn removed(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
         let name = place.file_name()?.to_str()?.to_owned();
-        let trash = place
-            .parent()
-            .filter(|trash| trash.ends_with("flux/trash"))?;
+        let trash = place.parent().filter(|dir| dir.ends_with("flux/trash"))?;
         let common_dir = trash.parent()?.parent()?;
         let home = common_dir.parent().filter(|_| common_dir.ends_with(".git"));
         Some((home.unwrap_or(common_dir).to_owned(), name))
@@ -54,33 +51,28 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
         common_dir.display()
     ));
     if !is_configured {
-        return failure
-            .hint("git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE");
+        let hint = "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE";
+        return failure.hint(hint);
     }
     let link = worktree.join(".git");
-    let failure = match link.symlink_metadata() {
-        Err(_) => failure.hint(format!(
-            "echo {} >{}",
-            word(&format!("gitdir: {}", common_dir.display())),
-            quoted(&link)
-        )),
-        Ok(_) => failure,
-    };
-    failure.hint(format!(
-        "git --git-dir={} config --unset core.worktree",
-        quoted(common_dir)
-    ))
+    let dir = quoted(common_dir);
+    let unset = format!("git --git-dir={dir} config --unset core.worktree");
+    if link.symlink_metadata().is_ok() {
+        return failure.hint(unset);
+    }
+    let text = word(&format!("gitdir: {}", common_dir.display()));
+    let echo = format!("echo {text} >{}", quoted(&link));
+    failure.hint(echo).hint(unset)
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
 pub(super) fn top(common_dir: Option<&Path>) -> PathBuf {
-    match common_dir {
-        Some(dir) if dir.ends_with(".git") => dir.parent().unwrap_or(dir).to_owned(),
-        Some(dir) => dir.to_owned(),
-        None => {
-            let here = env::current_dir().unwrap_or_default();
-            let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
-            tops.next().unwrap_or(&here).to_owned()
-        }
-    }
+    let here = env::current_dir().unwrap_or_default();
+    let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
+    let top = match common_dir {
+        Some(dir) if dir.ends_with(".git") => dir.parent(),
+        None => tops.next(),
+        dir => dir,
+    };
+    top.unwrap_or(&here).to_owned()
 }

@@ -1,6 +1,5 @@
 //! The repository: where it is. With what is below it the only user of git2.
 
-mod enclosing;
 pub(crate) mod history;
 mod objects;
 
@@ -65,10 +64,9 @@ impl Repo {
         if let Some(worktree) = &current {
             ensure_leads_back(&git2, worktree, &common_dir)?;
         }
-        let main = if git2.is_worktree() {
-            main_worktree(&common_dir)?
-        } else {
-            current.clone()
+        let main = match git2.is_worktree() {
+            true => main_worktree(&common_dir)?,
+            false => current.clone(),
         };
         Ok(Self {
             git2,
@@ -133,37 +131,25 @@ impl Repo {
     /// repository, or the directory that hides it in `.bare` or `.git`.
     fn project_dir(&self) -> &Path {
         let home = self.home();
-        match (
-            self.main.is_none(),
-            home.file_name().map(OsStr::as_bytes),
-            home.parent(),
-        ) {
-            (true, Some([b'.', ..]), Some(parent)) => parent,
-            _ => home,
-        }
+        let name = home.file_name().map(OsStr::as_bytes);
+        let is_hidden = name.is_some_and(|name| name.starts_with(b"."));
+        let above = home.parent().filter(|_| is_hidden && self.main.is_none());
+        above.unwrap_or(home)
     }
 
     /// The directory that new worktrees are named relative to.
     pub(crate) fn beside(&self) -> &Path {
-        match &self.main {
-            Some(main) => main.parent().unwrap_or(main),
-            None => self.common_dir.parent().unwrap_or(&self.common_dir),
-        }
+        let home = self.home();
+        home.parent().unwrap_or(home)
     }
 
     /// The project's name, without a bare repository's `.git`.
     pub(crate) fn project(&self) -> OsString {
-        let name = self
-            .project_dir()
-            .file_name()
-            .unwrap_or(OsStr::new("project"));
-        let bytes = name.as_bytes();
-        match bytes.strip_suffix(b".git") {
-            Some(stem) if self.main.is_none() && !stem.is_empty() => {
-                OsStr::from_bytes(stem).to_owned()
-            }
-            _ => name.to_owned(),
-        }
+        let name = self.project_dir().file_name();
+        let name = name.unwrap_or(OsStr::new("project"));
+        let stem = name.as_bytes().strip_suffix(b".git");
+        let stem = stem.filter(|stem| self.main.is_none() && !stem.is_empty());
+        stem.map_or(name, OsStr::from_bytes).to_owned()
     }
 
     /// Reads `core.sharedRepository`: who may write in `<git-common-dir>/flux`.
@@ -213,11 +199,9 @@ impl Repo {
     /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let args = ["--verify", "--quiet", "--end-of-options"];
-        let git = Git::reading(dir, "rev-parse").args(args);
-        git.arg(format!("{rev}^{{commit}}"))
-            .answer()
-            .map(|found| found.map(ObjectId::from))
+        let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
+        let found = git.arg(format!("{rev}^{{commit}}")).answer()?;
+        Ok(found.map(ObjectId::from))
     }
 
     /// The branch that `HEAD` names where the user stands.
@@ -226,21 +210,21 @@ impl Repo {
     /// When git fails.
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let head = Git::reading(dir, "symbolic-ref").args(["--quiet", "HEAD"]);
-        Ok(head.answer()?.map(RefName::new))
+        let head = Git::reading(dir, "symbolic-ref --quiet HEAD").answer()?;
+        Ok(head.map(RefName::new))
     }
 
-    fn oid(&self, hex: &str) -> Result<Oid> {
-        let format = self.git2.object_format();
-        let digits = if format == ObjectFormat::Sha256 {
-            64
-        } else {
-            40
-        };
+    fn is_sha256(&self) -> bool {
+        self.git2.object_format() == ObjectFormat::Sha256
+    }
+
+    fn oid(&self, hex: &ObjectId) -> Result<Oid> {
+        let digits = if self.is_sha256() { 64 } else { 40 };
         if hex.len() != digits {
             bail!("'{hex}' is not an object name of this repository");
         }
-        Oid::from_str_ext(hex, format).with_context(|| format!("'{hex}' is not an object name"))
+        let oid = Oid::from_str_ext(hex, self.git2.object_format());
+        oid.with_context(|| format!("'{hex}' is not an object name"))
     }
 
     fn at(path: &Path) -> Result<Repository> {
@@ -252,18 +236,41 @@ impl Repo {
     /// # Errors
     /// When it is not one of this repository, or git would run there what others wrote.
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
-        let name = match self.git2.object_format() {
-            ObjectFormat::Sha256 => 32,
-            _ => 20,
-        };
+        let name = if self.is_sha256() { 32 } else { 20 };
         if let Some(key) = &self.program {
             let (home, key) = (self.home().to_owned(), key.clone());
             return Err(refused(Distrust::Named { home, key }.into(), path));
         }
-        match self.main.as_deref() == Some(path) {
-            true => Ok(Checkout::main(&self.common_dir, path, name)),
-            false => Checkout::linked(&self.common_dir, path, name),
+        if self.main.as_deref() == Some(path) {
+            return Ok(Checkout::main(&self.common_dir, path, name));
         }
+        Checkout::linked(&self.common_dir, path, name)
+    }
+
+    /// Returns the innermost work tree that the worktree at `path` lies in, of whatever
+    /// repository; none where git shows it to nobody. Looks for `.git` alone: no process is
+    /// started, and libgit2 runs nothing that is configured there.
+    ///
+    /// # Errors
+    /// When there is one that libgit2 cannot read.
+    pub(in crate::git) fn enclosing(path: &Path) -> Result<Option<Checkout>> {
+        let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
+        for dir in path.ancestors().skip(1).filter(is_above) {
+            let found = match Repository::open(dir) {
+                Ok(found) => found,
+                // git does not stop there either.
+                Err(error) if error.code() == ErrorCode::NotFound => continue,
+                // Nor does it show anything there.
+                Err(error) if error.code() == ErrorCode::Owner => return Ok(None),
+                Err(error) => {
+                    Err(error).with_context(|| format!("could not open '{}'", dir.display()))?
+                }
+            };
+            // A bare repository beside its worktrees has none.
+            let is_top = found.workdir().is_some_and(|top| top == dir);
+            return Ok(is_top.then(|| Checkout::enclosing(dir, found.path(), found.commondir())));
+        }
+        Ok(None)
     }
 
     /// What is in progress in a worktree: `merge`, `rebase` …
@@ -278,14 +285,12 @@ impl Repo {
             RepositoryState::Clean => None,
             RepositoryState::Merge => Some("merge"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
-            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
-                Some("cherry-pick")
-            }
             RepositoryState::Bisect => Some("bisect"),
-            RepositoryState::Rebase
-            | RepositoryState::RebaseInteractive
-            | RepositoryState::RebaseMerge => Some("rebase"),
             RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
+            RepositoryState::CherryPick => Some("cherry-pick"),
+            RepositoryState::CherryPickSequence => Some("cherry-pick"),
+            // What else there is are ways to rebase.
+            _ => Some("rebase"),
         })
     }
 }
@@ -314,14 +319,12 @@ fn set_up() -> Result<()> {
 }
 
 fn real(path: &Path) -> Result<PathBuf> {
-    path.canonicalize()
-        .with_context(|| format!("could not find '{}'", path.display()))
+    let found = path.canonicalize();
+    found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
 /// Fails if git would not find the repository from the worktree that the user stands in.
 fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
-    // Opening it would read the whole configuration again, with each branch of each task.
-    let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
     let own = real(git2.path())?;
     // git has it nowhere else, and would run what is configured where this leads.
     let above = own.parent().and_then(Path::parent);
@@ -329,12 +332,12 @@ fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
         let odd = Distrust::Common(own.join("commondir"));
         return Err(refused(odd.into(), worktree));
     }
-    if found.is_ok_and(|found| real(&found).is_ok_and(|found| found == own)) {
-        return Ok(());
-    }
-    let opened = Repository::open(worktree).ok();
-    let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
-    if other.as_deref() == Some(common_dir) {
+    let opens_it = || {
+        let opened = Repository::open(worktree).ok();
+        let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
+        other.as_deref() == Some(common_dir)
+    };
+    if leads_to(worktree, &own) || opens_it() {
         return Ok(());
     }
     Err(astray(worktree, common_dir, names_worktree(git2)).into())
@@ -344,14 +347,20 @@ fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
 fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     let main = Repository::open(common_dir);
     let repository = main.map_err(|error| explain(error, Some(common_dir)))?;
-    let Some(main) = repository.workdir().map(real).transpose()? else {
-        return Ok(None);
-    };
-    let found = Repository::discover_path(&main, iter::empty::<&OsStr>());
-    if !found.is_ok_and(|found| real(&found).is_ok_and(|found| found == common_dir)) {
-        return Err(astray(&main, common_dir, names_worktree(&repository)).into());
+    let main = repository.workdir().map(real).transpose()?;
+    match &main {
+        Some(main) if !leads_to(main, common_dir) => {
+            Err(astray(main, common_dir, names_worktree(&repository)).into())
+        }
+        _ => Ok(main),
     }
-    Ok(Some(main))
+}
+
+/// Whether git finds the git directory `git_dir` from `worktree`. Opening it would read the whole
+/// configuration again, with each branch of each task.
+fn leads_to(worktree: &Path, git_dir: &Path) -> bool {
+    let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
+    found.is_ok_and(|found| real(&found).is_ok_and(|found| found == git_dir))
 }
 
 /// Whether `core.worktree` is configured.
@@ -361,14 +370,14 @@ fn names_worktree(git2: &Repository) -> bool {
 }
 
 fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
-    match error.code() {
-        ErrorCode::NotFound => no_repository().into(),
-        ErrorCode::Owner => anyhow::Error::new(error).context(
-            Failure::new("the repository belongs to another user").hint(format!(
-                "git config --global --add safe.directory {}",
-                quoted(&top(common_dir))
-            )),
-        ),
-        _ => anyhow::Error::new(error).context("could not open the repository"),
-    }
+    let context = match error.code() {
+        ErrorCode::NotFound => return no_repository().into(),
+        ErrorCode::Owner => {
+            let dir = quoted(&top(common_dir));
+            let failure = Failure::new("the repository belongs to another user");
+            failure.hint(format!("git config --global --add safe.directory {dir}"))
+        }
+        _ => Failure::new("could not open the repository"),
+    };
+    anyhow::Error::new(error).context(context)
 }

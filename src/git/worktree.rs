@@ -2,35 +2,28 @@
 
 pub(crate) mod admin;
 pub(crate) mod entries;
-pub(in crate::git) mod entry;
-pub(crate) mod fsmonitor;
 pub(crate) mod hide;
 pub(crate) mod in_use;
 pub(crate) mod keep;
 pub(crate) mod own;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
-pub(in crate::git) mod untouched;
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-pub(crate) use self::entries::list;
-pub(crate) use self::entry::Worktree;
-pub(crate) use self::untouched::is_untouched;
+pub(crate) use self::entries::{Worktree, list};
+pub(crate) use self::keep::is_untouched;
 use super::checkout::NO_HOOKS;
-use super::command::records::as_records;
-use super::command::records::paths;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
-use crate::task::RefName;
+use crate::task::{BranchName, RefName};
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
 /// `git symbolic-ref --quiet HEAD`.
@@ -38,9 +31,8 @@ use crate::task::RefName;
 /// # Errors
 /// When git fails.
 pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
-    let args = ["--quiet", "HEAD"];
-    let name = checkout.reading("symbolic-ref").args(args).answer()?;
-    Ok(name.map(RefName::new))
+    let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
+    Ok(head.map(RefName::new))
 }
 
 /// Registers a worktree at `path` with `branch` checked out, without files:
@@ -51,10 +43,10 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Lock) -> Result<()> {
     let add = Git::new(home, "worktree").config(NO_HOOKS);
-    let add = add.args(["add", "--quiet", "--no-checkout"]);
-    add.arg(path).arg(branch).holding(lock)?.run()
+    let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
+    add.holding(lock)?.run()
 }
 
 /// Registers the directory at `path` again, of which git has no entry any more, with `branch`
@@ -66,7 +58,7 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &str, lock: &Lock) -> R
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,
-    branch: &str,
+    branch: &BranchName,
     scratch: &Path,
     lock: &Lock,
 ) -> Result<()> {
@@ -77,25 +69,17 @@ pub(crate) fn register_again(
     register(repo.home(), &twin, branch, lock)?;
     tool_files::link_keys(repo.common_dir(), &twin)?;
     let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
-    let mut link = OsString::from("gitdir: ");
-    link.push(&entry);
-    link.push("\n");
+    let link = [b"gitdir: ", entry.as_os_str().as_bytes(), b"\n"].concat();
     // What is there by now may be a link to a file of the user's.
-    let file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(path)
-        .with_context(what)?;
-    file.as_file()
-        .write_all(link.as_bytes())
-        .with_context(what)?;
+    let mode = Permissions::from_mode(0o644);
+    let file = tempfile::Builder::new().permissions(mode).tempfile_in(path);
+    let file = file.with_context(what)?;
+    file.as_file().write_all(&link).with_context(what)?;
     file.persist(path.join(".git")).with_context(what)?;
     let repair = Git::new(repo.home(), "worktree").arg("repair").arg(path);
     repair.holding(lock)?.run()?;
     fs::remove_dir_all(scratch).with_context(what)?;
-    let reset = repo
-        .checkout(path)?
-        .git("reset")
-        .args(["--quiet", "--mixed"]);
+    let reset = repo.checkout(path)?.git("reset --quiet --mixed");
     reset.holding(lock)?.run()
 }
 
@@ -104,12 +88,10 @@ pub(crate) fn register_again(
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn follow(home: &Path, branch: &BranchName, upstream: &str, lock: &Lock) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
-    Git::new(home, "branch")
-        .args(["--quiet", &upstream, branch])
-        .holding(lock)?
-        .run()
+    let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
+    git.holding(lock)?.run()
 }
 
 /// Writes the files of a registered worktree: `git reset --hard --no-recurse-submodules`.
@@ -117,19 +99,8 @@ pub(crate) fn follow(home: &Path, branch: &str, upstream: &str, lock: &Lock) -> 
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
 pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
-    let args = ["--hard", "--no-recurse-submodules"];
-    checkout.git("reset").args(args).holding(lock)?.loud().run()
-}
-
-/// Removes a worktree that nothing but its checkout was ever in:
-/// `git worktree remove --force --force <path>`.
-///
-/// # Errors
-/// When git fails.
-fn discard(home: &Path, path: &Path, lock: &Lock) -> Result<()> {
-    // Twice: git itself locks a worktree that is being made.
-    let remove = Git::new(home, "worktree").args(["remove", "--force", "--force"]);
-    remove.arg(path).holding(lock)?.run()
+    let reset = checkout.git("reset --hard --no-recurse-submodules");
+    reset.holding(lock)?.loud().run()
 }
 
 /// Removes a temporary worktree of our own, whatever a killed command left of it.
@@ -152,9 +123,8 @@ fn aside(repo: &Repo) -> Result<TempDir> {
     let what = || format!("could not make a directory in '{}'", trash.display());
     repo.sharing()?.make_dir(&trash).with_context(what)?;
     let make = |place: &Path| tempfile::Builder::new().prefix(".going-").tempdir_in(place);
-    make(&trash)
-        .or_else(|error| make(&repo.flux_dir()).map_err(|_| error))
-        .with_context(what)
+    let made = make(&trash).or_else(|error| make(&repo.flux_dir()).map_err(|_| error));
+    made.with_context(what)
 }
 
 /// Restores what a snapshot holds in a worktree that has its parent checked out:
@@ -165,42 +135,28 @@ fn aside(repo: &Repo) -> Result<TempDir> {
 pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // It goes through `git apply`, which must not mend what was staged.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
-    let apply = apply.args(["apply", "--quiet", "--index", snapshot]);
+    let apply = apply.words("apply --quiet --index").arg(snapshot);
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
-    match fs::exists(sparse).context("could not look for a sparse checkout")? {
-        true => write_left_out(checkout, snapshot, lock),
-        false => Ok(()),
+    if fs::exists(sparse).context("could not look for a sparse checkout")? {
+        write_left_out(checkout, snapshot, lock)?;
     }
+    Ok(())
 }
 
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
 fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
-    let diff = checkout
-        .reading("diff-tree")
-        .args(["-r", "-z", "--name-only"]);
-    let diff = diff.args(["--no-renames", "--diff-filter=d"]);
-    let changed = diff.arg(format!("{snapshot}^1")).arg(snapshot).output()?;
-    let mut files = paths(&changed)?;
-    files.retain(|file| {
-        matches!(
-            optional(checkout.path().join(file).symlink_metadata()),
-            Ok(None)
-        )
-    });
+    let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
+    let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
+    let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
+    files.retain(|file| matches!(optional(found(file)), Ok(None)));
     if files.is_empty() {
         return Ok(());
     }
-    checkout
-        .git("restore")
-        .args(["--quiet", "--worktree", "--ignore-skip-worktree-bits"])
-        .arg(format!("--source={snapshot}"))
-        .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
-        .env("GIT_LITERAL_PATHSPECS", "1")
-        .input(as_records(&files))
-        .holding(lock)?
-        .run()
+    let git = checkout.git("restore --quiet --worktree --ignore-skip-worktree-bits");
+    let git = git.arg(format!("--source={snapshot}")).on(&files);
+    git.holding(lock)?.run()
 }
 
 /// Removes a worktree that nothing but its checkout was ever in, and its entry. Both are moved away
@@ -217,9 +173,11 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
         match fs::rename(path, aside.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 if let Some(admin) = &admin {
-                    fsmonitor::stop(repo.common_dir(), admin);
+                    keep::stop_monitor(repo.common_dir(), admin);
                 }
-                return discard(repo.home(), path, lock);
+                // Twice: git itself locks a worktree that is being made.
+                let git = Git::new(repo.home(), "worktree remove --force --force");
+                return git.arg(path).holding(lock)?.run();
             }
             moved => drop(optional(moved).with_context(what)?),
         }

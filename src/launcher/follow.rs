@@ -4,71 +4,27 @@
 //! The launcher does it, in a thread that sleeps until one of these files is written.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::job::Job;
 use super::notify::{self as notices, Notices};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
-use crate::run::events::{Event, Log};
+use crate::run::events::{self, Event, Log};
 use crate::run::launch::{Launch, Running};
+use crate::task::Said;
 use crate::task::finding::{LAG, PAUSE};
-use crate::task::{Bytes, Said};
 use crate::tmux::pane;
 
 /// How often there is a look after something was written, or may have been, each after a [`LAG`].
 const LOOKS: u64 = (PAUSE + 1) * 1000 / LAG + 1;
 
-/// Ends it when it is dropped.
-pub(super) struct Follower(Sender<News>);
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        // The thread may have ended before.
-        self.0.send(News::End).ok();
-    }
-}
-
-/// What the thread is woken by.
-enum News {
-    Written,
-    End,
-}
-
-/// Follows the files of the agent that was started; `None` for one that keeps none, or where
-/// nothing can be watched.
-pub(super) fn begin(run: &RunDir, launch: &Launch, running: Running) -> Option<Follower> {
-    let kept = agent::profile(&launch.agent).files.as_ref()?;
-    let dir = (kept.dir)(&|name| launch.variable(name))?;
-    let (sender, news) = channel();
-    let written = sender.clone();
-    let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // What is only read is no news, and would be read once more for that.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            written.send(News::Written).ok();
-        }
-    })
-    .ok()?;
-    let mut follow = Follow {
-        files,
-        is_watched: false,
-        kept,
-        dir,
-        run: run.clone(),
-        worktree: launch.worktree.clone(),
-        running,
-        notices: Notices::of(run),
-        env: launch.env.clone(),
-    };
-    thread::spawn(move || follow.until_end(&news));
-    Some(Follower(sender))
-}
-
-struct Follow {
+/// What is known of the files of an agent.
+pub(super) struct Follow {
     files: RecommendedWatcher,
     /// Whether the directory itself is watched: it may not be there yet.
     is_watched: bool,
@@ -76,36 +32,60 @@ struct Follow {
     /// The directory of the files.
     dir: PathBuf,
     run: RunDir,
-    worktree: PathBuf,
+    launch: Launch,
     running: Running,
     notices: Option<Notices>,
-    env: Vec<(Bytes, Bytes)>,
+    /// Something was written.
+    written: Receiver<()>,
 }
 
 impl Follow {
-    /// Notes what is new whenever something was written. What contradicts a hook counts only after
-    /// a while, so there are some more looks.
-    fn until_end(&mut self, news: &Receiver<News>) {
-        let lag = Duration::from_millis(LAG);
+    /// Returns what follows the files of the agent that was started; `None` for one that keeps none,
+    /// or where nothing can be watched.
+    pub(super) fn of(job: &Job) -> Option<Self> {
+        let (launch, run) = (job.launch.clone(), job.run.clone());
+        let kept = agent::profile(&launch.agent).files.as_ref()?;
+        let variable = |name: &str| launch.env.iter().find(|(key, _)| key.0 == name);
+        let dir = (kept.dir)(&|name| variable(name).map(|(_, value)| value.0.clone()))?;
+        let (sender, written) = channel();
+        let files = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // What is only read is no news, and would be read once more for that.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                sender.send(()).ok();
+            }
+        });
+        Some(Self {
+            files: files.ok()?,
+            is_watched: false,
+            kept,
+            dir,
+            notices: Notices::of(&run),
+            run,
+            launch,
+            running: job.running.clone(),
+            written,
+        })
+    }
+
+    /// Notes what is new whenever something was written, for ever: nothing is, once the launcher has
+    /// noted that the agent has ended. What contradicts a hook counts only after a while, so there
+    /// are some more looks.
+    pub(super) fn note_all(&mut self) {
         // What was written before it is watched is not told.
         let mut left = LOOKS;
         self.watch();
         loop {
-            let heard = match left {
-                0 => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                _ => news.recv_timeout(lag),
+            let longest = match left {
+                0 => Duration::MAX,
+                _ => Duration::from_millis(LAG),
             };
-            left = match heard {
-                Ok(News::Written) => LOOKS,
+            left = match self.written.recv_timeout(longest) {
+                Ok(()) => LOOKS,
                 Err(RecvTimeoutError::Timeout) => left - 1,
-                Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             // Of many at once one look is enough.
-            while let Ok(more) = news.try_recv() {
-                if matches!(more, News::End) {
-                    return;
-                }
-            }
+            self.written.try_iter().for_each(drop);
             self.watch();
             drop(self.note());
         }
@@ -128,7 +108,7 @@ impl Follow {
     fn note(&self) -> Result<()> {
         let path = self.run.events();
         let log = Log::open(&path)?;
-        let before = log.last()?.context("the run has not begun")?;
+        let before = events::last(&path)?.context("the run has not begun")?;
         let Some(event) = self.news(&before) else {
             return Ok(());
         };
@@ -137,26 +117,23 @@ impl Follow {
         if event.state != before.state {
             pane::mark_own(self.running.launcher, event.state.into_str());
         }
-        let teller = notices::begin(self.notices.clone(), Some(&before), &event, &self.env)?;
-        if let Some(mut teller) = teller {
-            teller.wait()?;
-        }
-        Ok(())
+        let env = &self.launch.env;
+        let teller = notices::begin(self.notices.clone(), Some(&before), &event, env)?;
+        teller.map_or(Ok(()), |mut teller| Ok(teller.wait().map(drop)?))
     }
 
     fn news(&self, before: &Event) -> Option<Event> {
         if before.state == Said::Exited {
             return None;
         }
-        let (dir, worktree) = (&self.dir, &self.worktree);
-        let event = (self.kept.read)(dir, &self.running, worktree, before)?;
+        let worktree = &self.launch.worktree;
+        let event = (self.kept.read)(&self.dir, &self.running, worktree, before)?;
         let event = Event {
             session: event.session.or_else(|| before.session.clone()),
             transcript: event.transcript.or_else(|| before.transcript.clone()),
             ..event
         };
-        let is_same =
-            (event.state, event.why, &event.about) == (before.state, before.why, &before.about);
-        (!is_same).then_some(event)
+        let known = |event: &Event| (event.state, event.why, event.about.clone());
+        (known(&event) != known(before)).then_some(event)
     }
 }

@@ -19,7 +19,7 @@ use super::notify::{self, Notices};
 use crate::agent::report::{Beginning, Kind, Report};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
-use crate::run::events::{Event, Log, START};
+use crate::run::events::{self, Event, Log, START};
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -35,8 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
-    let done = panic::catch_unwind(|| handle(&args).ok());
-    drop(done);
+    drop(panic::catch_unwind(|| handle(&args).ok()));
     if let [_, _, program, told @ ..] = args.as_slice()
         && !told.is_empty()
     {
@@ -58,14 +57,12 @@ fn handle(args: &[OsString]) -> Result<()> {
     // That something happened counts, also where it cannot be read what.
     let value = value.unwrap_or(Value::Null);
     let profile = agent::profile(agent);
-    let report = profile
-        .report(event, &value)
-        .context("an event of no meaning")?;
-    let run = match value["cwd"].as_str() {
-        Some(cwd) => run_in(run, Path::new(cwd)),
-        None => run,
-    };
-    record(&run, profile, report)
+    let report = profile.report(event, &value);
+    let report = report.context("an event of no meaning")?;
+    match value["cwd"].as_str() {
+        Some(cwd) => record(&run_in(run, Path::new(cwd)), profile, report),
+        None => record(&run, profile, report),
+    }
 }
 
 /// Adds what is new in a report to the events of a run, and shows it.
@@ -73,8 +70,8 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
     let log = Log::open(&path)?;
-    let before = log.last()?;
-    let report = with_conversation(profile, before.as_ref(), report);
+    let before = events::last(&path)?;
+    let report = complete(profile, before.as_ref(), report);
     let Some(event) = report.and_then(|report| if_news(before.as_ref(), report)) else {
         return Ok(());
     };
@@ -85,9 +82,8 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     drop(notify::begin(notices, before.as_ref(), &event, &[]));
     // With the mark of the start it is shown as running.
     let is_shown = |before: Event| before.event != START && before.state == event.state;
-    if !before.is_some_and(is_shown)
-        && let Some(running) = run.running()?
-    {
+    let is_shown = before.is_some_and(is_shown);
+    if !is_shown && let Some(running) = run.running()? {
         pane::mark_own(running.launcher, event.state.into_str());
     }
     Ok(())
@@ -103,29 +99,19 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
         return own;
     }
     let entries = own.0.parent().and_then(|runs| runs.read_dir().ok());
-    let runs = entries.into_iter().flatten().flatten();
-    let runs = runs.map(|entry| RunDir(entry.path()));
+    let around = entries.into_iter().flatten().flatten().filter_map(|entry| {
+        let run = RunDir(entry.path());
+        let worktree = worktree(&run).filter(|dir| cwd.starts_with(dir))?;
+        Some((worktree.components().count(), run))
+    });
     // One worktree may lie in another.
-    let depth = |run: &RunDir| {
-        Some(
-            worktree(run)
-                .filter(|dir| cwd.starts_with(dir))?
-                .components()
-                .count(),
-        )
-    };
-    let runs = runs.filter_map(|run| Some((depth(&run)?, run)));
-    let deepest = runs.max_by_key(|(depth, _)| *depth);
+    let deepest = around.max_by_key(|(depth, _)| *depth);
     deepest.map_or(own, |(_, run)| run)
 }
 
 /// Completes the report of the end of a turn by what the agent has written down of it; `None` of a
 /// conversation that the agent holds with itself.
-fn with_conversation(
-    profile: &Profile,
-    before: Option<&Event>,
-    mut report: Report,
-) -> Option<Report> {
+fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Option<Report> {
     let Some(conversation) = &profile.conversation else {
         return Some(report);
     };
@@ -147,7 +133,7 @@ fn with_conversation(
     Some(report)
 }
 
-/// What stands on standard input, if somebody hands it over in time.
+/// Returns what is handed over on standard input in time.
 fn input() -> Vec<u8> {
     if io::stdin().is_terminal() {
         return Vec::new();
@@ -162,7 +148,7 @@ fn input() -> Vec<u8> {
     receiver.recv_timeout(PATIENCE).unwrap_or_default()
 }
 
-/// What of a report is to be written down after `before`: a change of state, or of what is
+/// Returns what of a report is to be written down after `before`: a change of state, or of what is
 /// known of the conversation. None if it says nothing new, or is that of another agent:
 /// one that this one has started has its environment.
 fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {

@@ -1,8 +1,8 @@
 //! The agent as a job of its terminal, as a shell has it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,12 +15,13 @@ use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
 use super::group::{
-    Received, changed, exit_of, foreground, give_terminal, hang_up, wait_for_group,
+    Received, changed, exit_of, foreground, give_terminal, hang_up, spawn, wait_for_group,
+    wait_in_front,
 };
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::file::whole;
+use crate::run::file::end_of;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
 use crate::task::{Bytes, Exit};
@@ -29,20 +30,27 @@ use crate::task::{Bytes, Exit};
 /// paste, mouse, focus and kitty keys off, cursor on, colours plain.
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
 
+/// What belongs to the pane, and not to the agent.
+const OF_PANE: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
+
 /// The agent as a job of this terminal.
 pub(super) struct Job {
     pub(super) launch: Launch,
     pub(super) run: RunDir,
+    pub(super) running: Running,
     /// How the terminal was before the agent, if there is one.
     pub(super) terminal: Option<Termios>,
+    pub(super) signals: Signals,
+    pub(super) received: Received,
+    /// The process groups that setup has left.
+    pub(super) left: Vec<Pid>,
 }
 
 impl Job {
     /// Goes to the worktree. An agent that may do everything must not start anywhere else.
     pub(super) fn enter(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
-        env::set_current_dir(worktree)
-            .with_context(|| format!("could not enter '{}'", worktree.display()))?;
+        go_to(worktree)?;
         let here = env::current_dir().context("could not tell where this is")?;
         // The record's path has no links in it; one put there since leads elsewhere.
         let common = self.run.common_dir().context("no launch file")?;
@@ -62,61 +70,40 @@ impl Job {
         {
             return Ok(directory.into());
         }
-        env::set_current_dir(top)
-            .with_context(|| format!("could not enter '{}'", top.display()))?;
+        go_to(top)?;
         Ok(top.clone())
     }
 
-    pub(super) fn command(&self, program: &std::ffi::OsStr) -> Command {
+    pub(super) fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
         // What belongs to the pane stays as tmux made it.
-        for name in [
-            "TERM",
-            "TERM_PROGRAM",
-            "TERM_PROGRAM_VERSION",
-            "TMUX",
-            "TMUX_PANE",
-        ] {
-            if let Some(value) = env::var_os(name) {
-                command.env(name, value);
-            }
+        for name in OF_PANE.split(' ') {
+            command.envs(env::var_os(name).map(|value| (name, value)));
         }
-        command.envs(
-            self.launch
-                .env
-                .iter()
-                .map(|(name, value)| (&name.0, &value.0)),
-        );
+        let own = self.launch.env.iter();
+        command.envs(own.map(|(name, value)| (&name.0, &value.0)));
         command
     }
 
     /// Starts the agent, and marks that it runs.
-    pub(super) fn start(&self, running: &Running) -> Result<Pid> {
-        self.show_task()?;
+    pub(super) fn start(&mut self) -> Result<Pid> {
+        // The task, where a person is to read it.
+        if let Some(file) = &self.launch.shown {
+            let text = end_of(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text = sanitize::text(&String::from_utf8_lossy(&text));
+            writeln!(io::stdout(), "{}\n", text.trim_end())?;
+        }
         let agent = self.spawn_agent()?;
         foreground(agent);
-        let marked = self.run.write_running(&Running {
-            agent: Some(agent.as_raw()),
-            ..running.clone()
-        });
+        self.running.agent = Some(agent.as_raw());
+        let marked = self.run.write_running(&self.running);
         if marked.is_err() {
             // Nobody would know of it.
             signal::killpg(agent, Signal::SIGKILL).ok();
             waitpid(agent, None).ok();
         }
         marked.map(|()| agent)
-    }
-
-    /// Prints the task, where a person is to read it.
-    fn show_task(&self) -> Result<()> {
-        let Some(file) = &self.launch.shown else {
-            return Ok(());
-        };
-        let text = whole(Path::new(&file.0)).context("could not read the task")?;
-        let text = sanitize::text(&String::from_utf8_lossy(&text));
-        writeln!(io::stdout(), "{}\n", text.trim_end())?;
-        Ok(())
     }
 
     /// Starts the agent in a process group of its own.
@@ -131,50 +118,39 @@ impl Job {
             let prompt = open_file(Path::new(&file.0));
             command.stdin(prompt.context("could not read the task")?);
         }
-        let child = command.process_group(0).spawn();
-        let child =
-            child.with_context(|| format!("could not start '{}'", program.to_string_lossy()))?;
-        Ok(Pid::from_raw(i32::try_from(child.id())?))
+        let agent = spawn(&mut command);
+        agent.with_context(|| format!("could not start '{}'", program.to_string_lossy()))
     }
 
-    /// Waits for the agent's end; returns what we received meanwhile.
-    pub(super) fn wait_for_agent(
-        &self,
-        agent: Pid,
-        mut signals: Signals,
-    ) -> Result<(Exit, Received)> {
-        let mut ending = Received::default();
+    /// Waits for the agent's end.
+    pub(super) fn wait_for_agent(&mut self, agent: Pid) -> Result<Exit> {
         loop {
             while let Some(status) = changed(agent)? {
                 if let Some(exit) = exit_of(status) {
-                    if ending.any() {
+                    if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
-                    return Ok((exit, ending));
+                    return Ok(exit);
                 }
                 match status {
-                    WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => {
-                        self.resume(agent, None);
-                    }
-                    WaitStatus::Stopped(..) if !ending.any() => {
-                        ending = self.run_shell_while_stopped(agent, &mut signals)?;
+                    WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
+                    WaitStatus::Stopped(..) if self.received.signal.is_none() => {
+                        self.run_shell_while_stopped(agent)?;
                     }
                     _ => {}
                 }
             }
-            for received in signals.wait() {
+            for signal in self.signals.wait() {
                 // ^C and ^Z typed while the agent is not in front are not for it.
-                ending.pass_on(received, &self.run, agent);
+                self.received.pass_on(signal, &self.run, agent);
             }
         }
     }
 
     /// Gives the user a shell, since the agent was stopped (^Z), until they leave it, then goes on
-    /// with the agent. Returns what we received meanwhile.
-    fn run_shell_while_stopped(&self, agent: Pid, signals: &mut Signals) -> Result<Received> {
-        let mut ending = Received::default();
-        let own = self.terminal.as_ref();
-        let agents = own.and_then(|_| termios::tcgetattr(io::stdin()).ok());
+    /// with the agent.
+    fn run_shell_while_stopped(&mut self, agent: Pid) -> Result<()> {
+        let agents = termios::tcgetattr(io::stdin()).ok();
         self.take_terminal();
         // The pane may have gone: then we are about to hear of it.
         drop(writeln!(
@@ -182,34 +158,22 @@ impl Job {
             "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
         ));
         // Without a shell there is nowhere else to be.
-        if let Ok(shell) = self.command(&self.launch.shell).process_group(0).spawn() {
-            let shell = Pid::from_raw(i32::try_from(shell.id())?);
-            foreground(shell);
-            while !has_ended(shell)? {
-                for received in signals.wait() {
-                    if ending.pass_on(received, &self.run, agent) {
-                        hang_up(shell, Signal::SIGHUP);
-                    }
+        if let Ok(shell) = spawn(&mut self.command(&self.launch.shell)) {
+            wait_in_front(shell, &mut self.signals, |signal| {
+                if self.received.pass_on(signal, &self.run, agent) {
+                    hang_up(shell, Signal::SIGHUP);
                 }
-            }
+            })?;
         }
-        self.resume(agent, agents.as_ref());
-        Ok(ending)
-    }
-
-    fn resume(&self, agent: Pid, terminal: Option<&Termios>) {
-        if let Some(terminal) = terminal {
-            self.take_terminal();
-            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
-        }
+        self.take_terminal();
+        set_terminal(agents.as_ref());
         foreground(agent);
+        Ok(())
     }
 
     pub(super) fn take_terminal(&self) {
         give_terminal(unistd::getpgrp());
-        if let Some(terminal) = &self.terminal {
-            termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, terminal).ok();
-        }
+        set_terminal(self.terminal.as_ref());
     }
 
     /// Restores the terminal, says how the agent ended, and becomes the user's shell.
@@ -217,41 +181,43 @@ impl Job {
         self.take_terminal();
         // What was typed or pasted to the agent, and never read, is no command.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
-        let agent = self.launch.argv.first();
-        let agent = agent.and_then(|program| Path::new(&program.0).file_name());
+        let program = self.launch.argv.first();
+        let program = program.and_then(|program| Path::new(&program.0).file_name());
         let id = &self.launch.id;
         let mut lines = vec![
-            format!("{} {exit}", agent.unwrap_or_default().to_string_lossy()),
+            format!("{} {exit}", program.unwrap_or_default().to_string_lossy()),
             format!("To merge its work and remove the task: git flux cleanup {id}"),
         ];
         if !exit.is_success() {
             lines.insert(1, format!("To start it again: git flux resume {id}"));
         }
-        let lines: Vec<String> = lines.iter().map(|line| sanitize::line(line)).collect();
-        write!(io::stdout(), "{RESET}\r\n{}\r\n", lines.join("\r\n"))?;
+        let lines = lines.iter().map(|line| sanitize::line(line) + "\r\n");
+        write!(io::stdout(), "{RESET}\r\n{}", lines.collect::<String>())?;
         io::stdout().flush()?;
         // A shell that was the agent itself is not followed by another.
         if self.launch.shown.is_some() && exit.error().is_none() {
             return Ok(());
         }
         // No login shell: its profile would undo the environment that was carried here.
-        Err(self.command(&self.launch.shell).exec()).with_context(|| {
-            let shell = self.launch.shell.as_bytes();
-            format!("could not start '{}'", String::from_utf8_lossy(shell))
-        })
+        become_program(self.command(&self.launch.shell))
     }
 }
 
-/// Returns whether a shell has ended. One that stopped itself goes on: it would wait for ever.
-fn has_ended(shell: Pid) -> Result<bool> {
-    while let Some(status) = changed(shell)? {
-        match status {
-            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(true),
-            WaitStatus::Stopped(..) => {
-                signal::killpg(shell, Signal::SIGCONT).ok();
-            }
-            _ => {}
-        }
+/// Goes to a directory.
+pub(super) fn go_to(dir: &Path) -> Result<()> {
+    env::set_current_dir(dir).with_context(|| format!("could not enter '{}'", dir.display()))
+}
+
+/// Becomes another program.
+pub(super) fn become_program(mut command: Command) -> Result<()> {
+    let error = command.exec();
+    let program = command.get_program().display();
+    Err(error).with_context(|| format!("could not start '{program}'"))
+}
+
+/// Gives the terminal these settings, if there is one.
+fn set_terminal(settings: Option<&Termios>) {
+    if let Some(settings) = settings {
+        termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, settings).ok();
     }
-    Ok(false)
 }

@@ -13,12 +13,11 @@ mod job;
 pub(crate) mod notify;
 mod setup;
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use nix::sys::termios;
@@ -28,19 +27,18 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use self::group::{Received, not_started};
+use self::follow::Follow;
+use self::group::Received;
 use self::job::Job;
 use self::notify::Notices;
-use self::setup::{Failed, hang_up_leftovers};
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::events::{self, Event, START};
-use crate::run::launch::{Launch, Progress, Running};
-use crate::run::machine::Machine;
-use crate::system::clock::this_second;
-use crate::system::process::{boot, born};
+use crate::run::events::{Event, Log, START};
+use crate::run::launch::{Launch, Machine, Progress, Running};
+use crate::system::clock::{seconds, this_second};
+use crate::system::process::boot;
 use crate::system::program;
-use crate::task::{Bytes, Exit, Said, State, version};
+use crate::task::{Bytes, Exit, How, Said, State, version};
 use crate::tmux::pane;
 
 /// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
@@ -51,11 +49,11 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let run = RunDir(path.parent().context("no launch file")?.to_owned());
     // Installed first: from here on nothing ends the launcher unseen. What tmux left
     // ignored (SIGTTIN, SIGTTOU) is caught as well, and so as usual for the agent.
-    let mut signals = Signals::new([
+    let signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
     let (request, launch) = read_request(path).context(TAKEN_BACK)??;
-    let mut running = mark_of(&launch);
+    let running = mark_of(&launch);
     // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
     // mark. The shell that we become has it no more.
     let _alive = run.hold_alive_lock();
@@ -65,24 +63,28 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     fs::remove_file(path).context(TAKEN_BACK)?;
     note(&run, &Event::new(Said::Starting, START));
     let notices = Notices::of(&run);
-    let job = Job {
+    let mut job = Job {
         launch,
         run,
+        running,
         terminal: termios::tcgetattr(io::stdin()).ok(),
+        signals,
+        received: Received::default(),
+        left: Vec::new(),
     };
-    let mut left = Vec::new();
-    let (mut exit, received) = match start(&job, &mut running, &mut signals, &mut left) {
+    let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);
-            running.agent = Some(agent.as_raw());
-            let _follower = follow::begin(&job.run, &job.launch, running);
-            job.wait_for_agent(agent, signals)?
+            if let Some(mut follow) = Follow::of(&job) {
+                thread::spawn(move || follow.note_all());
+            }
+            job.wait_for_agent(agent)?
         }
-        Err(Failed { error, received }) => (not_started(&error), received),
+        Err(error) => Exit::new(How::Unstarted(format!("{error:#}")), seconds()),
     };
-    received.note(&mut exit);
-    hang_up_leftovers(&left);
-    finish(&job, &exit, &received, notices)
+    job.received.note(&mut exit);
+    job.hang_up_leftovers();
+    finish(&job, &exit, notices)
 }
 
 const TAKEN_BACK: &str = "there is nothing to start: the task was taken back";
@@ -104,7 +106,6 @@ fn mark_of(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
         launcher: pid,
-        born: born(pid),
         boot: boot(),
         machine: Some(Machine::here()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
@@ -114,55 +115,46 @@ fn mark_of(launch: &Launch) -> Running {
     }
 }
 
-/// Starts the agent in its worktree, once that is ready. The process groups that making it ready
-/// has left are put into `left`.
-fn start(
-    job: &Job,
-    running: &mut Running,
-    signals: &mut Signals,
-    left: &mut Vec<Pid>,
-) -> Result<Pid, Failed> {
+/// Starts the agent in its worktree, once that is ready.
+fn start(job: &mut Job) -> Result<Pid> {
     // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(running.launcher, Said::Starting.into_str());
+        pane::mark_own(job.running.launcher, Said::Starting.into_str());
     }
     job.enter()?;
-    job.make_ready(running, signals, left)?;
-    let agent = job.start(running)?;
+    job.make_ready()?;
     if has_steps {
-        pane::mark_own_running(running.launcher);
+        pane::mark_own(job.running.launcher, "running");
     }
-    Ok(agent)
+    job.start()
 }
 
 /// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
-fn finish(job: &Job, exit: &Exit, received: &Received, notices: Option<Notices>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").saying(&exit.to_string());
+fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
+    let end = Event::new(Said::Exited, "exit").saying(exit);
     note(&job.run, &end);
-    if !received.hung_up
-        && let Some(screen) = pane::capture_own()
-    {
+    let is_hung_up = job.received.is_hung_up;
+    if !is_hung_up && let Some(screen) = pane::capture_own() {
         drop(job.run.write_screen(&screen));
     }
     // The last that is written: who finds it finds all.
     job.run.write_exit(exit)?;
-    if received.hung_up {
+    if is_hung_up {
         return Ok(());
     }
     // Who stopped it knows.
     if !exit.stopped {
         drop(notify::begin(notices, None, &end, &job.launch.env));
     }
-    let pid = unistd::getpid().as_raw();
-    pane::mark_own(pid, State::Ended(exit.clone()).name());
+    pane::mark_own(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)
 }
 
 /// Adds to what has happened. What counts is in files of its own: a full disk is no reason
 /// to start nothing.
 fn note(run: &RunDir, event: &Event) {
-    drop(events::append(&run.events(), event));
+    drop(Log::open(&run.events()).and_then(|log| log.append(event)));
 }
 
 /// Becomes the user's shell in `worktree`: for a task whose agent has ended.
@@ -170,9 +162,6 @@ fn note(run: &RunDir, event: &Event) {
 /// # Errors
 /// When the worktree is gone, or the shell cannot be started.
 pub(crate) fn shell(worktree: &Path) -> Result<()> {
-    env::set_current_dir(worktree)
-        .with_context(|| format!("could not enter '{}'", worktree.display()))?;
-    let shell = program::shell();
-    Err(Command::new(&shell).exec())
-        .with_context(|| format!("could not start '{}'", shell.to_string_lossy()))
+    job::go_to(worktree)?;
+    job::become_program(Command::new(program::shell()))
 }

@@ -35,23 +35,17 @@ pub(crate) struct Notices {
 /// Where they are.
 const FILE: &str = "notify";
 
-/// What a way to tell is called; anything else is a command.
 const BELL: &str = "bell";
 const OSC9: &str = "osc9";
 const OSC777: &str = "osc777";
 const DESKTOP: &str = "desktop";
-const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
+/// What a way to tell is called; anything else is a command.
+pub(crate) const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
-/// What there is beside commands.
-pub(crate) fn ways() -> Vec<&'static str> {
-    WAYS.to_vec()
-}
-
-/// Whether this is one of them, or may be a command: a lone word has to be a program.
+/// Returns whether this is one of them, or may be a command: a lone word has to be a program.
 pub(crate) fn is_way(text: &str) -> bool {
-    let lone = text
-        .chars()
-        .all(|c| c.is_alphanumeric() || "-_".contains(c));
+    let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    let lone = text.chars().all(is_name);
     WAYS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
 }
 
@@ -74,7 +68,7 @@ impl Notices {
         write(&run.0.join(FILE), &serde_json::to_vec(&notices)?)
     }
 
-    /// How the user is to be told; none in no way. An agent can write this file: who is not
+    /// Returns how the user is to be told; none in no way. An agent can write this file: who is not
     /// fenced in with it, the launcher, reads it before the agent starts.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
         read(&run.0.join(FILE)).ok()?
@@ -93,15 +87,13 @@ pub(super) fn begin(
     event: &Event,
     env: &[(Bytes, Bytes)],
 ) -> Result<Option<Child>> {
-    let worth = matches!(
+    let is_worth = matches!(
         event.state,
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
-    if !worth || before.is_some_and(|before| key(before) == key(event)) {
-        return Ok(None);
-    }
-    let Some(notices) = notices else {
+    let is_new = before.is_none_or(|before| key(before) != key(event));
+    let Some(notices) = notices.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };
     let mut command = Command::new(ourselves()?);
@@ -128,13 +120,9 @@ pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
 
 /// Starts a program that nobody waits for, and that outlives us.
 fn start(mut command: Command, input: Stdio) -> Result<Child> {
-    command
-        .stdin(input)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("could not start a program")
+    command.stdin(input).stdout(Stdio::null());
+    command.stderr(Stdio::null()).process_group(0);
+    command.spawn().context("could not start a program")
 }
 
 /// Tells in every way that standard input names: `__tell`, what it is about in the environment.
@@ -172,12 +160,12 @@ fn tell() -> Result<()> {
     Ok(())
 }
 
-/// Foreign text in a line that does no harm in a terminal, and is no longer than one.
+/// Returns foreign text in a line that does no harm in a terminal, and is no longer than one.
 fn plain(text: &str) -> String {
     sanitize::line(text).chars().take(200).collect()
 }
 
-/// `notify-send`, or on macOS `osascript`.
+/// Starts `notify-send`, or on macOS `osascript`.
 fn desktop(head: &str, body: &str) -> Result<()> {
     let installed = |name: &str| which(Path::new(name));
     if let Some(program) = installed("notify-send") {
@@ -200,7 +188,7 @@ fn desktop(head: &str, body: &str) -> Result<()> {
     start(command, Stdio::null()).map(drop)
 }
 
-/// A command of the user's.
+/// Starts a command of the user's.
 fn own(text: &str, notices: &Notices) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", text]);
@@ -209,10 +197,7 @@ fn own(text: &str, notices: &Notices) -> Result<()> {
     command.env("FLUX_BRANCH", &notices.branch);
     command.env("FLUX_WORKTREE", &notices.worktree);
     // The worktree may be gone by now.
-    command.current_dir(if notices.worktree.is_dir() {
-        notices.worktree.as_path()
-    } else {
-        Path::new("/")
-    });
+    let dir = Some(&*notices.worktree).filter(|dir| dir.is_dir());
+    command.current_dir(dir.unwrap_or(Path::new("/")));
     start(command, Stdio::null()).map(drop)
 }

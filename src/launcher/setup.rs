@@ -4,138 +4,73 @@
 //! ended with ^C, which counts as a failure. ^Z is not for it: it goes on at once. What it
 //! leaves in the background goes on beside the agent, and is hung up when that has ended.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::os::unix::process::CommandExt as _;
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{self, FlushArg};
-use nix::sys::wait::WaitStatus;
-use nix::unistd::Pid;
-use signal_hook::iterator::Signals;
 
-use super::group::{Received, changed, exit_of, foreground, hang_up, is_left, is_ours};
+use super::group::{hang_up, is_left, is_ours, spawn, wait_in_front};
 use super::job::Job;
-use crate::run::launch::{Ready, Running, Step};
+use crate::run::launch::Step;
 use crate::sanitize;
-use crate::task::Exit;
-
-/// Why the agent is not started.
-pub(super) struct Failed {
-    pub(super) error: Error,
-    /// What we received meanwhile.
-    pub(super) received: Received,
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            received: Received::default(),
-        }
-    }
-}
 
 impl Job {
-    /// Runs all steps. The process groups that still have somebody in them are put into `left`.
-    pub(super) fn make_ready(
-        &self,
-        running: &mut Running,
-        signals: &mut Signals,
-        left: &mut Vec<Pid>,
-    ) -> Result<(), Failed> {
-        let Ready {
-            steps, required, ..
-        } = &self.launch.ready;
-        for step in steps {
-            running.setup.step = Some(step.name.clone());
-            let Some(failed) = self.run_step(step, running, signals, left)? else {
-                continue;
-            };
-            if *required {
-                return Err(anyhow!(failed).into());
+    /// Runs all steps.
+    pub(super) fn make_ready(&mut self) -> Result<()> {
+        let ready = self.launch.ready.clone();
+        for step in &ready.steps {
+            self.running.setup.step = Some(step.name.clone());
+            if let Some(failed) = self.run_step(step)? {
+                ensure!(!ready.required, failed);
+                say(format_args!("warning: {failed}"))?;
+                self.running.setup.missed.push(failed);
             }
-            say(&format!("warning: {failed}"))?;
-            running.setup.missed.push(failed);
         }
-        if !steps.is_empty() {
-            running.setup.step = None;
-            self.run.write_running(running)?;
+        if !ready.steps.is_empty() {
+            self.running.setup.step = None;
+            self.run.write_running(&self.running)?;
             // What was typed meanwhile was not meant for the agent.
             termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         }
         Ok(())
     }
 
-    /// Runs one step to its end, and says how it failed, if it did.
-    fn run_step(
-        &self,
-        step: &Step,
-        running: &Running,
-        signals: &mut Signals,
-        left: &mut Vec<Pid>,
-    ) -> Result<Option<String>, Failed> {
-        self.run.write_running(running)?;
-        say(&format!("$ {}", step.name))?;
+    /// Runs one step to its end, and returns how it failed, if it did.
+    fn run_step(&mut self, step: &Step) -> Result<Option<String>> {
+        self.run.write_running(&self.running)?;
+        let name = &step.name;
+        say(format_args!("$ {name}"))?;
         let (program, args) = step.argv.split_first().context("there is no program")?;
         let mut command = self.command(&program.0);
-        let command = command.args(args.iter().map(|arg| &arg.0)).process_group(0);
-        let name = &step.name;
-        let child = match command.spawn() {
-            Ok(child) => Pid::from_raw(i32::try_from(child.id()).map_err(Error::from)?),
+        let child = match spawn(command.args(args.iter().map(|arg| &arg.0))) {
+            Ok(child) => child,
             Err(error) => return Ok(Some(format!("'{name}' could not be started: {error}"))),
         };
-        let (exit, received) = self.wait_for_step(child, signals)?;
+        let exit = wait_in_front(child, &mut self.signals, |signal| {
+            self.received.pass_on(signal, &self.run, child);
+        })?;
+        self.take_terminal();
         if is_left(child) {
-            left.push(child);
+            self.left.push(child);
         }
-        if received.any() {
-            let error = anyhow!("'{name}' was hung up");
-            return Err(Failed { error, received });
-        }
+        ensure!(self.received.signal.is_none(), "'{name}' was hung up");
         Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))
     }
 
-    /// Gives a step the terminal until it has ended.
-    fn wait_for_step(&self, step: Pid, signals: &mut Signals) -> Result<(Exit, Received)> {
-        foreground(step);
-        let mut received = Received::default();
-        let exit = loop {
-            if let Some(exit) = ended(step)? {
-                break exit;
-            }
-            for signal in signals.wait() {
-                received.pass_on(signal, &self.run, step);
-            }
-        };
-        self.take_terminal();
-        Ok((exit, received))
-    }
-}
-
-/// How a job ended, if it has. One that was stopped goes on: nobody could wake it.
-fn ended(job: Pid) -> Result<Option<Exit>> {
-    while let Some(status) = changed(job)? {
-        if let Some(exit) = exit_of(status) {
-            return Ok(Some(exit));
-        }
-        if let WaitStatus::Stopped(..) = status {
-            foreground(job);
+    /// Hangs up what the steps left, as a shell does with its jobs.
+    pub(super) fn hang_up_leftovers(&self) {
+        for group in self.left.iter().filter(|group| is_ours(**group)) {
+            hang_up(*group, Signal::SIGHUP);
         }
     }
-    Ok(None)
 }
 
-/// Hangs up what the steps left, as a shell does with its jobs.
-pub(super) fn hang_up_leftovers(left: &[Pid]) {
-    for group in left.iter().filter(|group| is_ours(**group)) {
-        hang_up(*group, Signal::SIGHUP);
-    }
-}
-
-/// A line of our own in the pane, in no colour that another has left.
-fn say(line: &str) -> Result<()> {
+/// Prints a line of our own in the pane, in no colour that another has left.
+fn say(line: impl Display) -> Result<()> {
+    let line = sanitize::line(&line.to_string());
     let mut out = io::stdout().lock();
-    let written = write!(out, "\x1b[0m{}\r\n", sanitize::line(line)).and_then(|()| out.flush());
+    let written = write!(out, "\x1b[0m{line}\r\n").and_then(|()| out.flush());
     written.context("could not write to the pane")
 }

@@ -157,7 +157,7 @@ impl Adoption<'_> {
             None => TaskId::from_description(&title, &mut rand::rng()),
         };
         let store = self.store;
-        store.ensure_not_foreign(&self.flux.repo, id.as_str())?;
+        store.ensure_not_foreign(&self.flux.repo, &id)?;
         if store.tasks.iter().any(|stored| stored.id == id) {
             return Err(exists(&id).into());
         }

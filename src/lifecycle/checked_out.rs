@@ -113,7 +113,7 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    fn is_branch(&self, name: &str) -> bool {
+    fn is_branch(&self, name: &RefName) -> bool {
         let full = BranchName::new(self.branch).full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }

@@ -10,7 +10,7 @@ use super::broken::Broken;
 use super::checked_out::BranchUses;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{ObjectId, Worktree as Entry, admin, snapshot, submodules, tool_files, worktree};
+use crate::git::{ObjectId, Worktree as Entry, admin, keep, snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -88,8 +88,7 @@ impl Worktree {
         let waits = exists(&place.join("worktree"))?;
         if waits {
             // They come back before the files do, and git would delete them.
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -108,8 +107,7 @@ impl Worktree {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
-            submodules::keep(common, &task.worktree, &place)?;
-            tool_files::keep(common, &task.worktree, &place)?;
+            keep::take_back(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         Ok(match from {

@@ -65,7 +65,7 @@ impl Listing {
     fn take(flux: &Flux) -> Result<Self> {
         let home = flux.repo.home();
         let is_bare = bare_is_set_in(home)?.is_some_and(|(_, is_bare)| is_bare);
-        let mut refs = refs::list(home, &[])?;
+        let mut refs = refs::list::<&str>(home, &[])?;
         refs.retain(|name, _| !name.starts_with(FLUX));
         Ok(Self { is_bare, refs })
     }

@@ -87,28 +87,26 @@ impl Recipient {
             // More is not heard of one that has no hook for it.
             Delivery::Taken => !self.profile.confirms,
             Delivery::Submitted => false,
-            refused => return Err(self.refusal(&refused)),
+            refused => return Err(self.refusal(refused)),
         };
         // It is of use to the next message alone.
         drop(self.run.write_sent(&typed.text));
         Ok(is_told)
     }
 
-    fn refusal(&self, delivery: &Delivery) -> Error {
+    fn refusal(&self, delivery: Delivery) -> Error {
         let id = &self.id;
         self.failure(match delivery {
-            Delivery::Draft(_) => {
+            Delivery::Draft => {
                 format!("the agent of '{id}' has text in its composer that is not sent yet")
             }
-            Delivery::NotTaken { is_left: true, .. } => format!(
+            Delivery::Left => format!(
                 "the agent of '{id}' did not take the message, which may stand in its composer"
             ),
-            Delivery::NotTaken {
-                is_entered: true, ..
-            } => {
+            Delivery::NotTaken => {
                 format!("the agent of '{id}' did not take the message in time, and it was cleared")
             }
-            Delivery::NotTaken { .. } => {
+            Delivery::NotShown => {
                 format!("the agent of '{id}' does not show the message, and Enter was not pressed")
             }
             Delivery::NotListening => format!(

@@ -53,7 +53,7 @@ pub(crate) fn find<'a>(
 pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id.as_str())?;
+    let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_not_elsewhere(flux, task)?;
     let worktrees = worktree::list(flux.repo.home())?;

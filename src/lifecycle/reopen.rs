@@ -34,7 +34,7 @@ pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id.as_str())?;
+    let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     if let Some(target) = &task.target
         && Panes::of([task].into_iter())?.has(task)

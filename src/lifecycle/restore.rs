@@ -55,7 +55,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
 /// Fails where restoring would need a name or a place that is taken: nothing is overwritten.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
-    store.ensure_not_foreign(&flux.repo, id.as_str())?;
+    store.ensure_not_foreign(&flux.repo, id)?;
     let worktrees = worktree::list(flux.repo.home())?;
     ensure_main_is_known(flux, &worktrees)?;
     if task.existing.is_some() && store.tasks.iter().all(|stored| stored.id != *id) {

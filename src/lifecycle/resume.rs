@@ -18,8 +18,8 @@ use crate::settings::table;
 use crate::store::{self, Store};
 use crate::system::process;
 use crate::task::{Layout, Phase, Target, Task, TaskId};
+use crate::tmux::pane;
 use crate::tmux::target::{Place, session_name};
-use crate::tmux::{pane, restored};
 use crate::ui::word;
 
 /// What makes the agent of a task go on where it was; none if it is not there, or cannot.
@@ -124,7 +124,7 @@ pub(crate) fn resume(
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id.as_str())?;
+    let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {
@@ -184,7 +184,7 @@ pub(crate) fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Re
         Err(error) => error,
     };
     let name = session_name(&flux.repo.project(), &task.id);
-    let target = match restored::shell(&name, &task.worktree)? {
+    let target = match pane::restored_shell(&name, &task.worktree)? {
         Some(target) if !pane::is_ours(&target) => target,
         _ => return Err(refused),
     };

@@ -95,7 +95,7 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
 pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let stored = store.find(&flux.repo, id.as_str())?;
+    let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     if !can_stop(flux, task)? {
         return Ok(None);

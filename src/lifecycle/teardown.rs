@@ -189,7 +189,7 @@ impl Teardown<'_> {
     /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
     fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
-        let part = |part: &str| format!("{ARCHIVE}{name}/{part}");
+        let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs
             .create(&part("tip"), self.tip.unwrap_or(task.start()))
             .create(&part("base"), base.unwrap_or(&task.base))

@@ -1,11 +1,9 @@
 //! The files of one run, which launcher, hooks and commands share.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
 use super::file::{LONGEST, end_if_any, read, write};
@@ -14,7 +12,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::seconds;
-use crate::system::process;
+use crate::system::{optional, process};
 use crate::task::{Exit, How, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
@@ -25,12 +23,12 @@ const STORY: u64 = 1024 * 1024;
 pub(crate) struct RunDir(pub(crate) PathBuf);
 
 impl RunDir {
-    /// What all worktrees of the repository share: the directory is in it.
+    /// Returns what all worktrees of the repository share: the directory is in it.
     pub(crate) fn common_dir(&self) -> Option<&Path> {
         self.0.ancestors().nth(3)
     }
 
-    /// Held by the command that starts or removes the task.
+    /// Returns the lock of the command that starts or removes the task.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
@@ -39,20 +37,17 @@ impl RunDir {
         self.0.join("launch")
     }
 
-    /// Held by the command that sends a message.
+    /// Returns the lock of the command that sends a message.
     pub(crate) fn send_lock(&self) -> PathBuf {
         self.0.join("send.lock")
     }
 
     /// Returns what the agent was told: its prompt, and the last message, as far as they can be read.
     pub(crate) fn told(&self) -> Vec<String> {
-        let told = [self.prompt(), self.sent()];
-        let texts = told
-            .iter()
-            .filter_map(|path| end_if_any(path, LONGEST).ok().flatten());
-        texts
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect()
+        let told = [self.prompt(), self.sent()].map(|path| end_if_any(&path, LONGEST));
+        let told = told.into_iter().flatten().flatten();
+        let told = told.map(|text| String::from_utf8_lossy(&text).into_owned());
+        told.collect()
     }
 
     fn sent(&self) -> PathBuf {
@@ -67,17 +62,17 @@ impl RunDir {
         write(&self.sent(), text.as_bytes())
     }
 
-    /// Where a merge with hooks is made.
+    /// Returns the directory for a merge with hooks.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.join("merge")
     }
 
-    /// Held by the launcher as long as it lives, and there only once it is.
+    /// Returns the lock that the launcher holds as long as it lives; it is there only once it is held.
     pub(crate) fn alive(&self) -> PathBuf {
         self.0.join("alive")
     }
 
-    /// Held by the command that has the launcher end its agent, and keep the pane.
+    /// Returns the lock of the command that has the launcher end its agent, and keep the pane.
     pub(crate) fn stop(&self) -> PathBuf {
         self.0.join("stop")
     }
@@ -137,9 +132,9 @@ impl RunDir {
     /// Returns the process of the launcher, in the pane or by its mark, if the system proves that it
     /// is the one: only then may it be sent a signal.
     pub(crate) fn proven_launcher(&self, target: Option<&Target>) -> Option<i32> {
-        let in_pane = target.map(|target| target.pane_pid);
         let running = self.running().ok().flatten();
         let marked = running.map(|running| running.launcher);
+        let in_pane = target.map(|target| target.pane_pid);
         let mut pids = in_pane.into_iter().chain(marked);
         pids.find(|pid| self.is_launcher(*pid) == Some(true))
     }
@@ -151,36 +146,36 @@ impl RunDir {
     /// So.
     pub(crate) fn ensure_known(&self) -> Result<()> {
         self.running()?;
-        match self.exit()? {
-            Some(_) => Ok(()),
-            None => self.is_alive().map(drop),
+        if self.exit()?.is_none() {
+            self.is_alive()?;
         }
+        Ok(())
     }
 
-    /// The id of the task.
+    /// Returns the id of the task.
     fn name(&self) -> String {
         let name = self.0.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
     /// Returns the hint for a mark that is not to be believed.
-    pub(crate) fn way_out(&self, mark: &str) -> String {
-        let path = shell_words::quote(&self.0.join(mark).to_string_lossy()).into_owned();
-        format!("to go on without it: rm -rf {}", sanitize::line(&path))
+    pub(crate) fn way_out(&self, mark: impl AsRef<Path>) -> String {
+        let path = sanitize::quoted(&self.0.join(mark));
+        format!("to go on without it: rm -rf {path}")
     }
 
-    /// What the pane showed when the agent ended, as far as it is known.
+    /// Returns the file of what the pane showed when the agent ended.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")
     }
 
-    /// What happened, and what was shown at last, as far as it can be read: it is no work, and
+    /// Returns what happened, and what was shown at last, as far as it can be read: it is no work, and
     /// stands in the way of nothing. Of much, the end.
     pub(crate) fn story(&self) -> [Option<Vec<u8>>; 2] {
         [self.events(), self.screen()].map(|path| end_if_any(&path, STORY).ok().flatten())
     }
 
-    /// What has happened, in lines.
+    /// Returns the file of what has happened, in lines.
     pub(crate) fn events(&self) -> PathBuf {
         self.0.join("events")
     }
@@ -189,7 +184,7 @@ impl RunDir {
         self.0.join("prompt")
     }
 
-    /// The launcher's mark, if it left one.
+    /// Returns the launcher's mark, if it left one.
     ///
     /// # Errors
     /// When there is one that cannot be read, or that no launcher writes.
@@ -197,7 +192,7 @@ impl RunDir {
         self.mark("running", Running::is_plausible)
     }
 
-    /// How the agent ended, if it did.
+    /// Returns how the agent ended, if it did.
     ///
     /// # Errors
     /// When that cannot be read, or is not how anything ends.
@@ -207,15 +202,14 @@ impl RunDir {
 
     fn mark<T: DeserializeOwned>(
         &self,
-        name: &str,
+        name: impl AsRef<Path>,
         is_plausible: fn(&T) -> bool,
     ) -> Result<Option<T>> {
-        let path = self.0.join(name);
+        let path = self.0.join(&name);
         let found = read(&path).and_then(|found| match found {
-            Some(found) if !is_plausible(&found) => Err(anyhow!(
-                "no launcher writes what is in '{}'",
-                path.display()
-            )),
+            Some(found) if !is_plausible(&found) => {
+                bail!("no launcher writes what is in '{}'", path.display())
+            }
             found => Ok(found),
         });
         found.with_context(|| {
@@ -239,14 +233,12 @@ impl RunDir {
     /// When the disk is full, for one.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
-        if exit.as_ref().is_some_and(|exit| exit.stopped) {
+        let mut exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
+        if exit.stopped {
             return Ok(());
         }
-        let exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
-        self.write_exit(&Exit {
-            stopped: true,
-            ..exit
-        })
+        exit.stopped = true;
+        self.write_exit(&exit)
     }
 
     /// Puts back what happened in earlier runs.
@@ -274,13 +266,9 @@ impl RunDir {
         write(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
-    pub(crate) fn forget(&self, name: &str) -> Result<()> {
-        match fs::remove_file(self.0.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).context("could not begin another run")
-            }
-            _ => Ok(()),
-        }
+    pub(crate) fn forget(&self, name: impl AsRef<Path>) -> Result<()> {
+        let removed = optional(fs::remove_file(self.0.join(name)));
+        removed.map(drop).context("could not begin another run")
     }
 
     /// Forgets an earlier run, so that the next one can leave its marks.
@@ -288,10 +276,8 @@ impl RunDir {
     /// # Errors
     /// When they cannot be removed.
     pub(crate) fn begin_again(&self) -> Result<()> {
-        for name in ["running", "exit", "launch"] {
-            self.forget(name)?;
-        }
-        Ok(())
+        let marks = ["running", "exit", "launch"];
+        marks.iter().try_for_each(|name| self.forget(name))
     }
 
     /// Takes the request back. `false` if the launcher has taken it: then its
@@ -300,13 +286,9 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be removed.
     pub(crate) fn withdraw(&self) -> Result<bool> {
-        match fs::remove_file(self.launch()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(self.running()?.is_none() && self.exit()?.is_none())
-            }
-            Err(error) => Err(error).context("could not take back the launch file"),
-        }
+        let removed = optional(fs::remove_file(self.launch()));
+        let removed = removed.context("could not take back the launch file")?;
+        Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
 
     /// Removes all of it. Renamed first, so that whoever tries the lock meanwhile
@@ -316,20 +298,13 @@ impl RunDir {
     /// When something cannot be removed.
     pub(crate) fn remove(&self) -> Result<()> {
         let what = || format!("could not remove '{}'", self.0.display());
-        let mut name = OsString::from(".");
-        name.push(self.0.file_name().with_context(what)?);
-        name.push(format!(".{}", std::process::id()));
+        let name = format!(".{}.{}", self.name(), std::process::id());
         let aside = self.0.with_file_name(name);
-        match fs::rename(&self.0, &aside) {
-            Ok(()) => match fs::remove_dir_all(&aside) {
-                // Another command may be clearing it away as well.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(error).with_context(what)
-                }
-                _ => Ok(()),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).with_context(what),
+        let renamed = optional(fs::rename(&self.0, &aside)).with_context(what)?;
+        if renamed.is_some() {
+            // Another command may be clearing it away as well.
+            optional(fs::remove_dir_all(&aside)).with_context(what)?;
         }
+        Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! What happened in a run, as its agent's hooks and its launcher have written it down: one
 //! JSON object per line in `<run>/events`, added by one write each, never changed.
 
+use std::fmt::Display;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::file::end_if_any;
 use crate::git::regular_file::open_to_append;
 use crate::system::clock::{in_milliseconds, now};
+use crate::system::wait_until;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why};
 
@@ -29,6 +30,9 @@ const MUCH: u64 = 16 * 1024 * 1024;
 
 /// How long a lock on the events is waited for, which an agent could hold for ever.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait until the next attempt.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The name of the event with which the launcher begins a run.
 pub(crate) const START: &str = "start";
@@ -59,12 +63,12 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(state: Said, event: &str) -> Self {
+    pub(crate) fn new(state: Said, event: impl Display) -> Self {
         Self {
             at: now(),
             state,
             why: None,
-            event: event.to_owned(),
+            event: event.to_string(),
             session: None,
             transcript: None,
             message: None,
@@ -72,19 +76,17 @@ impl Event {
         }
     }
 
-    /// The same with what was said, shortened.
-    pub(crate) fn saying(mut self, message: &str) -> Self {
+    /// Adds what was said, shortened.
+    pub(crate) fn saying(mut self, message: impl Display) -> Self {
         // No environment can hold a NUL, and it goes into one.
-        let message = message.trim().replace('\0', "\u{fffd}");
-        let mut end = message.len().min(LONGEST);
-        while !message.is_char_boundary(end) {
-            end -= 1;
+        let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
+        let mut ends = (0..=LONGEST).rev();
+        if message.len() > LONGEST
+            && let Some(end) = ends.find(|end| message.is_char_boundary(*end))
+        {
+            message.replace_range(end.., "…");
         }
-        self.message = match (&message[..end], end < message.len()) {
-            ("", _) => None,
-            (whole, false) => Some(whole.to_owned()),
-            (part, true) => Some(format!("{part}…")),
-        };
+        self.message = Some(message).filter(|message| !message.is_empty());
         self
     }
 
@@ -114,21 +116,12 @@ impl<'a> Log<'a> {
     /// # Errors
     /// When there is no such directory, or no room.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
-        let file = open_to_append(path)
-            .with_context(|| format!("could not write '{}'", path.display()))?;
-        let begun = Instant::now();
+        let file = open_to_append(path);
+        let file = file.with_context(|| format!("could not write '{}'", path.display()))?;
+        let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // A line that is written twice is better than none.
-        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < PATIENCE
-        {
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(PATIENCE, PAUSE, || Ok(is_free().then_some(())))?;
         Ok(Self { file, path })
-    }
-
-    /// # Errors
-    /// When the file cannot be read.
-    pub(crate) fn last(&self) -> Result<Option<Event>> {
-        last(self.path)
     }
 
     /// Adds a line, by one write at the end of the file. Where a full disk has cut the one
@@ -138,14 +131,13 @@ impl<'a> Log<'a> {
     /// When there is no room.
     pub(crate) fn append(&self, event: &Event) -> Result<()> {
         let what = || format!("could not write '{}'", self.path.display());
-        let mut line = Vec::new();
         let length = self.file.metadata().with_context(what)?.len();
         let mut last = [b'\n'];
         if length > 0 {
-            self.file
-                .read_exact_at(&mut last, length - 1)
-                .with_context(what)?;
+            let read = self.file.read_exact_at(&mut last, length - 1);
+            read.with_context(what)?;
         }
+        let mut line = Vec::new();
         if last != [b'\n'] {
             line.push(b'\n');
         }
@@ -155,15 +147,7 @@ impl<'a> Log<'a> {
     }
 }
 
-/// Adds a line.
-///
-/// # Errors
-/// When there is no such directory, or no room.
-pub(crate) fn append(path: &Path, event: &Event) -> Result<()> {
-    Log::open(path)?.append(event)
-}
-
-/// All events, the first one first, and how many there are beside them by a newer git flux;
+/// Returns all events, the first one first, and how many there are beside them by a newer git flux;
 /// none if there is no file. What is no event, such as a line that was cut short, is left out.
 ///
 /// # Errors
@@ -173,7 +157,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
     Ok(parse(&bytes.unwrap_or_default()))
 }
 
-/// The last event, without a look at all of them; none if there is no file, or if a newer git
+/// Returns the last event, without a look at all of them; none if there is no file, or if a newer git
 /// flux has written it: what was before does not hold any more.
 ///
 /// # Errors
@@ -183,13 +167,13 @@ pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
     Ok(bytes.and_then(|bytes| lines(&bytes).next_back()?.ok()))
 }
 
-/// The events that these lines are, and how many there are beside them by a newer git flux.
+/// Returns the events that these lines are, and how many there are beside them by a newer git flux.
 pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
     let (events, newer): (Vec<_>, Vec<_>) = lines(bytes).partition(Result::is_ok);
     (events.into_iter().flatten().collect(), newer.len())
 }
 
-/// The lines that are events, or that a newer git flux has written.
+/// Returns the lines that are events, or that a newer git flux has written.
 fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
     // What was cut short has no newline, or that of the line that was written after it.
     bytes.split(|&b| b == b'\n').filter_map(|line| {
@@ -208,6 +192,10 @@ mod tests {
     use std::collections::BTreeSet;
     use std::env;
     use std::process::{Command, Stdio};
+
+    fn append(path: &Path, event: &Event) -> Result<()> {
+        Log::open(path)?.append(event)
+    }
 
     #[test]
     fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {
@@ -261,8 +249,8 @@ mod tests {
         const EVENTS: usize = 500;
         if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
             for number in 0..EVENTS {
-                let event = Event::new(Said::Done, &format!("{name} {number}"));
-                append(Path::new(&path), &event.saying(&"x".repeat(300))).unwrap();
+                let event = Event::new(Said::Done, format!("{name} {number}"));
+                append(Path::new(&path), &event.saying("x".repeat(300))).unwrap();
             }
             return;
         }
@@ -293,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for number in 0..100 {
-            let event = Event::new(Said::Done, &number.to_string()).saying(&"ä".repeat(2000));
+            let event = Event::new(Said::Done, number).saying("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() > TAIL);

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::git::Sharing;
 use crate::git::regular_file::open_file;
+use crate::system::optional;
 use crate::task::version;
 
 /// How long a file that is read whole may be, in bytes.
@@ -27,14 +28,11 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    match end_of(path, length) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("could not read '{}'", path.display())),
-    }
+    let end = optional(end_of(path, length));
+    end.with_context(|| format!("could not read '{}'", path.display()))
 }
 
-/// The last `length` bytes of a file. What is no file could be waited for, or read, for ever.
+/// Returns the last `length` bytes of a file. What is no file could be waited for, or read, for ever.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -45,14 +43,6 @@ pub(crate) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Returns all of a file of a run.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn whole(path: &Path) -> io::Result<Vec<u8>> {
-    end_of(path, u64::MAX)
 }
 
 /// Writes a file of a run: whole or not there, readable to its owner alone.

@@ -6,19 +6,20 @@
 //! and `exit` answer.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use crate::sanitize;
 use crate::system::clock::in_seconds;
 use crate::system::process;
 use crate::task::{Bytes, record};
 
 /// What the launcher is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Launch {
     pub(crate) id: String,
     /// The agent's name.
@@ -29,14 +30,12 @@ pub(crate) struct Launch {
     #[serde(with = "record::path")]
     pub(crate) worktree: PathBuf,
     /// The directory in the worktree to start the agent in, if that is not the top.
-    #[serde(default)]
     pub(crate) directory: Option<Bytes>,
     #[serde(with = "record::path")]
     pub(crate) shell: OsString,
     /// A file to print before the agent starts, for a person.
     pub(crate) shown: Option<Bytes>,
     /// A file that is the agent's standard input.
-    #[serde(default)]
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
     pub(crate) ready: Ready,
@@ -46,16 +45,11 @@ pub(crate) struct Launch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) launcher: i32,
-    /// The launcher's start time in the kernel's own unit, where it can be read.
-    pub(crate) born: Option<u64>,
-    /// The name of the boot that time counts from, where it can be read.
-    #[serde(default)]
+    /// The name of the boot that it runs in, where it can be read.
     pub(crate) boot: Option<String>,
     /// The machine and the PID namespace that its numbers of processes count in.
-    #[serde(default)]
     pub(crate) machine: Option<Machine>,
     /// The worktree of the task.
-    #[serde(default)]
     pub(crate) worktree: Option<Bytes>,
     /// The agent, once it is started: also its process group.
     pub(crate) agent: Option<i32>,
@@ -63,14 +57,6 @@ pub(crate) struct Running {
     pub(crate) since: Timestamp,
     #[serde(default)]
     pub(crate) setup: Progress,
-}
-
-impl Launch {
-    /// Returns a variable of the agent's environment.
-    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
-        let own = self.env.iter().find(|(key, _)| key.0 == name);
-        own.map(|(_, value)| value.0.clone())
-    }
 }
 
 impl Running {
@@ -86,7 +72,10 @@ impl Running {
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
-        let Some(agent) = self.agent.filter(|_| self.is_of_this_boot()) else {
+        // Numbers of processes are given out again once the system has been started anew.
+        let mut boots = self.boot.iter().zip(process::boot());
+        let is_of_this_boot = boots.all(|(then, now)| *then == now);
+        let Some(agent) = self.agent.filter(|_| is_of_this_boot) else {
             return Ok(None);
         };
         match process::leads_group_in(agent, worktree) {
@@ -95,12 +84,53 @@ impl Running {
             None => bail!("this system does not tell whether it is process {agent}"),
         }
     }
+}
 
-    /// Returns whether the system has not been started anew since, as far as that is told: numbers
-    /// and times of processes are given out again then.
-    fn is_of_this_boot(&self) -> bool {
-        let Some(then) = &self.boot else { return true };
-        process::boot().is_none_or(|now| now == *then)
+/// A machine, and a PID namespace on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// Its machine id, where it has one.
+    pub(crate) id: Option<String>,
+    /// Its host name.
+    pub(crate) host: String,
+    /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
+    pub(crate) pid_namespace: Option<String>,
+}
+
+impl Machine {
+    /// Returns the machine and the PID namespace of this process.
+    pub(crate) fn here() -> Self {
+        Self {
+            id: process::machine_id(),
+            host: process::host().unwrap_or_default(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    /// Returns whether it is the machine `other`: by its id, or where one has none by its host name.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(id), Some(other)) => id == other,
+            (None, None) => self.host == other.host,
+            _ => false,
+        }
+    }
+
+    /// Returns where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        let host = sanitize::line(&self.host);
+        if self.is_same(&Self::here()) {
+            return format!("in another PID namespace of '{host}'");
+        }
+        format!("on the machine '{host}'")
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = [&self.id, &self.pid_namespace];
+        let facts: Vec<&str> = facts.into_iter().filter_map(Option::as_deref).collect();
+        write!(f, "{} ({})", self.host, facts.join(", "))
     }
 }
 
@@ -133,10 +163,8 @@ impl Step {
             name.push_str(" …");
         }
         let argv = [OsString::from("sh"), "-c".into(), command.to_owned()];
-        Self {
-            name,
-            argv: argv.map(Bytes).to_vec(),
-        }
+        let argv = argv.map(Bytes).to_vec();
+        Self { name, argv }
     }
 }
 
@@ -147,4 +175,31 @@ pub(crate) struct Progress {
     pub(crate) step: Option<String>,
     /// What failed, and was no reason to stop.
     pub(crate) missed: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(id: Option<&str>, host: &str) -> Machine {
+        Machine {
+            id: id.map(str::to_owned),
+            host: host.to_owned(),
+            pid_namespace: process::own_namespace(),
+        }
+    }
+
+    #[test]
+    fn a_machine_is_the_same_by_its_id_or_else_by_its_name() {
+        for (one, other, is_same) in [
+            ((Some("1"), "a"), (Some("1"), "b"), true),
+            ((Some("1"), "a"), (Some("2"), "a"), false),
+            ((None, "a"), (None, "a"), true),
+            ((None, "a"), (None, "b"), false),
+            ((Some("1"), "a"), (None, "a"), false),
+        ] {
+            let machines = [one, other].map(|(id, host)| machine(id, host));
+            assert_eq!(machines[0].is_same(&machines[1]), is_same, "{machines:?}");
+        }
+    }
 }

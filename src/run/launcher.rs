@@ -1,8 +1,7 @@
 //! Where the launcher of a run is.
 
 use super::RunDir;
-use super::launch::Running;
-use super::machine::Machine;
+use super::launch::{Machine, Running};
 use crate::git::Lock;
 use crate::system::process;
 use crate::task::Target;
@@ -28,11 +27,12 @@ impl Running {
             return true;
         };
         let here = Machine::here();
-        let is_same = |ours: &Option<String>, noted: &Option<String>| {
-            ours.is_none() || noted.is_none() || ours == noted
+        let is_same_namespace = match (&here.pid_namespace, &noted.pid_namespace) {
+            (Some(ours), Some(noted)) => ours == noted,
+            _ => true,
         };
-        is_same(&here.pid_namespace, &noted.pid_namespace)
-            && (self.boot.is_some() && self.boot == process::boot() || here.is_same(noted))
+        let is_this_boot = self.boot.is_some() && self.boot == process::boot();
+        is_same_namespace && (is_this_boot || here.is_same(noted))
     }
 }
 
@@ -44,15 +44,12 @@ impl RunDir {
     pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
-            let is_seen = self.is_seen(running.as_ref(), target);
+            if self.is_seen(running.as_ref(), target) {
+                return Ok(Launcher::Here);
+            }
             // It may have ended since; then that it cannot be seen says nothing.
-            if is_seen || Lock::is_held(&self.alive()) {
-                let noted = running.and_then(|running| running.machine);
-                return Ok(if is_seen {
-                    Launcher::Here
-                } else {
-                    Launcher::Elsewhere(noted)
-                });
+            if Lock::is_held(&self.alive()) {
+                return Ok(Launcher::Elsewhere(running.and_then(|it| it.machine)));
             }
         }
         if self.is_alive()? {
@@ -81,15 +78,13 @@ impl RunDir {
         if self.proven_launcher(target).is_some_and(is_ours) {
             return true;
         }
-        let is_of_here = || running.is_none_or(Running::is_of_here);
         match Lock::owner(&self.alive()) {
-            // What its mark says, the agent may have written: the kernel says who holds the lock.
-            Ok(Some(pid)) => match process::namespace(pid) {
-                Some(namespace) => Some(namespace) == ours,
-                None => is_of_here(),
-            },
             Ok(None) => false,
-            Err(_) => is_of_here(),
+            // What its mark says, the agent may have written: the kernel says who holds the lock.
+            owner => match owner.ok().flatten().and_then(process::namespace) {
+                Some(namespace) => Some(namespace) == ours,
+                None => running.is_none_or(Running::is_of_here),
+            },
         }
     }
 }
@@ -106,7 +101,6 @@ mod tests {
         let running = Running {
             // No process has this number.
             launcher: i32::MAX,
-            born: None,
             boot,
             machine,
             worktree: None,

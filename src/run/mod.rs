@@ -6,7 +6,6 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
-pub(crate) mod machine;
 pub(crate) mod pace;
 pub(crate) mod watch;
 

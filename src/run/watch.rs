@@ -81,19 +81,16 @@ impl Watch {
     /// When the directory cannot be watched.
     pub(crate) fn run(&mut self, dir: &RunDir) -> Result<()> {
         lock(&self.shared.followed).insert(dir.alive(), None);
-        self.files
-            .watch(&dir.0, RecursiveMode::NonRecursive)
-            .with_context(|| format!("could not watch '{}'", dir.0.display()))?;
+        let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
+        watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
         self.shared.follow(&dir.alive());
         Ok(())
     }
 
     /// Tells whenever something is written to the terminal `tty`. Returns whether it can: Linux tells it.
     pub(crate) fn terminal(&mut self, tty: &Path) -> bool {
-        let is_terminal = tty
-            .metadata()
-            .is_ok_and(|about| about.file_type().is_char_device());
-        if !cfg!(target_os = "linux") || !is_terminal {
+        let kind = tty.metadata().map(|found| found.file_type());
+        if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
         }
         lock(&self.shared.terminals).insert(tty.to_owned());
@@ -116,11 +113,8 @@ pub(crate) struct RunWatch {
 impl RunWatch {
     pub(crate) fn of(run: &RunDir) -> Self {
         let (sender, news) = channel();
-        let watch = Watch::of_files(sender).and_then(|mut watch| {
-            watch.run(run)?;
-            Ok(watch)
-        });
-        let watch = watch.ok();
+        let mut watch = Watch::of_files(sender).ok();
+        watch.take_if(|watch| watch.run(run).is_err());
         Self { watch, news }
     }
 
@@ -132,7 +126,7 @@ impl RunWatch {
         }
         if self.news.recv_timeout(longest).is_ok() {
             // Of many changes at once one look is enough.
-            while self.news.try_recv().is_ok() {}
+            self.news.try_iter().for_each(drop);
         }
     }
 }
@@ -157,24 +151,15 @@ impl Shared {
         }
         // The launcher may have come only now, or another one.
         let runs: Vec<PathBuf> = lock(&self.followed).keys().cloned().collect();
-        let concerns = |alive: &&PathBuf| {
-            let dir = alive.parent();
-            let mut dirs = paths.iter().flat_map(|path| [Some(&**path), path.parent()]);
-            paths.is_empty() || dirs.any(|one| one == dir)
-        };
-        for alive in runs.iter().filter(concerns) {
-            self.follow(alive);
-        }
+        runs.iter().for_each(|alive| self.follow(alive));
         // Nobody listens any more: that is no error.
         self.news.send(News::Run).ok();
     }
 
     /// Tells when the launcher ends that holds the lock `alive`, unless it is followed already.
     fn follow(&self, alive: &Path) {
-        let Ok(file) = open_file(alive) else { return };
-        let Ok(inode) = file.metadata().map(|about| about.ino()) else {
-            return;
-        };
+        let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
+        let Ok((inode, file)) = opened else { return };
         if lock(&self.followed).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
             return;
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::table::Setting;
 use super::{Settings, table};
 use crate::agent::{self, Agent, AgentConfig, Yolo};
-use crate::failure::{Failure, nearest};
+use crate::failure::Failure;
 
 impl Settings {
     /// The name of the agent to use: `flux.agent`, or `claude`.
@@ -20,39 +20,27 @@ impl Settings {
     /// # Errors
     /// When it is not known, or not installed.
     pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
-        for setting in [
-            &table::COMMAND,
-            &table::PROMPT_ARG,
-            &table::RESUME,
-            &table::YOLO,
-        ] {
+        let (command, prompt) = (&table::COMMAND, &table::PROMPT_ARG);
+        for setting in [command, prompt, &table::RESUME, &table::YOLO] {
             if let Some(entry) = self.last(&setting.of(name)) {
-                self.ensure_allowed(setting, entry)?;
+                entry.ensure_allowed(setting)?;
             }
         }
         let own = self.own(name);
         if own.yolo == Some(Yolo::Is(true)) && !agent::profile(name).has_yolo() {
-            return Err(Failure::new(format!(
-                "'{name}' has no option that is known to skip permissions"
-            ))
-            .hint(format!(
-                "git config {} '<options>'",
-                shell_words::quote(&table::YOLO.named(name))
-            ))
-            .into());
+            let what = format!("'{name}' has no option that is known to skip permissions");
+            let key = table::YOLO.named(name);
+            let hint = format!("git config {} '<options>'", shell_words::quote(&key));
+            return Err(Failure::new(what).hint(hint).into());
         }
-        let Some(agent) = Agent::find(name, own) else {
-            return Err(self.no_agent(name).into());
-        };
-        let Some(program) = agent.program() else {
-            let program = agent.argv[0].to_string_lossy().into_owned();
-            return Err(Failure::new(format!(
-                "the agent '{name}' is not installed: no '{program}' on PATH"
-            ))
-            .hint(self.installed_agents())
-            .hint("git flux run --agent shell … needs nothing installed")
-            .into());
-        };
+        let agent = Agent::find(name, own).ok_or_else(|| self.no_agent(name))?;
+        let program = agent.program().ok_or_else(|| {
+            let program = agent.argv[0].to_string_lossy();
+            let what = format!("the agent '{name}' is not installed: no '{program}' on PATH");
+            Failure::new(what)
+                .hint(self.installed_agents())
+                .hint("git flux run --agent shell … needs nothing installed")
+        })?;
         Ok((agent, program))
     }
 
@@ -63,7 +51,7 @@ impl Settings {
     pub(crate) fn notify(&self) -> Result<Vec<String>> {
         let mut ways = Vec::new();
         for entry in self.every(&table::NOTIFY) {
-            self.ensure_allowed(&table::NOTIFY, entry)?;
+            entry.ensure_allowed(&table::NOTIFY)?;
             ways.push(entry.value.trim().to_owned());
         }
         ways.retain(|way| !way.is_empty());
@@ -72,10 +60,7 @@ impl Settings {
 
     /// What is configured for the agent `name`, as far as it means something.
     pub(super) fn own(&self, name: &str) -> AgentConfig {
-        let value = |setting: &Setting| {
-            let entry = self.last(&setting.of(name));
-            entry.map(|entry| entry.value.as_str())
-        };
+        let value = |setting: &Setting| self.value_of(&setting.of(name));
         AgentConfig {
             command: value(&table::COMMAND).map(|it| table::words(it).unwrap_or_default()),
             prompt: value(&table::PROMPT_ARG).and_then(table::prompt),
@@ -90,36 +75,31 @@ impl Settings {
     /// With those there are.
     pub(super) fn ensure_agent(&self, name: &str) -> Result<()> {
         let own = self.last(&table::COMMAND.of(name)).is_some();
-        if own || agent::names().any(|known| known == name) {
-            return Ok(());
+        if !own && agent::names().all(|known| known != name) {
+            return Err(self.no_agent(name).into());
         }
-        Err(self.no_agent(name).into())
+        Ok(())
     }
 
     /// The error for an agent that nobody knows.
     fn no_agent(&self, name: &str) -> Failure {
         let whence = self.whence(&table::AGENT, "", name);
+        let installed = self.installed_agents();
         if name.is_empty() {
-            let what = whence
-                .as_ref()
-                .map_or("the agent has no name", |_| "'flux.agent' is empty");
-            let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
-            return failure
-                .hint(self.installed_agents())
-                .hint("git config flux.agent claude");
+            let what = match whence {
+                Some(_) => "'flux.agent' is empty",
+                None => "the agent has no name",
+            };
+            let failure = Failure::new(what).hints(whence).hint(installed);
+            return failure.hint("git config flux.agent claude");
         }
-        let mut failure = Failure::new(format!("there is no agent '{name}'"));
-        if let Some(near) = nearest(name, self.known()).first() {
-            failure = failure.hint(format!("did you mean '{near}'?"));
-        }
-        whence
-            .into_iter()
-            .fold(failure, Failure::hint)
-            .hint(self.installed_agents())
-            .hint(format!(
-                "git config {} '<program> <options>'",
-                shell_words::quote(&table::COMMAND.named(name))
-            ))
+        let key = table::COMMAND.named(name);
+        let key = shell_words::quote(&key);
+        Failure::new(format!("there is no agent '{name}'"))
+            .did_you_mean(name, self.known())
+            .hints(whence)
+            .hint(installed)
+            .hint(format!("git config {key} '<program> <options>'"))
     }
 
     /// Returns the hint that names the agents to choose from.
@@ -129,8 +109,8 @@ impl Settings {
 
     /// The names of all agents, also of those that are not installed.
     fn known(&self) -> Vec<&str> {
-        let own = self.entries.iter();
-        let own = own.filter_map(|entry| table::COMMAND.name_in(&entry.key));
+        let keys = self.entries.iter().map(|entry| &entry.key);
+        let own = keys.filter_map(|key| table::COMMAND.name_in(key));
         let mut names: Vec<&str> = agent::names().chain(own).collect();
         names.sort_unstable();
         names.dedup();
@@ -139,14 +119,11 @@ impl Settings {
 
     /// The names of the agents that could be started now.
     pub(crate) fn installed(&self) -> Vec<String> {
-        let usable = |name: &&str| {
+        let is_usable = |name: &&str| {
             let agent = Agent::find(name, self.own(name));
             agent.is_some_and(|agent| agent.program().is_some())
         };
-        self.known()
-            .into_iter()
-            .filter(usable)
-            .map(str::to_owned)
-            .collect()
+        let names = self.known().into_iter().filter(is_usable);
+        names.map(str::to_owned).collect()
     }
 }

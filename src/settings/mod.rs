@@ -4,32 +4,29 @@
 
 mod agents;
 mod check;
-mod colour;
-mod colours;
 mod hooks;
-mod ready;
 mod shown;
 pub(crate) mod table;
+mod values;
 
 use std::collections::HashMap;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+use bstr::ByteSlice as _;
 
-pub(crate) use self::colour::Colour;
 pub(crate) use self::shown::Shown;
+pub(crate) use self::table::Colour;
 use self::table::Setting;
 use crate::git::records::records;
-use crate::git::repo::parse_bool;
-use crate::git::{Git, Style, glance};
-use crate::task::Layout;
+use crate::git::{Git, glance};
+use crate::task::BranchName;
 
 /// One line of configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// As git prints it: section and variable in lower case, subsection as written.
     pub(crate) key: String,
@@ -63,19 +60,13 @@ pub(crate) struct Settings {
     latest: OnceLock<HashMap<String, usize>>,
 }
 
+/// The sections that concern git flux.
+const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
+
 /// Whether a key concerns git flux.
 fn concerns(key: &str) -> bool {
-    let sections = [
-        "flux.",
-        "branch.",
-        "color.flux",
-        "filter.",
-        "hook.",
-        "includeif.",
-        "merge.",
-    ];
-    sections.iter().any(|section| key.starts_with(section))
-        || ["color.ui", "core.hookspath", "commit.gpgsign"].contains(&key)
+    let section = key.split('.').next();
+    SECTIONS.split(' ').any(|it| section == Some(it))
 }
 
 impl Settings {
@@ -119,11 +110,9 @@ impl Settings {
             key,
             raw: value.clone().into(),
             value,
-            scope: String::new(),
-            origin: String::new(),
+            ..Entry::default()
         };
         Ok(Self {
-            dir: PathBuf::new(),
             entries: glance::config()?.into_iter().map(entry).collect(),
             ..Self::default()
         })
@@ -143,10 +132,14 @@ impl Settings {
         latest.get(key).map(|at| &self.entries[*at])
     }
 
+    /// The last value of a key, as git prints it.
+    fn value_of(&self, key: &str) -> Option<&str> {
+        self.last(key).map(|entry| entry.value.as_str())
+    }
+
     /// What is configured for a setting, or else holds for everybody.
     fn value(&self, setting: &'static Setting) -> Option<&str> {
-        let entry = self.entry(setting).map(|entry| entry.value.as_str());
-        entry.or(setting.default)
+        self.value_of(&setting.of("")).or(setting.default)
     }
 
     /// The same, looked at.
@@ -155,93 +148,18 @@ impl Settings {
     /// When it is no value for that.
     fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
         if let Some(entry) = self.entry(setting) {
-            self.ensure_allowed(setting, entry)?;
+            entry.ensure_allowed(setting)?;
         }
         Ok(self.value(setting))
     }
 
-    /// `flux.layout`; none means `auto`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let value = self.checked(&table::LAYOUT)?.unwrap_or_default();
-        Ok(value.parse().ok())
-    }
-
-    /// `flux.merge`: how cleanup merges.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn style(&self) -> Result<Style> {
-        let value = self.checked(&table::MERGE)?.unwrap_or_default();
-        Ok(value.parse().unwrap_or_default())
-    }
-
-    /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
-    pub(crate) fn into(&self) -> Option<&str> {
-        self.value(&table::INTO).filter(|branch| !branch.is_empty())
-    }
-
-    /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.
-    pub(crate) fn branch_prefix(&self) -> &str {
-        self.value(&table::BRANCH_PREFIX).unwrap_or_default()
-    }
-
-    /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
-    pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
-        let entry = self.entry(&table::WORKTREE_DIR);
-        match entry.filter(|entry| !entry.value.is_empty()) {
-            Some(entry) => home.join(expanded(&entry.raw)),
-            None => beside.to_owned(),
-        }
-    }
-
-    /// `flux.template`: a file, relative to `home`, and where it is configured.
-    pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
-        let entry = self
-            .entry(&table::TEMPLATE)
-            .filter(|entry| !entry.value.is_empty())?;
-        Some((home.join(expanded(&entry.raw)), entry.place()))
-    }
-
-    /// `commit.gpgSign`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
-    pub(crate) fn sign(&self) -> Result<bool> {
-        let Some(entry) = self.last("commit.gpgsign") else {
-            return Ok(false);
-        };
-        parse_bool(&entry.value).with_context(|| {
-            format!(
-                "bad value '{}' for 'commit.gpgSign' {}",
-                entry.value,
-                entry.place()
-            )
-        })
-    }
-
-    /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
-    ///
-    /// # Errors
-    /// When it is not a number.
-    pub(crate) fn trash_keep(&self) -> Result<usize> {
-        let value = self.checked(&table::TRASH_KEEP)?.unwrap_or_default();
-        value.parse().context("'flux.trashKeep' is not a number")
-    }
-
-    /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
-    /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
-    ///
-    /// # Errors
-    /// When git does not take it for a time.
-    pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
-        let setting = &table::ARCHIVE_EXPIRE;
-        let default = format!("--default={}", setting.default.unwrap_or_default());
-        let args = ["--type=expiry-date", &default, "--get", setting.key];
-        let line = Git::reading(dir, "config").args(args).line()?;
-        line.parse().context("`git config` printed no time")
+    /// The entries of a setting that may be given several times. An empty value takes
+    /// back those before it, as it does for git's own.
+    pub(super) fn every(&self, setting: &Setting) -> Vec<&Entry> {
+        let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
+        let entries: Vec<&Entry> = entries.collect();
+        let after = entries.iter().rposition(|entry| entry.value.is_empty());
+        entries[after.map_or(0, |at| at + 1)..].to_vec()
     }
 
     /// The first key of a filter that the repository itself has configured.
@@ -254,17 +172,16 @@ impl Settings {
 
     /// A setting of a branch.
     pub(crate) fn of_branch(&self, branch: &str, setting: &Setting) -> Option<&str> {
-        self.last(&setting.of(branch))
-            .map(|entry| entry.value.as_str())
+        self.value_of(&setting.of(branch))
     }
 
     /// What the repository itself has configured for a branch, in order: name and value.
-    pub(crate) fn section_of_branch(&self, branch: &str) -> Vec<(String, String)> {
+    pub(crate) fn section_of_branch(&self, branch: &BranchName) -> Vec<(String, String)> {
         let prefix = format!("branch.{branch}.");
         let entry = |entry: &Entry| {
             let name = entry.key.strip_prefix(&prefix)?;
-            (entry.scope == "local" && !name.contains('.'))
-                .then(|| (name.to_owned(), entry.value.clone()))
+            let is_own = entry.scope == "local" && !name.contains('.');
+            is_own.then(|| (name.to_owned(), entry.value.clone()))
         };
         self.entries.iter().filter_map(entry).collect()
     }
@@ -288,31 +205,17 @@ fn parse(out: &[u8]) -> Result<Vec<Entry>> {
             bail!("`git config` printed half an entry");
         };
         // A key without a value is true, as git has it.
-        let (key, value) = match pair.iter().position(|&b| b == b'\n') {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
-            None => (pair, &b"true"[..]),
-        };
-        let key = text(key);
-        if !concerns(&key) {
-            continue;
-        }
-        entries.push(Entry {
-            key,
+        let (key, value) = pair.split_once_str("\n").unwrap_or((pair, b"true"));
+        let entry = Entry {
+            key: text(key),
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
             scope: text(scope),
-        });
+        };
+        entries.extend(Some(entry).filter(|entry| concerns(&entry.key)));
     }
     Ok(entries)
-}
-
-/// A path with a leading `~/` replaced, as `git config --type=path` does.
-fn expanded(path: &OsStr) -> PathBuf {
-    match (path.as_bytes().strip_prefix(b"~/"), env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(OsStr::from_bytes(rest)),
-        _ => path.into(),
-    }
 }
 
 #[cfg(test)]
@@ -347,8 +250,15 @@ mod tests {
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];
-        assert_eq!(settings.section_of_branch("feature/a.b"), section);
-        assert!(settings.section_of_branch("feature/a").is_empty());
+        assert_eq!(
+            settings.section_of_branch(&BranchName::new("feature/a.b")),
+            section
+        );
+        assert!(
+            settings
+                .section_of_branch(&BranchName::new("feature/a"))
+                .is_empty()
+        );
         assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
     }
 

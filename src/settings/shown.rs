@@ -42,9 +42,9 @@ impl Settings {
             default: default.or_else(|| setting.default.map(str::to_owned)),
             entry,
         };
+        let key = || setting.key.to_owned();
         let mut rows: Vec<Shown<'_>> = if matches!(setting.kind, Kind::Many | Kind::Ways) {
             let every = self.every(setting).into_iter();
-            let key = || setting.key.to_owned();
             every.map(|entry| row(key(), None, Some(entry))).collect()
         } else {
             let held = self.held(setting).into_iter();
@@ -52,7 +52,7 @@ impl Settings {
                 .collect()
         };
         if rows.is_empty() {
-            rows.push(row(setting.key.to_owned(), None, None));
+            rows.push(row(key(), None, None));
         }
         rows
     }
@@ -70,28 +70,22 @@ impl Settings {
                 rows.insert(setting.of(name), (Some(default), None));
             }
         }
-        for entry in self.entries.iter().filter(|entry| setting.is(&entry.key)) {
-            if setting.key != table::DESCRIPTION.key || is_of_task(&entry.key) {
-                rows.entry(entry.key.clone()).or_default().1 = Some(entry);
-            }
+        let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
+        let entries = self.entries.iter().filter(|it| setting.is(&it.key));
+        for entry in entries.filter(|it| is_shown(&it.key)) {
+            rows.entry(entry.key.clone()).or_default().1 = Some(entry);
         }
         rows
     }
 
     /// Returns what holds for an agent that is known where nothing is configured.
     fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
+        let profile = agent::profile(agent);
         if setting.key == table::COMMAND.key {
             return default_of(agent);
         }
-        if setting.key != table::YOLO.key || !agent::profile(agent).has_yolo() {
-            return None;
-        }
-        let command = self.own(agent).command;
-        Some(
-            agent::profile(agent)
-                .skips_permissions(command.as_deref())
-                .to_string(),
-        )
+        (setting.key == table::YOLO.key && profile.has_yolo())
+            .then(|| profile.skips_permissions(&self.own(agent)).to_string())
     }
 
     /// Everything that is wrong with what is configured for git flux.
@@ -104,10 +98,10 @@ impl Settings {
             let Some(entry) = entry else { continue };
             let checked = match setting.kind {
                 Kind::Agent => self.ensure_agent(&entry.value),
-                Kind::Time => Self::archive_expiry(&self.dir)
-                    .map(drop)
-                    .map_err(|_| self.bad(setting, entry).into()),
-                _ => self.ensure_allowed(setting, entry),
+                Kind::Time if Self::archive_expiry(&self.dir).is_err() => {
+                    Err(entry.bad(setting).into())
+                }
+                _ => entry.ensure_allowed(setting),
             };
             wrong.extend(checked.err());
         }

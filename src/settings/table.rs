@@ -2,11 +2,10 @@
 
 use strum::VariantNames as _;
 
-use super::colour::is_colour;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
-use crate::launcher::notify::{is_way, ways};
+use crate::launcher::notify::{WAYS, is_way};
 use crate::task::Layout;
 
 /// Something that can be configured.
@@ -62,7 +61,7 @@ impl Kind {
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
-            Self::Ways => format!("it is {}, or a command for a shell", ways().join(", ")),
+            Self::Ways => format!("it is {}, or a command for a shell", WAYS.join(", ")),
             Self::Prompt => {
                 "it is positional, file, stdin, or an option with its '=', such as --prompt="
                     .to_owned()
@@ -78,7 +77,7 @@ impl Kind {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
-            Self::Colour => is_colour(value),
+            Self::Colour => colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
             Self::Ways => is_way(value.trim()),
             Self::Command => words(value).is_some(),
@@ -87,6 +86,25 @@ impl Kind {
             Self::Yolo => yolo(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
         }
+    }
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Always,
+    /// On a terminal.
+    Auto,
+    Never,
+}
+
+/// What git takes a value of `color.flux` for: as a boolean, true is on a terminal.
+pub(super) fn colour(value: &str) -> Option<Colour> {
+    match value {
+        "always" => Some(Colour::Always),
+        "never" => Some(Colour::Never),
+        "auto" => Some(Colour::Auto),
+        value => parse_bool(value).map(|is| if is { Colour::Auto } else { Colour::Never }),
     }
 }
 

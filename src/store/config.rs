@@ -1,8 +1,9 @@
 //! What a person may edit of a task: git config, in the section of its branch.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::Result;
 
 use crate::git::command::failed;
 use crate::git::{Git, Lock, Repo};
@@ -43,33 +44,22 @@ pub(crate) fn write_config(
 /// When git cannot write its configuration.
 pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
     let branch = &task.branch;
+    let settings = || Settings::load(repo.home());
     if task.keeps_branch() {
-        let key = table::TASK.named(branch);
         // Another task may have the branch by now.
-        let ours =
-            Settings::load(repo.home())?.of_branch(branch, &table::TASK) == Some(task.id.as_str());
-        let value = format!("^{}$", task.id);
-        return match ours {
-            true => configure(repo, &["--unset-all", &key, &value], lock),
-            false => Ok(()),
-        };
+        if settings()?.of_branch(branch, &table::TASK) != Some(task.id.as_str()) {
+            return Ok(());
+        }
+        let (key, value) = (table::TASK.named(branch), format!("^{}$", task.id));
+        return configure(repo, &["--unset-all", &key, &value], lock);
     }
-    let Err(error) = configure(
-        repo,
-        &["--remove-section", &format!("branch.{branch}")],
-        lock,
-    ) else {
-        return Ok(());
-    };
+    let section = format!("branch.{branch}");
+    let removed = configure(repo, &["--remove-section", &section], lock);
     // git says the same of a section that is not there and of a name it cannot parse.
-    if !Settings::load(repo.home())?
-        .section_of_branch(branch)
-        .is_empty()
-    {
-        Err(error)
-    } else {
-        Ok(())
+    if removed.is_err() && settings()?.section_of_branch(branch).is_empty() {
+        return Ok(());
     }
+    removed
 }
 
 /// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
@@ -90,7 +80,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// `git config --local <args>`, tried again while another program is writing.
-fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
+fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {
         let git = Git::new(repo.home(), "config").arg("--local").args(args);
@@ -101,9 +91,9 @@ fn configure(repo: &Repo, args: &[&str], lock: &Lock) -> Result<()> {
     };
     wait_until(PATIENCE, PAUSE, attempt)?;
     match last {
-        Some((0, _)) => Ok(()),
-        Some((code, said)) => Err::<(), Error>(failed("git config", code, &said))
-            .context("could not write the configuration"),
-        None => Ok(()),
+        Some((code, said)) if code != 0 => {
+            Err(failed("git config", code, &said).context("could not write the configuration"))
+        }
+        _ => Ok(()),
     }
 }

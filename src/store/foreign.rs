@@ -39,11 +39,10 @@ impl Stored {
         let mark = match marks.find(&name) {
             Ok(mark) => mark,
             Err(error) => {
-                let path = marks.path(&name).unwrap_or_default();
-                return Failure::new(format!("{error:#}")).hint(format!(
-                    "to go by the configuration of its branch: mv {0} {0}.away",
-                    quoted(&path)
-                ));
+                let path = quoted(&marks.path(&name).unwrap_or_default());
+                let hint = "to go by the configuration of its branch";
+                let failure = Failure::new(format!("{error:#}"));
+                return failure.hint(format!("{hint}: mv {path} {path}.away"));
             }
         };
         let last = mark.as_ref().and_then(|mark| mark.objects(&name).last());
@@ -52,17 +51,15 @@ impl Stored {
                 "to bring back the record that was here: git update-ref {name} {own}"
             ));
         }
-        let failure = match &self.task {
-            Ok(task) if branch_exists => failure.hint(format!(
-                "to work on its branch: git flux run --branch {} \"<what is to be done>\"",
-                word(&task.branch)
-            )),
-            _ => failure,
-        };
-        failure.hint(format!(
-            "to forget it: git update-ref -d {name} {}",
-            self.oid
-        ))
+        let branch = self.task.as_ref().ok().filter(|_| branch_exists);
+        let branch = branch.map(|task| word(&task.branch));
+        let oid = &self.oid;
+        failure
+            .hints(branch.map(|branch| {
+                let run = format!("git flux run --branch {branch}");
+                format!("to work on its branch: {run} \"<what is to be done>\"")
+            }))
+            .hint(format!("to forget it: git update-ref -d {name} {oid}"))
     }
 }
 
@@ -76,7 +73,7 @@ pub(crate) fn own_parts(
     tasks: &BTreeSet<String>,
 ) -> Vec<(RefName, ObjectId)> {
     // A mark that cannot be read vouches for nothing.
-    let Ok(mark) = repo.marks().find(&format!("{ARCHIVE}{name}")) else {
+    let Ok(mark) = repo.marks().find(&RefName::new(format!("{ARCHIVE}{name}"))) else {
         return Vec::new();
     };
     let id = name.split('.').next().unwrap_or(name);
@@ -85,12 +82,9 @@ pub(crate) fn own_parts(
         let ran = || flux.join("run").join(id).exists() && !tasks.contains(id);
         flux.join("trash").join(name).exists() || ran()
     };
-    match mark {
-        Some(mark) => {
-            let own = parts.iter().filter(|(part, oid)| mark.has(part, oid));
-            own.cloned().collect()
-        }
-        None if is_here() => parts.to_vec(),
-        None => Vec::new(),
-    }
+    let is_own = |(part, oid): &&(RefName, ObjectId)| match &mark {
+        Some(mark) => mark.has(part, oid),
+        None => is_here(),
+    };
+    parts.iter().filter(is_own).cloned().collect()
 }

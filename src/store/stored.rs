@@ -50,15 +50,12 @@ impl Stored {
         let id = &self.id;
         let record = task_ref(id);
         self.task.as_ref().map_err(|error| {
-            let failure = version::refusal(&format!("the record of '{id}'"), &record, error);
-            match version::is_newer(error) {
-                true => failure,
-                false => failure.hint(format!(
-                    "to set it aside: git update-ref {ARCHIVE}{id}/task {} && git update-ref -d {record}",
-                    self.oid
-                )),
-            }
-            .into()
+            let aside = (!version::is_newer(error)).then(|| {
+                let kept = format!("git update-ref {ARCHIVE}{id}/task {}", self.oid);
+                format!("to set it aside: {kept} && git update-ref -d {record}")
+            });
+            let what = format!("the record of '{id}'");
+            version::refusal(what, &record, error).hints(aside).into()
         })
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::Store;
 use crate::failure::Failure;
 use crate::sanitize;
-use crate::task::HEADS;
+use crate::task::{BranchName, HEADS};
 use crate::ui::word;
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// When it is a symbolic ref of something else than a branch.
     pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
-        let full = [HEADS, name].concat();
+        let full = BranchName::new(name).full();
         let Some(target) = self.refs.target(&full) else {
             return Ok(name);
         };
@@ -30,8 +30,8 @@ impl Store {
     ///
     /// # Errors
     /// As it says.
-    pub(crate) fn ensure_not_symbolic(&self, branch: &str) -> Result<()> {
-        let full = [HEADS, branch].concat();
+    pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
+        let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {
             return Ok(());
         };

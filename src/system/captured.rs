@@ -36,13 +36,9 @@ impl Captured {
             fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).context("could not set up a file")?;
             Ok(file)
         };
-        let share = |file: &File| file.try_clone().context("could not share a file");
         let stdout = file()?;
         command.stdout(share(&stdout)?);
-        let stderr = match stderr {
-            Stderr::Shown => None,
-            Stderr::Captured => Some(file()?),
-        };
+        let stderr = (stderr == Stderr::Captured).then(file).transpose()?;
         if let Some(stderr) = &stderr {
             command.stderr(share(stderr)?);
         }
@@ -54,15 +50,15 @@ impl Captured {
     /// # Errors
     /// When a temporary file cannot be made.
     pub(crate) fn as_errors(command: &mut Command) -> Result<Self> {
-        let stderr = match io::stderr().is_terminal() {
-            true => Stderr::Shown,
-            false => Stderr::Captured,
-        };
-        let captured = Self::new(command, stderr)?;
-        match &captured.stderr {
-            None => command.stdout(io::stderr()),
-            Some(stderr) => command.stdout(stderr.try_clone().context("could not share a file")?),
-        };
+        if io::stderr().is_terminal() {
+            let captured = Self::new(command, Stderr::Shown)?;
+            command.stdout(io::stderr());
+            return Ok(captured);
+        }
+        let captured = Self::new(command, Stderr::Captured)?;
+        if let Some(stderr) = &captured.stderr {
+            command.stdout(share(stderr)?);
+        }
         Ok(captured)
     }
 
@@ -71,10 +67,8 @@ impl Captured {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
-        let errors = self.stderr.as_ref().map(end).transpose();
-        Ok(errors
-            .context("could not read what was printed")?
-            .unwrap_or_default())
+        let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
+        errors.context("could not read what was printed")
     }
 
     /// What was printed up to now.
@@ -82,10 +76,14 @@ impl Captured {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
-        output.stdout = whole(&self.stdout).context("could not read what was printed")?;
+        output.stdout = from(&self.stdout, 0).context("could not read what was printed")?;
         output.stderr = self.errors()?;
         Ok(())
     }
+}
+
+fn share(file: &File) -> Result<File> {
+    file.try_clone().context("could not share a file")
 }
 
 /// The most that is read of what a process prints on standard error, in bytes: the rest is for nobody to read.
@@ -103,12 +101,7 @@ fn end(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns what is in a file by now; whoever goes on writing goes on at its end.
-fn whole(file: &File) -> io::Result<Vec<u8>> {
-    from(file, 0)
-}
-
-/// Returns what is in a file from the byte at `start` on.
+/// Returns what is in a file from the byte at `start` on; whoever goes on writing goes on at its end.
 fn from(file: &File, start: u64) -> io::Result<Vec<u8>> {
     let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
     loop {

@@ -12,7 +12,7 @@ use crate::sanitize;
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
-    pub(super) pid: u32,
+    pub(super) pid: i32,
     name: String,
 }
 
@@ -20,23 +20,22 @@ impl Holder {
     /// Finds the process that holds the lock on the file at `path`: the one that took it, or
     /// one that was given it and has outlived that.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let took = Self::owner(path).ok()?;
-        took.and_then(Self::alive)
-            .or_else(|| Self::all().find(|holder| holder.has_open(path)))
+        let took = Self::owner(path).ok()?.and_then(Self::alive);
+        took.or_else(|| Self::all().find(|holder| holder.has_open(path)))
     }
 
     /// Returns the number of the process that took the lock on the file at `path`.
     ///
     /// # Errors
     /// Where the system does not list locks.
-    pub(super) fn owner(path: &Path) -> io::Result<Option<u32>> {
+    pub(super) fn owner(path: &Path) -> io::Result<Option<i32>> {
         let locks = fs::read_to_string("/proc/locks")?;
         let file = fs::symlink_metadata(path)?;
         let mut lines = locks.lines();
         Ok(lines.find_map(|line| owner(line, file.dev(), file.ino())))
     }
 
-    fn alive(pid: u32) -> Option<Self> {
+    fn alive(pid: i32) -> Option<Self> {
         let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
         let name = sanitize::line(String::from_utf8_lossy(&name).trim_end());
         Some(Self { pid, name })
@@ -46,7 +45,7 @@ impl Holder {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         entries
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|pid| *pid != std::process::id())
+            .filter(|pid: &i32| pid.cast_unsigned() != std::process::id())
             .filter_map(Self::alive)
     }
 
@@ -61,9 +60,8 @@ impl Holder {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid));
         // That of another user is not told; its name is.
         let program = program.unwrap_or_else(|_| self.name.as_str().into());
-        program
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"git-flux"))
+        let name = program.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b"git-flux")
     }
 
     /// Returns a command that ends it, or shows it where it is another user's.
@@ -71,9 +69,10 @@ impl Holder {
         let pid = self.pid;
         let user = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
         let us = geteuid();
-        match us.is_root() || user.is_ok_and(|user| user == us.as_raw()) {
-            true => format!("kill {pid}"),
-            false => format!("ps -fp {pid}"),
+        if us.is_root() || user.is_ok_and(|user| user == us.as_raw()) {
+            format!("kill {pid}")
+        } else {
+            format!("ps -fp {pid}")
         }
     }
 
@@ -85,7 +84,7 @@ impl Holder {
 
 /// Returns the process that took the lock of a line in `/proc/locks`, such as
 /// `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF`, if that is one on this file.
-fn owner(line: &str, device: u64, inode: u64) -> Option<u32> {
+fn owner(line: &str, device: u64, inode: u64) -> Option<i32> {
     let mut fields = line.split_whitespace().skip(1);
     // One that waits has an arrow here.
     if fields.next()? != "FLOCK" {

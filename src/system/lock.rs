@@ -1,6 +1,7 @@
 //! Locks that the kernel releases when their holder dies.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fmt::Display;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
@@ -38,10 +39,39 @@ impl Lock {
     pub(crate) fn acquire(
         path: &Path,
         sharing: Sharing,
-        other: &str,
+        other: impl Display,
         say: impl FnOnce(&str),
     ) -> Result<Self> {
-        Waiting::new(path, other).acquire(sharing, say)
+        let say = |holder: Option<&Holder>| say(&waiting(path, other, holder));
+        Self::wait(path, sharing, PATIENCE, say)
+    }
+
+    fn wait(
+        path: &Path,
+        sharing: Sharing,
+        patience: Duration,
+        say: impl FnOnce(Option<&Holder>),
+    ) -> Result<Self> {
+        let mut say = Some(say);
+        let mut stranger = None;
+        let mut since = Instant::now();
+        loop {
+            // flock offers no wait that a signal handler with SA_RESTART can end.
+            if let Some(lock) = wait_until(SILENCE, PAUSE, || Self::attempt(path, sharing))? {
+                return Ok(lock);
+            }
+            let holder = Holder::of(path);
+            if let Some(say) = say.take() {
+                say(holder.as_ref());
+            }
+            let holder = holder.filter(|holder| !holder.is_git_flux());
+            if holder != stranger {
+                stranger = holder;
+                since = Instant::now();
+            } else if stranger.is_some() && since.elapsed() > patience {
+                return Err(is_held(path, stranger.as_ref()).into());
+            }
+        }
     }
 
     /// Takes the lock at `path` within `patience`, whichever program holds it.
@@ -50,18 +80,7 @@ impl Lock {
     /// When the file cannot be made, on interruption, or when it is held for longer: by whom.
     pub(crate) fn acquire_soon(patience: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
         let lock = wait_until(patience, PAUSE, || Self::attempt(path, sharing))?;
-        lock.ok_or_else(|| {
-            let holder = Holder::of(path);
-            let name = holder.as_ref().map(Holder::shown);
-            let failure = Failure::new(format!(
-                "{} holds '{}' for more than {} seconds",
-                name.as_deref().unwrap_or("another process"),
-                path.display(),
-                patience.as_secs()
-            ));
-            let hint = holder.map(|holder| holder.hint());
-            hint.into_iter().fold(failure, Failure::hint).into()
-        })
+        lock.ok_or_else(|| is_held(path, Holder::of(path).as_ref()).into())
     }
 
     /// Takes the lock if nobody holds it.
@@ -69,37 +88,31 @@ impl Lock {
     /// # Errors
     /// When the file cannot be made.
     pub(crate) fn attempt(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
-        let what = || format!("could not lock '{}'", path.display());
-        if let Some(dir) = path.parent() {
-            let made = sharing.make_dir(dir);
-            made.map_err(|error| {
-                Error::new(error).context(in_the_way(dir, Metadata::is_dir, what()))
-            })?;
-        }
-        let file = optional(sharing.open_lock(path)).map_err(|error| {
-            Error::new(error).context(in_the_way(path, Metadata::is_file, what()))
-        })?;
-        // None if it was removed with its directory between the two calls.
-        let Some(file) = file else { return Ok(None) };
-        Self::hold(file, path)
+        let attempt = || {
+            if let Some(dir) = path.parent() {
+                sharing.make_dir(dir)?;
+            }
+            // None if it was removed with its directory between the two calls.
+            match optional(sharing.open_lock(path))? {
+                Some(file) => Self::hold(file, path),
+                None => Ok(None),
+            }
+        };
+        attempt().map_err(|error| Error::new(error).context(not_lockable(path)))
     }
 
     /// Takes the lock on an open file, if nobody holds it and it is still the one at `path`.
-    fn hold(file: File, path: &Path) -> Result<Option<Self>> {
-        let what = || format!("could not lock '{}'", path.display());
+    fn hold(file: File, path: &Path) -> io::Result<Option<Self>> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(what),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
         // The last holder may have removed the file: then this lock excludes nobody.
-        let held = file.metadata().with_context(what)?;
-        match fs::symlink_metadata(path) {
-            Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
-                Ok(Some(Self(file)))
-            }
-            _ => Ok(None),
-        }
+        let held = file.metadata()?;
+        let is_there = fs::symlink_metadata(path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+        Ok(is_there.then_some(Self(file)))
     }
 
     /// Whether somebody holds the lock at `path`. Creates nothing; takes a
@@ -115,7 +128,7 @@ impl Lock {
     /// # Errors
     /// Where the system has no such list.
     pub(crate) fn owner(path: &Path) -> io::Result<Option<i32>> {
-        Ok(Holder::owner(path)?.and_then(|pid| pid.try_into().ok()))
+        Holder::owner(path)
     }
 
     /// Notes this moment as the one at which the file was changed. Only its owner could set a
@@ -130,98 +143,40 @@ impl Lock {
     }
 }
 
-/// A lock that is being waited for.
-struct Waiting<'a> {
-    path: &'a Path,
-    /// What is waited for, if the holder is a git flux.
-    other: &'a str,
-    /// How long another program is waited for.
-    patience: Duration,
-    begun: Instant,
-    looked: Instant,
-    /// The process that is no git flux and holds it, and since when.
-    stranger: Option<(Instant, Holder)>,
+/// Returns the refusal to wait any longer for the lock that `holder` has on the file at `path`.
+fn is_held(path: &Path, holder: Option<&Holder>) -> Failure {
+    let name = holder.map_or_else(|| "another process".to_owned(), Holder::shown);
+    let failure = Failure::new(format!("{name} does not let go of '{}'", path.display()));
+    failure.hints(holder.map(Holder::hint))
 }
 
-impl<'a> Waiting<'a> {
-    fn new(path: &'a Path, other: &'a str) -> Self {
-        let now = Instant::now();
-        Self {
-            path,
-            other,
-            patience: PATIENCE,
-            begun: now,
-            looked: now,
-            stranger: None,
-        }
-    }
-
-    fn acquire(mut self, sharing: Sharing, say: impl FnOnce(&str)) -> Result<Lock> {
-        let mut say = Some(say);
-        // flock offers no wait that a signal handler with SA_RESTART can end.
-        let lock = wait_until(Duration::MAX, PAUSE, || {
-            if let Some(lock) = Lock::attempt(self.path, sharing)? {
-                return Ok(Some(lock));
-            }
-            if self.begun.elapsed() > SILENCE && self.looked.elapsed() > SILENCE {
-                let holder = self.look();
-                if let Some(say) = say.take() {
-                    say(&waiting(self.path, self.other, holder.as_ref()));
-                }
-            }
-            self.ensure_patient()?;
-            Ok(None)
-        })?;
-        lock.context("the lock was not waited for")
-    }
-
-    /// Looks who holds it.
-    fn look(&mut self) -> Option<Holder> {
-        self.looked = Instant::now();
-        let holder = Holder::of(self.path);
-        let found = holder.clone().filter(|holder| !holder.is_git_flux());
-        if self.stranger.as_ref().map(|(_, known)| known) != found.as_ref() {
-            self.stranger = found.map(|found| (self.looked, found));
-        }
-        holder
-    }
-
-    /// Fails if another program has held it for too long.
-    fn ensure_patient(&self) -> Result<()> {
-        match &self.stranger {
-            Some((since, holder)) if since.elapsed() > self.patience => {
-                let (path, name) = (self.path.display(), holder.shown());
-                let failure = Failure::new(format!("{name} does not let go of '{path}'"));
-                Err(failure.hint(holder.hint()).into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Returns the failure to lock a file because of `path`: with what moves it away, if it is not
-/// what it should be.
-fn in_the_way(path: &Path, is_right: fn(&Metadata) -> bool, what: String) -> Failure {
-    match path.symlink_metadata() {
-        Ok(found) if !is_right(&found) => {
-            Failure::new(what).hint(format!("mv {0} {0}.away", quoted(path)))
-        }
-        _ => Failure::new(what),
-    }
+/// Returns the failure to lock the file at `path`: with what moves away it, or its directory, if
+/// that is not what it should be.
+fn not_lockable(path: &Path) -> Failure {
+    let failure = Failure::new(format!("could not lock '{}'", path.display()));
+    let is = |path: &Path, is: fn(&fs::Metadata) -> bool| {
+        path.symlink_metadata().is_ok_and(|it| is(&it))
+    };
+    let in_the_way = if is(path, |it| !it.is_file()) {
+        Some(path)
+    } else {
+        path.parent().filter(|dir| is(dir, |it| !it.is_dir()))
+    };
+    let hint = in_the_way.map(|path| format!("mv {0} {0}.away", quoted(path)));
+    failure.hints(hint)
 }
 
 /// Describes what a lock is waited for: `other`, unless the holder is known to be another program.
-fn waiting(path: &Path, other: &str, holder: Option<&Holder>) -> String {
+fn waiting(path: &Path, other: impl Display, holder: Option<&Holder>) -> String {
     match holder {
         None => format!("waiting for {other} …"),
         Some(holder) if holder.is_git_flux() => {
             format!("waiting for {other} (process {}) …", holder.pid)
         }
-        Some(holder) => format!(
-            "waiting for {}, which holds '{}' …",
-            holder.shown(),
-            path.display()
-        ),
+        Some(holder) => {
+            let (name, path) = (holder.shown(), path.display());
+            format!("waiting for {name}, which holds '{path}' …")
+        }
     }
 }
 
@@ -239,12 +194,10 @@ mod tests {
             return;
         }
         let holder = Holder::of(&path).unwrap();
-        assert_eq!(holder.pid, std::process::id());
+        assert_eq!(holder.pid.cast_unsigned(), std::process::id());
         let (short, mut said) = (Duration::from_millis(600), String::new());
-        let say = |text: &str| text.clone_into(&mut said);
-        let mut wait = Waiting::new(&path, "another merge");
-        wait.patience = short;
-        let error = wait.acquire(Sharing::Private, say);
+        let say = |holder: Option<&Holder>| said = waiting(&path, "another merge", holder);
+        let error = Lock::wait(&path, Sharing::Private, short, say);
         let lines = failure::lines(&error.unwrap_err());
         let (shown, hint) = (holder.shown(), format!("kill {}", holder.pid));
         assert_eq!(
@@ -267,7 +220,7 @@ mod tests {
         let soon = || Lock::acquire_soon(Duration::ZERO, &path, Sharing::Private);
         let lock = soon().unwrap();
         let lines = failure::lines(&soon().unwrap_err());
-        assert!(lines[0].1.contains("for more than 0 seconds"), "{lines:?}");
+        assert!(lines[0].1.contains("does not let go of"), "{lines:?}");
         if Path::new("/proc/locks").exists() {
             let holder = Holder::of(&path).unwrap();
             assert!(lines[0].1.starts_with(&holder.shown()), "{lines:?}");

@@ -6,7 +6,6 @@ pub(crate) mod deadline;
 pub(crate) mod disk;
 mod holder;
 mod lock;
-mod optional;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod regular_file;
@@ -15,6 +14,6 @@ pub(crate) mod version;
 mod wait;
 
 pub(crate) use lock::Lock;
-pub(crate) use optional::optional;
+pub(crate) use regular_file::optional;
 pub(crate) use sharing::Sharing;
 pub(crate) use wait::wait_until;

@@ -9,15 +9,11 @@ use nix::unistd::Pid;
 
 use self::stat::Stat;
 use self::system::{all, directory, stat};
+pub(crate) use self::system::{boot, host, machine_id};
 
 mod stat;
-// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one that does.
-#[cfg_attr(all(target_os = "linux", not(no_processes)), path = "process/linux.rs")]
 #[cfg_attr(all(target_os = "macos", not(no_processes)), path = "process/macos.rs")]
-#[cfg_attr(
-    any(no_processes, not(any(target_os = "linux", target_os = "macos"))),
-    path = "process/none.rs"
-)]
+#[cfg_attr(any(no_processes, not(target_os = "macos")), path = "process/linux.rs")]
 mod system;
 
 /// Returns whether the system tells of processes at all: of this one, for instance.
@@ -30,24 +26,9 @@ pub(crate) fn born(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
-/// Returns the name of this boot of the system, where that is told.
-pub(crate) fn boot() -> Option<String> {
-    system::boot()
-}
-
-/// Returns the id of this machine, where it has one.
-pub(crate) fn machine_id() -> Option<String> {
-    system::machine_id().filter(|id| !id.is_empty() && id != "uninitialized")
-}
-
-/// Returns the name of this host; empty where that is not told.
-pub(crate) fn host() -> String {
-    system::host().unwrap_or_default()
-}
-
 /// Returns the PID namespace of a process, where the system has them and tells.
 pub(crate) fn namespace(pid: i32) -> Option<String> {
-    system::namespace(&pid.to_string())
+    system::namespace(pid)
 }
 
 /// Returns the PID namespace of this process, where the system has them.
@@ -58,26 +39,22 @@ pub(crate) fn own_namespace() -> Option<String> {
 /// Returns whether a process stands in `dir` or below it and leads its process group; `None` if
 /// the system does not tell.
 pub(crate) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
-    are_told().then(|| {
-        directory(pid).is_some_and(|there| there.starts_with(dir))
-            && stat(pid).is_some_and(|stat| stat.group == pid)
-    })
+    let leads = stat(pid).is_some_and(|stat| stat.group == pid) && stands_in(pid, dir);
+    are_told().then_some(leads)
 }
 
 /// Returns whether a process is the launcher that was started with the file `launch`; `None` if
 /// the system does not tell.
 pub(crate) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
-    let arguments = || system::arguments(pid);
-    are_told().then(|| {
-        arguments().is_some_and(
-            |words| matches!(words.as_slice(), [_, verb, file] if verb == "__run" && file == launch),
-        )
-    })
+    let words = system::arguments(pid).unwrap_or_default();
+    let is = matches!(words.as_slice(), [_, verb, file] if verb == "__run" && file == launch);
+    are_told().then_some(is)
 }
 
 /// Returns whether a process was started by `parent`; `None` if the system does not tell.
 pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
-    are_told().then(|| stat(pid).is_some_and(|stat| u32::try_from(stat.parent) == Ok(parent)))
+    let is = stat(pid).is_some_and(|stat| u32::try_from(stat.parent) == Ok(parent));
+    are_told().then_some(is)
 }
 
 /// Returns whether there is such a process, no zombie where that is told, and not another one that
@@ -88,7 +65,7 @@ pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
         || pid > 0 && signal::kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH);
     match (stat(pid), born) {
         // A zombie has done all it will do; tmux may be slow to take note of it.
-        (Some(stat), _) if matches!(stat.state, 'Z' | 'X') => false,
+        (Some(stat), _) if stat.has_ended() => false,
         (Some(stat), Some(born)) => there() && stat.born == born,
         (_, _) => there(),
     }
@@ -105,19 +82,17 @@ pub(crate) fn in_front(shell: i32) -> Result<Option<i32>> {
             let is_there = has_group(stat.session, stat.in_front) != Some(false);
             Ok(is_there.then_some(stat.in_front))
         }
-        Some(_) => Ok(None),
-        // It has ended.
-        None if are_told() => Ok(None),
-        None => bail!("this system does not tell which program has a terminal"),
+        None if !are_told() => bail!("this system does not tell which program has a terminal"),
+        // It has it, or has ended.
+        _ => Ok(None),
     }
 }
 
 /// Returns whether there is a process in the process group `group` of the session that `leader`
 /// leads; `None` if the system does not tell.
 pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
-    let pids = all().ok().filter(|_| are_told())?;
-    let member = |stat: Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
-    Some(pids.into_iter().filter_map(stat).any(member))
+    let member = |stat: &Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
+    Some(processes().ok()?.iter().any(member))
 }
 
 /// A process, for people.
@@ -129,11 +104,11 @@ pub(crate) struct Process {
     pub(crate) stopped: bool,
 }
 
-impl Process {
-    fn new(pid: i32, stat: Stat) -> Self {
+impl From<Stat> for Process {
+    fn from(stat: Stat) -> Self {
         Self {
-            pid,
-            stopped: matches!(stat.state, 'T' | 't'),
+            pid: stat.pid,
+            stopped: stat.is_stopped(),
             name: stat.name,
         }
     }
@@ -146,30 +121,20 @@ impl Process {
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
-    ensure_told()?;
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
-    let pids = all()?;
-    let pipeline = pipeline(us, &pids);
-    let mut found = Vec::new();
-    for pid in pids {
-        if pipeline.contains(&pid) {
-            continue;
-        }
-        if callers.contains(&pid) || directory(pid).is_none_or(|there| !there.starts_with(dir)) {
-            continue;
-        }
-        // A git of ours may be looking at the files just now.
-        if ancestors(pid).contains(&us) {
-            continue;
-        }
-        let Some(stat) = stat(pid) else { continue };
-        let aside = ![stat.session, stat.in_front].contains(&stat.group);
-        if leader != Some(stat.session) || (jobs && aside) {
-            found.push(Process::new(pid, stat));
-        }
-    }
-    Ok(found)
+    let all = processes()?;
+    let pipeline = pipeline(us, &all);
+    let counts = |stat: &Stat| {
+        let is_aside = ![stat.session, stat.in_front].contains(&stat.group);
+        !pipeline.contains(&stat.pid)
+            && !callers.contains(&stat.pid)
+            && (leader != Some(stat.session) || (jobs && is_aside))
+            && stands_in(stat.pid, dir)
+            // A git of ours may be looking at the files just now.
+            && !ancestors(stat.pid).contains(&us)
+    };
+    Ok(all.into_iter().filter(counts).map(Process::from).collect())
 }
 
 /// What else goes with the terminal that the shell `leader` has, wherever it stands: what has
@@ -180,66 +145,47 @@ pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
 /// # Errors
 /// When the system does not tell.
 pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
-    ensure_told()?;
     let terminal = terminals(leader);
     let in_front = stat(leader).map(|stat| stat.in_front);
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
-    let mut found = Vec::new();
-    for pid in all()? {
-        let Some(stat) = stat(pid).filter(|stat| stat.session == leader) else {
-            continue;
-        };
-        let line = ancestors(pid);
-        if matches!(stat.state, 'Z' | 'X') || callers.contains(&pid) || line.contains(&us) {
-            continue;
-        }
-        let others = match agent {
+    let counts = |stat: &Stat| {
+        let line = ancestors(stat.pid);
+        let is_ours = callers.contains(&stat.pid) || line.contains(&us);
+        let is_other = match agent {
             Some(agent) => line.contains(&agent) || stat.parent == leader,
             None => stat.group == leader || Some(stat.group) == in_front,
         };
-        if others || pid == leader || !line.contains(&leader) {
-            continue;
-        }
-        let process = Process::new(pid, stat);
-        if process.stopped || terminals(pid).iter().any(|one| terminal.contains(one)) {
-            found.push(process);
-        }
-    }
-    Ok(found)
+        let is_below = stat.pid != leader && line.contains(&leader);
+        let has_terminal = || terminals(stat.pid).iter().any(|one| terminal.contains(one));
+        is_below && !is_ours && !is_other && (stat.is_stopped() || has_terminal())
+    };
+    let of_session = |stat: &Stat| stat.session == leader && !stat.has_ended();
+    let all = processes()?.into_iter().filter(of_session);
+    Ok(all.filter(counts).map(Process::from).collect())
 }
 
 /// Returns the processes of a pipeline, one of which is `us`, as a shell makes it: those of a process
 /// group whose output is the input of another.
-fn pipeline(us: i32, pids: &[i32]) -> BTreeSet<i32> {
+fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     let is_pipe = |path: &PathBuf| path.to_string_lossy().starts_with("pipe:[");
     let pipe = |pid, at| system::file(pid, at).filter(is_pipe);
-    let ends = |pid| (pipe(pid, 0), [pipe(pid, 1), pipe(pid, 2)]);
     let mut found = BTreeSet::from([us]);
-    let mut last = vec![ends(us)];
-    let group = stat(us).map(|stat| stat.group);
-    let of_group = |pid: &&i32| stat(**pid).map(|stat| stat.group) == group;
-    let is_piped = last
-        .iter()
-        .any(|(from, to)| from.is_some() || to.iter().any(Option::is_some));
-    if group.is_none() || !is_piped {
-        return found;
+    let group = all.iter().find(|stat| stat.pid == us).map(|us| us.group);
+    let members = all.iter().filter(|stat| Some(stat.group) == group);
+    let ends = members.map(|of| (of.pid, pipe(of.pid, 0), [pipe(of.pid, 1), pipe(of.pid, 2)]));
+    let ends: Vec<_> = ends.collect();
+    loop {
+        let feeds =
+            |to: &[Option<PathBuf>], from: &Option<PathBuf>| from.is_some() && to.contains(from);
+        let mut known = ends.iter().filter(|(pid, ..)| found.contains(pid));
+        let next = known.find_map(|(_, input, outputs)| {
+            let mut others = ends.iter().filter(|(pid, ..)| !found.contains(pid));
+            others.find(|(_, from, to)| feeds(outputs, from) || feeds(to, input))
+        });
+        let Some((pid, ..)) = next else { return found };
+        found.insert(*pid);
     }
-    let others: Vec<_> = pids
-        .iter()
-        .filter(of_group)
-        .map(|&pid| (pid, ends(pid)))
-        .collect();
-    while let Some((input, outputs)) = last.pop() {
-        for (pid, (from, to)) in &others {
-            let reads = from.is_some() && outputs.contains(from);
-            let writes = input.is_some() && to.contains(&input);
-            if (reads || writes) && found.insert(*pid) {
-                last.push((from.clone(), to.clone()));
-            }
-        }
-    }
-    found
 }
 
 /// What the first three files of a process are, as far as that can be read.
@@ -249,13 +195,19 @@ fn terminals(pid: i32) -> Vec<PathBuf> {
     files.filter(terminal).collect()
 }
 
+/// All processes that can be seen.
+///
 /// # Errors
 /// When the system tells of no process: that it lists none is no sign then.
-fn ensure_told() -> Result<()> {
+fn processes() -> Result<Vec<Stat>> {
     if !are_told() {
         bail!("this system does not tell which processes there are");
     }
-    Ok(())
+    Ok(all()?.into_iter().filter_map(stat).collect())
+}
+
+fn stands_in(pid: i32, dir: &Path) -> bool {
+    directory(pid).is_some_and(|there| there.starts_with(dir))
 }
 
 /// A process, its parent, its parent's …

@@ -9,9 +9,8 @@ use anyhow::{Context as _, Result};
 
 /// The user's shell.
 pub(crate) fn shell() -> OsString {
-    env::var_os("SHELL")
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".into())
+    let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
+    shell.unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// git flux itself, to be started again.
@@ -24,18 +23,16 @@ pub(crate) fn ourselves() -> Result<PathBuf> {
 
 /// The file that running `program` would execute.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
-    let executable = |path: &Path| {
-        path.metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    let executable = |path: &PathBuf| {
+        let found = path.metadata();
+        found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
     };
     if program.components().count() > 1 {
-        let path = std::path::absolute(program).ok()?;
-        return executable(&path).then_some(path);
+        return std::path::absolute(program).ok().filter(executable);
     }
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_absolute() && executable(path))
+    let mut paths = env::split_paths(&path).map(|dir| dir.join(program));
+    paths.find(|path| path.is_absolute() && executable(path))
 }
 
 /// PATH without the directory that git puts in front for its own programs.

@@ -15,13 +15,9 @@ pub(crate) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bit
 /// # Errors
 /// When it is a link, no regular file or another user's.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(REGULAR)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    let file = options.custom_flags(REGULAR).open(path)?;
     ensure_owned_as_its_dir(&ensure_file(&file)?, path)?;
     Ok(file)
 }
@@ -31,10 +27,8 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When there is none.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(REGULAR)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(REGULAR).open(path)?;
     ensure_file(&file)?;
     Ok(file)
 }
@@ -59,18 +53,30 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
 pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
-    match metadata.is_file() {
-        true => Ok(metadata),
-        false => Err(io::Error::other("it is not a file")),
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
     }
+    Ok(metadata)
 }
 
 /// Refuses a file that has another owner than the directory that it is in.
 pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path).metadata()?;
-    match dir.uid() == file.uid() {
-        true => Ok(()),
-        false => Err(of_another_user()),
+    if dir.uid() != file.uid() {
+        return Err(of_another_user());
+    }
+    Ok(())
+}
+
+/// Takes it for none that there is no such file or directory.
+///
+/// # Errors
+/// When it failed in any other way.
+pub(crate) fn optional<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -45,45 +45,41 @@ impl Sharing {
         value: Option<&str>,
         truth: impl FnOnce(&str) -> Option<bool>,
     ) -> Result<Self> {
-        let number = match value {
+        let value = match value {
             None | Some("group") => return Ok(Self::GROUP),
             Some("umask" | "") => return Ok(Self::Umask),
             Some("all" | "world" | "everybody") => return Ok(Self::EVERYBODY),
-            Some(value) => u32::from_str_radix(value, 8).map_err(|_| value),
+            Some(value) => value,
         };
-        Ok(match number {
-            Ok(0) => Self::Umask,
-            Ok(1) => Self::GROUP,
-            Ok(2) => Self::EVERYBODY,
-            Ok(bits) if bits & 0o600 == 0o600 => Self::Exactly(bits & 0o666),
-            Ok(bits) => bail!(
+        Ok(match (u32::from_str_radix(value, 8), truth(value)) {
+            (Ok(0), _) | (Err(_), Some(false)) => Self::Umask,
+            (Ok(1), _) | (Err(_), Some(true)) => Self::GROUP,
+            (Ok(2), _) => Self::EVERYBODY,
+            (Ok(bits), _) if bits & 0o600 == 0o600 => Self::Exactly(bits & 0o666),
+            (Ok(bits), _) => bail!(
                 "core.sharedRepository is 0{bits:o}: the owner of files must be able to read and write them"
             ),
-            Err(value) => match truth(value) {
-                Some(true) => Self::GROUP,
-                Some(false) => Self::Umask,
-                None => bail!("core.sharedRepository is '{value}', which git does not know"),
-            },
+            (Err(_), None) => bail!("core.sharedRepository is '{value}', which git does not know"),
         })
+    }
+
+    /// Returns the mode of a new file, before the umask.
+    fn mode(self) -> u32 {
+        if self == Self::Private { 0o600 } else { 0o666 }
     }
 
     /// Returns the permissions of what was made with `mode`, as `calc_shared_perm` in git's
     /// `path.c` has them.
     fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
         // Nobody may write to what its owner may not, as to an object.
-        let granted = |bits: u32| match mode & 0o200 {
-            0 => bits & !0o222,
-            _ => bits,
-        };
-        let searchable = |mode: u32| match is_dir {
-            true => mode | (mode & 0o444) >> 2,
-            false => mode,
-        };
+        let never = if mode & 0o200 == 0 { 0o222 } else { 0 };
+        let searched = if is_dir { 0o444 } else { 0 };
+        let searchable = |mode: u32| mode | (mode & searched) >> 2;
         let adjusted = match self {
             Self::Private => return searchable(0o600),
             Self::Umask => return mode,
-            Self::AtLeast(bits) => searchable(mode | granted(bits)),
-            Self::Exactly(bits) => searchable(mode & !0o777 | granted(bits)),
+            Self::AtLeast(bits) => searchable(mode | bits & !never),
+            Self::Exactly(bits) => searchable(mode & !0o777 | bits & !never),
         };
         // What is made in it belongs to its group then, on every system.
         let inherits = is_dir && adjusted & 0o060 != 0;
@@ -96,10 +92,8 @@ impl Sharing {
     /// # Errors
     /// When it cannot be made, is no directory, or is another user's where it should be private.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
-        let make = || {
-            let mode = if self == Self::Private { 0o700 } else { 0o777 };
-            DirBuilder::new().mode(mode).create(path)
-        };
+        let mode = self.mode() | (self.mode() & 0o444) >> 2;
+        let make = || DirBuilder::new().mode(mode).create(path);
         let made = match (make(), path.parent()) {
             (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
                 self.make_dir(parent)?;
@@ -124,7 +118,7 @@ impl Sharing {
         if self == Self::Private && !is_new && !is_ours(path, &there) {
             return Err(of_another_user());
         }
-        self.mend(&there, |permissions| fs::set_permissions(path, permissions))
+        self.mend(path, &there)
     }
 
     /// Gives what is ours at `path` the permissions that it should have.
@@ -132,21 +126,16 @@ impl Sharing {
     /// # Errors
     /// When there is nothing.
     pub(crate) fn adjust(self, path: &Path) -> io::Result<()> {
-        let there = path.symlink_metadata()?;
-        self.mend(&there, |permissions| fs::set_permissions(path, permissions))
+        self.mend(path, &path.symlink_metadata()?)
     }
 
-    fn mend(
-        self,
-        there: &Metadata,
-        set: impl FnOnce(Permissions) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn mend(self, path: &Path, there: &Metadata) -> io::Result<()> {
         let mode = there.mode() & 0o7777;
         let adjusted = self.adjusted(mode, there.is_dir());
         if adjusted == mode || there.uid() != geteuid().as_raw() {
             return Ok(());
         }
-        match set(Permissions::from_mode(adjusted)) {
+        match fs::set_permissions(path, Permissions::from_mode(adjusted)) {
             // A file system without permissions (FAT) has none to give.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
             done => done,
@@ -161,10 +150,8 @@ impl Sharing {
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options
-            .mode(if self == Self::Private { 0o600 } else { 0o666 })
-            .custom_flags(REGULAR)
-            .open(path)?;
+        options.mode(self.mode()).custom_flags(REGULAR);
+        let file = options.open(path)?;
         let there = ensure_file(&file)?;
         if self == Self::Private {
             ensure_owned_as_its_dir(&there, path)?;
@@ -186,32 +173,31 @@ impl Sharing {
     /// # Errors
     /// When the disk is full, for one.
     pub(crate) fn write(self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let what = || format!("could not write '{}'", path.display());
-        let dir = path.parent().with_context(what)?;
+        self.replace(path, bytes)
+            .with_context(|| format!("could not write '{}'", path.display()))
+    }
+
+    fn replace(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let dir = path.parent().unwrap_or(path);
         sweep(dir);
-        let mut file = self.begin(path, dir).with_context(what)?;
-        file.write_all(bytes)
-            .and_then(|()| file.as_file().sync_all())
-            .with_context(what)?;
-        file.persist(path)
-            .map_err(|error| error.error)
-            .with_context(what)?;
+        let mut file = self.begin(path, dir)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
         // The rename itself must survive a power cut.
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .with_context(what)
+        File::open(dir)?.sync_all()
     }
 
     /// Makes a file that only a later rename gives its name, and holds a lock on it: [`sweep`]
     /// takes what is not locked.
     fn begin(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mode = if self == Self::Private { 0o600 } else { 0o666 };
+        let mode = Permissions::from_mode(self.mode());
         loop {
             let file = tempfile::Builder::new()
                 .prefix(&format!(".{name}."))
                 .suffix(PART)
-                .permissions(Permissions::from_mode(mode))
+                .permissions(mode.clone())
                 .tempfile_in(dir)?;
             // One that is about to sweep it away has the lock; where there are no locks, nobody sweeps.
             let is_swept = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
@@ -235,12 +221,13 @@ pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
 /// Removes what writers that were killed have left in `dir`, as far as that can be done.
 fn sweep(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_part = |name: &[u8]| name.ends_with(PART.as_bytes());
-    for entry in entries.filter(|entry| is_part(entry.file_name().as_encoded_bytes())) {
-        let path = entry.path();
-        let Ok(file) = open_file(&path) else { continue };
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.as_os_str().as_encoded_bytes();
         // The lock of a living writer excludes ours, and ours a writer that has just made it.
-        if file.try_lock().is_ok() {
+        if name.ends_with(PART.as_bytes())
+            && let Ok(file) = open_file(&path)
+            && file.try_lock().is_ok()
+        {
             drop(fs::remove_file(path));
         }
     }

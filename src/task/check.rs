@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 
-use super::{Existing, Merged, Removal, Target, Task, TaskId};
+use super::{Bytes, Merged, ObjectId, Removal, Target, Task};
 
 /// The longest title, in bytes; those that are written have 200 characters at most.
 const TITLE: usize = 4096;
@@ -30,152 +30,127 @@ pub(crate) const OWN: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritt
 /// The name in an archive for commits that were in logs alone.
 pub(crate) const REFLOG: &str = "reflog";
 
+/// A field of a record, and whether its value is one that it can have.
+type Field = (&'static str, bool);
+
 impl Task {
     /// Fails if a field is not what it must be.
     ///
     /// # Errors
     /// Says which field of the record it is.
     pub(super) fn check(&self) -> Result<()> {
-        ensure!(self.title.len() <= TITLE, "'title' is too long");
-        ensure!(is_name(&self.agent), "'agent' is not the name of an agent");
-        for argument in &self.agent_args {
-            let nul = argument.0.as_bytes().contains(&0);
-            ensure!(!nul, "'agent_args' has what is not an argument");
+        let has_nul = |it: &Bytes| it.0.as_bytes().contains(&0);
+        let is_object = |name: &ObjectId| self.is_object(name);
+        let top = self.worktree.strip_prefix("/");
+        let directory = self.directory.as_ref().map(|it| Path::new(&it.0));
+        let restored = self.restored.as_deref();
+        let (existing, carried) = (self.existing.as_ref(), self.carried.as_ref());
+        let mut fields = vec![
+            ("title", self.title.len() <= TITLE),
+            ("agent", is_name(&self.agent)),
+            ("agent_args", !self.agent_args.iter().any(has_nul)),
+            ("branch", is_branch_name(&self.branch)),
+            ("base", is_object(&self.base)),
+            ("into", self.into.as_deref().is_none_or(is_branch_name)),
+            ("worktree", top.is_ok_and(is_below)),
+            ("directory", directory.is_none_or(is_below)),
+            ("created", is_time(self.created)),
+            ("port", self.port.is_none_or(|it| PORTS.contains(&it))),
+            (
+                "restored",
+                restored.is_none_or(|it| self.is_archived_as(it)),
+            ),
+            ("existing.tip", existing.is_none_or(|it| is_object(&it.tip))),
+            ("carried", carried.is_none_or(is_object)),
+        ];
+        fields.extend(self.target.iter().flat_map(Target::fields));
+        fields.extend(self.removal.iter().flat_map(|it| self.fields_of(it)));
+        match fields.iter().find(|(_, is_right)| !is_right) {
+            Some((field, _)) => bail!("'{field}' is not what it must be"),
+            None => Ok(()),
         }
-        branch("branch", &self.branch)?;
-        if let Some(into) = &self.into {
-            branch("into", into)?;
-        }
-        path("worktree", &self.worktree)?;
-        if let Some(directory) = &self.directory {
-            below("directory", Path::new(&directory.0))?;
-        }
-        time("created", self.created)?;
-        ensure!(
-            self.port.is_none_or(|port| PORTS.contains(&port)),
-            "'port' is not one that is set aside"
-        );
-        if let Some(name) = &self.restored {
-            let of_this = is_archive_name(name, &self.id);
-            ensure!(
-                of_this,
-                "'restored' is not a name that it has in an archive"
-            );
-        }
-        if let Some(target) = &self.target {
-            target.check()?;
-        }
-        if let Some(removal) = &self.removal {
-            removal.check()?;
-        }
-        self.check_objects()
     }
 
     /// Returns the task as a record can have it: what is configured for its branch wins over the
     /// record, and may be anything.
     pub(super) fn recordable(&self) -> Self {
-        let into = self.into.clone();
-        let agent = is_name(&self.agent).then(|| self.agent.clone());
+        let agent = self.agent.as_str();
         Self {
             title: self.title.chars().take(TITLE / 4).collect(),
-            into: into.filter(|into| is_branch_name(into)),
-            agent: agent.unwrap_or_default(),
+            into: self.into.clone().filter(|into| is_branch_name(into)),
+            agent: if is_name(agent) { agent } else { "" }.to_owned(),
             ..self.clone()
         }
     }
 
-    /// Fails if what must be the name of an object is none. All are of one length: a
-    /// repository has one kind.
-    fn check_objects(&self) -> Result<()> {
-        let mut names = vec![("base", self.base.as_str())];
-        names.extend(self.carried.as_deref().map(|name| ("carried", name)));
-        if let Some(Existing { tip, .. }) = &self.existing {
-            names.push(("existing.tip", tip));
-        }
-        if let Some(removal) = &self.removal {
-            let snapshot = removal.snapshot.as_deref();
-            names.extend(snapshot.map(|name| ("removal.snapshot", name)));
-            names.extend(removal.own.iter().map(|(_, oid)| ("removal.own", &**oid)));
-            if let Some(Merged { from, to, .. }) = &removal.into {
-                names.extend([("removal.into.from", &**from), ("removal.into.to", to)]);
-            }
-        }
+    /// Returns whether this can be the name of an object. All are of one length: a repository has
+    /// one kind.
+    fn is_object(&self, name: &ObjectId) -> bool {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        for (field, name) in names {
-            let whole = matches!(name.len(), 40 | 64) && name.len() == self.base.len();
-            let whole = whole && name.bytes().all(hex);
-            ensure!(whole, "'{field}' is not the name of an object");
-        }
-        Ok(())
+        matches!(name.len(), 40 | 64) && name.len() == self.base.len() && name.bytes().all(hex)
+    }
+
+    /// Returns whether `name` is `<id>` or `<id>.<number>`.
+    fn is_archived_as(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.id.as_str());
+        rest.is_some_and(|rest| match rest.strip_prefix('.') {
+            Some(number) => number.parse::<u32>().is_ok_and(|n| n.to_string() == number),
+            None => rest.is_empty(),
+        })
+    }
+
+    fn fields_of(&self, removal: &Removal) -> [Field; 6] {
+        let is_object = |name: &ObjectId| self.is_object(name);
+        let is_value = |value: &str| !value.contains('\0');
+        let is_part = |part: &str| part == REFLOG || is_own(part);
+        let (mut config, mut own) = (removal.config.iter(), removal.own.iter());
+        let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
+        let ends = into.map(|it| is_object(&it.from) && is_object(&it.to));
+        let is_branch = |it: &Merged| is_branch_name(&it.branch);
+        [
+            ("removal.at", is_time(removal.at)),
+            ("removal.snapshot", snapshot.is_none_or(is_object)),
+            (
+                "removal.config",
+                config.all(|(it, value)| is_variable(it) && is_value(value)),
+            ),
+            (
+                "removal.own",
+                own.all(|(it, oid)| is_part(it) && is_object(oid)),
+            ),
+            ("removal.into", ends.unwrap_or(true)),
+            ("removal.into.branch", into.is_none_or(is_branch)),
+        ]
     }
 }
 
 impl Target {
-    fn check(&self) -> Result<()> {
-        let named = !self.session.as_str().is_empty() && is_name(self.session.as_str());
-        ensure!(named, "'target.session' is not the name of a session");
-        let alive = self.pane_pid > 0 && i32::try_from(self.server_pid).is_ok_and(|pid| pid > 0);
-        ensure!(alive, "'target' has a number that no process has");
+    fn fields(&self) -> [Field; 5] {
+        let name = self.session.as_str();
+        let server = i32::try_from(self.server_pid);
         // tmux takes any path, a relative one too.
-        let socket = self.socket.as_os_str().as_bytes();
-        let is_path = (1..=PATH).contains(&socket.len()) && !socket.contains(&0);
-        ensure!(is_path, "'target.socket' is not a path");
-        time("target.server_start", self.server_start)
+        let is_empty = self.socket.as_os_str().is_empty();
+        [
+            ("target.session", !name.is_empty() && is_name(name)),
+            ("target.pane_pid", self.pane_pid > 0),
+            ("target.server_pid", server.is_ok_and(|pid| pid > 0)),
+            ("target.socket", !is_empty && is_plain(&self.socket)),
+            ("target.server_start", is_time(self.server_start)),
+        ]
     }
 }
 
-impl Removal {
-    fn check(&self) -> Result<()> {
-        time("removal.at", self.at)?;
-        for (name, value) in &self.config {
-            let known = is_variable(name) && !value.contains('\0');
-            ensure!(known, "'removal.config' has what git would not");
-        }
-        for (part, _) in &self.own {
-            let known = part == REFLOG || is_own(part);
-            ensure!(known, "'removal.own' has what no worktree has for itself");
-        }
-        match &self.into {
-            Some(merged) => branch("removal.into.branch", &merged.branch),
-            None => Ok(()),
-        }
-    }
-}
-
-fn branch(field: &str, name: &str) -> Result<()> {
-    ensure!(is_branch_name(name), "'{field}' is not a name for a branch");
-    Ok(())
-}
-
-/// Fails if a path does not begin at the root and go down from there.
-fn path(field: &str, path: &Path) -> Result<()> {
+/// Returns whether a path is one that the system takes.
+fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    let mut parts = path.components();
-    let down = parts.next() == Some(Component::RootDir)
-        && parts.clone().next().is_some()
-        && parts.all(|part| matches!(part, Component::Normal(_)));
-    let plain = bytes.len() <= PATH && !bytes.contains(&0);
-    ensure!(down && plain, "'{field}' is not a path from the root down");
-    Ok(())
+    bytes.len() <= PATH && !bytes.contains(&0)
 }
 
-/// Fails if a path does not go down from a directory.
-fn below(field: &str, path: &Path) -> Result<()> {
-    let bytes = path.as_os_str().as_bytes();
+/// Returns whether a path goes down from a directory.
+fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
-    let down = !bytes.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)));
-    let plain = bytes.len() <= PATH && !bytes.contains(&0);
-    ensure!(down && plain, "'{field}' is not a path below a directory");
-    Ok(())
-}
-
-/// Fails if seconds since 1970 have no date.
-///
-/// # Errors
-/// Says which field it is.
-pub(crate) fn time(field: &str, seconds: u64) -> Result<()> {
-    ensure!(is_time(seconds), "'{field}' is not a time");
-    Ok(())
+    let down = parts.all(|part| matches!(part, Component::Normal(_)));
+    down && path != Path::new("") && is_plain(path)
 }
 
 /// Returns whether a clock can have shown it, in seconds since 1970.
@@ -186,15 +161,6 @@ pub(crate) fn is_time(seconds: u64) -> bool {
 /// Returns whether a text is short and in one line, as a name is.
 fn is_name(name: &str) -> bool {
     name.len() <= NAME && !name.contains(char::is_control)
-}
-
-/// Returns whether `name` is `<id>` or `<id>.<number>`.
-fn is_archive_name(name: &str, id: &TaskId) -> bool {
-    let rest = name.strip_prefix(id.as_str());
-    rest.is_some_and(|rest| match rest.strip_prefix('.') {
-        Some(number) => number.parse::<u32>().is_ok_and(|n| n.to_string() == number),
-        None => rest.is_empty(),
-    })
 }
 
 /// Returns whether git has variables of this name: letters, digits and `-`, a letter first.

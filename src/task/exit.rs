@@ -9,19 +9,22 @@ use super::check;
 
 /// How the agent's program ended, as its launcher saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "ExitFile", into = "ExitFile")]
 pub(crate) struct Exit {
+    #[serde(flatten)]
     pub(crate) how: How,
     /// Seconds since 1970.
     pub(crate) at: u64,
     /// Whether git flux has ended it.
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub(crate) stopped: bool,
     /// The signal that its launcher received and passed on to it, as when its terminal went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<i32>,
 }
 
 /// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(crate) enum How {
     /// None was started, or it was not seen.
     Unseen,
@@ -33,43 +36,35 @@ pub(crate) enum How {
 
 /// An end as every version stores it.
 #[derive(Serialize, Deserialize)]
-struct ExitFile {
+struct Stored {
     status: Option<i32>,
     signal: Option<i32>,
     error: Option<String>,
-    at: u64,
-    #[serde(default, skip_serializing_if = "Not::not")]
-    stopped: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    received: Option<i32>,
 }
 
-impl From<ExitFile> for Exit {
-    fn from(stored: ExitFile) -> Self {
-        let how = match (stored.error, stored.signal, stored.status) {
-            (Some(error), ..) => How::Unstarted(error),
-            (None, Some(signal), _) => How::Signal(signal),
-            (None, None, Some(status)) => How::Status(status),
-            (None, None, None) => How::Unseen,
-        };
-        Self {
-            how,
-            at: stored.at,
-            stopped: stored.stopped,
-            received: stored.received,
+impl From<Stored> for How {
+    fn from(stored: Stored) -> Self {
+        match (stored.error, stored.signal, stored.status) {
+            (Some(error), ..) => Self::Unstarted(error),
+            (None, Some(signal), _) => Self::Signal(signal),
+            (None, None, Some(status)) => Self::Status(status),
+            (None, None, None) => Self::Unseen,
         }
     }
 }
 
-impl From<Exit> for ExitFile {
-    fn from(exit: Exit) -> Self {
+impl From<How> for Stored {
+    fn from(how: How) -> Self {
+        let (status, signal, error) = match how {
+            How::Unseen => (None, None, None),
+            How::Unstarted(error) => (None, None, Some(error)),
+            How::Status(status) => (Some(status), None, None),
+            How::Signal(signal) => (None, Some(signal), None),
+        };
         Self {
-            status: exit.status(),
-            signal: exit.signal(),
-            error: exit.error().map(str::to_owned),
-            at: exit.at,
-            stopped: exit.stopped,
-            received: exit.received,
+            status,
+            signal,
+            error,
         }
     }
 }
@@ -116,11 +111,12 @@ impl Exit {
     /// Returns whether something can have ended so: an agent can write the file as well.
     pub(crate) fn is_plausible(&self) -> bool {
         let is_signal = |signal: i32| (1..128).contains(&signal);
-        self.status()
-            .is_none_or(|status| (0..256).contains(&status))
-            && self.signal().is_none_or(is_signal)
-            && self.received.is_none_or(is_signal)
-            && check::is_time(self.at)
+        let is_end = match self.how {
+            How::Status(status) => (0..256).contains(&status),
+            How::Signal(signal) => is_signal(signal),
+            How::Unseen | How::Unstarted(_) => true,
+        };
+        is_end && self.received.is_none_or(is_signal) && check::is_time(self.at)
     }
 
     /// Returns whether nothing has ended here, since no agent was started.

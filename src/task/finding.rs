@@ -43,14 +43,12 @@ impl State {
         if !seen.branch {
             return (Self::NoBranch, from(Source::Branch));
         }
-        match &seen.exit {
-            Some(exit) if exit.is_none() => (Self::Idle, since(Source::Exit, Some(exit.at))),
-            Some(exit) => (
-                Self::Ended(exit.clone()),
-                since(Source::Exit, Some(exit.at)),
-            ),
-            None => Self::unended(seen),
-        }
+        let Some(exit) = &seen.exit else {
+            return Self::unended(seen);
+        };
+        let ended = || Self::Ended(exit.clone());
+        let state = if exit.is_none() { Self::Idle } else { ended() };
+        (state, since(Source::Exit, Some(exit.at)))
     }
 
     /// The state of an agent of which no end was seen.
@@ -60,15 +58,9 @@ impl State {
             Presence::Alive => Self::alive(seen),
             Presence::InSetup => (Self::Opening, found),
             Presence::Elsewhere => (Self::RunningElsewhere, found),
+            Presence::OtherMachine => (Self::Lost, guess(Source::Process)),
             Presence::Never | Presence::Unreadable | Presence::Gone => {
                 (Self::Lost, from(Source::Process))
-            }
-            Presence::OtherMachine => {
-                let found = Found {
-                    guess: true,
-                    ..from(Source::Process)
-                };
-                (Self::Lost, found)
             }
         }
     }
@@ -97,17 +89,15 @@ impl State {
         // Its own file of the session leaves nothing to be guessed.
         let guesses = paints && seen.title.is_none() && seen.session.is_none();
         if last.said == Said::Working && guesses && still {
-            return (Self::Interrupted, guess());
+            return (Self::Interrupted, guess(Source::Activity));
         }
         (state_of(&last, seen), since(source, Some(last.at / 1000)))
     }
 
     /// The state of an agent that is alive, and has said nothing.
     fn silent(seen: &Seen) -> (Self, Found) {
-        let stirs = seen.habit == Habit::Quiet
-            && seen
-                .stirred
-                .is_some_and(|at| (seen.now / 1000).saturating_sub(at) <= STIR);
+        let is_recent = |at: u64| (seen.now / 1000).saturating_sub(at) <= STIR;
+        let stirs = seen.habit == Habit::Quiet && seen.stirred.is_some_and(is_recent);
         let by_title = from(Source::Title);
         if let Some(session) = seen.session {
             let state = match session.doing {
@@ -124,15 +114,15 @@ impl State {
             // It may have done its turn, or be at a dialog of its own: it needs its user.
             Some(Title::Idle) if seen.is_up() => (Self::Waiting(None), by_title),
             Some(Title::Idle) => (Self::Opening, by_title),
-            None if stirs => (Self::Working, guess()),
+            None if stirs => (Self::Working, guess(Source::Activity)),
             // Before it says anything it may ask whether its directory can be trusted.
             None if seen.habit != Habit::Unknown && seen.is_still() => {
-                (Self::Waiting(None), guess())
+                (Self::Waiting(None), guess(Source::Activity))
             }
-            None => {
-                let found = since(Source::Process, seen.started);
-                (Self::Running(seen.started), found)
-            }
+            None => (
+                Self::Running(seen.started),
+                since(Source::Process, seen.started),
+            ),
         }
     }
 }
@@ -150,10 +140,10 @@ fn since(source: Source, since: Option<u64>) -> Found {
     }
 }
 
-fn guess() -> Found {
+fn guess(source: Source) -> Found {
     Found {
         guess: true,
-        ..from(Source::Activity)
+        ..from(source)
     }
 }
 
@@ -169,12 +159,8 @@ impl Seen {
         let is_known_better =
             hook.said == Said::Done && matches!(transcript.said, Said::Failed | Said::Interrupted);
         // What is written down later is later; of one moment the hook has more to say.
-        let is_later = transcript.at > hook.at;
-        if is_later || is_known_better {
-            written
-        } else {
-            heard
-        }
+        let is_better = transcript.at > hook.at || is_known_better;
+        if is_better { written } else { heard }
     }
 
     /// Whether the agent has been up for a while, and shown nothing in it.
@@ -206,20 +192,18 @@ pub(crate) fn contradiction(
 ) -> Option<(Said, Option<Why>)> {
     let settled = !is_fresh(heard.at, now) && !is_fresh(session.at, now);
     let is_later = session.at > heard.at;
+    let is_old = session.at / 1000 + PAUSE < now / 1000;
+    let at_work = Some((Said::Working, None));
     match (heard.said, session.doing) {
         (Said::Exited, _) | (Said::Waiting, Doing::Waiting(_)) => None,
         // A question of an agent within is open, whatever is said of the turn meanwhile.
         (_, Doing::Waiting(why)) => Some((Said::Waiting, why)),
         // Its prompt has not been sent: Esc came before.
-        (Said::Starting, Doing::Idle) if session.at / 1000 + PAUSE < now / 1000 => {
-            Some((Said::Waiting, None))
-        }
+        (Said::Starting, Doing::Idle) if is_old => Some((Said::Waiting, None)),
         (Said::Working | Said::Waiting, Doing::Idle) if settled => Some((Said::Interrupted, None)),
-        (Said::Waiting, Doing::Working | Doing::Background) if is_later => {
-            Some((Said::Working, None))
-        }
+        (Said::Waiting, Doing::Working | Doing::Background) if is_later => at_work,
         (Said::Done | Said::Failed | Said::Interrupted, Doing::Working) if settled && is_later => {
-            Some((Said::Working, None))
+            at_work
         }
         _ => None,
     }
@@ -236,13 +220,11 @@ pub(crate) fn is_fresh(at: u64, now: u64) -> bool {
 fn corrected(heard: &Heard, title: Option<Title>) -> Option<State> {
     match (heard.said, title?) {
         (Said::Working, Title::Idle) => Some(State::Interrupted),
-        (Said::Working, Title::Asking) => Some(State::Waiting(Some(Why::Permission))),
-        (Said::Working, Title::Working) => None,
+        (Said::Working, Title::Working) | (_, Title::Idle) => None,
         // A dialog that was left by Esc is still shown as one, and still needs its user.
-        (Said::Waiting, Title::Idle | Title::Asking) => None,
+        (Said::Waiting, Title::Asking) => None,
         (_, Title::Working) => Some(State::Working),
         (_, Title::Asking) => Some(State::Waiting(Some(Why::Permission))),
-        (_, Title::Idle) => None,
     }
 }
 

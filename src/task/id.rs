@@ -22,11 +22,8 @@ pub(crate) struct TaskId(String);
 impl TaskId {
     /// Makes an id from the first line that has text, with six random hex digits.
     pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
-        let slug = text
-            .lines()
-            .map(slug)
-            .find(|s| !s.is_empty())
-            .unwrap_or_else(|| "task".to_owned());
+        let slug = text.lines().map(slug).find(|slug| !slug.is_empty());
+        let slug = slug.as_deref().unwrap_or("task");
         let suffix: u32 = rng.random_range(0..0x100_0000);
         Self(format!("{slug}-{suffix:06x}"))
     }
@@ -39,22 +36,17 @@ impl TaskId {
 /// Lower-case ASCII words joined by `-`, cut at a word at [`SLUG`] characters.
 fn slug(line: &str) -> String {
     let ascii = deunicode::deunicode(line).to_ascii_lowercase();
+    let words = ascii.split(|c: char| !c.is_ascii_alphanumeric());
     let mut slug = String::new();
-    for word in ascii
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty())
-    {
-        let glue = usize::from(!slug.is_empty());
-        if slug.len() + glue + word.len() > SLUG {
+    for word in words.filter(|word| !word.is_empty()) {
+        let glue = if slug.is_empty() { "" } else { "-" };
+        if slug.len() + glue.len() + word.len() > SLUG {
             if slug.is_empty() {
                 slug.push_str(&word[..SLUG]);
             }
             break;
         }
-        if glue == 1 {
-            slug.push('-');
-        }
-        slug.push_str(word);
+        slug.extend([glue, word]);
     }
     slug
 }
@@ -63,18 +55,14 @@ impl FromStr for TaskId {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self, Failure> {
-        let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let valid = bytes.first().is_some_and(|&b| alnum(b))
-            && bytes.len() <= MAX
-            && bytes.iter().all(|&b| alnum(b) || b == b'-');
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Failure::new(format!("'{text}' is not a task id"))
-                .hint("a task id has a-z, 0-9 and '-', begins with a letter or digit, and has at most 50 characters")
-                .code(USAGE))
+        let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let begins = !text.is_empty() && !text.starts_with('-');
+        if begins && text.len() <= MAX && text.bytes().all(is_plain) {
+            return Ok(Self(text.to_owned()));
         }
+        Err(Failure::new(format!("'{text}' is not a task id"))
+            .hint("a task id has a-z, 0-9 and '-', begins with a letter or digit, and has at most 50 characters")
+            .code(USAGE))
     }
 }
 

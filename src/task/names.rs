@@ -1,4 +1,4 @@
-//! How git names its branches and refs.
+//! How git names its branches, refs and objects.
 
 use std::borrow::Borrow;
 use std::ffi::OsStr;
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Where the branches of a repository are.
 pub(crate) const HEADS: &str = "refs/heads/";
 
+/// How many digits of a name are shown to people.
+const SHORT: usize = 10;
+
 /// The name of a branch, without `refs/heads/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -19,6 +22,11 @@ pub(crate) struct BranchName(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RefName(String);
+
+/// The name of an object in full, in hexadecimal. What a record says is checked with the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ObjectId(String);
 
 impl BranchName {
     pub(crate) fn new(name: impl Into<String>) -> Self {
@@ -45,6 +53,27 @@ impl RefName {
     pub(crate) fn branch(&self) -> Option<BranchName> {
         let name = self.0.strip_prefix(HEADS)?;
         Some(BranchName(name.to_owned()))
+    }
+}
+
+impl ObjectId {
+    /// Reads a name in full; none if it is none.
+    pub(crate) fn parse(hex: &[u8]) -> Option<Self> {
+        let is_whole = matches!(hex.len(), 40 | 64) && hex.iter().all(u8::is_ascii_hexdigit);
+        let hex = std::str::from_utf8(hex).ok()?;
+        is_whole.then(|| Self(hex.to_owned()))
+    }
+
+    /// Returns its first digits, for people.
+    pub(crate) fn short(&self) -> &str {
+        self.0.get(..SHORT).unwrap_or(&self.0)
+    }
+}
+
+/// Takes over what git has printed.
+impl From<String> for ObjectId {
+    fn from(hex: String) -> Self {
+        Self(hex)
     }
 }
 
@@ -111,6 +140,7 @@ macro_rules! text {
 
 text!(BranchName);
 text!(RefName);
+text!(ObjectId);
 
 #[cfg(test)]
 mod tests {
@@ -126,5 +156,22 @@ mod tests {
         // A branch may be called that.
         let odd = RefName::new("refs/heads/refs/heads/a").branch().unwrap();
         assert_eq!(&*odd, "refs/heads/a");
+    }
+
+    #[test]
+    fn a_name_is_whole_or_none() {
+        let hex = "0123456789abcdef0123456789abcdef01234567";
+        let id = ObjectId::parse(hex.as_bytes()).unwrap();
+        assert_eq!((&*id, id.short()), (hex, "0123456789"));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{hex}\""));
+        for odd in [
+            "",
+            "HEAD",
+            &hex[1..],
+            &format!("{hex}0"),
+            &hex.replace('0', "g"),
+        ] {
+            assert_eq!(ObjectId::parse(odd.as_bytes()), None, "{odd:?}");
+        }
     }
 }

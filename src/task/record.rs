@@ -163,7 +163,9 @@ pub(crate) struct Target {
     pub(crate) kind: Layout,
     /// The session's name when it was made.
     pub(crate) session: SessionName,
+    #[serde(with = "as_text")]
     pub(crate) window: WindowId,
+    #[serde(with = "as_text")]
     pub(crate) pane: PaneId,
     /// The pane's own process: the launcher.
     pub(crate) pane_pid: i32,
@@ -228,15 +230,13 @@ impl Task {
 
     /// The commit that its branch stands at before any work is done.
     pub(crate) fn start(&self) -> &ObjectId {
-        let existing = self.existing.as_ref();
-        existing.map_or(&self.base, |existing| &existing.tip)
+        self.existing.as_ref().map_or(&self.base, |it| &it.tip)
     }
 
     /// Whether its branch stays when the task goes.
     pub(crate) fn keeps_branch(&self) -> bool {
-        let unstarted = self.phase == Phase::Starting;
-        let existing = self.existing.as_ref();
-        existing.is_some_and(|existing| !(existing.made && unstarted))
+        let is_made = |it: &Existing| it.made && self.phase == Phase::Starting;
+        self.existing.as_ref().is_some_and(|it| !is_made(it))
     }
 
     /// `refs/heads/<branch>`
@@ -245,20 +245,25 @@ impl Task {
     }
 }
 
+/// What is read and shown as text, in JSON.
 mod as_text {
-    use super::TaskId;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(id: &TaskId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(id.as_str())
+    pub(super) fn serialize<S: Serializer>(
+        value: &impl Display,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
         deserializer: D,
-    ) -> Result<TaskId, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+    ) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -269,7 +274,7 @@ pub(crate) mod path {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(untagged)]
     enum Bytes {
         Text(String),
@@ -282,20 +287,19 @@ pub(crate) mod path {
     ) -> Result<S::Ok, S::Error> {
         let path = path.as_ref();
         match path.to_str() {
-            Some(text) => Bytes::Text(text.to_owned()),
-            None => Bytes::Raw(path.as_bytes().to_vec()),
+            Some(text) => serializer.serialize_str(text),
+            None => path.as_bytes().serialize(serializer),
         }
-        .serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: From<OsString>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
-        Ok(match Bytes::deserialize(deserializer)? {
+        let path = match Bytes::deserialize(deserializer)? {
             Bytes::Text(text) => OsString::from(text),
             Bytes::Raw(bytes) => OsString::from_vec(bytes),
-        }
-        .into())
+        };
+        Ok(path.into())
     }
 }
 

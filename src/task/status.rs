@@ -21,8 +21,12 @@ pub(crate) struct Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ", self.staged, self.unstaged)?;
-        write!(f, "{} {}", self.untracked, self.conflicted)
+        let (staged, unstaged) = (self.staged, self.unstaged);
+        write!(
+            f,
+            "{staged} {unstaged} {} {}",
+            self.untracked, self.conflicted
+        )
     }
 }
 
@@ -100,26 +104,17 @@ impl State {
 
     /// Whether the agent's process is alive.
     pub(crate) fn is_alive(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Opening
-            | Self::Running(_)
-            | Self::RunningElsewhere
-            | Self::Working
-            | Self::Waiting(_)
-            | Self::Done
-            | Self::Failed
-            | Self::Interrupted => true,
-            Self::Starting
-            | Self::Removing
-            | Self::Ended(_)
-            | Self::Idle
-            | Self::Lost
-            | Self::Incomplete
-            | Self::NoWorktree
-            | Self::NoBranch
-            | Self::Elsewhere
-            | Self::Unknown => false,
-        }
+                | Self::Running(_)
+                | Self::RunningElsewhere
+                | Self::Working
+                | Self::Waiting(_)
+                | Self::Done
+                | Self::Failed
+                | Self::Interrupted
+        )
     }
 
     /// Returns what the agent waits for, if it does, or that it runs elsewhere: one word, stable.

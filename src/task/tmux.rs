@@ -3,16 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use anyhow::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The number of a pane, written `%1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PaneId(u32);
 
 /// The number of a window, written `@1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowId(u32);
 
 /// The number of a session, written `$1`.
@@ -24,18 +23,6 @@ pub(crate) struct SessionId(pub(crate) u32);
 #[serde(transparent)]
 pub(crate) struct SessionName(String);
 
-/// The error for what is not an id.
-#[derive(Debug)]
-pub(crate) struct NoId;
-
-impl fmt::Display for NoId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an id of tmux")
-    }
-}
-
-impl std::error::Error for NoId {}
-
 macro_rules! id {
     ($id:ident, $sigil:literal) => {
         impl fmt::Display for $id {
@@ -45,27 +32,12 @@ macro_rules! id {
         }
 
         impl FromStr for $id {
-            type Err = NoId;
+            type Err = Error;
 
-            fn from_str(text: &str) -> Result<Self, NoId> {
-                let number = text.strip_prefix($sigil).ok_or(NoId)?;
-                let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-                let number = number.parse().ok().filter(|_| is_number);
-                number.map(Self).ok_or(NoId)
-            }
-        }
-
-        impl From<$id> for String {
-            fn from(id: $id) -> Self {
-                id.to_string()
-            }
-        }
-
-        impl TryFrom<String> for $id {
-            type Error = NoId;
-
-            fn try_from(text: String) -> Result<Self, NoId> {
-                text.parse()
+            fn from_str(text: &str) -> Result<Self> {
+                let number = text.strip_prefix($sigil).filter(|it| !it.starts_with('+'));
+                let number = number.and_then(|number| number.parse().ok());
+                number.map(Self).context("not an id of tmux")
             }
         }
     };
@@ -113,11 +85,6 @@ mod tests {
         ] {
             assert!(text.parse::<PaneId>().is_err(), "{text}");
         }
-        let read = |text: &str| serde_json::from_str::<WindowId>(text);
-        assert_eq!(
-            serde_json::to_string(&read("\"@7\"").unwrap()).unwrap(),
-            "\"@7\""
-        );
-        assert!(read("\"%7\"").is_err() && read("7").is_err());
+        assert_eq!("@7".parse::<WindowId>().unwrap().to_string(), "@7");
     }
 }

@@ -1,6 +1,6 @@
 //! Versions of what is stored: a file of a later version is known for one, and not understood.
 
-use std::fmt;
+use std::fmt::{self, Display};
 
 use anyhow::{Context as _, Error, Result, bail};
 use serde::Deserialize;
@@ -51,12 +51,11 @@ pub(crate) fn state_of(error: &Error) -> &'static str {
 }
 
 /// Returns the refusal to do anything with `what`, whose record in the tree `record` cannot be read.
-pub(crate) fn refusal(what: &str, record: &str, error: &Error) -> Failure {
+pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -> Failure {
     let update = "update git flux, or find the newer one: type -a git-flux";
-    let update = is_newer(error).then_some(update);
-    let failure = Failure::new(format!("{what} cannot be read: {error:#}"));
-    let failure = update.into_iter().fold(failure, Failure::hint);
-    failure.hint(format!("git cat-file -p {record}"))
+    Failure::new(format!("{what} cannot be read: {error:#}"))
+        .hints(is_newer(error).then_some(update))
+        .hint(format!("git cat-file -p {record}"))
 }
 
 /// Reads a JSON object of a version up to `known`. One without a version is of the first.

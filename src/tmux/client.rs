@@ -1,17 +1,18 @@
 //! The terminals in which somebody looks at tmux.
 
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::unistd::ttyname;
 
 use super::Tmux;
 use super::command::outer_socket;
-use super::fields::{Fields, Record};
+use super::fields::Fields;
 use crate::task::{SessionId, SessionName, WindowId};
 
 /// A terminal that is attached to a server.
@@ -28,46 +29,34 @@ pub(super) struct Client {
     pub(super) activity: u64,
 }
 
-/// The clients of a server: `tmux list-clients -F …`
+/// Returns the clients of a server: `tmux list-clients -F …`
 ///
 /// # Errors
 /// When it does not answer.
 pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
-    let fields = Fields::new(&[
-        "client_name",
-        "session_id",
-        "window_id",
-        "client_last_session",
-        "client_activity",
-    ]);
+    let fields =
+        Fields::new("client_name session_id window_id client_last_session client_activity");
     let list = Tmux::on(socket, "list-clients").args(["-F", &fields.format()]);
     let out = list.output()?;
     let records = fields.read(&out).context("`tmux list-clients` failed")?;
-    let clients = records.iter().map(read).collect::<Option<_>>();
+    let clients = records.iter().map(|record| {
+        let [name, session, window, last_session, activity] = record.values;
+        Some(Client {
+            name: name.to_owned(),
+            session: session.parse().ok()?,
+            window: window.parse().ok()?,
+            last_session: SessionName::new(last_session),
+            activity: activity.parse().unwrap_or_default(),
+        })
+    });
+    let clients = clients.collect::<Option<_>>();
     clients.context("`tmux list-clients` printed an unknown line")
 }
 
-fn read(record: &Record) -> Option<Client> {
-    Some(Client {
-        name: record.get("client_name").to_owned(),
-        session: record.parse("session_id")?,
-        window: record.parse("window_id")?,
-        last_session: SessionName::new(record.get("client_last_session")),
-        activity: record.parse("client_activity").unwrap_or_default(),
-    })
-}
-
-/// The name of the terminal we are on.
+/// Returns the name of the terminal we are on.
 pub(super) fn our_terminal() -> Option<String> {
-    let tty = if io::stdin().is_terminal() {
-        nix::unistd::ttyname(io::stdin())
-    } else if io::stderr().is_terminal() {
-        nix::unistd::ttyname(io::stderr())
-    } else if io::stdout().is_terminal() {
-        nix::unistd::ttyname(io::stdout())
-    } else {
-        return None;
-    };
+    let tty = ttyname(io::stdin()).or_else(|_| ttyname(io::stderr()));
+    let tty = tty.or_else(|_| ttyname(io::stdout()));
     Some(tty.ok()?.to_string_lossy().into_owned())
 }
 
@@ -79,18 +68,15 @@ pub(super) fn our_terminal() -> Option<String> {
 /// When there is no server, or it does not answer.
 pub(crate) fn write(text: &str) -> Result<()> {
     let socket = outer_socket().context("there is no tmux")?;
-    let clients = Tmux::on(&socket, "list-clients")
-        .args(["-F", "#{client_control_mode} #{client_tty}"])
-        .within(Duration::from_secs(2))
-        .output()?;
+    let format = "#{client_control_mode} #{client_tty}";
+    let list = Tmux::on(&socket, "list-clients").args(["-F", format]);
+    let clients = list.within(Duration::from_secs(2)).output()?;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(O_NOCTTY | O_NONBLOCK);
     for tty in clients.lines().filter_map(|line| line.strip_prefix("0 ")) {
-        let terminal = OpenOptions::new()
-            .write(true)
-            .custom_flags(O_NOCTTY | O_NONBLOCK)
-            .open(tty);
         // It may have gone meanwhile, or be stopped and full.
-        let written = terminal.and_then(|mut terminal| terminal.write_all(text.as_bytes()));
-        drop(written);
+        let terminal = options.open(tty);
+        drop(terminal.and_then(|mut terminal| terminal.write_all(text.as_bytes())));
     }
     Ok(())
 }

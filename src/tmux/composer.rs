@@ -1,5 +1,7 @@
 //! The composer of an agent: where it shows what is typed for its next message.
 
+use std::mem;
+
 use super::screen::{Row, Screen};
 
 /// How a program draws its composer, and what it does with what stands there.
@@ -99,16 +101,18 @@ impl Composer {
         let mark = self.marks.iter().find(|mark| first.starts_with(**mark));
         // Without a mark its beginning is scrolled out of sight.
         let is_message = is_message && (mark.is_some() || first.starts_with("  "));
-        let texts = rows.iter().enumerate().map(|(at, row)| {
-            let mark = mark.filter(|_| at == 0);
-            row.without_hints(mark.map_or(0, |mark| mark.chars().count()))
-        });
+        let mut skipped = mark.map_or(0, |mark| mark.chars().count());
+        let texts = rows
+            .iter()
+            .map(|row| row.without_hints(mem::take(&mut skipped)));
         let text = texts.collect::<Vec<_>>().join("\n").trim().to_owned();
         let shows_hint = !self.placeholder.is_empty() && text.starts_with(self.placeholder);
-        Some(match text {
-            text if !is_message => Content::Other(text),
-            text if text.is_empty() || shows_hint => Content::Empty,
-            text => Content::Text(text),
+        Some(if !is_message {
+            Content::Other(text)
+        } else if text.is_empty() || shows_hint {
+            Content::Empty
+        } else {
+            Content::Text(text)
         })
     }
 
@@ -146,12 +150,9 @@ impl Composer {
             return false;
         };
         let (plain_shown, plain_text) = (plain(shown), plain(text));
-        if plain_shown == plain_text {
-            return true;
-        }
         let is_long = text.contains('\n') || text.len() > SHORT;
         let is_window = shown.lines().count() >= WINDOW && plain_text.ends_with(&plain_shown);
-        is_long && (is_window || is_folded(&plain_shown))
+        plain_shown == plain_text || is_long && (is_window || is_folded(&plain_shown))
     }
 
     /// Returns whether that is all of `text`, or its end; and not a paste of which it shows nothing.
@@ -195,17 +196,15 @@ impl Trap {
                 rest.starts_with(is_name) && word.chars().all(is_name)
             }),
             Self::Mention(c) => text.split_whitespace().any(|word| {
-                let mut before = None;
-                word.char_indices().any(|(at, found)| {
-                    let begins = found == c && !before.is_some_and(char::is_alphanumeric);
-                    before = Some(found);
-                    begins && at + found.len_utf8() < word.len()
+                word.match_indices(c).any(|(at, found)| {
+                    let is_last = at + found.len() == word.len();
+                    !is_last && !word[..at].ends_with(char::is_alphanumeric)
                 })
             }),
-            Self::LastWord(c) => text
-                .split_whitespace()
-                .next_back()
-                .is_some_and(|word| word.contains(c)),
+            Self::LastWord(c) => {
+                let last = text.split_whitespace().next_back();
+                last.is_some_and(|word| word.contains(c))
+            }
             Self::Ends(c) => text.ends_with(c),
         }
     }
@@ -236,8 +235,7 @@ fn plain(text: &str) -> String {
 /// Returns whether this stands for a long paste: `[Pasted text #1 +3 lines]`.
 fn is_folded(shown: &str) -> bool {
     let shown = shown.strip_prefix('!').unwrap_or(shown);
-    let inner = shown
-        .strip_prefix("[Pasted")
-        .and_then(|s| s.strip_suffix(']'));
+    let inner = shown.strip_prefix("[Pasted");
+    let inner = inner.and_then(|inner| inner.strip_suffix(']'));
     inner.is_some_and(|inner| !inner.contains(['[', ']']))
 }

@@ -1,24 +1,17 @@
 //! Closing the pane that we run in: what was said on it goes with it, so it is shown where its clients land.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
 
 use super::Tmux;
 use super::client::{self, Client};
 use super::command::unexpanded;
 use super::pane::{self, Pane};
 use crate::task::{PaneId, Target};
-
-/// Where a client lands.
-enum Landing {
-    /// In this pane.
-    Pane(PaneId),
-    /// Outside of tmux.
-    Outside,
-}
 
 /// Shows `lines` to the clients that look at the pane, and closes it. A pane that they land in shows
 /// them in view mode (`run-shell -t`), until `q` is pressed; outside of tmux they stay on the terminal
@@ -31,9 +24,9 @@ pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
     if !show(target, lines).unwrap_or(false)
         && let Some(line) = lines.iter().find(|line| line.starts_with("removed"))
     {
-        pane::notice(target, &format!("git flux: {line}"));
+        pane::notice(target, format_args!("git flux: {line}"));
     }
-    pane::kill(target)
+    pane::close(target).map(drop)
 }
 
 /// Returns whether a client was shown the lines.
@@ -41,68 +34,60 @@ fn show(target: &Target, lines: &[String]) -> Result<bool> {
     let panes = pane::list(Some(&target.socket))?;
     let own = panes.iter().find(|pane| pane.is(target));
     let own = own.context("the pane is closed already")?;
-    let clients = client::list(&target.socket)?;
-    let looks = |client: &&Client| client.window == own.window();
-    let clients: Vec<Client> = clients.iter().filter(looks).cloned().collect();
+    let mut clients = client::list(&target.socket)?;
+    clients.retain(|client| client.window == own.window());
     // Somebody may look at another pane of the window.
     if clients.is_empty() || active(target, own.window())? != own.id() {
         return Ok(false);
     }
-    let mut file = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
-    for line in lines {
-        writeln!(file, "{line}")?;
-    }
+    let text = lines.join("\n") + "\n";
+    let file = file(&text)?;
     let mut shown = Vec::new();
     for client in &clients {
-        match land(target, own, &panes, client)? {
-            Landing::Pane(id) if shown.contains(&id) => {}
-            Landing::Pane(id) => {
-                let cat = format!("cat {}; echo; echo '(q closes this)'", quoted(file.path()));
-                let cat = unexpanded(Path::new(&cat));
-                let run = Tmux::on(&target.socket, "run-shell").target(id);
-                run.arg(cat).run()?;
-                shown.push(id);
-            }
-            Landing::Outside => {
-                // The client's shell reads it once we have gone.
-                let copy = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
-                std::fs::copy(file.path(), copy.path())?;
-                let path = quoted(&copy.into_temp_path().keep()?);
-                Tmux::on(&target.socket, "detach-client")
-                    .args(["-t", &client.name, "-E"])
-                    .arg(format!("cat {path}; rm -f {path}"))
-                    .run()?;
-            }
+        let Some(pane) = land(target, own, &panes, client)? else {
+            // The client's shell reads it once we have gone.
+            let path = quoted(&self::file(&text)?.into_temp_path().keep()?);
+            let detach = Tmux::on(&target.socket, "detach-client");
+            let detach = detach.args(["-t", &client.name, "-E"]);
+            detach.arg(format!("cat {path}; rm -f {path}")).run()?;
+            continue;
+        };
+        if !shown.contains(&pane) {
+            let cat = format!("cat {}; echo; echo '(q closes this)'", quoted(file.path()));
+            let run = Tmux::on(&target.socket, "run-shell").target(pane);
+            run.arg(unexpanded(Path::new(&cat))).run()?;
+            shown.push(pane);
         }
     }
     Ok(true)
 }
 
-/// Brings a client to where it would land: to the pane, the window or the session that was in front
-/// before. Where its session ends with the pane and there was none before, it is left to be detached.
-fn land(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Landing> {
+/// Brings a client to where it would land, and returns the pane there: to the pane, the window or the
+/// session that was in front before. Where its session ends with the pane and there was none before,
+/// it is left to be detached.
+fn land(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Option<PaneId>> {
     let on = |name: &str| Tmux::on(&target.socket, name);
-    let others = || panes.iter().filter(|pane| pane.id() != own.id());
-    if let Some(beside) = others().find(|pane| pane.window() == own.window()) {
+    let mut others = panes.iter().filter(|pane| pane.id() != own.id());
+    if let Some(beside) = others.clone().find(|pane| pane.window() == own.window()) {
         // There may have been no other one in front.
         if on("last-pane").target(own.id()).outcome()?.is_err() {
             on("select-pane").target(beside.id()).run()?;
         }
-        return Ok(Landing::Pane(active(target, own.window())?));
+        return active(target, own.window()).map(Some);
     }
-    if others().any(|pane| pane.session == client.session) {
+    if others.any(|pane| pane.session == client.session) {
         let session = format!("{}:", client.session);
         if on("last-window").target(&session).outcome()?.is_err() {
             on("next-window").target(&session).run()?;
         }
-        return Ok(Landing::Pane(active(target, session)?));
+        return active(target, session).map(Some);
     }
     let last = format!("={}:", client.last_session);
     let switch = on("switch-client").args(["-c", &client.name]).target(&last);
     if client.last_session.as_str().is_empty() || switch.outcome()?.is_err() {
-        return Ok(Landing::Outside);
+        return Ok(None);
     }
-    Ok(Landing::Pane(active(target, last)?))
+    active(target, last).map(Some)
 }
 
 /// Returns the pane in front in a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
@@ -112,7 +97,13 @@ fn active(target: &Target, of: impl Display) -> Result<PaneId> {
     out.trim_end().parse().context("tmux printed no pane")
 }
 
-/// A path of ours as a shell reads it.
+fn file(text: impl AsRef<[u8]>) -> Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix("git-flux-").tempfile()?;
+    fs::write(file.path(), text)?;
+    Ok(file)
+}
+
+/// Returns a path of ours as a shell reads it.
 fn quoted(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }

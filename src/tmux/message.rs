@@ -1,15 +1,14 @@
 //! A message to the program on a pane.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::before::Before;
 use super::composer::{Composer, Content, Typed, clearing};
 use super::screen::Screen;
-use super::typing::{paste, type_text};
-use crate::interrupt;
+use super::typing::{Before, PAUSE, lasts, paste, type_text};
+use crate::system::wait_until;
 use crate::task::Target;
 
 /// How long a program whose composer is known may take to show what was pasted, or cleared.
@@ -26,9 +25,6 @@ const ANSWER: Duration = Duration::from_secs(3);
 
 /// How long what is typed may take to have its effect, where nothing tells.
 const SETTLES: Duration = Duration::from_millis(400);
-
-/// How long to wait until the next look.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// As a paste it gets there also while the pane is in copy mode, where a key would not.
 const ENTER: &str = "\r";
@@ -48,17 +44,20 @@ pub(crate) struct Receiver<'a> {
 }
 
 /// What has become of a message. Only the last three have reached the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// The program asks something by now, or is not in front any more; nothing was typed.
     NotListening,
     /// The pane shows no composer; nothing was typed.
     NoComposer,
     /// Something stands in the composer that is not git flux's to clear; nothing was typed.
-    Draft(String),
-    /// The pane did not show it, so Enter was not pressed; or it was if it `is_entered`, and the
-    /// program did not take the message. What was typed is cleared, unless it `is_left`.
-    NotTaken { is_entered: bool, is_left: bool },
+    Draft,
+    /// The pane did not show it, so Enter was not pressed, and it was cleared.
+    NotShown,
+    /// Enter was pressed, the program did not take it, and it was cleared.
+    NotTaken,
+    /// It was not submitted, and may stand where it was typed.
+    Left,
     /// It was submitted.
     Submitted,
     /// It was, and is out of the composer.
@@ -69,16 +68,13 @@ pub(crate) enum Delivery {
 
 /// Replaces what would end a paste, or be a key: newlines and tabs are text.
 pub(crate) fn harmless(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    };
     let text = text.replace("\r\n", "\n");
-    let mut out = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out
+    text.trim_end().chars().map(harmless).collect()
 }
 
 impl Receiver<'_> {
@@ -95,12 +91,8 @@ impl Receiver<'_> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
             Some(composer) => self.compose(composer, &screen, typed),
-            None => self.type_unseen(&screen, &typed.text),
+            None => self.type_unseen(&screen, typed),
         }
-    }
-
-    fn listens(&self) -> Result<bool> {
-        (self.listens)()
     }
 
     fn has_arrived(&self) -> Result<bool> {
@@ -115,90 +107,87 @@ impl Receiver<'_> {
     /// [`Self::deliver`] by way of a composer that can be read.
     fn compose(&self, composer: &Composer, first: &Screen, typed: &Typed) -> Result<Delivery> {
         match self.emptied(composer, first)? {
-            Some(Content::Empty) if self.listens()? => {}
+            Some(Content::Empty) if (self.listens)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
-            Some(Content::Text(text) | Content::Other(text)) => return Ok(Delivery::Draft(text)),
-            _ => return Ok(Delivery::NoComposer),
+            Some(Content::Text(_) | Content::Other(_)) => return Ok(Delivery::Draft),
+            None => return Ok(Delivery::NoComposer),
         }
-        let mut is_entered = false;
-        if self.type_in(composer, typed)? {
-            match self.submit(composer, &typed.text)? {
-                Submitted::Taken => return self.taken(),
-                Submitted::NotTaken => is_entered = true,
-                Submitted::NotEntered => {}
-            }
+        let delivery = match self.type_in(composer, typed)? {
+            true => self.submit(composer, typed)?,
+            false => Delivery::NotShown,
+        };
+        if delivery == Delivery::Taken {
+            return self.or_confirmed(delivery);
         }
+        let is_entered = delivery == Delivery::NotTaken;
         if is_entered && self.has_arrived()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_left = !self.cleared(composer, &typed.text)?;
+        let is_cleared = self.cleared(composer, &typed.text)?;
         // A slow program has come to the key before it came to those that clear.
         if is_entered && self.has_arrived()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(Delivery::NotTaken {
-            is_entered,
-            is_left,
-        })
+        Ok(if is_cleared { delivery } else { Delivery::Left })
     }
 
-    fn taken(&self) -> Result<Delivery> {
-        if self.arrived.is_some() && within(ANSWER, || self.has_arrived())? {
-            return Ok(Delivery::Confirmed);
-        }
-        Ok(Delivery::Taken)
+    /// Waits for the program to say that it has got a message that was submitted.
+    fn or_confirmed(&self, delivery: Delivery) -> Result<Delivery> {
+        let Some(arrived) = self.arrived else {
+            return Ok(delivery);
+        };
+        let confirmed = || Ok(arrived()?.then_some(Delivery::Confirmed));
+        Ok(wait_until(ANSWER, PAUSE, confirmed)?.unwrap_or(delivery))
     }
 
     /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
     /// it stands there.
     fn type_in(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut stands = self.stands(composer, &typed.text)?;
+        let mut stands = self.stands(composer, typed)?;
         for keys in &typed.keys {
             // What they are for, such as a list that is put together, may come up late.
             thread::sleep(SETTLES);
-            if stands && self.listens()? {
+            if stands && (self.listens)()? {
                 paste(self.target, keys, &[])?;
-                stands = self.stands(composer, &typed.text)?;
+                stands = self.stands(composer, typed)?;
             }
         }
         Ok(stands)
     }
 
-    /// Waits until a text stands in the composer, and does so at the next look: a program that is
-    /// still painting may swallow the key.
-    fn stands(&self, composer: &Composer, text: &str) -> Result<bool> {
-        let mut times = 0;
-        within(PATIENCE, || {
+    /// Waits until a text stands in the composer, and stays there.
+    fn stands(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
+        lasts(PATIENCE, || {
             let content = self.look(composer)?;
-            let is_there = content.is_some_and(|content| composer.holds(&content, text));
-            times = if is_there { times + 1 } else { 0 };
-            Ok(times > 1)
+            Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
 
     /// Presses Enter as long as the text stands in the composer, twice at most.
-    fn submit(&self, composer: &Composer, text: &str) -> Result<Submitted> {
-        let mut stands = true;
-        let mut submitted = Submitted::NotEntered;
+    fn submit(&self, composer: &Composer, typed: &Typed) -> Result<Delivery> {
+        let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
-            if !stands || !self.listens()? {
+            if !(self.listens)()? {
                 break;
             }
-            submitted = Submitted::NotTaken;
+            delivery = Delivery::NotTaken;
             paste(self.target, ENTER, &[])?;
             let mut last = None;
-            let is_taken = within(TAKES, || {
+            let taken = wait_until(TAKES, PAUSE, || {
                 last = self.look(composer)?;
-                Ok(matches!(last, None | Some(Content::Empty)))
+                let is_taken = matches!(last, None | Some(Content::Empty));
+                Ok(is_taken.then_some(Delivery::Taken))
             })?;
-            if is_taken {
-                return Ok(Submitted::Taken);
+            if let Some(taken) = taken {
+                return Ok(taken);
             }
             // The key was swallowed, or something else was done with it.
-            stands = last.is_some_and(|content| composer.holds(&content, text));
+            if !last.is_some_and(|content| composer.holds(&content, &typed.text)) {
+                break;
+            }
         }
-        Ok(submitted)
+        Ok(delivery)
     }
 
     /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
@@ -207,17 +196,12 @@ impl Receiver<'_> {
         let mut content = composer.read(first);
         if content.is_none() {
             // A screen that is being painted shows none for a moment.
-            within(SHOWS, || {
-                content = self.look(composer)?;
-                Ok(content.is_some())
-            })?;
+            content = wait_until(SHOWS, PAUSE, || self.look(composer))?;
         }
-        let Some(found @ Content::Text(_)) = &content else {
-            return Ok(content);
-        };
-        let mut told_before = self.told_before.iter();
-        if let Some(text) = told_before.find(|text| composer.shows(found, text))
-            && self.listens()?
+        let mut told = self.told_before.iter();
+        if let Some(found @ Content::Text(_)) = &content
+            && let Some(text) = told.find(|text| composer.shows(found, text))
+            && (self.listens)()?
             && self.cleared(composer, text)?
         {
             return Ok(Some(Content::Empty));
@@ -229,14 +213,13 @@ impl Receiver<'_> {
     fn cleared(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
             // What shows no composer may be a dialog, where keys are answers.
-            if self.look(composer)?.is_none() || !self.listens()? {
+            if self.look(composer)?.is_none() || !(self.listens)()? {
                 return Ok(false);
             }
             paste(self.target, &clearing(text), &[])?;
-            if within(
-                PATIENCE,
-                || Ok(self.look(composer)? == Some(Content::Empty)),
-            )? {
+            let is_empty = |content: &Content| *content == Content::Empty;
+            let empty = || Ok(self.look(composer)?.filter(is_empty));
+            if wait_until(PATIENCE, PAUSE, empty)?.is_some() {
                 return Ok(true);
             }
         }
@@ -244,60 +227,23 @@ impl Receiver<'_> {
     }
 
     /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
-    fn type_unseen(&self, first: &Screen, text: &str) -> Result<Delivery> {
-        let before = Before::typing(self.target, first, text)?;
+    fn type_unseen(&self, first: &Screen, typed: &Typed) -> Result<Delivery> {
+        let before = Before::new(self.target, first, typed)?;
         // A shell that is there instead would run it, line by line.
-        if !self.listens()? {
+        if !(self.listens)()? {
             return Ok(Delivery::NotListening);
         }
-        paste(self.target, text, &["-p"])?;
-        let is_shown = before.is_shown_soon(self.target, text)?;
-        let is_entered = false;
-        if !self.listens()? {
-            let is_left = true;
-            return Ok(Delivery::NotTaken {
-                is_entered,
-                is_left,
-            });
+        paste(self.target, &typed.text, &["-p"])?;
+        let is_shown = before.is_shown_soon(self.target)?;
+        if !(self.listens)()? {
+            return Ok(Delivery::Left);
         }
         if !is_shown {
-            paste(self.target, &clearing(text), &[])?;
-            let is_left = false;
-            return Ok(Delivery::NotTaken {
-                is_entered,
-                is_left,
-            });
+            paste(self.target, &clearing(&typed.text), &[])?;
+            return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;
-        if self.arrived.is_some() && within(ANSWER, || self.has_arrived())? {
-            return Ok(Delivery::Confirmed);
-        }
-        Ok(Delivery::Submitted)
-    }
-}
-
-/// What came of Enter.
-enum Submitted {
-    /// It was not pressed.
-    NotEntered,
-    /// It was, and the message is still in the composer.
-    NotTaken,
-    /// The composer is empty, or not shown any more.
-    Taken,
-}
-
-/// Asks `holds` until it does, or patience ends.
-fn within(patience: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
-    let begun = Instant::now();
-    loop {
-        interrupt::check()?;
-        if holds()? {
-            return Ok(true);
-        }
-        if begun.elapsed() > patience {
-            return Ok(false);
-        }
-        thread::sleep(PAUSE);
+        self.or_confirmed(Delivery::Submitted)
     }
 }
 

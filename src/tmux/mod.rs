@@ -1,7 +1,6 @@
 //! tmux: addressed by ids, never by names or prefixes; fed argument vectors, never text for a shell.
 
 pub(crate) mod attach;
-mod before;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;
@@ -10,11 +9,9 @@ pub(crate) mod leave;
 pub(crate) mod message;
 pub(crate) mod open;
 pub(crate) mod pane;
-pub(crate) mod restored;
 pub(crate) mod screen;
 pub(crate) mod target;
 mod typing;
-mod window_name;
 
 pub(crate) use command::Tmux;
 pub(crate) use target::Place;

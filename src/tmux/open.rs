@@ -1,17 +1,16 @@
 //! Opening a place for a program.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::command::{is_gone, own_socket, unexpanded};
-use super::fields::{Fields, Record};
+use super::fields::Fields;
 use super::pane::encode;
 use super::target::{Place, Split};
-use super::window_name::window_name;
 use crate::git::Lock;
 use crate::task::{Layout, SessionId, SessionName, Target, TaskId};
 
@@ -42,9 +41,6 @@ pub(crate) struct Opened {
     pub(crate) exits_unattached: bool,
 }
 
-/// What tmux printed of a pane that it made, or what it said.
-type Printed = std::result::Result<String, Error>;
-
 impl Place {
     /// Opens the place with a program as its process, and sets the options on the pane that let other
     /// tools find the task.
@@ -52,22 +48,29 @@ impl Place {
     /// # Errors
     /// When tmux refuses.
     pub(crate) fn open(&self, program: &PaneProgram) -> Result<Opened> {
-        let fields = Fields::of_target(&["pane_tty", "pane_index", "prefix", "exit-unattached"]);
+        let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
         let (out, kind) = self.make(program, &fields)?;
-        let record = fields.read(&out)?;
-        let opened = record.first().and_then(|record| Opened::read(record, kind));
-        let opened = opened.context("tmux did not say what it made")?;
+        let (record, _) = fields.first(&out)?;
+        let [tty, pane_index, prefix, exits_unattached] = record.values;
+        let target = record.target(kind);
+        let target = target.context("tmux did not say what it made")?;
         // That of a new session is set with it.
         if !matches!(self, Self::Session { .. }) {
-            let Target { socket, pane, .. } = &opened.target;
-            let tagged = program.tag(Tmux::on(socket, "set-option"), pane).run();
+            let set = Tmux::on(&target.socket, "set-option");
+            let tagged = program.tag(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
-        Ok(opened)
+        Ok(Opened {
+            target,
+            pane_index: pane_index.to_owned(),
+            prefix: prefix.to_owned(),
+            tty: tty.to_owned(),
+            exits_unattached: exits_unattached == "1",
+        })
     }
 
     /// Makes the pane; returns what tmux printed of it, and what it is.
-    fn make(&self, program: &PaneProgram, fields: &Fields) -> Result<(String, Layout)> {
+    fn make(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
         match self {
             Self::Pane {
                 beside,
@@ -100,55 +103,35 @@ impl Place {
     }
 }
 
-impl Opened {
-    fn read(record: &Record, kind: Layout) -> Option<Self> {
-        let text = |name| record.get(name).to_owned();
-        Some(Self {
-            target: record.target(kind)?,
-            pane_index: text("pane_index"),
-            prefix: text("prefix"),
-            tty: text("pane_tty"),
-            exits_unattached: record.get("exit-unattached") == "1",
-        })
-    }
-}
-
 impl PaneProgram<'_> {
     /// Completes a command that makes a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn start(&self, tmux: Tmux, fields: &Fields) -> Result<Tmux> {
-        let tmux = tmux
-            .holding(self.lock)?
-            .args(["-d", "-P", "-F", &fields.format()]);
-        let tmux = tmux.arg("-c").arg(self.unexpanded_dir());
-        Ok(tmux.arg("--").args(self.argv))
+    fn start(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+        self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
-    fn unexpanded_dir(&self) -> OsString {
-        unexpanded(self.dir)
+    /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
+    fn run(&self, tmux: Tmux) -> Result<Tmux> {
+        let tmux = tmux.arg("-c").arg(unexpanded(self.dir));
+        tmux.arg("--").args(self.argv).holding(self.lock)
     }
 
     /// `tmux new-window -t <session>: -n <name> …`, at the next number that is free, as tmux does
     /// it: the other windows keep their numbers.
-    fn new_window(&self, session: SessionId, fields: &Fields) -> Result<String> {
+    fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
         self.start(window, fields)?.output()
     }
 
     /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
-    fn respawn(&self, old: &Target, fields: &Fields) -> Result<String> {
-        let again = Tmux::on(&old.socket, "respawn-pane")
-            .arg("-k")
-            .target(old.pane);
-        let again = again.arg("-c").arg(self.unexpanded_dir());
-        let again = again.arg("--").args(self.argv);
-        again.holding(self.lock)?.run()?;
-        let about = Tmux::on(&old.socket, "display-message").arg("-p");
-        about.target(old.pane).arg(fields.format()).output()
+    fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
+        self.run(Tmux::at(old, "respawn-pane").arg("-k"))?.run()?;
+        let about = Tmux::at(old, "display-message").arg("-p");
+        about.arg(fields.format()).output()
     }
 
     /// `tmux new-session -s <name> -n <name> -x <width> -y <height> … ; set-option …`
-    fn new_session(&self, name: &SessionName, fields: &Fields) -> Result<Printed> {
+    fn new_session(&self, name: &SessionName, fields: &Fields<4>) -> Result<Result<String>> {
         let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
         let session = Tmux::new("new-session")
             .args(["-s", name.as_str(), "-n", &window_name(self.task)])
@@ -157,16 +140,52 @@ impl PaneProgram<'_> {
         // Else it ends at once where the user has `destroy-unattached` on.
         let made = self.start(session, fields)?.then("set-option");
         let made = made.target(&own).args(["destroy-unattached", "off"]);
-        self.tag(made.then("set-option"), &own).outcome()
+        self.tag(made.then("set-option"), own).outcome()
     }
 
     /// Completes `set-option` to write `@flux_task`, `@flux_state` and `@flux_repo` on the pane.
-    fn tag(&self, tmux: Tmux, pane: &impl Display) -> Tmux {
-        let tmux = tmux.arg("-p").target(pane);
+    fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
+        let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
-        let tmux = tmux.then("set-option").arg("-p").target(pane);
+        let tmux = tmux.then("set-option").arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_state", "running"]);
-        let tmux = tmux.then("set-option").arg("-p").target(pane);
+        let tmux = tmux.then("set-option").arg("-p").target(&pane);
         tmux.args(["@flux_repo", &encode(self.repo)])
+    }
+}
+
+/// How long the name of a window is, about.
+const LENGTH: usize = 16;
+
+/// Returns the name of a task's window: the first words of its id, which is too long for a status line.
+fn window_name(id: &TaskId) -> String {
+    let is_random = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut words = id.as_str().split('-').filter(|word| !is_random(word));
+    let mut name = words.next().unwrap_or(id.as_str()).to_owned();
+    for word in words {
+        // The number of one of several tasks tells them apart.
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        if is_number || name.len() + word.len() < LENGTH {
+            name = [&name, word].join("-");
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::window_name;
+
+    #[test]
+    fn windows_are_named_after_the_first_words_of_their_tasks() {
+        #[track_caller]
+        fn case(id: &str, expected: &str) {
+            assert_eq!(window_name(&id.parse().unwrap()), expected, "{id}");
+        }
+        case("fix-the-login-redirect-5c3c4d", "fix-the-login");
+        case("add-oauth-authentication-a1b2c3-2", "add-oauth-2");
+        case("internationalization-5c3c4d", "internationalization");
+        case("5c3c4d", "5c3c4d");
+        case("fix", "fix");
     }
 }

@@ -1,7 +1,8 @@
 //! The panes there are, and what is on them.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::Tmux;
 use super::command::{TIMEOUT, is_gone, outer_socket, own_pane, own_socket};
 use super::fields::{Fields, Record};
 use crate::sanitize;
+use crate::system::program;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId, WindowId};
 
 /// One pane of a server.
@@ -45,6 +47,26 @@ pub(crate) enum Extent {
 }
 
 impl Pane {
+    fn read(record: &Record<9>) -> Option<Self> {
+        let [session, prefix, version, tty, others @ ..] = record.values;
+        let [activity, panes, title, repo, task] = others;
+        Some(Self {
+            target: record.target(Layout::Pane)?,
+            session: session.parse().ok()?,
+            prefix: prefix.to_owned(),
+            version: version.to_owned(),
+            tty: tty.into(),
+            repo: decode(repo),
+            task: task.to_owned(),
+            title: title.to_owned(),
+            stirred: activity.parse().ok(),
+            extent: match panes {
+                "1" => Extent::Window,
+                _ => Extent::Part,
+            },
+        })
+    }
+
     pub(super) fn id(&self) -> PaneId {
         self.target.pane
     }
@@ -85,7 +107,7 @@ impl Pane {
         }
     }
 
-    /// The target this pane is, if git flux made it for `repo` as the session of this name.
+    /// Returns the target this pane is, if git flux made it for `repo` as the session of this name.
     pub(crate) fn session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
         let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
         is_ours.then(|| self.target(session))
@@ -93,19 +115,15 @@ impl Pane {
 
     /// Returns the target this pane is; `session` is the name that a session of the task's own has.
     pub(crate) fn target(&self, session: &SessionName) -> Target {
-        let is_own = self.target.session == *session;
-        Target {
-            kind: if is_own {
-                Layout::Session
-            } else {
-                Layout::Pane
-            },
-            ..self.target.clone()
+        let mut target = self.target.clone();
+        if target.session == *session {
+            target.kind = Layout::Session;
         }
+        target
     }
 }
 
-/// All panes of the server with this socket, or of the user's own; none if
+/// Returns all panes of the server with this socket, or of the user's own; none if
 /// there is no server, or no session on it. `tmux list-panes -a -F …`, and
 /// `tmux list-sessions` if that fails.
 ///
@@ -115,7 +133,7 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
     listed(socket, TIMEOUT)
 }
 
-/// The same for who has no more than a look, and can do without.
+/// Returns them as [`list`] does, for who has no more than a look and can do without.
 ///
 /// # Errors
 /// When tmux is missing or does not answer soon.
@@ -127,23 +145,16 @@ pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
 const ATTEMPTS: u32 = 3;
 
 fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
-    let fields = Fields::of_target(&[
-        "session_id",
-        "prefix",
-        "version",
-        "pane_tty",
-        "window_activity",
-        "window_panes",
-        "pane_title",
-        "@flux_repo",
-        "@flux_task",
-    ]);
+    let fields = Fields::new(
+        "session_id prefix version pane_tty window_activity window_panes pane_title \
+         @flux_repo @flux_task",
+    );
     let Some(out) = ask(socket, patience, &fields)? else {
         return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
     for record in fields.read(&out).context("`tmux list-panes` failed")? {
-        let pane = read(&record).context("`tmux list-panes` printed an unknown line")?;
+        let pane = Pane::read(&record).context("`tmux list-panes` printed an unknown line")?;
         // A linked window lists its panes once for every session.
         if panes.iter().all(|known| known.id() != pane.id()) {
             panes.push(pane);
@@ -153,81 +164,47 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
 }
 
 /// Asks a server for its panes; `None` if there is no server, or no session on it.
-fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields) -> Result<Option<String>> {
-    let ask = |name, options: &[&str]| {
-        let tmux = socket.map_or_else(|| Tmux::new(name), |socket| Tmux::on(socket, name));
+fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<Option<String>> {
+    let ask = |name: &str, options: &[&str]| {
+        let tmux = Tmux::with(socket, name.as_ref());
         tmux.args(options).within(patience).outcome()
     };
-    let is_gone = || is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned));
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match ask("list-panes", &["-a", "-F", &fields.format()])? {
+        let error = match ask("list-panes", &["-a", "-F", &fields.format()])? {
             Ok(out) => return Ok(Some(out)),
-            // No server has no panes, and one without sessions refuses to list them.
-            Err(_) if is_gone() => return Ok(None),
-            Err(_) if ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty()) => {
-                return Ok(None);
-            }
-            // What a server does not tell is not known, unless it has just come or gone.
-            Err(error) if attempts == ATTEMPTS => return Err(error),
-            Err(_) => {}
+            Err(error) => error,
+        };
+        // No server has no panes, and one without sessions refuses to list them.
+        if is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned))
+            || ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty())
+        {
+            return Ok(None);
+        }
+        // What a server does not tell is not known, unless it has just come or gone.
+        if attempts == ATTEMPTS {
+            return Err(error);
         }
     }
 }
 
-fn read(record: &Record) -> Option<Pane> {
-    let text = |name| record.get(name).to_owned();
-    Some(Pane {
-        target: record.target(Layout::Pane)?,
-        session: record.parse("session_id")?,
-        prefix: text("prefix"),
-        version: text("version"),
-        tty: text("pane_tty").into(),
-        repo: decode(record.get("@flux_repo")),
-        task: text("@flux_task"),
-        title: text("pane_title"),
-        stirred: record.parse("window_activity"),
-        extent: match record.get("window_panes") {
-            "1" => Extent::Window,
-            _ => Extent::Part,
-        },
-    })
-}
-
-/// The last `lines` lines of text on the pane: `tmux capture-pane -p -J`.
+/// Returns the last `lines` lines of text on the pane: `tmux capture-pane -pJ`.
 ///
 /// # Errors
 /// When the pane is gone.
 pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
-    let out = Tmux::on(&target.socket, "capture-pane")
-        .args(["-p", "-J"])
-        .target(target.pane)
-        .output()?;
-    let text: Vec<&str> = out.trim_end().lines().collect();
-    Ok(text[text.len().saturating_sub(lines)..]
-        .iter()
-        .map(|&l| l.trim_end().to_owned())
-        .collect())
+    let out = Tmux::at(target, "capture-pane").arg("-pJ").output()?;
+    let text: Vec<&str> = out.trim_end().lines().map(str::trim_end).collect();
+    let first = text.len().saturating_sub(lines);
+    Ok(text[first..].iter().map(ToString::to_string).collect())
 }
 
-/// What the pane that this process was started in shows: `tmux capture-pane -p -J`. None if
+/// Returns what the pane that this process was started in shows: `tmux capture-pane -pJ`. None if
 /// there is no such pane, or tmux does not tell.
 pub(crate) fn capture_own() -> Option<String> {
-    let tmux = Tmux::new("capture-pane")
-        .args(["-p", "-J"])
-        .target(own_pane()?);
-    tmux.within(Duration::from_secs(1)).output().ok()
-}
-
-/// `tmux kill-pane -t <pane>`: a session or window of its own goes with its last pane.
-///
-/// # Errors
-/// When tmux refuses.
-pub(crate) fn kill(target: &Target) -> Result<()> {
-    Tmux::on(&target.socket, "kill-pane")
-        .target(target.pane)
-        .run()
+    let capture = Tmux::new("capture-pane").arg("-pJ").target(own_pane()?);
+    capture.within(Duration::from_secs(1)).output().ok()
 }
 
 /// Closes the pane if it is still the one that `target` means, by one process. Returns whether its
@@ -237,36 +214,24 @@ pub(crate) fn kill(target: &Target) -> Result<()> {
 /// # Errors
 /// When tmux refuses, for one since there is no such pane.
 pub(crate) fn close(target: &Target) -> Result<bool> {
-    let is = |field: &str, value: String| format!("#{{==:#{{{field}}},{value}}}");
-    let [server, start, process] = [
-        is("pid", target.server_pid.to_string()),
-        is("start_time", target.server_start.to_string()),
-        is("pane_pid", target.pane_pid.to_string()),
-    ];
     let pane = target.pane;
-    let out = Tmux::on(&target.socket, "if-shell")
-        .arg("-F")
-        .target(pane)
-        .arg(format!("#{{&&:{server},#{{&&:{start},{process}}}}}"))
-        .arg(format!(
-            "display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}"
-        ))
-        .output()?;
-    Ok(out.trim() == "0")
+    let is = format!(
+        "#{{==:#{{pid}} #{{start_time}} #{{pane_pid}},{} {} {}}}",
+        target.server_pid, target.server_start, target.pane_pid
+    );
+    let close = format!("display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}");
+    let ask = Tmux::at(target, "if-shell").arg("-F");
+    Ok(ask.arg(is).arg(close).output()?.trim() == "0")
 }
 
 /// Shows `message` to the clients that show the pane: `tmux display-message`, which expands
 /// formats and the conversions of strftime(3). That there is no client is no error.
-pub(crate) fn notice(target: &Target, message: &str) {
-    let text = unexpanded_text(&sanitize::line(message));
-    let told = Tmux::on(&target.socket, "display-message")
-        .target(target.pane)
-        .arg(&text)
-        .run();
-    drop(told);
+pub(crate) fn notice(target: &Target, message: impl Display) {
+    let text = unexpanded_text(&sanitize::line(&message.to_string()));
+    drop(Tmux::at(target, "display-message").arg(text).run());
 }
 
-/// A text that `display-message` shows as it is.
+/// Returns a text that `display-message` shows as it is.
 pub(super) fn unexpanded_text(text: &str) -> String {
     text.replace('#', "##").replace('%', "%%")
 }
@@ -274,69 +239,75 @@ pub(super) fn unexpanded_text(text: &str) -> String {
 /// Writes `state`, a word of ours, as `@flux_state` on the pane that the environment names, if
 /// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
 /// For status lines, so it is no error if that fails.
-pub(crate) fn mark_own(launcher: i32, state: &str) {
-    mark_own_if(&format!("#{{==:#{{pane_pid}},{launcher}}}"), state);
-}
-
-/// Writes `running`, like [`mark_own`], unless the agent has said more meanwhile.
-pub(crate) fn mark_own_running(launcher: i32) {
-    let is = format!("#{{&&:#{{==:#{{pane_pid}},{launcher}}},#{{==:#{{@flux_state}},starting}}}}");
-    mark_own_if(&is, "running");
-}
-
-fn mark_own_if(condition: &str, state: &str) {
+pub(crate) fn mark_own(launcher: i32, state: impl Display) {
     let (Some(socket), Some(pane)) = (outer_socket(), own_pane()) else {
         return;
     };
-    let marked = Tmux::on(&socket, "if-shell")
-        .arg("-F")
-        .target(pane)
-        .arg(condition)
-        .arg(format!("set-option -p -t {pane} @flux_state {state}"))
-        .within(Duration::from_secs(1))
-        .run();
-    drop(marked);
+    let mark = Tmux::on(&socket, "if-shell").arg("-F").target(pane);
+    let mark = mark.arg(format!("#{{==:#{{pane_pid}},{launcher}}}"));
+    let mark = mark.arg(format!("set-option -p -t {pane} @flux_state {state}"));
+    drop(mark.within(Duration::from_secs(1)).run());
 }
 
-/// Whether we were started in this pane: by its user, or by the agent itself.
+/// Returns whether we were started in this pane: by its user, or by the agent itself.
 pub(crate) fn is_ours(target: &Target) -> bool {
-    let Ok(tmux) = env::var("TMUX") else {
-        return false;
-    };
-    let mut parts = tmux.rsplitn(3, ',').skip(1);
-    parts.next().and_then(|pid| pid.parse().ok()) == Some(target.server_pid)
-        && parts
-            .next()
-            .is_some_and(|socket| Path::new(socket) == target.socket)
+    let tmux = env::var("TMUX").unwrap_or_default();
+    let server = tmux.rsplit(',').nth(1).and_then(|pid| pid.parse().ok());
+    server == Some(target.server_pid)
+        && outer_socket().as_ref() == Some(&target.socket)
         && own_pane() == Some(target.pane)
 }
 
-/// Bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
+/// Returns bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
 pub(super) fn encode(path: &Path) -> String {
-    let mut out = String::new();
-    for &byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!(":{byte:02X}")),
-        }
-    }
-    out
+    let encoded = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(*byte).into(),
+        _ => format!(":{byte:02X}"),
+    };
+    path.as_os_str().as_bytes().iter().map(encoded).collect()
 }
 
 fn decode(text: &str) -> Option<PathBuf> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::new();
-    while let Some(byte) = bytes.next() {
-        out.push(if byte == b':' {
-            let digits = [bytes.next()?, bytes.next()?];
-            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-        } else {
-            byte
-        });
+    let mut parts = text.split(':');
+    let mut bytes = parts.next()?.as_bytes().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(rest.as_bytes());
     }
-    (!out.is_empty()).then(|| OsString::from_vec(out).into())
+    (!bytes.is_empty()).then(|| OsString::from_vec(bytes).into())
+}
+
+/// The programs that are a shell; beside them `$SHELL`.
+const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
+
+/// Returns the pane of the session of this name, which something else made anew after a restart of
+/// tmux as tmux-resurrect does, if that is its only one and shows a shell in `dir`
+/// or below: `tmux list-panes -s -t =<name>: -F …`. What the shell has put aside is not looked at.
+///
+/// # Errors
+/// When tmux is missing or does not answer.
+pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Target>> {
+    let fields = Fields::new("pane_current_command pane_current_path");
+    let list = Tmux::new("list-panes").arg("-s");
+    let list = list.target(format!("={name}:"));
+    // There may be no such session, and no server.
+    let Ok(out) = list.args(["-F", &fields.format()]).outcome()? else {
+        return Ok(None);
+    };
+    let records = fields.read(&out)?;
+    let [record] = &records[..] else {
+        return Ok(None);
+    };
+    let [command, path] = record.values;
+    let shows_shell = is_shell(OsStr::new(command)) && Path::new(path).starts_with(dir);
+    let target = record.target(Layout::Session).filter(|_| shows_shell);
+    Ok(target.filter(|target| target.session == *name))
+}
+
+fn is_shell(command: &OsStr) -> bool {
+    let own = program::shell();
+    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a pane shows at one moment.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -42,36 +42,23 @@ impl Screen {
     /// # Errors
     /// When the pane is gone, or is another one by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
-        let fields = Fields::of_target(&["cursor_x", "cursor_y", "pane_tty", "pane_title"]);
-        let out = Tmux::on(&target.socket, "display-message")
-            .arg("-p")
-            .target(target.pane)
-            .arg(fields.format())
-            .then("capture-pane")
-            .args(["-p", "-e"])
-            .target(target.pane)
-            .output()?;
+        let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
+        let ask = Tmux::at(target, "display-message").arg("-p");
+        let ask = ask.arg(fields.format()).then("capture-pane");
+        let out = ask.args(["-p", "-e"]).target(target.pane).output()?;
         let (record, shown) = fields.first(&out)?;
-        let now = record.target(target.kind).map(|now| {
-            let Target {
-                server_pid,
-                server_start,
-                pane_pid,
-                ..
-            } = now;
-            (server_pid, server_start, pane_pid)
-        });
-        if now != Some((target.server_pid, target.server_start, target.pane_pid)) {
+        let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
+        let now = record.target(target.kind);
+        if now.as_ref().map(process) != Some(process(target)) {
             bail!("the pane '{}' is another one by now", target.pane);
         }
+        let [column, row, tty, title] = record.values;
         Ok(Self {
             rows: rows(shown),
-            cursor: record.parse("cursor_y").context("a cursor is in a row")?,
-            column: record
-                .parse("cursor_x")
-                .context("a cursor is in a column")?,
-            title: record.get("pane_title").to_owned(),
-            tty: record.get("pane_tty").into(),
+            cursor: row.parse().context("a cursor is in a row")?,
+            column: column.parse().context("a cursor is in a column")?,
+            title: title.to_owned(),
+            tty: tty.into(),
         })
     }
 
@@ -102,17 +89,15 @@ impl Screen {
 
     /// Returns the text of all rows.
     pub(crate) fn text(&self) -> Vec<String> {
-        let rows = self.rows.iter().map(|row| row.text().trim_end().to_owned());
-        rows.collect()
+        let text = |row: &Row| row.text().trim_end().to_owned();
+        self.rows.iter().map(text).collect()
     }
 }
 
 fn is_canonical(tty: &Path) -> Result<bool> {
     let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let tty = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(tty)?;
+    let mut options = File::options();
+    let tty = options.read(true).custom_flags(flags.bits()).open(tty)?;
     let flags = termios::tcgetattr(tty)?.local_flags;
     Ok(flags.contains(LocalFlags::ICANON))
 }
@@ -126,14 +111,12 @@ impl Row {
     /// faint, but for a character of it that the cursor is on.
     pub(crate) fn without_hints(&self, skipped: usize) -> String {
         let cells = self.0.get(skipped..).unwrap_or_default();
-        let is_hint = |at: usize| {
-            let (_, style) = cells[at];
-            let next = cells.get(at + 1);
-            let next_is_faint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
-            style.is_faint || style.is_reversed && next_is_faint
-        };
-        let typed = (0..cells.len()).filter(|at| !is_hint(*at));
-        let text: String = typed.map(|at| cells[at].0).collect();
+        let nexts = cells.iter().skip(1).map(Some).chain([None]);
+        let typed = cells.iter().zip(nexts).filter(|((_, style), next)| {
+            let is_before_hint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
+            !(style.is_faint || style.is_reversed && is_before_hint)
+        });
+        let text: String = typed.map(|((c, _), _)| c).collect();
         text.trim_end().to_owned()
     }
 
@@ -144,9 +127,9 @@ impl Row {
     /// Returns whether it begins with three of the characters that draw a line.
     pub(crate) fn is_rule(&self) -> bool {
         let text = self.text();
-        let mut chars = text.trim_start().chars();
-        let first = chars.next().filter(|c| "─▄▀━".contains(*c));
-        first.is_some() && chars.next() == first && chars.next() == first
+        let text = text.trim_start();
+        let mut lines = ["───", "▄▄▄", "▀▀▀", "━━━"].iter();
+        lines.any(|line| text.starts_with(line))
     }
 
     /// Returns what is behind a bar at its beginning, as far as the colour behind it goes: what is
@@ -164,31 +147,23 @@ impl Row {
 /// Returns the rows of what `capture-pane -e` printed.
 pub(crate) fn rows(shown: &str) -> Vec<Row> {
     let mut style = Style::default();
-    let mut row = |line: &str| {
-        let mut cells = Vec::new();
-        let mut chars = line.chars();
-        while let Some(c) = chars.next() {
-            if c != '\u{1b}' {
-                cells.push((c, style));
-                continue;
-            }
+    let row = |line: &str| {
+        let mut parts = line.split('\u{1b}');
+        let first = parts.next().unwrap_or_default();
+        let mut cells: Vec<_> = first.chars().map(|c| (c, style)).collect();
+        for part in parts {
+            let mut text = part.chars();
             // ESC [ <numbers> m; others are not about the style.
-            if chars.next() != Some('[') {
-                continue;
+            if text.next() == Some('[') {
+                text.find(|c| ('@'..='~').contains(c));
+                let numbers = part[1..part.len() - text.as_str().len()].strip_suffix('m');
+                style = numbers.map_or(style, |numbers| style.after(numbers));
             }
-            let is_end = |c: &char| ('@'..='~').contains(c);
-            let mut numbers = String::new();
-            let end = chars.by_ref().find(|c| {
-                numbers.push(*c);
-                is_end(c)
-            });
-            if end == Some('m') {
-                style = style.after(numbers.trim_end_matches('m'));
-            }
+            cells.extend(text.map(|c| (c, style)));
         }
         Row(cells)
     };
-    shown.lines().map(&mut row).collect()
+    shown.lines().map(row).collect()
 }
 
 impl Style {
@@ -203,11 +178,10 @@ impl Style {
                 "27" => self.is_reversed = false,
                 // A colour: 5 and a number, or 2 and three.
                 "38" | "48" | "58" => {
-                    let kind = numbers.next().unwrap_or_default();
-                    let count = if kind == "5" { 1 } else { 3 };
-                    let colour = numbers.by_ref().take(count);
-                    let colour = colour.fold(kind.len() as u32 + 1, |all, part| {
-                        all << 8 | part.parse::<u32>().unwrap_or_default()
+                    let count = if numbers.next() == Some("5") { 1 } else { 3 };
+                    let parts = numbers.by_ref().take(count);
+                    let colour = parts.fold(count as u32, |all, part| {
+                        all << 8 | part.parse().unwrap_or(0)
                     });
                     if number == "48" {
                         self.ground = colour;

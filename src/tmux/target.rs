@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::Tmux;
 use super::client::our_terminal;
 use super::command::{ensure_installed, ensure_recent, inside, own_pane};
-use super::fields::{Fields, Record};
+use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};
 
@@ -65,50 +65,40 @@ struct Here {
     zoomed: bool,
 }
 
-impl Wanted {
-    fn layout(self) -> Option<Layout> {
-        match self {
-            Self::Any => None,
-            Self::Preferred(layout) | Self::Demanded(layout) => Some(layout),
-        }
-    }
-}
-
 /// Decides the place for a task.
 ///
 /// # Errors
 /// When tmux is missing or too old, when a pane is demanded outside tmux, or
 /// when the session exists already.
 pub(crate) fn choose(wanted: Wanted, session: SessionName) -> Result<Place> {
-    let here = if wanted.layout() == Some(Layout::Session) {
-        None
-    } else {
-        here()?
+    let layout = match wanted {
+        Wanted::Any => None,
+        Wanted::Preferred(layout) | Wanted::Demanded(layout) => Some(layout),
     };
-    match (here, wanted) {
-        (None, Wanted::Demanded(layout @ (Layout::Pane | Layout::Window))) => {
-            Err(Failure::new(format!(
-                "no {} can be made: this is not inside tmux",
-                layout.into_str()
-            ))
-            .hint("leave the option out for a session of its own, or start tmux first")
-            .into())
+    let here = match layout {
+        Some(Layout::Session) => None,
+        _ => here()?,
+    };
+    let Some(here) = here else {
+        if let Wanted::Demanded(layout @ (Layout::Pane | Layout::Window)) = wanted {
+            let layout = layout.into_str();
+            let what = format!("no {layout} can be made: this is not inside tmux");
+            return Err(Failure::new(what)
+                .hint("leave the option out for a session of its own, or start tmux first")
+                .into());
         }
-        (None, _) => {
-            ensure_free(&session)?;
-            Ok(Place::Session { name: session })
-        }
-        (Some(here), _) if wanted.layout() == Some(Layout::Window) => Ok(Place::Window {
-            session: here.session,
-            cramped: false,
-        }),
-        (Some(here), Wanted::Demanded(_)) => Ok(here.beside()),
-        (Some(here), _) if here.has_room() => Ok(here.beside()),
-        (Some(here), _) => Ok(Place::Window {
-            session: here.session,
-            cramped: true,
-        }),
+        ensure_free(&session)?;
+        return Ok(Place::Session { name: session });
+    };
+    let is_window = layout == Some(Layout::Window);
+    let is_demanded = matches!(wanted, Wanted::Demanded(_));
+    if !is_window && (is_demanded || here.has_room()) {
+        return Ok(here.beside());
     }
+    Ok(Place::Window {
+        session: here.session,
+        cramped: !is_window,
+    })
 }
 
 impl Here {
@@ -127,31 +117,19 @@ impl Here {
     }
 
     fn beside(&self) -> Place {
-        let is_beside = self.is_wide() || !self.is_high();
+        let split = match self.is_wide() || !self.is_high() {
+            true => Split::LeftRight,
+            false => Split::TopBottom,
+        };
         Place::Pane {
             beside: self.pane,
             session: self.session,
-            split: if is_beside {
-                Split::LeftRight
-            } else {
-                Split::TopBottom
-            },
+            split,
         }
-    }
-
-    fn read(pane: PaneId, record: &Record) -> Option<Self> {
-        Some(Self {
-            pane,
-            session: record.parse("session_id")?,
-            panes: record.parse("window_panes")?,
-            width: record.parse("pane_width")?,
-            height: record.parse("pane_height")?,
-            zoomed: record.get("window_zoomed_flag") == "1",
-        })
     }
 }
 
-/// The pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
+/// Returns the pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
 /// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
 ///
 /// `tmux display-message -p -t <pane> …`
@@ -159,15 +137,9 @@ fn here() -> Result<Option<Here>> {
     let Some(pane) = own_pane().filter(|_| inside()) else {
         return Ok(None);
     };
-    let fields = Fields::new(&[
-        "version",
-        "session_id",
-        "pane_tty",
-        "window_panes",
-        "pane_width",
-        "pane_height",
-        "window_zoomed_flag",
-    ]);
+    let fields = Fields::new(
+        "version session_id pane_tty window_panes pane_width pane_height window_zoomed_flag",
+    );
     let ask = Tmux::new("display-message").arg("-p").target(pane);
     let Ok(out) = ask.arg(fields.format()).outcome()? else {
         return Ok(None);
@@ -175,20 +147,29 @@ fn here() -> Result<Option<Here>> {
     let Ok((record, _)) = fields.first(&out) else {
         return Ok(None);
     };
-    ensure_recent(record.get("version"))?;
-    if our_terminal().is_some_and(|ours| ours != record.get("pane_tty")) {
+    let [version, session, tty, panes, width, height, is_zoomed] = record.values;
+    ensure_recent(version)?;
+    if our_terminal().is_some_and(|ours| ours != tty) {
         return Ok(None);
     }
-    Ok(Here::read(pane, &record))
+    let read = || {
+        Some(Here {
+            pane,
+            session: session.parse().ok()?,
+            panes: panes.parse().ok()?,
+            width: width.parse().ok()?,
+            height: height.parse().ok()?,
+            zoomed: is_zoomed == "1",
+        })
+    };
+    Ok(read())
 }
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
 fn ensure_free(session: &SessionName) -> Result<()> {
-    let fields = Fields::new(&["version", "session_name"]);
-    let Ok(out) = Tmux::new("list-sessions")
-        .args(["-F", &fields.format()])
-        .outcome()?
-    else {
+    let fields = Fields::new("version session_name");
+    let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
+    let Ok(out) = list.outcome()? else {
         return ensure_installed();
     };
     let sessions = fields.read(&out).or_else(|error| {
@@ -197,8 +178,9 @@ fn ensure_free(session: &SessionName) -> Result<()> {
         Err(error)
     });
     for record in sessions.context("`tmux list-sessions` failed")? {
-        ensure_recent(record.get("version"))?;
-        if record.get("session_name") == session.as_str() {
+        let [version, name] = record.values;
+        ensure_recent(version)?;
+        if name == session.as_str() {
             return Err(
                 Failure::new(format!("the tmux session '{session}' exists already"))
                     .hint(format!("tmux attach -t ={session}"))
@@ -210,22 +192,11 @@ fn ensure_free(session: &SessionName) -> Result<()> {
     Ok(())
 }
 
-/// The name for a task's session: only what every tmux takes as it is.
+/// Returns the name for a task's session: only what every tmux takes as it is.
 pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> SessionName {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '-' {
-            c
-        } else {
-            '_'
-        }
-    };
-    let project: String = project
-        .to_string_lossy()
-        .chars()
-        .map(plain)
-        .take(30)
-        .collect();
-    SessionName::new(format!("flux-{project}-{id}"))
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    let project = project.to_string_lossy().replace(is_odd, "_");
+    SessionName::new(format!("flux-{project:.30}-{id}"))
 }
 
 #[cfg(test)]

@@ -1,24 +1,39 @@
-//! Text for the program on a pane, as if it were typed or pasted there.
+//! Text for the program on a pane, as if it were typed or pasted there, and whether it shows.
 
-use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::composer::Typed;
+use super::screen::Screen;
+use crate::system::wait_until;
 use crate::task::Target;
 
-/// How many bytes a tmux client can say at once, with room to spare.
-const LONGEST_CALL: usize = 12_000;
+/// How many pastes a tmux client can say at once, in less than 16 KiB.
+const PASTES: usize = 15;
 
-/// How many bytes of that the commands of one paste take.
-const PASTE_COMMANDS: usize = 150;
+/// How long to wait until the next look.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long another program may take to show what was pasted.
+const SHOWS: Duration = Duration::from_secs(1);
+
+/// How many characters of a line are looked for; it may be wrapped.
+const SHOWN: usize = 20;
+
+/// How long nothing may move on a pane that counts as still: longer than a picture of what moves is shown.
+const STILL: Duration = Duration::from_millis(150);
+
+/// How many bytes of one line a program shows as they are; of more it may show only that there is something.
+const SHORT: usize = 400;
 
 /// Types a message: in one paste, or in as many as the composer takes for typed text. A first
 /// character that would be obeyed comes behind a space, which is erased before the rest comes.
-/// `tmux set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
+/// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
 pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
     let mut rest = typed.text.as_str();
     let mut pastes = Vec::new();
@@ -36,22 +51,14 @@ pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
         rest = "";
     }
     let name = buffer_name(target);
-    let mut call: Option<Tmux> = None;
-    let mut length = 0;
-    for (text, options) in pastes {
-        length += text.len() + PASTE_COMMANDS;
-        if length > LONGEST_CALL {
-            length = text.len() + PASTE_COMMANDS;
-            call.take().map_or(Ok(()), Tmux::run)?;
-        }
-        let tmux = match call {
-            None => Tmux::on(&target.socket, "set-buffer"),
-            Some(tmux) => tmux.then("set-buffer"),
-        };
-        let tmux = tmux.args(["-b", &name, "--", &text]);
-        call = Some(put(tmux, target, &name, options));
+    for call in pastes.chunks(PASTES) {
+        let tmux = Tmux::at(target, "has-session");
+        let tmux = call.iter().fold(tmux, |tmux, (text, options)| {
+            let tmux = tmux.then("set-buffer").args(["-b", &name, "--", text]);
+            put(tmux, target, options)
+        });
+        tmux.run()?;
     }
-    call.map_or(Ok(()), Tmux::run)?;
     match rest {
         "" => Ok(()),
         rest => paste(target, rest, &["-p"]),
@@ -76,9 +83,12 @@ fn pieces(text: &str, longest: usize) -> Vec<&str> {
 
 /// Pastes text by one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
 pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
-    let name = buffer_name(target);
-    let tmux = Tmux::on(&target.socket, "load-buffer").input(file(text)?);
-    put(tmux.args(["-b", &name, "-"]), target, &name, options).run()
+    let mut file = tempfile::tempfile().context("could not make a temporary file")?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    let tmux = Tmux::on(&target.socket, "load-buffer").input(file);
+    let tmux = tmux.args(["-b", &buffer_name(target), "-"]);
+    put(tmux, target, options).run()
 }
 
 /// Returns a name that no other message to a pane of this server uses now.
@@ -86,19 +96,78 @@ fn buffer_name(target: &Target) -> String {
     format!("flux-{}-{}", process::id(), target.pane)
 }
 
-fn file(text: &str) -> Result<File> {
-    let mut file = tempfile::tempfile().context("could not make a temporary file")?;
-    file.write_all(text.as_bytes())?;
-    file.rewind()?;
-    Ok(file)
+/// Adds the paste of the buffer, which goes with it.
+fn put(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
+    let tmux = tmux.then("paste-buffer").args(options);
+    let tmux = tmux.args(["-r", "-d", "-b", &buffer_name(target)]);
+    tmux.target(target.pane)
 }
 
-/// Adds the paste of a buffer, which goes with it.
-fn put(tmux: Tmux, target: &Target, name: &str, options: &[&str]) -> Tmux {
-    tmux.then("paste-buffer")
-        .args(options)
-        .args(["-r", "-d", "-b", name])
-        .target(target.pane)
+/// Waits until something shows, and stays: a program that is still painting may swallow a key.
+pub(super) fn lasts(patience: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
+    let mut since: Option<Instant> = None;
+    let lasts = wait_until(patience, PAUSE, || {
+        since = shows()?.then(|| since.unwrap_or_else(Instant::now));
+        Ok(since.filter(|since| since.elapsed() >= PAUSE))
+    })?;
+    Ok(lasts.is_some())
+}
+
+/// A pane before a text is typed there.
+pub(super) struct Before<'a> {
+    text: &'a str,
+    /// What stands before the cursor in its row.
+    typed: String,
+    rows: Vec<String>,
+    /// The text is long, and nothing moves on the pane: any change counts.
+    is_any_change: bool,
+}
+
+impl<'a> Before<'a> {
+    pub(super) fn new(target: &Target, first: &Screen, typed: &'a Typed) -> Result<Self> {
+        let text = typed.text.trim_end();
+        let mut before = Self {
+            text,
+            typed: first.before_cursor(),
+            rows: first.text(),
+            is_any_change: false,
+        };
+        if text.contains('\n') || text.len() > SHORT {
+            thread::sleep(STILL);
+            let now = Screen::of(target)?.text();
+            before.is_any_change = now == before.rows;
+            before.rows = now;
+        }
+        Ok(before)
+    }
+
+    /// Returns whether the text shows soon, and stays.
+    pub(super) fn is_shown_soon(&self, target: &Target) -> Result<bool> {
+        lasts(SHOWS, || Ok(self.shows(&Screen::of(target)?)))
+    }
+
+    /// Returns whether the beginning or the end of the text shows once more than before, or its end
+    /// before the cursor.
+    fn shows(&self, screen: &Screen) -> bool {
+        let (rows, typed) = (screen.text(), screen.before_cursor());
+        let last = self.text.char_indices().nth_back(SHOWN - 1);
+        let last = last.map_or(self.text, |(at, _)| &self.text[at..]);
+        let mut lines = self.text.lines();
+        let mut ends = [lines.next(), lines.next_back()].into_iter().flatten();
+        // A word may have been in what an empty one shows, and be there as often as before.
+        typed != self.typed && typed.ends_with(last)
+            || self.is_any_change && rows != self.rows
+            || ends.any(|line| count(&rows, line) > count(&self.rows, line))
+    }
+}
+
+/// Returns how often the beginning of `line` shows; the rest may be wrapped.
+fn count(rows: &[String], line: &str) -> usize {
+    let beginning: String = line.trim().chars().take(SHOWN).collect();
+    match beginning.as_str() {
+        "" => 0,
+        beginning => rows.join("\n").matches(beginning).count(),
+    }
 }
 
 #[cfg(test)]

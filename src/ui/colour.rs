@@ -1,6 +1,7 @@
 //! Colours, as git is configured: `color.flux` or `color.ui`, and `color.flux.<slot>`.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -30,21 +31,19 @@ pub(crate) fn follow(settings: &Settings, dir: &Path) -> Result<()> {
 }
 
 /// A text for standard output in the colour of a slot, or in `style` where that has none.
-pub(crate) fn paint(slot: &str, style: &Style, text: &str) -> String {
-    match code(slot).filter(|_| console::colors_enabled()) {
-        Some(code) => format!("{code}{text}\x1b[m"),
-        None => style.apply_to(text).to_string(),
-    }
+pub(crate) fn paint(slot: &str, style: &Style, text: impl Display) -> String {
+    paint_if(console::colors_enabled(), slot, style, text)
 }
 
 /// The same for standard error.
-pub(super) fn paint_stderr(slot: &str, style: Style, text: &str) -> String {
-    match code(slot).filter(|_| console::colors_enabled_stderr()) {
-        Some(code) => format!("{code}{text}\x1b[m"),
-        None => style.for_stderr().apply_to(text).to_string(),
-    }
+pub(super) fn paint_stderr(slot: &str, style: Style, text: impl Display) -> String {
+    let is_coloured = console::colors_enabled_stderr();
+    paint_if(is_coloured, slot, &style.for_stderr(), text)
 }
 
-fn code(slot: &str) -> Option<&'static str> {
-    SLOTS.get()?.get(slot).map(String::as_str)
+fn paint_if(is_coloured: bool, slot: &str, style: &Style, text: impl Display) -> String {
+    match SLOTS.get().and_then(|slots| slots.get(slot)) {
+        Some(code) if is_coloured => format!("{code}{text}\x1b[m"),
+        _ => style.apply_to(text).to_string(),
+    }
 }

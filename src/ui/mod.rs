@@ -9,13 +9,14 @@ pub(crate) mod words;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use console::{Style, Term, measure_text_width, truncate_str};
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, FuzzySelect, Input, Select};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
@@ -44,19 +45,17 @@ impl Ui {
 
     /// Whether what standard output goes to shows emoji: a UTF-8 terminal.
     pub(crate) fn emoji(&self) -> bool {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .iter()
-            .find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
-        let utf8 =
-            locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").ends_with("utf8"));
-        io::stdout().is_terminal() && utf8
+        let names = ["LC_ALL", "LC_CTYPE", "LANG"].iter();
+        let mut locales = names.filter_map(env::var_os).filter(|it| !it.is_empty());
+        let locale = locales.next().unwrap_or_default().to_ascii_lowercase();
+        let is_utf8 = locale.to_string_lossy().replace('-', "").ends_with("utf8");
+        io::stdout().is_terminal() && is_utf8
     }
 
     /// The width of the terminal on standard output, if it is one.
     pub(crate) fn width(&self) -> Option<usize> {
-        io::stdout()
-            .is_terminal()
-            .then(|| usize::from(Term::stdout().size().1))
+        let is_terminal = io::stdout().is_terminal();
+        is_terminal.then(|| usize::from(Term::stdout().size().1))
     }
 
     /// Prints data: one line.
@@ -90,13 +89,13 @@ impl Ui {
     /// Says what has happened.
     pub(crate) fn status(&self, message: impl Display) {
         if !self.quiet {
-            say(&sanitize::text(&message.to_string()));
+            say(sanitize::text(&message.to_string()));
         }
     }
 
     /// Shows what another program has said, also when quiet: it explains a failure.
     pub(crate) fn quote(&self, line: impl Display) {
-        say(&format!("  {}", sanitize::line(&line.to_string())));
+        say(format_args!("  {}", sanitize::line(&line.to_string())));
     }
 
     /// Whether a text is too long for the terminal, and standard output is one for a pager.
@@ -108,7 +107,7 @@ impl Ui {
     /// Says what to do next.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {
-            labelled("hint", &message.to_string());
+            labelled("hint", message);
         }
     }
 
@@ -117,7 +116,7 @@ impl Ui {
         // Of what another program has said in several lines, one is made.
         let message = message.to_string();
         let lines: Vec<&str> = message.lines().collect();
-        labelled("warning", &lines.join("; "));
+        labelled("warning", lines.join("; "));
     }
 
     /// Asks yes or no.
@@ -128,11 +127,11 @@ impl Ui {
         let mut prompt = sanitize::line(&question.to_string());
         asked(|| {
             // A question that wraps is drawn twice: its text goes before it then.
-            if measure_text_width(&prompt) + ANSWER > usize::from(Term::stderr().size().1) {
+            if measure_text_width(&prompt) + ANSWER > columns() {
                 say(&prompt);
                 prompt.clear();
             }
-            Confirm::with_theme(&theme())
+            Confirm::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .default(default)
                 .interact_opt()
@@ -159,7 +158,7 @@ impl Ui {
         let prompt = sanitize::line(&question.to_string());
         let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
         asked(|| {
-            Select::with_theme(&theme())
+            Select::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .items(&items)
                 .default(0)
@@ -173,9 +172,9 @@ impl Ui {
     /// On ^C and Esc: exit code 130.
     pub(crate) fn pick(&self, question: impl Display, rows: &[[String; 3]]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
-        let items = pick::lines(rows, usize::from(Term::stderr().size().1));
+        let items = pick::lines(rows, columns());
         asked(|| {
-            FuzzySelect::with_theme(&theme())
+            FuzzySelect::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .items(&items)
                 .default(0)
@@ -190,7 +189,7 @@ impl Ui {
     pub(crate) fn input(&self, question: impl Display, offered: &str) -> Result<String> {
         let prompt = sanitize::line(&question.to_string());
         asked(|| {
-            Input::with_theme(&theme())
+            Input::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .with_initial_text(sanitize::line(offered))
                 .interact_text()
@@ -205,50 +204,35 @@ impl Ui {
             return None;
         }
         // A line that is full cannot be taken back once ^C has been echoed after it.
-        let room = usize::from(Term::stderr().size().1).saturating_sub(8);
+        let room = columns().saturating_sub(8);
         let message = sanitize::line(&message.to_string());
         let message = truncate_str(&message, room, "…").into_owned();
         let bar = ProgressBar::new_spinner().with_message(message);
-        bar.set_style(ProgressStyle::default_spinner());
-        Some(Spinner::after(Duration::from_millis(500), bar))
+        let late = bar.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(500));
+            if !late.is_finished() {
+                late.enable_steady_tick(Duration::from_millis(100));
+            }
+        });
+        Some(Spinner(bar))
     }
+}
+
+/// The width of the terminal on standard error.
+fn columns() -> usize {
+    usize::from(Term::stderr().size().1)
 }
 
 /// The room that a question needs for its sign and its answer.
 const ANSWER: usize = 16;
 
 /// A sign of life that appears only if it is still wanted after a while, and goes away when dropped.
-pub(crate) struct Spinner {
-    bar: ProgressBar,
-    done: std::sync::mpsc::Sender<()>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Spinner {
-    fn after(delay: Duration, bar: ProgressBar) -> Self {
-        let (done, wait) = std::sync::mpsc::channel();
-        let late = bar.clone();
-        let thread = std::thread::spawn(move || {
-            if wait.recv_timeout(delay).is_err() {
-                late.enable_steady_tick(Duration::from_millis(100));
-            }
-        });
-        Self {
-            bar,
-            done,
-            thread: Some(thread),
-        }
-    }
-}
+pub(crate) struct Spinner(ProgressBar);
 
 impl Drop for Spinner {
     fn drop(&mut self) {
-        // The thread may have ended already; then nobody needs to be told.
-        self.done.send(()).ok();
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-        self.bar.finish_and_clear();
+        self.0.finish_and_clear();
     }
 }
 
@@ -256,7 +240,7 @@ impl Drop for Spinner {
 ///
 /// # Errors
 /// So.
-pub(crate) fn ensure_terminal(hint: &str) -> Result<()> {
+pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
     }
@@ -269,33 +253,31 @@ pub(crate) fn show(error: &anyhow::Error) {
     let is_declined = failure::code(error) == DECLINED;
     for (label, line) in failure::lines(error) {
         match label {
-            "error" if is_declined => say(&sanitize::line(&line)),
-            label => labelled(label, &line),
+            "error" if is_declined => say(sanitize::line(&line)),
+            label => labelled(label, line),
         }
     }
 }
 
-fn labelled(label: &str, message: &str) {
-    let message = match label {
-        "hint" => &pasted(message),
-        _ => message,
-    };
-    let style = match label.trim() {
+fn labelled(label: &str, message: impl Display) {
+    let message = message.to_string();
+    let name = label.trim();
+    let style = match name {
         "error" => Style::new().red().bold(),
         "warning" => Style::new().yellow().bold(),
         _ => Style::new().cyan(),
     };
-    let label = colour::paint_stderr(label.trim(), style, &format!("{label}:"));
-    say(&format!("{label} {}", sanitize::line(message)));
+    let message = match name {
+        "hint" => sanitize::line(&pasted(&message)),
+        _ => sanitize::line(&message),
+    };
+    let label = colour::paint_stderr(name, style, format_args!("{label}:"));
+    say(format_args!("{label} {message}"));
 }
 
-fn say(line: &str) {
+fn say(line: impl Display) {
     // Where standard error is gone there is nobody to tell.
     drop(writeln!(io::stderr().lock(), "{line}"));
-}
-
-fn theme() -> ColorfulTheme {
-    ColorfulTheme::default()
 }
 
 fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
@@ -304,17 +286,17 @@ fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
     let answer = ask();
     drop(keys);
     match answer {
-        Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(Failure::declined(String::new()).into()),
+        Ok(Some(answer)) => return Ok(answer),
+        Ok(None) => {}
         Err(dialoguer::Error::IO(error)) => {
             // A menu that ^C ends leaves the cursor hidden.
             drop(Term::stderr().show_cursor());
-            if error.kind() == io::ErrorKind::Interrupted || interrupt::requested() {
-                return Err(Failure::declined(String::new()).into());
+            if error.kind() != io::ErrorKind::Interrupted && !interrupt::requested() {
+                return Err(error.into());
             }
-            Err(error.into())
         }
     }
+    Err(Failure::declined("").into())
 }
 
 /// The terminal with ^C as a key like others, until it is dropped. A question's answer is read

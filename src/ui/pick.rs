@@ -3,6 +3,8 @@
 //! It takes a line's bytes for its columns when it clears what it drew, and finds the one that was
 //! picked by its text: lines must be short enough, and no two the same.
 
+use std::collections::HashSet;
+
 use console::{measure_text_width, truncate_str};
 
 use crate::sanitize;
@@ -14,63 +16,43 @@ const DESCRIPTION: usize = 8;
 
 /// A line for each row of name, state and description, for a terminal of this many columns.
 pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
-    let rows: Vec<[String; 3]> = rows
-        .iter()
-        .map(|row| row.clone().map(|cell| sanitize::line(&cell)))
-        .collect();
-    let lines = aligned(&rows, columns, "");
-    let mut sorted: Vec<&String> = lines.iter().collect();
-    sorted.sort();
-    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
-        return aligned(&rows, columns, "#");
+    let clean = |row: &[String; 3]| row.each_ref().map(|cell| sanitize::line(cell));
+    let rows: Vec<[String; 3]> = rows.iter().map(clean).collect();
+    let lines = aligned(&rows, columns, |_| String::new());
+    if lines.iter().collect::<HashSet<_>>().len() < lines.len() {
+        return aligned(&rows, columns, |at| format!("#{} ", at + 1));
     }
     lines
 }
 
-/// The rows in columns; with a `sign` each is numbered.
-fn aligned(rows: &[[String; 3]], columns: usize, sign: &str) -> Vec<String> {
-    let number = |at: usize| match sign {
-        "" => String::new(),
-        sign => format!("{sign}{} ", at + 1),
-    };
+/// The rows in columns, each behind its number.
+fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> String) -> Vec<String> {
     let widest = |at: usize| rows.iter().map(|row| measure_text_width(&row[at])).max();
-    let state = widest(1).unwrap_or_default();
+    let (name, state) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
     let limit = columns.saturating_sub(SIGN + number(rows.len()).len());
-    let name = limit
-        .saturating_sub(state + 2 + 2 + DESCRIPTION)
-        .max(DESCRIPTION);
-    let name = widest(0).unwrap_or_default().min(name);
+    let room = limit.saturating_sub(state + 2 + 2 + DESCRIPTION);
+    let name = name.min(room.max(DESCRIPTION));
     let line = |(at, [id, doing, title]): (usize, &[String; 3])| {
         let id = shortened(id, name);
         let gap = name.saturating_sub(measure_text_width(&id));
-        let start = format!("{}{id}{:gap$}  {doing:state$}  ", number(at), "");
-        let mut width = limit;
-        loop {
-            let line = format!("{start}{title}");
-            let line = truncate_str(&line, width, "…").trim_end().to_owned();
-            if line.len() <= columns || width == 0 {
-                return line;
-            }
-            width -= 1;
-        }
+        let line = format!("{}{id}{:gap$}  {doing:state$}  {title}", number(at), "");
+        let cut = |width| truncate_str(&line, width, "…").trim_end().to_owned();
+        let mut lines = (0..=limit).rev().map(cut);
+        lines.find(|it| it.len() <= columns).unwrap_or_default()
     };
     rows.iter().enumerate().map(line).collect()
 }
 
 /// A name with its end, which is what tells two of them apart.
 fn shortened(name: &str, width: usize) -> String {
-    let length = measure_text_width(name);
-    if length <= width {
+    if measure_text_width(name) <= width {
         return name.to_owned();
     }
-    let end: String = name
-        .chars()
-        .rev()
-        .take(width.saturating_sub(1) / 2)
-        .collect();
-    let end: String = end.chars().rev().collect();
-    let begin = width.saturating_sub(1 + measure_text_width(&end));
-    truncate_str(name, begin + 1, "…").into_owned() + &end
+    let kept = width.saturating_sub(1) / 2;
+    let cut = name.char_indices().rev().take(kept).last();
+    let end = &name[cut.map_or(name.len(), |(at, _)| at)..];
+    let begin = width.saturating_sub(measure_text_width(end));
+    truncate_str(name, begin, "…").into_owned() + end
 }
 
 #[cfg(test)]

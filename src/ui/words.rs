@@ -1,7 +1,9 @@
 //! Small words of messages.
 
+use std::fmt::Display;
+
 /// `1 file`, `2 files`
-pub(crate) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: impl Display) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

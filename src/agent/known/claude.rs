@@ -5,11 +5,12 @@ mod session;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use notify::RecursiveMode;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Beginning, Hook, Kind, Report, call, text};
+use crate::agent::report::{Beginning, Hook, Kind, Report, call};
 use crate::agent::transcript::{Conversation, Counts};
 use crate::task::{Said, Title, Why};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -81,15 +82,9 @@ const HOOKS: [Hook; 10] = [
     Hook::asking("PermissionRequest", Why::Permission)
         .of_tools("*")
         .refined(permission),
-    Hook::new("PostToolUse", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
-    Hook::new("PostToolUseFailure", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
-    Hook::new("PermissionDenied", Said::Working)
-        .of_tools("*")
-        .of(Kind::Step),
+    tool_has_ended("PostToolUse"),
+    tool_has_ended("PostToolUseFailure"),
+    tool_has_ended("PermissionDenied"),
     Hook::new("Notification", Said::Waiting)
         .of(Kind::Reminder)
         .saying(&["message"])
@@ -99,6 +94,11 @@ const HOOKS: [Hook; 10] = [
         .refined(stop),
     Hook::new("StopFailure", Said::Failed).saying(&["error_details", "error"]),
 ];
+
+const fn tool_has_ended(event: &'static str) -> Hook {
+    let hook = Hook::new(event, Said::Working);
+    hook.of_tools("*").of(Kind::Step)
+}
 
 /// The tool by which it asks its user.
 const QUESTION: &str = "AskUserQuestion";
@@ -116,23 +116,12 @@ const TRACES: [&str; 7] = [
 ];
 
 fn arrange(files: &HookFiles) -> Result<Additions> {
-    let file = files.write("claude.json", &settings(files).to_string())?;
-    Ok(Additions::of_options(["--settings".to_owned(), file]))
-}
-
-fn settings(files: &HookFiles) -> Value {
-    let entry = |hook: &Hook| {
-        let command = files.command(hook);
-        let command = json!({ "type": "command", "command": command, "timeout": 15 });
-        let entry = match hook.tools {
-            Some(tools) => json!([{ "matcher": tools, "hooks": [command] }]),
-            None => json!([{ "hooks": [command] }]),
-        };
-        (hook.event.to_owned(), entry)
-    };
-    let hooks: Map<String, Value> = files.hooks.iter().map(entry).collect();
+    let hooks =
+        files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Else one key hands the conversation over to a process that its pane knows nothing of.
-    json!({ "disableAgentView": true, "hooks": hooks })
+    let settings = json!({ "disableAgentView": true, "hooks": hooks });
+    let file = files.write("claude.json", settings)?;
+    Ok(Additions::of_option("--settings", file))
 }
 
 fn session_start(report: Report, value: &Value) -> Option<Report> {
@@ -161,10 +150,8 @@ fn permission(mut report: Report, value: &Value) -> Option<Report> {
     }
     // For people: the tool, and its command or file.
     let tool = value["tool_name"].as_str().unwrap_or_default();
-    let what = &["command", "file_path", "url", "description"];
-    let what = text(&value["tool_input"], what);
-    let wanted = what.map_or_else(|| tool.to_owned(), |what| format!("{tool}: {what}"));
     report.event.about = call(value);
+    let wanted = messages::call(tool, &value["tool_input"]);
     report.event = report.event.saying(&wanted);
     Some(report)
 }
@@ -204,12 +191,10 @@ fn said(entry: &Value) -> Option<Said> {
     let mut parts = content.as_array().into_iter().flatten();
     let text = content.as_str();
     let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
-    let interrupted = text.is_some_and(|text| text.starts_with("[Request interrupted by user"));
-    Some(if interrupted {
-        Said::Interrupted
-    } else {
-        Said::Working
-    })
+    match text {
+        Some(text) if text.starts_with("[Request interrupted by user") => Some(Said::Interrupted),
+        _ => Some(Said::Working),
+    }
 }
 
 #[cfg(test)]

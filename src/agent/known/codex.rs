@@ -70,7 +70,7 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &theirs].concat());
     let notify = format!("notify={notify}");
-    Ok(Additions::of_options(["-c".to_owned(), notify]))
+    Ok(Additions::of_option("-c", notify))
 }
 
 /// Returns the program that the user has for notices, with its arguments, or nothing: what is given
@@ -128,13 +128,10 @@ fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event
     let told = before.transcript.as_ref().map(PathBuf::from);
     let since = running.since;
     let path = told.or_else(|| rollout::in_worktree(sessions, worktree, since))?;
-    let event = turn_in(&path)?;
-    let is_news = event.at >= since && event.at > before.at;
-    is_news.then_some(event)
-}
-
-fn turn_in(path: &Path) -> Option<Event> {
-    let (said, at, entry) = last_that_says(path, said)?;
+    let (said, at, entry) = last_that_says(&path, said)?;
+    if at < since || at <= before.at {
+        return None;
+    }
     let turn = &entry["payload"];
     let message = turn["error"]["message"].as_str();
     let message = message.or_else(|| turn["last_agent_message"].as_str());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
@@ -71,32 +71,18 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
         return Ok(Additions::default());
     }
-    let file = files.write("gemini.json", &settings(files).to_string())?;
+    let hooks = files.settings(|command| {
+        json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
+    });
+    let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
     Ok(Additions::of_variable(DEFAULTS, file))
-}
-
-fn settings(files: &HookFiles) -> Value {
-    let entry = |hook: &Hook| {
-        let command = json!({
-            "type": "command",
-            "command": files.command(hook),
-            "name": "git-flux",
-            "timeout": 15_000,
-        });
-        (hook.event.to_owned(), json!([{ "hooks": [command] }]))
-    };
-    let hooks: Map<String, Value> = files.hooks.iter().map(entry).collect();
-    json!({ "hooks": hooks })
 }
 
 /// Whether nobody else may write to `dir` or what leads there: Gemini believes no other file.
 fn is_private(dir: &Path) -> bool {
-    let private = |dir: &Path| {
-        dir.metadata()
-            .is_ok_and(|of| of.permissions().mode() & 0o022 == 0)
-    };
-    dir.canonicalize()
-        .is_ok_and(|dir| dir.ancestors().all(private))
+    let mode = |dir: &Path| dir.metadata().map_or(0o022, |of| of.permissions().mode());
+    let dir = dir.canonicalize();
+    dir.is_ok_and(|dir| dir.ancestors().all(|dir| mode(dir) & 0o022 == 0))
 }
 
 fn session_start(report: Report, value: &Value) -> Option<Report> {

@@ -63,23 +63,19 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     }
     let program = Value::from(files.program).to_string();
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
-    let url = format!("file://{}", encoded(&files.write("opencode.js", &plugin)?));
+    let url = format!("file://{}", encoded(&files.write("opencode.js", plugin)?));
     let config = json!({ "plugin": [url] });
     Ok(Additions::of_variable(CONFIG, config.to_string()))
 }
 
 /// A path in a URL.
 fn encoded(path: &str) -> String {
-    let mut out = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    let encoded = |byte: u8| match byte {
+        b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    path.bytes().map(encoded).collect()
 }
 
 #[cfg(test)]

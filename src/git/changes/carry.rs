@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
-use crate::git::command::records::as_records;
-use crate::git::command::records::paths;
+use crate::git::checkout::gitfile::found_at;
 use crate::git::merge::merge_tree::Merged;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
-use crate::system::optional;
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
@@ -50,25 +48,23 @@ impl Uncommitted<'_> {
         let parents = repo.parents_of(&snapshot)?;
         let index = parents.get(1).context("a snapshot has no index")?;
         let step = Step {
+            repo,
             before: repo.tree_of(self.head)?,
             ours: repo.tree_of(onto)?,
         };
-        let (staged, mut conflicts) = step.merged(repo, repo.tree_of(index)?)?;
-        let (tracked, more) = step.merged(repo, repo.tree_of(&snapshot)?)?;
-        conflicts.extend(more);
+        let mut conflicts = BTreeSet::new();
+        let staged = step.merged(repo.tree_of(index)?, &mut conflicts)?;
+        let tracked = step.merged(repo.tree_of(&snapshot)?, &mut conflicts)?;
         let others = parents.get(2);
         if let Some(others) = others {
-            let beside = tracked.as_ref().unwrap_or(&step.ours);
-            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, beside)?);
+            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, &tracked)?);
         }
-        let (Some(staged), Some(tracked), true) = (staged, tracked, conflicts.is_empty()) else {
-            conflicts.sort();
-            conflicts.dedup();
-            return Ok(Fit::Conflicts(conflicts));
-        };
+        if !conflicts.is_empty() {
+            return Ok(Fit::Conflicts(conflicts.into_iter().collect()));
+        }
         let index = repo.write_commit(&staged, &[onto])?;
-        let parents = [onto, &index].into_iter();
-        let parents: Vec<&ObjectId> = parents.chain(others).collect();
+        let mut parents = vec![onto, &index];
+        parents.extend(others);
         let snapshot = repo.write_commit(&tracked, &parents)?;
         Ok(Fit::Fits(self.carried(snapshot)))
     }
@@ -81,30 +77,33 @@ impl Uncommitted<'_> {
 }
 
 /// Two trees: what changes were made on, and what they are to be made on.
-struct Step {
+struct Step<'a> {
+    repo: &'a Repo,
     before: ObjectId,
     ours: ObjectId,
 }
 
-impl Step {
-    /// What the step to the tree `theirs` comes to, or the files in which it does not fit.
-    fn merged(&self, repo: &Repo, theirs: ObjectId) -> Result<(Option<ObjectId>, Vec<PathBuf>)> {
+impl Step<'_> {
+    /// What the step to the tree `theirs` comes to. The files in which it does not fit are added to
+    /// `conflicts`.
+    fn merged(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
-            return Ok((Some(self.ours.clone()), Vec::new()));
+            return Ok(self.ours.clone());
         }
         if self.before == self.ours {
-            return Ok((Some(theirs), Vec::new()));
+            return Ok(theirs);
         }
-        let root = repo.write_commit(&self.before, &[])?;
-        let ours = repo.write_commit(&self.ours, &[&root])?;
-        let theirs = repo.write_commit(&theirs, &[&root])?;
-        Ok(match Merged::of(repo, &ours, &theirs)? {
-            Merged::Tree(tree) => (Some(tree), Vec::new()),
+        let root = self.repo.write_commit(&self.before, &[])?;
+        let ours = self.repo.write_commit(&self.ours, &[&root])?;
+        let theirs = self.repo.write_commit(&theirs, &[&root])?;
+        match Merged::of(self.repo, &ours, &theirs)? {
+            Merged::Tree(tree) => Ok(tree),
             // Where nothing may be written, no driver decides.
             Merged::Conflicts(files) | Merged::Drivers(files) => {
-                (None, files.into_iter().map(|file| file.path).collect())
+                conflicts.extend(files.into_iter().map(|file| file.path));
+                Ok(self.ours.clone())
             }
-        })
+        }
     }
 }
 
@@ -112,8 +111,8 @@ impl Step {
 /// directory there, or a file where they need one.
 fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
-        let args = ["-r", "-z", "--name-only", "--full-tree", tree];
-        paths(&Git::reading(repo.home(), "ls-tree").args(args).output()?)
+        let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
+        git.arg(tree).paths()
     };
     let tracked = list(tracked)?;
     // Every file and every directory.
@@ -136,20 +135,9 @@ impl Carried {
         if self.intended.is_empty() {
             return Ok(());
         }
-        let is_there = |file: &&PathBuf| {
-            !matches!(
-                optional(checkout.path().join(file).symlink_metadata()),
-                Ok(None)
-            )
-        };
-        let files = as_records(self.intended.iter().filter(is_there));
-        checkout
-            .git("add")
-            .args(["--intent-to-add", "--force", "--sparse"])
-            .args(["--pathspec-from-file=-", "--pathspec-file-nul"])
-            .env("GIT_LITERAL_PATHSPECS", "1")
-            .input(files)
-            .holding(lock)?
-            .run()
+        let is_there = |file: &&PathBuf| !matches!(found_at(&checkout.path().join(file)), Ok(None));
+        let add = checkout.git("add --intent-to-add --force --sparse");
+        let add = add.on(self.intended.iter().filter(is_there));
+        add.holding(lock)?.run()
     }
 }

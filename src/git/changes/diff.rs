@@ -1,14 +1,14 @@
 //! What a worktree has that a commit has not, untracked files included.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 
 use crate::git::changes::others;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::command::records::as_records;
 use crate::git::{Checkout, Git};
 
 /// Shows what is in a worktree and not in the commit `since`, untracked files included, through
@@ -16,41 +16,37 @@ use crate::git::{Checkout, Git};
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn show(checkout: &Checkout, since: &str, args: &[OsString]) -> Result<i32> {
+pub(crate) fn show(
+    checkout: &Checkout,
+    since: impl AsRef<OsStr>,
+    args: &[OsString],
+) -> Result<i32> {
     let untracked = others::untracked(checkout)?;
-    let diff = checkout.reading("diff").arg(since).args(args);
     // What is shown may have to be fetched first.
-    let diff = diff.env("GIT_NO_LAZY_FETCH", "0");
+    let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
+    let diff = diff.arg(since).args(args);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
     // Untracked files are in a diff once an index knows of them: an index of our own.
     let index = ScratchIndex::copy_of(checkout)?;
     // The object that stands for an untracked file goes aside too.
-    let objects = index.make_dir("objects")?;
+    let objects = tempfile::tempdir().context("could not make a temporary directory")?;
     let known_objects = c_quoted(&checkout.common_dir().join("objects"));
     let aside = |git: Git| {
-        index
-            .used_by(git)
-            .env("GIT_OBJECT_DIRECTORY", &objects)
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects)
+        index.used_by(git).envs([
+            ("GIT_OBJECT_DIRECTORY", objects.path().as_os_str()),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
+        ])
     };
-    let add = checkout.reading("add").option("--literal-pathspecs");
-    let add = add.args(["--intent-to-add", "--sparse"]);
-    let add = add.args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
-    aside(add).input(as_records(&untracked)).run()?;
+    let add = checkout.reading("add --intent-to-add --sparse");
+    aside(add).on(&untracked).run()?;
     aside(diff).in_foreground()
 }
 
 /// A path as git reads it from a list that is separated by colons.
 fn c_quoted(path: &Path) -> OsString {
-    let mut quoted = vec![b'"'];
-    for &byte in path.as_os_str().as_bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            quoted.push(b'\\');
-        }
-        quoted.push(byte);
-    }
-    quoted.push(b'"');
-    OsString::from_vec(quoted)
+    let path = path.as_os_str().as_bytes();
+    let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");
+    OsString::from_vec([b"\"", &*path, b"\""].concat())
 }

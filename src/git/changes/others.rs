@@ -1,20 +1,17 @@
 //! Files that git does not track.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::git::command::records::paths;
-use crate::git::worktree::hide::is_ignore_file;
 use crate::git::{Checkout, Git};
 
 /// The files in the worktree at `dir` that git does not track and that one of `patterns`, or
 /// of the patterns in `file`, names as `.gitignore` would: `git ls-files --others --ignored`.
-/// What is in a repository or a worktree of its own is not among them, nor is what was made to
-/// hide a worktree.
+/// What is in a repository or a worktree of its own is not among them.
 ///
 /// # Errors
 /// When git fails.
@@ -23,18 +20,18 @@ pub(crate) fn named(
     patterns: &[OsString],
     file: Option<&Path>,
 ) -> Result<Vec<PathBuf>> {
-    let mut git = Git::reading(dir, "ls-files").args(["-z", "--others", "--ignored"]);
+    let mut git = Git::reading(dir, "ls-files -z --others --ignored");
     // A file's come first: git lets what is given alone have the last word.
     if let Some(file) = file {
         git = git.arg("--exclude-from").arg(file);
     }
-    for pattern in patterns {
-        git = git.arg("--exclude").arg(pattern);
-    }
-    let mut files = paths(&git.output()?)?;
+    let patterns = patterns
+        .iter()
+        .flat_map(|pattern| [OsStr::new("--exclude"), pattern]);
+    git = git.args(patterns);
+    let mut files = git.paths()?;
     // A repository, which git does not look into, ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
-    files.retain(|path| !is_ignore_file(&dir.join(path)));
     Ok(files)
 }
 
@@ -44,8 +41,8 @@ pub(crate) fn named(
 /// # Errors
 /// When git fails.
 pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let args = ["-z", "--others", "--exclude-standard"];
-    let mut files = paths(&checkout.reading("ls-files").args(args).output()?)?;
+    let git = checkout.reading("ls-files -z --others --exclude-standard");
+    let mut files = git.paths()?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
@@ -56,14 +53,8 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let args = [
-        "-z",
-        "--others",
-        "--ignored",
-        "--exclude-standard",
-        "--directory",
-    ];
-    paths(&checkout.reading("ls-files").args(args).output()?)
+    let list = "ls-files -z --others --ignored --exclude-standard --directory";
+    checkout.reading(list).paths()
 }
 
 /// The files that the index of a worktree has, also those that a sparse checkout
@@ -72,6 +63,6 @@ pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let out = checkout.reading("ls-files").arg("-z").output()?;
-    Ok(paths(&out)?.into_iter().collect())
+    let files = checkout.reading("ls-files").arg("-z").paths()?;
+    Ok(files.into_iter().collect())
 }

@@ -2,27 +2,26 @@
 //! `git update-index --assume-unchanged`, `--skip-worktree`.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+use bstr::ByteSlice as _;
 
 use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
-use crate::git::command::records::records;
+use crate::git::checkout::gitfile::found_at;
+use crate::git::records::{as_records, records};
 
 /// What takes the one mark and the other off a file.
 const ASSUMED: &str = "--no-assume-unchanged";
 const SKIPPED: &str = "--no-skip-worktree";
 
-/// The files of one worktree that are overlooked, each followed by a NUL.
+/// The files of one worktree that are overlooked.
 #[derive(Default)]
 pub(in crate::git) struct Overlooked {
-    assumed: Vec<u8>,
-    skipped: Vec<u8>,
+    assumed: HashSet<PathBuf>,
+    skipped: HashSet<PathBuf>,
 }
 
 impl Overlooked {
@@ -34,13 +33,11 @@ impl Overlooked {
     pub(in crate::git) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        if checkout
-            .look_at_index()
-            .is_some_and(|index| !index.overlooks)
-        {
+        let index = checkout.look_at_index();
+        if index.is_some_and(|index| !index.overlooks) {
             return Ok(found);
         }
-        let out = checkout.reading("ls-files").args(["-v", "-z"]).output()?;
+        let out = checkout.reading("ls-files -v -z").output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed a short record");
@@ -49,15 +46,15 @@ impl Overlooked {
             if !assumed && !skipped {
                 continue;
             }
-            let file = checkout.path().join(OsStr::from_bytes(path));
-            if skipped && !is_there(&file)? {
+            let path = path.to_path_lossy().into_owned();
+            if skipped && found_at(&checkout.path().join(&path))?.is_none() {
                 continue;
             }
             if assumed {
-                found.assumed.extend([path, b"\0"].concat());
+                found.assumed.insert(path.clone());
             }
             if skipped {
-                found.skipped.extend([path, b"\0"].concat());
+                found.skipped.insert(path);
             }
         }
         Ok(found)
@@ -71,18 +68,10 @@ impl Overlooked {
         for (option, paths) in [(ASSUMED, &self.assumed), (SKIPPED, &self.skipped)] {
             if !paths.is_empty() {
                 let git = index.git("update-index").args([option, "-z", "--stdin"]);
-                git.input(paths.as_slice()).run()?;
+                git.input(as_records(paths)).run()?;
             }
         }
         Ok(())
-    }
-}
-
-fn is_there(file: &Path) -> Result<bool> {
-    match file.symlink_metadata() {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("could not look at '{}'", file.display())),
     }
 }
 
@@ -98,15 +87,10 @@ pub(crate) fn all_changes(checkout: &Checkout, ignored: Ignored) -> Result<(Head
     let index = ScratchIndex::copy_of(checkout)?;
     overlooked.reveal(&index)?;
     let (head, mut changes) = Head::seen_with(checkout, ignored, Some(&index))?;
-    let assumed: HashSet<&[u8]> = overlooked.assumed.split(|&b| b == 0).collect();
-    let skipped: HashSet<&[u8]> = overlooked.skipped.split(|&b| b == 0).collect();
     for change in &mut changes {
-        let path = change.path.as_os_str().as_bytes();
-        change.overlooked = match () {
-            () if assumed.contains(path) => Some(ASSUMED),
-            () if skipped.contains(path) => Some(SKIPPED),
-            () => None,
-        };
+        let mark = overlooked.assumed.contains(&change.path).then_some(ASSUMED);
+        let skipped = overlooked.skipped.contains(&change.path);
+        change.overlooked = mark.or(skipped.then_some(SKIPPED));
     }
     Ok((head, changes))
 }

@@ -1,7 +1,6 @@
 //! An index of our own for a worktree, whose own index and files stay as they are.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -12,10 +11,10 @@ use crate::git::{Checkout, Git};
 
 /// An index beside that of a worktree.
 pub(in crate::git) struct ScratchIndex<'a> {
-    checkout: &'a Checkout,
+    pub(in crate::git) checkout: &'a Checkout,
     file: PathBuf,
     /// The directory that it is in, if it goes with this value.
-    dir: Option<TempDir>,
+    _dir: Option<TempDir>,
 }
 
 impl<'a> ScratchIndex<'a> {
@@ -28,7 +27,7 @@ impl<'a> ScratchIndex<'a> {
         Ok(Self {
             checkout,
             file: dir.path().join("index"),
-            dir: Some(dir),
+            _dir: Some(dir),
         })
     }
 
@@ -47,19 +46,8 @@ impl<'a> ScratchIndex<'a> {
         Self {
             checkout,
             file,
-            dir: None,
+            _dir: None,
         }
-    }
-
-    /// Makes a directory that goes with it.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub(in crate::git) fn make_dir(&self, name: &str) -> Result<PathBuf> {
-        let place = self.dir.as_ref().map_or(Path::new(""), TempDir::path);
-        let dir = place.join(name);
-        fs::create_dir(&dir).context("could not make a temporary directory")?;
-        Ok(dir)
     }
 
     /// `git <subcommand>` on it, which runs no hook and writes no part of it to another file.

@@ -1,14 +1,16 @@
 //! Commits of a dirty worktree, made without touching its index or its files.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
+use crate::git::changes::others;
 use crate::git::changes::overlooked::Overlooked;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::command::records::records;
+use crate::git::records::{as_records, records};
 use crate::git::{Checkout, Git, ObjectId};
 
 /// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
@@ -19,18 +21,21 @@ const PLAIN: [&str; 3] = [
 ];
 
 /// The identity of commits that are nobody's work, so that none has to be configured.
-const NAMES: [&str; 2] = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"];
-const EMAILS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+const NOBODY: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "git flux"),
+    ("GIT_AUTHOR_EMAIL", "git-flux@localhost"),
+    ("GIT_COMMITTER_NAME", "git flux"),
+    ("GIT_COMMITTER_EMAIL", "git-flux@localhost"),
+];
 
 /// What `git add --all && git commit` would make of a worktree on top of `parent`. Nothing refers to the commit.
 ///
 /// # Errors
 /// When git fails.
 pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
-    let snapshot = Snapshot::of(checkout)?;
-    let add = snapshot.git("add").args(["--all", "--sparse"]);
-    add.run()?;
-    commit(checkout, &snapshot.tree()?, &[parent], "snapshot")
+    let index = copied(checkout)?;
+    plain(index.git("add --all --sparse")).run()?;
+    commit(checkout, &index.tree()?, &[parent], "snapshot")
 }
 
 /// A commit of everything uncommitted in a worktree on top of `tip`,
@@ -44,7 +49,7 @@ pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId
 /// # Errors
 /// When git fails.
 pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    Snapshot::of(checkout)?.commit(tip, &Overlooked::default())
+    copied(checkout)?.snapshot(tip, &Overlooked::default())
 }
 
 /// As [`take`], with what git was told to overlook.
@@ -52,7 +57,7 @@ pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
 /// # Errors
 /// When git fails.
 pub(crate) fn take_whole(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    Snapshot::of(checkout)?.commit(tip, &Overlooked::of(checkout)?)
+    copied(checkout)?.snapshot(tip, &Overlooked::of(checkout)?)
 }
 
 /// Returns whether git can read these files of the worktree, through their filters:
@@ -61,12 +66,10 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
     let mut names = Vec::new();
     for file in files {
         let found = checkout.path().join(file).symlink_metadata();
-        let is_file = found.is_ok_and(|found| found.is_file());
         let name = file.as_os_str().as_bytes();
         // It has no form for names with a newline in them.
-        if is_file && !name.contains(&b'\n') {
-            names.extend_from_slice(name);
-            names.push(b'\n');
+        if found.is_ok_and(|found| found.is_file()) && !name.contains(&b'\n') {
+            names.extend([name, b"\n"].concat());
         }
     }
     let git = plain(checkout.reading("hash-object"));
@@ -78,20 +81,13 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 /// # Errors
 /// When git fails.
 pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
-    let ignored = ["--others", "--ignored", "--exclude-standard"];
-    if !checkout
-        .reading("ls-files")
-        .args(ignored)
-        .output()?
-        .is_empty()
-    {
+    if !others::ignored(checkout)?.is_empty() {
         return Ok(false);
     }
     let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
-        let parents = format!("{commit}^@");
-        let args = ["--no-walk=unsorted", "--format=%T", commit, &parents];
-        checkout.reading("log").args(args).output()
+        let log = checkout.reading("log --no-walk=unsorted --format=%T");
+        log.args([commit, &format!("{commit}^@")]).output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -108,7 +104,7 @@ fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
         let [blob @ .., b' ', stage] = head else {
             bail!(odd);
         };
-        out.extend_from_slice(&[blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
+        out.extend([blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
     }
     Ok(out)
 }
@@ -118,11 +114,11 @@ fn plain(git: Git) -> Git {
 }
 
 /// The tree of `entries`, given to `git update-index -z --add <form>`.
-fn tree_of(checkout: &Checkout, entries: &[u8], form: &str) -> Result<ObjectId> {
+fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
-    let add = plain(index.git("update-index")).args(["-z", "--add", form]);
+    let add = plain(index.git("update-index")).words("-z --add").arg(form);
     add.input(entries).run()?;
-    index.git("write-tree").line().map(ObjectId::from)
+    index.tree()
 }
 
 /// `git commit-tree -m <message> -p <parent> … <tree>`
@@ -130,62 +126,45 @@ fn commit(
     checkout: &Checkout,
     tree: &ObjectId,
     parents: &[&ObjectId],
-    message: &str,
+    message: impl AsRef<OsStr>,
 ) -> Result<ObjectId> {
-    let mut git = checkout.reading("commit-tree").args(["-m", message]);
-    for name in NAMES {
-        git = git.env(name, "git flux");
-    }
-    for name in EMAILS {
-        git = git.env(name, "git-flux@localhost");
-    }
+    let mut git = checkout.reading("commit-tree").arg("-m").arg(message);
     for parent in parents {
         git = git.args(["-p", parent]);
     }
-    git.arg(tree).line().map(ObjectId::from)
+    git.envs(NOBODY).arg(tree).object()
 }
 
-/// A snapshot that is being taken.
-struct Snapshot<'a> {
-    checkout: &'a Checkout,
-    index: ScratchIndex<'a>,
+/// Copies the index of a worktree for a snapshot.
+fn copied(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
+    // git looks into them to add what has changed.
+    checkout.has_nested()?;
+    ScratchIndex::copy_of(checkout)
 }
 
-impl<'a> Snapshot<'a> {
-    fn of(checkout: &'a Checkout) -> Result<Self> {
-        // git looks into them to add what has changed.
-        checkout.has_nested()?;
-        let index = ScratchIndex::copy_of(checkout)?;
-        Ok(Self { checkout, index })
-    }
-
-    fn git(&self, subcommand: &str) -> Git {
-        plain(self.index.git(subcommand))
-    }
-
+impl ScratchIndex<'_> {
     fn tree(&self) -> Result<ObjectId> {
-        self.git("write-tree").line().map(ObjectId::from)
+        plain(self.git("write-tree")).object()
     }
 
-    fn commit(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
+    fn snapshot(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
         let staged = self.staged()?;
-        overlooked.reveal(&self.index)?;
+        overlooked.reveal(self)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
-        self.git("add").args(["--update", "--sparse"]).run()?;
+        plain(self.git("add --update --sparse")).run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
             Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
         };
         let untracked = self.untracked()?;
-        let parents = [tip, &index].into_iter().chain(untracked.as_ref());
-        let parents: Vec<&ObjectId> = parents.collect();
+        let mut parents = vec![tip, &index];
+        parents.extend(&untracked);
         commit(self.checkout, &tracked, &parents, "uncommitted changes")
     }
 
     fn staged(&self) -> Result<Staged> {
-        let list = self.git("ls-files").args(["--stage", "--unmerged", "-z"]);
-        let unmerged = list.output()?;
+        let unmerged = self.git("ls-files --stage --unmerged -z").output()?;
         if unmerged.is_empty() {
             return self.tree().map(Staged::Tree);
         }
@@ -195,17 +174,14 @@ impl<'a> Snapshot<'a> {
 
     /// A commit of the untracked files, if there are any.
     fn untracked(&self) -> Result<Option<ObjectId>> {
-        let list = self
-            .git("ls-files")
-            .args(["--others", "--exclude-standard"]);
-        let others = list.arg("-z").output()?;
+        let others = self.git("ls-files --others --exclude-standard -z");
+        let mut files = others.paths()?;
         // What ends in a slash is a repository of its own.
-        let files = records(&others)?.filter(|path| !path.ends_with(b"/"));
-        let files: Vec<u8> = files.flat_map(|path| [path, b"\0"].concat()).collect();
+        files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
         if files.is_empty() {
             return Ok(None);
         }
-        let tree = tree_of(self.checkout, &files, "--stdin")?;
+        let tree = tree_of(self.checkout, &as_records(files), "--stdin")?;
         commit(self.checkout, &tree, &[], "untracked files").map(Some)
     }
 }

@@ -1,13 +1,15 @@
-//! Why git is not run where others have written, and what mends it.
+//! Files that others may have written: how they are read, why git is not run there, and what mends it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Error;
+use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
-use crate::git::checkout::gitfile::leads_somewhere;
+use crate::git::checkout::gitfile::link_of;
 use crate::sanitize::{quoted, shown, word};
+use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// Why git is not run in a place: a file there is not what git writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,27 +34,19 @@ pub(crate) enum Distrust {
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place().display();
         match self {
-            Self::Link(file) | Self::Common(file) => {
-                write!(f, "'{}' does not lead to this repository", file.display())
+            Self::Link(_) | Self::Common(_) => {
+                write!(f, "'{place}' does not lead to this repository")
             }
-            Self::Back(file) => write!(f, "'{}' does not name the worktree", file.display()),
-            Self::Head(file) | Self::Odd(file) => {
-                write!(f, "'{}' is not what git makes it", file.display())
-            }
-            Self::Key { file, key } => {
-                let file = file.display();
-                write!(f, "'{file}' sets '{key}', which may name a program")
-            }
-            Self::Line { file, line } => {
-                let file = file.display();
-                write!(f, "line {line} of '{file}' is not understood")
-            }
-            Self::Named { home, key } => {
-                let home = home.display();
+            Self::Back(_) => write!(f, "'{place}' does not name the worktree"),
+            Self::Head(_) | Self::Odd(_) => write!(f, "'{place}' is not what git makes it"),
+            Self::Key { key, .. } => write!(f, "'{place}' sets '{key}', which may name a program"),
+            Self::Line { line, .. } => write!(f, "line {line} of '{place}' is not understood"),
+            Self::Named { key, .. } => {
                 write!(
                     f,
-                    "the configuration of '{home}' sets '{key}', which names a program"
+                    "the configuration of '{place}' sets '{key}', which names a program"
                 )
             }
         }
@@ -67,56 +61,56 @@ impl Distrust {
         !matches!(self, Self::Link(_) | Self::Back(_))
     }
 
+    /// The file that is not believed, or the repository.
+    fn place(&self) -> &Path {
+        match self {
+            Self::Link(file) | Self::Back(file) | Self::Common(file) => file,
+            Self::Head(file) | Self::Odd(file) => file,
+            Self::Key { file, .. } | Self::Line { file, .. } => file,
+            Self::Named { home, .. } => home,
+        }
+    }
+
     /// The refusal to run git at `path`, with what mends it.
     fn failure(&self, path: &Path) -> Failure {
-        let place = shown(path);
-        let refused = || Failure::new(format!("git is not run in '{place}'"));
+        let refused = Failure::new(format!("git is not run in '{}'", shown(path)));
+        let place = quoted(self.place());
         match self {
             Self::Link(link) => link_failure(link, path),
             Self::Back(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
-            Self::Common(file) => {
-                let file = quoted(file);
-                refused().hint(format!("rm -f {file} && echo ../.. >{file}"))
-            }
+            Self::Common(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
             // Only who knows the branch can say what it has to be.
-            Self::Head(_) => refused(),
-            Self::Odd(file) if file.is_dir() => refused().hint(format!("ls -ld {}", quoted(file))),
-            Self::Odd(file) => refused().hint(format!("mv {0} {0}.away", quoted(file))),
-            Self::Key { file, key } => refused().hint(format!(
-                "git config --file {} --unset-all {}",
-                quoted(file),
-                word(key)
-            )),
-            Self::Line { file, .. } => {
-                refused().hint(format!("git config --file {} --edit", quoted(file)))
+            Self::Head(_) => refused,
+            Self::Odd(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
+            Self::Odd(_) => refused.hint(format!("mv {place} {place}.away")),
+            Self::Key { key, .. } => {
+                let key = word(key);
+                refused.hint(format!("git config --file {place} --unset-all {key}"))
             }
-            Self::Named { home, .. } => {
-                refused().hint(format!("git -C {} flux list", quoted(home)))
-            }
+            Self::Line { .. } => refused.hint(format!("git config --file {place} --edit")),
+            Self::Named { .. } => refused.hint(format!("git -C {place} flux list")),
         }
     }
 }
 
 /// The failure of a directory that is not this repository's worktree.
 fn gone(path: &Path) -> Failure {
-    let place = shown(path);
-    Failure::new(format!(
-        "'{place}' is not a worktree of this repository any more"
-    ))
-    .hint("git worktree list")
+    let what = "is not a worktree of this repository any more";
+    Failure::new(format!("'{}' {what}", shown(path))).hint("git worktree list")
 }
 
 /// The failure of a `.git` that does not lead to this repository.
 fn link_failure(link: &Path, path: &Path) -> Failure {
-    match link.symlink_metadata() {
+    let found = link.symlink_metadata().ok();
+    let link = quoted(link);
+    match found {
         // A repository of its own: somebody's.
-        Ok(found) if found.is_dir() => gone(path),
-        Ok(found) if found.is_symlink() => gone(path).hint(format!(
-            "mv {0} {0}.away && git worktree repair",
-            quoted(link)
-        )),
+        Some(found) if found.is_dir() => gone(path),
+        Some(found) if found.is_symlink() => {
+            gone(path).hint(format!("mv {link} {link}.away && git worktree repair"))
+        }
         // As it is in a copy of a repository, which names the worktrees of the original.
-        Ok(_) if leads_somewhere(path) => {
+        Some(_) if link_of(path).is_some_and(|named| named.is_dir()) => {
             gone(path).hint("if it is the task's: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),
@@ -125,9 +119,34 @@ fn link_failure(link: &Path, path: &Path) -> Failure {
 
 /// Adds to an error that git is not run at `path`, if it is a [`Distrust`].
 pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
-    let failure = error.downcast_ref::<Distrust>().map(|d| d.failure(path));
-    match failure {
+    match error.downcast_ref::<Distrust>().map(|d| d.failure(path)) {
         Some(failure) => error.context(failure),
         None => error,
+    }
+}
+
+/// Takes it for none that something is not believed.
+pub(in crate::git) fn believed<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.is::<Distrust>() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// The most that is read of a file with a path or a configuration in it.
+const SMALL: u64 = 1 << 20;
+
+/// What is in a file that others may have put there; none if there is none.
+///
+/// # Errors
+/// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
+pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
+    match optional(file.symlink_metadata()) {
+        Ok(None) => Ok(None),
+        Ok(Some(found)) if found.is_file() && found.len() < SMALL => {
+            let content = optional(read_file(file));
+            content.with_context(|| format!("could not read '{}'", file.display()))
+        }
+        _ => Err(Distrust::Odd(file.to_owned()).into()),
     }
 }

@@ -9,129 +9,51 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::git::checkout::distrust::Distrust;
-use crate::git::checkout::small_file::read_small;
+use crate::git::checkout::distrust::{Distrust, read_small};
 
-/// The keys that are accepted, in lower case; `*` is any subsection.
-const KEYS: [&str; 87] = [
-    "author.email",
-    "author.name",
-    "branch.*.description",
-    "branch.*.merge",
-    "branch.*.pushremote",
-    "branch.*.rebase",
-    "branch.*.remote",
-    "commit.gpgsign",
-    "committer.email",
-    "committer.name",
-    "core.abbrev",
-    "core.autocrlf",
-    "core.bare",
-    "core.bigfilethreshold",
-    "core.checkstat",
-    "core.commitgraph",
-    "core.compression",
-    "core.eol",
-    "core.filemode",
-    "core.ignorecase",
-    "core.logallrefupdates",
-    "core.multipackindex",
-    "core.precomposeunicode",
-    "core.preloadindex",
-    "core.protecthfs",
-    "core.protectntfs",
-    "core.quotepath",
-    "core.repositoryformatversion",
-    "core.safecrlf",
-    "core.sharedrepository",
-    "core.sparsecheckout",
-    "core.sparsecheckoutcone",
-    "core.splitindex",
-    "core.symlinks",
-    "core.trustctime",
-    "core.untrackedcache",
-    "diff.algorithm",
-    "diff.ignoresubmodules",
-    "diff.renames",
-    "extensions.compatobjectformat",
-    "extensions.noop",
-    "extensions.noop-v1",
-    "extensions.partialclone",
-    "extensions.preciousobjects",
-    "extensions.refstorage",
-    "extensions.relativeworktrees",
-    "extensions.worktreeconfig",
-    "feature.experimental",
-    "feature.manyfiles",
-    "fetch.prune",
-    "gc.auto",
-    "index.recordendofindexentries",
-    "index.recordoffsettable",
-    "index.skiphash",
-    "index.sparse",
-    "index.threads",
-    "index.version",
-    "lfs.repositoryformatversion",
-    "maintenance.auto",
-    "merge.conflictstyle",
-    "merge.ff",
-    "pull.ff",
-    "pull.rebase",
-    "push.autosetupremote",
-    "push.default",
-    "remote.*.fetch",
-    "remote.*.mirror",
-    "remote.*.partialclonefilter",
-    "remote.*.promisor",
-    "remote.*.prune",
-    "remote.*.push",
-    "remote.*.pushurl",
-    "remote.*.skipfetchall",
-    "remote.*.tagopt",
-    "remote.*.url",
-    "rerere.enabled",
-    "status.showuntrackedfiles",
-    "submodule.*.active",
-    "submodule.*.branch",
-    "submodule.*.ignore",
-    "submodule.*.path",
-    "submodule.*.shallow",
-    "submodule.*.url",
-    "submodule.active",
-    "user.email",
-    "user.name",
-    "user.signingkey",
-];
+/// The keys that are accepted, in lower case: in each line a section, where `*` is any subsection, and
+/// variables of it.
+const KEYS: &str = "
+author email name
+branch.* description merge pushremote rebase remote
+commit gpgsign
+committer email name
+core abbrev autocrlf bare bigfilethreshold checkstat commitgraph compression eol filemode ignorecase
+core logallrefupdates multipackindex precomposeunicode preloadindex protecthfs protectntfs quotepath
+core repositoryformatversion safecrlf sharedrepository sparsecheckout sparsecheckoutcone splitindex
+core symlinks trustctime untrackedcache
+diff algorithm ignoresubmodules renames
+extensions compatobjectformat noop noop-v1 partialclone preciousobjects refstorage
+extensions relativeworktrees worktreeconfig
+feature experimental manyfiles
+fetch prune
+gc auto
+index recordendofindexentries recordoffsettable skiphash sparse threads version
+lfs repositoryformatversion
+maintenance auto
+merge conflictstyle ff
+pull ff rebase
+push autosetupremote default
+remote.* fetch mirror partialclonefilter promisor prune push pushurl skipfetchall tagopt url
+rerere enabled
+status showuntrackedfiles
+submodule active
+submodule.* active branch ignore path shallow url
+user email name signingkey
+";
 
 /// The keys that are accepted besides in a repository of its own: where its files are, and hooks,
 /// which git is told to leave out there.
-const OF_REPOSITORY: [&str; 2] = ["core.hookspath", "core.worktree"];
+const OF_REPOSITORY: &str = "core hookspath worktree";
 
-/// The keys that are accepted with these values, as they stand.
-const VALUES: [(&str, [&str; 2]); 2] = [
-    // Another value is a program.
-    ("core.fsmonitor", ["false", "true"]),
-    ("extensions.objectformat", ["sha1", "sha256"]),
-];
+/// The keys that are accepted with these values, as they stand. Another monitor is a program.
+const VALUES: &str = "
+core.fsmonitor false true
+extensions.objectformat sha1 sha256
+";
 
-/// Those of a configuration file's keys that [`VALUES`] has, with their values; none of a file
-/// that is not there.
-///
-/// # Errors
-/// When it has anything in it that is not known to be harmless, or cannot be read.
-pub(in crate::git) fn read(file: &Path, of: Of) -> Result<BTreeMap<String, String>> {
-    let Some(text) = read_small(file)? else {
-        return Ok(BTreeMap::new());
-    };
-    parse(&text, of).map_err(|what| {
-        let file = file.to_owned();
-        match what {
-            Foreign::Key(key) => Distrust::Key { file, key },
-            Foreign::Line(line) => Distrust::Line { file, line },
-        }
-        .into()
-    })
-}
+/// What git takes for a space.
+const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Whose configuration it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,101 +63,82 @@ pub(in crate::git) enum Of {
     Repository,
 }
 
-/// What is not known to be harmless.
-#[derive(Debug, PartialEq, Eq)]
-enum Foreign {
-    Key(String),
-    /// By its number.
-    Line(usize),
+/// Those of a configuration file's keys that [`VALUES`] has, with their values; none of a file
+/// that is not there.
+///
+/// # Errors
+/// When it has anything in it that is not known to be harmless, or cannot be read.
+pub(in crate::git) fn read(file: &Path, of: Of) -> Result<BTreeMap<String, String>> {
+    let text = read_small(file)?.unwrap_or_default();
+    Ok(parse(file, &text, of)?)
 }
 
-fn parse(text: &[u8], of: Of) -> Result<BTreeMap<String, String>, Foreign> {
+fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, Distrust> {
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
-        let odd = Foreign::Line(at + 1);
-        let line = std::str::from_utf8(line).map_err(|_| Foreign::Line(at + 1))?;
+        let odd = || Distrust::Line {
+            file: file.to_owned(),
+            line: at + 1,
+        };
+        let line = std::str::from_utf8(line).map_err(|_| odd())?;
         // Such a line goes on in the next one, or is not what it looks like.
         if line.ends_with('\\') || line.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(odd);
+            return Err(odd());
         }
-        let line = line.trim_matches([' ', '\t']);
+        let line = line.trim_matches(BLANKS);
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
         if let Some(rest) = line.strip_prefix('[') {
-            section = Some(header(rest).ok_or(odd)?);
+            section = Some(header(rest).ok_or_else(odd)?);
             continue;
         }
-        let variable = section.as_ref().and_then(|section| variable(section, line));
-        let Variable {
-            key,
-            pattern,
-            value,
-        } = variable.ok_or(odd)?;
-        let accepted = |keys: &[&str]| keys.contains(&&*pattern);
-        let has_value =
-            |(name, values): &(&str, [&str; 2])| pattern == *name && values.contains(&value);
-        if VALUES.iter().any(has_value) {
+        let (section, pattern) = section.as_ref().ok_or_else(odd)?;
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        let name = name.trim_end_matches(BLANKS).to_ascii_lowercase();
+        if !is_name(&name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return Err(odd());
+        }
+        let (key, value) = (format!("{section}.{name}"), value.trim_matches(BLANKS));
+        let is_known = |table| has(table, pattern, &name);
+        if has(VALUES, &key, value) {
             found.insert(key, value.to_owned());
-        } else if !(accepted(&KEYS) || of == Of::Repository && accepted(&OF_REPOSITORY)) {
-            return Err(Foreign::Key(key));
+        } else if !(is_known(KEYS) || of == Of::Repository && is_known(OF_REPOSITORY)) {
+            let file = file.to_owned();
+            return Err(Distrust::Key { file, key });
         }
     }
     Ok(found)
 }
 
-/// A section in lower case, and its subsection.
-type Section = (String, Option<String>);
-
-/// A line that sets something.
-struct Variable<'a> {
-    key: String,
-    /// The same with `*` for the subsection.
-    pattern: String,
-    value: &'a str,
+/// Whether a line of the table begins with `first` and goes on with `word`.
+fn has(table: &str, first: &str, word: &str) -> bool {
+    let mut lines = table.lines().map(|line| line.split(' '));
+    lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
 }
 
-/// Takes a line of a section apart; none if it does not begin with the name of a variable.
-fn variable<'a>((section, subsection): &Section, line: &'a str) -> Option<Variable<'a>> {
-    let (name, value) = line.split_once('=').unwrap_or((line, ""));
-    let name = name.trim_end_matches([' ', '\t']).to_ascii_lowercase();
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let key = match subsection {
-        Some(part) => format!("{section}.{part}.{name}"),
-        None => format!("{section}.{name}"),
-    };
-    let pattern = match subsection {
-        Some(_) => format!("{section}.*.{name}"),
-        None => key.clone(),
-    };
-    let value = value.trim_matches([' ', '\t']);
-    is_name.then_some(Variable {
-        key,
-        pattern,
-        value,
-    })
+fn is_name(name: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    !name.is_empty() && name.bytes().all(is_part)
 }
 
-/// The section in lower case and the subsection of `section]` or `section "subsection"]`, if it
-/// is nothing else.
-fn header(text: &str) -> Option<Section> {
+/// Returns the section that `section]` or `section "subsection"]` begins, if it is nothing else, and
+/// the same with `*` for the subsection.
+fn header(text: &str) -> Option<(String, String)> {
     let text = text.strip_suffix(']')?;
-    let (section, subsection) = match text.split_once([' ', '\t']) {
-        Some((section, quoted)) => {
-            let quoted = quoted.trim_start_matches([' ', '\t']);
-            let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-            (section, Some(inner.to_owned()))
-        }
-        None => (text, None),
-    };
-    let is_name = section
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let is_plain = |part: &String| !part.contains(['"', '\\']);
-    (is_name && !section.is_empty() && subsection.as_ref().is_none_or(is_plain))
-        .then(|| (section.to_ascii_lowercase(), subsection))
+    let (section, quoted) = text.split_once(BLANKS).unwrap_or((text, ""));
+    let lower = section.to_ascii_lowercase();
+    if !is_name(section) {
+        return None;
+    }
+    if section == text {
+        return Some((lower.clone(), lower));
+    }
+    let quoted = quoted.trim_start_matches(BLANKS);
+    let part = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let is_plain = !part.contains(['"', '\\']);
+    is_plain.then(|| (format!("{lower}.{part}"), format!("{lower}.*")))
 }
 
 #[cfg(test)]
@@ -245,8 +148,17 @@ mod tests {
     use super::*;
     use crate::git::Git;
 
-    fn case(text: &str) -> Result<BTreeMap<String, String>, Foreign> {
-        parse(text.as_bytes(), Of::Worktree)
+    fn parsed(text: &str, of: Of) -> Result<BTreeMap<String, String>, Distrust> {
+        parse(Path::new("file"), text.as_bytes(), of)
+    }
+
+    fn case(text: &str) -> Result<BTreeMap<String, String>, Distrust> {
+        parsed(text, Of::Worktree)
+    }
+
+    fn key(key: &str) -> Result<BTreeMap<String, String>, Distrust> {
+        let (file, key) = ("file".into(), key.to_owned());
+        Err(Distrust::Key { file, key })
     }
 
     #[test]
@@ -257,14 +169,12 @@ mod tests {
         let found = case(text).unwrap();
         assert_eq!(found["extensions.objectformat"], "sha256");
         let of_repository = "[core]\n\tworktree = ../../../sub\n\thooksPath = .husky/_\n";
-        assert!(parse(of_repository.as_bytes(), Of::Repository).is_ok());
-        let key = |key: &str| Err(Foreign::Key(key.to_owned()));
+        assert!(parsed(of_repository, Of::Repository).is_ok());
         assert_eq!(case(of_repository), key("core.worktree"));
     }
 
     #[test]
     fn a_key_that_may_name_a_program_is_named() {
-        let key = |key: &str| Err(Foreign::Key(key.to_owned()));
         assert_eq!(case("[CORE]\n\tfsMonitor = /x/y\n"), key("core.fsmonitor"));
         assert_eq!(case("[filter \"Q\"]\n\tclean = x\n"), key("filter.Q.clean"));
         assert_eq!(
@@ -297,7 +207,9 @@ mod tests {
             (2, "[core]\n\tbare = true\r\n"),
             (1, "\u{feff}[core]\n"),
         ] {
-            assert_eq!(case(text), Err(Foreign::Line(line)), "{text:?}");
+            let file = "file".into();
+            let expected = Err(Distrust::Line { file, line });
+            assert_eq!(case(text), expected, "{text:?}");
         }
     }
 
@@ -336,7 +248,7 @@ mod tests {
                 .map(|_| PARTS[random.random_range(0..PARTS.len())])
                 .collect();
             let dangerous = text.contains("fsmonitor");
-            if !dangerous || parse(text.as_bytes(), Of::Worktree).is_err() {
+            if !dangerous || case(&text).is_err() {
                 continue;
             }
             accepted += 1;

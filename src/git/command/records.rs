@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use bstr::ByteSlice as _;
 
 /// Takes an answer of git's apart, in which each record is ended by NUL.
@@ -13,29 +13,20 @@ use bstr::ByteSlice as _;
 pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
     let whole = match out {
         [] => None,
-        out => Some(
-            out.strip_suffix(b"\0")
-                .context("git printed half a record")?,
-        ),
+        [all @ .., 0] => Some(all),
+        _ => bail!("git printed half a record"),
     };
     Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
 }
 
 /// Takes it apart as [`records`] does, for records that are paths.
-///
-/// # Errors
-/// When the last one is cut off.
-pub(in crate::git) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
+pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
     let path = |record: &[u8]| record.to_path_lossy().into_owned();
     Ok(records(out)?.map(path).collect())
 }
 
 /// Ends each of these names by NUL, for git to read.
 pub(in crate::git) fn as_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
-    let mut records = Vec::new();
-    for path in paths {
-        records.extend_from_slice(path.as_ref().as_os_str().as_bytes());
-        records.push(0);
-    }
-    records
+    let record = |path: P| [path.as_ref().as_os_str().as_bytes(), b"\0"].concat();
+    paths.into_iter().flat_map(record).collect()
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Head, Ignored};
+use crate::git::command::AUTHOR;
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo, hooks};
 
@@ -48,14 +49,10 @@ impl Draft<'_> {
         for parent in &self.parents {
             git = git.args(["-p", parent]);
         }
-        git = git.arg(self.tree);
-        if let Some(author) = self.author {
-            git = git
-                .env("GIT_AUTHOR_NAME", &author.name)
-                .env("GIT_AUTHOR_EMAIL", &author.email)
-                .env("GIT_AUTHOR_DATE", &author.date);
+        if let Some(Author { name, email, date }) = self.author {
+            git = git.envs(AUTHOR.into_iter().zip([name, email, date]));
         }
-        git.line().map(ObjectId::from)
+        git.arg(self.tree).object()
     }
 }
 
@@ -64,8 +61,8 @@ impl Draft<'_> {
 /// # Errors
 /// When it is not a boolean.
 pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
-    let args = ["--type=bool", "--get", "commit.gpgSign"];
-    Ok(checkout.asking("config").args(args).answer()?.as_deref() == Some("true"))
+    let git = checkout.asking("config --type=bool --get commit.gpgSign");
+    Ok(git.answer()?.as_deref() == Some("true"))
 }
 
 /// How a worktree is committed.
@@ -92,21 +89,17 @@ impl CommitAll<'_> {
         let before = checkout.index().with_file_name("index.before-flux");
         admin::copy(&checkout.index(), &before).context("could not keep the index")?;
         let mut added = None;
-        let result = self.attempt(checkout, lock, &mut added);
-        let Err(error) = result else {
+        let Err(error) = self.attempt(checkout, lock, &mut added) else {
             remove(&before)?;
             if !crate::git::changes(checkout, Ignored::LeftOut)?.is_empty() {
-                bail!(
-                    "there are changes in '{}' that `git commit` left behind",
-                    checkout.path().display()
-                );
+                let place = checkout.path().display();
+                bail!("there are changes in '{place}' that `git commit` left behind");
             }
             return Ok(true);
         };
         let (head, changes) = Head::and_changes(checkout, Ignored::LeftOut)?;
         // What looked changed was none: line ends, or a time.
-        let nothing = head.oid == *self.tip && changes.is_empty();
-        if nothing {
+        if head.oid == *self.tip && changes.is_empty() {
             remove(&before)?;
             return Ok(false);
         }
@@ -123,17 +116,16 @@ impl CommitAll<'_> {
 
     /// Stages and commits; what is staged is in `added` then, also where the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
-        let add = checkout.git("add").args(["--all", "--sparse"]);
+        let add = checkout.git("add --all --sparse");
         add.holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
         let mut commit = checkout.with_hooks("commit");
         if let Some(hooks) = self.hooks {
             commit = commit.config(hooks::setting(hooks));
         }
-        let verify = if self.verify {
-            "--verify"
-        } else {
-            "--no-verify"
+        let verify = match self.verify {
+            true => "--verify",
+            false => "--no-verify",
         };
         let commit = commit.args(["--quiet", verify, "-m", self.message]);
         commit.holding(lock)?.loud().run()

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::git::Git;
-use crate::git::ObjectId;
-use crate::git::command::records::{as_records, records};
+use crate::git::records::{as_records, records};
+use crate::git::{Git, ObjectId};
 
 /// What is configured of them.
 #[derive(Clone, Debug, Default)]
@@ -43,19 +42,12 @@ impl Drivers {
         if self.names.is_empty() {
             return Ok(false);
         }
-        let paths = as_records(files);
         // git before 2.41 does not know it, and takes those of the main worktree.
-        let out = Git::reading(dir, "check-attr")
-            .args(["--stdin", "-z", "merge"])
-            .env("GIT_ATTR_SOURCE", ours)
-            .input(paths)
-            .output()?;
-        let fields: Vec<&[u8]> = records(&out)?.collect();
-        let values = fields.chunks(3).map(|entry| {
-            let value = entry.get(2).copied();
-            value.context("`git check-attr` printed half an entry")
-        });
-        let values: Vec<&[u8]> = values.collect::<Result<_>>()?;
+        let git = Git::reading(dir, "check-attr").env("GIT_ATTR_SOURCE", ours);
+        let git = git.words("--stdin -z merge").input(as_records(files));
+        let out = git.output()?;
+        // Of each a path, `merge` and its value.
+        let values: Vec<&[u8]> = records(&out)?.skip(2).step_by(3).collect();
         let is_driver = |value: &&[u8]| {
             let name = match (*value, &self.default) {
                 (b"unspecified", Some(default)) => default.as_bytes(),

@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::git::checkout::NO_HOOKS;
-use crate::git::command::patience::patiently;
+use crate::git::worktree::entries::patiently;
 use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
+use crate::task::BranchName;
 
 /// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
 /// of the user:
@@ -51,8 +52,8 @@ impl FastForward<'_> {
     fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
         let git = worktree.with_hooks("merge");
         let git = self.settings.iter().fold(git, Git::config);
-        let git = git.args(["--quiet", "--ff-only", "--no-squash", "--commit"]);
-        let git = git.args(["--strategy=ort", "--no-autostash", "--no-overwrite-ignore"]);
+        let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
+        let git = git.arg("--no-overwrite-ignore");
         let git = git.args(self.options).arg(self.commit);
         let git = git.env("GIT_REFLOG_ACTION", self.action).shielded();
         git.holding(lock)?.loud().run()
@@ -62,13 +63,9 @@ impl FastForward<'_> {
 /// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
 /// `git update-ref --stdin`, which is told how long to wait.
 fn can_be_written(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
-    worktree
-        .git("update-ref")
-        .config(NO_HOOKS)
-        .arg("--stdin")
-        .input(format!("verify HEAD {tip}\n"))
-        .holding(lock)?
-        .run()
+    let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
+    let git = git.input(format!("verify HEAD {tip}\n"));
+    git.holding(lock)?.run()
 }
 
 /// Puts the files of a worktree back where moving the branch checked out there from `old` to
@@ -83,23 +80,18 @@ pub(crate) fn back(
     old: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let head = worktree.reading("rev-parse");
-    if head.args(["--verify", "HEAD^{commit}"]).line()? != *old {
+    let head = worktree.reading("rev-parse --verify HEAD^{commit}");
+    if head.line()? != *old {
         bail!("HEAD has moved");
     }
-    worktree
-        .git("read-tree")
-        .args(["-m", "-u", commit, old])
-        .shielded()
-        .holding(lock)?
-        .run()
+    let git = worktree.git("read-tree").args(["-m", "-u", commit, old]);
+    git.shielded().holding(lock)?.run()
 }
 
 /// `git fetch` in this very repository, without any of what fetch does besides.
-fn fetch(git: Git, commit: &ObjectId, branch: &str) -> Git {
-    let git = git.args(["--quiet", "--no-prune", "--no-write-fetch-head"]);
-    let git = git.args(["--no-auto-maintenance", "--no-recurse-submodules"]);
-    let git = git.args(["--no-tags", "."]);
+fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
+    let git = git.words("--quiet --no-prune --no-write-fetch-head --no-auto-maintenance");
+    let git = git.words("--no-recurse-submodules --no-tags .");
     git.arg(format!("{commit}:refs/heads/{branch}"))
 }
 
@@ -108,12 +100,15 @@ fn fetch(git: Git, commit: &ObjectId, branch: &str) -> Git {
 ///
 /// # Errors
 /// When it is in use, or has moved meanwhile.
-pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    fetch(Git::new(dir, "fetch"), commit, branch)
-        .env("GIT_REFLOG_ACTION", "flux cleanup")
-        .shielded()
-        .holding(lock)?
-        .run()
+pub(crate) fn elsewhere(
+    dir: &Path,
+    branch: &BranchName,
+    commit: &ObjectId,
+    lock: &Lock,
+) -> Result<()> {
+    let git = fetch(Git::new(dir, "fetch"), commit, branch);
+    let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
+    git.shielded().holding(lock)?.run()
 }
 
 /// Fails if a rebase, a bisect or a worktree is using the branch, which stands
@@ -121,7 +116,7 @@ pub(crate) fn elsewhere(dir: &Path, branch: &str, commit: &ObjectId, lock: &Lock
 ///
 /// # Errors
 /// What git says of who uses it.
-pub(crate) fn ensure_unused(dir: &Path, branch: &str, tip: &ObjectId) -> Result<()> {
+pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
     patiently(|| fetch(ask(), tip, branch)).map(drop)
 }

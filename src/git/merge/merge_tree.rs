@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use crate::git::command::failed;
-use crate::git::command::records::records;
+use crate::git::records::records;
 use crate::git::{Git, ObjectId, Repo};
 
 /// A file that a merge cannot decide about.
@@ -32,28 +32,29 @@ impl Merged {
     /// # Errors
     /// When one of the commits is missing or git fails.
     pub(in crate::git) fn of(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
-        let args = ["--write-tree", "--name-only", "-z", ours, theirs];
-        let git = Git::reading(repo.home(), "merge-tree").args(args);
+        let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
+        let git = git.args([ours, theirs]);
         // git before 2.41 does not know it, and takes those of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);
         let (code, output) = repo.drivers().without(git).outcome()?;
         let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
-        match code {
-            0 if !tree.is_empty() => Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into())),
-            1 => match conflicts(fields, [ours, theirs])? {
-                // Without one there was a failure of the same code.
-                files if files.is_empty() => Err(failed("git merge-tree", code, &output.stderr)),
-                files => {
-                    let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
-                    Ok(match repo.drivers().decide(repo.home(), ours, &paths)? {
-                        true => Self::Drivers(files),
-                        false => Self::Conflicts(files),
-                    })
-                }
-            },
-            _ => Err(failed("git merge-tree", code, &output.stderr)),
+        if code == 0 && !tree.is_empty() {
+            return Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into()));
         }
+        let files = match code {
+            1 => conflicts(fields, [ours, theirs])?,
+            _ => Vec::new(),
+        };
+        // Without one there was a failure of the same code.
+        if files.is_empty() {
+            return Err(failed("git merge-tree", code, &output.stderr));
+        }
+        let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
+        Ok(match repo.drivers().decide(repo.home(), ours, &paths)? {
+            true => Self::Drivers(files),
+            false => Self::Conflicts(files),
+        })
     }
 }
 
@@ -73,18 +74,13 @@ fn conflicts<'a>(
     }
     while let Some(count) = fields.next().filter(|count| !count.is_empty()) {
         let count: usize = std::str::from_utf8(count)?.parse()?;
-        let about: Vec<PathBuf> = fields
-            .by_ref()
-            .take(count)
-            .map(|file| path(file, sides))
-            .collect();
-        let kind = fields
-            .next()
-            .context("`git merge-tree` printed half a message")?;
+        let about = fields.by_ref().take(count);
+        let about: Vec<PathBuf> = about.map(|file| path(file, sides)).collect();
+        let kind = fields.next();
+        let kind = kind.context("`git merge-tree` printed half a message")?;
         fields.next();
-        let kind = kind
-            .strip_prefix(b"CONFLICT (")
-            .and_then(|kind| kind.strip_suffix(b")"));
+        let kind = kind.strip_prefix(b"CONFLICT (");
+        let kind = kind.and_then(|kind| kind.strip_suffix(b")"));
         let Some(kind) = kind else { continue };
         for file in &mut files {
             if file.kind.is_empty() && about.contains(&file.path) {
@@ -98,9 +94,7 @@ fn conflicts<'a>(
 /// The path that a conflict is about: a file where the other side has a directory
 /// gets the name of its side added.
 fn path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
-    let mut added = sides.iter().map(|side| format!("~{side}").into_bytes());
-    let file = added
-        .find_map(|side| file.strip_suffix(&*side))
-        .unwrap_or(file);
-    file.to_path_lossy().into_owned()
+    let mut added = sides.iter().map(|side| format!("~{side}"));
+    let plain = added.find_map(|side| file.strip_suffix(side.as_bytes()));
+    plain.unwrap_or(file).to_path_lossy().into_owned()
 }

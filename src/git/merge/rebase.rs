@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::merge::commit::{Author, Draft};
-use crate::git::merge::merge_tree::{Conflict, Merged};
+use crate::git::merge::merge_tree::Merged;
 use crate::git::{Git, ObjectId, Repo};
 
 /// One commit of a branch.
@@ -24,7 +24,7 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// The tree before it.
-    fn before(&self, repo: &Repo) -> Result<ObjectId> {
+    pub(super) fn before(&self, repo: &Repo) -> Result<ObjectId> {
         match self.parents.first() {
             Some(parent) => repo.tree_of(parent),
             None => repo.empty_tree(),
@@ -74,20 +74,13 @@ pub(crate) fn list(
     tips: &[&ObjectId],
     compare: Compare,
 ) -> Result<Vec<Commit>> {
-    let args = ["--reverse", "--topo-order", "--right-only"];
-    let form = [
-        "--no-commit-header",
-        "--encoding=UTF-8",
-        "--date=raw",
-        FORMAT,
-    ];
-    let git = Git::reading(repo.home(), "rev-list").args(args).args(form);
-    let git = match compare {
-        Compare::Patches => git.arg("--cherry-mark"),
-        Compare::Nothing => git,
-    };
+    let git = Git::reading(repo.home(), "rev-list --reverse --topo-order --right-only");
+    let mut git = git.words("--no-commit-header --encoding=UTF-8 --date=raw");
+    if compare == Compare::Patches {
+        git = git.arg("--cherry-mark");
+    }
     let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
-    let out = git.args(ranges).output()?;
+    let out = git.arg(FORMAT).args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
     let commits = fields.chunks_exact(FIELDS);
     // A newline after the last.
@@ -101,15 +94,13 @@ fn parse(fields: &[&[u8]]) -> Result<Commit> {
     let [mark, oid, tree, parents, name, email, date, message] = fields else {
         unreachable!("chunks of {FIELDS}");
     };
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).context("not an object name");
+    let object = |hex: &[u8]| ObjectId::parse(hex).context("not an object name");
     let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    let parents = parents.split(|&b| b == b' ').filter(|hex| !hex.is_empty());
     Ok(Commit {
-        oid: text(oid)?.into(),
-        tree: text(tree)?.into(),
-        parents: text(parents)?
-            .split_whitespace()
-            .map(|parent| ObjectId::from(parent.to_owned()))
-            .collect(),
+        oid: object(oid)?,
+        tree: object(tree)?,
+        parents: parents.map(object).collect::<Result<_>>()?,
         // A record begins with the newline that ends the one before it.
         same: mark.ends_with(b"="),
         author: Author {
@@ -147,83 +138,26 @@ impl Pick {
     }
 }
 
-/// What commits come to on another branch.
-pub(in crate::git) enum Replay {
-    Picks {
-        /// What the first of them comes on top of.
-        onto: ObjectId,
-        /// How many commits stay as they are, between the target and `onto`.
-        kept: usize,
-        picks: Vec<Pick>,
-    },
-    /// In these files, at the first commit that has any.
-    Conflicts(Vec<Conflict>),
-    /// The same, if merge drivers decide about these.
-    Drivers(Vec<Conflict>),
-}
-
-/// Foresees `git rebase <target>`: merges are left out, and so is what the target
-/// has, or what changes nothing any more. What stands where it would go stays as it is.
-///
-/// # Errors
-/// When git fails.
-pub(in crate::git) fn replay(
-    repo: &Repo,
-    target: &ObjectId,
-    commits: Vec<Commit>,
-) -> Result<Replay> {
-    let mut onto = target.to_owned();
-    let mut tree = repo.tree_of(target)?;
-    let (mut kept, mut picks) = (0, Vec::new());
-    for commit in commits.into_iter().filter(|commit| !commit.is_merge()) {
-        let before = commit.before(repo)?;
-        let empty = before == commit.tree;
-        if commit.same && !empty {
-            continue;
-        }
-        if picks.is_empty() && commit.parents.first() == Some(&onto) {
-            (onto, tree) = (commit.oid, commit.tree);
-            kept += 1;
-            continue;
-        }
-        let merged = match pick(repo, &tree, &before, &commit)? {
-            Merged::Tree(merged) => merged,
-            Merged::Conflicts(files) => return Ok(Replay::Conflicts(files)),
-            Merged::Drivers(files) => return Ok(Replay::Drivers(files)),
-        };
-        // One that was empty from the start was meant to be.
-        if merged == tree && !empty {
-            continue;
-        }
-        tree.clone_from(&merged);
-        let pick = Pick {
-            commit,
-            tree: merged,
-        };
-        picks.push(pick);
-    }
-    Ok(Replay::Picks { onto, kept, picks })
-}
-
 /// What a commit comes to on `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`,
 /// for which git before 2.45 needs a commit of that tree, and before 2.40 one with that parent.
-fn pick(repo: &Repo, tree: &ObjectId, before: &ObjectId, commit: &Commit) -> Result<Merged> {
+pub(super) fn pick(
+    repo: &Repo,
+    tree: &ObjectId,
+    before: &ObjectId,
+    commit: &Commit,
+) -> Result<Merged> {
     if before == tree {
         return Ok(Merged::Tree(commit.tree.clone()));
     }
     if *before == commit.tree {
         return Ok(Merged::Tree(tree.to_owned()));
     }
-    match commit.parents.first() {
-        Some(parent) => {
-            let ours = repo.write_commit(tree, &[parent])?;
-            Merged::of(repo, &ours, &commit.oid)
-        }
-        None => {
-            let root = repo.write_commit(before, &[])?;
-            let ours = repo.write_commit(tree, &[&root])?;
-            let theirs = repo.write_commit(&commit.tree, &[&root])?;
-            Merged::of(repo, &ours, &theirs)
-        }
+    if let Some(parent) = commit.parents.first() {
+        let ours = repo.write_commit(tree, &[parent])?;
+        return Merged::of(repo, &ours, &commit.oid);
     }
+    let root = repo.write_commit(before, &[])?;
+    let ours = repo.write_commit(tree, &[&root])?;
+    let theirs = repo.write_commit(&commit.tree, &[&root])?;
+    Merged::of(repo, &ours, &theirs)
 }

@@ -6,12 +6,12 @@
 //! killed command has made is marked too; what it names and is not there does no harm.
 
 use std::fs;
-use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::git::checkout::gitfile::entries_of;
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
@@ -40,12 +40,12 @@ pub(crate) struct Mark {
 
 impl Mark {
     /// Returns whether the ref may stand at this object.
-    pub(crate) fn has(&self, name: &str, object: &ObjectId) -> bool {
+    pub(crate) fn has(&self, name: &RefName, object: &ObjectId) -> bool {
         self.stands.iter().any(|(n, o)| n == name && o == object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
-    pub(crate) fn objects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObjectId> {
+    pub(crate) fn objects<'a>(&'a self, name: &'a RefName) -> impl Iterator<Item = &'a ObjectId> {
         let of = move |(n, object): &'a Stand| (n == name).then_some(object);
         self.stands.iter().filter_map(of)
     }
@@ -61,7 +61,7 @@ impl Marks {
     ///
     /// # Errors
     /// When it cannot be read, or is no mark of this version.
-    pub(crate) fn find(&self, name: &str) -> Result<Option<Mark>> {
+    pub(crate) fn find(&self, name: &RefName) -> Result<Option<Mark>> {
         let Some(path) = self.path(name) else {
             return Ok(None);
         };
@@ -74,9 +74,10 @@ impl Marks {
         for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
             match line.split_once(' ') {
                 Some(("home", inode)) => mark.home = inode.parse().ok(),
-                Some((object, name)) => mark
-                    .stands
-                    .push((RefName::new(name), object.to_owned().into())),
+                Some((object, name)) => {
+                    let object = object.to_owned().into();
+                    mark.stands.push((RefName::new(name), object));
+                }
                 None => {}
             }
         }
@@ -85,19 +86,18 @@ impl Marks {
 
     /// Returns whether the ref was made in this very repository, and not in one of which it is a
     /// copy. One that was moved to another file system counts as a copy.
-    pub(crate) fn is_at_home(&self, name: &str) -> bool {
+    pub(crate) fn is_at_home(&self, name: &RefName) -> bool {
         let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
         home.is_some() && home == self.home()
     }
 
     fn home(&self) -> Option<u64> {
-        let home = self.0.parent().and_then(|dir| fs::metadata(dir).ok());
-        home.map(|dir| dir.ino())
+        fs::metadata(self.0.parent()?).ok().map(|dir| dir.ino())
     }
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
     /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
-    pub(crate) fn vouch(&self, name: &str, object: &ObjectId) -> Option<bool> {
+    pub(crate) fn vouch(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
             Err(_) => Some(false),
@@ -109,15 +109,10 @@ impl Marks {
     /// # Errors
     /// When they cannot be listed.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
-        let entries = optional(fs::read_dir(self.0.join(class)));
-        let entries = entries.context("could not list the marks")?.into_iter();
-        let names = entries
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names
-            .filter(|name| !name.starts_with('.'))
-            .map(|name| format!("{class}/{name}"))
-            .collect())
+        let entries = entries_of(&self.0.join(class)).context("could not list the marks")?;
+        let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
+        let names = names.filter(|name| !name.starts_with('.'));
+        Ok(names.map(|name| format!("{class}/{name}")).collect())
     }
 
     /// Marks what refs are about to stand at, beside what they stand at now.
@@ -125,34 +120,27 @@ impl Marks {
     /// # Errors
     /// When the disk is full, for one.
     pub(in crate::git) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
-        self.change(made, sharing, |mark| {
-            for stand in made {
-                // The latest last.
-                mark.stands.retain(|other| other != stand);
-                mark.stands.push(stand.clone());
-            }
+        self.change(made, sharing, |stands| {
+            // The latest last.
+            stands.retain(|stand| !made.contains(stand));
+            stands.extend_from_slice(made);
         })
     }
 
     /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
     /// mark names beside that is an object that the ref of this repository did stand at.
     pub(in crate::git) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
-        let touched: Vec<Stand> = made.iter().chain(deleted).cloned().collect();
-        let is_old = |stand: &Stand| {
-            !made.contains(stand) && touched.iter().any(|(name, _)| *name == stand.0)
+        let touched = [made, deleted].concat();
+        let stays = |stand: &Stand| {
+            made.contains(stand) || touched.iter().all(|(name, _)| *name != stand.0)
         };
-        self.change(&touched, sharing, |mark| {
-            mark.stands.retain(|stand| !is_old(stand));
-        })
-        .ok();
+        drop(self.change(&touched, sharing, |stands| stands.retain(stays)));
     }
 
     /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
     pub(in crate::git) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
-        self.change(unmade, sharing, |mark| {
-            mark.stands.retain(|stand| !unmade.contains(stand));
-        })
-        .ok();
+        let is_made = |stand: &Stand| !unmade.contains(stand);
+        drop(self.change(unmade, sharing, |stands| stands.retain(is_made)));
     }
 
     /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
@@ -160,13 +148,13 @@ impl Marks {
     /// # Errors
     /// When it cannot be removed.
     pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
-        optional(fs::remove_file(self.0.join(owner)))
-            .with_context(|| format!("could not remove the mark of '{owner}'"))?;
+        let what = || format!("could not remove the mark of '{owner}'");
+        optional(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
     }
 
     /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
-    fn owner(name: &str) -> Option<&str> {
+    fn owner(name: &RefName) -> Option<&str> {
         let rest = name.strip_prefix(FLUX)?;
         let (class, below) = rest.split_once('/')?;
         let owner = below.split('/').next()?;
@@ -174,27 +162,31 @@ impl Marks {
     }
 
     /// Returns where the mark of a ref is.
-    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &RefName) -> Option<PathBuf> {
         Some(self.0.join(Self::owner(name)?))
     }
 
     /// Changes each mark that one of `stands` belongs to.
-    fn change(&self, stands: &[Stand], sharing: Sharing, change: impl Fn(&mut Mark)) -> Result<()> {
+    fn change(
+        &self,
+        stands: &[Stand],
+        sharing: Sharing,
+        change: impl Fn(&mut Vec<Stand>),
+    ) -> Result<()> {
         let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&[FLUX, owner].concat())?;
+            let before = self.find(&RefName::new([FLUX, owner].concat()))?;
             let mut mark = before.clone().unwrap_or_default();
-            change(&mut mark);
+            change(&mut mark.stands);
             // Of other owners' refs this mark says nothing.
-            mark.stands
-                .retain(|(name, _)| Self::owner(name) == Some(owner));
-            match (before, mark.stands.is_empty()) {
-                (Some(before), false) if before == mark => {}
-                (None, true) => {}
-                (Some(_), true) => self.sweep(owner)?,
-                (_, false) => self.write(owner, &mark, sharing)?,
+            let is_own = |(name, _): &Stand| Self::owner(name) == Some(owner);
+            mark.stands.retain(is_own);
+            match mark.stands.is_empty() {
+                true if before.is_some() => self.sweep(owner)?,
+                false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
+                _ => {}
             }
         }
         Ok(())
@@ -207,14 +199,13 @@ impl Marks {
         for dir in [&self.0, dir] {
             sharing.make_dir(dir).with_context(what)?;
         }
-        let home = mark.home.or_else(|| self.home());
-        let home = home.map(|home| format!("home {home}\n"));
-        let stands = mark.stands.iter();
-        let stands = stands.map(|(name, object)| format!("{object} {name}\n"));
-        let text: String = iter::once(HEAD.to_owned())
-            .chain(home)
-            .chain(stands)
-            .collect();
+        let mut text = HEAD.to_owned();
+        if let Some(home) = mark.home.or_else(|| self.home()) {
+            text += &format!("home {home}\n");
+        }
+        for (name, object) in &mark.stands {
+            text += &format!("{object} {name}\n");
+        }
         sharing.write(&path, text.as_bytes())
     }
 }
@@ -234,7 +225,12 @@ mod tests {
     fn a_ref_is_vouched_for_before_and_after_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let vouch = |object: &str| marks.vouch("refs/flux/tasks/a", &object.to_owned().into());
+        let vouch = |object: &str| {
+            marks.vouch(
+                &RefName::new("refs/flux/tasks/a"),
+                &object.to_owned().into(),
+            )
+        };
         assert_eq!(vouch("1"), None);
         marks
             .announce(
@@ -259,7 +255,7 @@ mod tests {
         marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
         assert_eq!(vouch("2"), None);
         assert_eq!(
-            marks.vouch("refs/flux/base/a", &"9".to_owned().into()),
+            marks.vouch(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
             Some(true)
         );
         assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
@@ -276,7 +272,7 @@ mod tests {
         ];
         marks.announce(&parts, Sharing::Umask).unwrap();
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
-        assert!(marks.is_at_home("refs/flux/archive/a.1"));
+        assert!(marks.is_at_home(&RefName::new("refs/flux/archive/a.1")));
         // In a copy it is not, whatever becomes of the mark there.
         let copy = tempfile::tempdir().unwrap();
         let there = Marks::new(copy.path());
@@ -286,8 +282,11 @@ mod tests {
         there
             .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
             .unwrap();
-        assert!(!there.is_at_home("refs/flux/archive/a.1"));
-        let mark = marks.find("refs/flux/archive/a.1").unwrap().unwrap();
+        assert!(!there.is_at_home(&RefName::new("refs/flux/archive/a.1")));
+        let mark = marks
+            .find(&RefName::new("refs/flux/archive/a.1"))
+            .unwrap()
+            .unwrap();
         assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
         assert!(!mark.has(&parts[0].0, &"2".to_owned().into()));
     }
@@ -307,7 +306,7 @@ mod tests {
         ] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
             assert_eq!(
-                marks.vouch("refs/flux/tasks/a", &"1".to_owned().into()),
+                marks.vouch(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
                 Some(false),
                 "{text:?}"
             );

@@ -27,7 +27,6 @@ pub(crate) struct History<'repo> {
     /// No HashMap: git2 hashes bytes of a name beyond its end.
     places: BTreeMap<Oid, usize>,
     commits: Vec<Commit>,
-    answers: BTreeMap<(usize, usize), (usize, usize)>,
 }
 
 struct Commit {
@@ -93,11 +92,11 @@ impl Walk {
 
 impl<'repo> History<'repo> {
     pub(super) fn new(repo: &'repo Repo) -> Self {
+        let (places, commits) = Default::default();
         Self {
             repo,
-            places: BTreeMap::new(),
-            commits: Vec::new(),
-            answers: BTreeMap::new(),
+            places,
+            commits,
         }
     }
 
@@ -111,15 +110,10 @@ impl<'repo> History<'repo> {
         ours: &ObjectId,
         theirs: &ObjectId,
     ) -> Result<(usize, usize)> {
-        let pair = (
-            self.place(self.repo.oid(ours)?)?,
-            self.place(self.repo.oid(theirs)?)?,
-        );
-        if let Some(answer) = self.answers.get(&pair) {
-            return Ok(*answer);
-        }
+        let ours = self.place(self.repo.oid(ours)?)?;
+        let theirs = self.place(self.repo.oid(theirs)?)?;
         let mut walk = Walk::default();
-        let walked = self.walk(&mut walk, pair);
+        let walked = self.walk(&mut walk, ours, theirs);
         let mut only = [0; BOTH as usize + 1];
         for at in walk.seen {
             let commit = &mut self.commits[at];
@@ -127,12 +121,10 @@ impl<'repo> History<'repo> {
             (commit.sides, commit.queued) = (0, false);
         }
         walked?;
-        let answer = (only[usize::from(OURS)], only[usize::from(THEIRS)]);
-        self.answers.insert(pair, answer);
-        Ok(answer)
+        Ok((only[usize::from(OURS)], only[usize::from(THEIRS)]))
     }
 
-    fn walk(&mut self, walk: &mut Walk, (ours, theirs): (usize, usize)) -> Result<()> {
+    fn walk(&mut self, walk: &mut Walk, ours: usize, theirs: usize) -> Result<()> {
         walk.see(&mut self.commits[ours], ours, OURS);
         walk.see(&mut self.commits[theirs], theirs, THEIRS);
         while walk.goes_on()

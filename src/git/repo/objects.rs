@@ -1,18 +1,14 @@
 //! Objects and history.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use git2::{
-    Commit, ErrorCode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeWalkMode,
-    TreeWalkResult,
-};
+use bstr::ByteSlice as _;
+use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
 
+use super::Repo;
 use super::history::History;
-use super::{Checkout, Repo};
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 
@@ -31,8 +27,8 @@ impl Repo {
         files: &[(&str, &[u8])],
     ) -> Result<ObjectId> {
         let what = || "could not write the task's record";
-        let old = old.map(|old| anyhow::Ok(self.git2.find_tree(self.oid(old)?)?));
-        let old = old.transpose().with_context(what)?;
+        let old = old.map(|old| self.tree(old)).transpose();
+        let old = old.with_context(what)?;
         let mut tree = self.git2.treebuilder(old.as_ref())?;
         for (name, bytes) in files {
             ensure!(bytes.len() <= LONGEST, "'{name}' of the record is too long");
@@ -42,7 +38,7 @@ impl Repo {
         }
         let tree = tree.write().with_context(what)?;
         self.share(tree).with_context(what)?;
-        Ok(tree.to_string().into())
+        Ok(named(tree))
     }
 
     /// Gives an object that was written the permissions that git itself gives: libgit2 follows
@@ -76,7 +72,7 @@ impl Repo {
     /// # Errors
     /// When there is no such tree, or the file is longer than [`LONGEST`].
     pub(crate) fn find_file(&self, tree: &ObjectId, name: &str) -> Result<Option<Vec<u8>>> {
-        let tree = self.git2.find_tree(self.oid(tree)?)?;
+        let tree = self.tree(tree)?;
         let Some(entry) = tree.get_name(name) else {
             return Ok(None);
         };
@@ -96,10 +92,8 @@ impl Repo {
     /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
     /// be told without git, which would fetch what is missing.
     pub(crate) fn may_have(&self, commit: &ObjectId, name: &str) -> bool {
-        let commit = self.oid(commit).ok();
-        let commit = commit.and_then(|oid| self.git2.find_commit(oid).ok());
-        let tree = commit.and_then(|commit| commit.tree().ok());
-        tree.is_none_or(|tree| tree.get_name(name).is_some())
+        let tree = self.commit(commit).and_then(|commit| Ok(commit.tree()?));
+        tree.map_or(true, |tree| tree.get_name(name).is_some())
     }
 
     /// The history, to be asked about many commits.
@@ -116,9 +110,16 @@ impl Repo {
         ours: &ObjectId,
         theirs: &ObjectId,
     ) -> Result<(usize, usize)> {
-        Ok(self
-            .git2
-            .graph_ahead_behind(self.oid(ours)?, self.oid(theirs)?)?)
+        let (ours, theirs) = (self.oid(ours)?, self.oid(theirs)?);
+        Ok(self.git2.graph_ahead_behind(ours, theirs)?)
+    }
+
+    fn commit(&self, name: &ObjectId) -> Result<Commit<'_>> {
+        Ok(self.git2.find_commit(self.oid(name)?)?)
+    }
+
+    fn tree(&self, name: &ObjectId) -> Result<Tree<'_>> {
+        Ok(self.git2.find_tree(self.oid(name)?)?)
     }
 
     /// The parents of a commit.
@@ -126,11 +127,8 @@ impl Repo {
     /// # Errors
     /// When the commit is missing.
     pub(crate) fn parents_of(&self, commit: &ObjectId) -> Result<Vec<ObjectId>> {
-        let commit = self.git2.find_commit(self.oid(commit)?)?;
-        Ok(commit
-            .parent_ids()
-            .map(|oid| oid.to_string().into())
-            .collect())
+        let commit = self.commit(commit)?;
+        Ok(commit.parent_ids().map(named).collect())
     }
 
     /// The tree of a commit.
@@ -138,12 +136,7 @@ impl Repo {
     /// # Errors
     /// When the commit is missing.
     pub(crate) fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId> {
-        Ok(self
-            .git2
-            .find_commit(self.oid(commit)?)?
-            .tree_id()
-            .to_string()
-            .into())
+        Ok(named(self.commit(commit)?.tree_id()))
     }
 
     /// The tree of nothing.
@@ -153,7 +146,7 @@ impl Repo {
     pub(crate) fn empty_tree(&self) -> Result<ObjectId> {
         let tree = self.git2.treebuilder(None)?.write()?;
         self.share(tree)?;
-        Ok(tree.to_string().into())
+        Ok(named(tree))
     }
 
     /// The newest commit that two have in common, one of them if there are more.
@@ -162,7 +155,7 @@ impl Repo {
     /// When one of the commits is missing.
     pub(crate) fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>> {
         match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
-            Ok(base) => Ok(Some(base.to_string().into())),
+            Ok(base) => Ok(Some(named(base))),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -175,15 +168,15 @@ impl Repo {
     /// When the object database cannot be written, or an object is missing.
     pub(crate) fn write_commit(&self, tree: &ObjectId, parents: &[&ObjectId]) -> Result<ObjectId> {
         let nobody = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
-        let tree = self.git2.find_tree(self.oid(tree)?)?;
-        let find = |oid: &&ObjectId| anyhow::Ok(self.git2.find_commit(self.oid(oid)?)?);
-        let parents: Vec<Commit> = parents.iter().map(find).collect::<Result<_>>()?;
+        let tree = self.tree(tree)?;
+        let parents = parents.iter().map(|name| self.commit(name));
+        let parents: Vec<Commit> = parents.collect::<Result<_>>()?;
         let parents: Vec<&Commit> = parents.iter().collect();
-        let oid = self
-            .git2
-            .commit(None, &nobody, &nobody, "comparison", &tree, &parents)?;
+        let message = "comparison";
+        let git2 = &self.git2;
+        let oid = git2.commit(None, &nobody, &nobody, message, &tree, &parents)?;
         self.share(oid)?;
-        Ok(oid.to_string().into())
+        Ok(named(oid))
     }
 
     /// The paths in which two trees differ.
@@ -191,16 +184,15 @@ impl Repo {
     /// # Errors
     /// When one of them is missing.
     pub(crate) fn differing(&self, old: &ObjectId, new: &ObjectId) -> Result<BTreeSet<PathBuf>> {
-        let old = self.git2.find_tree(self.oid(old)?)?;
-        let new = self.git2.find_tree(self.oid(new)?)?;
-        let diff = self.git2.diff_tree_to_tree(Some(&old), Some(&new), None)?;
-        let paths = diff
-            .deltas()
-            .flat_map(|d| [d.old_file().path_bytes(), d.new_file().path_bytes()]);
-        Ok(paths
-            .flatten()
-            .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
-            .collect())
+        self.differing_trees(Some(&self.tree(old)?), &self.tree(new)?)
+    }
+
+    fn differing_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
+        let diff = self.git2.diff_tree_to_tree(old, Some(new), None)?;
+        let deltas = diff.deltas();
+        let files = deltas.flat_map(|delta| [delta.old_file(), delta.new_file()]);
+        let paths = files.filter_map(|file| Some(file.path_bytes()?.to_path_lossy().into_owned()));
+        Ok(paths.collect())
     }
 
     /// How many files a snapshot in the layout of `git stash` has: staged, changed and untracked.
@@ -209,23 +201,18 @@ impl Repo {
     /// When a commit is missing.
     pub(crate) fn count_files_of_snapshot(&self, snapshot: &ObjectId) -> Result<usize> {
         let parents = self.parents_of(snapshot)?;
-        let (Some(tip), others) = (parents.first(), parents.iter().skip(1)) else {
+        let Some((tip, others)) = parents.split_first() else {
             return Ok(0);
         };
         let tip = self.tree_of(tip)?;
         let mut files = self.differing(&tip, &self.tree_of(snapshot)?)?;
-        if let Some(index) = others.clone().next() {
+        if let Some(index) = others.first() {
             files.extend(self.differing(&tip, &self.tree_of(index)?)?);
         }
-        let mut untracked = 0;
-        if let Some(commit) = others.clone().nth(1) {
-            let tree = self.git2.find_commit(self.oid(commit)?)?.tree()?;
-            tree.walk(TreeWalkMode::PreOrder, |_, entry| {
-                untracked += usize::from(entry.kind() != Some(ObjectType::Tree));
-                TreeWalkResult::Ok
-            })?;
+        if let Some(untracked) = others.get(1) {
+            files.extend(self.differing_trees(None, &self.commit(untracked)?.tree()?)?);
         }
-        Ok(files.len() + untracked)
+        Ok(files.len())
     }
 
     /// Whether a commit of `target` that `tip` has not changes a file that `tip`
@@ -244,41 +231,15 @@ impl Repo {
             let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
                 continue;
             };
-            let trees =
-                [parent.tree_id(), commit.tree_id()].map(|tree| ObjectId::from(tree.to_string()));
-            if !self.differing(&trees[0], &trees[1])?.is_disjoint(&ours) {
+            let theirs = self.differing_trees(Some(&parent.tree()?), &commit.tree()?)?;
+            if !theirs.is_disjoint(&ours) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-
-    /// The paths at which a commit points to other repositories.
-    ///
-    /// # Errors
-    /// When an object is missing.
-    pub(crate) fn links(checkout: &Checkout, commit: &ObjectId) -> Result<Vec<PathBuf>> {
-        let git2 = Self::at(checkout.path())?;
-        let commit = Oid::from_str_ext(commit, git2.object_format())?;
-        let mut links = Vec::new();
-        links_in(
-            &git2,
-            &git2.find_commit(commit)?.tree()?,
-            Path::new(""),
-            &mut links,
-        )?;
-        Ok(links)
-    }
 }
 
-fn links_in(git2: &Repository, tree: &Tree, dir: &Path, links: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in tree {
-        let path = || dir.join(OsStr::from_bytes(entry.name_bytes()));
-        match entry.kind() {
-            Some(ObjectType::Tree) => links_in(git2, &git2.find_tree(entry.id())?, &path(), links)?,
-            Some(ObjectType::Commit) => links.push(path()),
-            _ => {}
-        }
-    }
-    Ok(())
+fn named(oid: Oid) -> ObjectId {
+    oid.to_string().into()
 }

@@ -1,7 +1,7 @@
 //! Which ignored things name the checkout that they are in by its path, so that whoever uses them
 //! from elsewhere uses the files of that checkout.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,113 +9,96 @@ use bstr::ByteSlice as _;
 
 use crate::git::regular_file::read_file;
 
-/// Whether what is at `there` is such a thing, or has one right in it: a Python environment with a
+/// Returns whether what is at `there` is such a thing, or has one right in it: a Python environment with a
 /// package of the checkout installed in place, a build directory of CMake.
 pub(super) fn names_checkout(there: &Path, checkout: &Path) -> bool {
-    let dirs = |dir: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        entries.filter(is_dir).map(|entry| entry.path()).collect()
-    };
     if !there.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         return false;
     }
+    let mut places = vec![there.to_owned()];
     // `.tox` and `.nox` have an environment for each of theirs; node_modules have none.
-    let within = match there.ends_with("node_modules") {
-        true => Vec::new(),
-        false => dirs(there),
-    };
-    let mut places = within.iter().map(PathBuf::as_path).chain([there]);
-    places.any(|place| {
-        is_build(place, checkout)
-            || ["lib", "lib64"].iter().any(|lib| {
-                let pythons = dirs(&place.join(lib)).into_iter();
-                let mut sites = pythons.map(|python| python.join("site-packages"));
-                sites.any(|site| has_checkout_installed(&site, checkout))
-            })
-            || has_checkout_installed(&place.join("lib"), checkout)
+    if !there.ends_with("node_modules") {
+        places.extend(dirs(there));
+    }
+    places.iter().any(|place| {
+        let libs = ["lib", "lib64"].map(|lib| dirs(&place.join(lib)));
+        let pythons = libs.iter().flatten();
+        let mut sites: Vec<_> = pythons.map(|dir| dir.join("site-packages")).collect();
+        sites.push(place.join("lib"));
+        is_build(place, checkout) || sites.iter().any(|site| has_installed(site, checkout))
     })
 }
 
-/// Whether a directory that Python looks for packages in sends it to the checkout.
-fn has_checkout_installed(site: &Path, checkout: &Path) -> bool {
-    let entries = fs::read_dir(site).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| {
-        let (name, path) = (entry.file_name(), entry.path());
+fn entries(dir: &Path) -> impl Iterator<Item = DirEntry> {
+    fs::read_dir(dir).into_iter().flatten().flatten()
+}
+
+fn dirs(dir: &Path) -> Vec<PathBuf> {
+    let is_dir = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let dirs = entries(dir).filter(is_dir);
+    dirs.map(|entry| entry.path()).collect()
+}
+
+/// Returns whether a directory that Python looks for packages in sends it to the checkout.
+fn has_installed(site: &Path, checkout: &Path) -> bool {
+    entries(site).any(|entry| {
+        let (name, mut file) = (entry.file_name(), entry.path());
         let name = name.as_bytes();
-        let file = if name.ends_with(b".dist-info") {
-            path.join("direct_url.json")
-        } else if name.ends_with(b".pth")
+        if name.ends_with(b".dist-info") {
+            file.push("direct_url.json");
+        } else if !(name.ends_with(b".pth")
             || name.ends_with(b".egg-link")
-            || name.starts_with(b"__editable__")
+            || name.starts_with(b"__editable__"))
         {
-            path
-        } else {
             return false;
-        };
+        }
         read_file(&file).is_ok_and(|text| names(&text, checkout) || leads_into(&text, checkout))
     })
 }
 
-/// Whether a directory is one in which CMake builds what is in the checkout.
+/// Returns whether a directory is one in which CMake builds what is in the checkout.
 fn is_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
-    let mut lines = text.split_str("\n");
-    lines.any(|line| {
-        line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=")
-            .is_some_and(|home| names(home, checkout))
+    text.lines().any(|line| {
+        let home = line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=");
+        home.is_some_and(|home| names(home, checkout))
     })
 }
 
-/// Whether a text has the path of the checkout in it, as it is or as in a URL.
+/// Returns whether a text has the path of the checkout in it, as it is or as in a URL.
 fn names(text: &[u8], checkout: &Path) -> bool {
     let path = checkout.as_os_str().as_bytes();
     let has = |text: &[u8]| {
-        let mut ends = text.find_iter(path).map(|at| at + path.len());
-        ends.any(|end| text.get(end).is_none_or(|&next| !is_in_name(next)))
+        let mut rests = text.find_iter(path).map(|at| &text[at + path.len()..]);
+        rests.any(|rest| !rest.first().is_some_and(is_in_name))
     };
-    has(text) || (text.contains(&b'%') && has(&decoded(text)))
+    has(text) || has(&decoded(text))
 }
 
-/// Whether a byte after the name of a directory makes it another name.
-fn is_in_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) || !byte.is_ascii()
+/// Returns whether a byte after the name of a directory makes it another name.
+fn is_in_name(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(byte) || !byte.is_ascii()
 }
 
 /// Takes `%20` for a blank.
 fn decoded(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let code = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
+    let mut parts = text.split_str("%");
+    let mut bytes = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.get(..2).and_then(|digits| digits.to_str().ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(b'%'));
+        bytes.extend(&part[if code.is_some() { 2 } else { 0 }..]);
     }
     bytes
 }
 
-/// Whether a line of a text is a path into the checkout, however it is spelled.
+/// Returns whether a line of a text is a path into the checkout, however it is spelled.
 fn leads_into(text: &[u8], checkout: &Path) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else {
-        return false;
-    };
-    let mut paths = text
-        .lines()
-        .map(Path::new)
-        .filter(|path| path.is_absolute());
-    paths.any(|path| {
-        path.canonicalize()
-            .is_ok_and(|path| path.starts_with(checkout))
-    })
+    let paths = text.lines().map(|line| line.to_path_lossy());
+    let paths = paths.filter(|path| path.is_absolute());
+    let mut places = paths.filter_map(|path| path.canonicalize().ok());
+    places.any(|place| place.starts_with(checkout))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
@@ -14,82 +14,11 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
-use super::files::{make_dir, write as write_file};
-use crate::git::command::records::records;
+use super::repository::{make_dir, write as write_file};
 use crate::git::regular_file::read_file;
 use crate::git::worktree::hide::pattern;
 use crate::git::{Checkout, Git, ObjectId};
-
-/// Links them into the worktree at `path`: `git ls-files --others --ignored --exclude-standard
-/// --directory -z`. A directory in which one of `commits` has files is one there too: git would put
-/// such a file in the place of a link. Returns those that are left out.
-///
-/// # Errors
-/// When git fails or a link cannot be made.
-pub(super) fn link(
-    checkout: &Checkout,
-    path: &Path,
-    commits: [&ObjectId; 2],
-) -> Result<Vec<LeftOut>> {
-    let list = checkout.reading("ls-files").args(["--others", "--ignored"]);
-    let list = list.args(["--exclude-standard", "--directory", "-z"]);
-    let out = list.output()?;
-    let names: Vec<&[u8]> = records(&out)?.collect();
-    let linker = Linker {
-        from: checkout.path(),
-        to: path,
-        tracked: tracked(checkout, &names, commits)?,
-    };
-    let mut left_out = Vec::new();
-    let mut exclude = Vec::new();
-    for record in names {
-        let name = Path::new(OsStr::from_bytes(
-            record.strip_suffix(b"/").unwrap_or(record),
-        ));
-        let there = linker.from.join(name);
-        if there.symlink_metadata().is_err() || !linker.has_room(name)? {
-            continue;
-        }
-        if names_checkout(&there, linker.from) {
-            left_out.push(LeftOut::NamesCheckout(name.to_owned()));
-            continue;
-        }
-        linker.put(name)?;
-        exclude.extend([&pattern(name)[..], b"\n"].concat());
-    }
-    if !exclude.is_empty() {
-        let file = path.join(".git/info/exclude");
-        let before = match file.symlink_metadata() {
-            Ok(_) => read_file(&file).context("could not read info/exclude")?,
-            Err(_) => Vec::new(),
-        };
-        write_file(&file, &[&before[..], b"\n", &exclude].concat())?;
-        left_out.extend(remove_visible(path)?);
-    }
-    Ok(left_out)
-}
-
-/// Removes the links that `git add` would stage all the same, since a `.gitignore` says that they are
-/// not ignored, unlike the directories that they stand for: `git ls-files --others --exclude-standard
-/// --directory -z`.
-fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
-    let args = ["--others", "--exclude-standard", "--directory", "-z"];
-    let out = Git::reading(path, "ls-files").args(args).output()?;
-    let mut removed = Vec::new();
-    for record in records(&out)? {
-        let record = record.strip_suffix(b"/").unwrap_or(record);
-        let name = Path::new(OsStr::from_bytes(record));
-        let link = path.join(name);
-        let is_dir = link.symlink_metadata().is_ok_and(|found| found.is_dir());
-        match is_dir {
-            true => fs::remove_dir_all(&link),
-            false => fs::remove_file(&link),
-        }
-        .with_context(|| format!("could not remove '{}'", link.display()))?;
-        removed.push(LeftOut::NotIgnored(name.to_owned()));
-    }
-    Ok(removed)
-}
+use crate::system::optional;
 
 /// An ignored thing of the checkout that hooks do not see.
 #[derive(Debug)]
@@ -100,71 +29,104 @@ pub(crate) enum LeftOut {
     NotIgnored(PathBuf),
 }
 
-/// The directories, of those and below them, in which the commits have files: `git ls-tree -r -z
-/// --name-only --full-tree <commit>`
-fn tracked(
-    checkout: &Checkout,
-    names: &[&[u8]],
-    commits: [&ObjectId; 2],
-) -> Result<HashSet<PathBuf>> {
-    let mut tracked = HashSet::new();
-    if !names.iter().any(|name| name.ends_with(b"/")) {
-        return Ok(tracked);
+/// Links them into the worktree at `to`. A directory in which one of `commits` has files is one
+/// there too: git would put such a file in the place of a link. Returns those that are left out.
+///
+/// # Errors
+/// When git fails or a link cannot be made.
+pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<LeftOut>> {
+    let names = untracked(from.reading("ls-files").arg("--ignored"))?;
+    if names.is_empty() {
+        return Ok(Vec::new());
     }
-    for commit in commits {
-        let args = ["-r", "-z", "--name-only", "--full-tree", commit];
-        for file in records(&checkout.reading("ls-tree").args(args).output()?)? {
-            let dirs = Path::new(OsStr::from_bytes(file)).ancestors().skip(1);
-            for dir in dirs {
-                if !tracked.insert(dir.to_owned()) {
-                    break;
-                }
-            }
+    let linker = Linker {
+        from: from.path(),
+        to,
+        tracked: tracked(from, commits)?,
+    };
+    let (mut left_out, mut exclude) = (Vec::new(), Vec::new());
+    for name in names {
+        let there = linker.from.join(&name);
+        if there.symlink_metadata().is_err() || !linker.has_room(&name)? {
+            continue;
         }
+        if names_checkout(&there, linker.from) {
+            left_out.push(LeftOut::NamesCheckout(name));
+            continue;
+        }
+        linker.put(&name, 1)?;
+        exclude.extend([b"\n", &pattern(&name)[..]].concat());
+    }
+    let file = to.join(".git/info/exclude");
+    let before = optional(read_file(&file)).context("could not read info/exclude")?;
+    let before = before.unwrap_or_default();
+    write_file(&file, &[&before[..], &exclude, b"\n"].concat())?;
+    left_out.extend(remove_visible(to)?);
+    Ok(left_out)
+}
+
+/// Returns untracked files, and directories in which all are:
+/// `git ls-files --others --exclude-standard --directory -z`
+fn untracked(git: Git) -> Result<Vec<PathBuf>> {
+    let args = ["--others", "--exclude-standard", "--directory", "-z"];
+    let names = git.args(args).paths()?;
+    // Without the slash at the end of a directory.
+    let without_slash = |name: &PathBuf| name.components().collect();
+    Ok(names.iter().map(without_slash).collect())
+}
+
+/// Removes the links that `git add` would stage all the same, since a `.gitignore` says that they are
+/// not ignored, unlike the directories that they stand for.
+fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
+    let names = untracked(Git::reading(path, "ls-files"))?;
+    for name in &names {
+        let link = path.join(name);
+        match link.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            true => fs::remove_dir_all(&link),
+            false => fs::remove_file(&link),
+        }
+        .with_context(|| format!("could not remove '{}'", link.display()))?;
+    }
+    Ok(names.into_iter().map(LeftOut::NotIgnored).collect())
+}
+
+/// Returns the directories in which the commits have files: `git ls-tree -d -r -z --name-only
+/// --full-tree <commit>`
+fn tracked(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathBuf>> {
+    let mut tracked = HashSet::new();
+    for commit in commits {
+        let args = ["-d", "-r", "-z", "--name-only", "--full-tree", commit];
+        tracked.extend(checkout.reading("ls-tree").args(args).paths()?);
     }
     Ok(tracked)
 }
 
-/// How an entry of a directory is shown to hooks.
-#[derive(Clone, Copy)]
+/// How an ignored thing, or what is in it, is shown to hooks.
+#[derive(PartialEq, Eq)]
 enum Shown {
     /// As a link to it.
     Link,
     /// As a directory with its entries in it.
-    Entries(fn(&OsStr) -> Self),
+    Entries,
     /// As a copy: it looks for other files beside where it is itself.
     Copy,
 }
 
 impl Shown {
-    /// How the entry called `name` at `there` is shown.
-    fn of(there: &Path, name: &OsStr) -> Self {
-        let is_composers = || there.join("composer/autoload_real.php").exists();
-        match name.as_bytes() {
-            b"node_modules" if there.is_dir() => Self::Entries(in_node_modules),
-            b"vendor" if is_composers() => Self::Entries(in_vendor),
+    /// Returns how what is at `there` is shown, by the names from that of the ignored thing on.
+    fn of(there: &Path, names: &[&[u8]]) -> Self {
+        match names {
+            // Packages of the same repository are links from here to where they are: they have to
+            // lead to what is merged.
+            [b"node_modules"] | [b"node_modules", b".bin" | [b'@', ..]] => Self::Entries,
+            // PHP looks for the classes of the repository beside the file that says which there are.
+            [b"vendor"] if there.join("composer/autoload_real.php").exists() => Self::Entries,
+            [b"vendor", b"composer" | b"bin"] => Self::Entries,
+            [b"vendor", b"autoload.php"] | [b"vendor", b"composer" | b"bin", _] => Self::Copy,
             // Yarn's.
-            b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json" => Self::Copy,
+            [b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json"] => Self::Copy,
             _ => Self::Link,
         }
-    }
-}
-
-/// Packages of the same repository are links from here to where they are: they have to lead to
-/// what is merged.
-fn in_node_modules(name: &OsStr) -> Shown {
-    match name.as_bytes() {
-        b".bin" | [b'@', ..] => Shown::Entries(|_| Shown::Link),
-        _ => Shown::Link,
-    }
-}
-
-/// PHP looks for the classes of the repository beside the file that says which there are.
-fn in_vendor(name: &OsStr) -> Shown {
-    match name.as_bytes() {
-        b"autoload.php" => Shown::Copy,
-        b"composer" | b"bin" => Shown::Entries(|_| Shown::Copy),
-        _ => Shown::Link,
     }
 }
 
@@ -181,9 +143,6 @@ impl Linker<'_> {
     fn has_room(&self, name: &Path) -> Result<bool> {
         let mut dir = self.to.to_owned();
         for part in name.parent().into_iter().flat_map(Path::components) {
-            let Component::Normal(part) = part else {
-                return Ok(false);
-            };
             dir.push(part);
             match dir.symlink_metadata() {
                 Ok(found) if found.is_dir() => {}
@@ -195,41 +154,33 @@ impl Linker<'_> {
         Ok(self.to.join(name).symlink_metadata().is_err())
     }
 
-    fn put(&self, name: &Path) -> Result<()> {
-        let shown = Shown::of(&self.from.join(name), name.file_name().unwrap_or_default());
-        self.put_by(name, shown)
-    }
-
-    fn put_by(&self, name: &Path, shown: Shown) -> Result<()> {
+    /// Shows what has this name, the last `depth` parts of which begin with an ignored thing.
+    fn put(&self, name: &Path, depth: usize) -> Result<()> {
         let (there, here) = (self.from.join(name), self.to.join(name));
         let what = || format!("could not link '{}'", there.display());
         let found = there.symlink_metadata().with_context(what)?;
-        match shown {
+        let names: Vec<&[u8]> = name.iter().map(OsStr::as_bytes).collect();
+        match Shown::of(&there, &names[names.len().saturating_sub(depth)..]) {
             _ if found.is_symlink() => {
                 let target = fs::read_link(&there).with_context(what)?;
                 let target = self.moved(&target, there.parent().unwrap_or(self.from));
                 symlink(target, &here).with_context(what)
             }
-            Shown::Link if found.is_dir() && self.tracked.contains(name) => {
-                self.put_by(name, Shown::Entries(|_| Shown::Link))
-            }
-            Shown::Entries(shown) if found.is_dir() => {
+            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            shown if found.is_dir() && (shown == Shown::Entries || self.tracked.contains(name)) => {
                 make_dir(&here)?;
-                let entries = fs::read_dir(&there).with_context(what)?;
-                for entry in entries {
-                    let entry: DirEntry = entry.with_context(what)?;
-                    let below = entry.file_name();
-                    self.put_by(&name.join(&below), shown(&below))?;
+                for entry in fs::read_dir(&there).with_context(what)? {
+                    let below = entry.with_context(what)?.file_name();
+                    self.put(&name.join(below), depth + 1)?;
                 }
                 Ok(())
             }
-            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
             _ => symlink(&there, &here).with_context(what),
         }
     }
 
-    /// Where a link in `dir` leads: the same text, but for one that names the checkout by its path,
-    /// or that leads out of it.
+    /// Returns where a link in `dir` leads: the same text, but for one that names the checkout by its
+    /// path, or that leads out of it.
     fn moved(&self, target: &Path, dir: &Path) -> PathBuf {
         if let Ok(below) = target.strip_prefix(self.from) {
             return self.to.join(below);

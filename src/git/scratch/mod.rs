@@ -6,29 +6,26 @@
 //! configuration, stash and files stays in here. The commit is fetched from it, and it is removed.
 
 mod checkout_paths;
-mod files;
 mod ignored;
-mod original;
 mod repository;
 mod settings;
 mod wrappers;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use bstr::ByteSlice as _;
+use anyhow::Result;
 
 pub(crate) use self::ignored::LeftOut;
-pub(crate) use self::original::Original;
+pub(crate) use self::repository::Original;
+use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
 use super::hooks::setting;
 use super::merge::merge_tree::Conflict;
-use super::records::records;
 use super::{Git, Lock, ObjectId, Repo};
+use crate::task::BranchName;
 
 /// The repository, with the files of the branch that its `HEAD` names.
 pub(crate) struct Scratch<'a> {
@@ -51,22 +48,21 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// When something cannot be written or git fails: what is there by then is for the caller to remove.
     pub(crate) fn open(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
-        let has_tag = repository::write(original, path)?;
+        let has_tag = repository::make(original, path)?;
         let hooks = settings::write(original, path)?;
         let mut scratch = Self {
             path,
             verify: original.verify,
-            hooks_path: None,
+            hooks_path: hooks_path(path)?,
             has_tag,
             left_out: Vec::new(),
             lock,
         };
-        scratch.hooks_path = scratch.own_hooks()?;
         let read = scratch.quietly("read-tree")?.args(["--reset", "-u"]);
         read.args(["--no-recurse-submodules", "HEAD"]).run()?;
         if let Some(checkout) = original.checkout {
-            scratch.left_out =
-                ignored::link(checkout, path, original.branches.map(|(_, commit)| commit))?;
+            let commits = original.branches.map(|(_, commit)| commit);
+            scratch.left_out = ignored::link(checkout, path, commits)?;
         }
         link_siblings(original.top(), path)?;
         wrappers::write(&hooks, original.top(), path)?;
@@ -76,10 +72,7 @@ impl<'a> Scratch<'a> {
     /// `git <subcommand>` in it, as the user would start it, but for [`Scratch::hooks_path`].
     fn git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).holding(self.lock)?;
-        let git = match &self.hooks_path {
-            Some(path) => git.config(path),
-            None => git,
-        };
+        let git = self.hooks_path.iter().fold(git, Git::config);
         Ok(git.with_hooks().loud())
     }
 
@@ -89,30 +82,7 @@ impl<'a> Scratch<'a> {
         git.holding(self.lock)
     }
 
-    /// What has to be said for its own hooks to be those that run: `git rev-parse --git-path hooks`.
-    ///
-    /// # Errors
-    /// When others would run all the same.
-    fn own_hooks(&self) -> Result<Option<OsString>> {
-        let own = self.path.join(".git/hooks");
-        let asked = |said: Option<&OsStr>| -> Result<bool> {
-            let git = Git::reading(self.path, "rev-parse").args(["--git-path", "hooks"]);
-            let found = said.into_iter().fold(git, Git::config).output()?;
-            let found = found.strip_suffix(b"\n").unwrap_or(&found);
-            let found = self.path.join(OsStr::from_bytes(found)).canonicalize();
-            Ok(found.ok() == own.canonicalize().ok())
-        };
-        if asked(None)? {
-            return Ok(None);
-        }
-        let said = setting(&own);
-        match asked(Some(&said))? {
-            true => Ok(Some(said)),
-            false => bail!("other hooks would run than those of the merge"),
-        }
-    }
-
-    /// The option that leaves hooks out, if they are to be.
+    /// Returns the option that leaves hooks out, if they are to be.
     fn no_verify(&self) -> Option<&'static str> {
         (!self.verify).then_some("--no-verify")
     }
@@ -121,11 +91,10 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the merge fails.
-    pub(crate) fn merge(&self, branch: &str, message: &Path) -> Result<ObjectId> {
-        let git = self
-            .git("merge")?
-            .args(["--quiet", "--no-ff", "--no-squash"]);
-        let git = git.args(["--commit", "--no-edit", "--no-log", "--cleanup=whitespace"]);
+    pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
+        let git = self.git("merge")?.args(["--quiet", "--no-ff"]);
+        let git = git.args(["--no-squash", "--commit", "--no-edit", "--no-log"]);
+        let git = git.arg("--cleanup=whitespace");
         let git = git.args(self.no_verify()).arg("-F").arg(message);
         git.arg(self.named(branch)).run()?;
         self.head()
@@ -136,12 +105,11 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the commit fails.
-    pub(crate) fn squash(&self, branch: &str, message: &Path) -> Result<ObjectId> {
+    pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self.quietly("merge")?.args(["--quiet", "--ff", "--squash"]);
         merge.arg("--no-commit").arg(self.named(branch)).run()?;
-        let git = self
-            .git("commit")?
-            .args(["--quiet", "--cleanup=whitespace"]);
+        let git = self.git("commit")?.arg("--quiet");
+        let git = git.arg("--cleanup=whitespace");
         git.args(self.no_verify()).arg("-F").arg(message).run()?;
         self.head()
     }
@@ -150,54 +118,42 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// When a hook refuses or the rebase fails.
-    pub(crate) fn rebase(&self, target: &str) -> Result<ObjectId> {
-        let git = self
-            .git("rebase")?
-            .args(["--no-autostash", "--no-rebase-merges"]);
-        let git = git.args(["--no-fork-point", "--no-update-refs"]);
+    pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
+        let git = self.git("rebase")?.arg("--no-autostash");
+        let git = git.args(["--no-rebase-merges", "--no-fork-point", "--no-update-refs"]);
         git.args(self.no_verify()).arg(self.named(target)).run()?;
         self.head()
     }
 
-    /// A branch by the name that people use, unless that may be a tag.
-    fn named(&self, branch: &str) -> String {
+    /// Returns a branch by the name that people use, unless that may be a tag.
+    fn named(&self, branch: &BranchName) -> String {
         match self.has_tag {
-            true => format!("refs/heads/{branch}"),
-            false => branch.to_owned(),
+            true => branch.full().into(),
+            false => branch.to_string(),
         }
     }
 
-    /// The commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
+    /// Returns the commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<ObjectId> {
-        Git::reading(self.path, "rev-parse")
-            .args(["--verify", "HEAD^{commit}"])
-            .line()
-            .map(ObjectId::from)
+        let git = Git::reading(self.path, "rev-parse").args(["--verify", "HEAD^{commit}"]);
+        git.line().map(ObjectId::from)
     }
 
-    /// The files about which the merge could not decide: `git ls-files --unmerged -z`
+    /// Returns the files about which the merge could not decide: `git diff-files --name-only --diff-filter=U -z`
     ///
     /// # Errors
     /// When git fails.
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
-        let out = Git::reading(self.path, "ls-files")
-            .args(["--unmerged", "-z"])
-            .output()?;
-        let mut files: Vec<Conflict> = Vec::new();
-        for record in records(&out)? {
-            let (_, path) = record
-                .split_once_str("\t")
-                .context("`git ls-files` printed a short record")?;
-            let path = path.to_path_lossy().into_owned();
-            if files.iter().all(|file| file.path != path) {
-                let kind = String::new();
-                files.push(Conflict { path, kind });
-            }
-        }
-        Ok(files)
+        let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
+        let git = git.args(["--name-only", "--diff-filter=U", "-z"]);
+        let conflict = |path| Conflict {
+            path,
+            kind: String::new(),
+        };
+        Ok(git.paths()?.into_iter().map(conflict).collect())
     }
 
-    /// Whether files in it are other than what is staged: what a hook has mended and not added.
+    /// Returns whether files in it are other than what is staged: what a hook has mended and not added.
     /// `git diff-files --quiet`
     pub(crate) fn has_changes(&self) -> bool {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
@@ -221,6 +177,17 @@ impl<'a> Scratch<'a> {
     }
 }
 
+/// Returns what has to be said for the hooks of the worktree at `path` to be those that run, if the
+/// caller said another `core.hooksPath` by `git -c`: `git rev-parse --git-path hooks`.
+fn hooks_path(path: &Path) -> Result<Option<OsString>> {
+    let own = path.join(".git/hooks");
+    let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
+    let mut found = ask.output()?;
+    found.pop_if(|last| *last == b'\n');
+    let found = path.join(OsString::from_vec(found));
+    Ok((found.canonicalize().ok() != own.canonicalize().ok()).then(|| setting(&own)))
+}
+
 /// Links what lies beside the original to where it is beside the worktree at `path`: a driver, a hook or
 /// the address of a remote may be `../<name>`.
 fn link_siblings(top: &Path, path: &Path) -> Result<()> {
@@ -231,8 +198,7 @@ fn link_siblings(top: &Path, path: &Path) -> Result<()> {
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let link = to.join(entry.file_name());
         if link.symlink_metadata().is_err() && entry.path() != to {
-            symlink(entry.path(), &link)
-                .with_context(|| format!("could not make '{}'", link.display()))?;
+            make_link(&entry.path(), &link)?;
         }
     }
     Ok(())

@@ -1,36 +1,66 @@
-//! The git directory, but for its configuration and its hooks.
+//! What a scratch repository is made after, and its git directory, but for configuration and hooks.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use bstr::ByteSlice as _;
 
-use super::files::{make_dir, write as write_file};
-use super::original::Original;
+use crate::git::hooks::Hooks;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
+use crate::git::{Checkout, Git, ObjectId, Repo};
 use crate::system::optional;
+use crate::task::{BranchName, RefName};
+
+/// The repository that a scratch repository is made after.
+pub(crate) struct Original<'a> {
+    pub(crate) repo: &'a Repo,
+    /// Where the target is checked out.
+    pub(crate) checkout: Option<&'a Checkout>,
+    /// The main worktree, whose configuration counts if the target is checked out nowhere; none
+    /// if the repository is bare.
+    pub(crate) main: Option<&'a Checkout>,
+    pub(crate) hooks: &'a Hooks,
+    /// Branches, and the commits at which they are to stand, wherever they are by now.
+    pub(crate) branches: [(&'a BranchName, &'a ObjectId); 2],
+    /// The one of them that is checked out.
+    pub(crate) head: &'a BranchName,
+    /// Whether the hooks run that `--no-verify` leaves out.
+    pub(crate) verify: bool,
+}
+
+impl Original<'_> {
+    /// Returns the worktree whose configuration counts.
+    pub(super) fn place(&self) -> Option<&Checkout> {
+        self.checkout.or(self.main)
+    }
+
+    pub(super) fn top(&self) -> &Path {
+        self.place().map_or(self.repo.home(), Checkout::path)
+    }
+
+    pub(super) fn git_dir(&self) -> &Path {
+        let common = self.repo.common_dir();
+        self.place().map_or(common, Checkout::git_dir)
+    }
+
+    /// `git <subcommand>` that runs nothing: what is configured counts as it is.
+    pub(super) fn asking(&self, subcommand: &str) -> Git {
+        match self.place() {
+            Some(checkout) => checkout.asking(subcommand),
+            None => Git::reading(self.repo.home(), subcommand),
+        }
+    }
+}
 
 /// What else is git's, or ours, in the one git directory that all worktrees share. What
 /// there is besides belongs to a tool (git-lfs, git-annex), which looks for it there.
-const SHARED: [&str; 12] = [
-    "branches",
-    "config",
-    "description",
-    "flux",
-    "gc.pid",
-    "gitweb",
-    "hooks",
-    "objects",
-    "packed-refs",
-    "remotes",
-    "shallow",
-    "svn",
-];
+const SHARED: &str = "branches config description flux gc.pid gitweb hooks objects packed-refs \
+    remotes shallow svn";
 
 /// A file of a tool that is larger comes as a link, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -40,29 +70,20 @@ const LARGE: u64 = 1 << 20;
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<bool> {
+pub(super) fn make(original: &Original<'_>, path: &Path) -> Result<bool> {
     let git_dir = path.join(".git");
-    for dir in [
-        "objects/info",
-        "objects/pack",
-        "refs/heads",
-        "hooks",
-        "info",
-    ] {
+    for dir in ["objects/pack", "hooks", "info"] {
         make_dir(&git_dir.join(dir))?;
     }
-    point_head(path, &format!("refs/heads/{}", original.head))?;
+    point_head(path, &original.head.full())?;
     let objects = alternate(&original.repo.common_dir().join("objects"));
-    write_file(&git_dir.join("objects/info/alternates"), &objects)?;
-    let found = refs(original, &git_dir)?;
-    let tags = original
-        .branches
-        .map(|(branch, _)| format!("refs/tags/{branch}"));
-    let has_tag = tags.iter().any(|tag| found.contains(tag.as_bytes()));
+    write(&git_dir.join("objects/info/alternates"), &objects)?;
+    let refs = write_refs(original, &git_dir)?;
+    let mut has_tag = false;
     for (branch, commit) in original.branches {
-        let file = git_dir.join("refs/heads").join(branch);
-        make_dir(file.parent().unwrap_or(&git_dir))?;
-        write_file(&file, format!("{commit}\n").as_bytes())?;
+        has_tag |= refs.contains(format!("refs/tags/{branch}").as_bytes());
+        let file = git_dir.join(&*branch.full());
+        write(&file, format!("{commit}\n").as_bytes())?;
     }
     copy_others(original, &git_dir)?;
     Ok(has_tag)
@@ -70,33 +91,30 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<bool> {
 
 /// Copies logs, `info` and what belongs to tools.
 fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
-    let common = original.repo.common_dir();
-    let log = Path::new("logs/refs/heads").join(original.head);
-    copy(
-        &original.git_dir().join("logs/HEAD"),
-        &git_dir.join("logs/HEAD"),
-    )?;
+    let (common, own) = (original.repo.common_dir(), original.git_dir());
+    let log = Path::new("logs").join(&*original.head.full());
+    copy(&own.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
     copy(&common.join(&log), &git_dir.join(&log))?;
     copy(&common.join("shallow"), &git_dir.join("shallow"))?;
-    for dir in [common, original.git_dir()] {
-        for name in names(&dir.join("info"))? {
+    for dir in [common, own] {
+        for entry in entries(&dir.join("info"))? {
+            let name = Path::new("info").join(entry.file_name());
             // What is left out is each worktree's own.
-            if name == "sparse-checkout" && dir != original.git_dir() {
-                continue;
+            if !name.ends_with("sparse-checkout") || dir == own {
+                copy(&entry.path(), &git_dir.join(name))?;
             }
-            let name = Path::new("info").join(name);
-            copy(&dir.join(&name), &git_dir.join(&name))?;
         }
-        for name in names(dir)? {
-            let known = is_of_git(name.as_bytes()) || SHARED.iter().any(|known| *known == name);
-            let (there, link) = (dir.join(&name), git_dir.join(&name));
-            if known || link.symlink_metadata().is_ok() {
+        for entry in entries(dir)? {
+            let (name, there) = (entry.file_name(), entry.path());
+            let link = git_dir.join(&name);
+            let is_known =
+                is_of_git(name.as_bytes()) || SHARED.split(' ').any(|known| name == known);
+            if is_known || link.symlink_metadata().is_ok() {
                 continue;
             }
             // git may write a file of its own of such a name one day.
             if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
-                symlink(&there, &link)
-                    .with_context(|| format!("could not make '{}'", link.display()))?;
+                make_link(&there, &link)?;
             } else {
                 copy(&there, &link)?;
             }
@@ -106,79 +124,86 @@ fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
 }
 
 /// Has `HEAD` of the worktree at `path` name a ref.
-pub(super) fn point_head(path: &Path, name: &str) -> Result<()> {
-    write_file(&path.join(".git/HEAD"), format!("ref: {name}\n").as_bytes())
+pub(super) fn point_head(path: &Path, name: &RefName) -> Result<()> {
+    write(&path.join(".git/HEAD"), format!("ref: {name}\n").as_bytes())
 }
 
-/// All refs, and their names: `git for-each-ref`
-fn refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
+/// Writes all refs, and returns their names: `git for-each-ref`
+fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
     let args = ["--format=%(objectname) %(refname) %(symref)"];
-    let found = original.reading("for-each-ref").args(args).output()?;
+    let found = original.asking("for-each-ref").args(args).output()?;
     let mut names = HashSet::new();
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
-    for line in found
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        let odd = "`git for-each-ref` printed something unknown";
-        let mut fields = line.splitn(3, |&byte| byte == b' ');
-        let (object, name) = (fields.next(), fields.next());
-        let (object, name) = (object.context(odd)?, name.context(odd)?);
+    for line in found.lines() {
+        let fields: Vec<&[u8]> = line.splitn_str(3, " ").collect();
+        let &[object, name, target] = &fields[..] else {
+            bail!("`git for-each-ref` printed something unknown");
+        };
         names.insert(name.to_owned());
-        match fields.next().context(odd)? {
-            b"" => {
-                packed.extend([object, b" ", name, b"\n"].concat());
-            }
-            target => {
-                let file = git_dir.join(OsStr::from_bytes(name));
-                make_dir(file.parent().context(odd)?)?;
-                write_file(&file, &[b"ref: ", target, b"\n"].concat())?;
-            }
+        if target.is_empty() {
+            packed.extend([object, b" ", name, b"\n"].concat());
+        } else {
+            let file = git_dir.join(name.to_path_lossy());
+            write(&file, &[b"ref: ", target, b"\n"].concat())?;
         }
     }
-    write_file(&git_dir.join("packed-refs"), &packed)?;
+    write(&git_dir.join("packed-refs"), &packed)?;
     Ok(names)
 }
 
-/// A line of `objects/info/alternates`; one that could be misread is in quotes, as in C.
+/// Returns a line of `objects/info/alternates`; one that could be misread is in quotes.
 fn alternate(objects: &Path) -> Vec<u8> {
     let path = objects.as_os_str().as_bytes();
-    if !path.contains(&b'\n') {
-        return [path, b"\n"].concat();
-    }
+    let line = match path.contains(&b'\n') {
+        true => c_quoted(path),
+        false => path.to_owned(),
+    };
+    [&line[..], b"\n"].concat()
+}
+
+/// Returns a text in quotes, as in C.
+pub(super) fn c_quoted(text: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'"'];
-    for &byte in path {
+    for &byte in text {
         match byte {
             b'\n' => quoted.extend(b"\\n"),
+            b'\t' => quoted.extend(b"\\t"),
             b'"' | b'\\' => quoted.extend([b'\\', byte]),
             byte => quoted.push(byte),
         }
     }
-    quoted.extend(b"\"\n");
+    quoted.push(b'"');
     quoted
+}
+
+/// Makes a directory and those above it.
+pub(super) fn make_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("could not make '{}'", path.display()))
+}
+
+pub(super) fn make_link(to: &Path, path: &Path) -> Result<()> {
+    symlink(to, path).with_context(|| format!("could not make '{}'", path.display()))
+}
+
+/// Writes a file of the repository, in a directory that is made for it if there is none.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    path.parent().map_or(Ok(()), make_dir)?;
+    fs::write(path, bytes).with_context(|| format!("could not write '{}'", path.display()))
 }
 
 /// Copies a file, or the one that a link leads to, if there is one.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let what = || format!("could not copy '{}'", from.display());
-    let Ok(file) = from.canonicalize() else {
+    let Some(file) = from.canonicalize().ok().filter(|file| file.is_file()) else {
         return Ok(());
     };
-    if !file.is_file() {
-        return Ok(());
-    }
-    let bytes = read_file(&file).with_context(what)?;
-    make_dir(to.parent().with_context(what)?)?;
-    write_file(to, &bytes)
+    let bytes = read_file(&file).with_context(|| format!("could not copy '{}'", from.display()))?;
+    write(to, &bytes)
 }
 
-/// What is in a directory; nothing if there is none.
-fn names(dir: &Path) -> Result<Vec<OsString>> {
-    let what = || format!("could not read '{}'", dir.display());
-    let entries = optional(fs::read_dir(dir)).with_context(what)?;
-    let entries = entries.into_iter().flatten();
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-    names.collect::<Result<_, _>>().with_context(what)
+/// Returns what is in a directory; nothing if there is none.
+fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
+    let found = optional(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
+    found.with_context(|| format!("could not read '{}'", dir.display()))
 }
 
 #[cfg(test)]

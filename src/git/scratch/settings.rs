@@ -1,29 +1,27 @@
 //! Its configuration: the user's, by `include`, and what it has for itself.
 
-use std::ffi::OsStr;
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
 
-use super::files::write as write_file;
-use super::original::Original;
-use super::repository::point_head;
+use super::repository::{Original, c_quoted, point_head, write as write_file};
 use super::wrappers::BEFORE;
-use crate::git::command::failed;
 use crate::git::command::records::records;
 use crate::git::hooks::Hooks;
 use crate::git::repo::parse_bool;
 use crate::git::{Checkout, Git};
+use crate::task::RefName;
 
 /// What git reads from the file itself, whatever that includes: it must say what kind of repository this is.
-const EXTENSIONS: [&str; 3] = [
-    "extensions.objectformat",
-    "extensions.compatobjectformat",
-    "extensions.partialclone",
+const EXTENSIONS: [&[u8]; 3] = [
+    b"extensions.objectformat",
+    b"extensions.compatobjectformat",
+    b"extensions.partialclone",
 ];
-const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
+const SPARSE: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
 
 /// Writes `config` for the worktree at `path`. Each file that git reads in the original is read
 /// here too, also where that depends on the path (`includeIf.gitdir`):
@@ -34,111 +32,133 @@ const SPARSE: [&str; 2] = ["core.sparsecheckout", "core.sparsecheckoutcone"];
 /// When git fails or the file cannot be written.
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
-    let settings = Settings(parse(&original.asking("config").args(LIST).output()?)?);
+    let listed = original.asking("config").args(LIST).output()?;
+    let settings = Settings::read(&listed)?;
     let common = original.repo.common_dir().join("config");
     let mut base = settings.base(original, &common)?;
     write_file(&file, &base)?;
     // What counts on one branch alone (`includeIf.onbranch`) is told from what does by the path.
-    let head = original
-        .reading("symbolic-ref")
-        .args(["--quiet", "HEAD"])
-        .answer()?;
-    let head = head.unwrap_or_else(|| "refs/heads/.none".to_owned());
+    let head = original.asking("symbolic-ref").args(["--quiet", "HEAD"]);
+    let head = RefName::new(head.answer()?.unwrap_or("refs/heads/.none".to_owned()));
     point_head(path, &head)?;
-    let found = Git::reading(path, "config").args(LIST).output()?;
-    let found = files(&parse(&found)?, path);
-    let missing = files(&settings.0, original.top());
-    let common = common.canonicalize().unwrap_or(common);
-    let is_missing = |file: &&PathBuf| **file != common && !found.contains(file);
-    for file in missing.iter().filter(is_missing) {
-        base.extend(line("include.path", file.as_os_str().as_bytes()));
-    }
-    let branch_ref = format!("refs/heads/{}", original.head);
-    let is_of_branch = |one: &Entry| one.key.starts_with(b"includeif.onbranch:");
-    let hooks = if settings.0.iter().any(is_of_branch) {
+    let listed = Git::reading(path, "config").args(LIST).output()?;
+    let mut found = Settings::read(&listed)?.files(path);
+    found.push(common.canonicalize().unwrap_or(common));
+    let mut files = settings.files(original.top());
+    files.retain(|file| !found.contains(file));
+    base.extend(files.iter().flat_map(|file| include(file)));
+    let branch_ref = original.head.full();
+    let mut entries = settings.0.iter();
+    let hooks = if entries.any(|entry| entry.key.starts_with(b"includeif.onbranch:")) {
         write_file(&file, &base)?;
         hooks_on(original, path, [&head, &branch_ref])?
     } else {
         original.hooks.clone()
     };
     point_head(path, &branch_ref)?;
-    let tail = settings.tail(original, path, &hooks);
-    write_file(&file, &[base, tail].concat())?;
+    base.extend(settings.tail(original, path, &hooks));
+    write_file(&file, &base)?;
     Ok(hooks)
 }
 
 /// What asks for all settings, and where they are from.
 const LIST: [&str; 4] = ["--list", "--show-origin", "--includes", "-z"];
 
-/// All settings of the original.
-struct Settings(Vec<Entry>);
+/// An entry of a configuration, and where it is from.
+struct Entry<'a> {
+    origin: &'a [u8],
+    key: &'a [u8],
+    value: &'a [u8],
+}
 
-impl Settings {
-    fn last(&self, key: &str) -> Option<&[u8]> {
-        let mut entries = self.0.iter().rev();
-        let found = entries.find(|one| one.key == key.as_bytes());
-        found.map(|one| one.value.as_slice())
+/// All settings of a repository.
+struct Settings<'a>(Vec<Entry<'a>>);
+
+impl<'a> Settings<'a> {
+    fn read(listed: &'a [u8]) -> Result<Self> {
+        let fields: Vec<&[u8]> = records(listed)?.collect();
+        let (pairs, rest) = fields.as_chunks();
+        ensure!(rest.is_empty(), "`git config` printed half an entry");
+        let entries = pairs.iter().map(|&[origin, entry]| {
+            let (key, value) = taken_apart(entry);
+            Entry { origin, key, value }
+        });
+        Ok(Self(entries.collect()))
     }
 
-    /// Those of these keys as they are.
-    fn own(&self, keys: &[&str]) -> Vec<u8> {
-        let lines = keys
-            .iter()
-            .filter_map(|key| Some(line(key, self.last(key)?)));
-        lines.flatten().collect()
+    fn last(&self, key: &[u8]) -> Option<&[u8]> {
+        let found = self.0.iter().rev().find(|entry| entry.key == key);
+        found.map(|entry| entry.value)
     }
 
-    /// What comes first: what kind of repository it is, and the user's configuration in the file
-    /// `common`.
+    /// Returns the lines of those of these keys that are set.
+    fn own(&self, keys: &[&[u8]]) -> Vec<u8> {
+        let set = |key: &&[u8]| self.last(key).map(|value| line(key, value));
+        keys.iter().filter_map(set).flatten().collect()
+    }
+
+    /// Returns the files that they are from, each once, in order.
+    fn files(&self, top: &Path) -> Vec<PathBuf> {
+        let origins = self.0.iter().map(|entry| entry.origin);
+        let names = origins.filter_map(|origin| origin.strip_prefix(b"file:"));
+        let files = names.map(|name| top.join(name.to_path_lossy()));
+        let files = files.map(|file| file.canonicalize().unwrap_or(file));
+        let mut seen = HashSet::new();
+        files.filter(|file| seen.insert(file.clone())).collect()
+    }
+
+    /// Returns what comes first: what kind of repository it is, and the user's configuration in the
+    /// file `common`.
     fn base(&self, original: &Original<'_>, common: &Path) -> Result<Vec<u8>> {
-        let mut base = b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n".to_vec();
+        let mut base = Vec::new();
+        // A merge takes the last of these, a rebase the first.
+        if self.last(b"pull.twohead").is_some() {
+            base.extend(line(b"pull.twohead", b"ort"));
+        }
+        base.extend(b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n");
         base.extend(self.own(&EXTENSIONS));
         base.extend(copied(original, common)?);
         let of_worktree = original.git_dir().join("config.worktree");
-        let is_read = self.last("extensions.worktreeconfig");
-        let is_read = is_read.map(String::from_utf8_lossy);
-        if is_read.is_some_and(|value| parse_bool(&value) == Some(true)) && of_worktree.exists() {
-            base.extend(line("include.path", of_worktree.as_os_str().as_bytes()));
-        }
-        // A merge takes the last of these, a rebase the first.
-        if self.last("pull.twohead").is_some() {
-            base = [line("pull.twohead", b"ort"), base].concat();
+        let is_read = self.last(b"extensions.worktreeconfig");
+        let is_read = is_read.and_then(|value| parse_bool(value.to_str().ok()?));
+        if is_read == Some(true) && of_worktree.exists() {
+            base.extend(include(&of_worktree));
         }
         Ok(base)
     }
 
-    /// What comes last: what it has for itself.
+    /// Returns what comes last: what it has for itself.
     fn tail(&self, original: &Original<'_>, path: &Path, hooks: &Hooks) -> Vec<u8> {
         let mut tail = self.own(&SPARSE);
-        if self.last("pull.twohead").is_some() {
-            tail.extend(line("pull.twohead", b"ort"));
+        if self.last(b"pull.twohead").is_some() {
+            tail.extend(line(b"pull.twohead", b"ort"));
         }
         for hook in &hooks.configured {
             let key = format!("hook.{}.event", hook.name);
             // An empty one takes back what was said before.
-            tail.extend(line(&key, b""));
-            let before = hook.events.iter();
-            let before = before.filter(|event| BEFORE.contains(&event.as_str()));
-            tail.extend(before.flat_map(|event| line(&key, event.as_bytes())));
+            tail.extend(line(key.as_bytes(), b""));
+            for event in &hook.events {
+                if BEFORE.contains(&event.as_str()) {
+                    tail.extend(line(key.as_bytes(), event.as_bytes()));
+                }
+            }
         }
-        let dir = if hooks.is_usual {
-            PathBuf::from(".git/hooks")
-        } else {
-            path.join(".git/hooks")
-        };
-        if self.last("core.hookspath").is_some() || !hooks.is_usual {
-            tail.extend(line("core.hooksPath", dir.as_os_str().as_bytes()));
+        if !hooks.is_usual {
+            let dir = path.join(".git/hooks");
+            tail.extend(line(b"core.hooksPath", dir.as_os_str().as_bytes()));
+        } else if self.last(b"core.hookspath").is_some() {
+            tail.extend(line(b"core.hooksPath", b".git/hooks"));
         }
         // What a merge by hand would be told besides would make another one of it.
         let options = format!("branch.{}.mergeOptions", original.head);
-        let of_its_own: [(&str, &[u8]); 6] = [
-            ("core.bare", b"false"),
-            ("core.fsmonitor", b"false"),
-            ("gc.auto", b"0"),
-            ("maintenance.auto", b"false"),
+        let of_its_own: [(&[u8], &[u8]); 6] = [
+            (b"core.bare", b"false"),
+            (b"core.fsmonitor", b"false"),
+            (b"gc.auto", b"0"),
+            (b"maintenance.auto", b"false"),
             // What is made is asked for by its name, whatever is hidden.
-            ("uploadpack.allowAnySHA1InWant", b"true"),
-            (&options, b""),
+            (b"uploadpack.allowAnySHA1InWant", b"true"),
+            (options.as_bytes(), b""),
         ];
         tail.extend(of_its_own.iter().flat_map(|(key, value)| line(key, value)));
         tail
@@ -146,143 +166,84 @@ impl Settings {
 }
 
 /// Returns the hooks of the worktree at `path` with the second of two branches checked out; on the first
-/// they are those of the original: `git config -z --type=path --get core.hooksPath`, on both.
+/// they are those of the original: `git rev-parse --git-path hooks`, on both.
 ///
 /// # Errors
 /// When git fails or `HEAD` cannot be written.
-fn hooks_on(original: &Original<'_>, path: &Path, branches: [&str; 2]) -> Result<Hooks> {
-    let get = ["-z", "--type=path", "--get", "core.hooksPath"];
-    let [there, here] = branches.map(|branch| -> Result<Option<PathBuf>> {
+fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Result<Hooks> {
+    let [there, here] = branches.map(|branch| {
         point_head(path, branch)?;
-        match Git::reading(path, "config").args(get).outcome()? {
-            (0, found) => {
-                let value = found
-                    .stdout
-                    .strip_suffix(b"\0")
-                    .context("`git config` printed half an entry")?;
-                Ok(Some(PathBuf::from(OsStr::from_bytes(value))))
-            }
-            (1, _) => Ok(None),
-            (code, found) => Err(failed("config", code, &found.stderr)),
-        }
+        let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
+        ask.output()
     });
     let here = here?;
     if here == there? {
         return Ok(original.hooks.clone());
     }
     let (repo, configured) = (original.repo, original.hooks.configured.clone());
-    Ok(match here {
-        Some(dir) => Hooks::at(&dir, repo, original.place().map(Checkout::path), configured),
-        None => Hooks::usual(repo, configured),
+    Ok(match here.strip_suffix(b"\n").unwrap_or(&here) {
+        b".git/hooks" => Hooks::usual(repo, configured),
+        dir => {
+            let top = original.place().map(Checkout::path);
+            Hooks::at(&dir.to_path_lossy(), repo, top, configured)
+        }
     })
 }
 
-/// The entries of the user's configuration itself, since `git config --local` follows no include:
+/// Returns the entries of the user's configuration itself, since `git config --local` follows no include:
 /// `git config --local --no-includes --list -z`. What it includes is read from where that is.
 fn copied(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
     let list = ["--local", "--no-includes", "--list", "-z"];
     let out = original.asking("config").args(list).output()?;
+    let dir = file.parent().context("a file is in a directory")?;
     let mut copy = Vec::new();
     for entry in records(&out)? {
         let (key, value) = taken_apart(entry);
-        let key = String::from_utf8_lossy(key);
-        let is_own = key.starts_with("extensions.") || OWN.contains(&&*key);
-        if is_own {
+        if key.starts_with(b"extensions.") || OWN.contains(&key) {
             continue;
         }
-        let is_include = key == "include.path" || key.starts_with("includeif.");
-        let is_relative = !["/", "~", "%("]
-            .iter()
-            .any(|start| value.starts_with(start.as_bytes()));
-        match file.parent() {
-            Some(dir) if is_include && is_relative => {
-                let path = dir.join(OsStr::from_bytes(value));
-                copy.extend(line(&key, path.as_os_str().as_bytes()));
-            }
-            _ => copy.extend(line(&key, value)),
+        let is_include = key == b"include.path" || key.starts_with(b"includeif.");
+        // Neither absolute nor below a directory that has a name.
+        if is_include && !matches!(value, [b'/' | b'~', ..] | [b'%', b'(', ..]) {
+            let path = dir.join(value.to_path_lossy());
+            copy.extend(line(key, path.as_os_str().as_bytes()));
+        } else {
+            copy.extend(line(key, value));
         }
     }
     Ok(copy)
 }
 
 /// What the repository says of itself.
-const OWN: [&str; 3] = ["core.bare", "core.repositoryformatversion", "core.worktree"];
+const OWN: [&[u8]; 3] = [
+    b"core.bare",
+    b"core.repositoryformatversion",
+    b"core.worktree",
+];
 
-/// An entry's key and value; a key alone is true.
+/// Returns an entry's key and value; a key alone is true.
 fn taken_apart(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.split_once_str("\n").unwrap_or((entry, b"true"))
 }
 
-/// An entry of a configuration, and the file that it is from.
-struct Entry {
-    origin: Vec<u8>,
-    key: Vec<u8>,
-    value: Vec<u8>,
+fn include(file: &Path) -> Vec<u8> {
+    line(b"include.path", file.as_os_str().as_bytes())
 }
 
-fn parse(out: &[u8]) -> Result<Vec<Entry>> {
-    let mut fields = records(out)?;
-    let mut settings = Vec::new();
-    while let Some(origin) = fields.next() {
-        let entry = fields
-            .next()
-            .context("`git config` printed half an entry")?;
-        let (key, value) = taken_apart(entry);
-        settings.push(Entry {
-            origin: origin.to_owned(),
-            key: key.to_owned(),
-            value: value.to_owned(),
-        });
-    }
-    Ok(settings)
-}
-
-/// The files that they are from, each once, in order.
-fn files(settings: &[Entry], top: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in settings {
-        let Some(name) = entry.origin.strip_prefix(b"file:") else {
-            continue;
-        };
-        let file = top.join(OsStr::from_bytes(name));
-        let file = file.canonicalize().unwrap_or(file);
-        if !files.contains(&file) {
-            files.push(file);
+/// Returns a section with one variable, as `git config` writes it.
+fn line(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let (section, rest) = key.split_once_str(".").unwrap_or((key, b""));
+    let mut text = [b"[", section].concat();
+    let variable = match rest.rsplit_once_str(".") {
+        Some((subsection, variable)) => {
+            let subsection = subsection.replace("\\", "\\\\").replace("\"", "\\\"");
+            text.extend([b" \"", &subsection[..], b"\""].concat());
+            variable
         }
-    }
-    files
-}
-
-/// A section with one variable, as `git config` writes it.
-fn line(key: &str, value: &[u8]) -> Vec<u8> {
-    let (section, rest) = key.split_once('.').unwrap_or((key, ""));
-    let (subsection, variable) = match rest.rsplit_once('.') {
-        Some((subsection, variable)) => (Some(subsection), variable),
-        None => (None, rest),
+        None => rest,
     };
-    let mut text = format!("[{section}").into_bytes();
-    if let Some(subsection) = subsection {
-        text.extend(b" \"");
-        for &byte in subsection.as_bytes() {
-            if matches!(byte, b'"' | b'\\') {
-                text.push(b'\\');
-            }
-            text.push(byte);
-        }
-        text.push(b'"');
-    }
-    text.extend(b"]\n\t");
-    text.extend(variable.as_bytes());
-    text.extend(b" = \"");
-    for &byte in value {
-        match byte {
-            b'\n' => text.extend(b"\\n"),
-            b'\t' => text.extend(b"\\t"),
-            b'"' | b'\\' => text.extend([b'\\', byte]),
-            byte => text.push(byte),
-        }
-    }
-    text.extend(b"\"\n");
+    let value = c_quoted(value);
+    text.extend([b"]\n\t", variable, b" = ", &value, b"\n"].concat());
     text
 }
 
@@ -292,7 +253,9 @@ mod tests {
 
     #[test]
     fn line_quotes_what_git_would_take_apart() {
-        let text = |key, value: &str| String::from_utf8(line(key, value.as_bytes())).unwrap();
+        let text = |key: &str, value: &str| {
+            String::from_utf8(line(key.as_bytes(), value.as_bytes())).unwrap()
+        };
         assert_eq!(
             text("include.path", "/a \"b\";#\\c\nd"),
             "[include]\n\tpath = \"/a \\\"b\\\";#\\\\c\\nd\"\n"

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
+use bstr::ByteSlice as _;
 
-use super::files::write as write_file;
+use super::repository::write as write_file;
 use crate::git::hooks::{Hooks, is_executable};
 
 /// The hooks that run before a commit.
@@ -23,37 +24,11 @@ pub(super) const BEFORE: [&str; 7] = [
     "pre-applypatch",
 ];
 
-/// All hooks that git knows: githooks(5).
-const HOOKS: [&str; 28] = [
-    "applypatch-msg",
-    "commit-msg",
-    "fsmonitor-watchman",
-    "p4-changelist",
-    "p4-post-changelist",
-    "p4-pre-submit",
-    "p4-prepare-changelist",
-    "post-applypatch",
-    "post-checkout",
-    "post-commit",
-    "post-index-change",
-    "post-merge",
-    "post-receive",
-    "post-rewrite",
-    "post-update",
-    "pre-applypatch",
-    "pre-auto-gc",
-    "pre-commit",
-    "pre-merge-commit",
-    "pre-push",
-    "pre-rebase",
-    "pre-receive",
-    "prepare-commit-msg",
-    "proc-receive",
-    "push-to-checkout",
-    "reference-transaction",
-    "sendemail-validate",
-    "update",
-];
+/// The other hooks that git knows: githooks(5).
+const OTHERS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre-submit \
+    p4-prepare-changelist post-applypatch post-checkout post-commit post-index-change post-merge \
+    post-receive post-rewrite post-update pre-auto-gc pre-push pre-receive proc-receive \
+    push-to-checkout reference-transaction sendemail-validate update";
 
 /// Writes one for each hook that is there, in the worktree at `path`, for a checkout at `top`. Those
 /// of the usual directory are links, so that they are called `.git/hooks/<name>` as ever; any other
@@ -68,9 +43,9 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
     link_others(&hooks.dir, &dir)?;
     for name in BEFORE {
         let there = hooks.file(name);
+        // What guards the target is not for the task's branch to say.
         let within = there.as_deref().and_then(|file| within(top, file));
         let within = within.or_else(|| Some(hooks.relative.as_ref()?.join(name)));
-        // What guards the target is not for the task's branch to say.
         let within = within.filter(|_| name != "pre-rebase");
         let wrapper = dir.join(name);
         match (there, within) {
@@ -79,37 +54,30 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
                 symlink(&file, &wrapper).context("could not link a hook")?;
             }
             (there, within) => {
-                let mut script = b"#!/bin/sh\n".to_vec();
                 // One that the branch has and the merge has not is gone.
-                let there = match &within {
-                    Some(own) if is_executable(&path.join(own)) => None,
-                    _ => there,
-                };
-                for file in within.map(named).into_iter().chain(there) {
-                    let file = sh(file.as_os_str().as_bytes());
-                    script.extend([b"[ ! -x ", &file[..], b" ] || exec ", &file].concat());
-                    script.extend(b" \"$@\"\n");
-                }
-                write_file(&wrapper, &script)?;
+                let is_own = |own: &PathBuf| is_executable(&path.join(own));
+                let there = there.filter(|_| !within.as_ref().is_some_and(is_own));
+                let files = within.map(named).into_iter().chain(there);
+                let script: Vec<u8> = files.flat_map(|file| call(&file)).collect();
+                write_file(&wrapper, &[b"#!/bin/sh\n", &script[..]].concat())?;
                 fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
                     .context("could not make a hook executable")?;
             }
         }
-        if !is_executable(&wrapper) {
-            bail!("no program can be run in '{}'", path.display());
-        }
+        let can_run = is_executable(&wrapper);
+        ensure!(can_run, "no program can be run in '{}'", path.display());
     }
     Ok(())
 }
 
-/// The path of a hook relative to the top of the worktree, if it is one of its files.
+/// Returns the path of a hook relative to the top of the worktree, if it is one of its files.
 fn within(top: &Path, file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     let within = file.strip_prefix(top).ok()?;
     (!within.starts_with(".git")).then(|| within.to_owned())
 }
 
-/// A relative path that is neither looked for in PATH nor taken for an option.
+/// Returns a relative path that is neither looked for in PATH nor taken for an option.
 fn named(file: PathBuf) -> PathBuf {
     let bytes = file.as_os_str().as_bytes();
     match bytes.contains(&b'/') && !bytes.starts_with(b"-") {
@@ -121,28 +89,25 @@ fn named(file: PathBuf) -> PathBuf {
 /// Links what is in a directory of hooks and is none: programs and directories that they call.
 fn link_others(from: &Path, to: &Path) -> Result<()> {
     // None is as good as an empty one.
-    let entries = fs::read_dir(from).into_iter().flatten();
-    for entry in entries {
+    for entry in fs::read_dir(from).into_iter().flatten() {
         let name = entry.context("could not read the hooks")?.file_name();
-        let is_hook = HOOKS.iter().any(|hook| name == *hook);
-        if !is_hook && !name.as_bytes().ends_with(b".sample") {
+        let mut hooks = BEFORE.into_iter().chain(OTHERS.split_whitespace());
+        if !hooks.any(|hook| name == hook) && !name.as_bytes().ends_with(b".sample") {
             symlink(from.join(&name), to.join(&name)).context("could not link what hooks call")?;
         }
     }
     Ok(())
 }
 
-/// A word for a shell.
+/// Returns a line that runs a file in the place of the shell, if it can be run.
+fn call(file: &Path) -> Vec<u8> {
+    let file = sh(file.as_os_str().as_bytes());
+    [b"[ ! -x ", &file[..], b" ] || exec ", &file, b" \"$@\"\n"].concat()
+}
+
+/// Returns a word for a shell.
 fn sh(word: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for &byte in word {
-        match byte {
-            b'\'' => quoted.extend(b"'\\''"),
-            byte => quoted.push(byte),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
+    [b"'", &word.replace("'", r"'\''")[..], b"'"].concat()
 }
 
 #[cfg(test)]

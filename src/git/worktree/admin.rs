@@ -1,7 +1,7 @@
 //! What git keeps of a linked worktree, in `<git-common-dir>/worktrees/<name>/`.
 
-use std::ffi::OsStr;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::ObjectId;
-use crate::git::checkout::distrust::Distrust;
-use crate::git::checkout::gitfile::{link_of, named_by, normal};
-use crate::git::checkout::small_file::read_small;
+use crate::git::checkout::distrust::{Distrust, believed, read_small};
+use crate::git::checkout::gitfile::{
+    content_of, entries_of, found_at, link_in, link_of, named_by, normal, place_in,
+};
 use crate::git::same::is_same_place;
-use crate::git::worktree::entry;
+use crate::git::worktree::entries;
 use crate::system::optional;
 use crate::system::regular_file::{open_file, read_file};
-
-/// Where git keeps the repositories of the submodules that were ever checked out in
-/// the worktree at `path`, if any was.
-///
-/// # Errors
-/// When it cannot be told.
-pub(in crate::git) fn modules(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
-    let Some(admin) = dir_of(common_dir, path)? else {
-        return Ok(None);
-    };
-    let modules = admin.join("modules");
-    let there = fs::exists(&modules).context("could not look for submodules")?;
-    Ok(there.then_some(modules))
-}
+use crate::task::RefName;
 
 /// Copies an index with its time. git compares that with the times of files, in whole
 /// seconds, to know which of them it must look into: with a later one it would miss
@@ -40,7 +28,7 @@ pub(in crate::git) fn modules(common_dir: &Path, path: &Path) -> Result<Option<P
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_file(from)?;
     let time = file.metadata()?.modified()?;
-    let mut copy = fs::File::create(to)?;
+    let mut copy = File::create(to)?;
     io::copy(&mut file, &mut copy)?;
     copy.set_modified(time)
 }
@@ -50,11 +38,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    match of(common_dir, path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is::<Distrust>() => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(believed(of(common_dir, path))?.is_some())
 }
 
 /// The administrative directory of this repository's worktree at `path`: git keeps it under that
@@ -66,25 +50,22 @@ pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
 /// With a [`Distrust`] when something is not as git makes it.
 pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let admin = named_entry(common_dir, path)?;
-    ensure_whole(&admin, common_dir, path)?;
-    Ok(admin)
+    ensure_whole(&admin, common_dir, path).map(|()| admin)
 }
 
 /// Returns the entry of this repository that the `.git` file at `path` names.
 fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not look at '{}'", path.display());
+    let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
-    if !path.symlink_metadata().with_context(what)?.is_dir() {
+    // A directory is a repository of its own.
+    let found = found_at(&link)?;
+    if !is_dir || !found.is_some_and(|found| found.is_file()) {
         return Err(Distrust::Link(link).into());
     }
-    // A directory is a repository of its own.
-    let file = match optional(link.symlink_metadata()).with_context(what)? {
-        Some(found) if found.is_file() => read_small(&link)?.unwrap_or_default(),
-        _ => return Err(Distrust::Link(link).into()),
-    };
-    let named = file.trim_ascii_end().strip_prefix(b"gitdir: ");
-    let named = named.map(|named| normal(&path.join(OsStr::from_bytes(named))));
+    let text = read_small(&link)?.unwrap_or_default();
     let worktrees = common_dir.join("worktrees");
+    let named = link_in(path, &text).map(|named| normal(&named));
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
     let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
         return Err(Distrust::Link(link).into());
@@ -102,29 +83,27 @@ fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 
 /// Fails if something in the entry of the worktree at `path` is not as git makes it.
 fn ensure_whole(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
-    let gitdir = admin.join("gitdir");
     if !is_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
-        return Err(Distrust::Back(gitdir).into());
+        return Err(Distrust::Back(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");
-    let named = match read_small(&common) {
-        Ok(named) => named.unwrap_or_default(),
-        Err(error) if error.is::<Distrust>() => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    let named = normal(&admin.join(OsStr::from_bytes(named.trim_ascii_end())));
-    if !is_same_place(&named, common_dir) {
+    let named = believed(read_small(&common))?.flatten();
+    if !is_same_place(&place_in(admin, &named.unwrap_or_default()), common_dir) {
         return Err(Distrust::Common(common).into());
     }
     // git would wait for what a pipe says.
-    for name in ["HEAD", "index"] {
-        let file = admin.join(name);
+    let head = admin.join("HEAD");
+    for file in [&head, &admin.join("index")] {
         if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(Distrust::Odd(file).into());
+            return Err(Distrust::Odd(file.clone()).into());
         }
     }
-    if !entry::has_head(admin)? {
-        return Err(Distrust::Head(admin.join("HEAD")).into());
+    // Of a link (core.preferSymlinkRefs) git is the judge. A crash leaves an empty one.
+    if !head.is_symlink() {
+        let says = read_small(&head)?.unwrap_or_default();
+        if !says.starts_with(b"ref: ") && says.len() < 40 {
+            return Err(Distrust::Head(head).into());
+        }
     }
     Ok(())
 }
@@ -153,28 +132,24 @@ pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
 /// When it cannot be told.
 pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
     // With the last entry git removes the directory of all.
-    let repository = |named: &Path| {
-        Some((
-            named.parent()?.file_name()?.to_owned(),
-            named.ancestors().nth(2)?.to_owned(),
-        ))
-    };
-    let named = named_by(path).as_deref().and_then(repository);
-    let here = named.is_some_and(|(dir, repository)| {
-        dir == "worktrees" && is_same_place(&repository, common_dir)
+    let named = named_by(path);
+    let named = named.as_deref().and_then(Path::parent);
+    let is_here = named.is_some_and(|dir| {
+        let repository = dir.parent().filter(|_| dir.ends_with("worktrees"));
+        repository.is_some_and(|repository| is_same_place(repository, common_dir))
     });
-    Ok(here && path.is_dir() && !has_entry(common_dir, path)?)
+    Ok(is_here && path.is_dir() && !has_entry(common_dir, path)?)
 }
 
 /// Returns whether the directory at `path` names an entry with `branch` (`refs/heads/…`) checked out,
 /// which in turn names a place that knows nothing of it: `git worktree repair <path>` sets that right.
-pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool {
-    let named =
-        named_by(path).filter(|named| named.parent() == Some(&common_dir.join("worktrees")));
-    let entry = named.as_deref().and_then(entry::read);
+pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
+    let worktrees = common_dir.join("worktrees");
+    let named = named_by(path).filter(|named| named.parent() == Some(&worktrees));
+    let entry = named.as_deref().and_then(entries::read);
     entry.is_some_and(|entry| {
         let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
-        is_elsewhere && entry.branch.as_deref() == Some(branch)
+        is_elsewhere && entry.branch.as_ref() == Some(branch)
     })
 }
 
@@ -182,15 +157,11 @@ pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &str) -> bool
 /// there is one.
 pub(crate) fn moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let entry = dir_of(common_dir, path).ok()?;
-    let entry = entry.unwrap_or_else(|| {
-        let name = path.file_name().unwrap_or_default();
-        common_dir.join("worktrees").join(name)
-    });
-    let beside = fs::read_dir(path.parent()?).ok()?.flatten();
-    let mut beside = beside.map(|found| found.path());
+    let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
+    let mut beside = entries_of(path.parent()?).ok()?.into_iter();
     beside.find(|found| {
-        let is_moved = || matches!(has_entry(common_dir, found), Ok(false));
-        named_by(found).is_some_and(|named| named == entry) && is_moved()
+        named_by(found).as_ref() == Some(&entry)
+            && matches!(has_entry(common_dir, found), Ok(false))
     })
 }
 
@@ -209,18 +180,22 @@ pub(crate) fn moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<P
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
-    let Some(admin) = dir_of(common_dir, path)? else {
-        return Ok(None);
-    };
-    let log = log_of(&admin, path)?;
     // Where a branch is deleted under a worktree, its log says that it stands at none.
-    let new = |line: &[u8]| line.split(|&b| b == b' ').nth(1).map(<[u8]>::to_vec);
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
-    let mut lines = log.split(|&b| b == b'\n').filter_map(new).filter(is_commit);
-    Ok(lines
-        .next_back()
-        .and_then(|name| String::from_utf8(name).ok())
-        .map(ObjectId::from))
+    let last = heads(common_dir, path)?.into_iter().rfind(is_commit);
+    Ok(last.and_then(|name| ObjectId::parse(&name)))
+}
+
+/// Reads the names of the commits at which `HEAD` of the worktree at `path` has stood from its log;
+/// there are none if it has no log.
+fn heads(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
+    let Some(admin) = dir_of(common_dir, path)? else {
+        return Ok(Vec::new());
+    };
+    let log = content_of(&admin.join("logs/HEAD"))?;
+    let lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    let new = lines.map(|line| line.split(|&b| b == b' ').nth(1).unwrap_or_default());
+    Ok(new.map(<[u8]>::to_vec).collect())
 }
 
 /// Whether what lies in `trash` is the worktree that was at `path`: moved there
@@ -243,29 +218,14 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
 ///
 /// # Errors
 /// When its log cannot be read.
-pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &str) -> Result<bool> {
-    let Some(admin) = dir_of(common_dir, path)? else {
-        return Ok(false);
-    };
-    let log = log_of(&admin, path)?;
-    let moved = |line: &[u8]| line.split(|&b| b == b' ').nth(1) != Some(commit.as_bytes());
-    let mut lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    Ok(lines.any(moved))
-}
-
-/// Reads the log of `HEAD` of the worktree at `path`; it is empty if there is none.
-fn log_of(admin: &Path, path: &Path) -> Result<Vec<u8>> {
-    let log = optional(read_file(&admin.join("logs/HEAD")))
-        .with_context(|| format!("could not read the log of '{}'", path.display()))?;
-    Ok(log.unwrap_or_default())
+pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
+    let heads = heads(common_dir, path)?;
+    Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
 
 /// Whether git may know any worktree but the main one.
 pub(crate) fn any(common_dir: &Path) -> bool {
-    match optional(fs::read_dir(common_dir.join("worktrees"))) {
-        Ok(entries) => entries.is_some_and(|mut entries| entries.next().is_some()),
-        Err(_) => true,
-    }
+    !entries_of(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
 
 /// The administrative directory of the worktree at `path`, which itself may be
@@ -274,32 +234,26 @@ pub(crate) fn any(common_dir: &Path) -> bool {
 /// # Errors
 /// When it cannot be told whether there is one.
 pub(in crate::git) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
-    let what = || {
-        format!(
-            "could not look for what git keeps of the worktree '{}'",
-            path.display()
-        )
-    };
-    let entries = optional(fs::read_dir(common_dir.join("worktrees"))).with_context(what)?;
+    let path_shown = path.display();
+    let what = || format!("could not look for what git keeps of the worktree '{path_shown}'");
     let mut found = Vec::new();
-    for entry in entries.into_iter().flatten() {
-        let admin = entry.with_context(what)?.path();
+    for admin in entries_of(&common_dir.join("worktrees")).with_context(what)? {
         if is_of(&admin, path).with_context(what)? {
             found.push(admin);
         }
     }
     // An agent can have its own entry name the worktree of another task: that names its entry.
-    let named = named_by(path).and_then(|named| Some(named.file_name()?.to_owned()));
+    let named = name_of_entry(path);
     let is_named = |admin: &PathBuf| admin.file_name() == named.as_deref();
-    match found.iter().position(is_named) {
-        Some(at) => Ok(Some(found.swap_remove(at))),
-        None if found.len() > 1 => bail!(
-            "git has {} entries of a worktree at '{}'",
-            found.len(),
-            path.display()
-        ),
-        None => Ok(found.pop()),
+    match (found.iter().position(is_named), found.len()) {
+        (Some(at), _) => Ok(Some(found.swap_remove(at))),
+        (None, count @ 2..) => bail!("git has {count} entries of a worktree at '{path_shown}'"),
+        (None, _) => Ok(found.pop()),
     }
+}
+
+fn name_of_entry(path: &Path) -> Option<OsString> {
+    Some(named_by(path)?.file_name()?.to_owned())
 }
 
 /// The administrative directory of the worktree that was at `path` and lies in `trash` now.
@@ -311,8 +265,7 @@ pub(in crate::git) fn of_moved(
     path: &Path,
     trash: &Path,
 ) -> Result<Option<PathBuf>> {
-    let named = named_by(&trash.join("worktree"));
-    let name = named.as_deref().and_then(Path::file_name);
+    let name = name_of_entry(&trash.join("worktree"));
     let admin = name.map(|name| common_dir.join("worktrees").join(name));
     match admin {
         Some(admin) if is_of(&admin, path)? => Ok(Some(admin)),
@@ -322,12 +275,9 @@ pub(in crate::git) fn of_moved(
 
 /// Whether an administrative directory is that of the worktree at `path`.
 fn is_of(admin: &Path, path: &Path) -> Result<bool> {
-    let file = match read_small(&admin.join("gitdir")) {
-        // One that is just being made or removed, or spoilt.
-        Ok(None) => return Ok(false),
-        Err(error) if error.is::<Distrust>() => return Ok(false),
-        Ok(Some(file)) => file,
-        Err(error) => return Err(error),
+    // There is none in one that is just being made or removed, or spoilt.
+    let Some(file) = believed(read_small(&admin.join("gitdir")))?.flatten() else {
+        return Ok(false);
     };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
     // With relative paths it is relative to the administrative directory.

@@ -1,18 +1,61 @@
 //! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
 //! put into one, and removes the worktree that it finds at a place.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, refused};
-use crate::git::checkout::gitfile::named_by;
-use crate::git::command::patience::patiently;
-use crate::git::worktree::entry::{Worktree, read};
+use crate::git::checkout::distrust::{Distrust, believed, read_small, refused};
+use crate::git::checkout::gitfile::{entries_of, named_by, place_in};
+use crate::system::wait_until;
 use crate::task::RefName;
+
+/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
+const ATTEMPTS: u32 = 15;
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One entry of `git worktree list --porcelain -z`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Worktree {
+    pub(crate) path: PathBuf,
+    /// `refs/heads/…`, if a branch is checked out.
+    pub(crate) branch: Option<RefName>,
+    pub(crate) bare: bool,
+    /// `HEAD` names no commit.
+    pub(in crate::git) unborn: bool,
+    /// The reason, empty if none was given.
+    pub(crate) locked: Option<String>,
+}
+
+impl Worktree {
+    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
+    /// killed git left half made.
+    pub(crate) fn is_of(&self, branch: &RefName) -> bool {
+        match &self.branch {
+            Some(name) => name == branch,
+            None => self.unborn && !self.bare,
+        }
+    }
+}
+
+/// What git keeps of a worktree in `admin`, none if it cannot be read.
+pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
+    let text = |name: &str| read_small(&admin.join(name)).ok()?;
+    let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
+    let link = place_in(admin, &gitdir);
+    let head = String::from_utf8(head).ok()?;
+    let branch = head.trim_end().strip_prefix("ref: ");
+    Some(Worktree {
+        path: link.parent()?.to_owned(),
+        branch: branch.map(RefName::new),
+        ..Worktree::default()
+    })
+}
 
 /// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
 /// [`Repo::home`].
@@ -21,7 +64,7 @@ use crate::task::RefName;
 /// When git fails.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree").args(["list", "--porcelain", "-z"]);
+    let git = || Git::reading(home, "worktree list --porcelain -z");
     let mut worktrees = parse(&patiently(git)?)?;
     // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
     if let Some(main) = worktrees.first_mut() {
@@ -62,33 +105,49 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 /// # Errors
 /// When git fails in any other way.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
-    match ensure_no_pipe(home) {
-        Err(error) if error.is::<Distrust>() => {}
-        _ => return list(home),
+    if believed(ensure_no_pipe(home))?.is_some() {
+        return list(home);
     }
     let main = Worktree {
         path: home.to_owned(),
         ..Worktree::default()
     };
-    let entries = fs::read_dir(common_dir.join("worktrees"))?;
-    let linked = entries.flatten().filter_map(|entry| read(&entry.path()));
+    let entries = entries_of(&common_dir.join("worktrees"))?;
+    let linked = entries.iter().filter_map(|admin| read(admin));
     Ok([main].into_iter().chain(linked).collect())
+}
+
+/// Runs a command that looks at all worktrees, again if it fails: every such git
+/// dies while another one is half way through `git worktree add`, and no lock of
+/// ours keeps a stranger from that.
+///
+/// # Errors
+/// When it fails [`ATTEMPTS`] times.
+pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+    let mut attempts = 0;
+    let said = wait_until(Duration::MAX, PAUSE, || {
+        attempts += 1;
+        match git().output() {
+            Err(_) if attempts < ATTEMPTS => Ok(None),
+            said => said.map(Some),
+        }
+    })?;
+    Ok(said.unwrap_or_default())
 }
 
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
 /// another worktree. The main one is true, and of the others the one that the place names.
 fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+    let is_true = |one: &Worktree| {
+        let named = named_by(&one.path).and_then(|named| read(&named));
+        named.is_some_and(|named| named.branch == one.branch)
+    };
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
     for one in worktrees {
         match kept.iter().position(|other| other.path == one.path) {
             None => kept.push(one),
-            Some(0) => {}
-            Some(at) => {
-                let named = named_by(&one.path).and_then(|named| read(&named));
-                if named.is_some_and(|named| named.branch == one.branch) {
-                    kept[at] = one;
-                }
-            }
+            Some(at) if at > 0 && is_true(&one) => kept[at] = one,
+            Some(_) => {}
         }
     }
     kept
@@ -100,17 +159,14 @@ fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
 /// # Errors
 /// With a [`Distrust`] that names it.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
-    for worktrees in [home.join(".git/worktrees"), home.join("worktrees")] {
-        let Ok(entries) = fs::read_dir(worktrees) else {
-            continue;
-        };
-        for admin in entries.flatten().map(|entry| entry.path()) {
-            for name in ["HEAD", "commondir", "gitdir", "locked"] {
-                let file = admin.join(name);
-                let found = file.metadata().map(|found| found.file_type());
-                if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
-                    return Err(refused(Distrust::Odd(file).into(), &admin));
-                }
+    let places = [home.join(".git/worktrees"), home.join("worktrees")];
+    let entries = places.iter().filter_map(|dir| entries_of(dir).ok());
+    for admin in entries.flatten() {
+        for name in ["HEAD", "commondir", "gitdir", "locked"] {
+            let file = admin.join(name);
+            let found = file.metadata();
+            if found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+                return Err(refused(Distrust::Odd(file).into(), &admin));
             }
         }
     }

@@ -7,14 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
 use tempfile::NamedTempFile;
 
+use crate::git::checkout::gitfile::{content_of, entries_of};
 use crate::git::{Checkout, Repo};
-use crate::system::optional;
 use crate::system::regular_file::{REGULAR, ensure_file, read_file};
-
-/// The ignore file of a directory that was made for worktrees.
-const IGNORE: &[u8] = b"# git flux made this directory for worktrees\n*\n";
 
 /// The line before each of ours in `info/exclude`.
 const MARK: &[u8] = b"# a worktree of git flux";
@@ -24,10 +22,9 @@ pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 
-/// Hides a worktree from the work tree that it lies in, unless it is ignored there already:
-/// `git check-ignore -q`. A directory that was made for it, as `is_new` says, gets a
-/// `.gitignore`; any other is the user's, so that its name goes into `info/exclude`. The caller
-/// holds the lock of its repository.
+/// Hides a worktree from the work tree that it lies in, unless it is ignored there already, by a line
+/// in `info/exclude`: `git check-ignore -q`. It names the directory that the worktree is in, if that was
+/// made for it, as `is_new` says. The caller holds the lock of its repository.
 ///
 /// # Errors
 /// When it stays visible.
@@ -35,17 +32,18 @@ pub(crate) fn hide(worktree: &Path, is_new: bool) -> Result<()> {
     let Some(around) = Repo::enclosing(worktree)? else {
         return Ok(());
     };
-    if is_ignored(&around, worktree)? {
+    // A name that begins with a colon would be more than a name.
+    let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
+    let asked = around.reading("check-ignore --quiet --").arg(name);
+    if asked.answer()?.is_some() {
         return Ok(());
     }
-    match worktree.parent() {
-        // Another may have put one there meanwhile.
-        Some(dir) if is_new => make_ignore_file(dir).or_else(|_| add_line(&around, worktree)),
-        _ => add_line(&around, worktree),
-    }
+    let dir = worktree.parent().filter(|_| is_new);
+    add_line(&around, dir.unwrap_or(worktree))
 }
 
-/// Takes away what [`hide`] has added, and a directory that is of no use any more.
+/// Takes away what [`hide`] has added, and a directory that was made for worktrees with the last of
+/// them.
 ///
 /// # Errors
 /// When something stays.
@@ -54,43 +52,15 @@ pub(crate) fn forget(worktree: &Path) -> Result<()> {
         return Ok(());
     };
     remove_line(&around, worktree)?;
-    worktree.parent().map_or(Ok(()), remove_dir)
-}
-
-fn is_ignored(around: &Checkout, worktree: &Path) -> Result<bool> {
-    // A name that begins with a colon would be more than a name.
-    let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
-    let git = around.reading("check-ignore").args(["--quiet", "--"]);
-    Ok(git.arg(name).answer()?.is_some())
-}
-
-fn make_ignore_file(dir: &Path) -> Result<()> {
-    let file = dir.join(".gitignore");
-    let made = OpenOptions::new().write(true).create_new(true).open(&file);
-    made.and_then(|mut made| made.write_all(IGNORE))
-        .with_context(|| format!("could not write '{}'", file.display()))
-}
-
-/// Returns whether a file is the ignore file of a directory that was made for worktrees.
-pub(in crate::git) fn is_ignore_file(path: &Path) -> bool {
-    path.ends_with(".gitignore") && read_file(path).is_ok_and(|text| text == IGNORE)
-}
-
-/// Removes a directory in which nothing is left but the ignore file that was made with it.
-fn remove_dir(dir: &Path) -> Result<()> {
-    let ignore = dir.join(".gitignore");
-    if !is_ignore_file(&ignore) {
+    let dir = worktree.parent().filter(|dir| dir.is_dir());
+    let Some(dir) = dir else { return Ok(()) };
+    if !entries_of(dir)?.is_empty() || !remove_line(&around, dir)? {
         return Ok(());
     }
-    let what = || format!("could not remove '{}'", dir.display());
-    if fs::read_dir(dir).with_context(what)?.count() > 1 {
-        return Ok(());
-    }
-    fs::remove_file(&ignore).with_context(what)?;
     match fs::remove_dir(dir) {
         // Somebody has just put something there.
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
-        removed => removed.with_context(what),
+        removed => removed.with_context(|| format!("could not remove '{}'", dir.display())),
     }
 }
 
@@ -99,65 +69,61 @@ fn exclude_file(around: &Checkout) -> PathBuf {
     around.common_dir().join("info/exclude")
 }
 
-/// Adds the mark and the pattern of a worktree to `info/exclude`, in one write: what others add
+/// The lines in `info/exclude` for a path.
+fn lines_for(around: &Checkout, path: &Path) -> Result<Vec<u8>> {
+    let pattern = pattern(path.strip_prefix(around.path())?);
+    Ok([MARK, b"\n", &pattern, b"/\n"].concat())
+}
+
+/// Adds the mark and the pattern of a path to `info/exclude`, in one write: what others add
 /// meanwhile stays.
-fn add_line(around: &Checkout, worktree: &Path) -> Result<()> {
+fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     let file = exclude_file(around);
-    let what = || format!("could not write '{}'", file.display());
-    let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let old = optional(read_file(&file)).with_context(what)?;
-    let old = old.unwrap_or_default();
-    let end = match old.last() {
-        None | Some(b'\n') => &b""[..],
-        Some(_) => b"\n",
-    };
+    let lines = lines_for(around, path)?;
+    let old = content_of(&file)?;
+    let is_whole = old.is_empty() || old.ends_with(b"\n");
+    let end = if is_whole { &b""[..] } else { b"\n" };
     let add = || -> io::Result<()> {
         fs::create_dir_all(around.common_dir().join("info"))?;
         let mut options = OpenOptions::new();
         let options = options.append(true).create(true).custom_flags(REGULAR);
         let mut file = options.open(&file)?;
         ensure_file(&file)?;
-        file.write_all(&[end, MARK, b"\n", &pattern, b"/\n"].concat())
+        file.write_all(&[end, &lines].concat())
     };
-    add().with_context(what)
+    add().with_context(|| format!("could not write '{}'", file.display()))
 }
 
-/// Removes each pattern of a worktree with the mark before it.
-fn remove_line(around: &Checkout, worktree: &Path) -> Result<()> {
+/// Removes each pattern of a path with the mark before it. Returns whether there was any.
+fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     let file = exclude_file(around);
-    let what = || format!("could not write '{}'", file.display());
     // A link is the user's, and none of ours is in it.
-    let Ok(old) = read_file(&file) else {
-        return Ok(());
-    };
-    let pattern = pattern(worktree.strip_prefix(around.path())?);
-    let ours = [MARK, b"\n", &pattern, b"/\n"].concat();
-    let new = without(&old, &ours);
+    let old = read_file(&file).unwrap_or_default();
+    let new = without(&old, &lines_for(around, path)?);
     if new == old {
-        return Ok(());
+        return Ok(false);
     }
-    let mode = file.metadata().with_context(what)?.permissions();
-    let mut part = NamedTempFile::new_in(around.common_dir().join("info")).with_context(what)?;
-    part.write_all(&new).with_context(what)?;
-    part.as_file().set_permissions(mode).with_context(what)?;
-    part.persist(&file).with_context(what)?;
-    Ok(())
+    let write = || -> io::Result<()> {
+        let mode = file.metadata()?.permissions();
+        let mut part = NamedTempFile::new_in(around.common_dir().join("info"))?;
+        part.write_all(&new)?;
+        part.as_file().set_permissions(mode)?;
+        part.persist(&file)?;
+        Ok(())
+    };
+    write().with_context(|| format!("could not write '{}'", file.display()))?;
+    Ok(true)
 }
 
 /// Returns `text` without the lines `ours`, wherever they stand.
 fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
-    let mut rest = Vec::with_capacity(text.len());
+    let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
     let mut at = 0;
-    while at < text.len() {
-        let begins_line = at == 0 || text[at - 1] == b'\n';
-        if begins_line && text[at..].starts_with(ours) {
-            at += ours.len();
-        } else {
-            rest.push(text[at]);
-            at += 1;
-        }
+    while let Some(found) = text[at..].find(&ours) {
+        at += found;
+        text.drain(at + 1..at + ours.len());
     }
-    rest
+    text.split_off(1)
 }
 
 /// Returns the pattern that matches the path `name` of a work tree, and no other. It begins with a

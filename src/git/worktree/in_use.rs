@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::distrust::refused;
-use crate::git::checkout::small_file::read_small;
+use crate::git::checkout::distrust::{read_small, refused};
+use crate::git::checkout::gitfile::entries_of;
 use crate::git::same::is_same_file;
-use crate::git::worktree::{admin, entry};
+use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
-use crate::system::optional;
 use crate::system::regular_file::read_file;
+use crate::task::{BranchName, RefName};
 
 /// Returns the name that the files of a branch that git does not list have already: `branch` itself
 /// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
@@ -20,7 +20,6 @@ use crate::system::regular_file::read_file;
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
-    let what = "could not look at the files of branches";
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
     for part in branch.split('/') {
@@ -28,17 +27,11 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
         if path.symlink_metadata().is_err() {
             break;
         }
-        let mut other = None;
-        for entry in fs::read_dir(&dir).context(what)? {
-            let name = entry.context(what)?.file_name();
-            if name == part {
-                other = None;
-                break;
-            }
-            if is_same_file(&dir.join(&name), &path) {
-                other = Some(name.to_string_lossy().into_owned());
-            }
-        }
+        let is_same = |name: &String| name == part || is_same_file(&dir.join(name), &path);
+        let names = entries_of(&dir)?.into_iter();
+        let names = names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        let mut same: Vec<String> = names.filter(is_same).collect();
+        let other = same.pop().filter(|_| !same.iter().any(|name| name == part));
         found.push(other.unwrap_or_else(|| part.to_owned()));
         dir = path;
     }
@@ -57,7 +50,7 @@ pub(crate) struct Operation {
     /// The worktree.
     pub(crate) path: PathBuf,
     /// The refs that it moves or goes back to, `refs/heads/…`.
-    pub(crate) refs: Vec<String>,
+    pub(crate) refs: Vec<RefName>,
 }
 
 /// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
@@ -74,41 +67,31 @@ pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    let what = "could not list the worktrees";
-    let linked = optional(fs::read_dir(repo.common_dir().join("worktrees"))).context(what)?;
-    for admin in linked.into_iter().flatten() {
-        let admin = admin.context(what)?.path();
+    for admin in entries_of(&repo.common_dir().join("worktrees"))? {
         // One without is just being made.
-        if let Some(entry) = entry::read(&admin) {
+        if let Some(entry) = entries::read(&admin) {
             add(&admin, &entry.path)?;
         }
     }
     Ok(found)
 }
 
-fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
+fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     let text = |name: &str| -> Result<String> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
     };
-    let mut found = Vec::new();
     // Three lines for each ref: its name, what it was and what it will be.
     let updated = text("rebase-merge/update-refs")?;
-    let updated = updated.lines().step_by(3).map(str::to_owned);
-    let mut rebased = vec![
-        text("rebase-merge/head-name")?,
-        text("rebase-apply/head-name")?,
-    ];
-    rebased.extend(updated);
+    let updated = updated.lines().step_by(3).map(RefName::new);
+    let heads = ["rebase-merge/head-name", "rebase-apply/head-name"].map(text);
+    let heads: Vec<String> = heads.into_iter().collect::<Result<_>>()?;
+    let mut rebased: Vec<RefName> = heads.into_iter().map(RefName::new).chain(updated).collect();
     rebased.retain(|name| name.starts_with("refs/"));
-    if !rebased.is_empty() {
-        found.push(("rebase", rebased));
-    }
-    let bisected = text("BISECT_START")?;
-    if !bisected.is_empty() {
-        found.push(("bisect", vec![format!("refs/heads/{bisected}")]));
-    }
-    Ok(found)
+    let mut bisected = vec![BranchName::new(text("BISECT_START")?).full()];
+    bisected.retain(|name| !name.ends_with('/'));
+    let found = [("rebase", rebased), ("bisect", bisected)].into_iter();
+    Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
 }
 
 /// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,
@@ -116,10 +99,9 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<String>)>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
-    Git::reading(home, "symbolic-ref")
-        .args(["--quiet", "HEAD"])
-        .answer()
+pub(crate) fn main_head(home: &Path) -> Result<Option<RefName>> {
+    let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
+    Ok(head.map(RefName::new))
 }
 
 /// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
@@ -128,13 +110,10 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<String>> {
 /// # Errors
 /// When git fails.
 pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
-    let args = ["--show-scope", "--type=bool", "--get", "core.bare"];
-    let answer = Git::reading(home, "config").args(args).answer()?;
-    let split = |line: String| {
-        let (scope, value) = line.split_once('\t')?;
-        Some((scope.to_owned(), value == "true"))
-    };
-    Ok(answer.and_then(split))
+    let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
+    let answer = git.answer()?;
+    let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
+    Ok(answer.map(|(scope, value)| (scope.to_owned(), value == "true")))
 }
 
 impl Repo {
@@ -144,10 +123,9 @@ impl Repo {
     /// # Errors
     /// When it cannot be told.
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
-        let is_bare =
-            self.home() == self.common_dir() || worktrees.first().is_some_and(|main| main.bare);
+        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.bare);
         let index = self.common_dir().join("index");
-        Ok(is_bare && fs::exists(index).context("could not look for an index")?)
+        Ok(bare && fs::exists(index).context("could not look for an index")?)
     }
 
     /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that

@@ -1,19 +1,25 @@
 //! Worktrees that are moved away whole, and put back.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::worktree::untouched::is_untouched;
-use crate::git::worktree::{admin, fsmonitor, submodules, tool_files};
-use crate::git::{Git, Lock, ObjectId, Repo};
+use crate::git::checkout::gitfile::entries_of;
+use crate::git::checkout::links;
+use crate::git::records::records;
+use crate::git::worktree::{admin, submodules, tool_files};
+use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::sanitize::quoted;
 use crate::system::optional;
+use crate::system::regular_file::read_file;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
 /// beside it; then git forgets the worktree: `git worktree remove <path>`, which
@@ -25,7 +31,14 @@ use crate::system::optional;
 /// When it fails: then the worktree is where it was.
 pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bool> {
     let Removed { path, trash, .. } = *removed;
-    fs::create_dir_all(trash).with_context(|| format!("could not make '{}'", trash.display()))?;
+    let what = || {
+        format!(
+            "could not move '{}' to '{}'",
+            path.display(),
+            trash.display()
+        )
+    };
+    fs::create_dir_all(trash).with_context(what)?;
     if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
         copy(repo, &admin, path, trash)?;
     }
@@ -35,10 +48,7 @@ pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bo
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 return removed.remove_in_place(repo, lock).map(|()| false);
             }
-            moved => moved.with_context(|| {
-                let (path, trash) = (path.display(), trash.display());
-                format!("could not move '{path}' to '{trash}'")
-            })?,
+            moved => moved.with_context(what)?,
         }
     }
     forget(repo, path, trash).map(|()| there)
@@ -62,16 +72,16 @@ impl Removed<'_> {
         let checkout = repo.checkout(self.path)?;
         let untouched = |commit| is_untouched(&checkout, commit);
         if !self.commit.map_or(Ok(false), untouched)? {
-            bail!(
-                "'{}' is on another file system and holds files that are nowhere else",
-                self.path.display()
-            );
+            let what = "is on another file system and holds files that are nowhere else";
+            bail!("'{}' {what}", self.path.display());
         }
         // git removes no worktree with submodules; none of them is checked out.
-        submodules::keep(repo.common_dir(), self.path, self.trash)?;
-        fsmonitor::stop(repo.common_dir(), checkout.git_dir());
-        let git = Git::new(repo.home(), "worktree").arg("remove");
-        git.arg(self.path).holding(lock)?.run()
+        if let Some(admin) = admin::dir_of(repo.common_dir(), self.path)? {
+            submodules::keep(&admin, self.trash)?;
+        }
+        stop_monitor(repo.common_dir(), checkout.git_dir());
+        let git = Git::new(repo.home(), "worktree remove").arg(self.path);
+        git.holding(lock)?.run()
     }
 }
 
@@ -86,10 +96,10 @@ pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> R
         return Ok(false);
     };
     if let Some(common_dir) = admin.ancestors().nth(2) {
-        fsmonitor::stop(common_dir, &admin);
+        stop_monitor(common_dir, &admin);
     }
-    fs::rename(&admin, aside.join("entry"))
-        .with_context(|| format!("could not move '{}'", admin.display()))?;
+    let what = || format!("could not move '{}'", admin.display());
+    fs::rename(&admin, aside.join("entry")).with_context(what)?;
     // git removes the directory of all entries with the last one.
     if let Some(worktrees) = admin.parent() {
         fs::remove_dir(worktrees).ok();
@@ -114,9 +124,22 @@ pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<
 pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     let admin = admin::of_moved(repo.common_dir(), path, trash)?;
     if let Some(admin) = &admin {
-        submodules::keep_of(admin, trash)?;
+        submodules::keep(admin, trash)?;
     }
     set_entry_aside(admin, trash).map(drop)
+}
+
+/// Moves what git keeps of the submodules of the worktree at `path`, and what other tools keep there,
+/// back to `trash`.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn take_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let Some(admin) = admin::dir_of(common_dir, path)? else {
+        return Ok(());
+    };
+    submodules::keep(&admin, trash)?;
+    tool_files::transfer(&admin, &trash.join("entry"))
 }
 
 /// The log of `HEAD`, as it is called in the trash.
@@ -143,19 +166,17 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        optional(transfer(&admin.join(file), &trash.join(name)))
-            .with_context(|| format!("could not keep the {name}"))?;
+        let kept = optional(transfer(&admin.join(file), &trash.join(name)));
+        kept.with_context(|| format!("could not keep the {name}"))?;
     }
-    let copy = trash.join("index");
-    let mut entries = fs::read_dir(admin).context("could not look for a split index")?;
-    let is_split = entries.try_fold(false, |found, entry| -> io::Result<bool> {
-        let name = entry?.file_name();
-        Ok(found || name.as_bytes().starts_with(b"sharedindex."))
-    });
-    if is_split.context("could not look for a split index")? && path.exists() {
+    let is_part = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default();
+        name.as_bytes().starts_with(b"sharedindex.")
+    };
+    if entries_of(admin)?.iter().any(is_part) && path.exists() {
         let checkout = repo.checkout(path)?;
-        let index = ScratchIndex::at(&checkout, copy);
-        index.git("update-index").arg("--no-split-index").run()?;
+        let index = ScratchIndex::at(&checkout, trash.join("index"));
+        index.git("update-index --no-split-index").run()?;
     }
     Ok(())
 }
@@ -182,7 +203,7 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
         }
     }
     submodules::put_back(&admin, trash)?;
-    tool_files::put_back(&admin, trash)?;
+    tool_files::transfer(&trash.join("entry"), &admin)?;
     // It names the entry that git has made for it now.
     let link = path.join(".git");
     let aside = trash.join("gitfile");
@@ -195,4 +216,109 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
     // git's own directory, empty now; if anything else is in it by now, this fails.
     fs::remove_dir(path).with_context(what)?;
     fs::rename(files, path).with_context(what)
+}
+
+/// Whether a worktree holds nothing but files of `commit`, also
+/// when its index was never written: `git read-tree` and `git status` on an index of our own.
+/// A submodule that is checked out is more than that.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
+    let index = ScratchIndex::empty(checkout)?;
+    index.git("read-tree").arg(commit).run()?;
+    for link in links(index.git("ls-files --stage -z"))? {
+        if Checkout::nested(&checkout.path().join(link))?.is_some() {
+            return Ok(false);
+        }
+    }
+    let status = index.git("status --porcelain -z --untracked-files=all");
+    let status = status.words("--ignored=traditional --ignore-submodules=dirty --no-renames");
+    let out = status.output()?;
+    for record in records(&out)? {
+        let (code, file) = record.split_at(record.len().min(3));
+        let untouched = match code {
+            // What a checkout that was cut off has not written yet is missing …
+            [_, b'D', _] | [b'D', ..] => true,
+            // … or not whole.
+            b" M " => is_beginning(checkout, commit, OsStr::from_bytes(file))?,
+            _ => false,
+        };
+        if !untouched {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a file is the beginning of what the commit has there, and no more:
+/// `git cat-file --filters <commit>:<file>`.
+fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
+    let found = checkout.path().join(file);
+    if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        return Ok(false);
+    }
+    let object = [OsStr::new(&format!("{commit}:")), file].join(OsStr::new(""));
+    let whole = checkout.reading("cat-file --filters").arg(object);
+    let whole = whole.output()?;
+    let found = read_file(&found).context("could not read a file of the worktree")?;
+    Ok(whole.starts_with(&found))
+}
+
+/// How long a daemon may take to end.
+const DAEMON_ENDS_IN: Duration = Duration::from_secs(3);
+
+/// Stops the daemon of the worktree whose git directory is `admin`, if one listens there:
+/// `git fsmonitor--daemon stop`. Where its files are does not matter. Best effort: what listens
+/// there may be anything.
+pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
+    let socket = admin.join("fsmonitor--daemon.ipc");
+    let is_socket = |found: fs::Metadata| found.file_type().is_socket();
+    if !socket.symlink_metadata().is_ok_and(is_socket) {
+        return;
+    }
+    let place = Checkout::enclosing(admin, admin, common_dir);
+    let git = place.reading("fsmonitor--daemon").arg("stop");
+    drop(git.within(DAEMON_ENDS_IN).outcome());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(dir: &Path, subcommand: &str, args: &[&str]) {
+        let git = Git::new(dir, subcommand).config("user.name=a");
+        git.config("user.email=a@b").args(args).run().unwrap();
+    }
+
+    #[test]
+    fn a_worktree_is_touched_by_any_file_that_is_not_of_the_commit() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().canonicalize().unwrap();
+        let (main, linked) = (dir.join("main"), dir.join("linked"));
+        git(&dir, "init", &["--quiet", "main"]);
+        fs::write(main.join("file"), "one\ntwo\n").unwrap();
+        fs::write(main.join("other"), "other\n").unwrap();
+        fs::write(main.join(".gitignore"), "*.log\n").unwrap();
+        git(&main, "add", &["."]);
+        git(&main, "commit", &["--quiet", "-m", "one"]);
+        git(&main, "worktree", &["add", "--quiet", "../linked"]);
+        let repo = Repo::open_at(&main.join(".git")).unwrap();
+        let head = Git::reading(&main, "rev-parse").arg("HEAD");
+        let commit = ObjectId::from(head.line().unwrap());
+        let checkout = repo.checkout(&linked).unwrap();
+        let untouched = || is_untouched(&checkout, &commit).unwrap();
+        assert!(untouched());
+        // As a checkout that was cut off leaves them.
+        fs::remove_file(linked.join("other")).unwrap();
+        fs::write(linked.join("file"), "one\n").unwrap();
+        assert!(untouched());
+        for name in ["untracked", "ignored.log"] {
+            fs::write(linked.join(name), "").unwrap();
+            assert!(!untouched(), "{name}");
+            fs::remove_file(linked.join(name)).unwrap();
+        }
+        fs::write(linked.join("file"), "one\nthree\n").unwrap();
+        assert!(!untouched(), "a change");
+    }
 }

@@ -6,12 +6,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 
-use crate::git::changes::{Head, Ignored};
+use crate::git::changes::{Ignored, changes};
+use crate::git::checkout::gitfile::{entries_of, found_at};
 use crate::git::worktree::admin;
-use crate::git::{Checkout, ObjectId, Repo};
-use crate::system::optional;
+use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
 
 /// A repository of a submodule.
@@ -40,20 +40,23 @@ pub(crate) enum Holds {
     Itself,
 }
 
-/// The submodules of the worktree at `dir`, where `commit` is: those that are checked
+/// The submodules of the worktree at `dir`: those that are checked
 /// out, those in them, and those that were and whose repositories git still keeps, also
 /// of a worktree that is gone.
 ///
 /// # Errors
 /// When it cannot be told what one of them holds.
-pub(crate) fn list(repo: &Repo, dir: &Path, commit: &ObjectId) -> Result<Vec<Submodule>> {
+pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = Search::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
-        search.checked_out(&checkout, Path::new(""), commit)?;
+        search.checked_out(&checkout, Path::new(""))?;
     }
-    if let Some(modules) = admin::modules(repo.common_dir(), dir)? {
-        search.put_away(&modules, &modules)?;
+    if let Some(admin) = admin::dir_of(repo.common_dir(), dir)? {
+        let modules = admin.join("modules");
+        if fs::exists(&modules).context("could not look for submodules")? {
+            search.put_away(&modules, &modules)?;
+        }
     }
     Ok(search.found)
 }
@@ -67,66 +70,52 @@ struct Search {
 }
 
 impl Search {
-    /// Those that are checked out where `commit` is, below `at`.
-    fn checked_out(&mut self, checkout: &Checkout, at: &Path, commit: &ObjectId) -> Result<()> {
-        // One that only the commit has is no submodule any more, but a repository that nobody tracks.
-        if checkout.look_at_index().is_some_and(|index| !index.links) {
-            return Ok(());
-        }
-        for link in Repo::links(checkout, commit)? {
+    /// Those that are checked out, below `at`. One that only the commit has is no submodule any more, but a
+    /// repository that nobody tracks.
+    fn checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
+        for link in checkout.links()? {
             let name = at.join(&link);
-            self.checked_out_at(checkout.path().join(link), &name)?;
+            self.checked_out_at(&checkout.path().join(link), &name)?;
         }
         Ok(())
     }
 
-    fn checked_out_at(&mut self, dir: PathBuf, name: &Path) -> Result<()> {
+    fn checked_out_at(&mut self, dir: &Path, name: &Path) -> Result<()> {
         let what = || format!("could not look at the submodule '{}'", name.display());
-        let mut add = |dir, holds| {
-            self.found.push(Submodule {
-                name: name.to_owned(),
-                dir,
-                checked_out: true,
-                holds,
-            });
+        let inner = match dir.join(".git").is_dir() {
+            true => None,
+            // git does not look through a link either.
+            false => match Checkout::nested(dir)? {
+                None => return Ok(()),
+                inner => inner,
+            },
         };
-        let link = dir.join(".git");
-        if !link.try_exists().with_context(what)? {
-            return Ok(());
-        }
-        if link.is_dir() {
-            add(dir, Holds::Itself);
-            return Ok(());
-        }
-        // git does not look through a link either.
-        let Some(inner) = Checkout::nested(&dir)? else {
-            return Ok(());
+        let holds = match &inner {
+            None => Holds::Itself,
+            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Holds::Files,
+            Some(inner) => holds(inner).with_context(what)?,
         };
-        let (head, changes) = Head::and_changes(&inner, Ignored::LeftOut)?;
-        let repository = inner.git_dir().canonicalize().with_context(what)?;
-        let holds = if changes.is_empty() {
-            holds(&inner).with_context(what)?
-        } else {
-            Holds::Files
-        };
-        add(dir, holds);
-        self.seen.insert(repository);
-        // A repository without commits links to nothing.
-        if head.oid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            self.checked_out(&inner, name, &head.oid.into())?;
+        self.found.push(Submodule {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            checked_out: true,
+            holds,
+        });
+        let Some(inner) = inner else { return Ok(()) };
+        let repository = inner.git_dir().canonicalize();
+        match self.seen.insert(repository.with_context(what)?) {
+            true => self.checked_out(&inner, name),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The repositories in `dir` that were not seen. A name may have slashes in it.
     fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
-        for entry in fs::read_dir(dir).with_context(what)? {
-            let entry = entry.with_context(what)?;
-            if !entry.file_type().with_context(what)?.is_dir() {
+        for dir in entries_of(dir)? {
+            if !found_at(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
             }
-            let dir = entry.path();
             if !dir.join("HEAD").try_exists().with_context(what)? {
                 self.put_away(modules, &dir)?;
                 continue;
@@ -154,43 +143,30 @@ impl Search {
 /// from, or commits that none of its remotes is known to have:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn holds(repository: &Checkout) -> Result<Holds> {
-    let worktrees = repository.git_dir().join("worktrees");
-    let what = "could not look for other worktrees";
-    if fs::exists(&worktrees).context(what)?
-        && fs::read_dir(worktrees).context(what)?.next().is_some()
-    {
+    if !entries_of(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Holds::Worktrees);
     }
-    let limit = ["--count", "--max-count=1", "--ignore-missing"];
-    let ours = ["HEAD", "--branches", "--glob=refs/stas[h]"];
-    let git = repository.reading("rev-list").args(limit).args(ours);
-    Ok(match git.args(["--not", "--remotes"]).line()?.as_str() {
+    let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
+    let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
+    Ok(match git.line()?.as_str() {
         "0" => Holds::Nothing,
         _ => Holds::Commits,
     })
 }
 
-/// Moves the repositories of the submodules of the worktree at `path` to `trash`,
+/// Moves the repositories of the submodules of the worktree that git keeps in `admin` to `trash`,
 /// before git forgets the worktree and them.
 ///
 /// # Errors
 /// When they cannot be moved.
-pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    match admin::dir_of(common_dir, path)? {
-        None => Ok(()),
-        Some(admin) => keep_of(&admin, trash),
-    }
-}
-
-/// The same, of the worktree that git keeps in `admin`.
-pub(in crate::git) fn keep_of(admin: &Path, trash: &Path) -> Result<()> {
+pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
-    match optional(fs::symlink_metadata(&modules)) {
-        Ok(None) => Ok(()),
-        _ => fs::rename(modules, trash.join("modules"))
-            .context("could not keep the repositories of the submodules"),
+    if let Ok(None) = found_at(&modules) {
+        return Ok(());
     }
+    let moved = fs::rename(modules, trash.join("modules"));
+    moved.context("could not keep the repositories of the submodules")
 }
 
 /// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.
@@ -205,11 +181,9 @@ pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
     }
     let link = read_file(&trash.join("worktree").join(".git"))?;
     let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
-    ensure!(
-        named.file_name() == admin.file_name(),
-        "its submodules belong to '{}', and git calls it '{}' now",
-        named.display(),
-        admin.display()
-    );
+    if named.file_name() != admin.file_name() {
+        let (named, admin) = (named.display(), admin.display());
+        bail!("its submodules belong to '{named}', and git calls it '{admin}' now");
+    }
     fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
 }

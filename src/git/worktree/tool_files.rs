@@ -8,24 +8,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::git::checkout::gitfile::{entries_of, found_at};
 use crate::git::worktree::admin;
 
 /// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
 /// come back by git's commands, by [`keep`](crate::git::worktree::keep), or not at all.
-const OF_GIT: [&str; 12] = [
-    "commondir",
-    "config.worktree",
-    "gitdir",
-    "index",
-    "info",
-    "locked",
-    "logs",
-    "modules",
-    "refs",
-    "reftable",
-    "sequencer",
-    "worktrees",
-];
+const OF_GIT: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
+                      sequencer worktrees";
 
 /// How the names of more of them begin.
 const BEGINNINGS: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
@@ -36,7 +25,7 @@ const GIT_CRYPT: &str = "git-crypt";
 /// Whether something of this name in the git directory of a worktree is git's.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
-    let known = || OF_GIT.iter().any(|known| known.as_bytes() == name);
+    let known = || OF_GIT.split(' ').any(|known| known.as_bytes() == name);
     let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
     capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(begins)
 }
@@ -50,12 +39,8 @@ pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
     }
-    let what = || {
-        format!(
-            "could not link the keys of git-crypt for '{}'",
-            path.display()
-        )
-    };
+    let path_shown = path.display();
+    let what = || format!("could not link the keys of git-crypt for '{path_shown}'");
     let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
     match symlink(Path::new("../..").join(GIT_CRYPT), admin.join(GIT_CRYPT)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -63,38 +48,21 @@ pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
     }
 }
 
-/// Moves what the worktree at `path` has of other tools back to what was kept of its git directory in
-/// `trash`.
-///
-/// # Errors
-/// When it cannot be moved.
-pub(crate) fn keep(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    match admin::dir_of(common_dir, path)? {
-        None => Ok(()),
-        Some(admin) => transfer(&admin, &trash.join("entry")),
-    }
-}
-
-/// Moves what was kept of other tools in `trash` to `admin`, which git keeps of the worktree now.
-///
-/// # Errors
-/// When it cannot be moved.
-pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
-    transfer(&trash.join("entry"), admin)
-}
-
 /// Moves what is not git's from one git directory to another. What is there already stays.
-fn transfer(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be moved.
+pub(in crate::git) fn transfer(from: &Path, to: &Path) -> Result<()> {
     let what = || format!("could not move what tools keep in '{}'", from.display());
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
     }
-    for entry in fs::read_dir(from).with_context(what)? {
-        let name = entry.with_context(what)?.file_name();
-        let place = to.join(&name);
-        if !is_of_git(name.as_bytes()) && place.symlink_metadata().is_err() {
-            fs::rename(from.join(&name), place).with_context(what)?;
+    for file in entries_of(from)? {
+        let name = file.file_name().unwrap_or_default();
+        let place = to.join(name);
+        if !is_of_git(name.as_bytes()) && found_at(&place)?.is_none() {
+            fs::rename(&file, place).with_context(what)?;
         }
     }
     Ok(())

@@ -21,8 +21,8 @@ use crate::task::{Merged, RefName, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
-fn reflog_ref(id: &TaskId, commit: &str) -> String {
-    format!("refs/flux/reflog/{id}/{commit}")
+fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
+    RefName::new(format!("refs/flux/reflog/{id}/{commit}"))
 }
 
 /// A removed task.
@@ -116,7 +116,7 @@ impl Archived {
             return Ok(());
         }
         let create = |refs: Transaction, (part, oid): &(String, ObjectId)| {
-            refs.create(&format!("refs/{part}"), oid)
+            refs.create(&RefName::new(format!("refs/{part}")), oid)
         };
         let refs = own.into_iter().fold(Transaction::default(), create);
         refs.commit_in(&self.task.worktree, &message, lock)
@@ -155,7 +155,7 @@ impl Unread {
         let name = &self.name;
         let what = format!("the record of the removed task '{}'", sanitize::line(name));
         let record = word(&format!("{ARCHIVE}{name}/task"));
-        let mut failure = version::refusal(&what, &record, &self.error);
+        let mut failure = version::refusal(&what, record, &self.error);
         if version::is_newer(&self.error) {
             return failure;
         }

@@ -183,7 +183,7 @@ impl Observer<'_> {
         let abroad = (!self.missing).then(|| flux.is_abroad(&task.worktree));
         let abroad = abroad.unwrap_or(Ok(false));
         let abroad = self.checks.require("file system", abroad);
-        let submodules = tip.as_ref().map(|tip| self.submodules(tip, abroad));
+        let submodules = tip.as_ref().map(|_| self.submodules(abroad));
         let before = self.checks.0.len();
         let destination = tip.as_ref().and_then(|tip| self.destination(tip));
         let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
@@ -294,8 +294,8 @@ impl Observer<'_> {
     }
 
     /// Looks into each submodule, and says why nothing of them is lost.
-    fn submodules(&self, tip: &ObjectId, abroad: Option<bool>) -> Result<String> {
-        let found = place::submodules(self.flux, self.task, tip)?;
+    fn submodules(&self, abroad: Option<bool>) -> Result<String> {
+        let found = place::submodules(self.flux, self.task)?;
         if abroad == Some(true) {
             place::ensure_none_checked_out(self.task, &found)?;
         }

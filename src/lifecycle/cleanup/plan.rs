@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Observes a task and decides what a cleanup would do.
     pub(crate) fn make(flux: &Flux, store: &Store, id: &TaskId, options: &Options) -> Self {
-        let stored = store.find(&flux.repo, id.as_str());
+        let stored = store.find(&flux.repo, id);
         let observed = stored.and_then(|stored| Facts::observe(flux, store, stored, options));
         let (checks, facts) = observed.unwrap_or_else(|error| {
             let mut checks = Checks::default();

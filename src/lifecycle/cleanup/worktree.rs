@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
-use crate::git::{Checkout, ObjectId, Repo, Worktree, admin};
+use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::fate::ensure_not_elsewhere;
 use crate::task::Task;
@@ -88,8 +88,8 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 ///
 /// # Errors
 /// When one of them holds what is nowhere else, or that cannot be told.
-pub(super) fn submodules(flux: &Flux, task: &Task, tip: &ObjectId) -> Result<Vec<Submodule>> {
-    let found = submodules::list(&flux.repo, &task.worktree, tip)?;
+pub(super) fn submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
+    let found = submodules::list(&flux.repo, &task.worktree)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Holds::Nothing | Holds::Itself);
     if let Some(first) = found.iter().find(|one| !is_whole(one)) {
         bail!(refusal(task, first, &found));

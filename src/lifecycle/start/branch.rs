@@ -81,7 +81,11 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, local: &str, upstream: &str) -
         return Err(failure.into());
     }
     // Its settings would go with the branch when the start fails, as with `git branch -d`.
-    if flux.settings.section_of_branch(local).is_empty() {
+    if flux
+        .settings
+        .section_of_branch(&BranchName::new(local))
+        .is_empty()
+    {
         return Ok(());
     }
     Err(Failure::new(format!(

@@ -42,7 +42,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
     if let Some(oid) = existing.get(&record) {
         // It may have been fetched just now.
         let store = Store::load(&flux.repo, &flux.settings)?;
-        store.ensure_not_foreign(&flux.repo, task.id.as_str())?;
+        store.ensure_not_foreign(&flux.repo, &task.id)?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
         if found.phase != Phase::Starting {
             return Ok(exists(&task.id).into());

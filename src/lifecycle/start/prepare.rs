@@ -170,8 +170,7 @@ impl<'a> Preparation<'a> {
     }
 
     fn start(&self, subject: &Subject<'_>, id: TaskId, named: Named) -> Result<Start> {
-        self.store
-            .ensure_not_foreign(&self.flux.repo, id.as_str())?;
+        self.store.ensure_not_foreign(&self.flux.repo, &id)?;
         if self.store.tasks.iter().any(|stored| stored.id == id) {
             return Err(exists(&id).into());
         }

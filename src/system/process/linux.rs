@@ -1,22 +1,28 @@
-//! Processes, as Linux shows them in `/proc`.
+//! Processes, as Linux shows them in `/proc`. A system that has none tells nothing of them.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::stat::Stat;
 
+/// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one
+/// that does.
+const PROC: &str = if cfg!(no_processes) { "/none" } else { "/proc" };
+
 /// Reads `/proc/<pid>/stat`.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("{PROC}/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The second field is the program's name in parentheses and may hold anything.
     let (head, tail) = stat.rsplit_once(") ")?;
     let mut fields = tail.split(' ');
     Some(Stat {
+        pid,
         name: head.split_once('(')?.1.to_owned(),
         state: fields.next()?.chars().next()?,
         parent: fields.next()?.parse().ok()?,
@@ -27,48 +33,48 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     })
 }
 
-/// Returns the name of this boot of the system.
-pub(super) fn boot() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(name.trim_end().to_owned())
+/// Returns the name of this boot of the system, where that is told.
+pub(crate) fn boot() -> Option<String> {
+    line(format!("{PROC}/sys/kernel/random/boot_id"))
 }
 
-/// Returns the id of this machine, as systemd and D-Bus have it.
-pub(super) fn machine_id() -> Option<String> {
-    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
-    let mut ids = files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok());
-    ids.next().map(|id| id.trim_end().to_owned())
+/// Returns the id of this machine, as systemd and D-Bus have it, where it has one.
+pub(crate) fn machine_id() -> Option<String> {
+    let id = line("/etc/machine-id").or_else(|| line("/var/lib/dbus/machine-id"));
+    id.filter(|id| !id.is_empty() && id != "uninitialized")
 }
 
-/// Returns the name of this host.
-pub(super) fn host() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim_end().to_owned())
+/// Returns the name of this host, where that is told.
+pub(crate) fn host() -> Option<String> {
+    line(format!("{PROC}/sys/kernel/hostname"))
+}
+
+fn line(file: impl AsRef<Path>) -> Option<String> {
+    let line = fs::read_to_string(file).ok()?;
+    Some(line.trim_end().to_owned())
 }
 
 /// Returns the PID namespace of a process, which may be `self`.
-pub(super) fn namespace(pid: &str) -> Option<String> {
-    let link = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
+pub(super) fn namespace(pid: impl Display) -> Option<String> {
+    let link = fs::read_link(format!("{PROC}/{pid}/ns/pid")).ok()?;
     link.into_os_string().into_string().ok()
 }
 
 /// Returns the program and the arguments of a process.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = fs::read(format!("{PROC}/{pid}/cmdline")).ok()?;
     let words = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
     Some(words.map(|word| OsStr::from_bytes(word).into()).collect())
 }
 
 /// Returns the working directory of a process.
 pub(super) fn directory(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+    fs::read_link(format!("{PROC}/{pid}/cwd")).ok()
 }
 
 /// Returns the path of a file that a process has open.
 pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()
+    fs::read_link(format!("{PROC}/{pid}/fd/{descriptor}")).ok()
 }
 
 /// Returns the numbers of all processes.
@@ -77,7 +83,7 @@ pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
 /// When `/proc` cannot be listed.
 pub(super) fn all() -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc").context("could not look for processes")? {
+    for entry in fs::read_dir(PROC).context("could not look for processes")? {
         let name = entry.context("could not look for processes")?.file_name();
         pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
     }

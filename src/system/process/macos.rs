@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
+use std::fmt::Display;
 use std::mem::{self, MaybeUninit};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     // With 1 it tells of a process that has ended, too.
     let info: proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, 1)?;
     Some(Stat {
+        pid,
         name: String::from_utf8_lossy(&text(&info.pbi_name)).into_owned(),
         state: match info.pbi_status {
             SSTOP => 'T',
@@ -76,11 +78,11 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
     })
 }
 
-pub(super) fn boot() -> Option<String> {
+pub(crate) fn boot() -> Option<String> {
     sysctl(c"kern.bootsessionuuid")
 }
 
-pub(super) fn machine_id() -> Option<String> {
+pub(crate) fn machine_id() -> Option<String> {
     let mut id = [0_u8; 16];
     let no_time = libc::timespec {
         tv_sec: 0,
@@ -92,12 +94,12 @@ pub(super) fn machine_id() -> Option<String> {
     (got == 0).then(|| digits.collect())
 }
 
-pub(super) fn host() -> Option<String> {
+pub(crate) fn host() -> Option<String> {
     sysctl(c"kern.hostname")
 }
 
 /// There are none.
-pub(super) fn namespace(_: &str) -> Option<String> {
+pub(super) fn namespace(_: impl Display) -> Option<String> {
     None
 }
 

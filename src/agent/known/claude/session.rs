@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use crate::agent::profile::Variables;
+use crate::agent::profile::{Variables, home_of};
 use crate::run::events::Event;
 use crate::run::file::end_of;
 use crate::run::launch::Running;
@@ -76,35 +76,21 @@ pub(super) fn event(
 
 /// Returns what the files in `dir` say of the session of this run.
 fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
-    let pid = running.agent?;
-    let one = |path: PathBuf| serde_json::from_slice::<Entry>(&end_of(&path, LONGEST).ok()?).ok();
-    let own = one(dir.join(format!("{pid}.json")));
-    if let Some(entry) = own.filter(|entry| entry.is_of(running, worktree))
-        && entry.parked_job_id.is_none()
-    {
-        return entry.session();
-    }
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    choose(
-        &files.filter_map(one).collect::<Vec<_>>(),
-        running,
-        worktree,
-    )
+    let read = |path: PathBuf| serde_json::from_slice(&end_of(&path, LONGEST).ok()?).ok();
+    let entries: Vec<Entry> = files.filter_map(read).collect();
+    choose(&entries, running, worktree)
 }
 
 /// Returns what counts of all these files.
 fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Session> {
-    let ours = |entry: &&Entry| entry.is_of(running, worktree);
-    let main = || {
-        entries
-            .iter()
-            .filter(ours)
-            .filter(|it| it.kind == "interactive")
-    };
+    let pid = running.agent?;
+    let is_ours = |it: &&Entry| it.is_of(running, worktree) && it.kind == "interactive";
+    let ours = || entries.iter().filter(is_ours);
     // What starts it may have another number: a script, or a container.
-    let entry = main().find(|entry| Some(entry.pid) == running.agent);
-    let entry = entry.or_else(|| main().max_by_key(|entry| entry.started_at))?;
+    let entry = ours().find(|entry| entry.pid == pid);
+    let entry = entry.or_else(|| ours().max_by_key(|entry| entry.started_at))?;
     let Some(job) = &entry.parked_job_id else {
         return entry.session();
     };
@@ -118,10 +104,7 @@ fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Sessi
 
 /// Returns the directory of these files, in an environment.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
-    let own = var("CLAUDE_CONFIG_DIR").filter(|dir| !dir.is_empty());
-    let own = own.map(PathBuf::from);
-    let dir = own.or_else(|| Some(Path::new(&var("HOME")?).join(".claude")))?;
-    Some(dir.join("sessions"))
+    Some(home_of(var, "CLAUDE_CONFIG_DIR", ".claude")?.join("sessions"))
 }
 
 impl Entry {
@@ -136,11 +119,10 @@ impl Entry {
         let doing = match self.status.as_deref()? {
             "busy" => Doing::Working,
             "shell" => Doing::Background,
-            "waiting" => Doing::Waiting(match self.waiting_for.as_deref() {
-                Some(
-                    "permission prompt" | "sandbox request" | "worker request" | "goal proposal",
-                ) => Some(Why::Permission),
-                Some("input needed") => Some(Why::Question),
+            "waiting" => Doing::Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
+                "permission prompt" | "sandbox request" => Some(Why::Permission),
+                "worker request" | "goal proposal" => Some(Why::Permission),
+                "input needed" => Some(Why::Question),
                 _ => None,
             }),
             "idle" => Doing::Idle,
@@ -166,7 +148,6 @@ mod tests {
     fn running(agent: i32) -> Running {
         Running {
             launcher: 2,
-            born: None,
             boot: None,
             machine: None,
             worktree: None,

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::agent::profile::Variables;
+use crate::agent::profile::{Variables, home_of};
 use crate::git::regular_file::open_file;
 
 /// How much of a file is looked at for its first line, in bytes.
@@ -46,25 +46,20 @@ pub(super) fn in_worktree(sessions: &Path, worktree: &Path, since: Timestamp) ->
     let mut files: Vec<(SystemTime, PathBuf)> = files.filter_map(changed).collect();
     files.sort_unstable_by(|a, b| b.cmp(a));
     let mut paths = files.into_iter().map(|(_, path)| path);
-    paths.find(|path| is_in_worktree(path, worktree))
+    paths.find(|path| is_in_worktree(path, worktree) == Some(true))
 }
 
 /// Returns whether a file of Codex begins with the note that it is its user's conversation, and is
 /// held in `worktree`.
-fn is_in_worktree(path: &Path, worktree: &Path) -> bool {
-    let first = || -> Option<Value> {
-        let mut line = Vec::new();
-        let file = open_file(path).ok()?.take(HEAD);
-        BufReader::new(file).read_until(b'\n', &mut line).ok()?;
-        serde_json::from_slice(&line).ok()
-    };
-    first().is_some_and(|first| {
-        let meta = &first["payload"];
-        first["type"] == "session_meta"
-            // An agent within has a note of whose it is instead of a word.
-            && meta["source"].is_string()
-            && meta["cwd"].as_str().is_some_and(|cwd| Path::new(cwd).starts_with(worktree))
-    })
+fn is_in_worktree(path: &Path, worktree: &Path) -> Option<bool> {
+    let mut line = Vec::new();
+    let file = open_file(path).ok()?.take(HEAD);
+    BufReader::new(file).read_until(b'\n', &mut line).ok()?;
+    let first: Value = serde_json::from_slice(&line).ok()?;
+    let meta = &first["payload"];
+    // An agent within has a note of whose it is instead of a word.
+    let is_of_user = first["type"] == "session_meta" && meta["source"].is_string();
+    Some(is_of_user && Path::new(meta["cwd"].as_str()?).starts_with(worktree))
 }
 
 /// Returns the directories of the conversations of a day, the last one first.
@@ -89,9 +84,7 @@ pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
 
 /// Returns where Codex has what it keeps, in an environment.
 pub(super) fn home(var: &Variables) -> Option<PathBuf> {
-    let home = var("CODEX_HOME").filter(|home| !home.is_empty());
-    let home = home.map(PathBuf::from);
-    home.or_else(|| Some(Path::new(&var("HOME")?).join(".codex")))
+    home_of(var, "CODEX_HOME", ".codex")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The composers of the known agents, as they were seen.
 
-use super::profile;
+use crate::agent::profile;
 use crate::tmux::composer::{Composer, Content, Trap};
 use crate::tmux::screen::{Screen, rows};
 

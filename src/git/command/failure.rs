@@ -1,0 +1,50 @@
+//! Why a git failed.
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+use anyhow::{Error, anyhow};
+use console::strip_ansi_codes;
+
+use crate::failure::Failure;
+
+/// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
+#[derive(Debug)]
+pub(crate) struct Died {
+    /// `git <subcommand>`
+    pub(in crate::git) name: String,
+    pub(in crate::git) signal: i32,
+}
+
+impl Display for Died {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` was ended by signal {}", self.name, self.signal)
+    }
+}
+
+impl std::error::Error for Died {}
+
+/// The error for a git that ran and said no.
+pub(crate) fn failed(name: impl Display, code: i32, stderr: &[u8]) -> Error {
+    let said = String::from_utf8_lossy(stderr);
+    // A hook speaks in colours, also where it should not.
+    let said = strip_ansi_codes(&said);
+    // Progress is drawn over itself; what counts is what stands at the end.
+    let lines = said.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
+    let said = lines.collect::<Vec<_>>().join("\n");
+    let headline = format!("`{name}` failed with exit code {code}");
+    if said.trim().is_empty() {
+        anyhow!(headline)
+    } else {
+        anyhow!(said).context(headline)
+    }
+}
+
+pub(super) fn not_started(error: io::Error, name: impl Display) -> Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return Error::new(error).context(format!("could not start `{name}`"));
+    }
+    let hint = "apt install git  |  dnf install git  |  pacman -S git  |  brew install git";
+    let failure = Failure::new("git is not installed, or not on PATH");
+    failure.hint(hint).into()
+}
