@@ -1,5 +1,6 @@
 //! `git flux cleanup`
 
+mod args;
 mod bulk;
 mod conflicts;
 mod consent;
@@ -14,7 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::options::{Output, Styles};
+use self::args::{Output, Styles};
 use super::{candidates, choose_own, settled};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
