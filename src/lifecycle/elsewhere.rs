@@ -1,17 +1,13 @@
 //! Tasks of a copied repository: their worktrees, panes and processes are those of the original.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::archive;
-use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, ObjectId, admin, keep};
-use crate::lifecycle::archive::Kept;
-use crate::store::{self, Stored, task_ref};
+use crate::git::admin;
+use crate::store::task_ref;
 use crate::task::Task;
 use crate::ui::shown;
 
@@ -36,39 +32,4 @@ pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
     let drop = format!("git flux cleanup {id} --discard-branch");
     let hint = format!("to drop it from this repository alone: {drop}");
     Err(Failure::new(what).hint(hint).into())
-}
-
-/// Archives a task that is elsewhere and deletes its branch and record here. The caller has
-/// made sure that it is, and holds the task's lock.
-///
-/// # Errors
-/// When a step fails; what is left is still a task then.
-pub(crate) fn drop_from_copy(
-    flux: &Flux,
-    stored: &Stored,
-    tip: Option<&ObjectId>,
-    lock: &Lock,
-) -> Result<Kept> {
-    let (repo, task) = (&flux.repo, stored.readable()?);
-    let trash = flux.trash_for(task)?;
-    {
-        let guard = flux.lock_repo()?;
-        if !keep::set_aside(repo.common_dir(), &task.worktree, &trash)? {
-            fs::remove_dir(&trash).context("could not remove an unused directory")?;
-        }
-        store::remove_config(repo, task, &guard)?;
-    }
-    let teardown = Teardown {
-        flux,
-        task,
-        oid: &stored.oid,
-        tip,
-        lock,
-    };
-    let archive = teardown.delete_refs(archive::name_of(&trash), true)?;
-    flux.run_dir(&task.id).remove()?;
-    Ok(Kept {
-        archive,
-        worktree: None,
-    })
 }

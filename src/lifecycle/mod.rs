@@ -52,4 +52,4 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;
 pub(crate) mod stop;
-mod teardown;
+pub(crate) mod teardown;

@@ -11,7 +11,7 @@ use super::fate::{Worktree, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
-use crate::store::{self, ARCHIVE, base_ref, task_ref};
+use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
 /// A task that is about to go. Its agent has ended, and its lock is held.
@@ -202,4 +202,39 @@ impl Teardown<'_> {
         let parts = snapshot.chain(own);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
+}
+
+/// Archives a task that is elsewhere and deletes its branch and record here. The caller has
+/// made sure that it is, and holds the task's lock.
+///
+/// # Errors
+/// When a step fails; what is left is still a task then.
+pub(crate) fn drop_from_copy(
+    flux: &Flux,
+    stored: &Stored,
+    tip: Option<&ObjectId>,
+    lock: &Lock,
+) -> Result<Kept> {
+    let (repo, task) = (&flux.repo, stored.readable()?);
+    let trash = flux.trash_for(task)?;
+    {
+        let guard = flux.lock_repo()?;
+        if !keep::set_aside(repo.common_dir(), &task.worktree, &trash)? {
+            fs::remove_dir(&trash).context("could not remove an unused directory")?;
+        }
+        store::remove_config(repo, task, &guard)?;
+    }
+    let teardown = Teardown {
+        flux,
+        task,
+        oid: &stored.oid,
+        tip,
+        lock,
+    };
+    let archive = teardown.delete_refs(archive::name_of(&trash), true)?;
+    flux.run_dir(&task.id).remove()?;
+    Ok(Kept {
+        archive,
+        worktree: None,
+    })
 }

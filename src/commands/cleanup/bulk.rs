@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
+use super::args::{Output, Porcelain};
 use super::consent::confirm;
-use super::options::{Output, Porcelain};
 use super::remove::remove_task;
 use super::{dry_run, words};
 use crate::commands::table;

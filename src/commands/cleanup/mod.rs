@@ -1,5 +1,6 @@
 //! `git flux cleanup`
 
+mod args;
 mod bulk;
 mod conflicts;
 mod consent;
@@ -14,12 +15,13 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::options::{Output, Styles};
+use self::args::{Output, Styles};
 use super::{candidates, choose_own, settled};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::elsewhere::{drop_from_copy, original};
+use crate::lifecycle::elsewhere::original;
+use crate::lifecycle::teardown::drop_from_copy;
 use crate::store::{Store, Stored};
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};

@@ -1,70 +1,16 @@
 //! What the options say, resolved once.
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
 
 use super::Cleanup;
+use super::args::{Output, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::git::Style;
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
 };
-use crate::settings::Settings;
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
-
-/// How to merge: one of these, or none.
-#[derive(Clone, Debug, Args)]
-#[group(multiple = false, conflicts_with = "discard_branch")]
-pub(super) struct Styles {
-    /// create a merge commit (the default, unless flux.merge says otherwise)
-    #[arg(long)]
-    merge: bool,
-    /// create a single commit instead of doing a merge
-    #[arg(long)]
-    squash: bool,
-    /// put the task's commits on top of the branch, one by one
-    #[arg(long)]
-    rebase: bool,
-    /// abort if fast-forward is not possible
-    #[arg(long)]
-    ff_only: bool,
-}
-
-impl Styles {
-    /// Returns the style that was asked for, or `flux.merge`.
-    ///
-    /// # Errors
-    /// When the setting is none.
-    fn chosen(&self, settings: &Settings) -> Result<Style> {
-        match (self.merge, self.squash, self.rebase, self.ff_only) {
-            (true, ..) => Ok(Style::Merge),
-            (_, true, ..) => Ok(Style::Squash),
-            (.., true, _) => Ok(Style::Rebase),
-            (.., true) => Ok(Style::FastForward),
-            _ => settings.style(),
-        }
-    }
-}
-
-/// What is printed of conflicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Porcelain {
-    No,
-    /// The files in conflict, a line each.
-    Lines,
-    /// The files in conflict, with a NUL after each.
-    Nul,
-}
-
-/// What is done with the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
-    Removal(Porcelain),
-    DryRun,
-    Json,
-}
 
 impl Cleanup {
     pub(super) fn output(&self) -> Output {

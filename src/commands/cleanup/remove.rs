@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Error, Result, bail};
 
+use super::args::Porcelain;
 use super::consent::{Settled, facts, settle};
-use super::options::Porcelain;
 use super::{conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};

@@ -1,0 +1,59 @@
+//! Parts of the command line: how to merge, and what is printed.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::git::Style;
+use crate::settings::Settings;
+
+/// How to merge: one of these, or none.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false, conflicts_with = "discard_branch")]
+pub(super) struct Styles {
+    /// create a merge commit (the default, unless flux.merge says otherwise)
+    #[arg(long)]
+    merge: bool,
+    /// create a single commit instead of doing a merge
+    #[arg(long)]
+    squash: bool,
+    /// put the task's commits on top of the branch, one by one
+    #[arg(long)]
+    rebase: bool,
+    /// abort if fast-forward is not possible
+    #[arg(long)]
+    ff_only: bool,
+}
+
+impl Styles {
+    /// Returns the style that was asked for, or `flux.merge`.
+    ///
+    /// # Errors
+    /// When the setting is none.
+    pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
+        match (self.merge, self.squash, self.rebase, self.ff_only) {
+            (true, ..) => Ok(Style::Merge),
+            (_, true, ..) => Ok(Style::Squash),
+            (.., true, _) => Ok(Style::Rebase),
+            (.., true) => Ok(Style::FastForward),
+            _ => settings.style(),
+        }
+    }
+}
+
+/// What is printed of conflicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Porcelain {
+    No,
+    /// The files in conflict, a line each.
+    Lines,
+    /// The files in conflict, with a NUL after each.
+    Nul,
+}
+
+/// What is done with the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    Removal(Porcelain),
+    DryRun,
+    Json,
+}
