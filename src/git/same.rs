@@ -8,11 +8,7 @@ use crate::task::RefName;
 
 /// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.
 pub(crate) fn is_same_ref(common_dir: &Path, one: &RefName, other: &RefName) -> bool {
-    one == other
-        || is_same_file(
-            &common_dir.join(one.as_str()),
-            &common_dir.join(other.as_str()),
-        )
+    one == other || is_same_file(&common_dir.join(&**one), &common_dir.join(&**other))
 }
 
 /// Returns whether two paths lead to one file or directory.
