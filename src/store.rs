@@ -16,7 +16,9 @@ use anyhow::{Result, bail};
 
 pub(crate) use self::config::{remove_config, trust, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
-pub(crate) use self::stored::{ARCHIVE, EVENTS, RECORD, SCREEN, Stored, TASKS, base_ref, task_ref};
+pub(crate) use self::stored::{
+    ARCHIVE, EVENTS, RECORD, SCREEN, StoredTask, TASKS, base_ref, task_ref,
+};
 use self::stored::{BASES, PROMPT};
 
 use crate::failure::{Failure, nearest};
@@ -30,9 +32,9 @@ use crate::task::{BranchName, HEADS, ObjectId, Task, TaskId};
 pub(crate) struct Store {
     refs: Refs,
     /// The tasks of this repository.
-    pub(crate) tasks: Vec<Stored>,
+    pub(crate) tasks: Vec<StoredTask>,
     /// Records that came from elsewhere.
-    pub(crate) foreign: Vec<Stored>,
+    pub(crate) foreign: Vec<StoredTask>,
 }
 
 impl Store {
@@ -64,7 +66,7 @@ impl Store {
                 return Ok(store);
             }
             refs = Self::refs(repo.home())?;
-            let stands = |one: &Stored| refs.objects.get(&task_ref(&one.id)) == Some(&one.oid);
+            let stands = |one: &StoredTask| refs.objects.get(&task_ref(&one.id)) == Some(&one.oid);
             if store.foreign.iter().all(stands) {
                 return Ok(store);
             }
@@ -81,7 +83,7 @@ impl Store {
             let ours = foreign::is_ours(&marks, settings, &id, oid, task.as_ref().ok());
             let oid = oid.clone();
             let of = if ours { &mut tasks } else { &mut foreign };
-            of.push(Stored { id, oid, task });
+            of.push(StoredTask { id, oid, task });
         }
         Self {
             refs,
@@ -131,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&Stored> {
+    pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&StoredTask> {
         self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id == *id);
         found.ok_or_else(|| none("task", id).hint("git flux list").into())
@@ -155,7 +157,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub(crate) fn meant(&self, repo: &Repo, name: &str, verb: &str) -> Result<&Stored> {
+    pub(crate) fn meant(&self, repo: &Repo, name: &str, verb: &str) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
         }
@@ -172,7 +174,7 @@ impl Store {
     }
 
     /// The task whose branch or worktree is called so. A worktree is a path with a `/` in it, or `.`.
-    fn at(&self, name: &str) -> Option<&Stored> {
+    fn at(&self, name: &str) -> Option<&StoredTask> {
         let is_path = name.contains('/') || name == "." || name == "..";
         let path = is_path.then(|| path::absolute(name).ok()).flatten();
         let path = path.map(|path| path.canonicalize().unwrap_or(path));

@@ -10,12 +10,12 @@ use notify::RecursiveMode;
 use serde_json::Value;
 
 use super::hooks::{Additions, HookFiles};
-use super::report::{Hook, Report};
+use super::report::{Hook, HookReport};
 use super::transcript::Conversation;
 use crate::run::events::Event;
 use crate::run::launch::Running;
-use crate::task::seen::Session;
-use crate::task::{Habit, Title};
+use crate::task::observation::SessionState;
+use crate::task::{OutputPattern, Title};
 use crate::tmux::composer::Composer;
 use crate::tmux::pane::Extent;
 
@@ -65,7 +65,7 @@ pub(crate) enum Yolo {
 /// When an agent paints.
 pub(super) enum Output {
     /// All the time while it is at work.
-    WhileAtWork,
+    WhileWorking,
     /// Not while it has nothing to do. That is known only once its title begins with this.
     NotWhileIdle { title: &'static str },
     /// Nothing is known of it.
@@ -128,7 +128,7 @@ pub(crate) struct Profile {
     /// How it writes down its conversation.
     pub(crate) conversation: Option<Conversation>,
     /// Reads the file in which it keeps what its session does.
-    pub(super) session: Option<fn(&Running, &Path) -> Option<Session>>,
+    pub(super) session: Option<fn(&Running, &Path) -> Option<SessionState>>,
     /// What is followed while it runs.
     pub(crate) files: Option<Files>,
     /// What it leaves in the environment of what it starts.
@@ -218,27 +218,27 @@ impl Profile {
 
     /// Returns what can be concluded from when it last showed something under this title, on a pane
     /// of this extent: tmux tells when a window has changed.
-    pub(crate) fn habit(&self, title: &str, extent: Extent) -> Habit {
+    pub(crate) fn output_pattern(&self, title: &str, extent: Extent) -> OutputPattern {
         match self.output {
-            Output::WhileAtWork => Habit::Busy,
+            Output::WhileWorking => OutputPattern::WhileWorking,
             Output::NotWhileIdle { title: start }
                 if extent == Extent::Window && title.starts_with(start) =>
             {
-                Habit::Quiet
+                OutputPattern::NotWhileIdle
             }
-            _ => Habit::Unknown,
+            _ => OutputPattern::Unknown,
         }
     }
 
     /// Reads an event; `None` of what says nothing of its state.
-    pub(crate) fn report(&self, event: &str, value: &Value) -> Option<Report> {
+    pub(crate) fn report(&self, event: &str, value: &Value) -> Option<HookReport> {
         let hook = self.hooks.iter().find(|hook| hook.event == event)?;
         hook.report(value)
     }
 
     /// Returns what it says of its session, if it runs in `worktree` and keeps a file of that. It is
     /// the agent's own, so what cannot be read says nothing.
-    pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<Session> {
+    pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<SessionState> {
         self.session?(running, worktree)
     }
 }

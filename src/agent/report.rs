@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde_json::Value;
 
 use crate::run::events::Event;
-use crate::task::{Said, Why};
+use crate::task::{Activity, WaitReason};
 
 /// An event that an agent tells of, and what it says of its state.
 pub(super) struct Hook {
@@ -13,25 +13,25 @@ pub(super) struct Hook {
     pub(super) event: &'static str,
     /// The tools for which it is told, if it is about tools.
     pub(super) tools: Option<&'static str>,
-    says: Said,
-    why: Option<Why>,
-    kind: Kind,
+    says: Activity,
+    why: Option<WaitReason>,
+    kind: ReportKind,
     /// Where a message is: the first of these values.
     message: &'static [&'static str],
     /// Returns what is known by its values beyond that; `None` if it says nothing.
-    refine: fn(Report, &Value) -> Option<Report>,
+    refine: fn(HookReport, &Value) -> Option<HookReport>,
 }
 
 /// What an agent's event says of its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
+pub(crate) struct HookReport {
     pub(crate) event: Event,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ReportKind,
 }
 
 /// How an event bears upon what was said before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ReportKind {
     /// It holds, whatever was.
     Plain,
     /// The user has said something: where it was interrupted, it is at work again.
@@ -56,20 +56,20 @@ pub(crate) enum Beginning {
 }
 
 impl Hook {
-    pub(super) const fn new(event: &'static str, says: Said) -> Self {
+    pub(super) const fn new(event: &'static str, says: Activity) -> Self {
         Self {
             event,
             tools: None,
             says,
             why: None,
-            kind: Kind::Plain,
+            kind: ReportKind::Plain,
             message: &[],
             refine: |report, _| Some(report),
         }
     }
 
-    pub(super) const fn asking(event: &'static str, why: Why) -> Self {
-        let mut hook = Self::new(event, Said::Waiting);
+    pub(super) const fn asking(event: &'static str, why: WaitReason) -> Self {
+        let mut hook = Self::new(event, Activity::Waiting);
         hook.why = Some(why);
         hook
     }
@@ -79,7 +79,7 @@ impl Hook {
         Self { tools, ..self }
     }
 
-    pub(super) const fn of(self, kind: Kind) -> Self {
+    pub(super) const fn of(self, kind: ReportKind) -> Self {
         Self { kind, ..self }
     }
 
@@ -87,26 +87,29 @@ impl Hook {
         Self { message, ..self }
     }
 
-    pub(super) const fn refined(self, refine: fn(Report, &Value) -> Option<Report>) -> Self {
+    pub(super) const fn refined(
+        self,
+        refine: fn(HookReport, &Value) -> Option<HookReport>,
+    ) -> Self {
         Self { refine, ..self }
     }
 
     /// Reads what the agent hands over.
-    pub(super) fn report(&self, value: &Value) -> Option<Report> {
+    pub(super) fn report(&self, value: &Value) -> Option<HookReport> {
         let mut event = Event::new(self.says, self.event);
         event.why = self.why;
         event.session = text(value, &["session_id", "thread-id", "sessionID"]);
         event.transcript = text(value, &["transcript_path"]);
-        if self.kind == Kind::Step {
+        if self.kind == ReportKind::Step {
             event.about = call(value);
         }
         let kind = self.kind;
-        let report = Report { event, kind }.saying(value, self.message);
+        let report = HookReport { event, kind }.saying(value, self.message);
         (self.refine)(report, value)
     }
 }
 
-impl Report {
+impl HookReport {
     /// Adds the first of these values that has a text, as a message.
     pub(super) fn saying(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = text(value, names) {
@@ -116,7 +119,7 @@ impl Report {
     }
 
     /// Returns the report of another state.
-    pub(super) fn with(mut self, state: Said, kind: Kind) -> Self {
+    pub(super) fn with(mut self, state: Activity, kind: ReportKind) -> Self {
         self.event.state = state;
         self.kind = kind;
         self

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::run::file::end_of;
 use crate::system::clock::in_milliseconds;
-use crate::task::{Heard, Said};
+use crate::task::{Activity, Report};
 
 /// How much of the end is looked at, in bytes.
 const TAIL: u64 = 64 * 1024;
@@ -16,7 +16,7 @@ const TAIL: u64 = 64 * 1024;
 /// How an agent writes down its conversation.
 pub(crate) struct Conversation {
     /// Returns what an entry says of the agent's state, if anything.
-    pub(super) read: fn(&Value) -> Option<Said>,
+    pub(super) read: fn(&Value) -> Option<Activity>,
     pub(super) counts: Counts,
     /// How a turn has ended is said there alone: the hook tells of any end alike.
     pub(crate) has_ends: bool,
@@ -47,13 +47,13 @@ impl Conversation {
 
     /// Returns the last that the conversation at `path` says of its agent's state. It is the agent's
     /// own file, so what cannot be read says nothing.
-    pub(crate) fn last(&self, path: &Path) -> Option<Heard> {
+    pub(crate) fn last(&self, path: &Path) -> Option<Report> {
         let (said, at, _) = last_that_says(path, self.read)?;
-        let is_end = matches!(said, Said::Interrupted | Said::Failed);
-        (is_end || self.counts == Counts::All).then_some(Heard {
-            said,
+        let is_end = matches!(said, Activity::Interrupted | Activity::Failed);
+        (is_end || self.counts == Counts::All).then_some(Report {
+            activity: said,
             why: None,
-            at: in_milliseconds::of(at),
+            at_ms: in_milliseconds::of(at),
         })
     }
 }
@@ -61,8 +61,8 @@ impl Conversation {
 /// Returns the last entry of a conversation that says something, what and when.
 pub(super) fn last_that_says(
     path: &Path,
-    read: fn(&Value) -> Option<Said>,
-) -> Option<(Said, Timestamp, Value)> {
+    read: fn(&Value) -> Option<Activity>,
+) -> Option<(Activity, Timestamp, Value)> {
     let bytes = end_of(path, TAIL).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());

@@ -17,7 +17,7 @@ use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
 use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::lifecycle::resume::{from_the_beginning, resume};
 use crate::lifecycle::start::plan::{Start, place};
-use crate::store::Stored;
+use crate::store::StoredTask;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 
@@ -54,7 +54,7 @@ impl Adopt {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
         let real = real(&self.path);
-        if let Some(Stored { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
+        if let Some(StoredTask { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
             rejoin(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",

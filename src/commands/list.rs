@@ -18,7 +18,7 @@ use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::observe;
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::clock::seconds;
 use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
@@ -118,7 +118,7 @@ impl List {
             let is_known = match &row.status {
                 // That it is broken is known.
                 Some(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
-                None => [FOREIGN, version::NEWER].contains(&row.object.state.state),
+                None => [FOREIGN, version::NEWER_STATE].contains(&row.object.state.state),
             };
             if !is_known {
                 faults.count();
@@ -182,14 +182,14 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
         let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
         rows.extend(statuses.map(|status| Row::of(status, now)));
     }
-    for Stored { id, task, .. } in &store.tasks {
+    for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
             let (why, state) = (format!("{error:#}"), version::state_of(error));
             let text = format!("its record cannot be read: {why}");
             rows.push(Row::unknown(id, state, why, text));
         }
     }
-    for Stored { id, task, .. } in &store.foreign {
+    for StoredTask { id, task, .. } in &store.foreign {
         let text = task.as_ref().map_or("", |task| &task.title);
         let why = "this repository has not made its record";
         rows.push(Row::unknown(id, FOREIGN, why, text));
@@ -259,7 +259,7 @@ impl Row {
         let unknown = || "?".to_owned();
         let ago = |then: u64| age(now.saturating_sub(then));
         // With a mark where it is a guess.
-        let guess = if status.found.guess { "?" } else { "" };
+        let guess = if status.found.is_inferred { "?" } else { "" };
         let label = state.label() + guess;
         let commits = match status.divergence {
             Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),

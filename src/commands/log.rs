@@ -20,7 +20,7 @@ use crate::git::log;
 use crate::lifecycle::archive::{self, Archived};
 use crate::run::events;
 use crate::sanitize;
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store, StoredTask};
 use crate::ui::Ui;
 use crate::ui::words::count;
 
@@ -96,7 +96,7 @@ impl Log {
     }
 }
 
-fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
+fn of_task(flux: &Flux, store: &Store, stored: &StoredTask) -> Result<LogObject> {
     let task = stored.readable()?;
     let (events, unknown) = match flux.owner(task) {
         // What happened in it is that user's alone.

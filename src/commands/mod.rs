@@ -35,7 +35,7 @@ use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure, USAGE};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{Status, Task};
 use crate::ui::{self, Ui};
 
@@ -51,7 +51,12 @@ fn settled(flux: &Flux) -> Result<Store> {
 
 /// The task that is meant: the one named, else the one whose worktree we stand
 /// in, else the one that is picked.
-fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
+fn choose<'a>(
+    flux: &Flux,
+    store: &'a Store,
+    name: Option<&str>,
+    verb: &str,
+) -> Result<&'a StoredTask> {
     if let Some(name) = name {
         return store
             .meant(&flux.repo, name, verb)
@@ -76,12 +81,12 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
 }
 
 /// Returns the task that is picked.
-fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
+fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a StoredTask> {
     let states = observe::states(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
     // In the order of the list.
     tasks.sort_by_key(|(stored, _)| stored.created());
-    let row = |(stored, state): &(&Stored, String)| {
+    let row = |(stored, state): &(&StoredTask, String)| {
         let task = stored.task.as_ref();
         let title = task.map_or("(its record cannot be read)", |task| &task.title);
         [stored.id.to_string(), state.clone(), title.to_owned()]
@@ -100,7 +105,7 @@ fn choose_own<'a>(
     store: &'a Store,
     name: Option<&str>,
     verb: &str,
-) -> Result<&'a Stored> {
+) -> Result<&'a StoredTask> {
     let stored = choose(flux, store, name, verb)?;
     let task = stored.task.as_ref();
     task.map_or(Ok(()), |task| flux.ensure_own(task))?;
@@ -121,12 +126,12 @@ fn removed(flux: &Flux, name: &str, error: Error) -> Error {
 
 /// Says why the changes of a task are not known, if they are not. Returns whether they are known.
 fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
-    let Some(unlooked) = &status.unlooked else {
+    let Some(git_refusal) = &status.git_refusal else {
         return true;
     };
-    let (id, why) = (&status.task.id, &unlooked.why);
+    let (id, why) = (&status.task.id, &git_refusal.why);
     ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
-    unlooked.hints.iter().for_each(|hint| ui.hint(hint));
+    git_refusal.hints.iter().for_each(|hint| ui.hint(hint));
     false
 }
 

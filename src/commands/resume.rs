@@ -13,7 +13,7 @@ use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
 use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{Phase, Task};
 use crate::ui::Ui;
 use crate::ui::words::capital;
@@ -57,11 +57,11 @@ impl Resume {
 
     /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
     fn every(&self, flux: &Flux, store: &Store) -> Result<()> {
-        let stands = |stored: &&Stored| match &stored.task {
+        let stands = |stored: &&StoredTask| match &stored.task {
             Ok(task) => task.phase == Phase::Active && is_cut_off(flux, task),
             Err(_) => true,
         };
-        let all: Vec<&Stored> = flux.own_tasks(store).filter(stands).collect();
+        let all: Vec<&StoredTask> = flux.own_tasks(store).filter(stands).collect();
         if all.is_empty() {
             flux.ui.status("there is nothing to resume");
             return Ok(());
@@ -76,7 +76,7 @@ impl Resume {
         faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
     }
 
-    fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
+    fn one(&self, flux: &Flux, stored: &StoredTask) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;

@@ -5,14 +5,14 @@ use anyhow::Result;
 use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::sanitize;
-use crate::task::Merged;
+use crate::task::MergeRecord;
 
 /// The command that undoes a merge; none if there was nothing to merge.
 ///
 /// # Errors
 /// When the merge is missing.
-pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
-    let Merged { from, to, .. } = merged;
+pub(crate) fn revert(flux: &Flux, merged: &MergeRecord) -> Result<Option<String>> {
+    let MergeRecord { from, to, .. } = merged;
     if from == to {
         return Ok(None);
     }

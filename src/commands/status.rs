@@ -17,7 +17,7 @@ use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
 use crate::lifecycle::pane::current;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{State, Status};
 use crate::tmux::pane;
 use crate::ui::Ui;
@@ -59,7 +59,7 @@ impl StatusOf {
         }
     }
 
-    fn show(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<()> {
+    fn show(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<()> {
         let task = stored.readable()?;
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()

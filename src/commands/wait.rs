@@ -259,7 +259,7 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
-    use crate::task::{Exit, How};
+    use crate::task::{Exit, ExitReason};
 
     #[test]
     fn a_state_is_where_it_is_waited_for_or_never_will_be() {
@@ -269,9 +269,9 @@ mod tests {
             (State::Waiting(None), Until::Waiting, Some(true)),
             (State::Waiting(None), Until::Exited, None),
             (State::Failed, Until::Done, Some(false)),
-            (ended(How::Status(0)), Until::Exited, Some(true)),
-            (ended(How::Status(1)), Until::Exited, Some(false)),
-            (ended(How::Status(0)), Until::Done, Some(false)),
+            (ended(ExitReason::Status(0)), Until::Exited, Some(true)),
+            (ended(ExitReason::Status(1)), Until::Exited, Some(false)),
+            (ended(ExitReason::Status(0)), Until::Done, Some(false)),
             (State::NoWorktree, Until::Waiting, Some(false)),
         ] {
             let reached = reached(&Ok(Some(state.clone())), &[until]);

@@ -16,12 +16,12 @@ use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, Log};
 use crate::run::launch::{Launch, Running};
-use crate::task::Said;
-use crate::task::finding::{LAG, PAUSE};
+use crate::task::Activity;
+use crate::task::finding::{STALLED_SECONDS, TITLE_LAG_MS};
 use crate::tmux::pane;
 
-/// How often there is a look after something was written, or may have been, each after a [`LAG`].
-const LOOKS: u64 = (PAUSE + 1) * 1000 / LAG + 1;
+/// How often there is a look after something was written, or may have been, each after a [`TITLE_LAG_MS`].
+const LOOKS: u64 = (STALLED_SECONDS + 1) * 1000 / TITLE_LAG_MS + 1;
 
 /// What is known of the files of an agent.
 pub(super) struct Follow {
@@ -77,7 +77,7 @@ impl Follow {
         loop {
             let longest = match left {
                 0 => Duration::MAX,
-                _ => Duration::from_millis(LAG),
+                _ => Duration::from_millis(TITLE_LAG_MS),
             };
             left = match self.written.recv_timeout(longest) {
                 Ok(()) => LOOKS,
@@ -123,7 +123,7 @@ impl Follow {
     }
 
     fn news(&self, before: &Event) -> Option<Event> {
-        if before.state == Said::Exited {
+        if before.state == Activity::Exited {
             return None;
         }
         let worktree = &self.launch.worktree;

@@ -17,7 +17,7 @@ use crate::git::Lock;
 use crate::run::RunDir;
 use crate::system::clock::seconds;
 use crate::system::{process, wait_until};
-use crate::task::{Exit, How};
+use crate::task::{Exit, ExitReason};
 
 /// How long what a job's leader has begun may go on after the leader was asked to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -102,8 +102,8 @@ pub(super) fn changed(pid: Pid) -> Result<Option<WaitStatus>> {
 /// Returns how a job ended, if this says so.
 pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     let how = match status {
-        WaitStatus::Exited(_, status) => How::Status(status),
-        WaitStatus::Signaled(_, signal, _) => How::Signal(signal as i32),
+        WaitStatus::Exited(_, status) => ExitReason::Status(status),
+        WaitStatus::Signaled(_, signal, _) => ExitReason::Signal(signal as i32),
         _ => return None,
     };
     Some(Exit::new(how, seconds()))

@@ -16,11 +16,11 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::notify::{self, Notices};
-use crate::agent::report::{Beginning, Kind, Report};
+use crate::agent::report::{Beginning, HookReport, ReportKind};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, Log, START};
-use crate::task::Said;
+use crate::task::Activity;
 use crate::tmux::pane;
 
 /// The longest input that is read, in bytes.
@@ -66,7 +66,7 @@ fn handle(args: &[OsString]) -> Result<()> {
 }
 
 /// Adds what is new in a report to the events of a run, and shows it.
-fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
+fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
     let log = Log::open(&path)?;
@@ -111,19 +111,23 @@ fn run_in(own: RunDir, cwd: &Path) -> RunDir {
 
 /// Completes the report of the end of a turn by what the agent has written down of it; `None` of a
 /// conversation that the agent holds with itself.
-fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Option<Report> {
+fn complete(
+    profile: &Profile,
+    before: Option<&Event>,
+    mut report: HookReport,
+) -> Option<HookReport> {
     let Some(conversation) = &profile.conversation else {
         return Some(report);
     };
     let event = &mut report.event;
-    if conversation.has_ends && event.state == Said::Done {
+    if conversation.has_ends && event.state == Activity::Done {
         let path = event.transcript.as_ref().map(Path::new);
         if let Some(written) = path.and_then(|path| conversation.last(path)) {
-            event.state = written.said;
+            event.state = written.activity;
             event.message = None;
         }
     }
-    if report.kind == Kind::Turn {
+    if report.kind == ReportKind::Turn {
         let thread = event.session.as_deref()?;
         if before.and_then(|before| before.session.as_deref()) != Some(thread) {
             let file = (conversation.of_thread)(thread)?;
@@ -151,27 +155,27 @@ fn input() -> Vec<u8> {
 /// Returns what of a report is to be written down after `before`: a change of state, or of what is
 /// known of the conversation. None if it says nothing new, or is that of another agent:
 /// one that this one has started has its environment.
-fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {
-    let Report { mut event, kind } = report;
+fn if_news(before: Option<&Event>, report: HookReport) -> Option<Event> {
+    let HookReport { mut event, kind } = report;
     let Some(before) = before else {
         return Some(event);
     };
     let bound = before.session.as_deref();
     let own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
     // It is known which question is not answered yet.
-    let open = |before: &Event| before.state == Said::Waiting && before.about.is_some();
-    let at_work = matches!(before.state, Said::Working | Said::Waiting);
+    let open = |before: &Event| before.state == Activity::Waiting && before.about.is_some();
+    let at_work = matches!(before.state, Activity::Working | Activity::Waiting);
     match kind {
         // An agent that was started by this one is, while this one is at work.
-        Kind::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
-        _ if before.state == Said::Exited => return None,
-        Kind::Turn => {}
+        ReportKind::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
+        _ if before.state == Activity::Exited => return None,
+        ReportKind::Turn => {}
         _ if !own => return None,
-        Kind::Step if open(before) && before.about != event.about => return None,
+        ReportKind::Step if open(before) && before.about != event.about => return None,
         // The call was what told a question from others; what follows is no question.
-        Kind::Step => event.about = None,
-        Kind::Reminder if before.state != Said::Working => return None,
-        Kind::Begins(_) | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
+        ReportKind::Step => event.about = None,
+        ReportKind::Reminder if before.state != Activity::Working => return None,
+        ReportKind::Begins(_) | ReportKind::Prompt | ReportKind::Reminder | ReportKind::Plain => {}
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());
@@ -181,6 +185,6 @@ fn if_news(before: Option<&Event>, report: Report) -> Option<Event> {
         event: event.event.clone(),
         ..before.clone()
     };
-    let always = before.event == START || kind == Kind::Prompt;
+    let always = before.event == START || kind == ReportKind::Prompt;
     (always || event != same).then_some(event)
 }

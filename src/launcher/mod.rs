@@ -38,7 +38,7 @@ use crate::run::launch::{Launch, Machine, Progress, Running};
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::boot;
 use crate::system::program;
-use crate::task::{Bytes, Exit, How, Said, State, version};
+use crate::task::{Activity, Bytes, Exit, ExitReason, State, version};
 use crate::tmux::pane;
 
 /// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
@@ -61,7 +61,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // finds it gone finds the mark.
     run.write_running(&running)?;
     fs::remove_file(path).context(TAKEN_BACK)?;
-    note(&run, &Event::new(Said::Starting, START));
+    note(&run, &Event::new(Activity::Starting, START));
     let notices = Notices::of(&run);
     let mut job = Job {
         launch,
@@ -80,7 +80,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             }
             job.wait_for_agent(agent)?
         }
-        Err(error) => Exit::new(How::Unstarted(format!("{error:#}")), seconds()),
+        Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), seconds()),
     };
     job.received.note(&mut exit);
     job.hang_up_leftovers();
@@ -97,7 +97,8 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     request.try_lock().ok();
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
-    let launch = version::parse(&bytes, version::RUN).context("the launch file cannot be read");
+    let launch =
+        version::parse(&bytes, version::RUN_VERSION).context("the launch file cannot be read");
     Ok(launch.map(|launch| (request, launch)))
 }
 
@@ -120,7 +121,7 @@ fn start(job: &mut Job) -> Result<Pid> {
     // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(job.running.launcher, Said::Starting.into_str());
+        pane::mark_own(job.running.launcher, Activity::Starting.into_str());
     }
     job.enter()?;
     job.make_ready()?;
@@ -132,7 +133,7 @@ fn start(job: &mut Job) -> Result<Pid> {
 
 /// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
 fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").saying(exit);
+    let end = Event::new(Activity::Exited, "exit").saying(exit);
     note(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
     if !is_hung_up && let Some(screen) = pane::capture_own() {

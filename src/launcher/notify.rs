@@ -18,7 +18,7 @@ use crate::run::events::Event;
 use crate::run::file::{read, write};
 use crate::sanitize;
 use crate::system::program::{ourselves, which};
-use crate::task::{BranchName, Bytes, Said, Task, record};
+use crate::task::{Activity, BranchName, Bytes, Task, record};
 use crate::tmux::client;
 
 /// What the run's directory holds of it: whoever tells opens no repository.
@@ -89,7 +89,7 @@ pub(super) fn begin(
 ) -> Result<Option<Child>> {
     let is_worth = matches!(
         event.state,
-        Said::Waiting | Said::Done | Said::Failed | Said::Exited
+        Activity::Waiting | Activity::Done | Activity::Failed | Activity::Exited
     );
     let key = |event: &Event| (event.state, event.why, event.about.clone());
     let is_new = before.is_none_or(|before| key(before) != key(event));

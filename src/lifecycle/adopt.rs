@@ -17,7 +17,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store, StoredTask};
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Phase, RefName, Rest, Task, TaskId};
@@ -100,9 +100,9 @@ impl<'a> Adoption<'a> {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: Some(chosen.existing),
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         })
     }
@@ -253,7 +253,7 @@ pub(crate) fn strayed<'a>(
     store: &'a Store,
     worktrees: &[Worktree],
     path: &Path,
-) -> Result<Option<&'a Stored>> {
+) -> Result<Option<&'a StoredTask>> {
     let common = flux.repo.common_dir();
     let find = |is_of: &dyn Fn(&Task) -> bool| {
         let mut tasks = store.tasks.iter();

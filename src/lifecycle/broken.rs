@@ -226,7 +226,7 @@ pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     }
     let name = base_ref(&task.id);
     let base = refs::list(flux.repo.home(), &[&name])?.remove(&name);
-    Ok(base.unwrap_or_else(|| task.start().to_owned()))
+    Ok(base.unwrap_or_else(|| task.start_commit().to_owned()))
 }
 
 /// Returns a name beside `path` that nothing has: `<path>.away`, `<path>.away1` …

@@ -43,11 +43,11 @@ impl Worktree {
         if !exists(path)? {
             return Ok(Self::Discard);
         }
-        if admin::has_moved(common, path, task.start())? {
+        if admin::has_moved(common, path, task.start_commit())? {
             return Ok(Self::Keep);
         }
         // What went along is the user's, who has it still.
-        let (commit, carried) = (task.start(), task.carried.as_ref());
+        let (commit, carried) = (task.start_commit(), task.stash.as_ref());
         Ok(Self::unless_more_than(flux, task, commit, carried))
     }
 

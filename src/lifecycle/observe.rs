@@ -19,11 +19,11 @@ use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::clock::{self, in_milliseconds, in_seconds};
-use crate::task::seen::{Location, Presence, Seen};
+use crate::task::observation::{LauncherState, Observation, WorktreeLocation};
 use crate::task::{
-    Changes, Divergence, Found, Heard, Phase, State, Status, Task, Unlooked, version,
+    Changes, Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -60,7 +60,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             Err(error) => (None, Some(error)),
         };
         Status {
-            unlooked: error.and_then(|error| why_unlooked(&task, &state, &error)),
+            git_refusal: error.and_then(|error| why_unlooked(&task, &state, &error)),
             owner: flux.owner(&task),
             task,
             state,
@@ -120,7 +120,7 @@ fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result
 
 /// Returns why the changes of a task could not be told, if it has a worktree: that may be on its way,
 /// there or away; or it is not this repository's.
-fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
+fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<GitRefusal> {
     let is_there = || task.phase == Phase::Active && task.worktree.join(".git").exists();
     if *state == State::Elsewhere || !(error.is::<Distrust>() || is_there()) {
         return None;
@@ -128,7 +128,7 @@ fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
     let lines = failure::lines(error).into_iter();
     let why = lines.filter(|(label, _)| *label != "hint");
     let why: Vec<String> = why.map(|(_, line)| line).collect();
-    Some(Unlooked {
+    Some(GitRefusal {
         why: why.join(": "),
         hints: failure::hints(error).collect(),
     })
@@ -142,7 +142,7 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
     let mut states = each(flux, store, &tasks)?.into_iter();
-    let label = |stored: &Stored| match &stored.task {
+    let label = |stored: &StoredTask| match &stored.task {
         Ok(_) => states.next().map(|(state, _)| state.label()),
         Err(error) => Some(version::state_of(error).to_owned()),
     };
@@ -154,7 +154,7 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Evidence)> {
     Ok(State::of(task.phase, &closely(flux, store, task)?))
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Fou
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
+pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Evidence)>> {
     let seen = seen(flux, store, tasks)?;
     let states = iter::zip(tasks, &seen).map(|(task, seen)| State::of(task.phase, seen));
     Ok(states.collect())
@@ -178,12 +178,12 @@ pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktr
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
+pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Observation> {
     let seen = seen(flux, store, &[task])?.pop();
     seen.context("the task was not looked at")
 }
 
-fn seen(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>> {
+fn seen(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Observation>> {
     let there = have_worktrees(flux, tasks);
     let worktrees = registered(flux.repo.home(), flux.repo.common_dir(), &there)?;
     Ok(look(flux, store, tasks, &worktrees))
@@ -191,9 +191,9 @@ fn seen(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>> {
 
 /// Returns what is seen of each task. There is a look at the panes of those alone that run, and whose
 /// agents show something there.
-fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Seen> {
+fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Observation> {
     let of = |task: &&Task| files(flux, store, task, worktrees);
-    let mut all: Vec<Seen> = tasks.iter().map(of).collect();
+    let mut all: Vec<Observation> = tasks.iter().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
         let Some(target) = &task.target else { continue };
@@ -213,54 +213,54 @@ fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> 
 }
 
 /// Returns whether the launcher may be alive here.
-fn is_alive(launcher: Presence) -> bool {
+fn is_alive(launcher: LauncherState) -> bool {
     !matches!(
         launcher,
-        Presence::Never | Presence::Gone | Presence::OtherMachine
+        LauncherState::Never | LauncherState::Gone | LauncherState::OtherMachine
     )
 }
 
 /// Adds what the pane of a task shows, if its agent shows something there.
-fn add_shown(task: &Task, pane: &Pane, seen: &mut Seen) {
+fn add_shown(task: &Task, pane: &Pane, seen: &mut Observation) {
     let profile = agent::profile(&task.agent);
     if !profile.shows() {
         return;
     }
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
-    seen.shown = Some(pane.title.clone());
-    seen.stirred = pane.stirred;
-    seen.habit = profile.habit(&pane.title, pane.extent);
+    seen.raw_title = Some(pane.title.clone());
+    seen.last_output_s = pane.last_output_s;
+    seen.output_pattern = profile.output_pattern(&pane.title, pane.extent);
 }
 
 /// Returns what git tells of a task, and the files of its run.
-fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Observation {
     let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
     let worktree = if is_listed && is_ours().unwrap_or(false) {
-        Location::Here
+        WorktreeLocation::Here
     } else if elsewhere::original(flux, task).is_some() {
-        Location::Elsewhere
+        WorktreeLocation::Elsewhere
     } else {
-        Location::Gone
+        WorktreeLocation::Gone
     };
-    let place = Seen {
+    let place = Observation {
         worktree,
-        branch: store.tip(&task.branch).is_some(),
-        ..Seen::default()
+        has_branch: store.tip(&task.branch).is_some(),
+        ..Observation::default()
     };
     let run = flux.run_dir(&task.id);
-    if worktree == Location::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
+    if worktree == WorktreeLocation::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
         return place;
     }
     let running = run.running().unwrap_or_default();
-    let started = running.as_ref().map(|mark| in_seconds::of(mark.since));
-    let seen = Seen {
-        locked: Lock::is_held(&run.lock()),
+    let started_s = running.as_ref().map(|mark| in_seconds::of(mark.since));
+    let seen = Observation {
+        is_locked: Lock::is_held(&run.lock()),
         launcher: presence(flux, task, &run, running.as_ref()),
-        started,
+        started_s,
         exit: run.exit().unwrap_or_default(),
-        now: in_milliseconds::of(clock::now()),
+        now_ms: in_milliseconds::of(clock::now()),
         ..place
     };
     if seen.exit.is_some() || !is_alive(seen.launcher) {
@@ -270,37 +270,37 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
     let last = events::last(&run.events()).unwrap_or_default();
     let running = running.as_ref();
     let profile = agent::profile(&task.agent);
-    Seen {
+    Observation {
         session: running.and_then(|running| profile.session(running, &task.worktree)),
-        written: running.and_then(|running| written(task, running, last.as_ref())),
-        in_background: last.as_ref().is_some_and(Event::is_in_background),
-        heard: last
+        from_transcript: running.and_then(|running| written(task, running, last.as_ref())),
+        is_in_background: last.as_ref().is_some_and(Event::is_in_background),
+        last_report: last
             .filter(|last| last.event != START)
-            .map(|last| last.heard()),
+            .map(|last| last.report()),
         ..seen
     }
 }
 
 /// Returns what the files of a run tell of its launcher, whose mark is `running`.
-fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
+fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> LauncherState {
     if run.ensure_known().is_err() {
-        return Presence::Unreadable;
+        return LauncherState::Unreadable;
     }
     let launcher = other_machine::launcher(flux, task).ok();
     match (run.is_alive().unwrap_or_default(), launcher, running) {
         // Its lock may be there without its mark.
-        (false, _, None) => Presence::Never,
-        (false, Some(Launcher::Unknown(_)), _) => Presence::OtherMachine,
-        (false, ..) => Presence::Gone,
-        (true, Some(Launcher::Elsewhere(_)), _) => Presence::Elsewhere,
-        (true, _, Some(running)) if running.setup.step.is_some() => Presence::InSetup,
-        (true, ..) => Presence::Alive,
+        (false, _, None) => LauncherState::Never,
+        (false, Some(Launcher::Unknown(_)), _) => LauncherState::OtherMachine,
+        (false, ..) => LauncherState::Gone,
+        (true, Some(Launcher::Elsewhere(_)), _) => LauncherState::Elsewhere,
+        (true, _, Some(running)) if running.setup.step.is_some() => LauncherState::InSetup,
+        (true, ..) => LauncherState::Alive,
     }
 }
 
 /// Returns the last that stands in the conversation of a task's agent that runs, and whose last event
 /// is known.
-fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard> {
+fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Report> {
     let conversation = agent::profile(&task.agent).conversation.as_ref()?;
     let told = last.and_then(|event| event.transcript.as_ref());
     let path = match told {
@@ -310,5 +310,5 @@ fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard
     // What an earlier run has left there is no news, if it ended in this very second.
     let start = last.filter(|event| event.event == START);
     let start = in_milliseconds::of(start.map_or(running.since, |event| event.at));
-    conversation.last(&path).filter(|last| last.at >= start)
+    conversation.last(&path).filter(|last| last.at_ms >= start)
 }

@@ -11,7 +11,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
@@ -38,8 +38,8 @@ impl Flux {
     }
 
     /// Returns the tasks that are not another user's.
-    pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
-        let is_own = |stored: &&Stored| match &stored.task {
+    pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a StoredTask> {
+        let is_own = |stored: &&StoredTask| match &stored.task {
             Ok(task) => self.owner(task).is_none(),
             Err(_) => other_owner(&self.run_dir(&stored.id).0).is_none(),
         };

@@ -15,7 +15,7 @@ use crate::git::{Lock, Sharing};
 use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
-use crate::task::{Said, Target, Task, Title};
+use crate::task::{Activity, Target, Task, Title};
 use crate::tmux::composer::Typed;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
@@ -113,14 +113,14 @@ impl Recipient {
         let running = self.run.running()?;
         let agent = running.and_then(|running| running.agent);
         let last = events::last(&self.run.events())?;
-        let asks = last.is_some_and(|it| it.at >= self.since && it.state == Said::Waiting);
+        let asks = last.is_some_and(|it| it.at >= self.since && it.state == Activity::Waiting);
         Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
     }
 
     /// Returns whether the agent has begun to work on something since `at`: by its own word, or by its title.
     fn has_begun(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
-        if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
+        if last.is_some_and(|event| event.at >= at && event.state == Activity::Working) {
             return Ok(true);
         }
         if looked.get().elapsed() < TITLE_PAUSE {

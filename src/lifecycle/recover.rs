@@ -18,7 +18,7 @@ use crate::failure;
 use crate::git::marks::FLUX;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
-use crate::store::{self, Store, Stored, task_ref};
+use crate::store::{self, Store, StoredTask, task_ref};
 use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
@@ -31,7 +31,7 @@ use crate::ui::quoted;
 /// On interruption.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
-    for Stored { id, task, .. } in &store.tasks {
+    for StoredTask { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
         if !is_unsettled(flux, task) {
             continue;
@@ -182,7 +182,7 @@ impl Teardown<'_> {
         if is_unnoted(flux, task)
             && let Some(target) = find_target(flux, task)?
         {
-            self.advance(&task.running_in(Some(target)), Transaction::default())?;
+            self.advance(&task.with_target(Some(target)), Transaction::default())?;
         }
         Ok(())
     }
@@ -218,11 +218,11 @@ impl Teardown<'_> {
         let (flux, task) = (self.flux, self.task);
         let never_ran = flux.run_dir(&task.id).withdraw()?;
         let mut from = None;
-        if let Some(name) = &task.restored {
+        if let Some(name) = &task.restored_from {
             let mut archived = archive::list_all(flux)?.archived.into_iter();
             from = archived.find(|one| one.name == *name);
         }
-        let start = from.as_ref().map_or(task.start(), |from| &from.tip);
+        let start = from.as_ref().map_or(task.start_commit(), |from| &from.tip);
         let has_moved = self.tip.is_some_and(|tip| tip != start);
         if !never_ran || has_moved {
             return self.complete_start(from.as_ref());
@@ -234,7 +234,7 @@ impl Teardown<'_> {
     fn complete_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let target = match find_target(flux, task)? {
-            None if task.restored.is_some() => find_shell(flux, task)?,
+            None if task.restored_from.is_some() => find_shell(flux, task)?,
             found => found,
         };
         let mut also = Transaction::default();
@@ -242,7 +242,7 @@ impl Teardown<'_> {
             also = from.forget(also);
             tidy_up(flux, from);
         }
-        self.advance(&task.running_in(target), also)?;
+        self.advance(&task.with_target(target), also)?;
         let running = flux.run_dir(&task.id).running()?;
         let when = if running.is_some_and(|running| running.setup.step.is_some()) {
             "while it was set up"
@@ -257,7 +257,7 @@ impl Teardown<'_> {
 
     fn undo_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
-        let how = match &task.restored {
+        let how = match &task.restored_from {
             Some(name) => Worktree::unrestored(flux, task, name, from)?,
             None => Worktree::unstarted(flux, task)?,
         };

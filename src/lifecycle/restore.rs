@@ -24,7 +24,7 @@ use crate::ui::{quoted, shown, word};
 /// When something that it needs is taken, or its branch has moved.
 pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Start> {
     let task = Task {
-        restored: Some(one.name.clone()),
+        restored_from: Some(one.name.clone()),
         target: None,
         ..one.task.in_phase(Phase::Starting)
     };
@@ -153,7 +153,7 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
         port: None,
         target: None,
         existing: None,
-        carried: None,
+        stash: None,
         removal,
         into,
         ..task.clone()

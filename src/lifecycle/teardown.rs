@@ -11,7 +11,7 @@ use super::fate::{Worktree, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
-use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
+use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
 /// A task that is about to go. Its agent has ended, and its lock is held.
@@ -167,12 +167,12 @@ impl Teardown<'_> {
 
     fn whereabouts(&self, always: bool) -> Result<Whereabouts> {
         let task = self.task;
-        let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
+        let proof = if let (Some(name), Some(tip)) = (&task.restored_from, self.tip) {
             // What did not come back is in the archive still.
             let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
-        } else if always || self.tip.is_some_and(|tip| tip != task.start()) {
+        } else if always || self.tip.is_some_and(|tip| tip != task.start_commit()) {
             None
         } else if let Some(tip) = self.deleted() {
             let own = task.branch_ref();
@@ -191,14 +191,17 @@ impl Teardown<'_> {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs
-            .create(&part("tip"), self.tip.unwrap_or(task.start()))
+            .create(&part("tip"), self.tip.unwrap_or(task.start_commit()))
             .create(&part("base"), base.unwrap_or(&task.base))
             .create(&part("task"), self.oid);
         let Some(removal) = &task.removal else {
             return refs;
         };
         let snapshot = removal.snapshot.iter().map(|oid| (part("snapshot"), oid));
-        let own = removal.own.iter().map(|(name, oid)| (part(name), oid));
+        let own = removal
+            .worktree_refs
+            .iter()
+            .map(|(name, oid)| (part(name), oid));
         let parts = snapshot.chain(own);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
@@ -211,7 +214,7 @@ impl Teardown<'_> {
 /// When a step fails; what is left is still a task then.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
-    stored: &Stored,
+    stored: &StoredTask,
     tip: Option<&ObjectId>,
     lock: &Lock,
 ) -> Result<Kept> {

@@ -13,7 +13,7 @@ use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::system::{optional, process};
-use crate::task::{Exit, How, Target};
+use crate::task::{Exit, ExitReason, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
 const STORY: u64 = 1024 * 1024;
@@ -233,7 +233,7 @@ impl RunDir {
     /// When the disk is full, for one.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
-        let mut exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
+        let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, seconds()));
         if exit.stopped {
             return Ok(());
         }

@@ -16,8 +16,8 @@ use super::file::end_if_any;
 use crate::git::regular_file::open_to_append;
 use crate::system::clock::{in_milliseconds, now};
 use crate::system::wait_until;
-use crate::task::version::{self, Newer};
-use crate::task::{Heard, Said, Why};
+use crate::task::version::{self, NewerVersion};
+use crate::task::{Activity, Report, WaitReason};
 
 /// How much of what an agent has said is kept, in bytes: a line stays below a page.
 const LONGEST: usize = 1_500;
@@ -43,9 +43,9 @@ pub(crate) struct Event {
     #[serde(with = "in_milliseconds")]
     pub(crate) at: Timestamp,
     /// What the agent does from here on.
-    pub(crate) state: Said,
+    pub(crate) state: Activity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) why: Option<Why>,
+    pub(crate) why: Option<WaitReason>,
     /// What the agent calls it; of the launcher, `start` and `exit`.
     pub(crate) event: String,
     /// The agent's own conversation; the first one of a run is the one that counts.
@@ -63,7 +63,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(state: Said, event: impl Display) -> Self {
+    pub(crate) fn new(state: Activity, event: impl Display) -> Self {
         Self {
             at: now(),
             state,
@@ -92,15 +92,15 @@ impl Event {
 
     /// Returns whether the agent said that its turn is over, and that what it has started goes on.
     pub(crate) fn is_in_background(&self) -> bool {
-        self.event == "Stop" && self.state == Said::Working
+        self.event == "Stop" && self.state == Activity::Working
     }
 
     /// As far as it says what the agent does.
-    pub(crate) fn heard(&self) -> Heard {
-        Heard {
-            said: self.state,
+    pub(crate) fn report(&self) -> Report {
+        Report {
+            activity: self.state,
             why: self.why,
-            at: in_milliseconds::of(self.at),
+            at_ms: in_milliseconds::of(self.at),
         }
     }
 }
@@ -174,10 +174,10 @@ pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
 }
 
 /// Returns the lines that are events, or that a newer git flux has written.
-fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
+fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, NewerVersion>> {
     // What was cut short has no newline, or that of the line that was written after it.
     bytes.split(|&b| b == b'\n').filter_map(|line| {
-        match version::parse::<Event>(line, version::RUN) {
+        match version::parse::<Event>(line, version::RUN_VERSION) {
             Ok(event) => Some(Ok(event)),
             Err(error) => error.downcast().ok().map(Err),
         }
@@ -203,12 +203,12 @@ mod tests {
         let path = dir.path().join("events");
         assert_eq!(read(&path).unwrap(), (vec![], 0));
         assert_eq!(last(&path).unwrap(), None);
-        let one = Event::new(Said::Working, "One").saying("a\nb");
+        let one = Event::new(Activity::Working, "One").saying("a\nb");
         append(&path, &one).unwrap();
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
         assert_eq!(last(&path).unwrap(), Some(one.clone()));
-        let two = Event::new(Said::Done, "Two");
+        let two = Event::new(Activity::Done, "Two");
         append(&path, &two).unwrap();
         assert_eq!(read(&path).unwrap(), (vec![one, two.clone()], 0));
         assert_eq!(last(&path).unwrap(), Some(two));
@@ -249,7 +249,7 @@ mod tests {
         const EVENTS: usize = 500;
         if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
             for number in 0..EVENTS {
-                let event = Event::new(Said::Done, format!("{name} {number}"));
+                let event = Event::new(Activity::Done, format!("{name} {number}"));
                 append(Path::new(&path), &event.saying("x".repeat(300))).unwrap();
             }
             return;
@@ -281,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for number in 0..100 {
-            let event = Event::new(Said::Done, number).saying("ä".repeat(2000));
+            let event = Event::new(Activity::Done, number).saying("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() > TAIL);

@@ -19,7 +19,7 @@ pub(super) const LONGEST: u64 = 1024 * 1024;
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
     let bytes = end_if_any(path, LONGEST)?;
-    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
+    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN_VERSION).with_context(what);
     bytes.map(read).transpose()
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::stored::{ARCHIVE, Stored, task_ref};
+use super::stored::{ARCHIVE, StoredTask, task_ref};
 use crate::failure::Failure;
 use crate::git::Repo;
 use crate::git::marks::Marks;
@@ -27,7 +27,7 @@ pub(crate) fn is_ours(
     marks.vouch(&task_ref(id), oid).unwrap_or_else(configured)
 }
 
-impl Stored {
+impl StoredTask {
     /// The refusal of what would be done with a foreign record.
     pub(super) fn refusal(&self, repo: &Repo, branch_exists: bool) -> Failure {
         let id = &self.id;

@@ -28,7 +28,7 @@ pub(crate) fn base_ref(id: &TaskId) -> RefName {
 
 /// One stored task.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredTask {
     pub(crate) id: TaskId,
     /// The record's tree.
     pub(crate) oid: ObjectId,
@@ -36,7 +36,7 @@ pub(crate) struct Stored {
     pub(crate) task: Result<Task>,
 }
 
-impl Stored {
+impl StoredTask {
     /// When the task was made, in seconds since 1970, for the order of lists: what cannot be read is the last.
     pub(crate) fn created(&self) -> u64 {
         self.task.as_ref().map_or(u64::MAX, |task| task.created)

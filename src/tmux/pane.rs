@@ -35,7 +35,7 @@ pub(crate) struct Pane {
     /// What the program in it calls itself.
     pub(crate) title: String,
     /// When its window last showed something, in seconds since 1970.
-    pub(crate) stirred: Option<u64>,
+    pub(crate) last_output_s: Option<u64>,
     pub(crate) extent: Extent,
 }
 
@@ -59,7 +59,7 @@ impl Pane {
             repo: decode(repo),
             task: task.to_owned(),
             title: title.to_owned(),
-            stirred: activity.parse().ok(),
+            last_output_s: activity.parse().ok(),
             extent: match panes {
                 "1" => Extent::Window,
                 _ => Extent::Part,

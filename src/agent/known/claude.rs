@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Beginning, Hook, Kind, Report, call};
+use crate::agent::report::{Beginning, Hook, HookReport, ReportKind, call};
 use crate::agent::transcript::{Conversation, Counts};
-use crate::task::{Said, Title, Why};
+use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// Seen with 2.1.197, 2.1.330 and 2.1.332: hooks of --settings run beside the user's, it runs those for
@@ -56,7 +56,7 @@ pub(super) const CLAUDE: Profile = Profile {
             (Trap::Ends('\\'), Remedy::SpaceBehind),
         ],
     }),
-    output: Output::WhileAtWork,
+    output: Output::WhileWorking,
     conversation: Some(Conversation {
         read: said,
         // All else is told by hooks, and better.
@@ -74,30 +74,30 @@ pub(super) const CLAUDE: Profile = Profile {
 };
 
 const HOOKS: [Hook; 10] = [
-    Hook::new("SessionStart", Said::Starting).refined(session_start),
-    Hook::new("UserPromptSubmit", Said::Working).of(Kind::Prompt),
-    Hook::asking("PreToolUse", Why::Question)
+    Hook::new("SessionStart", Activity::Starting).refined(session_start),
+    Hook::new("UserPromptSubmit", Activity::Working).of(ReportKind::Prompt),
+    Hook::asking("PreToolUse", WaitReason::Question)
         .of_tools(QUESTION)
         .refined(|report, value| is_question(value).then(|| question(report, value))),
-    Hook::asking("PermissionRequest", Why::Permission)
+    Hook::asking("PermissionRequest", WaitReason::Permission)
         .of_tools("*")
         .refined(permission),
     tool_has_ended("PostToolUse"),
     tool_has_ended("PostToolUseFailure"),
     tool_has_ended("PermissionDenied"),
-    Hook::new("Notification", Said::Waiting)
-        .of(Kind::Reminder)
+    Hook::new("Notification", Activity::Waiting)
+        .of(ReportKind::Reminder)
         .saying(&["message"])
         .refined(notification),
-    Hook::new("Stop", Said::Done)
+    Hook::new("Stop", Activity::Done)
         .saying(&["last_assistant_message"])
         .refined(stop),
-    Hook::new("StopFailure", Said::Failed).saying(&["error_details", "error"]),
+    Hook::new("StopFailure", Activity::Failed).saying(&["error_details", "error"]),
 ];
 
 const fn tool_has_ended(event: &'static str) -> Hook {
-    let hook = Hook::new(event, Said::Working);
-    hook.of_tools("*").of(Kind::Step)
+    let hook = Hook::new(event, Activity::Working);
+    hook.of_tools("*").of(ReportKind::Step)
 }
 
 /// The tool by which it asks its user.
@@ -124,11 +124,13 @@ fn arrange(files: &HookFiles) -> Result<Additions> {
     Ok(Additions::of_option("--settings", file))
 }
 
-fn session_start(report: Report, value: &Value) -> Option<Report> {
+fn session_start(report: HookReport, value: &Value) -> Option<HookReport> {
     match value["source"].as_str() {
         // Where it compacts its conversation, it is in the middle of a turn.
         Some("compact") => None,
-        Some("resume" | "clear") => Some(report.with(Said::Done, Kind::Begins(Beginning::InPlace))),
+        Some("resume" | "clear") => {
+            Some(report.with(Activity::Done, ReportKind::Begins(Beginning::InPlace)))
+        }
         // Its own, at the start; any other one is that of another process.
         _ => Some(report),
     }
@@ -138,13 +140,13 @@ fn is_question(value: &Value) -> bool {
     value["tool_name"] == QUESTION
 }
 
-fn question(mut report: Report, value: &Value) -> Report {
-    report.event.why = Some(Why::Question);
+fn question(mut report: HookReport, value: &Value) -> HookReport {
+    report.event.why = Some(WaitReason::Question);
     report.event.about = call(value);
     report.saying(&value["tool_input"]["questions"][0], &["question"])
 }
 
-fn permission(mut report: Report, value: &Value) -> Option<Report> {
+fn permission(mut report: HookReport, value: &Value) -> Option<HookReport> {
     if is_question(value) {
         return Some(question(report, value));
     }
@@ -156,22 +158,22 @@ fn permission(mut report: Report, value: &Value) -> Option<Report> {
     Some(report)
 }
 
-fn notification(mut report: Report, value: &Value) -> Option<Report> {
+fn notification(mut report: HookReport, value: &Value) -> Option<HookReport> {
     match value["notification_type"].as_str()? {
-        "permission_prompt" => report.event.why = Some(Why::Permission),
-        "elicitation_dialog" => report.event.why = Some(Why::Question),
-        "idle_prompt" => report.event.state = Said::Interrupted,
+        "permission_prompt" => report.event.why = Some(WaitReason::Permission),
+        "elicitation_dialog" => report.event.why = Some(WaitReason::Question),
+        "idle_prompt" => report.event.state = Activity::Interrupted,
         _ => return None,
     }
     Some(report)
 }
 
-fn stop(mut report: Report, value: &Value) -> Option<Report> {
+fn stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
     let tasks = value["background_tasks"].as_array();
     if tasks.is_some_and(|tasks| !tasks.is_empty()) {
         // One of them may have asked something.
         report.event.message = None;
-        return Some(report.with(Said::Working, Kind::Step));
+        return Some(report.with(Activity::Working, ReportKind::Step));
     }
     Some(report)
 }
@@ -183,7 +185,7 @@ fn title(title: &str, _: &str) -> Option<Title> {
 }
 
 /// Whether the last that its user did was to press Esc. All else is told by hooks, and better.
-fn said(entry: &Value) -> Option<Said> {
+fn said(entry: &Value) -> Option<Activity> {
     if entry["type"] != "user" || entry["isSidechain"] == true {
         return None;
     }
@@ -192,8 +194,10 @@ fn said(entry: &Value) -> Option<Said> {
     let text = content.as_str();
     let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
     match text {
-        Some(text) if text.starts_with("[Request interrupted by user") => Some(Said::Interrupted),
-        _ => Some(Said::Working),
+        Some(text) if text.starts_with("[Request interrupted by user") => {
+            Some(Activity::Interrupted)
+        }
+        _ => Some(Activity::Working),
     }
 }
 
@@ -202,7 +206,11 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(event: &str, value: &Value, expected: Option<(Said, Option<Why>, Kind, &str)>) {
+    fn case(
+        event: &str,
+        value: &Value,
+        expected: Option<(Activity, Option<WaitReason>, ReportKind, &str)>,
+    ) {
         let report = CLAUDE.report(event, value);
         let report = report.map(|report| {
             let message = report.event.message.unwrap_or_default();
@@ -214,40 +222,45 @@ mod tests {
 
     #[test]
     fn what_a_hook_says_depends_on_what_it_hands_over() {
-        let in_place = Kind::Begins(Beginning::InPlace);
+        let in_place = ReportKind::Begins(Beginning::InPlace);
         let source = |name: &str| json!({ "source": name });
         case("SessionStart", &source("compact"), None);
         case(
             "SessionStart",
             &source("startup"),
-            Some((Said::Starting, None, Kind::Plain, "")),
+            Some((Activity::Starting, None, ReportKind::Plain, "")),
         );
         case(
             "SessionStart",
             &source("clear"),
-            Some((Said::Done, None, in_place, "")),
+            Some((Activity::Done, None, in_place, "")),
         );
         let bash = json!({ "tool_name": "Bash", "tool_input": { "command": "ls" } });
         let asked = json!({ "questions": [{ "question": "Which?" }] });
         let ask = json!({ "tool_name": QUESTION, "tool_input": asked });
-        let question = Some((Said::Waiting, Some(Why::Question), Kind::Plain, "Which?"));
+        let question = Some((
+            Activity::Waiting,
+            Some(WaitReason::Question),
+            ReportKind::Plain,
+            "Which?",
+        ));
         case("PreToolUse", &bash, None);
         case("PreToolUse", &ask, question);
         case("PermissionRequest", &ask, question);
         let permission = Some((
-            Said::Waiting,
-            Some(Why::Permission),
-            Kind::Plain,
+            Activity::Waiting,
+            Some(WaitReason::Permission),
+            ReportKind::Plain,
             "Bash: ls",
         ));
         case("PermissionRequest", &bash, permission);
         case(
             "PostToolUse",
             &bash,
-            Some((Said::Working, None, Kind::Step, "")),
+            Some((Activity::Working, None, ReportKind::Step, "")),
         );
         let idle = json!({ "notification_type": "idle_prompt", "message": "Hello?" });
-        let interrupted = Some((Said::Interrupted, None, Kind::Reminder, "Hello?"));
+        let interrupted = Some((Activity::Interrupted, None, ReportKind::Reminder, "Hello?"));
         case("Notification", &idle, interrupted);
         case(
             "Notification",
@@ -258,10 +271,14 @@ mod tests {
         case(
             "Stop",
             &done,
-            Some((Said::Done, None, Kind::Plain, "Done.")),
+            Some((Activity::Done, None, ReportKind::Plain, "Done.")),
         );
         let busy = json!({ "last_assistant_message": "Done.", "background_tasks": [1] });
-        case("Stop", &busy, Some((Said::Working, None, Kind::Step, "")));
+        case(
+            "Stop",
+            &busy,
+            Some((Activity::Working, None, ReportKind::Step, "")),
+        );
         case("Stopped", &json!({}), None);
     }
 

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Hook, Kind, Report, text};
+use crate::agent::report::{Hook, HookReport, ReportKind, text};
 use crate::agent::transcript::{Conversation, Counts, last_that_says};
 use crate::run::events::Event;
 use crate::run::launch::Running;
-use crate::task::{Said, Title};
+use crate::task::{Activity, Title};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// Seen with 0.169.0 and 0.171.0: a notify given on the command line replaces the user's, so it passes on
@@ -28,8 +28,8 @@ pub(super) const CODEX: Profile = Profile {
     program: "codex",
     yolo: &["--dangerously-bypass-approvals-and-sandbox"],
     resume: &["resume", "--last"],
-    hooks: &[Hook::new("notify", Said::Done)
-        .of(Kind::Turn)
+    hooks: &[Hook::new("notify", Activity::Done)
+        .of(ReportKind::Turn)
         .saying(&["last-assistant-message"])
         .refined(turn)],
     arrange,
@@ -87,7 +87,7 @@ fn theirs() -> Option<Vec<String>> {
     }
 }
 
-fn turn(mut report: Report, value: &Value) -> Option<Report> {
+fn turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
     let event = value["type"].as_str()?;
     report.event.event = event.to_owned();
     // It tells of each turn's end, and twice; by the turn's name they are one.
@@ -109,16 +109,16 @@ fn title(title: &str, project: &str) -> Option<Title> {
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
 
-fn said(entry: &Value) -> Option<Said> {
+fn said(entry: &Value) -> Option<Activity> {
     if entry["type"] != "event_msg" {
         return None;
     }
     match entry["payload"]["type"].as_str()? {
-        "task_started" => Some(Said::Working),
+        "task_started" => Some(Activity::Working),
         // With 0.171; before, nothing told that it was given up.
-        "task_complete" if !entry["payload"]["error"].is_null() => Some(Said::Failed),
-        "task_complete" => Some(Said::Done),
-        "turn_aborted" => Some(Said::Interrupted),
+        "task_complete" if !entry["payload"]["error"].is_null() => Some(Activity::Failed),
+        "task_complete" => Some(Activity::Done),
+        "turn_aborted" => Some(Activity::Interrupted),
         _ => None,
     }
 }

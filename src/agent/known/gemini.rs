@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind, Report};
+use crate::agent::report::{Beginning, Hook, HookReport, ReportKind};
 use crate::agent::transcript::{Conversation, Counts};
-use crate::task::{Said, Title, Why};
+use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// Seen with 0.61.0: it takes a value that begins with a dash only behind '='; hooks of the
@@ -51,13 +51,13 @@ pub(super) const GEMINI: Profile = Profile {
 };
 
 const HOOKS: [Hook; 5] = [
-    Hook::new("SessionStart", Said::Starting)
-        .of(Kind::Begins(Beginning::Any))
+    Hook::new("SessionStart", Activity::Starting)
+        .of(ReportKind::Begins(Beginning::Any))
         .refined(session_start),
-    Hook::new("BeforeAgent", Said::Working).of(Kind::Prompt),
-    Hook::new("AfterTool", Said::Working).of(Kind::Step),
-    Hook::new("AfterAgent", Said::Done).saying(&["prompt_response"]),
-    Hook::asking("Notification", Why::Permission)
+    Hook::new("BeforeAgent", Activity::Working).of(ReportKind::Prompt),
+    Hook::new("AfterTool", Activity::Working).of(ReportKind::Step),
+    Hook::new("AfterAgent", Activity::Done).saying(&["prompt_response"]),
+    Hook::asking("Notification", WaitReason::Permission)
         .saying(&["message"])
         .refined(|report, value| {
             (value["notification_type"] == "ToolPermission").then_some(report)
@@ -85,11 +85,11 @@ fn is_private(dir: &Path) -> bool {
     dir.is_ok_and(|dir| dir.ancestors().all(|dir| mode(dir) & 0o022 == 0))
 }
 
-fn session_start(report: Report, value: &Value) -> Option<Report> {
+fn session_start(report: HookReport, value: &Value) -> Option<HookReport> {
     let kind = report.kind;
     Some(match value["source"].as_str() {
-        Some("clear") => report.with(Said::Done, Kind::Begins(Beginning::InPlace)),
-        Some("resume") => report.with(Said::Done, kind),
+        Some("clear") => report.with(Activity::Done, ReportKind::Begins(Beginning::InPlace)),
+        Some("resume") => report.with(Activity::Done, kind),
         _ => report,
     })
 }
@@ -106,11 +106,11 @@ fn title(title: &str, _: &str) -> Option<Title> {
 
 /// Whether its turn was cancelled by Esc, or given up: its hook tells of a turn that is over, however
 /// that was. Seen with 0.61.0.
-fn said(entry: &Value) -> Option<Said> {
+fn said(entry: &Value) -> Option<Activity> {
     match entry["type"].as_str()? {
-        "info" if entry["content"] == "Request cancelled." => Some(Said::Interrupted),
-        "error" => Some(Said::Failed),
-        "user" | "gemini" => Some(Said::Working),
+        "info" if entry["content"] == "Request cancelled." => Some(Activity::Interrupted),
+        "error" => Some(Activity::Failed),
+        "user" | "gemini" => Some(Activity::Working),
         _ => None,
     }
 }

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::agent::hooks::HookFiles;
-    use crate::task::{Habit, Said, Title};
+    use crate::task::{Activity, OutputPattern, Title};
     use crate::tmux::pane::Extent;
 
     #[test]
@@ -113,18 +113,23 @@ mod tests {
     fn a_still_window_says_something_of_an_agent_that_is_up() {
         let (own, shared) = (Extent::Window, Extent::Part);
         for (name, title, extent, expected) in [
-            ("claude", "", shared, Habit::Busy),
-            ("copilot", "GitHub Copilot", own, Habit::Quiet),
-            ("copilot", "GitHub Copilot", shared, Habit::Unknown),
-            ("opencode", "host", own, Habit::Unknown),
-            ("opencode", "OC | Fix", own, Habit::Quiet),
-            ("opencode", "OC | Fix", shared, Habit::Unknown),
-            ("codex", "repo", own, Habit::Unknown),
-            ("shell", "host", own, Habit::Unknown),
-            ("mine", "host", own, Habit::Unknown),
+            ("claude", "", shared, OutputPattern::WhileWorking),
+            (
+                "copilot",
+                "GitHub Copilot",
+                own,
+                OutputPattern::NotWhileIdle,
+            ),
+            ("copilot", "GitHub Copilot", shared, OutputPattern::Unknown),
+            ("opencode", "host", own, OutputPattern::Unknown),
+            ("opencode", "OC | Fix", own, OutputPattern::NotWhileIdle),
+            ("opencode", "OC | Fix", shared, OutputPattern::Unknown),
+            ("codex", "repo", own, OutputPattern::Unknown),
+            ("shell", "host", own, OutputPattern::Unknown),
+            ("mine", "host", own, OutputPattern::Unknown),
         ] {
-            let habit = profile(name).habit(title, extent);
-            assert_eq!(habit, expected, "{name}: {title}");
+            let output_pattern = profile(name).output_pattern(title, extent);
+            assert_eq!(output_pattern, expected, "{name}: {title}");
         }
     }
 
@@ -180,13 +185,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.jsonl");
         let mut text = String::new();
-        let mut case = |agent: &str, mut line: Value, expected: Option<Said>| {
+        let mut case = |agent: &str, mut line: Value, expected: Option<Activity>| {
             line["timestamp"] = "2026-11-23T20:34:20.500Z".into();
             text.push_str(&format!("{line}\n"));
             fs::write(&path, format!("{text}{{\"torn")).unwrap();
             let conversation = profile(agent).conversation.as_ref().unwrap();
             let last = conversation.last(&path);
-            assert_eq!(last.map(|last| last.said), expected, "{agent}: {line}");
+            assert_eq!(last.map(|last| last.activity), expected, "{agent}: {line}");
         };
         let user = |text: &str| {
             let content = json!([{ "type": "text", "text": text }]);
@@ -195,39 +200,43 @@ mod tests {
         let esc = user("[Request interrupted by user for tool use]");
         case("claude", json!({ "type": "summary" }), None);
         case("claude", user("Fix"), None);
-        case("claude", esc, Some(Said::Interrupted));
+        case("claude", esc, Some(Activity::Interrupted));
         case(
             "claude",
             json!({ "type": "system" }),
-            Some(Said::Interrupted),
+            Some(Activity::Interrupted),
         );
         case("claude", user("Go on"), None);
         let event = |name: &str| json!({ "type": "event_msg", "payload": { "type": name } });
-        case("codex", event("task_started"), Some(Said::Working));
-        case("codex", event("token_count"), Some(Said::Working));
-        case("codex", event("turn_aborted"), Some(Said::Interrupted));
-        case("codex", event("task_complete"), Some(Said::Done));
+        case("codex", event("task_started"), Some(Activity::Working));
+        case("codex", event("token_count"), Some(Activity::Working));
+        case("codex", event("turn_aborted"), Some(Activity::Interrupted));
+        case("codex", event("task_complete"), Some(Activity::Done));
         let mut failed = event("task_complete");
         failed["payload"]["error"] = json!({ "message": "401" });
-        case("codex", failed, Some(Said::Failed));
+        case("codex", failed, Some(Activity::Failed));
         let mut well = event("task_complete");
         well["payload"]["error"] = Value::Null;
-        case("codex", well, Some(Said::Done));
+        case("codex", well, Some(Activity::Done));
         case("gemini", event("task_complete"), None);
         let gemini = |kind: &str, text: &str| json!({ "type": kind, "content": text });
         case("gemini", gemini("user", "Fix"), None);
-        case("gemini", gemini("error", "[API Error]"), Some(Said::Failed));
+        case(
+            "gemini",
+            gemini("error", "[API Error]"),
+            Some(Activity::Failed),
+        );
         case(
             "gemini",
             gemini("info", "This request failed."),
-            Some(Said::Failed),
+            Some(Activity::Failed),
         );
-        case("gemini", json!({ "$set": {} }), Some(Said::Failed));
+        case("gemini", json!({ "$set": {} }), Some(Activity::Failed));
         case("gemini", gemini("gemini", "Done."), None);
         case(
             "gemini",
             gemini("info", "Request cancelled."),
-            Some(Said::Interrupted),
+            Some(Activity::Interrupted),
         );
     }
 }

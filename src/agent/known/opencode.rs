@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::agent::hooks::{Additions, HookFiles};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind};
-use crate::task::{Said, Why};
+use crate::agent::report::{Beginning, Hook, ReportKind};
+use crate::task::{Activity, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
 /// Seen with 1.18.33: the prompt is sent at once; it has no option that skips permissions,
@@ -42,14 +42,14 @@ pub(super) const OPENCODE: Profile = Profile {
 
 /// In the words of the plugin, which are those of OpenCode's events.
 const HOOKS: [Hook; 8] = [
-    Hook::new("session.created", Said::Starting).of(Kind::Begins(Beginning::Any)),
-    Hook::new("session.busy", Said::Working),
-    Hook::new("session.idle", Said::Done).saying(MESSAGE),
-    Hook::new("session.error", Said::Failed).saying(MESSAGE),
-    Hook::asking("permission.asked", Why::Permission).saying(MESSAGE),
-    Hook::new("permission.replied", Said::Working),
-    Hook::asking("question.asked", Why::Question).saying(MESSAGE),
-    Hook::new("question.replied", Said::Working),
+    Hook::new("session.created", Activity::Starting).of(ReportKind::Begins(Beginning::Any)),
+    Hook::new("session.busy", Activity::Working),
+    Hook::new("session.idle", Activity::Done).saying(MESSAGE),
+    Hook::new("session.error", Activity::Failed).saying(MESSAGE),
+    Hook::asking("permission.asked", WaitReason::Permission).saying(MESSAGE),
+    Hook::new("permission.replied", Activity::Working),
+    Hook::asking("question.asked", WaitReason::Question).saying(MESSAGE),
+    Hook::new("question.replied", Activity::Working),
 ];
 
 const MESSAGE: &[&str] = &["message"];

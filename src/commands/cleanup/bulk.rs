@@ -16,7 +16,7 @@ use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Questi
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
@@ -156,7 +156,7 @@ pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Ve
 }
 
 /// Returns whether the work of a task may be in its target, as far as that is known at first sight.
-fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -> bool {
+fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branch) -> bool {
     let Ok(task) = &stored.task else { return true };
     match branch {
         Branch::MergedIn { commit, .. } => store
@@ -213,8 +213,8 @@ fn is_merged(facts: &Facts) -> bool {
 }
 
 /// Returns the user's tasks in the order of `git flux list`.
-pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
-    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
+pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a StoredTask> {
+    let mut tasks: Vec<&StoredTask> = flux.own_tasks(store).collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()
 }

@@ -22,7 +22,7 @@ use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::elsewhere::original;
 use crate::lifecycle::teardown::drop_from_copy;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 
@@ -116,7 +116,7 @@ impl Cleanup {
     ///
     /// # Errors
     /// When it is declined, or a step fails.
-    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<bool> {
         let task = stored.readable()?;
         let original = self.discard_branch.then(|| original(flux, task)).flatten();
         let Some(original) = original else {

@@ -14,7 +14,7 @@ use crate::lifecycle::cleanup::target::MergeTarget;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
-use crate::task::{Merged, Rest, Task};
+use crate::task::{MergeRecord, Rest, Task};
 use crate::tmux::leave;
 use crate::ui::words::{capital, count};
 use crate::ui::{Ui, quoted, shown, word};
@@ -170,7 +170,7 @@ pub(super) fn tell(flux: &Flux, facts: &Facts, done: &Done) -> Result<()> {
     story.tell_what_was_done(facts, merge);
     story.tell_what_is_kept(facts, &done.kept);
     if let (Some(into), Some(merge)) = (facts.into(), merge) {
-        let merged = Merged {
+        let merged = MergeRecord {
             branch: into.branch.to_string(),
             from: into.tip.clone(),
             to: merge.to_owned(),

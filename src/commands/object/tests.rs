@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::agent::messages::Who;
 use crate::embedded::MANUAL;
-use crate::task::{Said, Why};
+use crate::task::{Activity, WaitReason};
 
 /// The types that each field has in some of `objects`, by its path.
 fn types(objects: &[Value]) -> BTreeMap<String, BTreeSet<&'static str>> {
@@ -93,8 +93,8 @@ fn event(is_full: bool) -> Event {
     let text = || is_full.then(|| "text".to_owned());
     Event {
         at: jiff::Timestamp::from_second(1).unwrap(),
-        state: Said::Waiting,
-        why: is_full.then_some(Why::Question),
+        state: Activity::Waiting,
+        why: is_full.then_some(WaitReason::Question),
         event: "Stop".into(),
         session: text(),
         transcript: text(),

@@ -12,7 +12,7 @@ use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
+use crate::task::{Changes, Divergence, Evidence, Layout, Source, State, Status, Task, TaskId};
 use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::tmux::open::Opened;
@@ -67,7 +67,7 @@ pub(super) fn from_other_task(flux: &Flux, store: &Store, task: &Task) {
 
 /// Says what becomes of the user's own uncommitted changes.
 pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, takes_changes: bool) {
-    let Some(own) = own.filter(|own| !own.none()) else {
+    let Some(own) = own.filter(|own| !own.is_none()) else {
         return;
     };
     let files = count(own.files, "file");
@@ -87,14 +87,14 @@ pub(super) fn status(started: &Started) -> Status {
         task: started.task.clone(),
         owner: None,
         state: State::Running(started.since),
-        found: Found {
+        found: Evidence {
             source: Source::Process,
             since: started.since,
-            guess: false,
+            is_inferred: false,
         },
         divergence: Some(Divergence::default()),
         changes: Some(Changes::default()),
-        unlooked: None,
+        git_refusal: None,
     }
 }
 

@@ -10,8 +10,10 @@ use crate::lifecycle::observe;
 use crate::sanitize;
 use crate::store::Store;
 use crate::system::clock::seconds;
-use crate::task::seen::{Doing, Location, Presence, Seen, Session};
-use crate::task::{Heard, Source, State, Task, Title, Why};
+use crate::task::observation::{
+    LauncherState, Observation, SessionActivity, SessionState, WorktreeLocation,
+};
+use crate::task::{Report, Source, State, Task, Title, WaitReason};
 use crate::ui::words::age;
 
 /// Prints how the state of a task was found, the sources in the order in which they count; `as_json` for programs.
@@ -30,7 +32,7 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
             sources,
         });
     }
-    let guess = if found.guess {
+    let guess = if found.is_inferred {
         ", which is a guess"
     } else {
         ""
@@ -38,10 +40,10 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
     let (id, label) = (&task.id, state.label());
     ui.data(format_args!("{id}: {label}{guess}"))?;
     // Where nothing is left of a run, the clock was not looked at.
-    let now = if seen.now == 0 {
+    let now = if seen.now_ms == 0 {
         seconds()
     } else {
-        seen.now / 1000
+        seen.now_ms / 1000
     };
     for source in sources {
         let mark = if source.counts { '*' } else { ' ' };
@@ -54,34 +56,44 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
 }
 
 /// Returns what each source says; that of `counting` counts.
-fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
+fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
     let ended = exit.map_or_else(|| "no end was seen".to_owned(), ToString::to_string);
-    let at = |heard: Option<Heard>| heard.map(|heard| heard.at / 1000);
-    let session_at = seen.session.map(|session| session.at / 1000);
+    let at = |report: Option<Report>| report.map(|report| report.at_ms / 1000);
+    let session_at = seen.session.map(|session| session.at_ms / 1000);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
-    let has_worktree = seen.worktree == Location::Here;
-    let lock = if seen.locked {
+    let has_worktree = seen.worktree == WorktreeLocation::Here;
+    let lock = if seen.is_locked {
         "a command is at work on it"
     } else {
         "no command is at work on it"
     };
-    let activity = seen.stirred.map(|_| "its window last showed something");
+    let activity = seen
+        .last_output_s
+        .map(|_| "its window last showed something");
     let says = [
         (Source::Lock, lock.to_owned(), None),
         (Source::Record, task.phase.into_str().to_owned(), None),
         (Source::Worktree, is_there(has_worktree), None),
-        (Source::Branch, is_there(seen.branch), None),
+        (Source::Branch, is_there(seen.has_branch), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
-        (Source::Process, launcher(seen).to_owned(), seen.started),
-        (Source::Hook, heard(seen.heard), at(seen.heard)),
+        (Source::Process, launcher(seen).to_owned(), seen.started_s),
+        (
+            Source::Hook,
+            describe_report(seen.last_report),
+            at(seen.last_report),
+        ),
         (Source::Session, session(seen.session), session_at),
-        (Source::Transcript, heard(seen.written), at(seen.written)),
+        (
+            Source::Transcript,
+            describe_report(seen.from_transcript),
+            at(seen.from_transcript),
+        ),
         (Source::Title, title(seen), None),
         (
             Source::Activity,
             activity.unwrap_or(NOTHING).to_owned(),
-            seen.stirred,
+            seen.last_output_s,
         ),
     ];
     let object = |(source, says, since)| SourceObject {
@@ -95,19 +107,19 @@ fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
 
 const NOTHING: &str = "says nothing";
 
-fn launcher(seen: &Seen) -> &'static str {
+fn launcher(seen: &Observation) -> &'static str {
     match seen.launcher {
-        Presence::Unreadable => "what the launcher left cannot be read",
-        Presence::Elsewhere => "the launcher is alive elsewhere: it holds its lock",
-        Presence::Alive | Presence::InSetup => "the launcher is alive",
-        Presence::OtherMachine => "the launcher was started on another machine",
-        Presence::Gone => "the launcher is gone",
-        Presence::Never => "no launcher has been there",
+        LauncherState::Unreadable => "what the launcher left cannot be read",
+        LauncherState::Elsewhere => "the launcher is alive elsewhere: it holds its lock",
+        LauncherState::Alive | LauncherState::InSetup => "the launcher is alive",
+        LauncherState::OtherMachine => "the launcher was started on another machine",
+        LauncherState::Gone => "the launcher is gone",
+        LauncherState::Never => "no launcher has been there",
     }
 }
 
-fn title(seen: &Seen) -> String {
-    let Some(shown) = &seen.shown else {
+fn title(seen: &Observation) -> String {
+    let Some(shown) = &seen.raw_title else {
         return NOTHING.to_owned();
     };
     let says = match seen.title {
@@ -119,15 +131,15 @@ fn title(seen: &Seen) -> String {
     format!("'{shown}': {says}")
 }
 
-fn session(session: Option<Session>) -> String {
+fn session(session: Option<SessionState>) -> String {
     let Some(session) = session else {
         return NOTHING.to_owned();
     };
-    let doing = match session.doing {
-        Doing::Working => "working".to_owned(),
-        Doing::Background => "a command in the background".to_owned(),
-        Doing::Waiting(why) => with_why("waiting", why),
-        Doing::Idle => "idle".to_owned(),
+    let doing = match session.activity {
+        SessionActivity::Working => "working".to_owned(),
+        SessionActivity::Background => "a command in the background".to_owned(),
+        SessionActivity::Waiting(why) => with_why("waiting", why),
+        SessionActivity::Idle => "idle".to_owned(),
     };
     if session.is_handed_over {
         doing + ", in another process"
@@ -136,13 +148,13 @@ fn session(session: Option<Session>) -> String {
     }
 }
 
-fn heard(heard: Option<Heard>) -> String {
-    heard.map_or(NOTHING.to_owned(), |Heard { said, why, .. }| {
-        with_why(said.into_str(), why)
+fn describe_report(report: Option<Report>) -> String {
+    report.map_or(NOTHING.to_owned(), |Report { activity, why, .. }| {
+        with_why(activity.into_str(), why)
     })
 }
 
-fn with_why(doing: impl Display, why: Option<Why>) -> String {
+fn with_why(doing: impl Display, why: Option<WaitReason>) -> String {
     let why = why.map(|why| format!("({})", why.into_str()));
     format!("{doing}{}", why.unwrap_or_default())
 }

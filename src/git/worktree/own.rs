@@ -12,8 +12,8 @@ use crate::git::checkout::gitfile::content_of;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
 use crate::task::BranchName;
-use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
+use crate::task::check::WORKTREE_REF_DIRS;
 
 /// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
 /// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
@@ -40,8 +40,10 @@ pub(crate) fn find(
     let mut found = Vec::new();
     // A process less where there is none, as there is mostly.
     let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
-    if has_tables || OWN.iter().any(is_there) {
-        let own = refs::asked(git("for-each-ref"), &OWN)?.objects.into_iter();
+    if has_tables || WORKTREE_REF_DIRS.iter().any(is_there) {
+        let own = refs::asked(git("for-each-ref"), &WORKTREE_REF_DIRS)?
+            .objects
+            .into_iter();
         found.extend(own.map(|(name, oid)| (name.replacen("refs/", "", 1), oid)));
     }
     let mut commits = if has_tables {

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{Merged, RefName, Task, TaskId, version};
+use crate::task::{MergeRecord, RefName, Task, TaskId, version};
 use crate::ui::word;
 
 /// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
@@ -67,7 +67,7 @@ impl Archived {
     }
 
     /// Returns where its work is, unless it was dropped.
-    pub(crate) fn merged(&self) -> Option<&Merged> {
+    pub(crate) fn merged(&self) -> Option<&MergeRecord> {
         self.task.removal.as_ref()?.into.as_ref()
     }
 
@@ -102,7 +102,11 @@ impl Archived {
         let mut logs = self.trash.iter().map(|trash| trash.join(keep::LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
-        let own = self.task.removal.iter().flat_map(|removal| &removal.own);
+        let own = self
+            .task
+            .removal
+            .iter()
+            .flat_map(|removal| &removal.worktree_refs);
         let (logged, own): (Vec<_>, Vec<_>) = own.partition(|(part, _)| part == own::REFLOG);
         for (_, oid) in logged.into_iter().filter(|_| !logs_are_back) {
             let name = reflog_ref(&self.task.id, oid);

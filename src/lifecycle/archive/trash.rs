@@ -54,7 +54,7 @@ impl Flux {
     /// When it cannot be made.
     pub(in crate::lifecycle) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
-        let Listed { archived, unread } = match task.restored {
+        let Listed { archived, unread } = match task.restored_from {
             Some(_) => archive::list_all(self)?,
             None => Listed::default(),
         };

@@ -18,7 +18,7 @@ use crate::git::{
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::{broken, observe, other_machine};
 use crate::run::RunDir;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{State, Task, TaskId};
 use crate::ui::{shown, word};
 
@@ -57,7 +57,7 @@ impl Facts {
     pub(super) fn observe(
         flux: &Flux,
         store: &Store,
-        stored: &Stored,
+        stored: &StoredTask,
         options: &Options,
     ) -> Result<(Checks, Option<Self>)> {
         let task = stored.readable()?;

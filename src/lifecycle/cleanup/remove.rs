@@ -24,7 +24,7 @@ use crate::store;
 use crate::system::clock::seconds;
 use crate::system::process::{born, in_front, is_alive};
 use crate::system::{Lock, wait_until};
-use crate::task::{Merged, RefName, Removal, Rest, Task};
+use crate::task::{MergeRecord, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
 /// What a removal has left.
@@ -105,7 +105,7 @@ pub(crate) fn remove(
     }
     // The merge is the point of no return: what ^C came too late for is completed.
     interrupt::clear();
-    let removing = task.leaving(Removal {
+    let removing = task.with_removal(Removal {
         at: seconds(),
         into: merged(facts, merge.as_ref()),
         ..removal
@@ -149,7 +149,7 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
     let removal = Removal {
         snapshot,
         config,
-        own,
+        worktree_refs: own,
         ..Removal::default()
     };
     Ok((removal, how))
@@ -176,13 +176,13 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
 }
 
 /// Where the work of a task is, for its record.
-fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
+fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<MergeRecord> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
         Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
         Destination::Dropped => return None,
     };
-    Some(Merged {
+    Some(MergeRecord {
         branch: branch.to_owned(),
         from: from.clone(),
         to: to.clone(),

@@ -14,13 +14,13 @@ use crate::settings::{Settings, table};
 use crate::store::Store;
 use crate::system::optional;
 use crate::task::check::is_branch_name;
-use crate::task::{BranchName, Existing, RefName, Rest, Task, TaskId};
+use crate::task::{BranchName, ExistingBranch, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// The branch that a task works on, if it was there before.
 pub(crate) struct ChosenBranch {
     pub(crate) name: BranchName,
-    pub(crate) existing: Existing,
+    pub(crate) existing: ExistingBranch,
     /// The branch of a remote that it is made after, `origin/x`.
     pub(crate) upstream: Option<String>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct ChosenBranch {
 impl ChosenBranch {
     /// Returns a branch that stands at `tip`, or is to be made there after `upstream`.
     pub(crate) fn new(name: BranchName, tip: &ObjectId, upstream: Option<String>) -> Self {
-        let existing = Existing {
+        let existing = ExistingBranch {
             tip: tip.clone(),
             made: upstream.is_some(),
             adopted: false,

@@ -18,7 +18,7 @@ use crate::run::launch::{Launch, Ready, Step};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
-use crate::task::{Bytes, Exit, How, Task};
+use crate::task::{Bytes, Exit, ExitReason, Task};
 use crate::tmux::open::Opened;
 use crate::ui::shown;
 
@@ -174,5 +174,5 @@ pub(super) fn directory(task: &Task) -> Option<PathBuf> {
 
 /// Returns that no agent has ended here, but none runs.
 pub(super) fn none_runs() -> Exit {
-    Exit::new(How::Unseen, seconds())
+    Exit::new(ExitReason::Unseen, seconds())
 }

@@ -9,7 +9,7 @@ use crate::git::ObjectId;
 use crate::git::carry::Carried;
 use crate::lifecycle::archive::Archived;
 use crate::run::launch::Ready;
-use crate::store::Stored;
+use crate::store::StoredTask;
 use crate::task::{Exit, Layout, Task, TaskId};
 use crate::tmux::Place;
 use crate::tmux::open::Opened;
@@ -68,7 +68,7 @@ impl Start {
     ///
     /// # Errors
     /// When its record cannot be read.
-    pub(in crate::lifecycle) fn again(stored: &Stored, pane: NewPane) -> Result<Self> {
+    pub(in crate::lifecycle) fn again(stored: &StoredTask, pane: NewPane) -> Result<Self> {
         Ok(Self {
             task: stored.readable()?.clone(),
             description: Vec::new(),
@@ -87,7 +87,8 @@ impl Start {
 
     /// Returns the commit that its branch stands at when it starts.
     pub(super) fn tip(&self) -> &ObjectId {
-        self.archived().map_or(self.task.start(), |from| &from.tip)
+        self.archived()
+            .map_or(self.task.start_commit(), |from| &from.tip)
     }
 
     /// Returns the commit whose scripts make its worktree ready; none where it is ready, or nothing
@@ -104,7 +105,7 @@ impl Start {
 
     /// Returns whether changes of the user's own go along.
     pub(crate) fn takes_changes(&self) -> bool {
-        self.task.carried.is_some()
+        self.task.stash.is_some()
     }
 
     /// Returns whether an agent is started.

@@ -175,9 +175,9 @@ impl<'a> Preparation<'a> {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: self.branch.as_ref().map(|branch| branch.existing.clone()),
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         })
     }
@@ -216,7 +216,7 @@ impl<'a> Preparation<'a> {
         let onto = starts.first().map_or(&self.base, Start::tip);
         let changes = changes(self.flux, onto, named)?;
         for start in starts {
-            start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
+            start.task.stash = changes.as_ref().map(|changes| changes.snapshot.clone());
             if let Origin::New { carried, .. } = &mut start.origin {
                 carried.clone_from(&changes);
             }

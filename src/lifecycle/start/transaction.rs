@@ -90,7 +90,7 @@ impl<'a> StartTransaction<'a> {
     /// Notes in the record that the task is whole. From then on nothing of it is undone.
     fn complete(&self) -> Result<Task> {
         let target = self.opened.as_ref().map(|opened| opened.target.clone());
-        let task = self.start.task.running_in(target);
+        let task = self.start.task.with_target(target);
         let mut also = Transaction::default();
         if let Some(from) = self.start.archived() {
             also = from.forget(also);
@@ -200,7 +200,7 @@ impl<'a> StartTransaction<'a> {
         if self.run.exit()?.is_none() {
             self.run.write_exit(&none_runs())?;
         }
-        let left = self.start.task.running_in(None);
+        let left = self.start.task.with_target(None);
         let none = Transaction::default();
         store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
     }

@@ -205,7 +205,7 @@ pub(crate) fn early_exits<'a>(
         for one in mem::take(&mut left) {
             match flux.run_dir(&one.task.id).exit()? {
                 // A shell is no agent.
-                Some(exit) if exit.is_none() => {}
+                Some(exit) if exit.is_unseen() => {}
                 Some(exit) => ended.push((one, exit)),
                 None if is_raw(&one.opened.tty) => {}
                 None => left.push(one),

@@ -16,9 +16,9 @@ use crate::run::events::Event;
 use crate::run::file::end_of;
 use crate::run::launch::Running;
 use crate::system::clock::{in_milliseconds, now};
-use crate::task::Why;
-use crate::task::finding::{contradiction, is_fresh};
-use crate::task::seen::{Doing, Session};
+use crate::task::WaitReason;
+use crate::task::finding::{find_contradiction, is_fresh};
+use crate::task::observation::{SessionActivity, SessionState};
 
 /// How long such a file may be, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -44,7 +44,7 @@ struct Entry {
 
 /// Returns what Claude Code says of its session, if it runs in `worktree`. It is its own file, so what
 /// cannot be read says nothing.
-pub(super) fn of(running: &Running, worktree: &Path) -> Option<Session> {
+pub(super) fn of(running: &Running, worktree: &Path) -> Option<SessionState> {
     read(&dir(&|name| env::var_os(name))?, running, worktree)
 }
 
@@ -58,10 +58,10 @@ pub(super) fn event(
     let session = read(dir, running, worktree)?;
     let now = in_milliseconds::of(now());
     // Its hook may be about to say more of it.
-    if is_fresh(session.at, now) {
+    if is_fresh(session.at_ms, now) {
         return None;
     }
-    let (said, why) = contradiction(&before.heard(), session, now)?;
+    let (said, why) = find_contradiction(&before.report(), session, now)?;
     Some(Event {
         why,
         ..Event::new(said, "session")
@@ -69,7 +69,7 @@ pub(super) fn event(
 }
 
 /// Returns what the files in `dir` say of the session of this run.
-fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
+fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
     let read = |path: PathBuf| serde_json::from_slice(&end_of(&path, LONGEST).ok()?).ok();
@@ -78,7 +78,7 @@ fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
 }
 
 /// Returns what counts of all these files.
-fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Session> {
+fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<SessionState> {
     let pid = running.agent?;
     let is_ours = |it: &&Entry| it.is_of(running, worktree) && it.kind == "interactive";
     let ours = || entries.iter().filter(is_ours);
@@ -90,7 +90,7 @@ fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Sessi
     };
     let job = entries.iter().find(|it| it.job_id.as_ref() == Some(job));
     let session = job.and_then(Entry::session).or_else(|| entry.session())?;
-    Some(Session {
+    Some(SessionState {
         is_handed_over: true,
         ..session
     })
@@ -109,22 +109,24 @@ impl Entry {
             && self.cwd.starts_with(worktree)
     }
 
-    fn session(&self) -> Option<Session> {
-        let doing = match self.status.as_deref()? {
-            "busy" => Doing::Working,
-            "shell" => Doing::Background,
-            "waiting" => Doing::Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
-                "permission prompt" | "sandbox request" => Some(Why::Permission),
-                "worker request" | "goal proposal" => Some(Why::Permission),
-                "input needed" => Some(Why::Question),
-                _ => None,
-            }),
-            "idle" => Doing::Idle,
+    fn session(&self) -> Option<SessionState> {
+        let activity = match self.status.as_deref()? {
+            "busy" => SessionActivity::Working,
+            "shell" => SessionActivity::Background,
+            "waiting" => {
+                SessionActivity::Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
+                    "permission prompt" | "sandbox request" => Some(WaitReason::Permission),
+                    "worker request" | "goal proposal" => Some(WaitReason::Permission),
+                    "input needed" => Some(WaitReason::Question),
+                    _ => None,
+                })
+            }
+            "idle" => SessionActivity::Idle,
             _ => return None,
         };
-        Some(Session {
-            doing,
-            at: self.status_updated_at,
+        Some(SessionState {
+            activity,
+            at_ms: self.status_updated_at,
             is_handed_over: false,
         })
     }
@@ -164,29 +166,33 @@ mod tests {
     }
 
     #[track_caller]
-    fn case(entries: &[Entry], expected: Option<(Doing, bool)>) {
+    fn case(entries: &[Entry], expected: Option<(SessionActivity, bool)>) {
         let found = choose(entries, &running(7), Path::new("/w/app-x"));
-        let found = found.map(|session| (session.doing, session.is_handed_over));
+        let found = found.map(|session| (session.activity, session.is_handed_over));
         assert_eq!(found, expected);
     }
 
     #[test]
     fn a_status_says_what_the_session_does() {
         for (status, waiting_for, expected) in [
-            ("busy", None, Some(Doing::Working)),
-            ("idle", None, Some(Doing::Idle)),
-            ("shell", None, Some(Doing::Background)),
+            ("busy", None, Some(SessionActivity::Working)),
+            ("idle", None, Some(SessionActivity::Idle)),
+            ("shell", None, Some(SessionActivity::Background)),
             (
                 "waiting",
                 Some("permission prompt"),
-                Some(Doing::Waiting(Some(Why::Permission))),
+                Some(SessionActivity::Waiting(Some(WaitReason::Permission))),
             ),
             (
                 "waiting",
                 Some("input needed"),
-                Some(Doing::Waiting(Some(Why::Question))),
+                Some(SessionActivity::Waiting(Some(WaitReason::Question))),
             ),
-            ("waiting", Some("dialog open"), Some(Doing::Waiting(None))),
+            (
+                "waiting",
+                Some("dialog open"),
+                Some(SessionActivity::Waiting(None)),
+            ),
             ("asleep", None, None),
         ] {
             let file = file(7, &json!({ "status": status, "waitingFor": waiting_for }));
@@ -200,13 +206,13 @@ mod tests {
         let idle = json!({ "status": "idle" });
         case(
             &[file(6, &idle), file(7, &json!({}))],
-            Some((Doing::Working, false)),
+            Some((SessionActivity::Working, false)),
         );
         // Started by another program, which has the number that is known.
-        case(&[file(6, &idle)], Some((Doing::Idle, false)));
+        case(&[file(6, &idle)], Some((SessionActivity::Idle, false)));
         case(
             &[file(6, &json!({ "cwd": "/w/app-x/src" }))],
-            Some((Doing::Working, false)),
+            Some((SessionActivity::Working, false)),
         );
         for foreign in [
             json!({ "cwd": "/w/app-xy" }),
@@ -228,9 +234,9 @@ mod tests {
         let spare = file(8, &json!({ "kind": "bg", "jobId": "4053", "spare": true }));
         case(
             &[spare, parked.clone(), job],
-            Some((Doing::Background, true)),
+            Some((SessionActivity::Background, true)),
         );
-        case(&[parked], Some((Doing::Idle, true)));
+        case(&[parked], Some((SessionActivity::Idle, true)));
     }
 
     #[test]

@@ -76,9 +76,9 @@ impl World {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: None,
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         }
     }
@@ -137,7 +137,7 @@ pub(in crate::lifecycle) fn id() -> TaskId {
 
 pub(in crate::lifecycle) fn new() -> Origin {
     Origin::New {
-        carried: None,
+        stash: None,
         upstream: None,
     }
 }

@@ -10,7 +10,7 @@ use crate::agent::AgentCommand;
 use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
+use crate::task::{BranchName, ExistingBranch, Exit, ExitReason, Phase, Rest, SessionName};
 use crate::tmux::Place;
 
 impl World {
@@ -145,7 +145,7 @@ fn removed(world: &World) -> Archived {
 fn restored(world: &World, from: &Archived) -> Start {
     let mut start = world.start(Origin::Archive(Box::new(from.clone())));
     start.task = Task {
-        restored: Some(from.name.clone()),
+        restored_from: Some(from.name.clone()),
         target: None,
         ..from.task.in_phase(Phase::Starting)
     };
@@ -201,7 +201,7 @@ fn adoption(world: &World) -> Start {
         ["worktree", "add", "-q", "-b", "topic", &path],
     );
     start.task.branch = BranchName::new("topic");
-    start.task.existing = Some(Existing {
+    start.task.existing = Some(ExistingBranch {
         tip: start.task.base.clone(),
         made: false,
         adopted: true,
@@ -239,7 +239,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let exit = Exit::new(How::Status(3), seconds());
+    let exit = Exit::new(ExitReason::Status(3), seconds());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
     let agent = AgentCommand {
