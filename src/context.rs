@@ -23,9 +23,6 @@ pub(crate) struct Flux {
 
 impl Flux {
     /// Opens the repository the user stands in, and its configuration.
-    ///
-    /// # Errors
-    /// When there is none, or something is configured that git flux does not know.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
         let flux = Self::leniently(ui)?;
         flux.settings.ensure_known()?;
@@ -33,9 +30,6 @@ impl Flux {
     }
 
     /// The same, for what happens unasked: a key that is misspelt is said elsewhere.
-    ///
-    /// # Errors
-    /// When there is no repository.
     pub(crate) fn leniently(ui: Ui) -> Result<Self> {
         let (repo, settings) = thread::scope(|scope| {
             // Where we stand is where the repository is found, unless the environment names
@@ -64,9 +58,6 @@ impl Flux {
     }
 
     /// Removes the run directory of what is no task any more: to lock it has made one.
-    ///
-    /// # Errors
-    /// When git fails, or it cannot be removed.
     pub(crate) fn tidy_run(&self, id: &TaskId) -> Result<()> {
         if refs::list(self.repo.home(), &[&store::task_ref(id)])?.is_empty() {
             self.run_dir(id).remove()?;

@@ -17,9 +17,6 @@ use crate::failure::Failure;
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Starts to note SIGINT, SIGTERM and SIGHUP.
-///
-/// # Errors
-/// When the handlers cannot be installed.
 pub(crate) fn watch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))?;
@@ -28,9 +25,6 @@ pub(crate) fn watch() -> Result<()> {
 }
 
 /// Calls `then` whenever such a signal has been noted, for what waits without asking [`check`].
-///
-/// # Errors
-/// When the handlers cannot be installed.
 pub(crate) fn on_signal(then: impl Fn() + Send + 'static) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || signals.forever().for_each(|_| then()));
@@ -48,9 +42,6 @@ pub(crate) fn clear() {
 }
 
 /// Fails with exit code 130 once a signal has asked to stop.
-///
-/// # Errors
-/// The interruption itself.
 pub(crate) fn check() -> Result<()> {
     if requested() {
         Err(Failure::declined("interrupted").into())

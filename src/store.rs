@@ -39,26 +39,17 @@ pub(crate) struct Store {
 
 impl Store {
     /// `git for-each-ref refs/flux/tasks refs/flux/base refs/heads`
-    ///
-    /// # Errors
-    /// When git fails. A record that cannot be read spoils itself alone.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
         Self::of(repo, settings, Self::refs(repo.home())?)
     }
 
     /// The refs that it is made of, in the repository of `dir`.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn refs(dir: &Path) -> Result<Refs> {
         refs::read(dir, &[TASKS, BASES, HEADS])
     }
 
     /// Takes the tasks from these refs. What seems foreign is looked at again: its record may have
     /// changed since the refs were listed, and its mark with it.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn of(repo: &Repo, settings: &Settings, mut refs: Refs) -> Result<Self> {
         loop {
             let store = Self::sorted(repo, settings, refs);
@@ -94,9 +85,6 @@ impl Store {
 
     /// Fails if a branch is that of a task whose record cannot be read; only the configuration
     /// tells that.
-    ///
-    /// # Errors
-    /// Says what is wrong with the record.
     pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
         let id = settings.of_branch(branch, &table::TASK);
         let mut tasks = self.tasks.iter();
@@ -130,9 +118,6 @@ impl Store {
     }
 
     /// The task with this very id.
-    ///
-    /// # Errors
-    /// When there is none.
     pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&StoredTask> {
         self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id == *id);
@@ -140,9 +125,6 @@ impl Store {
     }
 
     /// Fails if the record of this very id came from elsewhere.
-    ///
-    /// # Errors
-    /// As it says.
     pub(crate) fn ensure_not_foreign(&self, repo: &Repo, id: &TaskId) -> Result<()> {
         let Some(stored) = self.foreign.iter().find(|stored| stored.id == *id) else {
             return Ok(());
@@ -154,9 +136,6 @@ impl Store {
 
     /// The task that `name` means: its id, the beginning or a part of one and no other, its branch or its worktree.
     /// `verb` is what is to be done with it.
-    ///
-    /// # Errors
-    /// When there is none, or more than one.
     pub(crate) fn meant(&self, repo: &Repo, name: &str, verb: &str) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
@@ -191,9 +170,6 @@ const LISTED: usize = 8;
 /// Which of `known` a `name` means: all of it, or the beginning of it and of no other, or else a part of it
 /// and of no other; returns its place.
 /// `what` these are, and `verb` what is to be done with the one.
-///
-/// # Errors
-/// When there is none, with those that are like it, or more than one.
 pub(crate) fn meant(what: &str, name: &str, known: &[&str], verb: &str) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
@@ -266,18 +242,12 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
 }
 
 /// The prompt as it was given.
-///
-/// # Errors
-/// When the record is damaged.
 pub(crate) fn prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, PROMPT)
 }
 
 /// Claims the id: record, base and branch, at `tip`, come to be in one transaction, or none;
 /// a branch that is to stay must be there already.
-///
-/// # Errors
-/// When one of them exists.
 pub(crate) fn create(
     repo: &Repo,
     task: &Task,
@@ -302,9 +272,6 @@ pub(crate) fn create(
 }
 
 /// Replaces the record that stands at `old`, if everything in `also` holds too.
-///
-/// # Errors
-/// When somebody else has changed it meanwhile.
 pub(crate) fn advance(
     repo: &Repo,
     old: &ObjectId,
@@ -316,9 +283,6 @@ pub(crate) fn advance(
 }
 
 /// The same, and puts `files` beside the record.
-///
-/// # Errors
-/// As [`advance`].
 pub(crate) fn advance_with(
     repo: &Repo,
     old: &ObjectId,

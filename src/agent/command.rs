@@ -13,7 +13,7 @@ use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Ready};
-use crate::system::program::{ourselves, plain_path, shell};
+use crate::system::program::{current_exe, path_without_git, shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is handed over as an argument, in bytes: Linux takes
@@ -31,9 +31,6 @@ pub(crate) struct AgentCommand {
 impl Launch {
     /// Returns what the launcher is told for `task` of the repository whose main worktree is `source`.
     /// Writes the files that the agent's hooks are in.
-    ///
-    /// # Errors
-    /// When those cannot be written.
     pub(crate) fn new(
         task: &Task,
         command: &AgentCommand,
@@ -107,7 +104,7 @@ fn joined(option: &str, value: &OsStr) -> OsString {
 /// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
 /// cannot be made to, or whose user has other plans for that place.
 fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
-    let program = ourselves()?;
+    let program = current_exe()?;
     // Their files and options are text; a path that is none has no place in them.
     let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
         return Ok(Additions::default());
@@ -139,7 +136,7 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
     let is_of_venv = |name: &OsStr| venv.is_some() && OF_VENV.iter().any(|own| name == *own);
     let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
     let mut env: Vec<(OsString, OsString)> = own.collect();
-    if let Some(path) = plain_path() {
+    if let Some(path) = path_without_git() {
         env.push(("PATH".into(), without(path, venv.as_deref())));
     }
     env.extend([

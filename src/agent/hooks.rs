@@ -47,9 +47,6 @@ impl Additions {
 
 impl HookFiles<'_> {
     /// Writes a file, and returns its path.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
         write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))

@@ -36,9 +36,6 @@ pub(crate) struct Message {
 }
 
 /// The last `count` messages, the oldest first. What is none of the known forms is left out.
-///
-/// # Errors
-/// When the file cannot be read.
 pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
     let mut messages = read(&end_of(path, TAIL).with_context(what)?);

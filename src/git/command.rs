@@ -22,9 +22,9 @@ use self::records::as_records;
 use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::system::captured::{Captured, Stderr};
+use crate::system::captured::{CapturedOutput, Stderr};
 use crate::system::deadline::Deadline;
-use crate::system::version::version;
+use crate::system::version::find_version;
 
 /// git's own exit code for a usage error: the option is not known to this git.
 const GIT_USAGE: i32 = 129;
@@ -89,7 +89,7 @@ impl Git {
             args: subcommand.split(' ').map(OsString::from).collect(),
             input: None,
             holding: None,
-            stderr: Stderr::Captured,
+            stderr: Stderr::CapturedOutput,
             hooks: false,
             patience: None,
         }
@@ -236,7 +236,7 @@ impl Git {
     }
 
     /// Connects its standard streams.
-    fn set_up(&mut self) -> Result<Option<Captured>> {
+    fn set_up(&mut self) -> Result<Option<CapturedOutput>> {
         if self.holding.is_some() && !self.hooks {
             for setting in LOCKS {
                 self.command.arg("-c").arg(setting);
@@ -244,11 +244,11 @@ impl Git {
         }
         let stderr = match self.stderr {
             Stderr::Shown => Stdio::inherit(),
-            Stderr::Captured => Stdio::piped(),
+            Stderr::CapturedOutput => Stdio::piped(),
         };
         self.command.stdout(Stdio::piped()).stderr(stderr);
         let (command, stderr) = (&mut self.command, self.stderr);
-        let captured = self.hooks.then(|| Captured::new(command, stderr));
+        let captured = self.hooks.then(|| CapturedOutput::new(command, stderr));
         match (&self.input, self.holding.take()) {
             // git reads nothing from an empty lock file, and writes nothing to
             // standard output where it is given its input here.
@@ -369,7 +369,9 @@ fn text(line: Vec<u8>) -> Result<String> {
 
 /// Returns the version of git: `git version`
 pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
-    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
+    Ok(find_version(
+        &Git::reading(Path::new("/"), "version").line()?,
+    ))
 }
 
 /// Explains a usage error of git's by its age.

@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::command::{AUTHOR, FOREIGN, failed, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
-use crate::system::captured::Captured;
+use crate::system::captured::CapturedOutput;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -213,7 +213,7 @@ fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
         }
         let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
         command.envs(own).env("PATH", &path).stdin(Stdio::null());
-        let captured = Captured::as_errors(&mut command)?;
+        let captured = CapturedOutput::to_stderr(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };
     let done = match run(program)? {

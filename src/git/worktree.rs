@@ -22,7 +22,7 @@ pub(crate) use self::entries::{Worktree, list};
 pub(crate) use self::keep::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::{BranchName, RefName};
 
 /// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
@@ -112,7 +112,7 @@ pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
     // In this order: as long as anything is left of it, the directory is.
     let aside = aside(repo)?;
     keep::set_entry_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
-    optional(fs::remove_dir_all(path)).with_context(what)?;
+    none_if_missing(fs::remove_dir_all(path)).with_context(what)?;
     aside.close().with_context(what)
 }
 
@@ -150,7 +150,7 @@ fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Resu
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
-    files.retain(|file| matches!(optional(found(file)), Ok(None)));
+    files.retain(|file| matches!(none_if_missing(found(file)), Ok(None)));
     if files.is_empty() {
         return Ok(());
     }
@@ -179,7 +179,7 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                 let git = Git::new(repo.home(), "worktree remove --force --force");
                 return git.arg(path).holding(lock)?.run();
             }
-            moved => drop(optional(moved).with_context(what)?),
+            moved => drop(none_if_missing(moved).with_context(what)?),
         }
     }
     keep::set_entry_aside(admin, aside.path())?;

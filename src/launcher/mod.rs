@@ -36,7 +36,7 @@ use crate::run::RunDir;
 use crate::run::events::{Event, Log, START};
 use crate::run::launch::{Launch, Machine, Progress, Running};
 use crate::system::clock::{seconds, this_second};
-use crate::system::process::boot;
+use crate::system::process::boot_id;
 use crate::system::program;
 use crate::task::{Activity, Bytes, Exit, ExitReason, State, version};
 use crate::tmux::pane;
@@ -107,7 +107,7 @@ fn mark_of(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
         launcher: pid,
-        boot: boot(),
+        boot: boot_id(),
         machine: Some(Machine::here()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,

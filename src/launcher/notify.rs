@@ -17,7 +17,7 @@ use crate::run::RunDir;
 use crate::run::events::Event;
 use crate::run::file::{read, write};
 use crate::sanitize;
-use crate::system::program::{ourselves, which};
+use crate::system::program::{current_exe, which};
 use crate::task::{Activity, BranchName, Bytes, Task, record};
 use crate::tmux::client;
 
@@ -96,7 +96,7 @@ pub(super) fn begin(
     let Some(notices) = notices.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };
-    let mut command = Command::new(ourselves()?);
+    let mut command = Command::new(current_exe()?);
     command.arg("__tell");
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
     command.env("FLUX_STATE", event.state.into_str());

@@ -76,7 +76,7 @@ impl Flux {
     /// # Errors
     /// When the task is another user's.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
-        Lock::attempt(&self.prepare_run(id)?, Sharing::Private)
+        Lock::try_acquire(&self.prepare_run(id)?, Sharing::Private)
     }
 
     /// Makes the directory that all runs are in, and returns the lock of this one.

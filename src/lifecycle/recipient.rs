@@ -62,7 +62,7 @@ impl Recipient {
     /// When it was not submitted.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.typed(text)?;
-        let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
+        let _lock = Lock::acquire_within(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
         let told_before = self.run.told();
         let sent = clock::now();
         let looked = Cell::new(Instant::now());
@@ -114,7 +114,7 @@ impl Recipient {
         let agent = running.and_then(|running| running.agent);
         let last = events::last(&self.run.events())?;
         let asks = last.is_some_and(|it| it.at >= self.since && it.state == Activity::Waiting);
-        Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
+        Ok(agent.is_some() && process::foreground_group(self.target.pane_pid)? == agent && !asks)
     }
 
     /// Returns whether the agent has begun to work on something since `at`: by its own word, or by its title.
@@ -158,7 +158,7 @@ pub(crate) fn listening(
     if session.is_some_and(|session| session.is_handed_over) || pane::current(task)?.is_none() {
         return Ok(None);
     }
-    let in_front = process::in_front(target.pane_pid).with_context(|| {
+    let in_front = process::foreground_group(target.pane_pid).with_context(|| {
         let id = &task.id;
         Failure::new(format!("it is not known who reads what is typed to '{id}'"))
             .hint(format!("git flux attach {id}"))

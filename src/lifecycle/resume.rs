@@ -190,7 +190,7 @@ fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place>
 fn ensure_shell_alone(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");
-    let in_front = process::in_front(shell).with_context(|| {
+    let in_front = process::foreground_group(shell).with_context(|| {
         Failure::new(format!("it is not known what runs in the pane of '{id}'"))
             .hint(format!("look, and leave its shell: {attach}"))
     })?;
@@ -199,10 +199,10 @@ fn ensure_shell_alone(task: &Task, target: &Target) -> Result<()> {
         return Err(Failure::new(what).hint(attach).into());
     }
     // Those of other terminals stay as they are.
-    let elsewhere = process::standing_in(&task.worktree, Some(shell), false)?;
-    let mut inside = process::standing_in(&task.worktree, Some(shell), true)?;
+    let elsewhere = process::with_cwd_in(&task.worktree, Some(shell), false)?;
+    let mut inside = process::with_cwd_in(&task.worktree, Some(shell), true)?;
     inside.retain(|one| !elsewhere.contains(one));
-    let aside = process::put_aside(shell, None)?;
+    let aside = process::jobs_of(shell, None)?;
     let Some(job) = aside.iter().chain(&inside).next() else {
         return Ok(());
     };

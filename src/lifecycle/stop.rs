@@ -76,7 +76,7 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
         return Ok(());
     };
     let id = &task.id;
-    let jobs = process::put_aside(target.pane_pid, Some(agent)).with_context(|| {
+    let jobs = process::jobs_of(target.pane_pid, Some(agent)).with_context(|| {
         let what = format!("it is not known what runs in the pane of '{id}' beside its agent");
         Failure::new(what).hint(format!("look, and end it there: git flux attach {id}"))
     })?;
@@ -104,7 +104,7 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     }
     let run = flux.run_dir(id);
     // By this the launcher tells us from a terminal that goes: it leaves the pane to a shell.
-    let request = Lock::attempt(&run.stop(), Sharing::Private)?;
+    let request = Lock::try_acquire(&run.stop(), Sharing::Private)?;
     ask(task, &run)?;
     Ok(Some(Stopping {
         id: id.clone(),

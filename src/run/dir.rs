@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::seconds;
-use crate::system::{optional, process};
+use crate::system::{none_if_missing, process};
 use crate::task::{Exit, ExitReason, Target};
 
 /// How much of what happened is kept when a task is removed, in bytes.
@@ -87,7 +87,7 @@ impl RunDir {
         let own = self.alive().with_extension("own");
         // What an earlier run has left could be locked.
         drop(fs::remove_file(&own));
-        let lock = Lock::attempt(&own, Sharing::Private).ok().flatten();
+        let lock = Lock::try_acquire(&own, Sharing::Private).ok().flatten();
         let lock = lock.filter(|_| fs::rename(own, self.alive()).is_ok());
         if lock.is_none() {
             // That of an earlier launcher would say that this one has ended.
@@ -267,7 +267,7 @@ impl RunDir {
     }
 
     pub(crate) fn forget(&self, name: impl AsRef<Path>) -> Result<()> {
-        let removed = optional(fs::remove_file(self.0.join(name)));
+        let removed = none_if_missing(fs::remove_file(self.0.join(name)));
         removed.map(drop).context("could not begin another run")
     }
 
@@ -286,7 +286,7 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be removed.
     pub(crate) fn withdraw(&self) -> Result<bool> {
-        let removed = optional(fs::remove_file(self.launch()));
+        let removed = none_if_missing(fs::remove_file(self.launch()));
         let removed = removed.context("could not take back the launch file")?;
         Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
@@ -300,10 +300,10 @@ impl RunDir {
         let what = || format!("could not remove '{}'", self.0.display());
         let name = format!(".{}.{}", self.name(), std::process::id());
         let aside = self.0.with_file_name(name);
-        let renamed = optional(fs::rename(&self.0, &aside)).with_context(what)?;
+        let renamed = none_if_missing(fs::rename(&self.0, &aside)).with_context(what)?;
         if renamed.is_some() {
             // Another command may be clearing it away as well.
-            optional(fs::remove_dir_all(&aside)).with_context(what)?;
+            none_if_missing(fs::remove_dir_all(&aside)).with_context(what)?;
         }
         Ok(())
     }

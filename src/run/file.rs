@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::git::Sharing;
 use crate::git::regular_file::open_file;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::version;
 
 /// How long a file that is read whole may be, in bytes.
@@ -28,7 +28,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    let end = optional(end_of(path, length));
+    let end = none_if_missing(end_of(path, length));
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 

@@ -16,9 +16,6 @@ impl Settings {
     }
 
     /// The agent `name`, its program found on PATH.
-    ///
-    /// # Errors
-    /// When it is not known, or not installed.
     pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
         let (command, prompt) = (&table::COMMAND, &table::PROMPT_ARG);
         for setting in [command, prompt, &table::RESUME, &table::YOLO] {
@@ -45,9 +42,6 @@ impl Settings {
     }
 
     /// `flux.notify`: the ways in which the user is told of an agent.
-    ///
-    /// # Errors
-    /// When one of them is none.
     pub(crate) fn notify(&self) -> Result<Vec<String>> {
         let mut ways = Vec::new();
         for entry in self.every(&table::NOTIFY) {
@@ -70,9 +64,6 @@ impl Settings {
     }
 
     /// Fails where nobody knows an agent.
-    ///
-    /// # Errors
-    /// With those there are.
     pub(super) fn ensure_agent(&self, name: &str) -> Result<()> {
         let own = self.last(&table::COMMAND.of(name)).is_some();
         if !own && agent::names().all(|known| known != name) {

@@ -10,9 +10,6 @@ use crate::sanitize::quoted;
 
 impl Settings {
     /// Fails where something is configured for git flux that there is not.
-    ///
-    /// # Errors
-    /// With the key, where it stands, and those there are.
     pub(crate) fn ensure_known(&self) -> Result<()> {
         let unknown = self.unknown().next();
         unknown.map_or(Ok(()), |entry| Err(self.misspelt(entry).into()))
@@ -74,9 +71,6 @@ impl Settings {
 
 impl Entry {
     /// Fails where its value is none for its setting.
-    ///
-    /// # Errors
-    /// With the value, where it stands, and what it may be.
     pub(super) fn ensure_allowed(&self, setting: &Setting) -> Result<()> {
         if setting.kind.allows(&self.value) {
             return Ok(());

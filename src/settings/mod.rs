@@ -73,9 +73,6 @@ impl Settings {
     /// `git config -z --show-scope --show-origin --list` in `dir`, which takes git half the time
     /// that looking for keys does. git reads it, not libgit2, which knows neither `git -c` nor
     /// every kind of include.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let args = ["-z", "--show-scope", "--show-origin", "--list"];
         Ok(Self {
@@ -102,9 +99,6 @@ impl Settings {
 
     /// The same for the repository that the caller's directory and environment name: what is
     /// asked while a line is typed.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn glance() -> Result<Self> {
         let entry = |(key, value): (String, String)| Entry {
             key,
@@ -143,9 +137,6 @@ impl Settings {
     }
 
     /// The same, looked at.
-    ///
-    /// # Errors
-    /// When it is no value for that.
     fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
         if let Some(entry) = self.entry(setting) {
             entry.ensure_allowed(setting)?;
@@ -194,8 +185,6 @@ impl Settings {
     }
 }
 
-/// # Errors
-/// When it is not all of a configuration.
 fn parse(out: &[u8]) -> Result<Vec<Entry>> {
     let mut fields = records(out)?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();

@@ -89,9 +89,6 @@ impl Settings {
     }
 
     /// Everything that is wrong with what is configured for git flux.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn wrong(&self) -> Result<Vec<Error>> {
         let mut wrong: Vec<Error> = self.unknown().map(|e| self.misspelt(e).into()).collect();
         for Shown { setting, entry, .. } in self.shown() {

@@ -16,18 +16,12 @@ use crate::task::Layout;
 
 impl Settings {
     /// `flux.layout`; none means `auto`.
-    ///
-    /// # Errors
-    /// When it is something else.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
         let value = self.checked(&table::LAYOUT)?;
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
     /// `flux.merge`: how cleanup merges.
-    ///
-    /// # Errors
-    /// When it is something else.
     pub(crate) fn style(&self) -> Result<Style> {
         let value = self.checked(&table::MERGE)?.unwrap_or_default();
         Ok(value.parse().unwrap_or_default())
@@ -67,9 +61,6 @@ impl Settings {
     }
 
     /// `commit.gpgSign`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
     pub(crate) fn sign(&self) -> Result<bool> {
         let Some(entry) = self.last("commit.gpgsign") else {
             return Ok(false);
@@ -81,9 +72,6 @@ impl Settings {
     }
 
     /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
-    ///
-    /// # Errors
-    /// When it is not a number.
     pub(crate) fn trash_keep(&self) -> Result<usize> {
         let value = self.checked(&table::TRASH_KEEP)?.unwrap_or_default();
         value.parse().context("'flux.trashKeep' is not a number")
@@ -91,9 +79,6 @@ impl Settings {
 
     /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
     /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
-    ///
-    /// # Errors
-    /// When git does not take it for a time.
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
@@ -118,18 +103,12 @@ impl Settings {
     }
 
     /// `flux.setupRequired`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
     pub(crate) fn setup_required(&self) -> Result<bool> {
         let value = self.checked(&table::SETUP_REQUIRED)?;
         Ok(value.and_then(parse_bool).unwrap_or(true))
     }
 
     /// `flux.wrapper`: its words; none if there is none.
-    ///
-    /// # Errors
-    /// When its quotes do not match.
     pub(crate) fn wrapper(&self) -> Result<Vec<String>> {
         let value = self.checked(&table::WRAPPER)?;
         Ok(value.and_then(table::words).unwrap_or_default())
@@ -147,9 +126,6 @@ impl Settings {
     }
 
     /// `color.flux`, or `color.ui`, of which git itself says what is wrong with it.
-    ///
-    /// # Errors
-    /// When it is something else.
     pub(crate) fn colour(&self) -> Result<Option<Colour>> {
         let own = self.checked(&table::COLOUR)?;
         Ok(own.or_else(|| self.value_of("color.ui")).and_then(colour))
@@ -157,9 +133,6 @@ impl Settings {
 
     /// The slots that have a colour, with what begins it on a terminal:
     /// `git config --get-color color.flux.<slot>`
-    ///
-    /// # Errors
-    /// When one is no colour.
     pub(crate) fn colours_of_slots(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {

@@ -13,9 +13,6 @@ use crate::task::{ObjectId, Task};
 
 /// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
 /// was there before, if the task was. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
 pub(crate) fn write_config(
     repo: &Repo,
     task: &Task,
@@ -39,9 +36,6 @@ pub(crate) fn write_config(
 /// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`;
 /// of one that stays only what was written for the task. That there is none is no error.
 /// The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
 pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
     let branch = &task.branch;
     let settings = || Settings::load(repo.home());
@@ -63,9 +57,6 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
 }
 
 /// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
 pub(crate) fn trust(repo: &Repo, tree: &ObjectId, lock: &Lock) -> Result<()> {
     configure(repo, &["--add", table::TRUST.key, tree], lock)
 }

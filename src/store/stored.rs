@@ -43,9 +43,6 @@ impl StoredTask {
     }
 
     /// The task of a record that can be read.
-    ///
-    /// # Errors
-    /// What is wrong with the record.
     pub(crate) fn readable(&self) -> Result<&Task> {
         let id = &self.id;
         let record = task_ref(id);

@@ -10,9 +10,6 @@ use crate::ui::word;
 
 impl Store {
     /// Returns the branch that `name` is: the one that it is a symbolic ref of, or itself.
-    ///
-    /// # Errors
-    /// When it is a symbolic ref of something else than a branch.
     pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
         let full = BranchName::new(name).full();
         let Some(target) = self.refs.target(&full) else {
@@ -27,9 +24,6 @@ impl Store {
     }
 
     /// Fails if the branch of a task has become a symbolic ref: then its commits are another's.
-    ///
-    /// # Errors
-    /// As it says.
     pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
         let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {

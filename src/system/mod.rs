@@ -4,8 +4,8 @@ pub(crate) mod captured;
 pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod disk;
-mod holder;
 mod lock;
+mod lock_holder;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod regular_file;
@@ -14,6 +14,6 @@ pub(crate) mod version;
 mod wait;
 
 pub(crate) use lock::Lock;
-pub(crate) use regular_file::optional;
+pub(crate) use regular_file::none_if_missing;
 pub(crate) use sharing::Sharing;
 pub(crate) use wait::wait_until;

@@ -11,7 +11,7 @@ use super::client::{self, Client, our_terminal};
 use super::command::{answers, outer_session, outer_socket, own_pane};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
-use crate::system::version::version;
+use crate::system::version::find_version;
 use crate::task::Target;
 
 /// Goes to the pane: `switch-client` for the client that we were called from, if there is one on this
@@ -108,7 +108,7 @@ fn say(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
     let tmux = tmux.then("display-message");
     let client = client.map(|client| ["-c", &client.name]);
     let tmux = tmux.args(client.iter().flatten());
-    let has_delay = version(&pane.version).is_none_or(|version| version >= (3, 2));
+    let has_delay = find_version(&pane.version).is_none_or(|version| version >= (3, 2));
     let tmux = tmux.args(has_delay.then_some(["-d", "4000"]).iter().flatten());
     tmux.arg(pane::unexpanded_text(&line))
 }

@@ -18,9 +18,9 @@ use bstr::ByteSlice as _;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
-use crate::system::captured::{Captured, Stderr};
-use crate::system::program::plain_path;
-use crate::system::version::version;
+use crate::system::captured::{CapturedOutput, Stderr};
+use crate::system::program::path_without_git;
+use crate::system::version::find_version;
 use crate::task::{PaneId, SessionId, Target};
 
 /// A client of another version can hang for ever on a server it does not understand.
@@ -71,7 +71,7 @@ impl Tmux {
                 command.env_remove(key);
             }
         }
-        command.envs(plain_path().map(|path| ("PATH", path)));
+        command.envs(path_without_git().map(|path| ("PATH", path)));
         // A server that is gone, or another user's: we are outside, on our own.
         if !inside() {
             command.env_remove("TMUX").env_remove("TMUX_PANE");
@@ -131,7 +131,7 @@ impl Tmux {
     /// When tmux is missing or does not answer in time.
     pub(crate) fn outcome(mut self) -> Result<std::result::Result<String, Error>> {
         // Files, not pipes: nothing has to be read while the clock is watched.
-        let captured = Captured::new(&mut self.command, Stderr::Captured)?;
+        let captured = CapturedOutput::new(&mut self.command, Stderr::CapturedOutput)?;
         let mut child = self.command.spawn().map_err(not_started)?;
         self.wait(&mut child)?;
         let mut printed = child.wait_with_output()?;
@@ -254,7 +254,7 @@ pub(super) fn ensure_installed() -> Result<()> {
 /// # Errors
 /// When it is too old.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
-    let Some((major, minor)) = version(text).filter(|found| *found < OLDEST) else {
+    let Some((major, minor)) = find_version(text).filter(|found| *found < OLDEST) else {
         return Ok(());
     };
     let (oldest, old) = OLDEST;

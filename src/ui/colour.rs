@@ -14,9 +14,6 @@ use crate::settings::{Colour, Settings};
 static SLOTS: OnceLock<HashMap<String, String>> = OnceLock::new();
 
 /// Follows what is configured, from here on; git is asked for colours in `dir`.
-///
-/// # Errors
-/// When that is no colour, or no time for colours.
 pub(crate) fn follow(settings: &Settings, dir: &Path) -> Result<()> {
     match settings.colour()? {
         Some(Colour::Always) => console::set_colors_enabled(true),

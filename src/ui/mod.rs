@@ -59,26 +59,17 @@ impl Ui {
     }
 
     /// Prints data: one line.
-    ///
-    /// # Errors
-    /// When standard output cannot be written. A reader that went away is no error to anybody.
     pub(crate) fn data(&self, line: impl Display) -> Result<()> {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
     /// Prints data for programs, the fields of objects by name, harmless should it reach a terminal.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.data(sanitize::json(&format!("{value:#}")))
     }
 
     /// Prints data as it is.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
@@ -237,9 +228,6 @@ impl Drop for Spinner {
 }
 
 /// Fails where there is no terminal that could go to a pane: `hint` is what to do instead.
-///
-/// # Errors
-/// So.
 pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use crate::failure::Failure;
 use crate::git::checkout::gitfile::link_of;
 use crate::sanitize::{quoted, shown, word};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// Why git is not run in a place: a file there is not what git writes.
@@ -141,10 +141,10 @@ const SMALL: u64 = 1 << 20;
 /// # Errors
 /// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
-    match optional(file.symlink_metadata()) {
+    match none_if_missing(file.symlink_metadata()) {
         Ok(None) => Ok(None),
         Ok(Some(found)) if found.is_file() && found.len() < SMALL => {
-            let content = optional(read_file(file));
+            let content = none_if_missing(read_file(file));
             content.with_context(|| format!("could not read '{}'", file.display()))
         }
         _ => Err(Distrust::Odd(file.to_owned()).into()),

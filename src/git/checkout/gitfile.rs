@@ -8,28 +8,29 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// Returns what is at `path`, following no link; none if nothing can be there.
 pub(in crate::git) fn found_at(path: &Path) -> Result<Option<Metadata>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
-        found => optional(found).with_context(|| format!("could not look at '{}'", path.display())),
+        found => none_if_missing(found)
+            .with_context(|| format!("could not look at '{}'", path.display())),
     }
 }
 
 /// Returns the paths of what is in a directory; none if there is no such directory.
 pub(in crate::git) fn entries_of(dir: &Path) -> Result<Vec<PathBuf>> {
     let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect();
-    let entries: io::Result<Option<Vec<_>>> = optional(read());
+    let entries: io::Result<Option<Vec<_>>> = none_if_missing(read());
     let entries = entries.with_context(|| format!("could not read '{}'", dir.display()))?;
     Ok(entries.unwrap_or_default())
 }
 
 /// Reads a file of git's, which is empty if there is none.
 pub(in crate::git) fn content_of(file: &Path) -> Result<Vec<u8>> {
-    let content = optional(read_file(file));
+    let content = none_if_missing(read_file(file));
     let content = content.with_context(|| format!("could not read '{}'", file.display()))?;
     Ok(content.unwrap_or_default())
 }

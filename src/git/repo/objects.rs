@@ -10,7 +10,7 @@ use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
 use super::Repo;
 use super::history::History;
 use crate::git::{ObjectId, Sharing};
-use crate::system::optional;
+use crate::system::none_if_missing;
 
 /// The longest file of a record, in bytes: it is read as a whole.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -53,7 +53,7 @@ impl Repo {
         let dir = self.common_dir().join("objects").join(dir);
         for path in [dir.join(file), dir] {
             // Otherwise it is in a pack already, or in another repository.
-            optional(sharing.adjust(&path))?;
+            none_if_missing(sharing.adjust(&path))?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::repository::{make_dir, write as write_file};
 use crate::git::regular_file::read_file;
 use crate::git::worktree::hide::pattern;
 use crate::git::{Checkout, Git, ObjectId};
-use crate::system::optional;
+use crate::system::none_if_missing;
 
 /// An ignored thing of the checkout that hooks do not see.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
         exclude.extend([b"\n", &pattern(&name)[..]].concat());
     }
     let file = to.join(".git/info/exclude");
-    let before = optional(read_file(&file)).context("could not read info/exclude")?;
+    let before = none_if_missing(read_file(&file)).context("could not read info/exclude")?;
     let before = before.unwrap_or_default();
     write_file(&file, &[&before[..], &exclude, b"\n"].concat())?;
     left_out.extend(remove_visible(to)?);

@@ -13,7 +13,7 @@ use crate::git::hooks::Hooks;
 use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Checkout, Git, ObjectId, Repo};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::{BranchName, RefName};
 
 /// The repository that a scratch repository is made after.
@@ -202,7 +202,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Returns what is in a directory; nothing if there is none.
 fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
-    let found = optional(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
+    let found =
+        none_if_missing(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
     found.with_context(|| format!("could not read '{}'", dir.display()))
 }
 

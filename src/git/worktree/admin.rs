@@ -15,7 +15,7 @@ use crate::git::checkout::gitfile::{
 };
 use crate::git::same::is_same_place;
 use crate::git::worktree::entries;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::RefName;
 
@@ -71,7 +71,7 @@ fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::Link(link).into());
     };
     for dir in [&worktrees, &admin] {
-        match optional(dir.symlink_metadata()) {
+        match none_if_missing(dir.symlink_metadata()) {
             Ok(Some(found)) if found.is_dir() => {}
             // git removes an entry with its directory, and that of all entries with the last one.
             Ok(None) => return Err(Distrust::Link(link).into()),
@@ -204,7 +204,7 @@ fn heads(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
 /// # Errors
 /// When it cannot be told.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    let file = optional(read_file(&trash.join("worktree").join(".git")));
+    let file = none_if_missing(read_file(&trash.join("worktree").join(".git")));
     let Some(file) = file.context("could not look into the trash")? else {
         return Ok(false);
     };

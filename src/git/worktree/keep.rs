@@ -18,7 +18,7 @@ use crate::git::records::records;
 use crate::git::worktree::{admin, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::sanitize::quoted;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// Moves the worktree at `path` with everything in it to `trash`, and its index
@@ -166,7 +166,7 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// files that go with the worktree (`git update-index --no-split-index`).
 fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in KEPT {
-        let kept = optional(transfer(&admin.join(file), &trash.join(name)));
+        let kept = none_if_missing(transfer(&admin.join(file), &trash.join(name)));
         kept.with_context(|| format!("could not keep the {name}"))?;
     }
     let is_part = |file: &PathBuf| {

@@ -18,8 +18,8 @@ use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::sweep_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
-use crate::system::optional;
-use crate::system::program::ourselves;
+use crate::system::none_if_missing;
+use crate::system::program::current_exe;
 use crate::task::TaskId;
 use crate::ui;
 
@@ -45,12 +45,12 @@ impl Flux {
         let lately = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
             Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < DAY),
             // The first removal of all: nothing is old yet.
-            Err(_) => Lock::attempt(&self.expire_lock(), self.repo.sharing()?).is_ok(),
+            Err(_) => Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?).is_ok(),
         };
         if lately && self.outlived()?.is_empty() {
             return Ok(());
         }
-        let mut command = Command::new(ourselves()?);
+        let mut command = Command::new(current_exe()?);
         command
             .arg("__expire")
             .current_dir(self.repo.home())
@@ -73,10 +73,10 @@ impl Flux {
     /// When something cannot be deleted. What is left is tried again another time.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
-        let Some(lock) = Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? else {
+        let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
             return Ok(());
         };
-        lock.note_time().context("could not note the time")?;
+        lock.touch().context("could not note the time")?;
         // What cannot be deleted is in the way of nothing else.
         let mut faults = self.drop_expired(begun)?;
         faults.extend(self.sweep_archive_marks()?);
@@ -156,7 +156,7 @@ impl Flux {
         if self.going()?.is_empty() {
             return Ok(Vec::new());
         }
-        match Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? {
+        match Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? {
             Some(_lock) => self.clear_going(Instant::now()),
             None => Ok(Vec::new()),
         }
@@ -212,7 +212,7 @@ impl Flux {
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let what = "could not look into the trash";
-    let Some(entries) = optional(fs::read_dir(dir)).context(what)? else {
+    let Some(entries) = none_if_missing(fs::read_dir(dir)).context(what)? else {
         return Ok(Vec::new());
     };
     entries

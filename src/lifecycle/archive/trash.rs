@@ -13,7 +13,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, keep};
 use crate::lifecycle::archive;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Task;
 use crate::ui::quoted;
 
@@ -109,7 +109,7 @@ pub(in crate::lifecycle) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
         let aside = place.with_file_name(format!("{GOING}{name}.{}.{n}", process::id()));
         if aside.symlink_metadata().is_err() {
             let what = || format!("could not move '{}' in the trash", place.display());
-            let moved = optional(fs::rename(place, &aside)).with_context(what)?;
+            let moved = none_if_missing(fs::rename(place, &aside)).with_context(what)?;
             return Ok(moved.map(|()| aside));
         }
     }

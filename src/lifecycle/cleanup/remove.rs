@@ -22,7 +22,7 @@ use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
 use crate::store;
 use crate::system::clock::seconds;
-use crate::system::process::{born, in_front, is_alive};
+use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
 use crate::task::{MergeRecord, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
@@ -54,8 +54,8 @@ pub(crate) fn halt(flux: &Flux, facts: &Facts) -> Result<bool> {
         && facts.runs.has_foreign_jobs()
     {
         // A question may have been open for long: its number then may be another's by now.
-        let program = in_front(target.pane_pid).ok().flatten();
-        let program = program.map(|pid| (pid, born(pid)));
+        let program = foreground_group(target.pane_pid).ok().flatten();
+        let program = program.map(|pid| (pid, start_time(pid)));
         close(target, &flux.run_dir(&facts.task.id))?;
         if let Some((pid, born)) = program {
             await_process(pid, born)?;

@@ -49,7 +49,7 @@ impl Runs {
         let pane = in_pane(shell, agent, is_alive);
         let leader = shell.or(running.map(|running| running.launcher));
         let has_jobs = shell.is_some() && !is_alive;
-        let mut others = process::standing_in(&task.worktree, leader, has_jobs).ok();
+        let mut others = process::with_cwd_in(&task.worktree, leader, has_jobs).ok();
         if let (Some((_, jobs)), Some(others)) = (&pane, &mut others) {
             others.retain(|one| !jobs.contains(one));
         }
@@ -111,7 +111,7 @@ impl Runs {
     /// Returns whether a job is suspended, or may be: it may hold what is not saved, and cannot say so.
     pub(super) fn has_suspended_jobs(&self) -> bool {
         let jobs = self.jobs.as_ref();
-        jobs.is_none_or(|jobs| jobs.iter().any(|one| one.stopped))
+        jobs.is_none_or(|jobs| jobs.iter().any(|one| one.is_suspended))
     }
 }
 
@@ -127,12 +127,12 @@ fn in_pane(
     };
     // What runs in its pane ends with it, but for what its shell has put aside.
     if !is_alive {
-        let foreground = process::in_front(shell).ok()?;
-        return Some((foreground, process::put_aside(shell, None).ok()?));
+        let foreground = process::foreground_group(shell).ok()?;
+        return Some((foreground, process::jobs_of(shell, None).ok()?));
     }
     // Without an agent, nothing but us has begun anything there.
     match agent {
-        Some(_) => Some((None, process::put_aside(shell, agent).ok()?)),
+        Some(_) => Some((None, process::jobs_of(shell, agent).ok()?)),
         None => Some((None, Vec::new())),
     }
 }

@@ -12,7 +12,7 @@ use crate::git::{Git, ObjectId, Worktree, in_use, refs};
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::check::is_branch_name;
 use crate::task::{BranchName, ExistingBranch, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -299,7 +299,7 @@ pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()>
         let failure = Failure::new(format!("'{shown}' is registered as a worktree already"));
         return Err(failure.hint("git worktree list").into());
     }
-    let is_free = optional(path.symlink_metadata()).and_then(|found| match found {
+    let is_free = none_if_missing(path.symlink_metadata()).and_then(|found| match found {
         None => Ok(true),
         Some(found) => Ok(found.is_dir() && fs::read_dir(path)?.next().is_none()),
     });

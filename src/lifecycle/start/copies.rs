@@ -18,7 +18,7 @@ use nix::libc::O_NOFOLLOW;
 use crate::context::Flux;
 use crate::git::others;
 use crate::interrupt;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Task;
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
@@ -134,7 +134,7 @@ impl Copies {
             self.enter(parent)?;
         }
         let (from, to) = (self.main.join(dir), self.worktree.join(dir));
-        match optional(to.symlink_metadata())? {
+        match none_if_missing(to.symlink_metadata())? {
             Some(found) if found.is_dir() => {}
             Some(_) => {
                 let message = format!("'{}' is no directory in the new worktree", shown(dir));

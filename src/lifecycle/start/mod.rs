@@ -27,7 +27,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
 use crate::store::{self, Store, task_ref};
-use crate::system::disk::disk_full;
+use crate::system::disk::full_disk_hint;
 use crate::task::{BranchName, Phase, Task, TaskId};
 use crate::ui::word;
 use plan::{Origin, Start, Started};
@@ -106,7 +106,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
             return Ok(branch_exists(&task.branch).into());
         }
     }
-    let full = disk_full(&error, &[flux.repo.common_dir()]);
+    let full = full_disk_hint(&error, &[flux.repo.common_dir()]);
     let failure = start.refusal();
     Ok(error.context(full.into_iter().fold(failure, Failure::hint)))
 }

@@ -19,7 +19,7 @@ use crate::context::Flux;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::run::RunDir;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::{Bytes, Task};
 
 /// The first port of all: below are those that programs are known by.
@@ -61,7 +61,7 @@ fn try_claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Result<u16> {
     let ports = had.into_iter().chain(blocks);
     let links: Vec<(u16, PathBuf)> = ports.map(|port| (port, link(&dir, port))).collect();
     for (port, link) in &links {
-        match optional(fs::read_link(link)) {
+        match none_if_missing(fs::read_link(link)) {
             Ok(Some(owner)) if owner == run.0 => return Ok(*port),
             Ok(None) if is_free(*port) => return make(link, run).map(|()| *port),
             _ => {}

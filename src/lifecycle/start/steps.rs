@@ -19,7 +19,7 @@ use crate::lifecycle::hook_effects;
 use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::store;
-use crate::system::program::ourselves;
+use crate::system::program::current_exe;
 use crate::task::Exit;
 use crate::tmux::open::{Opened, PaneProgram};
 use crate::tmux::target::Place;
@@ -201,7 +201,7 @@ impl StartTransaction<'_> {
 
     /// Opens a place in which git flux itself runs with these arguments.
     fn open_place(&self, place: &Place, verb: &str, about: &Path) -> Result<Opened> {
-        let (task, launcher) = (&self.start.task, ourselves()?);
+        let (task, launcher) = (&self.start.task, current_exe()?);
         place.open(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),

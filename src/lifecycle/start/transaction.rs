@@ -19,7 +19,7 @@ use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::system::clock::in_seconds;
-use crate::system::disk::disk_full;
+use crate::system::disk::full_disk_hint;
 use crate::task::Task;
 use crate::ui::shown;
 
@@ -105,7 +105,7 @@ impl<'a> StartTransaction<'a> {
         let id = &self.start.task.id;
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
         let failure = failure.hint(format!("git flux attach {id}"));
-        let full = disk_full(&cause, &[self.flux.repo.common_dir()]);
+        let full = full_disk_hint(&cause, &[self.flux.repo.common_dir()]);
         cause.context(full.into_iter().fold(failure, Failure::hint))
     }
 
@@ -114,7 +114,7 @@ impl<'a> StartTransaction<'a> {
         let is_interrupted = interrupt::requested();
         interrupt::clear();
         let places = [&*self.start.task.worktree, self.flux.repo.common_dir()];
-        let full = disk_full(&cause, &places);
+        let full = full_disk_hint(&cause, &places);
         let undone = self.roll_back();
         if is_interrupted && matches!(undone, Ok(Undone::All)) {
             return self.start.interruption().into();

@@ -19,7 +19,7 @@ use crate::run::RunDir;
 use crate::run::launch::Step;
 use crate::sanitize;
 use crate::store;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Bytes;
 use crate::ui::shown;
 
@@ -135,7 +135,7 @@ impl Init {
     /// When it cannot be written.
     pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
         let dir = run.0.join("init");
-        optional(fs::remove_dir_all(&dir)).context("could not begin another run")?;
+        none_if_missing(fs::remove_dir_all(&dir)).context("could not begin another run")?;
         make(&dir)?;
         let mut steps = Vec::new();
         for (entry, content) in &self.files {
