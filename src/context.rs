@@ -42,7 +42,9 @@ impl Flux {
         ensure_directories(&repo.flux_dir())?;
         let dir = repo.current().unwrap_or(repo.home());
         let mut settings = match settings {
-            Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
+            Some(settings) => settings
+                .expect("reading settings does not panic")?
+                .relative_to(dir),
             None => Settings::load(dir)?,
         };
         if repo.is_linked() {

@@ -86,7 +86,7 @@ impl Store {
     /// Fails if a branch is that of a task whose record cannot be read; only the configuration
     /// tells that.
     pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
-        let id = settings.of_branch(branch, &table::TASK);
+        let id = settings.branch_value(branch, &table::TASK);
         let mut tasks = self.tasks.iter();
         let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
@@ -219,23 +219,25 @@ fn configured(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // Renamed by `git branch -m`. What `git branch -c` made is a copy of the user's.
     if !exists(&task.branch)
-        && let Some(branch) = settings.branch_of(task.id.as_str())
+        && let Some(branch) = settings.branch_of_task(task.id.as_str())
         && exists(branch)
     {
         task.branch = BranchName::new(branch);
     }
     // That of a branch which is there for more than the task says nothing of the task.
-    if let Some(text) = settings.of_branch(&task.branch, &table::DESCRIPTION)
+    if let Some(text) = settings.branch_value(&task.branch, &table::DESCRIPTION)
         && task.existing.is_none()
     {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
-    let into = settings.of_branch(&task.branch, &table::BRANCH_INTO);
-    let into = into.or_else(|| settings.into()).map(BranchName::typed);
+    let into = settings.branch_value(&task.branch, &table::BRANCH_INTO);
+    let into = into
+        .or_else(|| settings.default_target())
+        .map(BranchName::typed);
     if let Some(into) = into.or_else(|| task.into.clone()) {
         task.into = Some(refs.branch_target(&into).unwrap_or(into));
     }
-    if let Some(agent) = settings.of_branch(&task.branch, &table::BRANCH_AGENT) {
+    if let Some(agent) = settings.branch_value(&task.branch, &table::BRANCH_AGENT) {
         agent.clone_into(&mut task.agent);
     }
     task

@@ -33,11 +33,11 @@ impl AgentConfig {
     /// Returns the options about permissions for an agent.
     fn permissions(&self, profile: &Profile) -> Vec<OsString> {
         match &self.yolo {
-            Some(Yolo::Words(options)) => words(options),
-            Some(Yolo::Is(true)) => words(profile.yolo),
+            Some(Yolo::Options(options)) => words(options),
+            Some(Yolo::Enabled(true)) => words(profile.yolo),
             None if profile.skips_permissions(self) => words(profile.yolo),
-            Some(Yolo::Is(false)) if !profile.is_decided_by(self) => words(profile.ask),
-            Some(Yolo::Is(false)) | None => Vec::new(),
+            Some(Yolo::Enabled(false)) if !profile.is_decided_by(self) => words(profile.ask),
+            Some(Yolo::Enabled(false)) | None => Vec::new(),
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
             let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
             let config = AgentConfig {
                 command: (!command.is_empty()).then(|| words(command)),
-                yolo: yolo.map(Yolo::Is),
+                yolo: yolo.map(Yolo::Enabled),
                 ..AgentConfig::default()
             };
             let argv = Agent::find(name, config).unwrap().argv;

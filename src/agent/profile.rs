@@ -57,9 +57,9 @@ pub(crate) struct AgentConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Yolo {
     /// By the option it is known to have for that.
-    Is(bool),
+    Enabled(bool),
     /// By these.
-    Words(Vec<String>),
+    Options(Vec<String>),
 }
 
 /// When an agent paints.

@@ -43,7 +43,7 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let mut repo = Repo::open_at(common_dir)?;
     let settings = Settings::load(repo.home())?;
     // Who wrote the option may have written that, too.
-    if let Some(key) = settings.own_filter() {
+    if let Some(key) = settings.repository_filter() {
         repo.distrust(key);
     }
     let ui = ui.clone();

@@ -42,7 +42,10 @@ pub(crate) fn from_the_beginning(
     description: &[u8],
 ) -> Result<AgentCommand> {
     if description.is_empty() {
-        let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
+        let (id, key) = (
+            &task.id,
+            word(&table::DESCRIPTION.documented_key(&task.branch)),
+        );
         let what = format!("'{id}' has no description that its agent could be given");
         let set = format!("git config {key} '<what is to be done>'");
         let attach = format!("git flux attach {id}");
@@ -62,7 +65,7 @@ pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
         return Ok(description);
     }
     let settings = &flux.settings;
-    let of_branch = settings.of_branch(&task.branch, &table::DESCRIPTION);
+    let of_branch = settings.branch_value(&task.branch, &table::DESCRIPTION);
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 

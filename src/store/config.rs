@@ -20,7 +20,7 @@ pub(crate) fn write_config(
     lock: &Lock,
 ) -> Result<()> {
     let key = |name: &str| format!("branch.{}.{name}", task.branch);
-    let named = |setting: &table::Setting| setting.named(&task.branch);
+    let named = |setting: &table::Setting| setting.documented_key(&task.branch);
     let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
     for (at, (name, value)) in kept.iter().enumerate() {
         let again = kept[..at].iter().any(|(other, _)| other == name);
@@ -41,16 +41,16 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
     let settings = || Settings::load(repo.home());
     if task.keeps_branch() {
         // Another task may have the branch by now.
-        if settings()?.of_branch(branch, &table::TASK) != Some(task.id.as_str()) {
+        if settings()?.branch_value(branch, &table::TASK) != Some(task.id.as_str()) {
             return Ok(());
         }
-        let (key, value) = (table::TASK.named(branch), format!("^{}$", task.id));
+        let (key, value) = (table::TASK.documented_key(branch), format!("^{}$", task.id));
         return configure(repo, &["--unset-all", &key, &value], lock);
     }
     let section = format!("branch.{branch}");
     let removed = configure(repo, &["--remove-section", &section], lock);
     // git says the same of a section that is not there and of a name it cannot parse.
-    if removed.is_err() && settings()?.section_of_branch(branch).is_empty() {
+    if removed.is_err() && settings()?.branch_section(branch).is_empty() {
         return Ok(());
     }
     removed

@@ -21,8 +21,8 @@ pub(crate) fn is_ours(
     task: Option<&Task>,
 ) -> bool {
     let configured = || match task {
-        Some(task) => settings.of_branch(&task.branch, &table::TASK) == Some(id.as_str()),
-        None => settings.branch_of(id.as_str()).is_some(),
+        Some(task) => settings.branch_value(&task.branch, &table::TASK) == Some(id.as_str()),
+        None => settings.branch_of_task(id.as_str()).is_some(),
     };
     marks.vouch(&task_ref(id), oid).unwrap_or_else(configured)
 }

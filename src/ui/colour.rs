@@ -23,7 +23,7 @@ pub(crate) fn follow(settings: &Settings, dir: &Path) -> Result<()> {
         }
         Some(Colour::Auto) | None => {}
     }
-    SLOTS.set(settings.colours_of_slots(dir)?).ok();
+    SLOTS.set(settings.slot_colours(dir)?).ok();
     Ok(())
 }
 

@@ -140,7 +140,7 @@ pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
             "'{id}' would be merged into '{branch}', {why}"
         ));
         if let Some(into) = &task.into {
-            let key = word(&table::BRANCH_INTO.named(&other.branch));
+            let key = word(&table::BRANCH_INTO.documented_key(&other.branch));
             let config = format!("git config {key} {}", word(into));
             let what = format!("to merge '{id}' into '{into}' instead: {config}");
             ui.hint(what);

@@ -27,8 +27,8 @@ const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
 pub(super) fn lacking(flux: &Flux, task: &Task) {
     let home = flux.repo.home();
     let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
-    let is_made_ready = !flux.settings.copy().is_empty()
-        || !flux.settings.setup().is_empty()
+    let is_made_ready = !flux.settings.copy_patterns().is_empty()
+        || !flux.settings.setup_commands().is_empty()
         || has(home, ".worktreeinclude")
         || has(home, ".worktree-init");
     let lacks = |name: &&str| has(home, name) && !has(&task.worktree, name);

@@ -143,8 +143,8 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
         .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
     let config = match flux.ui.can_ask() {
-        true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
-        false => flux.settings.section_of_branch(&task.branch),
+        true => Settings::load(flux.repo.home())?.branch_section(&task.branch),
+        false => flux.settings.branch_section(&task.branch),
     };
     let removal = Removal {
         snapshot,

@@ -80,7 +80,7 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Resu
         return Err(failure.into());
     }
     // Its settings would go with the branch when the start fails, as with `git branch -d`.
-    if flux.settings.section_of_branch(local).is_empty() {
+    if flux.settings.branch_section(local).is_empty() {
         return Ok(());
     }
     let what = format!("there are settings of a branch '{local}', but there is no such branch");
@@ -159,8 +159,10 @@ fn ensure_free(
 /// Returns the branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or
 /// `flux.into`.
 pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
-    let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
-    of_branch.or_else(|| settings.into()).map(BranchName::typed)
+    let of_branch = settings.branch_value(branch, &table::BRANCH_INTO);
+    of_branch
+        .or_else(|| settings.default_target())
+        .map(BranchName::typed)
 }
 
 /// Returns the branch that a name means, which may be a symbolic ref.
@@ -197,9 +199,11 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
         return Ok(());
     }
     let what = format!("there is no branch '{into}' to merge the task into");
-    let whence = |setting| flux.settings.whence(setting, branch, into);
-    let whence = whence(&table::BRANCH_INTO).or_else(|| whence(&table::INTO));
-    let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+    let origin_hint = |setting| flux.settings.origin_hint(setting, branch, into);
+    let origin_hint = origin_hint(&table::BRANCH_INTO).or_else(|| origin_hint(&table::INTO));
+    let failure = origin_hint
+        .into_iter()
+        .fold(Failure::new(what), Failure::hint);
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
@@ -244,9 +248,9 @@ pub(crate) fn ensure_name(flux: &Flux, branch: &BranchName) -> Result<()> {
         return Ok(());
     }
     let prefix = flux.settings.branch_prefix();
-    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let origin_hint = flux.settings.origin_hint(&table::BRANCH_PREFIX, "", prefix);
     let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
-    let failure = whence.into_iter().fold(failure, Failure::hint);
+    let failure = origin_hint.into_iter().fold(failure, Failure::hint);
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 

@@ -62,7 +62,7 @@ impl Copies {
         let Some(main) = flux.repo.main().or(flux.repo.current()) else {
             return Ok(());
         };
-        let patterns = flux.settings.copy();
+        let patterns = flux.settings.copy_patterns();
         let include = main.join(INCLUDE);
         let found = include.symlink_metadata();
         let include = found.is_ok_and(|found| found.is_file()).then_some(include);

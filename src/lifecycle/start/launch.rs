@@ -27,7 +27,7 @@ use crate::ui::shown;
 /// # Errors
 /// When it means nothing, or the wrapper is not installed.
 pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
-    let commands = flux.settings.setup();
+    let commands = flux.settings.setup_commands();
     let steps = commands.iter().map(|command| Step::of_shell(command));
     Ok(Ready {
         steps: steps.collect(),
@@ -41,11 +41,11 @@ pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
 /// As [`configured`].
 pub(crate) fn wrapped(flux: &Flux) -> Result<Ready> {
     // It is needed later, when it is late to say what is wrong with it.
-    flux.settings.notify()?;
+    flux.settings.notify_ways()?;
     Ok(Ready {
         wrapper: wrapper(&flux.settings)?,
         steps: Vec::new(),
-        required: flux.settings.setup_required()?,
+        required: flux.settings.is_setup_required()?,
     })
 }
 
@@ -57,8 +57,10 @@ fn wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     };
     let Some(program) = which(Path::new(program)) else {
         let what = format!("there is no '{program}' on PATH, to start agents by");
-        let whence = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
-        let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+        let origin_hint = settings.origin_hint(&table::WRAPPER, "", settings.wrapper_as_written());
+        let failure = origin_hint
+            .into_iter()
+            .fold(Failure::new(what), Failure::hint);
         return Err(failure.hint("git config --unset flux.wrapper").into());
     };
     let args = args.iter().map(OsString::from);
@@ -139,7 +141,7 @@ pub(super) fn prepare(
         launch.ready.steps.splice(0..0, init.put(&dir)?);
     }
     ports::set_env(task, &flux.repo.project(), &mut launch.env);
-    Notices::arrange(task, flux.settings.notify()?, &dir)?;
+    Notices::arrange(task, flux.settings.notify_ways()?, &dir)?;
     Ok(launch)
 }
 
