@@ -205,7 +205,7 @@ fn a_mark_that_is_none_spoils_one_row_and_has_a_way_out() {
         output
             .code(1)
             .stderr_has("could not read the mark of 'refs/flux/tasks/");
-        let way = "hint: to go by the configuration of its branch: ";
+        let way = "hint: to use the configuration of its branch instead: ";
         let hint = output
             .stderr
             .lines()

@@ -154,7 +154,7 @@ impl List {
 /// refs may be as they were while it was opened.
 fn here(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
-        let here = || Store::refs(Path::new("."));
+        let here = || Store::read_refs(Path::new("."));
         let refs = (!Git::is_directed()).then(|| scope.spawn(here));
         (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
     });
@@ -162,7 +162,7 @@ fn here(ui: &Ui) -> Result<Rows> {
     let store = match refs {
         Some(refs) => {
             let refs = refs.expect("reading refs does not panic")?;
-            Store::of(&flux.repo, &flux.settings, refs)?
+            Store::from_refs(&flux.repo, &flux.settings, refs)?
         }
         None => Store::load(&flux.repo, &flux.settings)?,
     };

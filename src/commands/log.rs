@@ -80,7 +80,7 @@ impl Log {
             }
             return of_task(flux, &store, choose(flux, &store, None, "log")?);
         };
-        let error = match store.meant(&flux.repo, name, "log") {
+        let error = match store.find_by_name(&flux.repo, name, "log") {
             Ok(stored) => return of_task(flux, &store, stored),
             Err(error) => error,
         };
@@ -109,7 +109,7 @@ fn of_task(flux: &Flux, store: &Store, stored: &StoredTask) -> Result<LogObject>
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
-        prompt: text_of(&store::prompt(&flux.repo, &stored.oid)?),
+        prompt: text_of(&store::read_prompt(&flux.repo, &stored.oid)?),
         events,
         unknown,
         commits: commits.transpose()?.unwrap_or_default(),
@@ -125,7 +125,7 @@ fn of_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
         id: task.id.to_string(),
         title: task.title.clone(),
         removed: Some(one.name.clone()),
-        prompt: text_of(&store::prompt(&flux.repo, record)?),
+        prompt: text_of(&store::read_prompt(&flux.repo, record)?),
         events,
         unknown,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,

@@ -59,7 +59,7 @@ fn choose<'a>(
 ) -> Result<&'a StoredTask> {
     if let Some(name) = name {
         return store
-            .meant(&flux.repo, name, verb)
+            .find_by_name(&flux.repo, name, verb)
             .map_err(|error| removed(flux, name, error));
     }
     let here = flux.repo.current();
@@ -147,7 +147,7 @@ impl Faults {
     fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         match done {
             Ok(done) => Ok(Some(done)),
-            Err(error) if failure::code(&error) == DECLINED => Err(error),
+            Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
             Err(error) => {
                 self.show(&error);
                 Ok(None)

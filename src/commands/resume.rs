@@ -16,7 +16,7 @@ use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
 use crate::task::{Phase, Task};
 use crate::ui::Ui;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// Start the agent of a task again, where it was
 #[derive(Debug, Args)]
@@ -104,7 +104,7 @@ impl Resume {
             let hint = format!("to start over with its prompt: git flux resume {id} --yes");
             return Err(Failure::new(cannot).hint(hint).into());
         }
-        let question = format!("{}. Start over with its prompt?", capital(&cannot));
+        let question = format!("{}. Start over with its prompt?", capitalize(&cannot));
         flux.ui.ensure_agreed(question)?;
         Ok(run)
     }

@@ -79,7 +79,7 @@ fn ask(flux: &Flux, init: &Init) -> Result<bool> {
         return Ok(false);
     }
     let text = init.text();
-    if ui.pages(&text) {
+    if ui.needs_pager(&text) {
         page(flux.repo.home(), &text)?;
     } else {
         text.lines().for_each(|line| ui.quote(line));
@@ -139,7 +139,7 @@ pub(super) fn tell(flux: &Flux, started: &Started, verb: impl Display) -> Result
 /// # Errors
 /// When it cannot be read how one of them ended.
 pub(super) fn ended(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
-    if !flux.ui.is_shown() {
+    if !flux.ui.shows_progress() {
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();

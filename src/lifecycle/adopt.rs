@@ -296,7 +296,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
             ..task.clone()
         };
         let none = Transaction::default();
-        return store::advance(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
+        return store::update(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
     }
     if store.tip(&task.branch).is_none() {
         return Err(Broken::without_branch(flux, task)?.failure().into());

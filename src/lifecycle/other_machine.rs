@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;
 use crate::ui::Ui;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// Returns where the launcher of a task is; gone where it has noted how its agent ended.
 ///
@@ -65,7 +65,7 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
     if !ui.can_ask() {
         return Err(refusal(doubt, command).into());
     }
-    if ui.confirm(format_args!("{}. Has it ended?", capital(doubt)), false)? {
+    if ui.confirm(format_args!("{}. Has it ended?", capitalize(doubt)), false)? {
         return Ok(());
     }
     Err(Failure::declined("nothing was changed").into())

@@ -95,7 +95,7 @@ pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) 
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
             marks.sweep(&owner)?;
         }
-        flux.tidy_run(&id)?;
+        flux.remove_stale_run_dir(&id)?;
     }
     Ok(())
 }
@@ -172,7 +172,7 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
 /// A task whose last command died, as its lock proves: it goes the way down, unless it is made whole.
 impl Teardown<'_> {
     fn advance(&self, task: &Task, also: Transaction) -> Result<()> {
-        store::advance(&self.flux.repo, self.oid, task, also, self.lock).map(drop)
+        store::update(&self.flux.repo, self.oid, task, also, self.lock).map(drop)
     }
 
     /// Notes a pane that the command has opened for the task, and removes where it merged.

@@ -30,7 +30,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     };
     ensure_free(flux, store, &task)?;
     let task = existing(store, task, one)?;
-    let description = store::prompt(&flux.repo, &one.record)?;
+    let description = store::read_prompt(&flux.repo, &one.record)?;
     let agent = going_on(flux, &task, &description).filter(|_| !one.foreign);
     // One that comes back with its ignored files is as ready as it was.
     let ready = match (&one.trash, &agent) {
@@ -83,7 +83,7 @@ fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
         let failure = Failure::new(format!("the branch '{branch}' exists already"));
         return Some(failure.hint(rename(branch)));
     }
-    let other = store.in_the_way(branch)?;
+    let other = store.conflicting_branch(branch)?;
     let failure = Failure::new(format!("the branch '{other}' is in the way of '{branch}'"));
     Some(failure.hint(rename(other)))
 }

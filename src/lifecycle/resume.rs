@@ -60,7 +60,7 @@ pub(crate) fn from_the_beginning(
 /// # Errors
 /// When its record cannot be read.
 pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
-    let description = store::prompt(&flux.repo, oid)?;
+    let description = store::read_prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
     }

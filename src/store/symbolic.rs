@@ -9,8 +9,9 @@ use crate::task::{BranchName, HEADS};
 use crate::ui::word;
 
 impl Store {
-    /// Returns the branch that `name` is: the one that it is a symbolic ref of, or itself.
-    pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
+    /// Returns the branch that `name` points to, or itself. Fails if it points to another kind of
+    /// ref.
+    pub(crate) fn resolve_symbolic<'a>(&'a self, name: &'a str) -> Result<&'a str> {
         let full = BranchName::new(name).full();
         let Some(target) = self.refs.target(&full) else {
             return Ok(name);
@@ -23,7 +24,8 @@ impl Store {
         })
     }
 
-    /// Fails if the branch of a task has become a symbolic ref: then its commits are another's.
+    /// Fails if the branch of a task has become a symbolic ref, whose commits are those of another
+    /// branch.
     pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
         let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {

@@ -30,7 +30,7 @@ impl Deadline {
                 if ended.recv_timeout(CHECK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     return false;
                 }
-                if begun.elapsed() > timeout || interrupt::requested() {
+                if begun.elapsed() > timeout || interrupt::is_requested() {
                     group.map(|group| killpg(group, Signal::SIGKILL).ok());
                     return true;
                 }

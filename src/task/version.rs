@@ -26,8 +26,8 @@ pub(crate) struct NewerVersion {
 impl fmt::Display for NewerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, known } = self;
-        let newer = "by a newer git flux; this one reads version";
-        write!(f, "it is of version {version}, {newer} {known}")
+        let needs = "needs a newer git flux; this one reads";
+        write!(f, "version {version} {needs} {known}")
     }
 }
 

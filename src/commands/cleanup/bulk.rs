@@ -111,7 +111,7 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
     let (all, mut refused, mut worst) = (plans.len(), 0, 0);
     for plan in plans {
         let Err(error) = each(plan) else { continue };
-        let code = failure::code(&error);
+        let code = failure::exit_code(&error);
         if code == DECLINED {
             return Err(error);
         }
@@ -183,7 +183,7 @@ fn is_meant(plan: &Plan, options: &Options) -> bool {
 /// # Errors
 /// When there is no such branch.
 fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
-    if store.tip(store.resolve(into)?).is_some() {
+    if store.tip(store.resolve_symbolic(into)?).is_some() {
         return Ok(());
     }
     let hint = match flux.repo.resolve(into)? {

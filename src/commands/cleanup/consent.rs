@@ -14,7 +14,7 @@ use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
 use crate::ui::shown;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// What is to be done, with everything agreed to.
 pub(super) enum Settled {
@@ -116,7 +116,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
                 Question::Stop | Question::OwnPane => "Stop it?",
                 _ => "Remove it all the same?",
             };
-            format!("{}. {question}", capital(&consent.what))
+            format!("{}. {question}", capitalize(&consent.what))
         }
     };
     flux.ui.ensure_agreed(question)?;

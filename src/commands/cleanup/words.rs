@@ -16,7 +16,7 @@ use crate::settings::table;
 use crate::store::Store;
 use crate::task::{MergeRecord, Rest, Task};
 use crate::tmux::leave;
-use crate::ui::words::{capital, count};
+use crate::ui::words::{capitalize, count};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Says what a plan would do, step by step.
@@ -123,7 +123,7 @@ pub(super) fn question(facts: &Facts, elsewhere: Option<&str>) -> String {
     let aside = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
     let aside = aside.unwrap_or_default();
     let [verb, _, to] = verbs(into.style);
-    let (verb, commits) = (capital(verb), count(facts.commits(), "commit"));
+    let (verb, commits) = (capitalize(verb), count(facts.commits(), "commit"));
     format!("{verb} {commits} of '{branch}' {to} '{target}'{aside}, and remove '{id}'?")
 }
 

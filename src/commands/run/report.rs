@@ -17,7 +17,7 @@ use crate::tmux::Place;
 use crate::tmux::attach::keys;
 use crate::tmux::open::Opened;
 use crate::ui::words::count;
-use crate::ui::{pasted, shown, word};
+use crate::ui::{shown, with_directory, word};
 
 /// Files that a project needs and git does not track, and directories of the same kind.
 const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
@@ -179,7 +179,7 @@ fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
 /// The report of a started task, which `short` names.
 pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl Display) -> String {
     let Started { task, opened, .. } = started;
-    let sign = |sign| if flux.ui.emoji() { sign } else { "" };
+    let sign = |sign| if flux.ui.has_emoji() { sign } else { "" };
     let (place, attach, other) = way(opened);
     let other = other.map_or(String::new(), |other| format!("        (or: {other})"));
     let agent = plan.pane.as_ref().and_then(|pane| pane.agent.as_ref());
@@ -208,7 +208,7 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl 
         sanitize::line(&task.branch),
         sign("📍 "),
     );
-    pasted(&report)
+    with_directory(&report)
 }
 
 /// Returns where a task was opened, what to do to go there, and another way to do it.

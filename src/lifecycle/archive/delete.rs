@@ -15,7 +15,7 @@ use crate::git::{Lock, Transaction, refs};
 pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
-    flux.tidy_run(&one.task.id)?;
+    flux.remove_stale_run_dir(&one.task.id)?;
     done
 }
 

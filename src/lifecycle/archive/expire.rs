@@ -181,7 +181,7 @@ impl Flux {
         if refs::list(self.repo.home(), &[&record])?.is_empty() {
             trash::set_aside(place)?;
         }
-        self.tidy_run(&id)
+        self.remove_stale_run_dir(&id)
     }
 
     /// The worktrees in the trash that are not kept any longer: neither one of the last

@@ -297,7 +297,7 @@ pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
         bail!(Failure::new(what).hint("git flux restore --list"));
     }
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
-    Ok(ours[store::meant("removed task", name, &names, "restore")?])
+    Ok(ours[store::resolve_name("removed task", name, &names, "restore")?])
 }
 
 /// `<id>`, `<id>.1` …

@@ -250,7 +250,7 @@ impl Observer<'_> {
             broken::ensure_whole(self.flux, task)?;
             return Err(changed(&task.id));
         }
-        if let Some(other) = store.in_the_way(branch).map(word) {
+        if let Some(other) = store.conflicting_branch(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
             bail!(Failure::new(what).hint(format!("git branch -m {other} <another name>")));
         }
@@ -341,7 +341,7 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     let failure =
         Failure::new(format!("'{id}' is {}", state.name())).hint(format!("git flux status {id}"));
     match run.ensure_known() {
-        Err(error) if *state == State::Unknown => Err(failure::over(error, failure)),
+        Err(error) if *state == State::Unknown => Err(failure::put_on(error, failure)),
         _ => Err(failure.into()),
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn prepare(
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
-        false => failure::over(error, refused(facts)),
+        false => failure::put_on(error, refused(facts)),
     })?;
     Ok(Some(Made { commit, ran_hooks }))
 }

@@ -130,7 +130,7 @@ pub(crate) fn remove(
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("the next command that changes anything settles it: git flux cleanup");
-        failure::over(error, failure)
+        failure::put_on(error, failure)
     })?;
     Ok(Removed::Done(Done { merge, kept }))
 }
@@ -172,7 +172,7 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
     let events = events.map(|events| (store::EVENTS, events));
     let screen = screen.map(|screen| (store::SCREEN, screen));
     let story: Vec<_> = events.into_iter().chain(screen).collect();
-    store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
+    store::update_with_files(&flux.repo, &facts.oid, removing, &story, verify, lock)
 }
 
 /// Where the work of a task is, for its record.

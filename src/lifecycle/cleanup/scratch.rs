@@ -163,12 +163,12 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     };
     let failure = refused(facts);
     let Some(place) = &into.worktree else {
-        return failure::over(error, failure);
+        return failure::put_on(error, failure);
     };
     // What does not work here may work where the hooks see the checkout itself.
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
     let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
-    failure::over(error, failure.hint(by_hand))
+    failure::put_on(error, failure.hint(by_hand))
 }
 
 /// The directory for the merge of a task: beside its worktree; or, where that is in a work tree or

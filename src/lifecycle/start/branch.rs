@@ -170,7 +170,7 @@ pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Optio
 /// # Errors
 /// When it is one of something else.
 pub(crate) fn resolved(store: &Store, name: &BranchName) -> Result<BranchName> {
-    store.resolve(name).map(BranchName::new)
+    store.resolve_symbolic(name).map(BranchName::new)
 }
 
 /// Returns where the work on a new branch goes: where it is configured, or else to `started`, the branch that
@@ -270,7 +270,7 @@ const PREFIX: &str = "git config flux.branchPrefix <another prefix>";
 
 /// Returns the refusal where another branch is in the way of this one.
 fn cannot_be_beside(store: &Store, branch: &BranchName) -> Option<Failure> {
-    let other = store.in_the_way(branch)?;
+    let other = store.conflicting_branch(branch)?;
     let what = format!("the branch '{branch}' cannot be made beside the branch '{other}'");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
 }

@@ -207,7 +207,7 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
         return keep_times(from, to);
     }
     while io::copy(&mut (&source).take(CHUNK), &mut target)? == CHUNK {
-        if interrupt::requested() {
+        if interrupt::is_requested() {
             return Err(ErrorKind::Interrupted.into());
         }
     }

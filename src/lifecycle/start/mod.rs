@@ -45,7 +45,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     if let Some(from) = start.archived()
         && let Err(error) = from.ensure_unchanged(flux)
     {
-        flux.tidy_run(&id)?;
+        flux.remove_stale_run_dir(&id)?;
         return Err(error);
     }
     under_lock(flux, start, lock)?.context("the pane was not opened")
@@ -75,7 +75,7 @@ fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
         Origin::Worktree | Origin::Task(_) => None,
     };
     let (task, tip) = (&start.task, start.tip());
-    let created = store::create(&flux.repo, task, &start.description, tip, lock);
+    let created = store::create_task(&flux.repo, task, &start.description, tip, lock);
     created.or_else(|error| Err(refusal(flux, start, lock, error)?))
 }
 

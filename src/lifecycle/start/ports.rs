@@ -37,7 +37,7 @@ pub(super) fn claim(flux: &Flux, run: &RunDir, had: Option<u16>) -> Option<u16> 
     let claimed = try_claim(flux, run, had);
     if let Err(error) = &claimed
         // The start itself says so.
-        && !interrupt::requested()
+        && !interrupt::is_requested()
     {
         flux.ui
             .warning(format_args!("no ports are set aside: {error:#}"));

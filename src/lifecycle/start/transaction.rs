@@ -97,7 +97,7 @@ impl<'a> StartTransaction<'a> {
             // Before the record: whoever completes it looks here as well, and nobody later.
             tidy_up(self.flux, from);
         }
-        store::advance(&self.flux.repo, &self.record, &task, also, &self.lock)?;
+        store::update(&self.flux.repo, &self.record, &task, also, &self.lock)?;
         Ok(task)
     }
 
@@ -111,7 +111,7 @@ impl<'a> StartTransaction<'a> {
 
     /// Undoes what was begun after `cause`, and returns the error to show for it.
     fn fail(&self, cause: Error) -> Error {
-        let is_interrupted = interrupt::requested();
+        let is_interrupted = interrupt::is_requested();
         interrupt::clear();
         let places = [&*self.start.task.worktree, self.flux.repo.common_dir()];
         let full = full_disk_hint(&cause, &places);
@@ -122,7 +122,7 @@ impl<'a> StartTransaction<'a> {
         let failure = self.start.refusal_after(undone);
         let failure = full.into_iter().fold(failure, Failure::hint);
         let code = if is_interrupted { DECLINED } else { 1 };
-        failure::over(cause, failure.code(code))
+        failure::put_on(cause, failure.code(code))
     }
 
     /// Undoes what was begun: the one way back.
@@ -202,7 +202,7 @@ impl<'a> StartTransaction<'a> {
         }
         let left = self.start.task.with_target(None);
         let none = Transaction::default();
-        store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
+        store::update(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
     }
 }
 

@@ -93,7 +93,7 @@ impl Init {
     /// When the configuration cannot be written.
     pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
-        store::trust(&flux.repo, &self.tree, &guard)
+        store::add_trust(&flux.repo, &self.tree, &guard)
     }
 
     /// Returns all of it, for a person.

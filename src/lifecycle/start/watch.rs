@@ -211,7 +211,7 @@ pub(crate) fn early_exits<'a>(
                 None => left.push(one),
             }
         }
-        Ok((left.is_empty() || interrupt::requested()).then_some(()))
+        Ok((left.is_empty() || interrupt::is_requested()).then_some(()))
     };
     wait_until(patience, SHORT_PAUSE, look)?;
     Ok(ended)

@@ -36,7 +36,7 @@ fn conflicts_are_resolved_where_that_was_said_or_refuse() {
         ],
     );
     let error = scene.plan(&never()).ensure().unwrap_err();
-    assert_eq!(failure::code(&error), CONFLICTS);
+    assert_eq!(failure::exit_code(&error), CONFLICTS);
     let update = scene.plan(&conflicts(Conflicts::Update)).ensure().unwrap();
     assert!(update.is_update());
 }
@@ -117,5 +117,5 @@ fn the_user_who_is_elsewhere_has_to_say_where_the_work_goes() {
         ],
     );
     let error = scene.plan(&yes()).ensure().unwrap_err();
-    assert_eq!(failure::code(&error), USAGE);
+    assert_eq!(failure::exit_code(&error), USAGE);
 }

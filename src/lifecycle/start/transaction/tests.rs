@@ -21,7 +21,7 @@ impl World {
             Origin::Task(record) => record.clone(),
             _ => {
                 let (task, tip) = (&start.task, start.tip());
-                store::create(&self.flux.repo, task, &start.description, tip, &lock).unwrap()
+                store::create_task(&self.flux.repo, task, &start.description, tip, &lock).unwrap()
             }
         };
         StartTransaction::new(&self.flux, start, record, lock)
