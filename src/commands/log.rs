@@ -52,7 +52,7 @@ impl Log {
         log.transcript = { log.events.iter().rev() }.find_map(|event| event.transcript.clone());
         let transcript = log.transcript.as_ref().map(Path::new);
         if let Some(path) = transcript.filter(|path| path.exists()) {
-            match messages::last(path, self.max_count) {
+            match messages::read_last(path, self.max_count) {
                 Ok(messages) => log.messages = messages,
                 Err(error) => flux.ui.warning(format_args!("{error:#}")),
             }

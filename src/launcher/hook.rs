@@ -120,7 +120,7 @@ fn complete(
         return Some(report);
     };
     let event = &mut report.event;
-    if conversation.has_ends && event.state == Activity::Done {
+    if conversation.is_exact_about_ends && event.state == Activity::Done {
         let path = event.transcript.as_ref().map(Path::new);
         if let Some(written) = path.and_then(|path| conversation.last(path)) {
             event.state = written.activity;
@@ -130,7 +130,7 @@ fn complete(
     if report.kind == ReportKind::Turn {
         let thread = event.session.as_deref()?;
         if before.and_then(|before| before.session.as_deref()) != Some(thread) {
-            let file = (conversation.of_thread)(thread)?;
+            let file = (conversation.find_by_thread)(thread)?;
             event.transcript = file.into_os_string().into_string().ok();
         }
     }

@@ -121,7 +121,7 @@ impl<'a> Adoption<'a> {
 
     /// Returns the id of the task, and its title.
     fn id(&self, branch: &BranchName) -> Result<(TaskId, String)> {
-        let title = match prompt::title(self.description) {
+        let title = match prompt::title_of(self.description) {
             title if title.is_empty() => branch.to_string(),
             title => title,
         };

@@ -223,7 +223,7 @@ fn is_alive(launcher: LauncherState) -> bool {
 /// Adds what the pane of a task shows, if its agent shows something there.
 fn add_shown(task: &Task, pane: &Pane, seen: &mut Observation) {
     let profile = agent::profile(&task.agent);
-    if !profile.shows() {
+    if !profile.is_observable() {
         return;
     }
     let project = task.worktree.file_name().unwrap_or_default();
@@ -305,7 +305,7 @@ fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Repor
     let told = last.and_then(|event| event.transcript.as_ref());
     let path = match told {
         Some(path) => PathBuf::from(path),
-        None => (conversation.in_worktree)(&task.worktree, running.since)?,
+        None => (conversation.find_by_worktree)(&task.worktree, running.since)?,
     };
     // What an earlier run has left there is no news, if it ended in this very second.
     let start = last.filter(|event| event.event == START);

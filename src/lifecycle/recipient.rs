@@ -68,7 +68,7 @@ impl Recipient {
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
         // One that is at work reads it when it comes to it.
-        let is_awaited = self.profile.confirms && !self.is_at_work;
+        let is_awaited = self.profile.confirms_messages && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
@@ -79,7 +79,7 @@ impl Recipient {
         let is_told = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
             // More is not heard of one that has no hook for it.
-            Delivery::Taken => !self.profile.confirms,
+            Delivery::Taken => !self.profile.confirms_messages,
             Delivery::Submitted => false,
             refused => return Err(self.refusal(refused)),
         };

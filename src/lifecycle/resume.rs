@@ -26,7 +26,7 @@ use crate::ui::word;
 pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
-        agent: agent.resumed()?,
+        agent: agent.to_resume()?,
         program,
         prompt: description.to_vec(),
     })

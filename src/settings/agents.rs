@@ -68,7 +68,7 @@ impl Settings {
         let own = self
             .last_entry(&table::COMMAND.canonical_key(name))
             .is_some();
-        if !own && agent::names().all(|known| known != name) {
+        if !own && agent::known_names().all(|known| known != name) {
             return Err(self.unknown_agent_error(name).into());
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Settings {
     fn agent_names(&self) -> Vec<&str> {
         let keys = self.entries.iter().map(|entry| &entry.key);
         let own = keys.filter_map(|key| table::COMMAND.placeholder_in(key));
-        let mut names: Vec<&str> = agent::names().chain(own).collect();
+        let mut names: Vec<&str> = agent::known_names().chain(own).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -74,7 +74,7 @@ impl Settings {
             name.is_some_and(|name| self.branch_value(name, &table::TASK).is_some())
         };
         let mut rows = BTreeMap::new();
-        for name in agent::names() {
+        for name in agent::known_names() {
             if let Some(default) = self.default_for(setting, name) {
                 rows.insert(setting.canonical_key(name), (Some(default), None));
             }

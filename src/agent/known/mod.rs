@@ -1,6 +1,6 @@
-//! The agents known from the start: an entry each, with the version it was seen with.
+//! The known agents, each with the version that it was tested with.
 //!
-//! What is true of an agent is true of a version. So it stands here, and nowhere else in the code.
+//! Facts about an agent hold for a version. So they are here, and nowhere else in the code.
 
 mod claude;
 mod codex;
@@ -9,63 +9,63 @@ mod opencode;
 
 use std::borrow::Cow;
 
-use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
+use super::profile::{Output, PLAIN_AGENT, Profile, Prompt, UNKNOWN_AGENT};
 
-/// All of them, in the order in which they are shown.
+/// All known agents, in the order of lists.
 pub(super) static KNOWN: &[Profile] = &[
     claude::CLAUDE,
     codex::CODEX,
     gemini::GEMINI,
     opencode::OPENCODE,
-    // Parsed by 1.0.102, and no more was seen: a value that begins with a dash only behind '='.
+    // Parsed by 1.0.102, and not tested further: a value that begins with a dash needs '='.
     Profile {
         name: "copilot",
         program: "copilot",
         prompt: &Prompt::Joined(Cow::Borrowed("--interactive=")),
         yolo: &["--allow-all"],
         resume: &["--continue"],
-        ..PLAIN
+        ..PLAIN_AGENT
     },
-    // Not seen, and found in no manual: what stands on its input is said to be the first message.
+    // Not tested, and in no manual: input is said to be the first message.
     Profile {
         name: "amp",
         program: "amp",
         prompt: &Prompt::Input,
         yolo: &["--dangerously-allow-all"],
         resume: &["threads", "continue"],
-        ..PLAIN
+        ..PLAIN_AGENT
     },
-    // Not seen; as its manual has it, it works off the file and ends, since what
-    // --load reads may only be commands; to go on with it is a conversation.
+    // Not tested. By its manual it processes the file and exits, since --load accepts only
+    // commands; a continued session is a conversation.
     Profile {
         name: "aider",
         program: "aider",
         prompt: &Prompt::FileJoined(Cow::Borrowed("--message-file=")),
         yolo: &["--yes-always"],
         resume: &["--restore-chat-history"],
-        ..PLAIN
+        ..PLAIN_AGENT
     },
-    // Not seen; `resume` is in its manual.
+    // Not tested; `resume` is in its manual.
     Profile {
         name: "cursor-agent",
         program: "cursor-agent",
         yolo: &["--force"],
         resume: &["resume"],
-        ..PLAIN
+        ..PLAIN_AGENT
     },
-    // The user's shell: it has no program here, since it is not the same for everybody.
+    // The user's shell, whose program is not constant.
     Profile {
         name: "shell",
         prompt: &Prompt::Shown,
         output: Output::Unknown,
-        ..PLAIN
+        ..PLAIN_AGENT
     },
 ];
 
-/// Returns what is known of the agent of this name.
+/// Returns the profile of an agent.
 pub(crate) fn profile(name: &str) -> &'static Profile {
     let known = KNOWN.iter().find(|known| known.name == name);
-    known.unwrap_or(&UNKNOWN)
+    known.unwrap_or(&UNKNOWN_AGENT)
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     use crate::tmux::pane::Extent;
 
     #[test]
-    fn titles_say_what_an_agent_does() {
+    fn title_returns_the_activity() {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_still_window_says_something_of_an_agent_that_is_up() {
+    fn output_pattern_depends_on_title_and_extent() {
         let (own, shared) = (Extent::Window, Extent::Part);
         for (name, title, extent, expected) in [
             ("claude", "", shared, OutputPattern::WhileWorking),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_name_the_program_as_a_shell_wants_it() {
+    fn hooks_quote_the_program_for_a_shell() {
         let program = "/a b/it's/git-flux";
         for (name, event) in [("claude", "Stop"), ("gemini", "AfterAgent")] {
             let dir = tempfile::tempdir().unwrap();
@@ -145,9 +145,9 @@ mod tests {
                 program,
                 dir: dir.path().to_str().unwrap(),
             };
-            drop((known.arrange)(&files).unwrap());
+            drop((known.configure_hooks)(&files).unwrap());
             let file = dir.path().join(format!("{name}.json"));
-            // What others may write to Gemini does not read.
+            // Gemini ignores a file that other users may write.
             let Ok(text) = fs::read_to_string(file) else {
                 continue;
             };
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hook_of_an_agent_says_something() {
+    fn every_hook_has_a_report() {
         let said = [
             json!({}),
             json!({ "tool_name": "AskUserQuestion" }),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_a_conversation_counts() {
+    fn last_returns_the_last_report_of_a_transcript() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.jsonl");
         let mut text = String::new();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::agent::messages::Who;
+use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
 use crate::task::{Activity, WaitReason};
 
@@ -135,7 +135,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
     };
     let messages = [Some("2026-01-01T00:00:00Z".to_owned()), None].map(|time| Message {
         time,
-        who: Who::User,
+        who: Author::User,
         text: "Fix it".into(),
     });
     let events = [event(true), event(false)];

@@ -105,7 +105,7 @@ impl Chosen {
             agent: self.agent.clone(),
             program: self.program.clone(),
             prompt: match &self.template {
-                Some(template) => prompt::fill(template, &fields),
+                Some(template) => prompt::fill_template(template, &fields),
                 None => description.to_vec(),
             },
         }

@@ -104,7 +104,7 @@ impl<'a> Preparation<'a> {
     /// # Errors
     /// When the description is empty, or a name or place is taken.
     pub(crate) fn starts(&self, description: &[u8]) -> Result<Vec<Start>> {
-        if prompt::title(description).is_empty() {
+        if prompt::title_of(description).is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
                 .hint("git flux run \"<what is to be done>\"")
                 .code(USAGE)
@@ -163,7 +163,7 @@ impl<'a> Preparation<'a> {
             version: VERSION,
             worktree: worktree_of(flux, &id)?,
             id,
-            title: prompt::title(description),
+            title: prompt::title_of(description),
             phase: Phase::Starting,
             agent: agent.name.clone(),
             agent_args: self.request.agent_args.iter().cloned().map(Bytes).collect(),
