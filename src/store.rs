@@ -87,7 +87,7 @@ impl Store {
 
     /// Fails if a branch belongs to a task whose record cannot be read; only the configuration
     /// tells so.
-    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &str) -> Result<()> {
+    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &BranchName) -> Result<()> {
         let id = settings.branch_value(branch, &table::TASK);
         let mut tasks = self.tasks.iter();
         let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
@@ -102,7 +102,7 @@ impl Store {
     }
 
     /// Returns the tip of a branch.
-    pub(crate) fn tip(&self, branch: &str) -> Option<&ObjectId> {
+    pub(crate) fn tip(&self, branch: &BranchName) -> Option<&ObjectId> {
         self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
@@ -113,7 +113,7 @@ impl Store {
 
     /// Returns a branch that git cannot have beside `branch`: one below it as a directory, or the
     /// reverse.
-    pub(crate) fn conflicting_branch(&self, branch: &str) -> Option<&str> {
+    pub(crate) fn conflicting_branch(&self, branch: &BranchName) -> Option<&str> {
         let names = self.refs.objects.keys();
         let mut heads = names.filter_map(|name| name.strip_prefix(HEADS));
         let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));

@@ -92,7 +92,7 @@ fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Work
 /// Returns how many commits a task has that the branch it goes to has not, and the reverse, if that can be
 /// told.
 fn commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
-    let into = task.into.as_deref().and_then(|into| store.tip(into));
+    let into = task.into.as_ref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
     let (ahead, behind) = history.ahead_behind(tip, against).ok()?;

@@ -12,7 +12,7 @@ use super::{ConfigEntry, Settings};
 use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
-use crate::task::Layout;
+use crate::task::{Layout, ObjectId};
 
 impl Settings {
     /// Returns `flux.layout`; `None` means `auto`.
@@ -120,9 +120,9 @@ impl Settings {
     }
 
     /// Returns whether `flux.trust` names a tree.
-    pub(crate) fn trusts(&self, tree: &str) -> bool {
+    pub(crate) fn trusts(&self, tree: &ObjectId) -> bool {
         let entries = self.all_entries(&table::TRUST);
-        entries.iter().any(|entry| entry.value == tree)
+        entries.iter().any(|entry| entry.value == *tree)
     }
 
     /// Returns `color.flux`, or else `color.ui`, which git itself checks.

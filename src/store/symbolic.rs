@@ -11,12 +11,13 @@ use crate::ui::word;
 impl Store {
     /// Returns the branch that `name` points to, or itself. Fails if it points to another kind of
     /// ref.
-    pub(crate) fn resolve_symbolic<'a>(&'a self, name: &'a str) -> Result<&'a str> {
-        let full = BranchName::new(name).full();
+    pub(crate) fn resolve_symbolic(&self, name: &BranchName) -> Result<BranchName> {
+        let full = name.full();
         let Some(target) = self.refs.target(&full) else {
-            return Ok(name);
+            return Ok(name.clone());
         };
-        target.strip_prefix(HEADS).with_context(|| {
+        let branch = target.strip_prefix(HEADS).map(BranchName::new);
+        branch.with_context(|| {
             let target = sanitize::line(target);
             let what = format!("'{name}' is a symbolic ref of '{target}', which is not a branch");
             let hint = format!("git symbolic-ref {} refs/heads/<branch>", word(&full));

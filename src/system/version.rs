@@ -11,7 +11,7 @@ pub(crate) fn find_version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::find_version;
 
     #[test]
     fn version_is_found_in_every_output() {

@@ -245,15 +245,15 @@ mod tests {
             "Which?",
         ));
         case("PreToolUse", &bash, None);
-        case("PreToolUse", &ask, refine_question);
-        case("PermissionRequest", &ask, refine_question);
+        case("PreToolUse", &ask, question);
+        case("PermissionRequest", &ask, question);
         let permission = Some((
             Activity::Waiting,
             Some(WaitReason::Permission),
             ReportKind::Plain,
             "Bash: ls",
         ));
-        case("PermissionRequest", &bash, refine_permission);
+        case("PermissionRequest", &bash, permission);
         case(
             "PostToolUse",
             &bash,

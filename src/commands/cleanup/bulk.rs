@@ -183,7 +183,7 @@ fn is_meant(plan: &Plan, options: &Options) -> bool {
 /// # Errors
 /// When there is no such branch.
 fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
-    if store.tip(store.resolve_symbolic(into)?).is_some() {
+    if store.tip(&store.resolve_symbolic(into)?).is_some() {
         return Ok(());
     }
     let hint = match flux.repo.resolve(into)? {

@@ -111,7 +111,7 @@ impl TargetSearch<'_> {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
-        let branch = BranchName::new(store.resolve_symbolic(named)?);
+        let branch = store.resolve_symbolic(named)?;
         let tip = store
             .tip(&branch)
             .with_context(|| self.no_branch(&branch))?;

@@ -170,7 +170,7 @@ pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Optio
 /// # Errors
 /// When it is one of something else.
 pub(crate) fn resolved(store: &Store, name: &BranchName) -> Result<BranchName> {
-    store.resolve_symbolic(name).map(BranchName::new)
+    store.resolve_symbolic(name)
 }
 
 /// Returns where the work on a new branch goes: where it is configured, or else to `started`, the branch that

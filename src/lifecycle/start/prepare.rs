@@ -276,7 +276,7 @@ fn base(
     let branch = match rev {
         None => head,
         // A tag of that name would come first; at the same commit it makes no difference.
-        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev)),
+        Some(rev) if store.tip(&BranchName::new(rev)) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
             let full = Git::reading(dir, "rev-parse")

@@ -29,13 +29,13 @@ fn case(phase: Phase, change: impl FnOnce(&mut Observation), expected: &str) {
     assert_eq!(shown, expected);
 }
 
-fn ended(how: ExitReason) -> Option<Exit> {
-    Some(Exit::new(how, NOW / 1000))
+fn ended(reason: ExitReason) -> Option<Exit> {
+    Some(Exit::new(reason, NOW / 1000))
 }
 
-fn heard(said: Activity, why: Option<WaitReason>, ago: u64) -> Option<Report> {
+fn report(activity: Activity, why: Option<WaitReason>, ago: u64) -> Option<Report> {
     Some(Report {
-        said,
+        activity,
         why,
         at_ms: NOW - ago,
     })
@@ -90,15 +90,15 @@ fn state_follows_from_launcher_worktree_branch_and_exit() {
 
 #[test]
 fn exit_takes_precedence_over_reports() {
-    for said in [Activity::Working, Activity::Waiting, Activity::Done] {
-        let tell = |s: &mut Observation| {
-            s.last_report = heard(said, None, 10);
+    for activity in [Activity::Working, Activity::Waiting, Activity::Done] {
+        let change = |s: &mut Observation| {
+            s.last_report = report(activity, None, 10);
             s.title = Some(Title::Working);
             s.exit = ended(ExitReason::Status(0));
         };
-        case(Phase::Active, tell, "exited(0) by exit");
+        case(Phase::Active, change, "exited(0) by exit");
         let die = |s: &mut Observation| {
-            s.last_report = heard(said, None, 10);
+            s.last_report = report(activity, None, 10);
             s.title = Some(Title::Working);
             s.launcher = LauncherState::Gone;
         };
@@ -112,7 +112,7 @@ fn title_corrects_a_report_after_its_lag() {
     const OLD: u64 = 60_000;
     let permission = Some(WaitReason::Permission);
     let question = Some(WaitReason::Question);
-    for (said, why, title, ago, expected) in [
+    for (activity, why, title, ago, expected) in [
         (Starting, None, None, OLD, "starting by hook"),
         (Starting, None, Some(Title::Idle), OLD, "starting by hook"),
         (
@@ -215,13 +215,13 @@ fn title_corrects_a_report_after_its_lag() {
             "working by title",
         ),
     ] {
-        let tell = |s: &mut Observation| {
-            s.last_report = heard(said, why, ago);
+        let change = |s: &mut Observation| {
+            s.last_report = report(activity, why, ago);
             s.title = title;
             // A report takes precedence over output.
             s.last_output_s = Some(NOW / 1000);
         };
-        case(Phase::Active, tell, expected);
+        case(Phase::Active, change, expected);
     }
 }
 
@@ -332,7 +332,7 @@ fn silent_agent_is_judged_by_its_title_and_then_by_its_output() {
 
 #[test]
 fn agent_that_has_only_started_is_waiting_after_a_time_without_output() {
-    for (said, ago, expected) in [
+    for (activity, ago, expected) in [
         (Activity::Starting, WAITING_SECONDS, "starting by hook"),
         (
             Activity::Starting,
@@ -342,7 +342,7 @@ fn agent_that_has_only_started_is_waiting_after_a_time_without_output() {
         (Activity::Done, WAITING_SECONDS + 1, "done by hook"),
     ] {
         let still = |s: &mut Observation| {
-            s.last_report = heard(said, None, 1000 * 1000);
+            s.last_report = report(activity, None, 1000 * 1000);
             s.output_pattern = OutputPattern::NotWhileIdle;
             s.last_output_s = Some(NOW / 1000 - ago);
         };
@@ -354,7 +354,7 @@ fn agent_that_has_only_started_is_waiting_after_a_time_without_output() {
 fn working_agent_is_interrupted_after_a_time_without_output() {
     use Activity::{Waiting, Working};
     let working = Some(Title::Working);
-    for (said, said_ago, painted_ago, output_pattern, title, expected) in [
+    for (activity, said_ago, painted_ago, output_pattern, title, expected) in [
         (
             Working,
             600,
@@ -412,31 +412,31 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
             "waiting by hook",
         ),
     ] {
-        let tell = |s: &mut Observation| {
-            s.last_report = heard(said, None, said_ago * 1000);
+        let change = |s: &mut Observation| {
+            s.last_report = report(activity, None, said_ago * 1000);
             s.last_output_s = Some(NOW / 1000 - painted_ago);
             s.output_pattern = output_pattern;
             s.title = title;
         };
-        case(Phase::Active, tell, expected);
+        case(Phase::Active, change, expected);
     }
 }
 
 #[test]
 fn agent_with_a_background_command_is_working_without_output() {
-    let tell = |s: &mut Observation| {
-        s.last_report = heard(Activity::Working, None, 60_000);
+    let change = |s: &mut Observation| {
+        s.last_report = report(Activity::Working, None, 60_000);
         s.last_output_s = Some(NOW / 1000 - 60);
         s.output_pattern = OutputPattern::WhileWorking;
         s.is_in_background = true;
     };
-    case(Phase::Active, tell, "working by hook");
+    case(Phase::Active, change, "working by hook");
 }
 
 #[test]
 fn transcript_takes_precedence_if_it_is_later_than_the_hook() {
     use Activity::{Done, Failed, Interrupted, Waiting, Working};
-    for (said, said_ago, written, written_ago, expected) in [
+    for (activity, said_ago, written, written_ago, expected) in [
         (Working, 60, Interrupted, 30, "interrupted by transcript"),
         (Waiting, 60, Interrupted, 30, "interrupted by transcript"),
         (Working, 30, Interrupted, 60, "working by hook"),
@@ -446,24 +446,24 @@ fn transcript_takes_precedence_if_it_is_later_than_the_hook() {
         (Done, 30, Failed, 31, "failed by transcript"),
         (Done, 30, Interrupted, 31, "interrupted by transcript"),
     ] {
-        let tell = |s: &mut Observation| {
-            s.last_report = heard(said, None, said_ago * 1000);
-            s.from_transcript = heard(written, None, written_ago * 1000);
+        let change = |s: &mut Observation| {
+            s.last_report = report(activity, None, said_ago * 1000);
+            s.from_transcript = report(written, None, written_ago * 1000);
         };
-        case(Phase::Active, tell, expected);
+        case(Phase::Active, change, expected);
     }
-    let alone = |s: &mut Observation| s.from_transcript = heard(Interrupted, None, 9000);
+    let alone = |s: &mut Observation| s.from_transcript = report(Interrupted, None, 9000);
     case(Phase::Active, alone, "interrupted by transcript");
 }
 
 #[test]
 fn clock_that_jumps_changes_no_state() {
-    let said = |at: u64| {
+    let activity = |at: u64| {
         move |s: &mut Observation| {
             s.last_report = Some(Report {
                 activity: Activity::Working,
                 why: None,
-                at,
+                at_ms: at,
             });
             s.title = Some(Title::Working);
             s.last_output_s = Some(at / 1000);
@@ -471,11 +471,11 @@ fn clock_that_jumps_changes_no_state() {
         }
     };
     for at in [0, NOW - 86_400_000, NOW, NOW + 86_400_000] {
-        case(Phase::Active, said(at), "working by hook");
+        case(Phase::Active, activity(at), "working by hook");
     }
     // After the clock was set back the title takes precedence.
     let back = |s: &mut Observation| {
-        said(NOW + 86_400_000)(s);
+        activity(NOW + 86_400_000)(s);
         s.title = Some(Title::Idle);
     };
     case(Phase::Active, back, "interrupted by title");

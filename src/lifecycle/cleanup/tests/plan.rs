@@ -122,10 +122,10 @@ fn a_branch_that_is_gone_can_only_be_dropped() {
 #[test]
 fn what_runs_is_agreed_to_by_its_own_option_alone() {
     let scene = Scene::new();
-    let process = |stopped| Process {
+    let process = |is_suspended| Process {
         pid: 1,
         name: "vi".to_owned(),
-        stopped,
+        is_suspended,
     };
     let ended = Options {
         given: vec![Question::AgentEnded],

@@ -137,7 +137,7 @@ pub(in crate::lifecycle) fn id() -> TaskId {
 
 pub(in crate::lifecycle) fn new() -> Origin {
     Origin::New {
-        stash: None,
+        carried: None,
         upstream: None,
     }
 }

@@ -226,7 +226,15 @@ fn an_adoption_changes_nothing_in_the_worktree() {
     world.transaction(&start).run().map(drop).unwrap();
     let task = world.record().unwrap();
     assert_eq!((task.phase, task.target), (Phase::Active, None));
-    assert!(world.flux.run_dir(&id()).exit().unwrap().unwrap().is_none());
+    assert!(
+        world
+            .flux
+            .run_dir(&id())
+            .exit()
+            .unwrap()
+            .unwrap()
+            .is_unseen()
+    );
     assert_eq!(fs::read_dir(&task.worktree).unwrap().count(), before);
 }
 

@@ -9,7 +9,7 @@ fn session_file_contradicts_reports_of_hooks() {
     const OLD: u64 = 60_000;
     let permission = Some(WaitReason::Permission);
     let asks = SessionActivity::Waiting(permission);
-    for (said, said_ago, doing, ago, expected) in [
+    for (activity, said_ago, doing, ago, expected) in [
         (
             Working,
             OLD,
@@ -96,10 +96,10 @@ fn session_file_contradicts_reports_of_hooks() {
             "waiting by session",
         ),
     ] {
-        let tell = |s: &mut Observation| {
-            s.last_report = heard(
-                said,
-                (said == Waiting).then_some(WaitReason::Permission),
+        let change = |s: &mut Observation| {
+            s.last_report = report(
+                activity,
+                (activity == Waiting).then_some(WaitReason::Permission),
                 said_ago,
             );
             s.session = session(doing, ago);
@@ -107,7 +107,7 @@ fn session_file_contradicts_reports_of_hooks() {
             s.output_pattern = OutputPattern::WhileWorking;
             s.last_output_s = Some(NOW / 1000 - 600);
         };
-        case(Phase::Active, tell, expected);
+        case(Phase::Active, change, expected);
     }
     for (doing, ago, expected) in [
         (SessionActivity::Working, 0, "working by session"),
