@@ -79,7 +79,7 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
         ],
         &["cleanup", "-y", "--all"],
         &["resume", id],
-        &["resume", "-y", "--gone", "--over", id],
+        &["resume", "-y", "--gone", "--restart", id],
         &["stop", id],
         &["stop", "--all"],
         &["send", id, "hello"],

@@ -16,7 +16,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::args::{Output, Styles};
-use super::{candidates, choose_own, settled};
+use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
@@ -85,7 +85,7 @@ impl Cleanup {
         let flux = Flux::open(Ui::default())?;
         let (output, options) = (self.output(), self.options(&flux)?);
         let store = match output {
-            Output::Removal(_) => settled(&flux)?,
+            Output::Removal(_) => load_recovered(&flux)?,
             Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
