@@ -104,7 +104,7 @@ fn a_value_that_is_none_is_answered_with_what_it_may_be() {
     for (args, said) in [
         (
             &["run", "--count", "Fix it"][..],
-            "for '--count <number>': expected a number from 1 to 99\nhint: git flux run --dry-run \"Fix it\"\n",
+            "for '--count <number>': expected a number from 1 to 99\nhint: git flux run -h\n",
         ),
         (
             &["run", "--count", "0", "x"],

@@ -192,7 +192,7 @@ fn the_terminal_is_left_as_it_was() {
     terminal.command(&format!("HOME='{dir}' PATH='{path}' git flux install"));
     assert_eq!(terminal.exit_code(), 0);
     let screen = terminal.screen();
-    for said in ["bash does not read", "zsh does not look"] {
+    for said in ["bash does not read", "zsh does not search"] {
         assert!(screen.contains(said), "{screen}");
     }
     assert!(!screen.contains("noise"), "{screen}");

@@ -70,7 +70,7 @@ fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
         .flux(["resume", "--all"])
         .run()
         .success()
-        .stderr_has("there is nothing to resume");
+        .stderr_has("nothing to resume");
 }
 
 #[test]

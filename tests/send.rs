@@ -155,7 +155,7 @@ fn nothing_is_no_message() {
     let twice = world.flux(["send", "--stdin", &id, "x"]).stdin("y").run();
     twice
         .code(2)
-        .stderr_has("error: the message is given twice");
+        .stderr_has("error: the message is given both as arguments and with --stdin");
     world.assert_unchanged(&before);
 }
 

@@ -90,7 +90,7 @@ fn stop_takes_several_tasks_and_a_dry_run_stops_none() {
         .flux(["stop", "--all"])
         .run()
         .success()
-        .stderr_is("there is nothing to stop\n");
+        .stderr_is("nothing to stop\n");
 }
 
 #[test]
@@ -143,5 +143,5 @@ fn a_cleanup_that_refuses_once_it_has_stopped_the_agent_leaves_a_stopped_task() 
         .flux(["resume", "--all"])
         .run()
         .success()
-        .stderr_is("there is nothing to resume\n");
+        .stderr_is("nothing to resume\n");
 }

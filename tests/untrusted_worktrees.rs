@@ -348,7 +348,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
             let plain = ["nested", "deeper", "submodule", "nested-worktree-config"];
             if !(known && plain.contains(&id)) {
                 assert!(row["changes"].is_null(), "{setting:?}\n{row}");
-                list.stderr_has(&format!("the changes of '{id}' are not known: "));
+                list.stderr_has(&format!("the changes of '{id}' are unknown: "));
             }
         }
     }

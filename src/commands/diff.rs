@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{Ui, word};
 
-/// Show a task's changes since its base, including uncommitted and untracked files
+/// Show a task's changes, including uncommitted and untracked files
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
 pub(crate) struct Diff {

@@ -98,10 +98,10 @@ fn tell(flux: &Flux, task: &Task) -> Result<()> {
     // It may have ended since, or do so at any time. Its answer is not waited for.
     let told = match recipient::listening(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
-        None => Err(anyhow!("the agent of '{id}' does not accept input")),
+        None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
     match told {
-        Ok(()) => flux.ui.status(format_args!("sent to '{id}'")),
+        Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),
         Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
     Ok(())

@@ -223,7 +223,7 @@ mod tests {
         let read = "echo '. /usr/share/bash_completion' >>~/.bashrc";
         case(Some("none"), there, ["does not read", read]);
         case(Some("none"), None, ["not installed", own]);
-        let elsewhere = "does not find '/a b/git-flux' is";
+        let elsewhere = "does not find '/a b/git-flux'";
         case(Some("elsewhere"), there, [elsewhere, own]);
         case(None, there, ["did not say", own]);
         let works = judge_bash(Some("works"), Path::new("/f"), None);
