@@ -24,7 +24,7 @@ use crate::ui::{Ui, shown};
 /// Turn an existing worktree into a task
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux adopt [<options>] <path> [<description>...]")]
-pub(crate) struct Adopt {
+pub(crate) struct AdoptArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Adopt {
     description: Vec<OsString>,
 }
 
-impl Adopt {
+impl AdoptArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         let store = load_recovered(&flux)?;

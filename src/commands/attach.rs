@@ -18,7 +18,7 @@ use crate::ui::{Ui, ensure_terminal, quoted};
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux attach [<options>] [<task>]")]
-pub(crate) struct Attach {
+pub(crate) struct AttachArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Attach {
     waiting: bool,
 }
 
-impl Attach {
+impl AttachArgs {
     pub(crate) fn run(self) -> Result<()> {
         if self.waiting {
             return go_to_waiting();

@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux completions <shell>")]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// the shell: bash, zsh or fish
     #[arg(value_enum, value_name = "shell", hide_possible_values = true)]
     shell: Shell,
@@ -44,7 +44,7 @@ impl Shell {
     }
 }
 
-impl Completions {
+impl CompletionsArgs {
     pub(crate) fn run(self) -> Result<()> {
         Ui::default().bytes(self.shell.script().as_bytes())
     }

@@ -16,13 +16,13 @@ use crate::ui::{self, Ui};
 /// Show all settings: value, origin and meaning
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux config [<options>]")]
-pub(crate) struct Config {
+pub(crate) struct ConfigArgs {
     /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
 }
 
-impl Config {
+impl ConfigArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
         // Global settings apply outside of a repository.

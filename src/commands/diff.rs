@@ -19,7 +19,7 @@ use crate::ui::{Ui, word};
 /// Show a task's changes, including uncommitted and untracked files
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
-pub(crate) struct Diff {
+pub(crate) struct DiffArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Diff {
     args: Vec<OsString>,
 }
 
-impl Diff {
+impl DiffArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;

@@ -10,13 +10,13 @@ use crate::ui::{Ui, word};
 /// Show this help, or the help of a command
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux help [<command>]")]
-pub(crate) struct Help {
+pub(crate) struct HelpArgs {
     /// the command
     #[arg(value_name = "<command>")]
     command: Option<String>,
 }
 
-impl Help {
+impl HelpArgs {
     pub(crate) fn run(self, mut all: Command) -> Result<()> {
         all.build();
         let Some(name) = self.command else {

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::{Porcelain, TaskObject};
+use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_if_unknown};
 use crate::context::Flux;
@@ -27,7 +27,7 @@ use crate::ui::{Ui, colour, shown};
 /// List all tasks: state, age, changes, description
 #[derive(Debug, Default, Args)]
 #[command(override_usage = "git flux list [<options>]")]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     /// list the tasks of all repositories with a pane on this tmux server
     #[arg(long)]
     all_repos: bool,
@@ -35,7 +35,7 @@ pub(crate) struct List {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    porcelain: Porcelain,
+    porcelain: PorcelainArgs,
 }
 
 const FIRST_STEPS: &str = "\
@@ -56,7 +56,7 @@ Then:
 const FOREIGN: &str = "foreign";
 
 /// A row of the table: a task, or a record that is foreign or unreadable.
-struct Row {
+struct TaskRow {
     object: TaskObject,
     cells: [String; 9],
     /// Seconds since 1970. Unreadable records come last.
@@ -67,7 +67,7 @@ struct Row {
 /// The rows of one repository.
 struct Rows {
     project: String,
-    rows: Vec<Row>,
+    rows: Vec<TaskRow>,
 }
 
 /// Runs `git flux` alone.
@@ -77,10 +77,10 @@ pub(super) fn run_default() -> Result<()> {
     if rows.rows.is_empty() {
         return ui.data(FIRST_STEPS);
     }
-    List::default().print(&ui, &[rows], Faults::default())
+    ListArgs::default().print(&ui, &[rows], Faults::default())
 }
 
-impl List {
+impl ListArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
         let mut faults = Faults::default();
@@ -177,19 +177,19 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     if !tasks.is_empty() {
         let now = seconds();
         let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
-        rows.extend(statuses.map(|status| Row::of(status, now)));
+        rows.extend(statuses.map(|status| TaskRow::of(status, now)));
     }
     for Stored { id, task, .. } in &store.tasks {
         if let Err(error) = task {
             let (why, state) = (format!("{error:#}"), version::state_of(error));
             let text = format!("its record cannot be read: {why}");
-            rows.push(Row::unknown(id, state, why, text));
+            rows.push(TaskRow::unknown(id, state, why, text));
         }
     }
     for Stored { id, task, .. } in &store.foreign {
         let text = task.as_ref().map_or("", |task| &task.title);
         let why = "its record was not made in this repository";
-        rows.push(Row::unknown(id, FOREIGN, why, text));
+        rows.push(TaskRow::unknown(id, FOREIGN, why, text));
     }
     rows.sort_by_key(|row| row.created);
     Ok(Rows {
@@ -226,7 +226,7 @@ const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
 /// The columns that a narrow terminal omits, in this order.
 const OPTIONAL: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
 
-fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
+fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
     // Show agents if they differ, and owners if another user has a task.
     let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
@@ -250,7 +250,7 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     ui.data(table.lines(ui.width()).join("\n"))
 }
 
-impl Row {
+impl TaskRow {
     fn of(status: Status, now: u64) -> Self {
         let (task, state) = (&status.task, &status.state);
         let unknown = || "?".to_owned();

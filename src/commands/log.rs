@@ -27,7 +27,7 @@ use crate::ui::words::count;
 /// Show a task's prompt, events, commits and messages
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux log [<options>] [<task>]")]
-pub(crate) struct Log {
+pub(crate) struct LogArgs {
     /// the task: its id or a part of it, its branch or its worktree; also a removed one
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::all_tasks))]
     task: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Log {
     json: bool,
 }
 
-impl Log {
+impl LogArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let mut log = self.read(&flux)?;

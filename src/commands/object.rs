@@ -307,7 +307,7 @@ impl TaskObject {
 
 /// The options of `--porcelain`.
 #[derive(Debug, Default, Args)]
-pub(super) struct Porcelain {
+pub(super) struct PorcelainArgs {
     /// machine-readable output
     #[arg(long, conflicts_with = "json")]
     porcelain: bool,
@@ -316,7 +316,7 @@ pub(super) struct Porcelain {
     nul: bool,
 }
 
-impl Porcelain {
+impl PorcelainArgs {
     /// Returns empty lines to write to, if `--porcelain` was given.
     pub(super) fn lines(&self) -> Option<Lines> {
         self.porcelain.then(|| Lines {

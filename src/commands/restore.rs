@@ -23,7 +23,7 @@ use crate::ui::{Ui, shown};
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux restore [<options>] [<task>]")]
-pub(crate) struct Restore {
+pub(crate) struct RestoreArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Restore {
     json: bool,
 }
 
-impl Restore {
+impl RestoreArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {

@@ -21,7 +21,7 @@ use crate::ui::words::capital;
 /// Start the agent of a task again, and continue its session
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux resume [<options>] [<task>]")]
-pub(crate) struct Resume {
+pub(crate) struct ResumeArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Resume {
     gone: bool,
 }
 
-impl Resume {
+impl ResumeArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         let store = load_recovered(&flux)?;

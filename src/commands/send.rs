@@ -37,7 +37,7 @@ const MESSAGE: text::TextKind = text::TextKind {
 /// Send a message to the running agent of a task
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux send [<options>] [<task>] [<message>...]")]
-pub(crate) struct Send {
+pub(crate) struct SendArgs {
     /// the task: its id or a part of it, its branch or its worktree; none with --all
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
@@ -55,7 +55,7 @@ pub(crate) struct Send {
     edit: bool,
 }
 
-impl Send {
+impl SendArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;

@@ -28,7 +28,7 @@ const SCREEN_LINES: usize = 15;
 /// Show one task in detail, with the end of its screen
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux status [<options>] [<task>]")]
-pub(crate) struct StatusOf {
+pub(crate) struct StatusArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
@@ -43,7 +43,7 @@ pub(crate) struct StatusOf {
     json: bool,
 }
 
-impl StatusOf {
+impl StatusArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;

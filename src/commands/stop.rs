@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// Stop the agents of tasks, and keep everything
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux stop [<options>] [<task>...]")]
-pub(crate) struct Stop {
+pub(crate) struct StopArgs {
     /// dry run: only say which agents would be stopped
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Stop {
     all: bool,
 }
 
-impl Stop {
+impl StopArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = if self.dry_run {

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 /// Wait until agents are done, need input or have exited
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux wait [<options>] [<task>...]")]
-pub(crate) struct Wait {
+pub(crate) struct WaitArgs {
     /// the tasks: each its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
     task: Vec<String>,
@@ -93,9 +93,9 @@ fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
 }
 
 /// A wait for tasks.
-struct Waiting<'a> {
+struct WaitLoop<'a> {
     flux: &'a Flux,
-    wait: &'a Wait,
+    wait: &'a WaitArgs,
     pending: BTreeSet<TaskId>,
     /// The last states, for `--next`.
     last: BTreeMap<TaskId, String>,
@@ -104,7 +104,7 @@ struct Waiting<'a> {
     wakeups: Wakeups,
 }
 
-impl Waiting<'_> {
+impl WaitLoop<'_> {
     /// Watches the run directories of all tasks from now on. Returns those that cannot be watched.
     fn watch(&mut self) -> Result<Vec<(TaskId, Error)>> {
         if self.wait.next {
@@ -142,13 +142,13 @@ impl Waiting<'_> {
     }
 }
 
-impl Wait {
+impl WaitArgs {
     pub(crate) fn run(self) -> Result<()> {
         // The time to open the repository counts.
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let mut waiting = Waiting {
+        let mut waiting = WaitLoop {
             flux: &flux,
             wait: &self,
             pending: self.selected(&flux, &store)?,

@@ -29,7 +29,7 @@ use crate::ui::{Ui, shown};
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
-pub(crate) struct Cleanup {
+pub(crate) struct CleanupArgs {
     /// dry run: only say what was looked at and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -80,7 +80,7 @@ pub(crate) struct Cleanup {
     nul: bool,
 }
 
-impl Cleanup {
+impl CleanupArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let (output, options) = (self.output(), self.options(&flux)?);

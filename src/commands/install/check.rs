@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::place::{Place, Reader};
+use super::install_file::{InstallFile, Reader};
 use super::shells::{self, Finding, answer, detached, output};
 use crate::git::Git;
 use crate::system::program::{shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Reports all problems that keep the installed files from being used.
-pub(super) fn check(ui: &Ui, installed: &[Place]) -> Result<()> {
+pub(super) fn check(ui: &Ui, installed: &[InstallFile]) -> Result<()> {
     let path = |reader| {
-        let mut places = installed.iter().filter(|place| place.reader == reader);
-        places.next().map(|place| place.path.as_path())
+        let mut files = installed.iter().filter(|file| file.reader == reader);
+        files.next().map(|file| file.path.as_path())
     };
     let mut findings = Vec::from_iter(check_program());
     if findings.is_empty() {

@@ -1,7 +1,7 @@
 //! `git flux install`: the files that cargo does not install.
 
 mod check;
-mod place;
+mod install_file;
 mod shells;
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use self::place::{Existing, Place, Reader};
+use self::install_file::{ExistingFile, InstallFile, Reader};
 pub(super) use self::shells::exec_alone;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -25,7 +25,7 @@ use crate::ui::{Ui, quoted, shown};
 /// edits no dotfile.
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux install [<options>]")]
-pub(crate) struct Install {
+pub(crate) struct InstallArgs {
     /// dry run: only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -37,17 +37,17 @@ pub(crate) struct Install {
     uninstall: bool,
 }
 
-impl Install {
+impl InstallArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
-        let mut places = place::places(self.prefix.as_deref())?;
+        let mut files = install_file::list_files(self.prefix.as_deref())?;
         if !self.uninstall && self.prefix.is_none() {
-            places.retain(|place| place.reader == Reader::Man || place.reader.is_installed());
+            files.retain(|file| file.reader == Reader::Man || file.reader.is_installed());
         }
         let mut found = Vec::new();
-        for place in places {
-            let existing = place.look()?;
-            found.push((place, existing));
+        for file in files {
+            let existing = file.read_existing()?;
+            found.push((file, existing));
         }
         if self.uninstall {
             self.uninstall(&ui, &found)
@@ -56,39 +56,39 @@ impl Install {
         }
     }
 
-    fn install(&self, ui: &Ui, wanted: Vec<(Place, Existing)>) -> Result<()> {
+    fn install(&self, ui: &Ui, wanted: Vec<(InstallFile, ExistingFile)>) -> Result<()> {
         refuse_obstacles(&wanted)?;
         if !self.dry_run {
             install_files(&wanted)?;
         }
-        for (place, found) in &wanted {
+        for (file, found) in &wanted {
             let done = match (found, self.dry_run) {
-                (Existing::Current, _) => "unchanged",
-                (Existing::Own, false) => "updated",
-                (Existing::Own, true) => "would update",
+                (ExistingFile::Current, _) => "unchanged",
+                (ExistingFile::Own, false) => "updated",
+                (ExistingFile::Own, true) => "would update",
                 (_, false) => "installed",
                 (_, true) => "would install",
             };
-            ui.data(format_args!("{done} '{}'", shown(&place.path)))?;
+            ui.data(format_args!("{done} '{}'", shown(&file.path)))?;
         }
         if self.dry_run {
             return Ok(());
         }
-        let installed: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
+        let installed: Vec<InstallFile> = wanted.into_iter().map(|(file, _)| file).collect();
         check::check(ui, &installed)
     }
 
     /// Removes the installed files, and reports files that it keeps.
-    fn uninstall(&self, ui: &Ui, found: &[(Place, Existing)]) -> Result<()> {
-        let root = place::root(self.prefix.as_deref())?;
+    fn uninstall(&self, ui: &Ui, found: &[(InstallFile, ExistingFile)]) -> Result<()> {
+        let root = install_file::root(self.prefix.as_deref())?;
         let mut own = Vec::new();
-        for (place, found) in found {
+        for (file, found) in found {
             match found {
-                Existing::Current | Existing::Own => own.push(&place.path),
-                Existing::Foreign(what) => {
-                    ui.warning(format_args!("'{}' {what} (kept)", shown(&place.path)));
+                ExistingFile::Current | ExistingFile::Own => own.push(&file.path),
+                ExistingFile::Foreign(what) => {
+                    ui.warning(format_args!("'{}' {what} (kept)", shown(&file.path)));
                 }
-                Existing::Nothing => {}
+                ExistingFile::Nothing => {}
             }
         }
         if own.is_empty() {
@@ -108,13 +108,13 @@ impl Install {
 }
 
 /// Fails if a file that git flux did not install is in the way.
-fn refuse_obstacles(wanted: &[(Place, Existing)]) -> Result<()> {
+fn refuse_obstacles(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut causes = Vec::new();
     let mut failure = Failure::new("could not install; nothing was changed");
-    for (place, found) in wanted {
-        if let Existing::Foreign(what) = found {
-            causes.push(format!("'{}' {what}", place.path.display()));
-            let path = quoted(&place.path);
+    for (file, found) in wanted {
+        if let ExistingFile::Foreign(what) = found {
+            causes.push(format!("'{}' {what}", file.path.display()));
+            let path = quoted(&file.path);
             failure = failure.hint(format!("mv {path} {path}.old"));
         }
     }
@@ -125,7 +125,7 @@ fn refuse_obstacles(wanted: &[(Place, Existing)]) -> Result<()> {
 }
 
 /// Installs files that are missing or outdated. Changes nothing if one cannot be written.
-fn install_files(wanted: &[(Place, Existing)]) -> Result<()> {
+fn install_files(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut made = Vec::new();
     let staged = stage(wanted, &mut made).inspect_err(|_| {
         for dir in made.iter().rev() {
@@ -134,30 +134,30 @@ fn install_files(wanted: &[(Place, Existing)]) -> Result<()> {
         }
     });
     let staged = staged.context(Failure::new("could not install; nothing was changed"))?;
-    for (file, place, found) in staged {
+    for (temp, file, found) in staged {
         match found {
-            Existing::Own | Existing::Current => file.persist(&place.path),
+            ExistingFile::Own | ExistingFile::Current => temp.persist(&file.path),
             // Do not replace a file that was created meanwhile.
-            Existing::Nothing | Existing::Foreign(_) => file.persist_noclobber(&place.path),
+            ExistingFile::Nothing | ExistingFile::Foreign(_) => temp.persist_noclobber(&file.path),
         }
         .map_err(|error| error.error)
-        .with_context(|| format!("could not install '{}'", place.path.display()))?;
+        .with_context(|| format!("could not install '{}'", file.path.display()))?;
     }
     Ok(())
 }
 
-/// Writes all files beside their places, and appends the created directories to `made`.
+/// Writes all files beside their paths, and appends the created directories to `made`.
 fn stage<'a>(
-    wanted: &'a [(Place, Existing)],
+    wanted: &'a [(InstallFile, ExistingFile)],
     made: &mut Vec<PathBuf>,
-) -> Result<Vec<(NamedTempFile, &'a Place, &'a Existing)>> {
+) -> Result<Vec<(NamedTempFile, &'a InstallFile, &'a ExistingFile)>> {
     let mut staged = Vec::new();
-    for (place, found) in wanted {
-        if *found != Existing::Current {
+    for (file, found) in wanted {
+        if *found != ExistingFile::Current {
             interrupt::check()?;
-            let file = write(place, made)
-                .with_context(|| format!("could not write '{}'", place.path.display()))?;
-            staged.push((file, place, found));
+            let temp = write(file, made)
+                .with_context(|| format!("could not write '{}'", file.path.display()))?;
+            staged.push((temp, file, found));
         }
     }
     interrupt::check()?;
@@ -165,21 +165,24 @@ fn stage<'a>(
 }
 
 /// Writes a file under a temporary name, so that disk errors show before the rename.
-fn write(place: &Place, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
-    let dir = place.path.parent().context("a place is in a directory")?;
+fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
+    let dir = file
+        .path
+        .parent()
+        .context("internal error: a path without a directory")?;
     let missing = dir.ancestors().take_while(|dir| !dir.exists());
     let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
     made.extend(missing.into_iter().rev());
     // zsh ignores completion in a directory that a group can write to.
     DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-    let mut file = tempfile::Builder::new()
+    let mut temp = tempfile::Builder::new()
         .prefix(".git-flux-")
         // The umask applies.
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
-    file.write_all(place.marked().as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    temp.write_all(file.marked().as_bytes())?;
+    temp.as_file().sync_all()?;
+    Ok(temp)
 }
 
 /// Removes a file and the directories above it that are empty then, up to `root`.
@@ -196,9 +199,9 @@ fn remove(path: &Path, root: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn place(path: PathBuf) -> (Place, Existing) {
+    fn new_file(path: PathBuf) -> (InstallFile, ExistingFile) {
         let (reader, text) = (Reader::Fish, "complete git-flux\n");
-        (Place { reader, text, path }, Existing::Nothing)
+        (InstallFile { reader, text, path }, ExistingFile::Nothing)
     }
 
     #[test]
@@ -206,7 +209,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let below = root.path().join("share");
         let path = below.join("fish/completions/git-flux.fish");
-        let wanted = [place(path.clone())];
+        let wanted = [new_file(path.clone())];
         install_files(&wanted).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.marked());
         remove(&path, &below).unwrap();
@@ -218,7 +221,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("mine"), "").unwrap();
         let names = ["fish/one", "mine/two"];
-        let wanted = names.map(|name| place(root.path().join(name)));
+        let wanted = names.map(|name| new_file(root.path().join(name)));
         install_files(&wanted).unwrap_err();
         assert!(!root.path().join("fish").exists());
     }
@@ -228,7 +231,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("one");
         fs::write(&path, "mine").unwrap();
-        install_files(&[place(path.clone())]).unwrap_err();
+        install_files(&[new_file(path.clone())]).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::place::{Reader, directory};
+use super::install_file::{Reader, directory};
 use crate::system::program::shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};

@@ -28,7 +28,7 @@ use crate::ui::{Ui, ensure_terminal, shown};
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux run [<options>] [--] [<description>...]")]
-pub(crate) struct Run {
+pub(crate) struct RunArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -93,7 +93,7 @@ const DESCRIPTION: text::TextKind = text::TextKind {
     piped: "git flux run -F -",
 };
 
-impl Run {
+impl RunArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         // Count the user's changes while the task is prepared, if they will be reported.

@@ -32,11 +32,11 @@ pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
     pub(super) screen: PaneView,
-    pub(super) next: Vec<Next>,
+    pub(super) next: Vec<NextCommand>,
 }
 
 /// A name and its value.
-type Field = (&'static str, String);
+type DetailField = (&'static str, String);
 
 impl Detail {
     pub(super) fn print(&self, flux: &Flux) -> Result<()> {
@@ -68,7 +68,7 @@ impl Detail {
     }
 
     /// Returns the fields about its agent.
-    fn agent(&self, flux: &Flux) -> Vec<Field> {
+    fn agent(&self, flux: &Flux) -> Vec<DetailField> {
         let Status {
             task, state, owner, ..
         } = &self.status;
@@ -93,7 +93,7 @@ impl Detail {
     }
 
     /// Returns the fields about its pane and its worktree.
-    fn location(&self) -> Vec<Field> {
+    fn location(&self) -> Vec<DetailField> {
         let task = &self.status.task;
         let mut fields = Vec::new();
         if let Some(target) = &task.target {
@@ -122,7 +122,7 @@ impl Detail {
     }
 
     /// Returns the fields about its commits and changes.
-    fn work(&self) -> Vec<Field> {
+    fn work(&self) -> Vec<DetailField> {
         let mut fields = Vec::new();
         if let Some(Divergence { ahead, behind }) = self.status.divergence {
             let against = self.status.task.into.as_deref().unwrap_or("its base");
@@ -207,10 +207,10 @@ fn describe_state(status: &Status) -> String {
 }
 
 /// A command and its purpose.
-type Next = (String, &'static str);
+type NextCommand = (String, &'static str);
 
 /// Returns useful next commands.
-pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<Next>> {
+pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<NextCommand>> {
     let task = stored.readable()?;
     let id = &task.id;
     if matches!(status.state, State::NoWorktree | State::NoBranch)

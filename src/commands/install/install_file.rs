@@ -1,4 +1,4 @@
-//! The place of each file, which its reader searches by default if possible, and the file that exists there.
+//! The files to install, at paths that their readers search by default if possible, and the existing files.
 //! A file that ends in our line was installed by git flux.
 
 use std::ffi::OsStr;
@@ -101,13 +101,13 @@ pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Returns the places of all files, below `prefix` or the home directory.
-pub(super) fn places(prefix: Option<&Path>) -> Result<Vec<Place>> {
+pub(super) fn list_files(prefix: Option<&Path>) -> Result<Vec<InstallFile>> {
     let root = root(prefix)?;
     let dirs = match prefix {
         Some(_) => BELOW_PREFIX.map(|dir| root.join(dir)),
         None => dirs_at_home(&root),
     };
-    let files = iter::zip(FILES, dirs).map(|((reader, text, name), dir)| Place {
+    let files = iter::zip(FILES, dirs).map(|((reader, text, name), dir)| InstallFile {
         reader,
         text,
         path: dir.join(name),
@@ -115,17 +115,17 @@ pub(super) fn places(prefix: Option<&Path>) -> Result<Vec<Place>> {
     Ok(files.collect())
 }
 
-/// One file and its place.
+/// A file to install.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct InstallFile {
     pub(super) reader: Reader,
     pub(super) text: &'static str,
     pub(super) path: PathBuf,
 }
 
-/// The file at a place.
+/// The existing file at the path of an [`InstallFile`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Existing {
+pub(super) enum ExistingFile {
     Nothing,
     /// The file of this version.
     Current,
@@ -135,37 +135,37 @@ pub(super) enum Existing {
     Foreign(&'static str),
 }
 
-impl Place {
-    /// Examines the file at this place.
-    pub(super) fn look(&self) -> Result<Existing> {
+impl InstallFile {
+    /// Examines the existing file at this path.
+    pub(super) fn read_existing(&self) -> Result<ExistingFile> {
         let context = || format!("could not read '{}'", self.path.display());
         let metadata = match self.path.symlink_metadata() {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
-                return Ok(Existing::Nothing);
+                return Ok(ExistingFile::Nothing);
             }
             metadata => metadata.with_context(context)?,
         };
         if metadata.is_symlink() {
-            Ok(Existing::Foreign("is a symbolic link"))
+            Ok(ExistingFile::Foreign("is a symbolic link"))
         } else if metadata.is_file() {
             Ok(self.judge(&fs::read(&self.path).with_context(context)?))
         } else {
-            Ok(Existing::Foreign("is not a file"))
+            Ok(ExistingFile::Foreign("is not a file"))
         }
     }
 
-    fn judge(&self, bytes: &[u8]) -> Existing {
+    fn judge(&self, bytes: &[u8]) -> ExistingFile {
         if bytes == self.marked().as_bytes() {
-            return Existing::Current;
+            return ExistingFile::Current;
         }
         let text = String::from_utf8_lossy(bytes);
         let last = text.lines().next_back().unwrap_or_default();
         if text == self.text || last.starts_with(&self.mark()) {
-            Existing::Own
+            ExistingFile::Own
         } else {
-            Existing::Foreign("is not git flux's own")
+            ExistingFile::Foreign("is not git flux's own")
         }
     }
 
@@ -185,25 +185,25 @@ mod tests {
 
     #[test]
     fn judge_recognizes_files_that_end_in_our_line() {
-        let place = Place {
+        let file = InstallFile {
             reader: Reader::Bash,
             text: "echo new\n",
             path: "/nowhere".into(),
         };
         #[track_caller]
-        fn case(place: &Place, text: &str, expected: &Existing) {
-            assert_eq!(&place.judge(text.as_bytes()), expected, "{text}");
+        fn case(file: &InstallFile, text: &str, expected: &ExistingFile) {
+            assert_eq!(&file.judge(text.as_bytes()), expected, "{text}");
         }
         let line = "# installed by git flux ";
-        case(&place, &place.marked(), &Existing::Current);
-        case(&place, "echo new\n", &Existing::Own);
-        case(&place, &format!("{line}9.9.9\n"), &Existing::Own);
+        case(&file, &file.marked(), &ExistingFile::Current);
+        case(&file, "echo new\n", &ExistingFile::Own);
+        case(&file, &format!("{line}9.9.9\n"), &ExistingFile::Own);
         case(
-            &place,
+            &file,
             &format!("echo old\n{line}0.0.1, checksum 0\n"),
-            &Existing::Own,
+            &ExistingFile::Own,
         );
-        let foreign = Existing::Foreign("is not git flux's own");
+        let foreign = ExistingFile::Foreign("is not git flux's own");
         for text in [
             "",
             "\n",
@@ -215,8 +215,8 @@ mod tests {
             &format!("echo {line}9.9.9\n"),
             ".\\\" installed by git flux 9.9.9\n",
         ] {
-            case(&place, text, &foreign);
+            case(&file, text, &foreign);
         }
-        assert_eq!(place.judge(b"\xff\xfe\n"), foreign);
+        assert_eq!(file.judge(b"\xff\xfe\n"), foreign);
     }
 }
