@@ -42,7 +42,6 @@ pub(super) fn words() -> Option<Vec<String>> {
     Some(args.map(|arg| arg.to_string_lossy().into_owned()).collect())
 }
 
-/// Returns the command line of the shell.
 pub(super) fn line() -> Line {
     let mut words = words().unwrap_or_default();
     let index = env::var("_CLAP_COMPLETE_INDEX").ok();
@@ -64,7 +63,6 @@ pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
     vec![CompletionCandidate::new(FILES)]
 }
 
-/// Offers the tasks.
 pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     describe(&matching_tasks(current))
 }
@@ -151,7 +149,6 @@ fn running_ids() -> HashSet<String> {
         .collect()
 }
 
-/// Offers the removed tasks.
 pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(prefix), Ok(repo)) = (id_prefix(current), Repo::open()) else {
         return Vec::new();
@@ -186,7 +183,6 @@ const BRANCHES: &str = "refs/heads/";
 const REMOTE_BRANCHES: &str = "refs/remotes/";
 const TAGS: &str = "refs/tags/";
 
-/// Offers the local branches.
 pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES], current)
 }
@@ -229,7 +225,6 @@ struct StoredId {
 }
 
 impl StoredId {
-    /// Returns the record, if it can be read.
     fn read(&self, repo: &Repo) -> Option<Task> {
         Task::from_json(&repo.read_file(&self.record, RECORD).ok()?).ok()
     }

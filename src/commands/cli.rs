@@ -74,7 +74,6 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             None => list::run_default(),

@@ -45,7 +45,6 @@ impl ConfigArgs {
     }
 }
 
-/// Returns a setting for JSON.
 fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
     SettingObject {
         key: &shown.key,

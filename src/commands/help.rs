@@ -30,7 +30,6 @@ impl HelpArgs {
     }
 }
 
-/// Returns a text of clap's error.
 fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text),

@@ -64,7 +64,6 @@ struct TaskRow {
     status: Option<Status>,
 }
 
-/// The rows of one repository.
 struct Rows {
     project: String,
     rows: Vec<TaskRow>,
@@ -220,7 +219,6 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-/// The columns of the list.
 const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.

@@ -74,7 +74,6 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
     pick(flux, store, verb)
 }
 
-/// Asks the user for one of the tasks.
 fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     let states = observe::states(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
@@ -164,7 +163,6 @@ impl Faults {
         self.0 == 0
     }
 
-    /// Fails if there was a failure.
     pub(super) fn ensure_none(&self, message: impl Display) -> Result<()> {
         match self.0 {
             0 => Ok(()),

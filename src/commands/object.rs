@@ -14,7 +14,6 @@ use crate::run::events::Event;
 use crate::sanitize;
 use crate::task::{Changes, Found, Layout, Phase, Source, State, Status, TaskId};
 
-/// A task.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TaskObject {
@@ -202,7 +201,6 @@ fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Resul
 }
 
 impl StateObject {
-    /// Returns the object of a state and its evidence.
     pub(super) fn of(state: &State, found: Found) -> Self {
         Self {
             state: state.name(),
@@ -215,7 +213,6 @@ impl StateObject {
 }
 
 impl TaskObject {
-    /// Returns the object of an observed task.
     pub(super) fn of(status: &Status) -> Self {
         let task = &status.task;
         let target = task.target.as_ref().map(|target| TargetObject {

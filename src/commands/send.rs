@@ -202,7 +202,6 @@ fn refusal(task: &Task, why: impl Display) -> Failure {
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
-/// Reports a submitted message.
 fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {
     let sent = format!("sent to '{}'", task.id);
     if recipient.is_at_work {

@@ -32,7 +32,6 @@ pub(super) struct Layouts {
 }
 
 impl Layouts {
-    /// Returns the requested layout.
     pub(super) fn layout(&self) -> Option<Layout> {
         match (self.pane, self.window, self.session) {
             (true, ..) => Some(Layout::Pane),

@@ -22,7 +22,6 @@ use crate::task::{State, Status};
 use crate::tmux::pane;
 use crate::ui::Ui;
 
-/// The number of lines shown of the pane.
 const SCREEN_LINES: usize = 15;
 
 /// Show one task in detail, with the end of its screen

@@ -17,10 +17,8 @@ pub(super) struct Table<'a> {
     pub(super) optional: &'a [&'a str],
 }
 
-/// A column that is shown.
 #[derive(Clone, Copy)]
 struct Column {
-    /// Its index in a row.
     index: usize,
     width: usize,
 }

@@ -92,7 +92,6 @@ fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
     }
 }
 
-/// A wait for tasks.
 struct WaitLoop<'a> {
     flux: &'a Flux,
     wait: &'a WaitArgs,
@@ -183,7 +182,6 @@ impl WaitArgs {
         }
     }
 
-    /// Returns the selected tasks.
     fn selected(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
         let id_of = |name: Option<&String>| -> Result<TaskId> {
             let stored = choose_own(flux, store, name.map(String::as_str), "wait")?;
@@ -207,7 +205,6 @@ impl WaitArgs {
 /// The state of a task; `None` if it was removed, a word and an error if it is unknown.
 type Known = Result<Option<State>, (&'static str, Error)>;
 
-/// Returns the state in a word.
 fn label(state: &Known) -> String {
     match state {
         Ok(Some(state)) => state.label(),
@@ -216,10 +213,8 @@ fn label(state: &Known) -> String {
     }
 }
 
-/// The states of the pending tasks.
 type States = BTreeMap<TaskId, Known>;
 
-/// Returns the current states.
 fn current_states(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
     let states = observe_once(flux, ids, wakeups)?;
     // A start or removal may have ended between reading the record and the lock.

@@ -57,7 +57,6 @@ const BELOW_PREFIX: [&str; 6] = [
     "share/fish/vendor_conf.d",
 ];
 
-/// Returns their directories in the home directory.
 fn dirs_at_home(home: &Path) -> [PathBuf; 6] {
     let data = directory("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
     let config = directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
@@ -100,7 +99,7 @@ pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-/// Returns the places of all files, below `prefix` or the home directory.
+/// Returns the files to install, below `prefix` or the home directory.
 pub(super) fn list_files(prefix: Option<&Path>) -> Result<Vec<InstallFile>> {
     let root = root(prefix)?;
     let dirs = match prefix {
@@ -115,7 +114,6 @@ pub(super) fn list_files(prefix: Option<&Path>) -> Result<Vec<InstallFile>> {
     Ok(files.collect())
 }
 
-/// A file to install.
 #[derive(Debug)]
 pub(super) struct InstallFile {
     pub(super) reader: Reader,
@@ -150,14 +148,14 @@ impl InstallFile {
         if metadata.is_symlink() {
             Ok(ExistingFile::Foreign("is a symbolic link"))
         } else if metadata.is_file() {
-            Ok(self.judge(&fs::read(&self.path).with_context(context)?))
+            Ok(self.classify(&fs::read(&self.path).with_context(context)?))
         } else {
             Ok(ExistingFile::Foreign("is not a file"))
         }
     }
 
-    fn judge(&self, bytes: &[u8]) -> ExistingFile {
-        if bytes == self.marked().as_bytes() {
+    fn classify(&self, bytes: &[u8]) -> ExistingFile {
+        if bytes == self.content().as_bytes() {
             return ExistingFile::Current;
         }
         let text = String::from_utf8_lossy(bytes);
@@ -174,7 +172,7 @@ impl InstallFile {
     }
 
     /// Returns the content to install, which ends in our line.
-    pub(super) fn marked(&self) -> String {
+    pub(super) fn content(&self) -> String {
         [self.text, &self.mark(), env!("CARGO_PKG_VERSION"), "\n"].concat()
     }
 }
@@ -184,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn judge_recognizes_files_that_end_in_our_line() {
+    fn classify_recognizes_files_that_end_in_our_line() {
         let file = InstallFile {
             reader: Reader::Bash,
             text: "echo new\n",
@@ -192,10 +190,10 @@ mod tests {
         };
         #[track_caller]
         fn case(file: &InstallFile, text: &str, expected: &ExistingFile) {
-            assert_eq!(&file.judge(text.as_bytes()), expected, "{text}");
+            assert_eq!(&file.classify(text.as_bytes()), expected, "{text}");
         }
         let line = "# installed by git flux ";
-        case(&file, &file.marked(), &ExistingFile::Current);
+        case(&file, &file.content(), &ExistingFile::Current);
         case(&file, "echo new\n", &ExistingFile::Own);
         case(&file, &format!("{line}9.9.9\n"), &ExistingFile::Own);
         case(
@@ -217,6 +215,6 @@ mod tests {
         ] {
             case(&file, text, &foreign);
         }
-        assert_eq!(file.judge(b"\xff\xfe\n"), foreign);
+        assert_eq!(file.classify(b"\xff\xfe\n"), foreign);
     }
 }

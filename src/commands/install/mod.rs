@@ -180,7 +180,7 @@ fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
         // The umask applies.
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
-    temp.write_all(file.marked().as_bytes())?;
+    temp.write_all(file.content().as_bytes())?;
     temp.as_file().sync_all()?;
     Ok(temp)
 }
@@ -211,7 +211,7 @@ mod tests {
         let path = below.join("fish/completions/git-flux.fish");
         let wanted = [new_file(path.clone())];
         install_files(&wanted).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.marked());
+        assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.content());
         remove(&path, &below).unwrap();
         assert!(!below.exists() && root.path().exists());
     }

@@ -35,16 +35,13 @@ impl Finding {
     }
 }
 
-/// The time that a shell may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The interval of checks whether the shell has exited.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The start of an answer. The files of a shell may print other lines.
 const ANSWER_PREFIX: &str = "git-flux: ";
 
-/// The possible paths of bash-completion.
 const BASH_COMPLETION: [&str; 4] = [
     "/usr/share/bash-completion/bash_completion",
     "/usr/local/share/bash-completion/bash_completion",

@@ -78,7 +78,6 @@ pub(crate) struct RunArgs {
     json: bool,
 }
 
-/// Parses the number of tasks.
 fn parse_count(text: &str) -> Result<u8, &'static str> {
     let number = text.parse().ok();
     let number = number.filter(|number| (1..=99).contains(number));
@@ -238,7 +237,6 @@ impl RunArgs {
         Ok(())
     }
 
-    /// Starts one task, the `at`th.
     fn start_one(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
         // The panes before it took room.
         if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {

@@ -80,7 +80,6 @@ pub(super) fn report_own_changes(flux: &Flux, changes: Option<Changes>, takes_ch
     ));
 }
 
-/// Returns the status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
     Status {
         task: started.task.clone(),
@@ -109,7 +108,6 @@ pub(super) fn report_no_room(flux: &Flux, plan: &Start, started: &Started) -> bo
     had_no_room
 }
 
-/// Prints the output of `--dry-run`.
 pub(super) fn print_plans(flux: &Flux, starts: &[Start]) -> Result<()> {
     for (at, start) in starts.iter().enumerate() {
         if at > 0 {

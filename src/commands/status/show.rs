@@ -17,17 +17,14 @@ use crate::task::{Changes, Divergence, Layout, State, Status, Why};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
-/// The number of changed files to show.
 const MAX_FILES: usize = 20;
 
-/// The content of a task's pane.
 pub(super) enum PaneView {
     Lines(Vec<String>),
     Closed,
     Unknown,
 }
 
-/// The details of a task.
 pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
@@ -35,7 +32,6 @@ pub(super) struct Detail {
     pub(super) next: Vec<NextCommand>,
 }
 
-/// A name and its value.
 type DetailField = (&'static str, String);
 
 impl Detail {
@@ -67,7 +63,6 @@ impl Detail {
         Ok(())
     }
 
-    /// Returns the fields about its agent.
     fn agent(&self, flux: &Flux) -> Vec<DetailField> {
         let Status {
             task, state, owner, ..
@@ -92,7 +87,6 @@ impl Detail {
         fields
     }
 
-    /// Returns the fields about its pane and its worktree.
     fn location(&self) -> Vec<DetailField> {
         let task = &self.status.task;
         let mut fields = Vec::new();
@@ -121,7 +115,6 @@ impl Detail {
         fields
     }
 
-    /// Returns the fields about its commits and changes.
     fn work(&self) -> Vec<DetailField> {
         let mut fields = Vec::new();
         if let Some(Divergence { ahead, behind }) = self.status.divergence {
@@ -164,7 +157,6 @@ pub(super) fn code(change: &Change) -> String {
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
 
-/// Describes the state of a task.
 fn describe_state(status: &Status) -> String {
     let now = seconds();
     let ago = |then: u64| age(now.saturating_sub(then));
@@ -209,7 +201,6 @@ fn describe_state(status: &Status) -> String {
 /// A command and its purpose.
 type NextCommand = (String, &'static str);
 
-/// Returns useful next commands.
 pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<NextCommand>> {
     let task = stored.readable()?;
     let id = &task.id;
