@@ -92,7 +92,7 @@ const SYNONYMS: [(&str, &str); 18] = [
 /// Hints for `git flux cleanup --force`.
 pub(super) const FORCE: [&str; 3] = [
     "to agree to the merge and to stopping the agent: git flux cleanup --yes <task>",
-    "to leave out what is uncommitted: git flux cleanup --discard <task>",
+    "to merge without uncommitted changes: git flux cleanup --discard <task>",
     "to drop the branch without a merge: git flux cleanup --discard-branch <task>",
 ];
 

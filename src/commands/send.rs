@@ -9,7 +9,8 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose_own, text};
+use super::text::{TextKind, TextSource};
+use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -23,7 +24,7 @@ use crate::system::clock;
 use crate::task::{Found, Source, State, Task};
 use crate::ui::Ui;
 
-const MESSAGE: text::TextKind = text::TextKind {
+const MESSAGE: TextKind = TextKind {
     name: "message",
     help: "Write the message above; an empty message is not sent.\n",
     done: "sent",
@@ -122,7 +123,7 @@ impl SendArgs {
             return Err(failure.code(USAGE).into());
         }
         let file = self.stdin.then(|| Path::new("-"));
-        let text = text::TextSource::of(file, words).read(flux, &MESSAGE, self.edit)?;
+        let text = TextSource::of(file, words).read(flux, &MESSAGE, self.edit)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
             let failure = Failure::new("the message is empty");

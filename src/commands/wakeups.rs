@@ -89,11 +89,8 @@ impl Wakeups {
             match news {
                 Ok(News::Run) => {
                     // One observation covers all pending events.
-                    if { self.news.try_iter() }
-                        .filter(|news| *news == News::Output)
-                        .count()
-                        > 0
-                    {
+                    let events: Vec<News> = self.news.try_iter().collect();
+                    if events.contains(&News::Output) {
                         self.pace.note_output(Instant::now());
                     }
                     return Ok(true);

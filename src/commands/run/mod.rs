@@ -13,7 +13,8 @@ use clap_complete::ArgValueCompleter;
 
 use super::object::TaskObject;
 use super::starting::{self, Layouts};
-use super::{Faults, candidates, load_recovered, table, text};
+use super::text::{TextKind, TextSource};
+use super::{Faults, candidates, load_recovered, table};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
@@ -84,7 +85,7 @@ fn parse_count(text: &str) -> Result<u8, &'static str> {
     number.ok_or("expected a number from 1 to 99")
 }
 
-const DESCRIPTION: text::TextKind = text::TextKind {
+const DESCRIPTION: TextKind = TextKind {
     name: "description",
     help: "Write the description above; an empty description aborts.\n",
     done: "started",
@@ -105,7 +106,7 @@ impl RunArgs {
         let request = self.request();
         let preparation = Preparation::new(&flux, load_recovered(&flux)?, &request)?;
         self.ensure_can_attach(preparation.count())?;
-        let source = text::TextSource::of(self.file.as_deref(), &self.description);
+        let source = TextSource::of(self.file.as_deref(), &self.description);
         let description = source.read(&flux, &DESCRIPTION, self.edit)?;
         let mut starts = preparation.starts(&description)?;
         let store = &preparation.store;
@@ -120,23 +121,23 @@ impl RunArgs {
         }
         starting::add_scripts(&flux, &mut starts)?;
         let changes = || changes.join().ok().flatten();
-        let [start_of] = starts.as_mut_slice() else {
+        let [plan] = starts.as_mut_slice() else {
             return self.start_several(&flux, &mut starts, changes);
         };
-        let short = report::short_id(store, &start_of.task.id);
-        let started = start(&flux, start_of)?;
+        let short = report::short_id(store, &plan.task.id);
+        let started = start(&flux, plan)?;
         starting::ensure_executed(&flux, &started)?;
-        report::report_own_changes(&flux, changes(), start_of.takes_changes());
+        report::report_own_changes(&flux, changes(), plan.takes_changes());
         report::hint_missing_files(&flux, &started.task);
-        report::report_no_room(&flux, start_of, &started);
-        self.report(&flux, start_of, &started, &short)
+        report::report_no_room(&flux, plan, &started);
+        self.report(&flux, plan, &started, &short)
     }
 
     /// Reports the started task, and attaches to it if requested.
     fn report(
         &self,
         flux: &Flux,
-        start_of: &Start,
+        plan: &Start,
         started: &Started,
         short: impl Display,
     ) -> Result<()> {
@@ -147,7 +148,7 @@ impl RunArgs {
             flux.ui.data(&started.task.id)?;
         } else {
             flux.ui
-                .bytes(report::format_started(flux, start_of, started, short).as_bytes())?;
+                .bytes(report::format_started(flux, plan, started, short).as_bytes())?;
         }
         if self.attach {
             return attach::attach(&started.opened.target);
@@ -224,10 +225,10 @@ impl RunArgs {
         faults: &mut Faults,
     ) -> Result<()> {
         let mut is_reported = false;
-        for (at, start_of) in starts.iter_mut().enumerate() {
-            let started = self.start_one(flux, start_of, at);
+        for (at, plan) in starts.iter_mut().enumerate() {
+            let started = self.start_one(flux, plan, at);
             if let Some(started) = faults.note(started)? {
-                is_reported = is_reported || report::report_no_room(flux, start_of, &started);
+                is_reported = is_reported || report::report_no_room(flux, plan, &started);
                 if self.quiet {
                     flux.ui.data(&started.task.id)?;
                 }
@@ -237,12 +238,12 @@ impl RunArgs {
         Ok(())
     }
 
-    fn start_one(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
+    fn start_one(&self, flux: &Flux, plan: &mut Start, at: usize) -> Result<Started> {
         // The panes before it took room.
-        if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
-            pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
+        if let Some(pane) = plan.pane.as_mut().filter(|_| at > 0) {
+            pane.place = place(flux, &plan.task.id, self.layouts.layout())?;
         }
-        let started = start(flux, start_of)?;
+        let started = start(flux, plan)?;
         starting::ensure_executed(flux, &started)?;
         Ok(started)
     }
