@@ -33,7 +33,7 @@ fn git_flux_alone_shows_the_tasks_or_how_to_begin() {
     let id = world.start("Fix");
     let output = world.flux::<&str>([]).via_git().run();
     output.success().stdout_has("TASK ").stdout_has(&id);
-    output.has_not("what is to be done");
+    output.has_not("<description>");
     // With what git itself says, outside of a repository.
     let said = world
         .command("git")
