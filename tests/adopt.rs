@@ -14,7 +14,7 @@ fn made(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
+fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
     let world = World::new();
     let path = made(&world);
     let base = world.git(["rev-parse", "main"]);
@@ -63,7 +63,7 @@ fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
 }
 
 #[test]
-fn with_a_description_the_agent_is_started_there() {
+fn adopt_starts_an_agent_in_the_worktree_if_given_a_description() {
     let world = World::new();
     let path = made(&world);
     let adopt = ["adopt", "-q", "../topic", "--name", "mine", "Go", "on"];
@@ -80,7 +80,7 @@ fn with_a_description_the_agent_is_started_there() {
 }
 
 #[test]
-fn an_agent_that_does_not_start_leaves_the_task() {
+fn adopt_keeps_the_task_if_its_agent_does_not_start() {
     let world = World::new();
     let path = made(&world);
     world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
@@ -98,7 +98,7 @@ fn an_agent_that_does_not_start_leaves_the_task() {
 }
 
 #[test]
-fn the_branch_it_goes_to_is_the_one_that_is_named_or_stood_on() {
+fn adopt_takes_the_target_from_into_or_the_current_branch() {
     let world = World::new();
     let path = made(&world);
     world.git(["branch", "release"]);
@@ -116,7 +116,7 @@ fn the_branch_it_goes_to_is_the_one_that_is_named_or_stood_on() {
 }
 
 #[test]
-fn what_cannot_be_adopted_is_refused() {
+fn adopt_refuses_a_path_that_is_no_unlocked_linked_worktree_on_a_branch() {
     let world = World::new();
     let path = made(&world);
     let refused = |args: &[&str], why: &str| {
@@ -160,7 +160,7 @@ fn what_cannot_be_adopted_is_refused() {
 }
 
 #[test]
-fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
+fn adopt_leaves_the_worktree_unchanged_when_killed() {
     for words in ["update-ref", "config"] {
         for mode in Mode::KILLS {
             let world = World::new();
@@ -191,7 +191,7 @@ fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
 }
 
 #[test]
-fn a_branch_that_another_has_is_not_adopted() {
+fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     let world = World::new();
     made(&world);
     world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);

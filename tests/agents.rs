@@ -53,7 +53,7 @@ fn case(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
 }
 
 #[test]
-fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
+fn agent_receives_its_prompt_byte_for_byte_with_the_options_for_its_hooks() {
     let world = World::new();
     let program = world.flux(["--version"]).ok();
     assert!(program.starts_with("git-flux"), "{program}");
@@ -95,7 +95,7 @@ fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
 }
 
 #[test]
-fn long_prompts_arrive_whole_and_too_long_ones_by_a_file() {
+fn agent_receives_a_prompt_too_long_for_an_argument_in_a_file() {
     let world = World::new();
     for name in ["gemini", "cursor-agent"] {
         world.install_agent(name);
@@ -118,7 +118,7 @@ fn long_prompts_arrive_whole_and_too_long_ones_by_a_file() {
 }
 
 #[test]
-fn what_is_configured_of_an_agent_goes_before_what_is_known() {
+fn agent_settings_override_the_built_in_definitions() {
     let world = World::new();
     for name in ["codex", "mine", "amp"] {
         world.install_agent(name);
@@ -152,7 +152,7 @@ fn what_is_configured_of_an_agent_goes_before_what_is_known() {
 }
 
 #[test]
-fn what_is_configured_wrongly_is_refused() {
+fn agent_settings_with_bad_values_are_refused() {
     let world = World::new();
     world.install_agent("opencode");
     for (key, value, error) in [
@@ -189,7 +189,7 @@ fn what_is_configured_wrongly_is_refused() {
 }
 
 #[test]
-fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
+fn agent_hooks_are_files_in_the_run_directory_and_keep_the_settings_of_the_user() {
     let world = World::new();
     for name in ["opencode", "gemini", "codex"] {
         world.install_agent(name);
@@ -230,7 +230,7 @@ fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
 }
 
 #[test]
-fn claude_is_kept_from_handing_its_conversation_over() {
+fn agent_claude_runs_with_its_agent_view_disabled() {
     let world = World::new();
     let agent = start(&world, "claude", "Fix");
     agent.wait_started();
@@ -240,7 +240,7 @@ fn claude_is_kept_from_handing_its_conversation_over() {
 }
 
 #[test]
-fn whom_the_user_of_codex_has_notified_is_notified_still() {
+fn agent_codex_still_calls_the_notify_command_of_the_user() {
     let world = World::new();
     world.install_agent("codex");
     let told = world.tools().join("told");
@@ -276,7 +276,7 @@ fn whom_the_user_of_codex_has_notified_is_notified_still() {
 }
 
 #[test]
-fn a_whole_task_changes_no_file_and_no_option_of_the_users() {
+fn agent_hooks_change_no_file_or_tmux_option_of_the_user() {
     let world = World::new();
     for name in ["codex", "gemini", "opencode"] {
         world.install_agent(name);

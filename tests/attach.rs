@@ -26,7 +26,7 @@ fn active(world: &World, session: &str) -> String {
 }
 
 #[test]
-fn outside_tmux_the_terminal_is_attached() {
+fn attach_attaches_the_terminal_to_the_session_outside_tmux() {
     let world = World::new();
     let id = world.start("Fix the login");
     world.start("Something else");
@@ -44,7 +44,7 @@ fn outside_tmux_the_terminal_is_attached() {
 }
 
 #[test]
-fn the_pane_of_the_task_is_selected() {
+fn attach_selects_the_pane_of_the_task() {
     let world = World::new();
     let inside = world.terminal_inside();
     assert_eq!(
@@ -75,7 +75,7 @@ fn the_pane_of_the_task_is_selected() {
 }
 
 #[test]
-fn inside_tmux_the_client_is_switched() {
+fn attach_switches_the_client_inside_tmux() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
@@ -92,7 +92,7 @@ fn inside_tmux_the_client_is_switched() {
 }
 
 #[test]
-fn inside_tmux_a_pane_of_another_window_is_gone_to() {
+fn attach_selects_a_pane_in_another_window_inside_tmux() {
     let world = World::new();
     let inside = world.terminal_inside();
     let _client = inside.client(200, 50);
@@ -112,7 +112,7 @@ fn inside_tmux_a_pane_of_another_window_is_gone_to() {
 }
 
 #[test]
-fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
+fn attach_finds_a_renamed_session_and_a_moved_pane() {
     let world = World::new();
     let inside = world.terminal_inside();
     let _client = inside.client(200, 50);
@@ -135,7 +135,7 @@ fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
 }
 
 #[test]
-fn names_that_begin_alike_are_not_confused() {
+fn attach_distinguishes_names_with_a_common_prefix() {
     let world = World::new();
     for name in ["fix-1", "fix-10", "fix"] {
         world
@@ -169,7 +169,7 @@ fn without_session(world: &World) -> String {
 }
 
 #[test]
-fn a_task_whose_session_is_gone_is_offered_a_new_one() {
+fn attach_offers_a_new_session_if_the_session_is_gone() {
     let world = World::new();
     let id = without_session(&world);
     let worktree = world.worktree(&id);
@@ -203,7 +203,7 @@ fn a_task_whose_session_is_gone_is_offered_a_new_one() {
 }
 
 #[test]
-fn a_task_that_was_resumed_meanwhile_is_gone_to() {
+fn attach_goes_to_the_session_of_a_task_resumed_during_the_question() {
     let world = World::new();
     let id = without_session(&world);
     let terminal = world.terminal(150, 40);
@@ -222,7 +222,7 @@ fn a_task_that_was_resumed_meanwhile_is_gone_to() {
 }
 
 #[test]
-fn the_offer_may_be_declined() {
+fn attach_changes_nothing_if_the_new_session_is_declined() {
     let world = World::new();
     let id = without_session(&world);
     let terminal = world.terminal(150, 40);
@@ -237,7 +237,7 @@ fn the_offer_may_be_declined() {
 }
 
 #[test]
-fn off_a_terminal_it_is_refused() {
+fn attach_refuses_without_a_terminal() {
     let world = World::new();
     let id = world.start("Fix");
     let before = world.snapshot();
@@ -265,7 +265,7 @@ fn off_a_terminal_it_is_refused() {
 }
 
 #[test]
-fn where_the_worktree_is_gone_nothing_is_opened() {
+fn attach_refuses_if_the_worktree_is_gone() {
     let world = World::new();
     let id = without_session(&world);
     std::fs::remove_dir_all(world.worktree(&id)).unwrap();
@@ -286,7 +286,7 @@ fn where_the_worktree_is_gone_nothing_is_opened() {
 }
 
 #[test]
-fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
+fn attach_without_a_name_takes_the_task_of_the_worktree_or_asks() {
     let world = World::new();
     let (one, two) = (world.start("One"), world.start("Two"));
     let terminal = world.terminal_in(&world.worktree(&one), 150, 40);
@@ -308,7 +308,7 @@ fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
 }
 
 #[test]
-fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository() {
+fn attach_waiting_selects_the_longest_waiting_task_of_all_repositories() {
     let world = World::new();
     let [first, second, third] = ["One", "Two", "Three"].map(|title| world.start(title));
     let terminal = world.terminal(200, 20);
@@ -351,7 +351,7 @@ fn messages(world: &World) -> String {
 }
 
 #[test]
-fn the_way_back_is_said_for_this_very_case() {
+fn attach_shows_the_key_that_goes_back() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
@@ -379,7 +379,7 @@ fn the_way_back_is_said_for_this_very_case() {
 }
 
 #[test]
-fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
+fn attach_attaches_its_own_terminal_despite_an_inherited_tmux_variable() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
@@ -401,7 +401,7 @@ fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
 }
 
 #[test]
-fn a_popup_moves_the_client_that_shows_it() {
+fn attach_in_a_popup_switches_the_client_that_shows_the_popup() {
     let world = World::new();
     let id = world.start("Fix the login");
     let [one, two] = [world.terminal_inside(), world.terminal_inside()];
@@ -428,7 +428,7 @@ fn a_popup_moves_the_client_that_shows_it() {
 }
 
 #[test]
-fn a_session_that_something_else_made_anew_is_gone_to() {
+fn attach_uses_a_session_recreated_under_the_name_of_the_task() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();

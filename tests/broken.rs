@@ -119,7 +119,7 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_worktree_is_gone() {
+fn cleanup_gives_working_hints_if_the_worktree_is_gone_or_moved() {
     case("is gone", true, |_, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
     });
@@ -153,7 +153,7 @@ fn delete_branch(world: &World, id: &str) {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_branch_is_gone() {
+fn cleanup_gives_working_hints_if_the_branch_is_gone() {
     case("is gone", false, |world, id, _| delete_branch(world, id));
     case("and so is its branch", true, |world, id, worktree| {
         world.git(["worktree", "remove", "--force", worktree.to_str().unwrap()]);
@@ -174,7 +174,7 @@ fn cleanup_leads_out_where_the_branch_is_gone() {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_worktree_is_something_else() {
+fn cleanup_gives_working_hints_if_the_path_is_no_longer_the_worktree() {
     let said = "not a worktree of this repository";
     case(said, false, |world, _, worktree| prune(world, worktree));
     case(said, true, |world, _, worktree| {
@@ -196,7 +196,7 @@ fn cleanup_leads_out_where_the_worktree_is_something_else() {
 }
 
 #[test]
-fn cleanup_leads_out_where_something_else_is_checked_out() {
+fn cleanup_gives_working_hints_if_another_head_is_checked_out() {
     for switch in [
         &["switch", "-q", "--detach"][..],
         &["switch", "-q", "-c", "other"],
@@ -218,7 +218,7 @@ fn cleanup_leads_out_where_something_else_is_checked_out() {
 
 /// G8: a container's `git worktree prune`, or that of a machine where the directory is not.
 #[test]
-fn adopt_rebuilds_an_entry_that_was_pruned() {
+fn adopt_repairs_a_pruned_worktree_entry() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.write(worktree.join("README.md"), "changed\n");
@@ -255,7 +255,7 @@ fn adopt_rebuilds_an_entry_that_was_pruned() {
 
 /// G9: `--discard` destroys nothing, so it need not know.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
+fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.git(["config", "filter.lost.clean", "no-such-program"]);
@@ -307,7 +307,7 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
 
 /// The same where git shows what is uncommitted, and cannot take it in.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_cannot_be_archived() {
+fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_archived() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.git(["config", "filter.lost.clean", "no-such-program"]);
@@ -329,7 +329,7 @@ fn cleanup_moves_to_the_trash_whole_what_cannot_be_archived() {
 
 /// The same of an index that cannot be read.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
+fn cleanup_discard_trashes_a_worktree_with_a_damaged_index() {
     let (world, id) = task();
     let index = world
         .repo()
@@ -352,7 +352,7 @@ fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
 }
 
 #[test]
-fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
+fn adopt_repairs_a_worktree_moved_together_with_its_repository() {
     let (world, id) = task();
     let new = world.root().join("new");
     fs::create_dir(&new).unwrap();
@@ -377,7 +377,7 @@ fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
 }
 
 #[test]
-fn a_head_that_a_crash_has_emptied_is_written_again() {
+fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
     for head in [Some(""), Some("garbage\n"), None] {
         let (world, id) = task();
         let place = world.repo().join(format!(".git/worktrees/myapp-{id}/HEAD"));

@@ -28,7 +28,7 @@ fn assert_nothing_executed(world: &World, mark: &str) {
     assert!(!files.contains(mark), "{files}\n{worktrees}");
 }
 #[test]
-fn w3_no_text_of_anyones_is_executed() {
+fn run_and_cleanup_execute_no_text_of_a_description() {
     let mark = format!("pwned-3-{}", std::process::id());
     let texts = [
         format!("$(touch {mark})"),
@@ -82,7 +82,7 @@ fn w3_no_text_of_anyones_is_executed() {
     }
 }
 #[test]
-fn w3_no_setting_of_anyones_is_executed() {
+fn run_and_cleanup_execute_no_text_of_a_setting() {
     let mark = format!("pwned-3s-{}", std::process::id());
     let world = World::new();
     world.behaviour("raw");
@@ -112,7 +112,7 @@ fn w3_no_setting_of_anyones_is_executed() {
     assert_nothing_executed(&world, &mark);
 }
 #[test]
-fn w19_a_directory_with_a_command_of_tmuxs_in_its_name_runs_nothing() {
+fn run_and_cleanup_execute_no_tmux_command_in_a_directory_name() {
     let mark = format!("pwned-19-{}", std::process::id());
     let world = World::at(format!("#(touch {mark})"));
     world.behaviour("raw");
@@ -157,7 +157,7 @@ fn assert_tame(output: &Output) {
     }
 }
 #[test]
-fn w28_no_escape_of_anyones_reaches_the_terminal() {
+fn output_escapes_control_characters_from_names_and_files() {
     let world = World::new();
     world.behaviour("raw");
     let evil = EVIL.concat();
@@ -200,7 +200,7 @@ fn w28_no_escape_of_anyones_reaches_the_terminal() {
     assert_tame(output.success());
 }
 #[test]
-fn w28_a_pane_shows_text_and_does_not_obey_it() {
+fn output_does_not_change_the_title_of_the_pane() {
     let world = World::new();
     let evil = EVIL.concat();
     let id = world.start("Fix login");
@@ -249,7 +249,7 @@ fn paste_hint(world: &World, id: &str, code: i32, command: &str) {
 }
 
 #[test]
-fn a_hint_with_a_hostile_branch_can_be_pasted() {
+fn cleanup_quotes_a_hostile_branch_name_in_its_hints() {
     let world = World::new();
     world.git(["switch", "-q", "-c", HOSTILE]);
     let id = done_task(&world);

@@ -35,7 +35,7 @@ fn second(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_repository_that_was_set_to_bare_is_left_alone() {
+fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["branch", "topic"]);
@@ -67,7 +67,7 @@ fn a_repository_that_was_set_to_bare_is_left_alone() {
 }
 
 #[test]
-fn core_bare_is_set_right_at_its_own_level() {
+fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
     let world = World::new();
     let id = done_task(&world);
     let said = "'main' has files checked out";
@@ -100,7 +100,7 @@ fn dotfiles(world: &World) -> (PathBuf, String) {
 }
 
 #[test]
-fn a_bare_repository_with_files_elsewhere_is_merged_there() {
+fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
     let world = World::new();
     let (dir, id) = dotfiles(&world);
     let cleanup = || world.flux(["cleanup", "-y", &id]).in_dir(&dir).run();
@@ -124,7 +124,7 @@ fn a_bare_repository_with_files_elsewhere_is_merged_there() {
 }
 
 #[test]
-fn a_bare_repository_whose_index_is_not_used_is_merged_into_once_that_is_gone() {
+fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
     let world = World::new();
     let (dir, id) = dotfiles(&world);
     // What HEAD does not name is not checked out.
@@ -144,7 +144,7 @@ fn a_bare_repository_whose_index_is_not_used_is_merged_into_once_that_is_gone() 
 }
 
 #[test]
-fn a_branch_that_two_worktrees_have_is_not_moved() {
+fn cleanup_refuses_a_target_checked_out_in_two_worktrees() {
     let world = World::new();
     let id = done_task(&world);
     let other = second(&world);
@@ -159,7 +159,7 @@ fn a_branch_that_two_worktrees_have_is_not_moved() {
 }
 
 #[test]
-fn a_branch_that_another_worktree_rebases_or_bisects_is_not_moved() {
+fn cleanup_refuses_a_target_that_another_worktree_rebases_or_bisects() {
     for start in [
         // It stops at the commit that it is to edit.
         "GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' git rebase -q -i --root",
@@ -189,7 +189,7 @@ fn a_branch_that_another_worktree_rebases_or_bisects_is_not_moved() {
 }
 
 #[test]
-fn a_worktree_whose_head_is_lost_may_have_any_branch() {
+fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "mine"]);
@@ -216,7 +216,7 @@ fn a_worktree_whose_head_is_lost_may_have_any_branch() {
 }
 
 #[test]
-fn the_worktree_of_a_task_that_git_has_forgotten_has_its_branch() {
+fn cleanup_refuses_a_target_checked_out_in_a_pruned_worktree_of_a_task() {
     let world = World::new();
     let (id, kept) = (done_task(&world), done_task(&world));
     world.commit_in(world.worktree(&id), "more.txt", "1\n");
@@ -241,7 +241,7 @@ fn the_worktree_of_a_task_that_git_has_forgotten_has_its_branch() {
 }
 
 #[test]
-fn names_that_are_one_file_are_one_branch() {
+fn cleanup_treats_branch_names_that_are_one_file_as_one_branch() {
     let world = World::new();
     let id = done_task(&world);
     let refs = world.repo().join(".git/refs/heads");

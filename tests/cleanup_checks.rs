@@ -64,7 +64,7 @@ fn case(
 fn nothing(_: &World, _: &str, _: &Path) {}
 
 #[test]
-fn a_finished_task_passes_every_check() {
+fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
     let world = World::new();
     let id = done_task(&world);
     let found = checks(&world, &id, &[]);
@@ -101,7 +101,7 @@ fn a_finished_task_passes_every_check() {
 }
 
 #[test]
-fn each_check_says_what_it_found() {
+fn cleanup_json_describes_the_result_of_each_check() {
     let untracked = |world: &World, _: &str, worktree: &Path| {
         world.write(worktree.join("new.txt"), "new\n");
     };
@@ -178,7 +178,7 @@ fn each_check_says_what_it_found() {
 }
 
 #[test]
-fn each_check_refuses_with_its_reason() {
+fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
     let locked = |world: &World, _: &str, worktree: &Path| {
         let path = worktree.to_str().unwrap();
         world.git(["worktree", "lock", "--reason", "mine", path]);
@@ -237,7 +237,7 @@ fn each_check_refuses_with_its_reason() {
 }
 
 #[test]
-fn a_conflict_is_told_as_data_too() {
+fn cleanup_json_lists_the_files_of_a_conflict() {
     let world = World::new();
     let id = done_task(&world);
     world.commit_in(world.repo(), "agent.txt", "mine\n");
@@ -252,7 +252,7 @@ fn a_conflict_is_told_as_data_too() {
 }
 
 #[test]
-fn a_check_that_cannot_be_made_refuses() {
+fn cleanup_json_reports_a_check_that_fails_as_a_refusal() {
     for (program, command, check) in [
         ("git", "status", "uncommitted"),
         ("tmux", "list-panes", "agent"),
@@ -278,7 +278,7 @@ fn a_check_that_cannot_be_made_refuses() {
 }
 
 #[test]
-fn several_tasks_are_told_as_an_array() {
+fn cleanup_json_prints_an_array_for_several_tasks() {
     let world = World::new();
     let (one, two) = (done_task(&world), world.start("Write docs"));
     let before = world.snapshot();
@@ -317,7 +317,7 @@ impl Drop for Stander {
 }
 
 #[test]
-fn another_process_in_the_worktree_is_asked_about() {
+fn cleanup_asks_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let stander = Stander::new(&world.worktree(&id).join("src"));
@@ -345,7 +345,7 @@ fn another_process_in_the_worktree_is_asked_about() {
 }
 
 #[test]
-fn with_yes_another_process_in_the_worktree_is_only_named() {
+fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let _stander = Stander::new(&world.worktree(&id));
@@ -357,7 +357,7 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
 }
 
 #[test]
-fn a_dry_run_settles_nothing() {
+fn cleanup_dry_run_does_not_complete_an_interrupted_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     world.fault(&Fault::every("git", "--remove-section", Mode::KillBefore));
@@ -376,7 +376,7 @@ fn a_dry_run_settles_nothing() {
 }
 
 #[test]
-fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
+fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let world = World::new();
     let id = done_task(&world);
     let pane = world.pane(&id);
@@ -406,7 +406,7 @@ fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
 }
 
 #[test]
-fn ignored_directories_are_named_with_the_number_of_their_files() {
+fn cleanup_names_ignored_directories_with_the_number_of_files() {
     let world = World::new();
     world.write(".gitignore", ".env\nnode_modules/\n*.log\n");
     world.git(["add", ".gitignore"]);
@@ -429,7 +429,7 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
 }
 
 #[test]
-fn a_dry_run_refuses_what_the_cleanup_would_refuse() {
+fn cleanup_dry_run_refuses_with_the_code_of_the_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     world.write(world.worktree(&id).join("README.md"), "theirs\n");

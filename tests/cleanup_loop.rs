@@ -116,7 +116,7 @@ fn assert_nothing_missing(world: &World, id: &str, notes: &Notes, said: &Output)
 }
 
 #[test]
-fn nothing_of_an_agent_that_never_holds_still_is_lost() {
+fn cleanup_loses_no_commit_or_file_of_an_agent_that_keeps_working() {
     let world = world();
     for round in 0..ROUNDS {
         let id = format!("loop-{round}");
@@ -145,7 +145,7 @@ fn nothing_of_an_agent_that_never_holds_still_is_lost() {
 }
 
 #[test]
-fn nothing_of_what_an_agent_leaves_behind_is_lost() {
+fn cleanup_loses_no_commit_or_file_of_a_process_the_agent_left_behind() {
     let world = world();
     for round in 0..ROUNDS_LEFT_BEHIND {
         let id = format!("loop-{round}");

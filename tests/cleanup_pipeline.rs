@@ -18,7 +18,7 @@ fn piped(world: &World, id: &str, line: &str) -> String {
 }
 
 #[test]
-fn the_rest_of_our_own_pipeline_is_no_other_process() {
+fn cleanup_ignores_the_other_processes_of_its_own_pipeline() {
     let world = World::new();
     let id = done_task(&world);
     let before = world.snapshot();

@@ -294,7 +294,7 @@ fn in_every_shell(shell: &Shell<'_>) {
 }
 
 #[test]
-fn bash_with_bash_completion_completes_everything() {
+fn completion_works_in_bash_with_bash_completion() {
     let world = scene();
     let shell = Shell::bash(&world);
     in_every_shell(&shell);
@@ -302,13 +302,13 @@ fn bash_with_bash_completion_completes_everything() {
 }
 
 #[test]
-fn bash_with_nothing_but_gits_completion_completes_everything() {
+fn completion_works_in_bash_with_only_the_completion_of_git() {
     let world = scene();
     in_every_shell(&Shell::bash_alone(&world));
 }
 
 #[test]
-fn zsh_completes_everything_and_shows_descriptions() {
+fn completion_works_in_zsh_with_descriptions() {
     let world = scene();
     let shell = Shell::zsh(&world);
     in_every_shell(&shell);
@@ -326,7 +326,7 @@ fn zsh_completes_everything_and_shows_descriptions() {
 }
 
 #[test]
-fn zsh_with_the_completion_that_comes_with_git_completes_tasks() {
+fn completion_works_in_zsh_with_the_completion_of_git() {
     let world = scene();
     let shell = Shell::zsh_of_git(&world);
     // What is read below another emulation is used without it.
@@ -342,13 +342,13 @@ fn zsh_with_the_completion_that_comes_with_git_completes_tasks() {
 }
 
 #[test]
-fn zsh_that_sources_it_completes_everything() {
+fn completion_works_in_zsh_when_sourced() {
     let world = scene();
     in_every_shell(&Shell::zsh_sourced(&world));
 }
 
 #[test]
-fn fish_completes_everything_and_shows_descriptions() {
+fn completion_works_in_fish_with_descriptions() {
     let world = scene();
     let shell = Shell::fish(&world);
     in_every_shell(&shell);
@@ -365,7 +365,7 @@ fn fish_completes_everything_and_shows_descriptions() {
 }
 
 #[test]
-fn fish_that_sources_it_completes_everything() {
+fn completion_works_in_fish_when_sourced() {
     let world = scene();
     in_every_shell(&Shell::fish_sourced(&world));
 }

@@ -33,7 +33,7 @@ fn run(world: &World, name: &str) {
 }
 
 #[test]
-fn a_question_changes_nothing() {
+fn completion_changes_no_file() {
     let world = World::new();
     run(&world, "fix");
     run(&world, "old");
@@ -76,7 +76,7 @@ fn walk(dir: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime
 }
 
 #[test]
-fn a_question_waits_for_no_lock() {
+fn completion_waits_for_no_lock() {
     let world = World::new();
     run(&world, "fix");
     let flux = world.repo().join(".git/flux");
@@ -99,7 +99,7 @@ fn a_question_waits_for_no_lock() {
 }
 
 #[test]
-fn where_nothing_can_be_told_nothing_is_said() {
+fn completion_prints_nothing_if_something_fails() {
     let world = World::new();
     run(&world, "fix");
     let nothing = |question: Flux<'_>| {
@@ -166,7 +166,7 @@ fn where_nothing_can_be_told_nothing_is_said() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_offered_by_its_id() {
+fn completion_offers_a_task_with_an_unreadable_record_by_its_id() {
     let world = World::new();
     run(&world, "fix");
     let nothing = world
@@ -195,7 +195,7 @@ fn a_record_that_cannot_be_read_is_offered_by_its_id() {
 }
 
 #[test]
-fn a_question_starts_few_processes_however_many_tasks_there_are() {
+fn completion_starts_few_processes_for_any_number_of_tasks() {
     let world = World::new();
     world.shim();
     let count = |shell: &str, words: &[&str]| {
@@ -250,7 +250,7 @@ fn a_question_starts_few_processes_however_many_tasks_there_are() {
 }
 
 #[test]
-fn a_variable_that_is_called_complete_is_no_question() {
+fn completion_ignores_a_complete_variable_that_names_no_shell() {
     let world = World::new();
     for value in ["", "0", "1", "ksh", "yes/no"] {
         let list = world.flux(["list", "--json"]).env("COMPLETE", value);

@@ -181,7 +181,7 @@ fn sources(root: &Path) -> Vec<(PathBuf, String, Reader)> {
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 #[test]
-fn the_source_keeps_its_measure() {
+fn figures_are_printed_for_the_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut lengths, mut functions) = (Vec::new(), Vec::new());
     let (mut code, mut bytes) = (0, 0);

@@ -78,7 +78,7 @@ fn section<'a>(readme: &'a str, heading: &str) -> &'a str {
 }
 
 #[test]
-fn on_a_new_machine_everything_goes_as_the_readme_says() {
+fn readme_commands_work_on_a_new_machine() {
     let world = World::new();
     let home = Home::new(&world);
     for (name, value) in [("user.name", "Alice"), ("user.email", "alice@example.com")] {

@@ -30,7 +30,7 @@ fn stopped(world: &World) -> usize {
 }
 
 #[test]
-fn the_daemon_ends_when_the_task_is_removed_in_any_way() {
+fn cleanup_stops_the_fsmonitor_daemon_of_the_worktree() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     world.shim();
@@ -54,7 +54,7 @@ fn the_daemon_ends_when_the_task_is_removed_in_any_way() {
 }
 
 #[test]
-fn the_daemon_of_a_task_that_does_not_start_ends_too() {
+fn run_stops_the_fsmonitor_daemon_when_the_start_fails() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     world.shim();
@@ -72,7 +72,7 @@ fn the_daemon_of_a_task_that_does_not_start_ends_too() {
 }
 
 #[test]
-fn a_daemon_that_does_not_answer_is_not_waited_for() {
+fn cleanup_does_not_wait_for_a_hanging_fsmonitor_daemon() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     let id = world.start("Fix it");
@@ -84,7 +84,7 @@ fn a_daemon_that_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
-fn a_file_in_place_of_the_socket_is_no_daemon() {
+fn cleanup_ignores_a_plain_file_in_place_of_the_fsmonitor_socket() {
     let world = World::new();
     world.shim();
     let id = world.start("Fix it");

@@ -59,7 +59,7 @@ fn said_and_undone(world: &World, output: &Output, before: &str) {
 }
 
 #[test]
-fn run_says_what_a_post_checkout_hook_has_changed() {
+fn run_reports_changes_made_by_a_post_checkout_hook() {
     let world = World::new();
     let before = prepare(&world);
     hook(&world, "post-checkout", MEDDLE);
@@ -68,7 +68,7 @@ fn run_says_what_a_post_checkout_hook_has_changed() {
 }
 
 #[test]
-fn cleanup_says_what_a_post_merge_hook_has_changed() {
+fn cleanup_reports_changes_made_by_a_post_merge_hook() {
     let world = World::new();
     let before = prepare(&world);
     let id = done_task(&world);
@@ -79,7 +79,7 @@ fn cleanup_says_what_a_post_merge_hook_has_changed() {
 }
 
 #[test]
-fn a_hook_that_changes_nothing_is_not_mentioned() {
+fn cleanup_does_not_mention_a_hook_that_changes_nothing() {
     let world = World::new();
     hook(&world, "post-checkout", ":");
     hook(&world, "post-merge", ":");

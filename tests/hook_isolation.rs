@@ -93,28 +93,28 @@ const DEEDS: [&str; 9] = [
 ];
 
 #[test]
-fn what_a_hook_of_a_merge_does_reaches_nothing_of_the_users() {
+fn hook_of_a_merge_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
         touches_nothing("--merge", "pre-merge-commit", deed);
     }
 }
 
 #[test]
-fn what_a_hook_of_a_squash_does_reaches_nothing_of_the_users() {
+fn hook_of_a_squash_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
         touches_nothing("--squash", "pre-commit", deed);
     }
 }
 
 #[test]
-fn what_a_hook_of_a_rebase_does_reaches_nothing_of_the_users() {
+fn hook_of_a_rebase_changes_nothing_in_the_repository_of_the_user() {
     for deed in &DEEDS[1..] {
         touches_nothing("--rebase", "pre-rebase", deed);
     }
 }
 
 #[test]
-fn a_merge_does_not_wait_for_what_a_hook_leaves_running() {
+fn cleanup_does_not_wait_for_a_background_process_of_a_hook() {
     let world = World::new();
     let id = ready(&world);
     let stop = world.root().join("stop");
@@ -134,7 +134,7 @@ fn a_merge_does_not_wait_for_what_a_hook_leaves_running() {
 }
 
 #[test]
-fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes() {
+fn cleanup_removes_the_scratch_repository_after_a_hook_killed_git_flux() {
     let world = World::new();
     let id = ready(&world);
     // git, its wrapper's shell and this one: the first above them that is called so.
@@ -161,7 +161,7 @@ fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes
 }
 
 #[test]
-fn a_user_who_commits_while_a_hook_runs_has_a_commit_of_their_own() {
+fn cleanup_keeps_a_commit_of_the_user_made_while_a_hook_runs() {
     let world = World::new();
     let id = done_task(&world);
     let (begun, go) = (world.root().join("begun"), world.root().join("go"));
@@ -197,7 +197,7 @@ fn tops(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn hooks_run_neither_below_the_checkout_nor_below_git() {
+fn hook_runs_neither_in_the_checkout_nor_in_the_git_directory() {
     for dir in [
         None,
         Some(".worktrees"),
@@ -226,7 +226,7 @@ fn hooks_run_neither_below_the_checkout_nor_below_git() {
 }
 
 #[test]
-fn what_is_in_the_place_of_a_merge_stays_and_is_said() {
+fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     let world = World::new();
     let id = ready(&world);
     install(&world, "pre-merge-commit", "");
@@ -261,7 +261,7 @@ fn traces(world: &World) -> Vec<String> {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long killed_merges"]
-fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
+fn cleanup_killed_during_a_merge_leaves_no_trace() {
     const TIMES: usize = 30;
     let world = World::new();
     let id = ready(&world);
@@ -309,7 +309,7 @@ fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
 }
 
 #[test]
-fn a_hook_of_a_new_worktree_that_makes_a_repository_elsewhere_makes_it_there() {
+fn hook_post_checkout_can_create_a_repository_elsewhere() {
     let world = World::new();
     let script = "set -e; dir=$(mktemp -d); cd \"$dir\"; git init -q .; echo x >x; git add x; git commit -q -m fixture; test -d .git";
     install(&world, "post-checkout", script);
@@ -342,7 +342,7 @@ fn a_hook_of_a_new_worktree_that_makes_a_repository_elsewhere_makes_it_there() {
 }
 
 #[test]
-fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
+fn cleanup_changes_nothing_when_interrupted_while_a_hook_hangs() {
     let world = World::new();
     let id = ready(&world);
     let begun = world.root().join("begun");
@@ -366,7 +366,7 @@ fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
 }
 
 #[test]
-fn a_directory_that_another_repository_could_have_made_is_not_removed() {
+fn cleanup_does_not_remove_a_scratch_directory_of_another_repository() {
     let world = World::new();
     let id = ready(&world);
     // An agent can write this, and it says that a merge was begun.

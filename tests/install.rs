@@ -55,7 +55,7 @@ fn refused(home: &Home, flux: Flux, error: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn everything_is_put_where_it_is_found_and_taken_away_again() {
+fn install_and_uninstall_write_and_remove_every_file() {
     let world = World::new();
     let home = Home::new(&world);
     let before = world.snapshot();
@@ -114,7 +114,7 @@ fn everything_is_put_where_it_is_found_and_taken_away_again() {
 }
 
 #[test]
-fn the_manual_goes_beside_the_program_where_that_is_the_users_own() {
+fn install_puts_the_manual_beside_a_program_of_the_user() {
     let world = World::new();
     let home = Home::new(&world);
     let place = |flux: Flux| {
@@ -142,7 +142,7 @@ fn the_manual_goes_beside_the_program_where_that_is_the_users_own() {
 }
 
 #[test]
-fn the_users_own_places_are_used() {
+fn install_uses_the_xdg_and_bash_completion_directories() {
     let world = World::new();
     let home = Home::new(&world);
     let dir = |name: &str| home.dir.join(name).display().to_string();
@@ -187,7 +187,7 @@ fn the_users_own_places_are_used() {
 }
 
 #[test]
-fn a_shell_that_is_not_there_gets_nothing_unless_a_prefix_is_given() {
+fn install_skips_shells_that_are_missing_unless_given_a_prefix() {
     let world = World::new();
     let home = Home::new(&world);
     let path = home.path_and(world.path_without(["git-flux", "zsh", "fish"]));
@@ -237,7 +237,7 @@ fn a_shell_that_is_not_there_gets_nothing_unless_a_prefix_is_given() {
 }
 
 #[test]
-fn the_directories_that_are_empty_without_it_go_with_it() {
+fn install_uninstall_removes_directories_that_become_empty() {
     let world = World::new();
     let home = Home::new(&world);
     home.write(".local/share/zsh/functions/mine", "# mine\n");
@@ -263,7 +263,7 @@ fn older(installed: &str) -> String {
 }
 
 #[test]
-fn its_own_files_of_another_version_are_replaced() {
+fn install_replaces_its_own_files_of_another_version() {
     let world = World::new();
     let home = Home::new(&world);
     home.install([]).run().success();
@@ -292,7 +292,7 @@ fn its_own_files_of_another_version_are_replaced() {
 }
 
 #[test]
-fn nothing_is_replaced_or_removed_that_is_not_its_own() {
+fn install_replaces_or_removes_no_foreign_file() {
     let world = World::new();
     let home = Home::new(&world);
     let foreign = |name: &str, what: &str, make: &dyn Fn(&Path)| {
@@ -362,7 +362,7 @@ fn nothing_is_replaced_or_removed_that_is_not_its_own() {
 }
 
 #[test]
-fn without_a_home_directory_a_prefix_is_needed() {
+fn install_requires_a_prefix_without_a_home_directory() {
     let world = World::new();
     let home = Home::new(&world);
     let error = ["HOME is not set"];
@@ -381,7 +381,7 @@ fn without_a_home_directory_a_prefix_is_needed() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_or_written_changes_nothing() {
+fn install_changes_nothing_if_a_directory_cannot_be_written() {
     let world = World::new();
     let home = Home::new(&world);
     let error = |name: &str| format!("could not write '{}", home.dir.join(name).display());
@@ -408,7 +408,7 @@ fn a_directory_that_cannot_be_made_or_written_changes_nothing() {
 }
 
 #[test]
-fn a_full_disk_changes_nothing() {
+fn install_changes_nothing_on_a_full_disk() {
     let world = World::new();
     let home = Home::new(&world);
     home.install([]).run().success();
@@ -448,7 +448,7 @@ fn a_full_disk_changes_nothing() {
 }
 
 #[test]
-fn an_uninstall_that_fails_says_what_is_removed_and_goes_on_the_next_time() {
+fn install_uninstall_continues_after_a_failure() {
     let world = World::new();
     let home = Home::new(&world);
     let config = home.dir.join(".config");

@@ -90,7 +90,7 @@ fn completes(home: &Home, shell: &str, typed: &str, completed: &str) {
 }
 
 #[test]
-fn bash_completes_once_it_reads_bash_completion() {
+fn install_hint_makes_bash_read_bash_completion() {
     // bash-completion before 2.12 does not look in a directory with a space in its name.
     let world = World::at("w");
     let home = Home::at(&world, "alice");
@@ -102,7 +102,7 @@ fn bash_completes_once_it_reads_bash_completion() {
 }
 
 #[test]
-fn bash_completes_what_it_reads_from_elsewhere() {
+fn install_hint_makes_bash_read_a_completion_from_another_directory() {
     let world = World::new();
     let home = Home::new(&world);
     let completion = "/usr/share/bash-completion/bash_completion";
@@ -115,7 +115,7 @@ fn bash_completes_what_it_reads_from_elsewhere() {
 }
 
 #[test]
-fn zsh_completes_once_it_looks_there() {
+fn install_hint_makes_zsh_find_the_completion() {
     let world = World::new();
     let home = Home::new(&world);
     let pasted = mend(&home, "zsh", 1);
@@ -125,7 +125,7 @@ fn zsh_completes_once_it_looks_there() {
 }
 
 #[test]
-fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
+fn install_hint_makes_zsh_discard_its_completion_cache() {
     let world = World::new();
     let home = Home::new(&world);
     let zshrc = home.dir.join(".zshrc");
@@ -147,7 +147,7 @@ fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
 }
 
 #[test]
-fn fish_completes_at_once() {
+fn install_needs_no_hint_for_fish() {
     let world = World::new();
     let home = Home::new(&world);
     let pasted = mend(&home, "fish", 0);
@@ -157,7 +157,7 @@ fn fish_completes_at_once() {
 }
 
 #[test]
-fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
+fn install_does_not_wait_for_a_shell_that_does_not_answer() {
     let world = World::new();
     let home = Home::new(&world);
     fs::write(home.dir.join(".bashrc"), "exec true\n").unwrap();
@@ -180,7 +180,7 @@ fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
 }
 
 #[test]
-fn the_terminal_is_left_as_it_was() {
+fn install_leaves_the_terminal_unchanged_despite_noisy_startup_files() {
     let world = World::new();
     let home = Home::new(&world);
     let rude = "echo noise; echo noise >/dev/tty; read -r answer </dev/tty\n";
@@ -204,7 +204,7 @@ fn the_terminal_is_left_as_it_was() {
 }
 
 #[test]
-fn a_program_that_git_does_not_find_is_put_on_path() {
+fn install_hint_puts_a_program_missing_from_path_on_path() {
     let world = World::new();
     let home = Home::new(&world);
     let path = world.path_without(["git-flux", "claude"]);
@@ -235,7 +235,7 @@ fn a_program_that_git_does_not_find_is_put_on_path() {
 }
 
 #[test]
-fn another_program_of_that_name_is_noticed() {
+fn install_warns_about_another_program_of_the_same_name() {
     let world = World::new();
     let home = Home::new(&world);
     let other = world.tools().join("other");
@@ -253,7 +253,7 @@ fn another_program_of_that_name_is_noticed() {
 }
 
 #[test]
-fn man_is_told_where_to_look() {
+fn install_hint_makes_man_find_the_manual() {
     let world = World::new();
     let home = Home::new(&world);
     finds_program(&home);
@@ -293,7 +293,7 @@ fn man_is_told_where_to_look() {
 }
 
 #[test]
-fn man_that_shows_another_page_is_noticed() {
+fn install_warns_if_man_shows_another_manual() {
     let world = World::new();
     let home = Home::new(&world);
     let usr = world.root().join("usr");
@@ -314,7 +314,7 @@ fn man_that_shows_another_page_is_noticed() {
 }
 
 #[test]
-fn a_machine_without_man_gets_to_know_it() {
+fn install_warns_if_man_is_missing() {
     let world = World::new();
     let home = Home::new(&world);
     let path = home.path_and(world.path_without(["git-flux", "man"]));
@@ -326,7 +326,7 @@ fn a_machine_without_man_gets_to_know_it() {
 }
 
 #[test]
-fn zsh_that_has_its_files_elsewhere_is_mended_there() {
+fn install_hint_for_zsh_names_the_file_in_zdotdir() {
     let world = World::new();
     let home = Home::new(&world);
     // Not exported: only zsh itself can tell.
@@ -351,7 +351,7 @@ fn zsh_that_has_its_files_elsewhere_is_mended_there() {
 }
 
 #[test]
-fn a_check_can_be_interrupted_and_what_was_installed_stays() {
+fn install_keeps_its_files_when_interrupted_during_the_checks() {
     let world = World::new();
     let home = Home::new(&world);
     let zshrc = "sh -c 'echo $$ >~/pid; exec sleep 1000'\n";
@@ -375,7 +375,7 @@ fn a_check_can_be_interrupted_and_what_was_installed_stays() {
 }
 
 #[test]
-fn what_only_this_shell_was_told_of_path_is_said_and_mended() {
+fn install_hint_fixes_a_path_set_only_in_the_current_shell() {
     let world = World::new();
     for shell in ["bash", "zsh", "fish"] {
         let home = Home::at(&world, &format!("home of {shell}"));

@@ -162,7 +162,7 @@ fn assert_none(what: &str, found: &[String]) {
 }
 
 #[test]
-fn a_room_uses_only_rooms_above_it() {
+fn layers_use_only_rooms_above() {
     let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
     let mut wrong = Vec::new();
     let mut uses = 0;
@@ -188,7 +188,7 @@ fn a_room_uses_only_rooms_above_it() {
 }
 
 #[test]
-fn nobody_leaves_a_room_by_the_back_door() {
+fn layers_use_no_path_with_super_out_of_a_room() {
     // The `super` of a room's top file is the crate itself.
     let mut wrong = Vec::new();
     let mut uses = 0;
@@ -214,7 +214,7 @@ fn nobody_leaves_a_room_by_the_back_door() {
 }
 
 #[test]
-fn only_the_repository_knows_libgit2() {
+fn layers_use_libgit2_only_in_the_repository() {
     let mut wrong = Vec::new();
     let sources = sources();
     let (repo, others): (Vec<_>, Vec<_>) = sources
@@ -235,7 +235,7 @@ fn only_the_repository_knows_libgit2() {
 }
 
 #[test]
-fn git_and_tmux_are_each_started_in_one_place() {
+fn layers_start_git_and_tmux_in_one_place_each() {
     let mut wrong = Vec::new();
     let mut started = 0;
     for source in sources() {
@@ -271,7 +271,7 @@ fn git_and_tmux_are_each_started_in_one_place() {
 
 /// In a worktree git believes what an agent wrote there.
 #[test]
-fn git_is_started_in_a_worktree_through_a_checkout_alone() {
+fn layers_start_git_in_a_worktree_only_through_a_checkout() {
     // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.
     const PLACES: [&str; 10] = [
         "home,",
@@ -325,7 +325,7 @@ fn git_is_started_in_a_worktree_through_a_checkout_alone() {
 }
 
 #[test]
-fn only_the_terminal_room_prints() {
+fn layers_print_only_in_the_terminal_room() {
     let mut wrong = Vec::new();
     for source in sources() {
         for macro_name in ["print!(", "println!(", "dbg!("] {
@@ -336,7 +336,7 @@ fn only_the_terminal_room_prints() {
 }
 
 #[test]
-fn unsafe_code_is_where_libgit2_and_macos_demand_it() {
+fn layers_use_unsafe_code_only_for_libgit2_and_macos() {
     let own = ["git/repo.rs", "system/process/macos.rs"];
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|s| !own.contains(&&*s.path)) {
@@ -346,7 +346,7 @@ fn unsafe_code_is_where_libgit2_and_macos_demand_it() {
 }
 
 #[test]
-fn every_file_is_short_and_says_what_it_is_for() {
+fn layers_have_short_files_with_a_module_comment() {
     let mut wrong = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
@@ -368,7 +368,7 @@ fn every_file_is_short_and_says_what_it_is_for() {
 }
 
 #[test]
-fn every_use_of_a_room_is_seen() {
+fn layers_test_finds_every_form_of_use() {
     #[track_caller]
     fn case(text: &str, expected: &[&str]) {
         let found = used(&code(text));

@@ -46,7 +46,7 @@ fn tells(output: &Output, all: &[&str]) {
 }
 
 #[test]
-fn the_story_of_a_task_is_told_in_order() {
+fn log_shows_prompt_events_messages_and_commits_in_order() {
     let world = World::new();
     let id = told(&world);
     let output = world.flux(["log", &id]).run();
@@ -80,7 +80,7 @@ fn the_story_of_a_task_is_told_in_order() {
 }
 
 #[test]
-fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
+fn log_shows_a_removed_task_and_restore_keeps_its_events() {
     let world = World::new();
     let id = told(&world);
     world.agent(&id).tell("say the end is here");
@@ -116,7 +116,7 @@ fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
+fn log_names_a_task_that_does_not_exist() {
     let world = World::new();
     let before = world.snapshot();
     world
@@ -128,7 +128,7 @@ fn what_is_not_there_is_said() {
 }
 
 #[test]
-fn a_terminal_gets_it_through_the_users_pager() {
+fn log_uses_the_pager_of_git_on_a_terminal() {
     let world = World::new();
     let id = told(&world);
     world.git(["config", "core.pager", "sed 's/^/paged: /'"]);
@@ -139,7 +139,7 @@ fn a_terminal_gets_it_through_the_users_pager() {
 }
 
 #[test]
-fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
+fn log_shows_the_commits_if_the_events_cannot_be_read() {
     let world = World::new();
     let id = told(&world);
     let run = world.repo().join(".git/flux/run").join(&id);
@@ -154,7 +154,7 @@ fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
 }
 
 #[test]
-fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
+fn log_does_not_wait_for_a_transcript_that_is_a_pipe() {
     let world = World::new();
     let id = told(&world);
     let transcript = world.repo().join("../transcript.jsonl");
@@ -171,7 +171,7 @@ fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
 }
 
 #[test]
-fn a_commit_may_have_any_time() {
+fn log_accepts_a_commit_with_any_time() {
     let world = World::new();
     let id = told(&world);
     let commit = ["commit", "--allow-empty", "-q", "-m", "Far off"];
@@ -187,7 +187,7 @@ fn a_commit_may_have_any_time() {
 }
 
 #[test]
-fn the_commits_of_others_that_a_task_has_merged_are_not_its_own() {
+fn log_leaves_out_commits_that_the_task_merged() {
     let world = World::new();
     let id = told(&world);
     world.commit_in(world.repo(), "theirs", "of another\n");
@@ -205,7 +205,7 @@ fn the_commits_of_others_that_a_task_has_merged_are_not_its_own() {
 }
 
 #[test]
-fn where_all_tasks_are_removed_one_of_them_is_picked() {
+fn log_asks_for_a_removed_task_if_there_are_no_others() {
     let world = World::new();
     let id = told(&world);
     world.flux(["cleanup", "-y", &id]).run().success();

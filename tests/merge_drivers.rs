@@ -33,7 +33,7 @@ fn runs(world: &World) -> Vec<String> {
 const WRITES: &str = "cat list >lock; cat list lock >%A";
 
 #[test]
-fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
+fn cleanup_dry_run_runs_no_merge_driver() {
     let world = World::new();
     let id = both_changed(&world, WRITES);
     let before = world.snapshot();
@@ -61,7 +61,7 @@ fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
 }
 
 #[test]
-fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
+fn cleanup_runs_a_merge_driver_outside_the_checkout() {
     for style in ["--merge", "--squash", "--rebase"] {
         for with_hook in [false, true] {
             let world = World::new();
@@ -88,7 +88,7 @@ fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
 }
 
 #[test]
-fn a_driver_beside_the_repository_is_found() {
+fn cleanup_finds_a_merge_driver_with_a_relative_path() {
     let world = World::new();
     world.write("../lk/driver", "cat list >\"$1\"\n");
     let id = both_changed(&world, "sh ../lk/driver %A");
@@ -99,7 +99,7 @@ fn a_driver_beside_the_repository_is_found() {
 }
 
 #[test]
-fn a_driver_that_cannot_decide_leaves_a_conflict() {
+fn cleanup_reports_a_conflict_if_the_merge_driver_fails() {
     for style in ["--merge", "--squash", "--rebase"] {
         let world = World::new();
         let id = both_changed(&world, "exit 1");
@@ -111,7 +111,7 @@ fn a_driver_that_cannot_decide_leaves_a_conflict() {
 }
 
 #[test]
-fn a_file_that_no_driver_decides_about_is_in_conflict_without_one_running() {
+fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
     let world = World::new();
     let id = both_changed(&world, WRITES);
     world.commit_in(world.worktree(&id), "README.md", "task\n");
@@ -124,7 +124,7 @@ fn a_file_that_no_driver_decides_about_is_in_conflict_without_one_running() {
 }
 
 #[test]
-fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
+fn cleanup_uses_the_default_merge_driver_with_any_name() {
     let world = World::new();
     let id = both_changed(&world, "exit 1");
     world.git(["config", "merge.default", "a=b \"c\""]);
@@ -141,7 +141,7 @@ fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
 }
 
 #[test]
-fn what_is_in_the_way_of_a_merge_that_a_driver_has_made_is_named_before_the_agent_is_stopped() {
+fn cleanup_refuses_to_overwrite_a_file_after_a_merge_by_a_driver() {
     let world = World::new();
     world.write(".gitattributes", "lock merge=lk\n");
     world.write("lock", "base\n");

@@ -98,28 +98,28 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
 }
 
 #[test]
-fn a_merge_is_what_git_merge_makes_of_it() {
+fn cleanup_merges_to_the_same_tree_as_git_merge() {
     for shape in &SHAPES {
         compare("--merge", shape, false);
     }
 }
 
 #[test]
-fn a_squash_is_what_git_merge_squash_makes_of_it() {
+fn cleanup_squashes_to_the_same_tree_as_git_merge_squash() {
     for shape in &SHAPES {
         compare("--squash", shape, false);
     }
 }
 
 #[test]
-fn a_rebase_is_what_git_rebase_makes_of_it() {
+fn cleanup_rebases_to_the_same_tree_as_git_rebase() {
     for shape in &SHAPES {
         compare("--rebase", shape, false);
     }
 }
 
 #[test]
-fn attributes_are_those_of_the_target_whatever_is_checked_out() {
+fn cleanup_uses_the_attributes_of_the_target_for_the_merge() {
     let about = ["union", "driver", "attribute", "renormalised"];
     let shapes = SHAPES.iter().filter(|shape| {
         let named = |word: &&str| shape.name.contains(*word);

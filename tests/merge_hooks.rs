@@ -28,7 +28,7 @@ const HOOKS: [&str; 10] = [
 ];
 
 #[test]
-fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() {
+fn cleanup_runs_the_hooks_of_each_style_and_skips_some_with_no_verify() {
     for (style, all, unverified) in [
         (
             "--merge",
@@ -84,7 +84,7 @@ fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() 
 }
 
 #[test]
-fn a_hook_that_refuses_is_heard_unless_no_verify_is_said() {
+fn cleanup_changes_nothing_if_a_hook_refuses_unless_no_verify_is_given() {
     for (style, name) in [
         ("--merge", "pre-merge-commit"),
         ("--merge", "commit-msg"),
@@ -111,7 +111,7 @@ fn a_hook_that_refuses_is_heard_unless_no_verify_is_said() {
 }
 
 #[test]
-fn a_hook_that_refuses_what_is_uncommitted_is_not_asked_with_no_verify() {
+fn cleanup_with_no_verify_skips_the_hooks_of_the_commit() {
     for name in ["pre-commit", "commit-msg"] {
         let world = World::new();
         let id = done_task(&world);
@@ -128,7 +128,7 @@ fn a_hook_that_refuses_what_is_uncommitted_is_not_asked_with_no_verify() {
 }
 
 #[test]
-fn a_hook_of_a_squash_or_rebase_sees_what_is_committed() {
+fn cleanup_shows_the_staged_files_to_the_hooks_of_a_squash_or_rebase() {
     for (style, name, seen) in [
         ("--squash", "pre-commit", "A\tone.txt\nA\ttwo.txt"),
         ("--squash", "prepare-commit-msg", "A\tone.txt\nA\ttwo.txt"),
@@ -149,7 +149,7 @@ fn a_hook_of_a_squash_or_rebase_sees_what_is_committed() {
 }
 
 #[test]
-fn every_commit_that_is_made_is_signed_where_commits_are() {
+fn cleanup_signs_every_commit_of_each_style() {
     for style in ["--merge", "--squash", "--rebase"] {
         for with_hook in [false, true] {
             let world = World::new();

@@ -30,7 +30,7 @@ fn every_style(world: &World) {
 }
 
 #[test]
-fn every_style_works_with_reftable_and_sha_256() {
+fn cleanup_supports_every_style_with_reftable_and_sha_256() {
     let world = World::without_repository("kind");
     fs::create_dir(world.repo()).unwrap();
     let format = ["--ref-format=reftable", "--object-format=sha256"];
@@ -57,12 +57,12 @@ fn cloned(options: &[&str]) -> World {
 }
 
 #[test]
-fn every_style_works_in_a_shallow_clone() {
+fn cleanup_supports_every_style_in_a_shallow_clone() {
     every_style(&cloned(&["--depth=1"]));
 }
 
 #[test]
-fn every_style_works_in_a_partial_clone() {
+fn cleanup_supports_every_style_in_a_partial_clone() {
     for filter in ["--filter=blob:none", "--filter=tree:0"] {
         let world = cloned(&[filter]);
         every_style(&world);

@@ -87,7 +87,7 @@ fn world_of(options: &[&str]) -> World {
 }
 
 #[test]
-fn refs_and_objects_of_every_format() {
+fn cleanup_with_hooks_supports_every_format_of_refs_and_objects() {
     for options in [
         &["--ref-format=files"][..],
         &["--ref-format=reftable"],
@@ -108,7 +108,7 @@ fn refs_and_objects_of_every_format() {
 }
 
 #[test]
-fn a_target_in_a_linked_worktree_with_a_configuration_of_its_own() {
+fn cleanup_with_hooks_uses_the_configuration_of_a_linked_worktree() {
     let world = World::new();
     let main = world.root().join("the main one");
     world.git(["switch", "-q", "-c", "other"]);
@@ -126,7 +126,7 @@ fn a_target_in_a_linked_worktree_with_a_configuration_of_its_own() {
 }
 
 #[test]
-fn a_target_that_is_checked_out_nowhere() {
+fn cleanup_with_hooks_merges_into_a_target_that_is_not_checked_out() {
     let world = World::new();
     let common = world.repo().join(".git");
     world.behaviour("commit one");
@@ -152,7 +152,7 @@ fn a_target_that_is_checked_out_nowhere() {
 }
 
 #[test]
-fn a_sparse_checkout_stays_sparse_for_hooks() {
+fn cleanup_with_hooks_keeps_a_sparse_checkout_sparse() {
     let world = World::new();
     world.git(["sparse-checkout", "set", "--cone", "src"]);
     let common = world.repo().join(".git");
@@ -170,7 +170,7 @@ fn a_sparse_checkout_stays_sparse_for_hooks() {
 }
 
 #[test]
-fn a_shallow_clone_and_one_without_blobs() {
+fn cleanup_with_hooks_works_in_shallow_and_partial_clones() {
     for option in ["--depth=2", "--filter=blob:none"] {
         let world = World::new();
         for n in 0..4 {
@@ -189,7 +189,7 @@ fn a_shallow_clone_and_one_without_blobs() {
 }
 
 #[test]
-fn directories_that_tools_keep_beside_gits_own_are_there() {
+fn cleanup_with_hooks_shows_directories_of_tools_in_the_git_directory() {
     let world = World::new();
     let common = world.repo().join(".git");
     world.write(".git/lfs/objects/x", "of git-lfs\n");

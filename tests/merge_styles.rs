@@ -6,7 +6,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {
+fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
     for moved in [false, true] {
         let world = World::new();
         let id = two_commits(&world);
@@ -35,7 +35,7 @@ fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {
 }
 
 #[test]
-fn a_rebase_keeps_authors_dates_and_messages() {
+fn cleanup_rebase_keeps_authors_dates_and_messages() {
     let world = World::new();
     let id = two_commits(&world);
     let main = world.commit_in(world.repo(), "README.md", "moved\n");
@@ -60,7 +60,7 @@ fn a_rebase_keeps_authors_dates_and_messages() {
 }
 
 #[test]
-fn commits_that_are_where_they_belong_stay_what_they_are() {
+fn cleanup_rebase_and_ff_only_keep_commits_that_are_on_top_of_the_target() {
     for style in ["--rebase", "--ff-only"] {
         let world = World::new();
         let id = two_commits(&world);
@@ -74,7 +74,7 @@ fn commits_that_are_where_they_belong_stay_what_they_are() {
 }
 
 #[test]
-fn a_branch_that_moved_is_not_fast_forwarded() {
+fn cleanup_ff_only_refuses_if_the_target_has_moved() {
     let world = World::new();
     let id = working_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");

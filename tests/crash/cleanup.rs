@@ -61,12 +61,12 @@ const CLEANUP: Scenario = Scenario {
 };
 
 #[test]
-fn a_cleanup_survives_every_fault() {
+fn cleanup_survives_every_fault() {
     CLEANUP.survives_everything();
 }
 
 #[test]
-fn a_cleanup_into_a_branch_that_moved_survives_every_fault() {
+fn cleanup_into_a_branch_that_moved_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -96,7 +96,7 @@ fn apart(world: &World) -> Kept {
 }
 
 #[test]
-fn a_cleanup_that_squashes_survives_every_fault() {
+fn cleanup_with_squash_survives_every_fault() {
     let scenario = Scenario {
         before: apart,
         command: |world| world.flux(["cleanup", ID, "--squash"]),
@@ -106,7 +106,7 @@ fn a_cleanup_that_squashes_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_rebases_survives_every_fault() {
+fn cleanup_with_rebase_survives_every_fault() {
     let scenario = Scenario {
         before: apart,
         command: |world| world.flux(["cleanup", ID, "--rebase"]),
@@ -117,7 +117,7 @@ fn a_cleanup_that_rebases_survives_every_fault() {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long crash_hooks"]
-fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
+fn cleanup_with_rebase_and_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = apart(world);
@@ -133,7 +133,7 @@ fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_fast_forwards_survives_every_fault() {
+fn cleanup_with_ff_only_survives_every_fault() {
     let scenario = Scenario {
         command: |world| world.flux(["cleanup", ID, "--ff-only"]),
         ..CLEANUP
@@ -142,7 +142,7 @@ fn a_cleanup_that_fast_forwards_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
+fn cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -165,7 +165,7 @@ fn hook(world: &World, name: &str) {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long crash_hooks"]
-fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
+fn cleanup_with_merge_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -181,7 +181,7 @@ fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_commits_survives_every_fault() {
+fn cleanup_with_commit_survives_every_fault() {
     let scenario = Scenario {
         before: |world| Kept {
             may_commit: true,
@@ -194,7 +194,7 @@ fn a_cleanup_that_commits_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_discards_survives_every_fault() {
+fn cleanup_with_discard_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let mut kept = dirty(world);
@@ -216,7 +216,7 @@ fn a_cleanup_that_discards_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_stops_the_agent_survives_every_fault() {
+fn cleanup_of_a_running_agent_survives_every_fault() {
     let scenario = Scenario {
         before: task,
         command: |world| world.flux(["cleanup", ID, "--yes"]),
@@ -235,7 +235,7 @@ fn a_cleanup_that_stops_the_agent_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_drops_the_branch_survives_every_fault() {
+fn cleanup_with_discard_branch_survives_every_fault() {
     let scenario = Scenario {
         before: |world| Kept {
             may_drop: true,

@@ -84,13 +84,13 @@ echo "$failures failures"
 "#;
 
 #[test]
-fn a_run_on_a_full_disk_leaves_nothing_behind() {
+fn run_leaves_nothing_behind_on_a_full_disk() {
     let failures = failures(SCRIPT);
     assert!(failures > 10, "only {failures} runs met the full disk");
 }
 
 #[test]
-fn resume_names_the_full_disk_and_leaves_no_part() {
+fn resume_names_the_full_disk_and_leaves_nothing_behind() {
     let failures = failures(RESUME);
     assert!(failures > 1, "only {failures} resumes met the full disk");
 }

@@ -63,12 +63,12 @@ const RESTORE: Scenario = Scenario {
 };
 
 #[test]
-fn a_restore_from_the_trash_survives_every_fault() {
+fn restore_from_the_trash_survives_every_fault() {
     RESTORE.survives_everything();
 }
 
 #[test]
-fn a_restore_from_the_archive_alone_survives_every_fault() {
+fn restore_from_the_archive_survives_every_fault() {
     let scenario = Scenario {
         before: archived,
         ..RESTORE
@@ -77,7 +77,7 @@ fn a_restore_from_the_archive_alone_survives_every_fault() {
 }
 
 #[test]
-fn a_restore_without_an_agent_survives_every_fault() {
+fn restore_of_a_task_with_an_unknown_agent_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             world.git(["config", "flux.helper.command", "claude"]);
@@ -93,7 +93,7 @@ fn a_restore_without_an_agent_survives_every_fault() {
 /// Between two renames nothing calls git, so the matrix cannot stop there: this does by hand
 /// what the command has done by then.
 #[test]
-fn a_restore_that_dies_between_its_renames_is_undone() {
+fn restore_is_undone_if_killed_between_two_renames() {
     for removed_link in [false, true] {
         let world = World::new();
         let kept = removed(&world);

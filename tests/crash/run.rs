@@ -24,7 +24,7 @@ fn run(world: &World) -> Flux<'_> {
 }
 
 #[test]
-fn a_run_survives_every_fault_outside_tmux() {
+fn run_outside_tmux_survives_every_fault() {
     let scenario = Scenario {
         before: ready,
         command: run,
@@ -36,7 +36,7 @@ fn a_run_survives_every_fault_outside_tmux() {
 }
 
 #[test]
-fn a_run_survives_every_fault_inside_tmux() {
+fn run_inside_tmux_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ready(world);

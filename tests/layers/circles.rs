@@ -293,7 +293,7 @@ fn circles(root: &Path) -> Vec<(BTreeSet<String>, Vec<String>)> {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn layers_have_no_files_that_use_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     for dir in ["src", "benches"] {
@@ -305,7 +305,7 @@ fn no_files_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_is_found_through_what_is_passed_on() {
+fn layers_test_finds_a_circle_through_a_reexport() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
