@@ -92,7 +92,7 @@ fn cleanup_ff_only_refuses_if_the_target_has_moved() {
 }
 
 #[test]
-fn a_conflict_in_any_style_touches_nothing() {
+fn cleanup_changes_nothing_after_a_conflict_in_any_style() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -118,7 +118,7 @@ fn a_conflict_in_any_style_touches_nothing() {
 
 /// The branch that each style makes of two commits, wherever the target is checked out.
 #[test]
-fn every_style_works_wherever_the_target_is_checked_out() {
+fn cleanup_supports_every_style_wherever_the_target_is_checked_out() {
     for style in ["--merge", "--squash", "--rebase", "--ff-only"] {
         for place in ["here", "elsewhere", "nowhere"] {
             let world = World::new();
@@ -182,7 +182,7 @@ fn every_style_works_wherever_the_target_is_checked_out() {
 }
 
 #[test]
-fn a_change_in_the_way_is_refused_in_every_style() {
+fn cleanup_refuses_to_overwrite_a_change_in_every_style() {
     for style in ["--merge", "--squash", "--rebase", "--ff-only"] {
         let world = World::new();
         let id = working_task(&world);
@@ -196,7 +196,7 @@ fn a_change_in_the_way_is_refused_in_every_style() {
 }
 
 #[test]
-fn styles_exclude_each_other() {
+fn cleanup_rejects_two_styles_as_a_usage_error() {
     let world = World::new();
     let id = done_task(&world);
     let before = world.snapshot();
@@ -210,7 +210,7 @@ fn styles_exclude_each_other() {
 }
 
 #[test]
-fn the_style_is_configured_and_an_option_goes_before_it() {
+fn cleanup_takes_the_style_from_flux_merge_unless_an_option_is_given() {
     for (value, option, parents) in [
         ("merge", "", 2),
         ("squash", "", 1),
@@ -244,7 +244,7 @@ fn the_style_is_configured_and_an_option_goes_before_it() {
 }
 
 #[test]
-fn a_style_that_there_is_not_is_an_error_that_says_where_it_is_from() {
+fn cleanup_names_the_file_of_an_unknown_style() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["config", "flux.merge", "octopus"]);
@@ -263,7 +263,7 @@ fn a_style_that_there_is_not_is_an_error_that_says_where_it_is_from() {
 }
 
 #[test]
-fn flux_into_is_where_tasks_go_unless_something_else_is_said() {
+fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
     let world = World::new();
     for name in ["develop", "release", "hotfix"] {
         world.git(["branch", name]);

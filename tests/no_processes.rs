@@ -95,7 +95,7 @@ impl Started<'_> {
 }
 
 #[test]
-fn a_stranger_with_the_number_of_launcher_or_agent_is_left_alone() {
+fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
     let world = World::new();
     let mut stranger = Stranger::new();
 
@@ -136,7 +136,7 @@ fn a_stranger_with_the_number_of_launcher_or_agent_is_left_alone() {
 }
 
 #[test]
-fn a_worktree_is_not_removed_under_an_agent_without_a_launcher() {
+fn cleanup_refuses_while_an_agent_without_a_launcher_may_be_alive() {
     let world = World::new();
     let task = Started::new(&world, "stubborn");
     task.kill_launcher();
@@ -151,7 +151,7 @@ fn a_worktree_is_not_removed_under_an_agent_without_a_launcher() {
 }
 
 #[test]
-fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
+fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     let before = world.snapshot();
@@ -204,7 +204,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
 }
 
 #[test]
-fn what_the_setup_leaves_is_hung_up_once_the_agent_has_ended() {
+fn launcher_hangs_up_background_jobs_of_setup_after_the_agent() {
     let world = World::new();
     let setup = "sleep 1000 & echo $! >../left";
     world.git(["config", "flux.setup", setup]);

@@ -32,7 +32,7 @@ fn waiting<'a>(world: &'a World) -> Task<'a> {
 const SEEN: &str = "working - title";
 
 #[test]
-fn a_pane_is_found_wherever_it_is_moved_and_whatever_it_is_called() {
+fn status_finds_a_pane_after_it_was_moved_or_renamed() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine", "-x", "200", "-y", "50"]);
     let task = waiting(&world);
@@ -64,7 +64,7 @@ fn a_pane_is_found_wherever_it_is_moved_and_whatever_it_is_called() {
 }
 
 #[test]
-fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
+fn status_of_an_agent_ends_if_its_pane_is_respawned_or_tmux_killed() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine"]);
     let gone = |task: &Task<'_>| {
@@ -102,7 +102,7 @@ fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
 }
 
 #[test]
-fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
+fn status_of_an_agent_of_an_earlier_boot_is_lost_despite_a_reused_pid() {
     let world = World::new();
     let task = waiting(&world);
     let path = task.run_dir().join("running");
@@ -123,7 +123,7 @@ fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
 }
 
 #[test]
-fn a_list_without_agents_that_run_asks_no_server() {
+fn list_starts_no_tmux_if_no_agent_runs() {
     let world = World::new();
     let task = waiting(&world);
     world.shim();
@@ -142,7 +142,7 @@ fn a_list_without_agents_that_run_asks_no_server() {
 /// A server that stays when its last session goes, and refuses to list the panes of none. The
 /// same is true of every server for the moment in which it ends.
 #[test]
-fn a_server_without_sessions_has_no_panes() {
+fn list_and_cleanup_work_with_a_tmux_server_without_sessions() {
     let world = World::new();
     world.tmux(["start-server", ";", "set", "-g", "exit-empty", "off"]);
     assert_eq!(world.try_tmux(["list-panes", "-a"]), None);
@@ -158,7 +158,7 @@ fn a_server_without_sessions_has_no_panes() {
 }
 
 #[test]
-fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
+fn run_starts_a_new_tmux_server_if_the_old_one_is_ending() {
     let world = World::new();
     let ended = world.tools().join("ended");
     world.install(
@@ -184,7 +184,7 @@ fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
 }
 
 #[test]
-fn a_session_outlives_that_no_client_is_attached_to_it() {
+fn run_disables_destroy_unattached_for_its_session() {
     let world = World::new();
     let settings = world.tools().join("home/.tmux.conf");
     std::fs::write(&settings, "set -g destroy-unattached on\n").unwrap();
@@ -209,7 +209,7 @@ fn a_session_outlives_that_no_client_is_attached_to_it() {
 }
 
 #[test]
-fn a_pane_option_of_anybodys_stops_no_command() {
+fn list_and_status_ignore_foreign_pane_options() {
     let world = World::new();
     let id = working_task(&world);
     let mine = world.terminal_inside();

@@ -140,22 +140,22 @@ fn assert_nothing_left(world: &World) {
 }
 
 #[test]
-fn twenty_tasks_start_at_once_and_are_cleaned_up_at_once() {
+fn run_and_cleanup_handle_twenty_tasks_at_once() {
     many_come_and_go(&World::new());
 }
 
 #[test]
-fn twenty_tasks_come_and_go_in_a_reftable_repository() {
+fn run_and_cleanup_handle_twenty_tasks_at_once_with_reftable() {
     many_come_and_go(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
-fn twenty_tasks_come_and_go_in_a_sha256_repository() {
+fn run_and_cleanup_handle_twenty_tasks_at_once_with_sha256() {
     many_come_and_go(&world_of(&["--object-format=sha256"]));
 }
 
 #[test]
-fn a_stranger_that_has_the_lock_of_a_ref_for_a_moment_is_waited_for() {
+fn cleanup_waits_for_the_lock_of_a_ref_held_by_another_process() {
     let kinds = [
         ("files", "refs/heads/main.lock"),
         ("reftable", "reftable/tables.list.lock"),
@@ -213,17 +213,17 @@ fn one_gets_the_name(world: &World) {
 }
 
 #[test]
-fn one_of_twenty_runs_gets_the_name() {
+fn run_succeeds_once_if_twenty_use_the_same_name() {
     one_gets_the_name(&World::new());
 }
 
 #[test]
-fn one_of_twenty_runs_gets_the_name_in_a_reftable_repository() {
+fn run_succeeds_once_if_twenty_use_the_same_name_with_reftable() {
     one_gets_the_name(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
-fn one_of_many_cleanups_of_a_task_removes_it() {
+fn cleanup_succeeds_once_if_several_remove_the_same_task() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
@@ -241,7 +241,7 @@ fn one_of_many_cleanups_of_a_task_removes_it() {
 }
 
 #[test]
-fn readers_take_no_lock_from_an_agent_that_commits() {
+fn list_and_status_take_no_lock_that_an_agent_needs_to_commit() {
     let world = &World::new();
     // Every failure of the agent's git is noted beside its other records.
     world.behaviour(
@@ -279,7 +279,7 @@ fn readers_take_no_lock_from_an_agent_that_commits() {
 }
 
 #[test]
-fn runs_beside_strangers_that_write_the_configuration_succeed() {
+fn run_succeeds_while_other_processes_write_the_configuration() {
     let world = World::new();
     world.behaviour("raw");
     let base = world.git(["rev-parse", "main"]);
@@ -317,7 +317,7 @@ fn runs_beside_strangers_that_write_the_configuration_succeed() {
 }
 
 #[test]
-fn agents_of_one_server_are_stopped_one_by_one() {
+fn cleanup_stops_each_of_several_agents_on_one_server() {
     let world = World::new();
     world.behaviour("raw");
     let ids: Vec<String> = (1..=MANY).map(|n| format!("task-{n}")).collect();

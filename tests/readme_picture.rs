@@ -72,7 +72,7 @@ fn aged(screen: &str, id: &str, [time, age]: [&str; 2]) -> String {
 }
 
 #[test]
-fn the_picture_of_readme_is_what_a_terminal_shows() {
+fn readme_picture_matches_the_screen() {
     let world = World::at("alice");
     let terminal = world.terminal(100, 30);
     for task in [

@@ -257,7 +257,7 @@ fn pre_commit() -> PathBuf {
 
 #[test]
 #[ignore = "it fetches programs: .ci/long real_hooks"]
-fn hooks_of_husky_pre_commit_and_lefthook_decide_as_in_git() {
+fn hook_of_husky_pre_commit_and_lefthook_decides_as_with_git() {
     let mut failures = Vec::new();
     let mut count = 0;
     for (tool, work) in [

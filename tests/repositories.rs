@@ -9,7 +9,7 @@ use crate::world::removal::assert_removed_from;
 use crate::world::*;
 
 #[test]
-fn an_ordinary_repository() {
+fn run_and_cleanup_work_in_an_ordinary_repository() {
     let world = World::new();
     Cycle::of(&world).run();
     world.flux(["list"]).run().success().stderr_has("no tasks");
@@ -31,7 +31,7 @@ fn make_sparse(world: &World, options: &[&str]) {
 }
 
 #[test]
-fn a_sparse_checkout() {
+fn run_and_cleanup_work_in_a_sparse_checkout() {
     for options in [&[][..], &["--sparse-index"]] {
         let world = World::new();
         make_sparse(&world, options);
@@ -48,7 +48,7 @@ fn a_sparse_checkout() {
 }
 
 #[test]
-fn uncommitted_work_in_a_sparse_checkout() {
+fn cleanup_commits_uncommitted_changes_in_a_sparse_checkout() {
     let world = World::new();
     make_sparse(&world, &[]);
     world.behaviour("raw");
@@ -72,7 +72,7 @@ fn uncommitted_work_in_a_sparse_checkout() {
 }
 
 #[test]
-fn a_split_index() {
+fn run_and_cleanup_work_with_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     world.git(["update-index", "--split-index"]);
@@ -80,7 +80,7 @@ fn a_split_index() {
 }
 
 #[test]
-fn an_index_of_another_version_and_its_caches() {
+fn run_and_cleanup_work_with_other_index_versions_and_caches() {
     for (key, value) in [
         ("index.version", "4"),
         ("feature.manyFiles", "true"),
@@ -94,7 +94,7 @@ fn an_index_of_another_version_and_its_caches() {
 }
 
 #[test]
-fn a_shallow_clone() {
+fn run_and_cleanup_work_in_a_shallow_clone() {
     let world = World::new();
     world.commit_in(world.repo(), "README.md", "two\n");
     let clone = world.root().join("clone");

@@ -40,18 +40,18 @@ pub(super) fn codex() -> Real {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_4_kb_arrives_byte_for_byte() {
+fn agent_codex_receives_a_prompt_of_4_kb_byte_for_byte() {
     codex().takes_a_prompt(4_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_100_kb_arrives_byte_for_byte() {
+fn agent_codex_receives_a_prompt_of_100_kb_byte_for_byte() {
     codex().takes_a_prompt(100_000);
 }
 
 #[test]
-fn the_states_come_in_order_and_a_message_arrives_once() {
+fn agent_codex_reports_its_states_in_order_and_receives_a_message_once() {
     let real = codex();
     // It asks before it does something.
     let command = "codex --ask-for-approval on-request --sandbox workspace-write";
@@ -96,13 +96,13 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn what_is_stopped_goes_on_where_it_was() {
+fn agent_codex_continues_its_session_after_stop_and_resume() {
     codex().goes_on_where_it_was_stopped();
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_codex_receives_messages_exactly_or_not_at_all() {
     let real = codex();
     let id = real.start_idle();
     real.keeps_a_draft(&id);
@@ -124,6 +124,6 @@ fn messages_arrive_exactly_or_not_at_all() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn whatever_is_killed_the_state_says_so() {
+fn agent_codex_is_shown_as_ended_however_it_is_killed() {
     codex().is_seen_to_end();
 }

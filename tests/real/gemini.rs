@@ -43,7 +43,7 @@ fn gemini() -> Real {
 }
 
 #[test]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_gemini_receives_messages_exactly_or_not_at_all() {
     let real = gemini();
     let id = real.start_idle();
     real.keeps_a_draft(&id);

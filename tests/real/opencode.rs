@@ -39,7 +39,7 @@ pub(super) fn opencode() -> Real {
 }
 
 #[test]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_opencode_receives_messages_exactly_or_not_at_all() {
     let real = opencode();
     let id = real.start_idle();
     real.keeps_a_draft(&id);
