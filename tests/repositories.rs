@@ -108,7 +108,7 @@ fn run_and_cleanup_work_in_a_shallow_clone() {
 }
 
 #[test]
-fn a_partial_clone() {
+fn run_and_cleanup_work_in_a_partial_clone() {
     let world = World::new();
     for text in ["two\n", "three\n"] {
         world.commit_in(world.repo(), "README.md", text);
@@ -149,7 +149,7 @@ fn a_partial_clone() {
 }
 
 #[test]
-fn settings_of_one_worktree_alone() {
+fn run_and_cleanup_keep_settings_of_one_worktree() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     world.git(["config", "--worktree", "user.name", "Only Here"]);
@@ -176,7 +176,7 @@ fn settings_of_one_worktree_alone() {
 }
 
 #[test]
-fn reftable_and_sha_256() {
+fn run_and_cleanup_work_with_reftable_and_sha_256() {
     let dir = |n: usize| format!("kind {n}");
     let kinds = [
         &["--ref-format=reftable"][..],

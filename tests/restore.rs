@@ -52,14 +52,14 @@ fn comes_back(world: &World, id: &str) {
 }
 
 #[test]
-fn everything_comes_back_as_it_was() {
+fn restore_brings_back_commits_index_and_files() {
     let world = World::new();
     let id = dirty_task(&world);
     comes_back(&world, &id);
 }
 
 #[test]
-fn a_split_index_comes_back() {
+fn restore_brings_back_the_files_of_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     let id = dirty_task(&world);
@@ -67,7 +67,7 @@ fn a_split_index_comes_back() {
 }
 
 #[test]
-fn everything_comes_back_to_a_worktree_with_relative_paths() {
+fn restore_brings_back_a_worktree_with_relative_paths() {
     let world = World::new();
     world.git(["config", "worktree.useRelativePaths", "true"]);
     let id = dirty_task(&world);
@@ -78,7 +78,7 @@ fn everything_comes_back_to_a_worktree_with_relative_paths() {
 }
 
 #[test]
-fn everything_comes_back_in_every_format_of_a_repository() {
+fn restore_brings_back_everything_with_reftable_and_sha256() {
     for format in ["--ref-format=reftable", "--object-format=sha256"] {
         let world = World::without_repository("flux world");
         let repo = world.repo();
@@ -91,7 +91,7 @@ fn everything_comes_back_in_every_format_of_a_repository() {
 }
 
 #[test]
-fn what_apply_is_told_about_blanks_does_not_change_the_index() {
+fn restore_brings_back_the_index_despite_settings_of_git_apply() {
     let world = World::new();
     world.git(["config", "apply.whitespace", "fix"]);
     world.git(["config", "diff.noprefix", "true"]);
@@ -103,7 +103,7 @@ fn what_apply_is_told_about_blanks_does_not_change_the_index() {
 }
 
 #[test]
-fn a_sparse_checkout_comes_back_sparse() {
+fn restore_brings_back_a_sparse_checkout() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -129,7 +129,7 @@ fn a_sparse_checkout_comes_back_sparse() {
 }
 
 #[test]
-fn without_trash_and_snapshot_the_commits_come_back() {
+fn restore_brings_back_the_commits_without_trash_and_snapshot() {
     let world = World::new();
     let id = done_task(&world);
     let before = State::of(&world, &world.worktree(&id));
@@ -142,7 +142,7 @@ fn without_trash_and_snapshot_the_commits_come_back() {
 }
 
 #[test]
-fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
+fn restore_overwrites_files_that_a_post_checkout_hook_made() {
     let world = World::new();
     let hooks = world.repo().join(".git/hooks");
     // A setup as people have it, which git does not ignore.
@@ -162,7 +162,7 @@ fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
 }
 
 #[test]
-fn what_was_configured_comes_back() {
+fn restore_brings_back_the_settings_of_the_branch() {
     let world = World::new();
     let id = done_task(&world);
     let section = format!("branch.feature/{id}");

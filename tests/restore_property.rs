@@ -278,21 +278,21 @@ fn holds(test: u64) {
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_1() {
+fn restore_brings_back_random_edits_with_seed_1() {
     holds(1);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_2() {
+fn restore_brings_back_random_edits_with_seed_2() {
     holds(2);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_3() {
+fn restore_brings_back_random_edits_with_seed_3() {
     holds(3);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_4() {
+fn restore_brings_back_random_edits_with_seed_4() {
     holds(4);
 }

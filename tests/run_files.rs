@@ -71,7 +71,7 @@ fn cleanup_names_the_process_that_holds_a_lock() {
 }
 
 #[test]
-fn an_agent_that_locks_the_events_delays_its_end_and_no_more() {
+fn cleanup_succeeds_while_a_process_locks_the_events() {
     let world = World::new();
     let id = world.start("Fix login");
     let agent = world.agent(&id);
@@ -83,7 +83,7 @@ fn an_agent_that_locks_the_events_delays_its_end_and_no_more() {
 }
 
 #[test]
-fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
+fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
     let world = World::new();
     let id = world.start("Fix login");
     world.agent(&id).wait_started();
@@ -137,7 +137,7 @@ fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
 
 /// What is in the place of a directory of ours leads to files of the user's.
 #[test]
-fn no_command_follows_a_link_that_an_agent_put_below_git_flux() {
+fn commands_refuse_links_in_place_of_directories_of_git_flux() {
     let world = World::new();
     let [one, other] = ["One", "Other"].map(|name| world.start(name));
     let flux = world.repo().join(".git/flux");
@@ -185,7 +185,7 @@ fn no_command_follows_a_link_that_an_agent_put_below_git_flux() {
 }
 
 #[test]
-fn a_mark_that_is_none_spoils_one_row_and_has_a_way_out() {
+fn list_shows_only_the_task_with_a_damaged_mark_as_foreign() {
     let world = World::new();
     let [one, other] = ["One", "Other"].map(|name| world.start(name));
     let mark = world.repo().join(".git/flux/marks/tasks").join(&one);

@@ -51,19 +51,19 @@ fn case(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
 }
 
 #[test]
-fn inside_tmux_a_task_gets_a_pane_of_this_window() {
+fn run_opens_a_pane_in_the_current_window_inside_tmux() {
     case("", &[], ("pane", true, true));
 }
 
 #[test]
-fn flags_say_where_a_task_runs() {
+fn run_opens_a_pane_window_or_session_by_option() {
     case("--pane", &[], ("pane", true, true));
     case("--window", &[], ("window", false, true));
     case("--session", &[], ("session", false, false));
 }
 
 #[test]
-fn settings_say_where_a_task_runs() {
+fn run_opens_a_pane_window_or_session_by_setting() {
     case("", &["flux.layout", "auto"], ("pane", true, true));
     case("", &["flux.layout", "pane"], ("pane", true, true));
     case("", &["flux.layout", "window"], ("window", false, true));
@@ -73,7 +73,7 @@ fn settings_say_where_a_task_runs() {
 }
 
 #[test]
-fn outside_tmux_every_setting_gives_a_session() {
+fn run_opens_a_session_for_every_setting_outside_tmux() {
     let world = World::new();
     for layout in ["auto", "pane", "window", "session"] {
         world.git(["config", "flux.layout", layout]);
@@ -84,7 +84,7 @@ fn outside_tmux_every_setting_gives_a_session() {
 }
 
 #[test]
-fn outside_tmux_a_pane_or_window_is_refused() {
+fn run_refuses_a_pane_or_window_outside_tmux() {
     let world = World::new();
     let before = world.snapshot();
     for flag in ["--pane", "--window"] {
@@ -103,7 +103,7 @@ fn outside_tmux_a_pane_or_window_is_refused() {
 }
 
 #[test]
-fn a_terminal_within_a_pane_is_not_inside() {
+fn run_opens_a_session_from_a_terminal_with_an_inherited_tmux_variable() {
     let world = World::new();
     let inside = world.terminal_inside();
     let nested = world.terminal(200, 50);
@@ -118,7 +118,7 @@ fn a_terminal_within_a_pane_is_not_inside() {
 }
 
 #[test]
-fn a_tmux_that_is_gone_is_not_inside() {
+fn run_opens_a_session_if_tmux_names_no_server() {
     let world = World::new();
     for tmux in ["/nowhere/socket,1,0", "", "nonsense"] {
         let run = world.flux(["run", "--json", "Fix"]);
@@ -150,7 +150,7 @@ fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
 }
 
 #[test]
-fn without_room_for_a_pane_the_task_gets_a_window_and_that_is_said() {
+fn run_opens_a_window_if_there_is_no_room_for_a_pane() {
     cramped(|_, terminal| {
         terminal.resize(80, 24);
     });
@@ -174,7 +174,7 @@ fn without_room_for_a_pane_the_task_gets_a_window_and_that_is_said() {
 }
 
 #[test]
-fn a_pane_that_is_demanded_is_made_where_it_is_narrow() {
+fn run_opens_a_pane_in_a_narrow_window_by_option() {
     let world = World::new();
     let terminal = world.terminal_inside();
     terminal.resize(80, 24);
@@ -183,7 +183,7 @@ fn a_pane_that_is_demanded_is_made_where_it_is_narrow() {
 }
 
 #[test]
-fn a_pane_that_cannot_be_made_is_said_to_be_a_window() {
+fn run_opens_a_window_if_splitting_fails() {
     let world = World::new();
     let terminal = world.terminal_inside();
     world.fault(&Fault::every("tmux", "split-window", Mode::Fail));
@@ -197,7 +197,7 @@ fn a_pane_that_cannot_be_made_is_said_to_be_a_window() {
 }
 
 #[test]
-fn attach_goes_there_at_once() {
+fn run_attach_attaches_the_terminal() {
     let world = World::new();
     let terminal = world.terminal(150, 40);
     terminal.command("git flux run --attach --name fix Fix the login");
