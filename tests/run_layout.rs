@@ -222,7 +222,7 @@ fn run_attach_attaches_the_terminal() {
 }
 
 #[test]
-fn the_window_of_a_task_is_named_after_it_and_keeps_its_name() {
+fn run_names_the_window_after_the_task_and_disables_automatic_rename() {
     let world = World::new();
     let terminal = world.terminal_inside();
     for option in ["--window", "--session"] {

@@ -15,14 +15,14 @@ fn told(world: &World, flux: Flux) -> Vec<u8> {
 const RUN: [&str; 3] = ["run", "-q", "--no-template"];
 
 #[test]
-fn words_are_joined_by_spaces() {
+fn run_joins_the_words_of_the_description_with_spaces() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["Fix", "the  login", "", "now"]));
     assert_eq!(told(&world, run), b"Fix the  login  now");
 }
 
 #[test]
-fn after_two_dashes_a_task_may_begin_with_one() {
+fn run_accepts_a_description_that_begins_with_a_dash_after_two_dashes() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["--", "--help", "me", "-q"]));
     assert_eq!(told(&world, run), b"--help me -q");
@@ -39,7 +39,7 @@ fn after_two_dashes_a_task_may_begin_with_one() {
 }
 
 #[test]
-fn options_may_follow_the_task() {
+fn run_accepts_options_after_the_description() {
     let world = World::new();
     world
         .flux(["run", "Fix", "it", "--name", "fix", "-q"])
@@ -53,7 +53,7 @@ fn options_may_follow_the_task() {
 }
 
 #[test]
-fn a_task_is_any_bytes() {
+fn run_accepts_a_description_of_any_bytes() {
     let world = World::new();
     let bytes = b"Fix \xff\xfe it";
     let args = RUN
@@ -64,7 +64,7 @@ fn a_task_is_any_bytes() {
 }
 
 #[test]
-fn the_task_is_read_from_a_file_or_from_stdin() {
+fn run_reads_the_description_from_a_file_or_stdin() {
     let world = World::new();
     let text = "Fix login\n\n# Not a comment\n\tdetails\n\n";
     world.write("src/task.md", text);
@@ -85,7 +85,7 @@ fn the_task_is_read_from_a_file_or_from_stdin() {
 }
 
 #[test]
-fn a_file_that_is_no_task_is_refused() {
+fn run_refuses_a_missing_or_empty_description() {
     let world = World::new();
     world.write("empty", "");
     world.write("blank", " \n\t\n");
@@ -129,7 +129,7 @@ fn editor(world: &World, text: &str) {
 }
 
 #[test]
-fn a_task_is_written_in_the_editor_with_its_headings_above_the_scissors() {
+fn run_edit_opens_the_editor_and_cuts_below_the_scissors() {
     let world = World::new();
     let cut = "# ------------------------ >8 ------------------------";
     let task = "# Goal\nFix login\n\n\n## Steps\n  - two places";
@@ -153,7 +153,7 @@ fn a_task_is_written_in_the_editor_with_its_headings_above_the_scissors() {
 }
 
 #[test]
-fn a_draft_that_is_not_changed_is_the_task() {
+fn run_edit_accepts_an_unchanged_draft() {
     let world = World::new();
     let run = world
         .flux(RUN.into_iter().chain(["-e", "Fix", "login"]))
@@ -162,7 +162,7 @@ fn a_draft_that_is_not_changed_is_the_task() {
 }
 
 #[test]
-fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
+fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
     let world = World::new();
     let cut = "# ------------------------ >8 ------------------------";
     editor(&world, &format!("\n{cut}\n# below\n"));
@@ -199,7 +199,7 @@ fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
 }
 
 #[test]
-fn arguments_for_the_agent_come_before_the_prompt() {
+fn run_passes_agent_arguments_before_the_prompt() {
     let world = World::new();
     let args = [
         "--agent-arg=--model=big",
@@ -221,7 +221,7 @@ fn arguments_for_the_agent_come_before_the_prompt() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing() {
+fn run_dry_run_changes_nothing() {
     let world = World::new();
     let before = world.snapshot();
     let objects = || world.git(["count-objects", "-v"]);
@@ -258,7 +258,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused() {
+fn run_rejects_contradicting_options_as_a_usage_error() {
     let world = World::new();
     let before = world.snapshot();
     for args in [

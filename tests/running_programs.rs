@@ -43,7 +43,7 @@ fn busy_task(world: &World, last: &str) -> String {
 }
 
 #[test]
-fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
     let world = World::new();
     let id = busy_task(&world, ":");
     let before = world.snapshot();
@@ -63,7 +63,7 @@ fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn an_agent_that_has_ended_has_no_program_in_its_pane_before_its_shell_begins() {
+fn cleanup_finds_no_program_in_the_pane_before_the_shell_starts() {
     let world = World::new();
     let id = working_task(&world);
     // Between the two the launcher tells tmux.
@@ -80,7 +80,7 @@ fn an_agent_that_has_ended_has_no_program_in_its_pane_before_its_shell_begins() 
 }
 
 #[test]
-fn a_program_in_the_tasks_pane_is_asked_about() {
+fn cleanup_asks_about_a_program_in_the_pane() {
     let world = World::new();
     let id = busy_task(&world, ":");
     let before = world.snapshot();
@@ -103,7 +103,7 @@ fn a_program_in_the_tasks_pane_is_asked_about() {
 }
 
 #[test]
-fn what_a_program_in_the_pane_writes_as_it_is_stopped_is_looked_at() {
+fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
     let world = World::new();
     let id = busy_task(&world, "echo late >late.txt");
     let main = commit(&world, "main");
@@ -117,7 +117,7 @@ fn what_a_program_in_the_pane_writes_as_it_is_stopped_is_looked_at() {
 }
 
 #[test]
-fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_a_program_in_a_session_opened_by_attach() {
     let world = World::new();
     let id = done_task(&world);
     world.kill_tmux();
@@ -138,7 +138,7 @@ fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn an_agent_that_outlives_its_launcher_is_not_taken_for_ended() {
+fn cleanup_refuses_while_an_agent_outlives_its_launcher() {
     let world = World::new();
     let deaf = world.root().join("deaf");
     let task = Started::new(
@@ -175,7 +175,7 @@ fn an_agent_that_outlives_its_launcher_is_not_taken_for_ended() {
 }
 
 #[test]
-fn a_running_agent_whose_worktree_is_gone_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
     for registered in [true, false] {
         let world = World::new();
         let id = working_task(&world);
@@ -202,7 +202,7 @@ fn a_running_agent_whose_worktree_is_gone_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
+fn launcher_and_suspended_agent_end_on_a_hangup() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
@@ -221,7 +221,7 @@ fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
 }
 
 #[test]
-fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
+fn cleanup_refuses_if_the_index_of_the_target_is_locked() {
     let world = World::new();
     let id = working_task(&world);
     let lock = world.write(".git/index.lock", "");
@@ -239,7 +239,7 @@ fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
 }
 
 #[test]
-fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
+fn cleanup_succeeds_if_the_pane_closes_just_before() {
     let world = World::new();
     let id = done_task(&world);
     let script = format!(
@@ -253,7 +253,7 @@ fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
 }
 
 #[test]
-fn our_own_git_in_the_worktree_is_nobody_elses() {
+fn cleanup_ignores_its_own_git_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let script = format!(
@@ -279,7 +279,7 @@ fn begin_elsewhere(world: &World, id: &str, line: &str) -> i32 {
 }
 
 #[test]
-fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about() {
+fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let world = World::new();
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
@@ -303,7 +303,7 @@ fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about(
 }
 
 #[test]
-fn a_helper_of_the_shell_in_the_pane_that_has_no_terminal_is_in_nobodys_way() {
+fn cleanup_ignores_a_background_helper_without_a_terminal() {
     let world = World::new();
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
@@ -316,7 +316,7 @@ fn a_helper_of_the_shell_in_the_pane_that_has_no_terminal_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_program_that_is_stopped_far_from_the_worktree_is_not_ended_unasked() {
+fn cleanup_and_resume_refuse_a_suspended_job_of_the_pane_elsewhere() {
     let world = World::new();
     let id = done_task(&world);
     let pane = world.pane(&id);
@@ -340,7 +340,7 @@ fn a_program_that_is_stopped_far_from_the_worktree_is_not_ended_unasked() {
 }
 
 #[test]
-fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about() {
+fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);

@@ -31,7 +31,7 @@ fn world() -> Option<World> {
 }
 
 #[test]
-fn every_command_works_where_the_top_alone_is_safe() {
+fn commands_work_if_only_the_top_directory_is_safe() {
     let Some(world) = world() else { return };
     let below = world.repo().join("src");
     let refused = world.flux(["list"]).in_dir(&below).run();
@@ -108,7 +108,7 @@ fn every_command_works_where_the_top_alone_is_safe() {
 }
 
 #[test]
-fn the_hint_works_when_it_is_pasted_where_a_pattern_is_not_enough() {
+fn hint_for_safe_directory_works_beside_a_pattern() {
     let Some(world) = world() else { return };
     // libgit2 knows no patterns; git itself does since 2.46.
     let pattern = format!("{}/*", world.root().display());

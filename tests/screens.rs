@@ -62,7 +62,7 @@ fn replaced(text: &str, mark: &str, by: &str, length: impl Fn(&str) -> usize) ->
 }
 
 #[test]
-fn the_help_of_every_command_is_known() {
+fn help_screens_match_the_recorded_text() {
     let world = World::without_repository("w");
     let mut screens = String::new();
     let mut print = |args: &[&str]| {
@@ -113,7 +113,7 @@ impl<'a> Errors<'a> {
 }
 
 #[test]
-fn the_errors_that_a_user_meets_first_are_known() {
+fn errors_match_the_recorded_text() {
     let world = World::new();
     let mut errors = Errors::of(&world);
     let path = |without: &str| world.path_without([without]);
@@ -169,7 +169,7 @@ fn the_errors_that_a_user_meets_first_are_known() {
 }
 
 #[test]
-fn the_errors_of_places_and_programs_are_known() {
+fn errors_of_missing_programs_and_repositories_match_the_recorded_text() {
     let world = World::without_repository("flux world");
     fs::create_dir(world.repo()).unwrap();
     world.git(["init", "-q"]);
@@ -254,7 +254,7 @@ fn meanwhile(terminal: &Terminal, command: &str) {
 }
 
 #[test]
-fn readme_shows_what_the_program_prints() {
+fn readme_screens_match_the_output() {
     let world = World::at("alice");
     let screens = screens_of_readme();
     assert_eq!(screens.len(), 4, "{screens:?}");

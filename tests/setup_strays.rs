@@ -9,7 +9,7 @@ fn spoiled(world: &World, setup: &str) -> Output {
 }
 
 #[test]
-fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
+fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
     for (stray, named) in [
         ("git checkout -q -b mine", "mine"),
         ("git checkout -q --detach", "HEAD"),
@@ -48,7 +48,7 @@ fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
 }
 
 #[test]
-fn a_worktree_that_its_setup_has_moved_away_is_not_said_to_be_nothing() {
+fn run_reports_a_worktree_moved_by_a_failed_setup() {
     let world = World::new();
     spoiled(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
@@ -57,7 +57,7 @@ fn a_worktree_that_its_setup_has_moved_away_is_not_said_to_be_nothing() {
 }
 
 #[test]
-fn a_commit_that_a_setup_has_made_and_left_is_no_reason_to_delete_the_worktree() {
+fn run_keeps_the_worktree_if_a_failed_setup_made_a_commit() {
     let world = World::new();
     let setup =
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";

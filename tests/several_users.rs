@@ -135,7 +135,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 }
 
 #[test]
-fn two_users_of_a_shared_repository_work_side_by_side() {
+fn commands_change_only_the_tasks_of_their_user_in_a_shared_repository() {
     let world = World::without_repository("flux world");
     let (alice, bob) = (64_711, 64_712);
     if shared(&world, alice).is_none() {
@@ -250,7 +250,7 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
 }
 
 #[test]
-fn run_keeps_its_files_private_whatever_the_umask() {
+fn run_creates_private_files_with_any_umask() {
     for umask in ["000", "002"] {
         let world = World::new();
         world.git(["config", "core.sharedRepository", "umask"]);

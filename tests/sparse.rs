@@ -43,7 +43,7 @@ fn assert_changed(dir: &Path) {
 }
 
 #[test]
-fn the_archive_has_what_is_changed_outside_of_it() {
+fn restore_brings_back_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -71,7 +71,7 @@ fn the_archive_has_what_is_changed_outside_of_it() {
 }
 
 #[test]
-fn a_commit_of_everything_has_what_is_changed_outside_of_it() {
+fn cleanup_commits_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -87,7 +87,7 @@ fn a_commit_of_everything_has_what_is_changed_outside_of_it() {
 }
 
 #[test]
-fn changes_outside_of_it_go_along() {
+fn run_with_changes_copies_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let before = change(&world, &world.repo());

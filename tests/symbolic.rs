@@ -11,7 +11,7 @@ fn link(world: &World, name: &str, target: &str) {
 }
 
 #[test]
-fn cleanup_merges_into_the_branch_that_a_symbolic_one_is() {
+fn cleanup_merges_into_the_target_of_a_symbolic_branch() {
     for configure in ["", "flux.into", "branch.feature/fix.fluxInto"] {
         let world = World::new();
         link(&world, "trunk", "refs/heads/main");
@@ -40,7 +40,7 @@ fn cleanup_merges_into_the_branch_that_a_symbolic_one_is() {
 }
 
 #[test]
-fn run_and_adopt_follow_a_symbolic_branch() {
+fn run_and_adopt_resolve_a_symbolic_branch() {
     let world = World::new();
     link(&world, "master", "refs/heads/main");
     let run = |branch: &str| world.flux(["run", "-q", "--name", "go", "--branch", branch, "Go"]);
