@@ -72,7 +72,7 @@ fn run_and_adopt_resolve_a_symbolic_branch() {
 }
 
 #[test]
-fn a_symbolic_branch_that_is_no_branch_is_refused() {
+fn cleanup_and_run_refuse_a_symbolic_branch_that_leads_to_no_branch() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["update-ref", "refs/other/x", "HEAD"]);
@@ -105,7 +105,7 @@ fn a_symbolic_branch_that_is_no_branch_is_refused() {
 }
 
 #[test]
-fn run_overwrites_no_symbolic_ref_that_leads_nowhere() {
+fn run_does_not_overwrite_a_dangling_symbolic_ref() {
     let world = World::new();
     link(&world, "feature/go", "refs/heads/gone");
     let run = ["run", "-q", "--name", "go", "Go"];
@@ -117,7 +117,7 @@ fn run_overwrites_no_symbolic_ref_that_leads_nowhere() {
 }
 
 #[test]
-fn cleanup_refuses_a_task_whose_branch_has_become_symbolic() {
+fn cleanup_refuses_a_task_whose_branch_became_symbolic() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("feature/{id}");

@@ -49,7 +49,7 @@ fn agree(world: &World) {
 }
 
 #[test]
-fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
+fn run_runs_the_worktree_init_scripts_in_order_once_agreed_to() {
     let world = World::new();
     world.git(["config", "flux.setup", "echo setup >>said.log"]);
     world.git(["config", "flux.copy", "copied"]);
@@ -88,7 +88,7 @@ fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
 }
 
 #[test]
-fn without_consent_they_are_not_run() {
+fn run_skips_the_worktree_init_scripts_without_consent() {
     let world = World::new();
     commit(&world, "10-first", 0o755, &says("first"));
     let output = world.flux(["run", "--name", "one", "Fix it"]).run();
@@ -118,7 +118,7 @@ fn without_consent_they_are_not_run() {
 }
 
 #[test]
-fn whatever_changes_is_asked_about_again() {
+fn run_asks_again_after_any_change_of_the_worktree_init_scripts() {
     let world = World::new();
     let run = |id: &str| world.flux(["run", "--name", id, "Fix it"]).run();
     commit(&world, "10-first", 0o755, &says("first"));
@@ -154,7 +154,7 @@ fn whatever_changes_is_asked_about_again() {
 }
 
 #[test]
-fn what_runs_is_what_was_agreed_to_whatever_lies_in_the_worktrees() {
+fn run_runs_the_scripts_agreed_to_despite_files_in_the_worktrees() {
     let world = World::new();
     commit(&world, "10-first", 0o755, &says("agreed"));
     agree(&world);
@@ -178,7 +178,7 @@ fn what_runs_is_what_was_agreed_to_whatever_lies_in_the_worktrees() {
 }
 
 #[test]
-fn links_are_left_out() {
+fn run_skips_symbolic_links_in_worktree_init() {
     let world = World::new();
     let outside = world.root().join("outside");
     fs::write(&outside, says("outside")).unwrap();
@@ -210,7 +210,7 @@ fn links_are_left_out() {
 }
 
 #[test]
-fn a_name_that_leads_out_is_refused() {
+fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
     let world = World::new();
     let script = world.write("evil", says("evil"));
     let blob = world.git(["hash-object", "-w", script.to_str().unwrap()]);
@@ -244,7 +244,7 @@ fn a_name_that_leads_out_is_refused() {
 }
 
 #[test]
-fn escape_codes_are_shown_and_not_obeyed() {
+fn run_escapes_control_characters_in_the_scripts_it_shows() {
     let world = World::new();
     let text =
         "#!/bin/sh\n# \x1b]0;owned\x07\x1b[2J\x1b[8mhidden\x1b[0m\u{202e}txet\necho evil\r# fine\n";
@@ -291,7 +291,7 @@ fn escape_codes_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_is_too_large_to_be_shown_is_not_run() {
+fn run_skips_worktree_init_scripts_too_large_to_show() {
     let world = World::new();
     commit(&world, "10-first", 0o755, &says("first"));
     commit(&world, "data", 0o644, &"x\n".repeat(1 << 19));
@@ -305,7 +305,7 @@ fn what_is_too_large_to_be_shown_is_not_run() {
 }
 
 #[test]
-fn a_script_that_fails_stops_the_start() {
+fn run_fails_if_a_worktree_init_script_fails() {
     let world = World::new();
     commit(&world, "10-first", 0o755, "#!/bin/sh\necho sorry\nexit 3\n");
     commit(&world, "20-second", 0o755, &says("second"));
@@ -331,7 +331,7 @@ fn a_script_that_fails_stops_the_start() {
 }
 
 #[test]
-fn nothing_is_asked_where_nothing_would_run() {
+fn run_asks_nothing_if_worktree_init_has_no_script() {
     let world = World::new();
     commit(&world, "README", 0o644, "no script\n");
     commit(&world, "lib/tool", 0o755, &says("tool"));

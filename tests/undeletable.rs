@@ -46,7 +46,7 @@ fn as_user(world: &World, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_directory_of_another_user_spoils_its_own_row() {
+fn restore_names_removed_tasks_with_files_of_another_user() {
     let world = World::new();
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return;

@@ -312,7 +312,7 @@ impl Attack {
 }
 
 #[test]
-fn looking_runs_no_program_that_an_agent_configured() {
+fn list_runs_no_program_that_an_agent_configured() {
     let attack = Attack::new();
     let world = &attack.world;
     attack.ran();
@@ -421,7 +421,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
 }
 
 #[test]
-fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
+fn list_everywhere_runs_no_filter_of_a_repository_named_by_a_pane() {
     let world = World::at("world");
     let run = |repo: &Path, id: &str| {
         let run = ["run", "-q", "--name", id, id];
@@ -454,7 +454,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
 }
 
 #[test]
-fn settings_of_a_tasks_worktree_alone_do_not_count() {
+fn config_and_run_ignore_settings_of_the_worktree_of_a_task() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     world
@@ -482,7 +482,7 @@ fn settings_of_a_tasks_worktree_alone_do_not_count() {
 }
 
 #[test]
-fn list_waits_for_no_pipe_that_an_agent_made() {
+fn list_does_not_wait_for_a_pipe_in_a_worktree_entry() {
     let world = World::new();
     world
         .flux(["run", "-q", "--name", "one", "Do it"])
@@ -503,7 +503,7 @@ fn list_waits_for_no_pipe_that_an_agent_made() {
 }
 
 #[test]
-fn what_the_user_has_configured_for_the_main_worktree_alone_comes_along_and_counts() {
+fn run_copies_settings_of_the_main_worktree_and_cleanup_refuses_others() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     let dir = world.root().join("hooks of mine");

@@ -46,7 +46,7 @@ fn watcher(world: &World) -> Option<i32> {
 }
 
 #[test]
-fn it_blocks_until_the_agent_is_done() {
+fn wait_blocks_until_the_agent_is_done() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let stop = || hook(&world, &id, "Stop", r#"{"session_id":"1"}"#);
@@ -61,7 +61,7 @@ fn it_blocks_until_the_agent_is_done() {
 }
 
 #[test]
-fn a_question_a_failure_an_exit_and_a_death_end_it_too() {
+fn wait_returns_on_a_question_a_failure_or_the_end_of_the_agent() {
     let world = World::new();
     let id = at_work(&world, "Ask");
     let asks = || hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
@@ -94,7 +94,7 @@ fn a_question_a_failure_an_exit_and_a_death_end_it_too() {
 }
 
 #[test]
-fn it_waits_for_what_it_is_told_and_says_when_that_cannot_come_any_more() {
+fn wait_for_a_state_fails_if_the_agent_ends_before() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
@@ -108,7 +108,7 @@ fn it_waits_for_what_it_is_told_and_says_when_that_cannot_come_any_more() {
 }
 
 #[test]
-fn of_many_it_waits_for_all_or_for_any() {
+fn wait_returns_for_any_or_all_of_several_tasks() {
     let world = World::new();
     let (one, other) = (at_work(&world, "One"), at_work(&world, "Other"));
     let first = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
@@ -123,7 +123,7 @@ fn of_many_it_waits_for_all_or_for_any() {
 }
 
 #[test]
-fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
+fn wait_ends_on_a_timeout_or_interrupt_without_changes() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let before = world.snapshot();
@@ -145,7 +145,7 @@ fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
 }
 
 #[test]
-fn a_task_that_is_removed_is_not_waited_for_any_longer() {
+fn wait_fails_if_the_task_is_removed() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let remove = || {
@@ -162,7 +162,7 @@ fn a_task_that_is_removed_is_not_waited_for_any_longer() {
 }
 
 #[test]
-fn a_launcher_that_comes_only_later_is_waited_for_too() {
+fn wait_watches_a_launcher_that_starts_later() {
     let world = World::new();
     world.behaviour("wait");
     let (begun, go) = (world.tools().join("begun"), world.tools().join("go"));
@@ -189,7 +189,7 @@ fn a_launcher_that_comes_only_later_is_waited_for_too() {
 }
 
 #[test]
-fn wait_and_a_launcher_make_no_system_calls_while_nothing_happens() {
+fn wait_and_launcher_make_no_system_calls_while_idle() {
     let world = World::new();
     world.install_agent("mine");
     world.git(["config", "flux.mine.command", "mine"]);
@@ -209,7 +209,7 @@ fn wait_and_a_launcher_make_no_system_calls_while_nothing_happens() {
 }
 
 #[test]
-fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
+fn wait_returns_on_a_state_shown_only_in_the_title() {
     let world = World::new();
     world.install_agent("gemini");
     let run = ["run", "-q", "--agent", "gemini", "--name", "fix", "Fix it"];
@@ -224,7 +224,7 @@ fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
 }
 
 #[test]
-fn the_next_one_that_comes_there_is_waited_for_whatever_is_there_already() {
+fn wait_next_ignores_states_reached_before() {
     let world = World::new();
     let done = at_work(&world, "Done before");
     hook(&world, &done, "Stop", r#"{"session_id":"1"}"#);

@@ -32,7 +32,7 @@ impl Drop for Zombie {
 }
 
 #[test]
-fn a_launcher_that_nobody_has_reaped_has_ended() {
+fn status_of_a_task_is_lost_if_its_launcher_is_a_zombie() {
     let world = World::new();
     let id = world.start("Fix login");
     let agent = world.agent(&id);
