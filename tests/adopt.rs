@@ -1,4 +1,4 @@
-//! `git flux adopt`: a task of a worktree that is there already.
+//! Tests `git flux adopt`, which makes a task of an existing worktree.
 
 use std::path::PathBuf;
 

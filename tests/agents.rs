@@ -1,4 +1,4 @@
-//! The agents known from the start, each as a fake that writes down what it is given; and the user's own.
+//! Tests how each known agent, and an agent of the user's own, is started: prompt, options, hooks and files.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Changes in files that git was told to overlook: `git status` shows none of them.
+//! Tests changes in files marked assume-unchanged or skip-worktree, which `git status` does not show.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `git flux attach`: go to a task's pane, wherever it is.
+//! Tests `git flux attach`: it goes to the pane of a task, inside and outside tmux.
 
 use crate::world::*;
 

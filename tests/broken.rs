@@ -1,5 +1,5 @@
-//! Tasks of which something is missing, however that came to be: each command says what is true, every hint works
-//! when it is pasted, and there is a way out on which nothing is lost.
+//! Tests tasks whose worktree, branch, HEAD or index is missing or damaged: each hint works when pasted, and a cleanup
+//! loses nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

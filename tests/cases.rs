@@ -1,15 +1,5 @@
-//! The rows of the table of cases, how tools of this kind lose work, as far as run, list, status, attach, diff and
-//! cleanup meet them: here those that are met at a start, in `cases_removal` those at a removal, in `cases_refusal`
-//! what a removal is refused for, in `cases_reading` those of the commands that only look, and in `cases_text` what
-//! becomes of foreign text. Of what is merged already (W1, W13, W16) there is more in `merged_already`.
-//!
-//! Not met yet, and why:
-//! * W12, the half that brings ignored files back: there is no `restore` yet. That they are named and kept is tested.
-//! * W13, the half that brings the branch back: the same. That it is archived is tested.
-//! * W20, the half about text sent to a running agent: there is no `send` yet. That nothing is pasted at a start is
-//!   tested.
-//! * W30, the half about states from the agent's own hooks: there are no hooks yet. That the state comes from
-//!   processes and not from the screen, and that no file of the user's is touched, is tested.
+//! Tests the ways in which tools of this kind lose work, at the start of a task. The other tests of this kind are in
+//! `cases_reading`, `cases_refusal`, `cases_removal` and `cases_text`.
 
 use std::fs;
 use std::path::Path;

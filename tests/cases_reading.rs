@@ -1,4 +1,4 @@
-//! The rows of the table of cases that concern the commands that only look; see `cases` for the others.
+//! Tests that list, status and diff change no file and need no lock.
 
 use std::collections::BTreeMap;
 use std::fs;

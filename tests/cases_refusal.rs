@@ -1,4 +1,4 @@
-//! The rows of the table of cases in which a removal is refused or declined; see `cases` for the others.
+//! Tests that a cleanup that refuses, fails or is declined changes nothing.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The rows of the table of cases that are met at a removal; see `cases` for the others and for what is not met yet.
+//! Tests that a cleanup loses no work and removes only what belongs to its task.
 
 use std::fs;
 

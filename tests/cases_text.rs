@@ -1,5 +1,4 @@
-//! The rows of the table of cases that concern foreign text: it is neither executed nor obeyed. See `cases` for the
-//! others.
+//! Tests that text of users, agents and repositories is neither executed nor sent to the terminal unescaped.
 
 use crate::world::removal::*;
 use crate::world::*;

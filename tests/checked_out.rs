@@ -1,4 +1,4 @@
-//! Who has a branch checked out: none is moved under files that do not move along.
+//! Tests that no branch is moved while it is checked out, rebased or bisected in another worktree.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `git flux cleanup`, the ordinary path: what is merged, what is kept, and what is refused off a terminal.
-//! What it asks is in `cleanup_questions`, what stands in its way in `cleanup_obstacles`.
+//! Tests `git flux cleanup` without a terminal: merge, commit, discard, conflict and dry run. The questions are in
+//! `cleanup_questions`, the refusals in `cleanup_obstacles`.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Cleanup while an agent runs: who is asked, what is stopped, and what happens to work done in that moment.
-//! Also cleanup called from the task's own pane, by its user and by the agent itself.
+//! Tests a cleanup while the agent runs: consent, signals, work done while it stops; and a cleanup from the pane of the
+//! task, by the user or the agent.
 
 use crate::world::removal::*;
 use crate::world::*;

@@ -1,4 +1,4 @@
-//! Several tasks removed at once: one plan, one question, each task on its own.
+//! Tests a cleanup of several tasks, with `--all` and `--merged`.
 
 use crate::world::removal::*;
 use crate::world::*;

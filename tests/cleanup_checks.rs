@@ -1,4 +1,4 @@
-//! What is looked at before a task is removed: each check, with its reason, as a table and as data.
+//! Tests the checks before a cleanup, as the table of `--dry-run` and as JSON.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A task that conflicts with its target: what is said, what can be chosen, and how it goes on.
+//! Tests a cleanup that conflicts with its target, and `--update`.
 
 use crate::world::questions::*;
 use crate::world::removal::*;

@@ -1,4 +1,4 @@
-//! The user's hooks and signing at the merge of a cleanup: they run as at a merge by hand, and can refuse it.
+//! Tests the hooks and signatures of the user at the merge of a cleanup.
 
 use std::fs;
 use std::path::Path;

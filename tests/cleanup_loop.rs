@@ -1,5 +1,4 @@
-//! An agent that never holds still: it commits, stages and writes files while its task is cleaned up, again and
-//! again. Not one commit and not one file is missing afterwards.
+//! Tests that no commit and no file is lost if the agent commits, stages and writes during many cleanups.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! What stands in the way of a cleanup: each is refused in one clear sentence, while the agent still runs,
-//! and nothing is touched.
+//! Tests what a cleanup refuses before it stops the agent: operations in progress, locks, files in the way, a missing
+//! worktree or branch.
 
 use std::fs;
 use std::path::Path;

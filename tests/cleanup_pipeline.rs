@@ -1,4 +1,4 @@
-//! A cleanup from the task's worktree, piped into other programs that stand there as well.
+//! Tests a cleanup in a pipeline whose other programs run in the worktree of the task.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! Where a cleanup is called from, and where the work goes: from any directory of the repository, with the user on
-//! any branch, into any branch.
+//! Tests from which directories a cleanup can be called, and into which branch it merges.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What `git flux cleanup` asks on a terminal: every question with every answer, typed and read off the screen.
+//! Tests each question of `git flux cleanup` on a terminal, with each answer.
 
 use crate::world::questions::*;
 use crate::world::removal::*;

@@ -1,4 +1,4 @@
-//! What changes while a cleanup waits, for an answer, a hook, an agent or another cleanup: it is looked at again.
+//! Tests changes of the repository while a cleanup waits for an answer, a hook, the agent or another cleanup.
 
 use std::fs;
 

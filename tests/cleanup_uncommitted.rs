@@ -1,4 +1,4 @@
-//! What `git flux cleanup` shows and asks about uncommitted files before it does anything with them.
+//! Tests what a cleanup shows and asks about uncommitted files.
 
 use crate::world::questions::*;
 use crate::world::removal::done_task;

@@ -1,4 +1,4 @@
-//! What the program answers when a shell asks what could stand at the cursor. `completion_shells` has the shells.
+//! Tests the candidates that the program offers to a shell. `completion_shells` has the shells.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,4 @@
-//! Completion as it is used: in real shells, in a terminal, each with git's own completion as its users have it.
-//! A test presses TAB and reads the screen.
+//! Tests completion in real shells on a terminal, with and without git's own completion.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A question that a shell asks changes nothing, says nothing but the answer, and costs little.
+//! Tests that completion changes no file, waits for no lock, prints no error and starts few processes.
 
 use std::fs;
 

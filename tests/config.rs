@@ -1,4 +1,4 @@
-//! `git flux config`, and what is said of a configuration that is wrong.
+//! Tests `git flux config`, and the errors for unknown keys and bad values.
 
 use std::fs;
 

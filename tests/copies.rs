@@ -1,4 +1,4 @@
-//! The files that git does not carry into a new worktree: `flux.copy` and `.worktreeinclude`.
+//! Tests the files that `run` copies into a new worktree: `flux.copy` and `.worktreeinclude`.
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};

@@ -1,4 +1,4 @@
-//! `git flux diff`: what a task changed since its base.
+//! Tests `git flux diff`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

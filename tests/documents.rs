@@ -1,5 +1,4 @@
-//! README, man page and CI say what the program does: the help it prints and the settings it asks for are
-//! compared with them, in both directions.
+//! Tests that README, the manual, the settings page and CI agree with the help and the settings of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -236,7 +235,7 @@ fn readme_names_the_test_command_of_ci() {
 }
 
 #[test]
-fn world_includes_every_test_file_in_main() {
+fn tests_main_declares_every_test_file() {
     let main = document("tests/main.rs");
     let declared = |name: &str| main.lines().any(|line| line == format!("mod {name};"));
     let mut files = 0;

@@ -1,4 +1,4 @@
-//! What is refused: each with a hint that can be pasted, and nothing changed.
+//! Tests that each refusal has a hint to paste and changes nothing.
 
 use std::fs;
 

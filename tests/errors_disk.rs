@@ -1,6 +1,5 @@
-//! No space on the disk: said, and nothing left.
-//!
-//! As root on a small file system of its own; otherwise git is made to say what it says then.
+//! Tests that `run` leaves nothing behind on a full disk. As root it mounts a small file system; otherwise git is
+//! replaced by a script that fails.
 
 use std::fs;
 

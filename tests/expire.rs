@@ -1,4 +1,4 @@
-//! What is kept for a while: worktrees in the trash, tasks in the archive.
+//! Tests how long worktrees stay in the trash and tasks in the archive.
 
 use std::collections::BTreeSet;
 

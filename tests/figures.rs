@@ -1,6 +1,5 @@
-//! How much source there is, and of what kind: `cargo test --test integration figures:: -- --nocapture` prints it.
-//!
-//! Code is what is not blank, no comment and no test; a script in `src` counts as well.
+//! Prints how much source there is and of which kind: `cargo test --test integration figures:: -- --nocapture`. Code
+//! excludes blank lines, comments and tests; scripts in `src` count.
 
 use std::fs;
 use std::path::{Path, PathBuf};

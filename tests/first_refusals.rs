@@ -1,4 +1,4 @@
-//! What somebody meets in the first hours: the refusal comes first, and its hint leads on.
+//! Tests the refusals and hints that a new user meets first.
 
 use crate::world::*;
 

@@ -1,4 +1,4 @@
-//! A repository of git flux 0.1.0, as `fixture/make` made it with the program itself: everything works on it.
+//! Tests all commands on a repository that `fixture/make` made with git flux 0.1.0.
 
 mod launcher;
 
@@ -244,7 +244,7 @@ fn cleanup_stops_a_launcher_of_0_1_0() {
     let options = options.map(|(name, value)| format!("{name}={}", value.display()));
     let test = [
         "--exact",
-        "fixture::launcher::launcher_of_0_1_0_stand_in",
+        "fixture::launcher::launcher_of_0_1_0_runs_as_a_stand_in",
         "--nocapture",
     ];
     let made = world

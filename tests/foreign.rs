@@ -1,4 +1,4 @@
-//! What came from elsewhere is shown, and nothing is done with it.
+//! Tests that commands only show tasks whose refs were fetched, forged or made symbolic.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ const CHANGING: [&[&str]; 5] = [
 ];
 
 #[test]
-fn foreign_task_is_never_changed_by_a_command() {
+fn commands_never_change_a_foreign_task() {
     let world = World::new();
     let tip = world.git(["rev-parse", "main"]);
     for branch in ["topic", "done"] {
@@ -113,7 +113,7 @@ fn foreign_task_is_never_changed_by_a_command() {
 }
 
 #[test]
-fn foreign_record_with_the_id_of_a_task_is_refused() {
+fn cleanup_refuses_a_foreign_record_with_the_id_of_a_task() {
     let world = World::new();
     done(&world, "mine");
     let tip = world.git(["rev-parse", "feature/mine"]);
@@ -150,7 +150,7 @@ fn foreign_record_with_the_id_of_a_task_is_refused() {
 }
 
 #[test]
-fn foreign_are_the_tasks_of_a_mirror_but_not_of_a_moved_repository() {
+fn list_shows_tasks_of_a_mirror_as_foreign_but_not_of_a_moved_repository() {
     let world = World::new();
     done(&world, "mine");
     done(&world, "gone");

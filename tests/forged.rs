@@ -1,4 +1,4 @@
-//! What an agent can write in its run directory and on its pane harms its own task at most.
+//! Tests that an agent that forges its run directory, pane options or title affects only its own task.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -143,7 +143,7 @@ fn cleanup_signals_only_the_launcher_despite_a_forged_running_file() {
 }
 
 #[test]
-fn status_of_one_task_is_unknown_if_its_run_files_are_damaged() {
+fn status_is_unknown_only_for_the_task_with_damaged_run_files() {
     let world = World::new();
     let other = world.start("Other");
     let id = world.start("Fix it");

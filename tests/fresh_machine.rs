@@ -1,5 +1,4 @@
-//! A machine with git, tmux, a shell and what cargo has installed, and nothing else: what README tells its reader to
-//! type is taken out of README and typed, on a terminal, from the set-up to the everyday commands.
+//! Types the commands of README on a machine with only git, tmux, a shell and what cargo has installed.
 
 use std::fs;
 use std::os::unix::fs::symlink;

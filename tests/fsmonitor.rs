@@ -1,5 +1,5 @@
-//! The file system monitor of a worktree ends with it. Not every git has one: what listens here is the test, and that
-//! git is called is all there is to see.
+//! Tests that the fsmonitor daemon of a worktree is stopped with it. The test itself listens on the socket, since not
+//! every git has the daemon.
 
 use std::fs;
 use std::os::unix::net::UnixListener;

@@ -1,4 +1,4 @@
-//! The real git-crypt: `.ci/long git_crypt` installs it.
+//! Tests a repository with the real git-crypt, which `.ci/long git_crypt` installs.
 
 use crate::world::*;
 

@@ -1,4 +1,4 @@
-//! Help in the terminal: how to begin, what may be meant, and options as git has them.
+//! Tests the help, and the suggestions for misspelt commands, options, values and tasks.
 
 use std::collections::BTreeMap;
 

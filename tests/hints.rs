@@ -1,4 +1,4 @@
-//! Hints are pasted: each does what it promises.
+//! Pastes the hints of all commands and checks that each works.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What a hook changes in the repository, beside what git flux changes, is said.
+//! Tests that changes made by a hook beside those of git flux are reported.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::*;

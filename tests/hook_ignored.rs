@@ -1,4 +1,4 @@
-//! Ignored files of the checkout, as hooks of a merge see them.
+//! Tests which ignored files of the checkout the hooks of a merge see.
 
 use std::fs;
 use std::os::unix::fs::symlink;

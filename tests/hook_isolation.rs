@@ -1,4 +1,4 @@
-//! What hooks of a merge do reaches nothing of the user's: it is made in a repository of its own.
+//! Tests that hooks of a merge run in a scratch repository and change nothing in that of the user.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

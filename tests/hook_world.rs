@@ -1,6 +1,6 @@
-//! What hooks see where git flux commits, merges or checks out: what they see where plain git does it, but for
-//! what `allowed` lists. Both do the same in repositories of the same objects, with a hook for every name that notes
-//! its arguments, environment, files and state.
+//! Tests that hooks see the same with git flux as with git, except for the differences in `allowed`. The same steps run
+//! in two repositories of the same objects, with a hook for each name that records its arguments, environment, files
+//! and state.
 
 mod allowed;
 mod case;

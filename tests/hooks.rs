@@ -1,4 +1,4 @@
-//! What agents say by their hooks, and what is made of it.
+//! Tests the states that agents report by their hooks.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! `git flux install`: what it writes and where, and whose files it leaves alone.
+//! Tests which files `git flux install` writes, updates and removes, and where.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

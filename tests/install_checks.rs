@@ -1,5 +1,5 @@
-//! What `git flux install` finds missing on a machine, and that the lines it says mend it: each is pasted, and then
-//! shells complete and man shows the page.
+//! Tests the warnings and hints of `git flux install`: each hint is pasted, then the shells complete and man shows the
+//! page.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The program in a task's pane: what it does with the agent, the terminal and the user.
+//! Tests the launcher: process groups, signals, suspension, the shell afterwards.
 
 use crate::world::launcher::*;
 use crate::world::*;

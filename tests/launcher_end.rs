@@ -1,4 +1,4 @@
-//! How the agent ends, by itself or with its pane, and what is recorded of it.
+//! Tests how the end of an agent, its pane or its launcher is recorded.
 
 use std::os::unix::fs::PermissionsExt as _;
 

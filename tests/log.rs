@@ -1,4 +1,4 @@
-//! `git flux log`.
+//! Tests `git flux log`.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The manual as its reader gets it, from man, and what it says put to the test.
+//! Tests the manual as man shows it, and its examples, settings and variables.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Merge drivers of the user's: they decide about files where a merge is made, and run nowhere else.
+//! Tests merge drivers of the user: they run only at a merge, in the scratch repository.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Histories of every shape, merged by cleanup and by plain git in a clone: the same tree, or the same refusal.
+//! Merges histories of many shapes with cleanup and with git, and compares trees and refusals.
 
 use std::path::Path;
 

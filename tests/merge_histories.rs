@@ -1,4 +1,4 @@
-//! Histories of every shape that a merge can meet: a table for `merge_equals_git`.
+//! Lists the shapes of histories for `merge_equals_git`.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

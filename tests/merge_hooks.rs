@@ -1,4 +1,4 @@
-//! Hooks and signing at a merge of any style: those of git, and no others.
+//! Tests the hooks and signatures of each merge style, and `--no-verify`.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Histories that git does not merge: the refusal names a merge by hand, after which cleanup goes on.
+//! Tests histories that git does not merge: the hints lead to a merge by hand.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::done_task;

@@ -1,4 +1,4 @@
-//! The styles of merging in repositories of every kind.
+//! Tests each merge style with reftable, SHA-256, shallow and partial clones.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Merges that hooks look at, in repositories of every layout and storage.
+//! Tests merges with hooks in repositories of each layout and format.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How cleanup merges: by a merge, a squash, a rebase or a fast-forward; by option and by setting.
+//! Tests the merge styles (merge, squash, rebase, fast-forward), by option and by setting.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The merge of a cleanup is git's own: on the branch, with its identity, configuration and states.
+//! Tests that a merge by cleanup has the branch, identity, configuration and hooks of a merge by git.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What the target has already, under whatever name, is not merged again; what it has not, is.
+//! Tests which work cleanup recognises as merged already: squashed, cherry-picked, reverted.
 
 use crate::world::removal::*;
 use crate::world::*;

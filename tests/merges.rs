@@ -1,5 +1,4 @@
-//! The merge of a cleanup against settings, hooks and other commands that would have it otherwise, and removals that
-//! cannot be completed at once.
+//! Tests merges despite settings, hooks and other commands, and removals that cannot be completed at once.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What a task is named by: its id, the beginning or a part of it, its branch, its worktree.
+//! Tests by which names a task is found: its id, a part of it, its branch, its worktree.
 
 use crate::world::*;
 

@@ -1,4 +1,5 @@
-//! A system that tells nothing of processes: what is unknown refuses, or asks. `.ci/long` builds the program for one.
+//! Tests a build without information about processes, which `.ci/long` makes: what is unknown is refused or asked
+//! about.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

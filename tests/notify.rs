@@ -1,4 +1,4 @@
-//! `flux.notify`: telling the user that an agent waits, is done, or has ended.
+//! Tests `flux.notify`.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! A worktree that cannot be moved to the trash, because it is on another file system or mount: nothing in it that is
-//! nowhere else is deleted.
+//! Tests worktrees on another file system or mount, which cannot be moved to the trash.
 
 use std::fs;
 use std::os::unix::fs::symlink;

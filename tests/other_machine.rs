@@ -1,4 +1,4 @@
-//! An agent in another PID namespace, as a container has it, or on another machine: what cannot be seen is not gone.
+//! Tests tasks whose agent runs in another PID namespace or on another machine.
 
 use std::fs;
 use std::path::PathBuf;

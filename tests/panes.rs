@@ -1,4 +1,4 @@
-//! What is known of an agent when its pane, its server or its system goes its own way.
+//! Tests the state of an agent whose pane is moved, whose tmux is killed or whose machine was restarted.
 
 use std::fs;
 use std::io::Write as _;

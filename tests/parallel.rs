@@ -1,4 +1,4 @@
-//! Many at once: runs, cleanups, agents and strangers that write the same repository.
+//! Tests many runs, cleanups and agents at once, beside other programs that write the same repository.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Where a task may be left out, it is picked: on a terminal, from lines that fit it.
+//! Tests the picker that is shown if the task is left out.
 
 use crate::world::archive::done;
 use crate::world::*;

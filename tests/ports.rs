@@ -1,4 +1,4 @@
-//! The ports that a task has for itself.
+//! Tests the ports that are reserved for a task.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! How many processes a command starts: what makes it slow on every machine, so it is counted and bounded.
+//! Tests how many processes each command starts.
 
 use crate::world::*;
 

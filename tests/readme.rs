@@ -1,4 +1,4 @@
-//! What README tells a reader to type is typed, in a shell with a new HOME.
+//! Types the commands of README and docs for set-up and restore in a shell with a new HOME.
 
 use std::fs;
 use std::path::Path;

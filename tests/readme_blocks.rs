@@ -1,4 +1,4 @@
-//! Every block of commands in README and docs is typed by a test.
+//! Tests that each block of commands in README and docs is typed by a test.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The picture at the head of README: a real screen, drawn for light and for dark pages.
-//! `UPDATE=1 cargo test --test integration readme_picture::` draws it anew.
+//! Compares the picture of README with a real screen. `UPDATE=1 cargo test --test integration readme_picture::` draws
+//! it anew.
 
 use std::fs;
 use std::path::PathBuf;

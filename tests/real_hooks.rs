@@ -1,5 +1,5 @@
-//! The programs that most hooks are written for: they decide about a merge or squash by git flux as they do where git
-//! makes it. npm and pip fetch them, so `.ci/long` runs this.
+//! Tests that husky, pre-commit and lefthook decide about a merge or squash by git flux as about one by git. npm and
+//! pip fetch them, so `.ci/long` runs this.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a removal keeps, and that git keeps it too: a snapshot in the archive, the index in the trash, one name for both.
+//! Tests what a cleanup stores in archive and trash, and that it survives `git gc`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

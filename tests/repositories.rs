@@ -1,6 +1,5 @@
-//! Every kind of repository: in each a whole cycle of a task, from its start to the merge and back to a repository
-//! that is as it was. Other layouts, filters, names and callers
-//! are in `repositories_layouts`, `repositories_filters`, `repositories_names` and `repositories_callers`.
+//! Tests a whole cycle of a task in each kind of repository. Other layouts, filters, names and callers are in
+//! `repositories_layouts`, `repositories_filters`, `repositories_names` and `repositories_callers`.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! Every way in which git flux is called: through git with options, through aliases, from hooks, and with git's own
-//! variables in the environment.
+//! Tests each way to call git flux: by git with options, aliases, hooks, and with variables of git in the environment.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! Repositories whose files are not what is stored: clean and smudge filters, a filter process as Git LFS is one, and
-//! hooks that see every checkout.
+//! Tests repositories with clean and smudge filters, a filter process like that of Git LFS, and post-checkout hooks.
 
 use std::fs;
 

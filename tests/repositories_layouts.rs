@@ -1,4 +1,4 @@
-//! Repositories whose files do not simply lie in one directory: linked worktrees, bare repositories and submodules.
+//! Tests linked worktrees, bare repositories, submodules and `core.worktree`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

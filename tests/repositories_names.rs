@@ -1,4 +1,4 @@
-//! Repositories whose paths hold what a path can hold: whole cycles in them.
+//! Tests directories, files and branches with any name.
 
 use std::ffi::OsStr;
 use std::fs;

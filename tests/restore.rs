@@ -1,5 +1,5 @@
-//! `git flux restore`: what comes back, from the trash and from the archive alone. What it asks and prints is in
-//! `restore_options`, what it refuses in `restore_refusals`, arbitrary work in `restore_property`.
+//! Tests what `git flux restore` brings back from the trash, and from the archive alone. Options are in
+//! `restore_options`, refusals in `restore_refusals`, random edits in `restore_property`.
 
 use std::fs;
 

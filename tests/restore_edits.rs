@@ -1,4 +1,4 @@
-//! Random edits of a worktree, for `restore_property`: what agents leave behind, and what they rather should not.
+//! Makes random edits in a worktree, for `restore_property`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

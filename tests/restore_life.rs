@@ -1,4 +1,4 @@
-//! What runs in a task that came back, what it can do, and what becomes of what was merged.
+//! Tests the agent of a restored task, and the merge that a restore keeps.
 
 use std::fs;
 

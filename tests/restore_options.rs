@@ -1,4 +1,4 @@
-//! The options of `git flux restore`, on a terminal and off one.
+//! Tests the options of `git flux restore`, with and without a terminal.
 
 use std::fs;
 

@@ -1,7 +1,6 @@
-//! A property: whatever was done in a task's worktree, a cleanup and a restore bring it back byte by byte.
-//!
-//! Every case starts from the same commit and makes its edits from its own seed, so that a seed alone repeats it:
-//! `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed `new` tries cases that nobody has tried.
+//! Tests with random edits that a cleanup and a restore bring a worktree back byte for byte. Each case starts from the
+//! same commit, and its seed repeats it: `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed
+//! `new` tries new cases.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

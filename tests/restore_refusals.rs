@@ -1,4 +1,4 @@
-//! Where `git flux restore` refuses: nothing is overwritten, and what it names can be moved away.
+//! Tests what `git flux restore` refuses: it overwrites nothing, and works once the obstacle is moved away.
 
 use std::fs;
 

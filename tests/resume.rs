@@ -1,4 +1,4 @@
-//! `git flux resume`: the agent again, where it was.
+//! Tests `git flux resume`.
 
 use crate::world::*;
 

@@ -1,4 +1,4 @@
-//! `git flux run`: the steps from a description to an agent at work.
+//! Tests `git flux run`: the steps from a description to a running agent.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `git flux run --base` and `--name`: where a task starts, and what it is called.
+//! Tests `git flux run --base` and `--name`, and the target of a task.
 
 use crate::world::*;
 

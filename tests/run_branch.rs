@@ -1,4 +1,4 @@
-//! `git flux run --branch`: a branch that is there already, and stays.
+//! Tests `git flux run --branch`, which works on an existing branch and keeps it.
 
 use crate::world::*;
 
@@ -251,7 +251,7 @@ fn run_branch_keeps_the_branch_when_killed() {
 }
 
 #[test]
-fn restore_refuses_a_task_on_an_existing_branch_that_has_moved() {
+fn restore_refuses_a_task_on_an_existing_branch_only_if_it_has_moved() {
     let world = World::new();
     let (_, commit) = topic(&world);
     world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();

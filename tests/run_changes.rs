@@ -1,4 +1,4 @@
-//! `git flux run --with-changes`: what is uncommitted where the user stands goes along, and stays.
+//! Tests `git flux run --with-changes`, which copies uncommitted changes into the new worktree.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A task that is started from below the top of a worktree: its agent starts there too.
+//! Tests in which directory of the worktree the agent starts.
 
 use std::ffi::OsStr;
 use std::fs;

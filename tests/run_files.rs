@@ -1,4 +1,4 @@
-//! The files of a run, where an agent or a killed command has prepared them.
+//! Tests run directories with locks, links and partial files that an agent or a killed command left.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -137,7 +137,7 @@ fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
 
 /// What is in the place of a directory of ours leads to files of the user's.
 #[test]
-fn commands_refuse_links_in_place_of_directories_of_git_flux() {
+fn commands_refuse_symbolic_links_in_place_of_directories_of_git_flux() {
     let world = World::new();
     let [one, other] = ["One", "Other"].map(|name| world.start(name));
     let flux = world.repo().join(".git/flux");

@@ -1,4 +1,4 @@
-//! Where a task runs: a pane, a window or a session; inside tmux and outside.
+//! Tests whether a task runs in a pane, a window or a session.
 
 use crate::world::*;
 

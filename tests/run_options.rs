@@ -1,4 +1,4 @@
-//! The options of `git flux run`.
+//! Tests the description and the options of `git flux run`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

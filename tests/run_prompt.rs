@@ -1,4 +1,4 @@
-//! The prompt: byte for byte what was given, from one byte to ten megabytes.
+//! Tests that the prompt arrives byte for byte, from one byte to ten megabytes.
 
 use std::fs;
 

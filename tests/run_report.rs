@@ -1,4 +1,4 @@
-//! What `git flux run` says: outside tmux, inside, to people and to programs.
+//! Tests what `git flux run` prints.
 
 use crate::world::*;
 

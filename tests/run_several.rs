@@ -1,4 +1,4 @@
-//! `git flux run -n` and `--agent one,two`: several tasks on one description.
+//! Tests `git flux run -n` and `--agent one,two`.
 
 use crate::world::*;
 

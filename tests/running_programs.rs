@@ -1,5 +1,5 @@
-//! What still runs for a task, though its agent has ended, its launcher was killed or its worktree is gone: it is not
-//! stopped without consent.
+//! Tests that programs in the pane, background jobs and agents without a launcher or worktree are not stopped without
+//! consent.
 
 use std::fs;
 

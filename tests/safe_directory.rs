@@ -1,5 +1,4 @@
-//! A repository that belongs to another user, as a bind mount in a container does: git flux works wherever git
-//! does, where `safe.directory` names the top of the main worktree and nothing else.
+//! Tests a repository of another user, as in a container, where `safe.directory` names only the main worktree.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};

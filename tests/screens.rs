@@ -1,6 +1,5 @@
-//! What the program prints, word for word: the help of every command, the errors that a user meets first, and
-//! the screens of README. `UPDATE=1 cargo test --test integration screens::` writes the files of `tests/screens`
-//! anew; README is changed by hand.
+//! Compares the help, the first errors and the screens of README word for word. `UPDATE=1 cargo test --test integration
+//! screens::` rewrites the files of `tests/screens`; README is changed by hand.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `git flux send`.
+//! Tests `git flux send`.
 
 use std::thread;
 

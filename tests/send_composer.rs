@@ -1,4 +1,4 @@
-//! `git flux send` to an agent that has a composer, as Claude Code has one: exactly the message, or nothing.
+//! Tests `git flux send` to an agent with a composer, such as Claude Code: the message arrives exactly or not at all.
 
 use std::fs;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Settings: git config at every level, and `git -c`.
+//! Tests settings at each level of git config, and with `git -c`.
 
 use crate::world::*;
 

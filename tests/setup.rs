@@ -1,4 +1,4 @@
-//! What runs in a new worktree before the agent: `flux.setup`; and what starts it: `flux.wrapper`.
+//! Tests `flux.setup`, which runs in a new worktree before the agent, and `flux.wrapper`.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A setup that fails after it has moved its worktree to another branch, or away: what it leaves is on record.
+//! Tests a setup that switches, renames or moves the worktree and then fails.
 
 use crate::world::*;
 

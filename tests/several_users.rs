@@ -1,5 +1,4 @@
-//! Several users of one group in one repository: each runs and cleans up tasks of his own. And what
-//! they, and all others, cannot do to each other's files.
+//! Tests users of one group in a shared repository, and the permissions of files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};

@@ -1,4 +1,4 @@
-//! What is changed outside of a sparse checkout, which git itself leaves out without a word.
+//! Tests changes outside a sparse checkout.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What agents keep in files of their own, and what is made of it.
+//! Tests states that are read from the session files and transcripts of agents.
 
 use std::fs;
 use std::io::Write as _;

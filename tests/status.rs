@@ -1,4 +1,4 @@
-//! `git flux status`: one task in detail.
+//! Tests `git flux status`.
 
 use std::fs;
 use std::path::Path;

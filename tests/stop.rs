@@ -1,4 +1,4 @@
-//! `git flux stop`: the end of an agent, and of nothing else.
+//! Tests `git flux stop`.
 
 use std::fs;
 

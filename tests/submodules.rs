@@ -1,4 +1,4 @@
-//! Submodules go with the worktree and come back with it; what is in them and nowhere else is a reason to refuse.
+//! Tests worktrees with submodules: they are moved and restored, and work that exists only there is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};

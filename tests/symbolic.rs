@@ -1,4 +1,4 @@
-//! Branches that are symbolic refs of others: what counts is what they are.
+//! Tests branches that are symbolic refs of other branches.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::refused;

@@ -1,4 +1,4 @@
-//! Scripts that come with the repository, in `.worktree-init/`: consent, and what it is for.
+//! Tests the scripts in `.worktree-init/` and the consent that they need.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,4 +1,4 @@
-//! What cannot be read, measured or deleted: it spoils its own row, and is named.
+//! Tests files in the trash that belong to another user and cannot be read or deleted.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown};
@@ -46,7 +46,7 @@ fn as_user(world: &World, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn restore_names_removed_tasks_with_files_of_another_user() {
+fn restore_reports_files_of_another_user_in_the_trash_and_lists_every_task() {
     let world = World::new();
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return;

@@ -1,5 +1,4 @@
-//! Looking at tasks runs nothing that an agent wrote: not in a repository inside of its worktree, not in what
-//! git keeps of the worktree, not in what these lead to.
+//! Tests that no command runs a program that an agent configured in its worktree or in its entry in the git directory.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Whose branch is it: one that the user has taken over, moved or copied is not deleted with the task.
+//! Tests that a cleanup keeps branches that the user has checked out, moved or copied.
 
 use std::fs;
 

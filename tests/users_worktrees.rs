@@ -1,4 +1,4 @@
-//! Whose worktree is it: what was never the task's, whatever its path or branch, is neither moved nor removed.
+//! Tests that worktrees and repositories of the user at the path of a task are neither moved nor removed.
 
 use std::fs;
 use std::os::unix::fs::symlink;

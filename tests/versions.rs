@@ -1,4 +1,4 @@
-//! What a newer git flux has written: it is known as such, and nothing is done with it.
+//! Tests that records and files of a newer git flux are recognised and left alone.
 
 use std::fs;
 

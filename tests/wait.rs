@@ -1,4 +1,4 @@
-//! `git flux wait`.
+//! Tests `git flux wait`.
 
 use std::thread;
 

@@ -1,5 +1,4 @@
-//! Worktrees inside of another work tree, by `flux.worktreeDir` or beside a submodule: `git status` and `git add`
-//! do not see them there.
+//! Tests worktrees inside another working tree: `git status` and `git add` do not see them.
 
 use std::ffi::OsStr;
 use std::fs;

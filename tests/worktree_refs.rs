@@ -1,4 +1,4 @@
-//! What only the worktree of a task refers to: refs of its own, and commits in its logs alone.
+//! Tests per-worktree refs and commits that only the reflog of a worktree has.
 
 use std::fs;
 

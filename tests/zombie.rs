@@ -1,4 +1,4 @@
-//! A launcher that has ended stays a zombie until tmux has noticed, and tmux can miss it: such a process is dead.
+//! Tests a launcher that tmux has not reaped: a zombie counts as ended.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

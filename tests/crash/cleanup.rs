@@ -1,4 +1,4 @@
-//! Faults in `git flux cleanup`, for every way a task can be when it is cleaned up.
+//! Tests a fault in each call of `git flux cleanup`, for each style and state of the task.
 
 use super::matrix::{ID, Scenario};
 use super::run::own_work;

@@ -1,4 +1,4 @@
-//! A full disk: a run and a resume on a file system with a little more room each time, until there is enough.
+//! Tests `run` and `resume` on a full disk, with a little more room each time until there is enough.
 
 use crate::world::*;
 

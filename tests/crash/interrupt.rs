@@ -1,4 +1,4 @@
-//! ^C, kill and hang-up: exit code 130, and nothing half made.
+//! Tests ^C, SIGTERM and SIGHUP: exit code 130, and nothing half done.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The matrix: a scenario runs once so that its calls are known, then once for every call and every fault.
+//! Runs a scenario once to record its calls, then once for each call and each fault.
 
 use std::any::Any;
 use std::sync::Mutex;

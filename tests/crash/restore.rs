@@ -1,4 +1,4 @@
-//! Faults in `git flux restore`: the work is in a whole task, or in the archive and the trash as before.
+//! Tests a fault in each call of `git flux restore`.
 
 use super::matrix::{ID, Scenario};
 use super::run::own_work;

@@ -1,4 +1,4 @@
-//! A restore on a disk that is full, with a little more room each time; and from a trash that cannot be written.
+//! Tests a restore on a full disk, with a little more room each time, and from a read-only trash.
 
 use super::disk::namespace;
 use crate::world::*;

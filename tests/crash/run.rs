@@ -1,4 +1,4 @@
-//! Faults in `git flux run`.
+//! Tests a fault in each call of `git flux run`.
 
 use super::matrix::{ID, Scenario};
 use super::settled::{End, Kept};

@@ -1,4 +1,4 @@
-//! What a settled task is: whole or gone, and nothing of its work missing.
+//! Checks that a task is whole or gone after a fault, and that none of its work is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

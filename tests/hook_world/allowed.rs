@@ -1,4 +1,4 @@
-//! What may be different where git flux calls a hook, and why. Nothing else may.
+//! Lists the differences that are allowed between a hook of git and one of git flux, each with its reason.
 
 use super::case::{Act, Case, HooksPath, Place};
 use super::recorder::Call;

@@ -1,4 +1,4 @@
-//! One thing done in one repository, once with git and once with git flux.
+//! Runs one step in one repository, once with git and once with git flux.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! A hook for every name that git has, which writes down what it sees.
+//! Installs a hook for each name that git knows, which records what it sees.
 
 use std::collections::BTreeMap;
 use std::fs;

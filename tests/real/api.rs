@@ -1,4 +1,4 @@
-//! What an agent takes for the API of its model. Each turn is answered by the test, when the test wants.
+//! Stands in for the API of the model of an agent: the test answers each turn.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Claude Code.
+//! Tests the real Claude Code.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Codex.
+//! Tests the real Codex.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Gemini CLI.
+//! Tests the real Gemini CLI.
 
 use std::env;
 use std::fs;

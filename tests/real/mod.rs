@@ -1,5 +1,5 @@
-//! The real Claude Code, Codex, Gemini CLI and OpenCode, with a stand-in for the API that they talk to: no account, nothing
-//! goes out. They come from npm into the build directory, once.
+//! Runs the real Claude Code, Codex, Gemini CLI and OpenCode with a stand-in for their API: no account, no network. npm
+//! installs them into the build directory, once.
 
 mod api;
 mod claude;

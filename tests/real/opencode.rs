@@ -1,4 +1,4 @@
-//! OpenCode.
+//! Tests the real OpenCode.
 
 use std::fs;
 

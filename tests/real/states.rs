@@ -1,4 +1,4 @@
-//! What the real agents do that no hook tells, and how it is seen.
+//! Tests states of the real agents that no hook reports.
 
 use std::fs;
 

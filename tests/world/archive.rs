@@ -1,4 +1,4 @@
-//! What a removed task leaves behind, and whether it came back whole.
+//! Makes removed tasks, and compares a restored task with the original.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A whole cycle of a task in one repository, from its start to the merge.
+//! Runs a whole cycle of a task in one repository, from its start to the merge.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! README, the manual and the pages of docs, as tests read them.
+//! Reads README, the manual and the pages of docs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

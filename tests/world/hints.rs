@@ -1,4 +1,4 @@
-//! Hints: taken out of an output, and pasted.
+//! Takes hints out of an output and pastes them.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A new home directory, with what cargo has installed.
+//! Makes a new home directory with what cargo has installed.
 
 use std::ffi::OsString;
 use std::fs;

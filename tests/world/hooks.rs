@@ -1,4 +1,4 @@
-//! Hooks of the user.
+//! Installs hooks of the user.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Parts of what the program prints.
+//! Takes parts out of an output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! The questions of a cleanup on a terminal.
+//! Answers the questions of a cleanup on a terminal.
 
 use crate::world::removal::*;
 use crate::world::*;

@@ -1,4 +1,4 @@
-//! Tasks that are ready to be removed, and what holds afterwards.
+//! Makes tasks that can be removed, and checks the result.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};

@@ -1,4 +1,4 @@
-//! An agent that reports by its hooks.
+//! Makes an agent that reports by its hooks.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The harness tried on itself: plain git, plain tmux, and `sh` in git-flux's place.
+//! Tests the harness itself with plain git, plain tmux, and `sh` in place of git-flux.
 
 use std::fs;
 
