@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::world::*;
 
 /// A worktree of the user's on the branch `topic`, with a commit and a change.
-fn made(world: &World) -> PathBuf {
+fn topic_worktree(world: &World) -> PathBuf {
     let path = world.root().join("topic");
     world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
     world.commit_in(&path, "topic.txt", "1\n");
@@ -16,7 +16,7 @@ fn made(world: &World) -> PathBuf {
 #[test]
 fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let base = world.git(["rev-parse", "main"]);
     world.commit_in(world.repo(), "main.txt", "1\n");
     world
@@ -65,7 +65,7 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
 #[test]
 fn adopt_starts_an_agent_in_the_worktree_if_given_a_description() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let adopt = ["adopt", "-q", "../topic", "--name", "mine", "Go", "on"];
     world.flux(adopt).run().success().stdout_is("mine\n");
     let agent = world.agent("mine");
@@ -82,7 +82,7 @@ fn adopt_starts_an_agent_in_the_worktree_if_given_a_description() {
 #[test]
 fn adopt_keeps_the_task_if_its_agent_does_not_start() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
     let adopt = ["adopt", "../topic", "--name", "mine", "Go on"];
     world
@@ -100,7 +100,7 @@ fn adopt_keeps_the_task_if_its_agent_does_not_start() {
 #[test]
 fn adopt_takes_the_target_from_into_or_the_current_branch() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     world.git(["branch", "release"]);
     let into = |args: &[&str]| {
         let adopt = world.flux(["adopt", "-q", "--name", "mine"].iter().chain(args));
@@ -118,7 +118,7 @@ fn adopt_takes_the_target_from_into_or_the_current_branch() {
 #[test]
 fn adopt_refuses_a_path_that_is_no_unlocked_linked_worktree_on_a_branch() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let refused = |args: &[&str], why: &str| {
         let before = world.snapshot();
         let adopt = world.flux(["adopt"].iter().chain(args)).run();
@@ -164,7 +164,7 @@ fn adopt_leaves_the_worktree_unchanged_when_killed() {
     for words in ["update-ref", "config"] {
         for mode in Mode::KILLS {
             let world = World::new();
-            let path = made(&world);
+            let path = topic_worktree(&world);
             let tip = world.git(["rev-parse", "topic"]);
             let fault = Fault::nth("git", 1, mode);
             world.fault(&Fault { words, ..fault });
@@ -193,7 +193,7 @@ fn adopt_leaves_the_worktree_unchanged_when_killed() {
 #[test]
 fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     let world = World::new();
-    made(&world);
+    topic_worktree(&world);
     world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
     let before = world.snapshot();
     let output = world.flux(["adopt", "../again"]).run();

@@ -39,7 +39,7 @@ fn run_dir(agent: &Agent) -> String {
 
 /// What an agent is given when its prompt is `given`, and where it must not: after an option.
 #[track_caller]
-fn case(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
+fn assert_arguments(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
     world.install_agent(name);
     let agent = start(world, name, prompt);
     let found = arguments(&agent);
@@ -58,7 +58,7 @@ fn agent_receives_its_prompt_byte_for_byte_with_the_options_for_its_hooks() {
     let program = world.flux(["--version"]).ok();
     assert!(program.starts_with("git-flux"), "{program}");
     let prompt = |option: &str| format!("{option}{HARD}");
-    case(
+    assert_arguments(
         &world,
         "claude",
         HARD,
@@ -70,15 +70,15 @@ fn agent_receives_its_prompt_byte_for_byte_with_the_options_for_its_hooks() {
             HARD,
         ],
     );
-    case(&world, "opencode", HARD, &[&prompt("--prompt=")]);
-    case(&world, "gemini", HARD, &[&prompt("--prompt-interactive=")]);
-    case(&world, "copilot", HARD, &[&prompt("--interactive=")]);
-    case(&world, "cursor-agent", HARD, &["--", HARD]);
-    let aider = case(&world, "aider", HARD, &["--message-file=<run>/prompt"]);
+    assert_arguments(&world, "opencode", HARD, &[&prompt("--prompt=")]);
+    assert_arguments(&world, "gemini", HARD, &[&prompt("--prompt-interactive=")]);
+    assert_arguments(&world, "copilot", HARD, &[&prompt("--interactive=")]);
+    assert_arguments(&world, "cursor-agent", HARD, &["--", HARD]);
+    let aider = assert_arguments(&world, "aider", HARD, &["--message-file=<run>/prompt"]);
     let file = Path::new(&run_dir(&aider)).join("prompt");
     assert_eq!(fs::read_to_string(file).unwrap(), HARD);
     world.behaviour(READER);
-    let amp = case(&world, "amp", HARD, &[]);
+    let amp = assert_arguments(&world, "amp", HARD, &[]);
     world.behaviour("wait");
     assert_eq!(amp.wait_stdin("#{pane_id};\n"), HARD.as_bytes());
 
@@ -138,16 +138,16 @@ fn agent_settings_override_the_built_in_definitions() {
     assert_eq!(codex[0], "--dangerously-bypass-approvals-and-sandbox");
     let claude = arguments(&start(&world, "claude", "Fix"));
     assert_eq!(claude[..2], ["--permission-mode", "default"]);
-    case(
+    assert_arguments(
         &world,
         "mine",
         "-Fix",
         &["--big", "--all", "with it", "--ask=-Fix"],
     );
-    case(&world, "amp", "Fix", &["<run>/prompt"]);
+    assert_arguments(&world, "amp", "Fix", &["<run>/prompt"]);
     world.git(["config", "flux.mine.promptArg", "stdin"]);
     world.behaviour(READER);
-    let mine = case(&world, "mine", "-Fix\n", &["--big", "--all", "with it"]);
+    let mine = assert_arguments(&world, "mine", "-Fix\n", &["--big", "--all", "with it"]);
     assert_eq!(mine.wait_stdin("Fix"), b"-Fix\n");
 }
 

@@ -7,7 +7,7 @@ use crate::world::*;
 const FLAGS: [&str; 2] = ["--assume-unchanged", "--skip-worktree"];
 
 /// A task whose agent runs, with changes that git does not show: in one file of each kind.
-fn hidden() -> (World, String) {
+fn task_with_hidden_changes() -> (World, String) {
     let world = World::new();
     world.write("conf/local", "one\n");
     world.write("conf/gone", "one\n");
@@ -28,7 +28,7 @@ fn hidden() -> (World, String) {
 
 #[test]
 fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
-    let (world, id) = hidden();
+    let (world, id) = task_with_hidden_changes();
     let before = world.snapshot();
     let all = "overlook README.md, conf/gone, conf/local";
     world
@@ -75,7 +75,7 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
 #[test]
 fn restore_brings_back_changed_assume_unchanged_files() {
     for kept_whole in [true, false] {
-        let (world, id) = hidden();
+        let (world, id) = task_with_hidden_changes();
         world
             .flux(["cleanup", "-y", "--discard", &id])
             .run()

@@ -3,7 +3,7 @@
 use crate::world::*;
 
 /// The names of the sessions that clients of the product's server look at.
-fn looked_at(world: &World) -> Vec<String> {
+fn attached_sessions(world: &World) -> Vec<String> {
     let names = world
         .try_tmux(["list-clients", "-F", "#{client_session}"])
         .unwrap_or_default();
@@ -20,7 +20,7 @@ fn go(terminal: &Terminal, id: &str) {
 }
 
 /// The pane that a session shows.
-fn active(world: &World, session: &str) -> String {
+fn active_pane(world: &World, session: &str) -> String {
     let session = format!("={session}:");
     world.tmux(["display-message", "-p", "-t", &session, "#{pane_id}"])
 }
@@ -33,7 +33,7 @@ fn attach_attaches_the_terminal_to_the_session_outside_tmux() {
     let terminal = world.terminal(150, 40);
     terminal.command("git flux attach fix-the");
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     terminal.wait_for_screen("fake agent ready");
     terminal.type_line("hello");
@@ -67,7 +67,8 @@ fn attach_selects_the_pane_of_the_task() {
         let outside = world.terminal(150, 40);
         outside.command(&format!("git flux attach {id}"));
         wait_until("the pane to be shown", || {
-            looked_at(&world) == [&*session] && active(&world, &session) == world.pane(id)
+            attached_sessions(&world) == [&*session]
+                && active_pane(&world, &session) == world.pane(id)
         });
         outside.keys(["C-b", "d"]);
         assert_eq!(outside.exit_code(), 0);
@@ -81,10 +82,10 @@ fn attach_switches_the_client_inside_tmux() {
     let inside = world.terminal_inside();
     let client = inside.client(150, 40);
     let own = inside.ask("#{session_name}");
-    assert_eq!(looked_at(&world), [&*own]);
+    assert_eq!(attached_sessions(&world), [&*own]);
     go(&inside, &id);
     wait_until("the client to be switched", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     client.wait_for_screen("fake agent ready");
     client.type_line("hello");
@@ -103,12 +104,12 @@ fn attach_selects_a_pane_in_another_window_inside_tmux() {
         0
     );
     let session = inside.ask("#{session_name}");
-    assert_eq!(active(&world, &session), inside.pane());
+    assert_eq!(active_pane(&world, &session), inside.pane());
     go(&inside, "fix");
     wait_until("the pane to be shown", || {
-        active(&world, &session) == world.pane("fix")
+        active_pane(&world, &session) == world.pane("fix")
     });
-    assert_eq!(looked_at(&world), [&*session]);
+    assert_eq!(attached_sessions(&world), [&*session]);
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn attach_finds_a_renamed_session_and_a_moved_pane() {
     world.tmux(["rename-session", "-t", &format!("=flux-myapp-{id}"), "mine"]);
     go(&inside, &id);
     wait_until("the client to be switched", || {
-        looked_at(&world) == ["mine"]
+        attached_sessions(&world) == ["mine"]
     });
     // Into a window of the user's own.
     let pane = world.pane(&id);
@@ -130,7 +131,7 @@ fn attach_finds_a_renamed_session_and_a_moved_pane() {
     let session = inside.ask("#{session_name}");
     go(&inside, &id);
     wait_until("the client to be back", || {
-        looked_at(&world) == [&*session] && active(&world, &session) == pane
+        attached_sessions(&world) == [&*session] && active_pane(&world, &session) == pane
     });
 }
 
@@ -147,7 +148,7 @@ fn attach_distinguishes_names_with_a_common_prefix() {
         let terminal = world.terminal(150, 40);
         terminal.command(&format!("git flux attach {name}"));
         wait_until("the terminal to be attached", || {
-            looked_at(&world) == [format!("flux-myapp-{name}")]
+            attached_sessions(&world) == [format!("flux-myapp-{name}")]
         });
         terminal.keys(["C-b", "d"]);
         assert_eq!(terminal.exit_code(), 0);
@@ -155,7 +156,7 @@ fn attach_distinguishes_names_with_a_common_prefix() {
 }
 
 /// A task whose session is gone, with work in its worktree.
-fn without_session(world: &World) -> String {
+fn task_without_session(world: &World) -> String {
     let id = world.start("Fix the login");
     let agent = world.agent(&id);
     agent.tell("commit One");
@@ -171,14 +172,14 @@ fn without_session(world: &World) -> String {
 #[test]
 fn attach_offers_a_new_session_if_the_session_is_gone() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let worktree = world.worktree(&id);
     let terminal = world.terminal(150, 40);
     terminal.command(&format!("git flux attach {id}"));
     terminal.wait_for_screen("Open a new session in its worktree?");
     terminal.keys(["y"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     terminal.type_line("pwd -P >here; git log -1 --format=%s >>here");
     let expected = format!("{}\nOne\n", worktree.display());
@@ -196,7 +197,7 @@ fn attach_offers_a_new_session_if_the_session_is_gone() {
     // It is the task's own session from now on.
     terminal.command("git flux attach fix");
     wait_until("the terminal to be attached", || {
-        !looked_at(&world).is_empty()
+        !attached_sessions(&world).is_empty()
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
@@ -205,7 +206,7 @@ fn attach_offers_a_new_session_if_the_session_is_gone() {
 #[test]
 fn attach_goes_to_the_session_of_a_task_resumed_during_the_question() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let terminal = world.terminal(150, 40);
     terminal.command(&format!("git flux attach {id}"));
     terminal.wait_for_screen("Open a new session in its worktree?");
@@ -213,7 +214,7 @@ fn attach_goes_to_the_session_of_a_task_resumed_during_the_question() {
     let pane = world.pane(&id);
     terminal.keys(["y"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     assert_eq!(world.pane(&id), pane);
     assert!(world.agent(&id).is_alive());
@@ -224,7 +225,7 @@ fn attach_goes_to_the_session_of_a_task_resumed_during_the_question() {
 #[test]
 fn attach_changes_nothing_if_the_new_session_is_declined() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let terminal = world.terminal(150, 40);
     let before = world.snapshot();
     for key in ["n", "C-c", "Escape"] {
@@ -261,13 +262,13 @@ fn attach_refuses_without_a_terminal() {
         1
     );
     assert!(terminal.screen().contains("needs a terminal"));
-    assert_eq!(looked_at(&world), [""; 0]);
+    assert_eq!(attached_sessions(&world), [""; 0]);
 }
 
 #[test]
 fn attach_refuses_if_the_worktree_is_gone() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     std::fs::remove_dir_all(world.worktree(&id)).unwrap();
     let before = world.snapshot();
     let terminal = world.terminal(150, 40);
@@ -292,7 +293,7 @@ fn attach_without_a_name_takes_the_task_of_the_worktree_or_asks() {
     let terminal = world.terminal_in(&world.worktree(&one), 150, 40);
     terminal.command("git flux attach");
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{one}")]
+        attached_sessions(&world) == [format!("flux-myapp-{one}")]
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
@@ -301,7 +302,7 @@ fn attach_without_a_name_takes_the_task_of_the_worktree_or_asks() {
     terminal.wait_for_screen("Which task? (attach)");
     terminal.keys(["Down", "Enter"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{two}")]
+        attached_sessions(&world) == [format!("flux-myapp-{two}")]
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
@@ -344,7 +345,7 @@ fn attach_waiting_selects_the_longest_waiting_task_of_all_repositories() {
 }
 
 /// What tmux has shown in the status lines of its clients.
-fn messages(world: &World) -> String {
+fn tmux_messages(world: &World) -> String {
     let clients = world.tmux(["list-clients", "-F", "#{client_name}"]);
     let client = clients.lines().next().unwrap_or_default();
     world.tmux(["show-messages", "-t", client])
@@ -364,18 +365,18 @@ fn attach_shows_the_key_that_goes_back() {
         (&*id, "git flux: Ctrl+b L goes back"),
     ] {
         go(&inside, name);
-        wait_until(back, || messages(&world).contains(back));
+        wait_until(back, || tmux_messages(&world).contains(back));
         world.tmux(["switch-client", "-t", inside.pane()]);
     }
     world.tmux(["set-option", "-g", "prefix", "None"]);
     go(&inside, &id);
     let back = "git flux: 'tmux switch-client -l' goes back";
-    wait_until(back, || messages(&world).contains(back));
+    wait_until(back, || tmux_messages(&world).contains(back));
     client.keys(["C-b"]);
     let outside = world.terminal(150, 40);
     outside.command(&format!("git flux attach {id}"));
     let back = "git flux: 'tmux detach-client' detaches; the session keeps running";
-    wait_until(back, || messages(&world).contains(back));
+    wait_until(back, || tmux_messages(&world).contains(back));
 }
 
 #[test]
@@ -393,7 +394,7 @@ fn attach_attaches_its_own_terminal_despite_an_inherited_tmux_variable() {
         inside.pane()
     ));
     other.wait_for_screen("fake agent ready");
-    let mut both = looked_at(&world);
+    let mut both = attached_sessions(&world);
     both.sort_unstable();
     let mut wanted = [own, format!("flux-myapp-{id}")];
     wanted.sort_unstable();
@@ -420,7 +421,7 @@ fn attach_in_a_popup_switches_the_client_that_shows_the_popup() {
     two.type_line("true");
     world.tmux(["display-popup", "-c", &name, "-t", one.pane(), "-E", &popup]);
     client.wait_for_screen("fake agent ready");
-    let mut shown = looked_at(&world);
+    let mut shown = attached_sessions(&world);
     shown.sort_unstable();
     let mut wanted = [two.ask("#{session_name}"), format!("flux-myapp-{id}")];
     wanted.sort_unstable();
@@ -446,6 +447,6 @@ fn attach_uses_a_session_recreated_under_the_name_of_the_task() {
     terminal.wait_for_screen("Open a new session in its worktree?");
     terminal.text("y");
     terminal.wait_for_screen("detaches; the session keeps running");
-    assert_eq!(looked_at(&world), ["flux-myapp-fix"]);
+    assert_eq!(attached_sessions(&world), ["flux-myapp-fix"]);
     assert_eq!(world.tmux(["list-sessions"]).lines().count(), 1);
 }

@@ -35,7 +35,7 @@ const STEPS: usize = 3;
 /// Follows every hint of a refused command, and those of the refusal after it: each can be pasted, and one of them
 /// leads to where the command is done.
 #[track_caller]
-fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
+fn follow_hints(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
     let output = world.flux(args).run();
     if output.code == Some(0) {
         see(world);
@@ -55,7 +55,7 @@ fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) ->
         if gone {
             see(world);
         }
-        leads |= gone || (steps > 0 && lead_out(world, args, see, steps - 1));
+        leads |= gone || (steps > 0 && follow_hints(world, args, see, steps - 1));
         saved.put_back();
     }
     assert!(leads || steps < STEPS, "no way out: {hints:#?}\n{output}");
@@ -63,7 +63,7 @@ fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) ->
 }
 
 /// Where a file of the task is, after it was removed or mended.
-fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
+fn has_file(world: &World, id: &str, name: &str, text: &str) -> bool {
     let trash = world.repo().join(".git/flux/trash");
     let places = [world.worktree(id), trash.join(id).join("worktree")];
     let aside = fs::read_dir(world.root()).unwrap();
@@ -75,7 +75,7 @@ fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
 /// Makes a task so, and asserts that `cleanup` finds a way out, on which its change stays where it is not `lost`
 /// already, and after which the task comes back with its commit.
 #[track_caller]
-fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
+fn assert_cleanup_recovers(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let (world, id) = task();
     make(&world, &id, &world.worktree(&id));
     let before = Saved::of(&world);
@@ -99,18 +99,18 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
         saved.put_back();
     }
     let see = |world: &World| {
-        assert!(lost || holds(world, &id, "loose.txt", "only here\n"));
+        assert!(lost || has_file(world, &id, "loose.txt", "only here\n"));
         world.flux(["restore", &id]).run().success();
         end_all(world, &id);
         world.git(["rev-parse", &format!("refs/heads/feature/{id}")]);
     };
-    assert!(lead_out(
+    assert!(follow_hints(
         &world,
         &["cleanup", &id, "-y", "--discard"],
         &see,
         STEPS
     ));
-    assert!(lead_out(
+    assert!(follow_hints(
         &world,
         &["cleanup", &id, "-y", "--discard", "--discard-branch"],
         &see,
@@ -120,17 +120,17 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
 
 #[test]
 fn cleanup_gives_working_hints_if_the_worktree_is_gone_or_moved() {
-    case("is gone", true, |_, _, worktree| {
+    assert_cleanup_recovers("is gone", true, |_, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
     });
-    case("is gone", true, |world, _, worktree| {
+    assert_cleanup_recovers("is gone", true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.git(["worktree", "prune"]);
     });
-    case("it is in '", false, |world, _, worktree| {
+    assert_cleanup_recovers("it is in '", false, |world, _, worktree| {
         fs::rename(worktree, world.root().join("moved by hand")).unwrap();
     });
-    case("is checked out in '", false, |world, _, worktree| {
+    assert_cleanup_recovers("is checked out in '", false, |world, _, worktree| {
         let to = world.root().join("moved by git");
         world.git([
             "worktree",
@@ -154,16 +154,16 @@ fn delete_branch(world: &World, id: &str) {
 
 #[test]
 fn cleanup_gives_working_hints_if_the_branch_is_gone() {
-    case("is gone", false, |world, id, _| delete_branch(world, id));
-    case("and so is its branch", true, |world, id, worktree| {
+    assert_cleanup_recovers("is gone", false, |world, id, _| delete_branch(world, id));
+    assert_cleanup_recovers("and so is its branch", true, |world, id, worktree| {
         world.git(["worktree", "remove", "--force", worktree.to_str().unwrap()]);
         world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
     });
-    case("and so is its branch", true, |world, id, worktree| {
+    assert_cleanup_recovers("and so is its branch", true, |world, id, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         delete_branch(world, id);
     });
-    case(
+    assert_cleanup_recovers(
         "not a worktree of this repository",
         false,
         |world, id, worktree| {
@@ -176,20 +176,20 @@ fn cleanup_gives_working_hints_if_the_branch_is_gone() {
 #[test]
 fn cleanup_gives_working_hints_if_the_path_is_no_longer_the_worktree() {
     let said = "not a worktree of this repository";
-    case(said, false, |world, _, worktree| prune(world, worktree));
-    case(said, true, |world, _, worktree| {
+    assert_cleanup_recovers(said, false, |world, _, worktree| prune(world, worktree));
+    assert_cleanup_recovers(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
     });
-    case(said, true, |world, _, worktree| {
+    assert_cleanup_recovers(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.write(worktree, "a file");
     });
-    case(said, false, |_, _, worktree| {
+    assert_cleanup_recovers(said, false, |_, _, worktree| {
         fs::remove_file(worktree.join(".git")).unwrap();
     });
     // Made in a repository that was moved since.
-    case(said, false, |world, id, worktree| {
+    assert_cleanup_recovers(said, false, |world, id, worktree| {
         let name = format!("gitdir: /elsewhere/.git/worktrees/myapp-{id}\n");
         world.write(worktree.join(".git"), name);
     });
@@ -203,8 +203,8 @@ fn cleanup_gives_working_hints_if_another_head_is_checked_out() {
     ] {
         let (world, id) = task();
         world.git_in(world.worktree(&id), switch);
-        let see = |world: &World| assert!(holds(world, &id, "loose.txt", "only here\n"));
-        assert!(lead_out(
+        let see = |world: &World| assert!(has_file(world, &id, "loose.txt", "only here\n"));
+        assert!(follow_hints(
             &world,
             &["cleanup", &id, "-y", "--discard"],
             &see,
@@ -212,7 +212,7 @@ fn cleanup_gives_working_hints_if_another_head_is_checked_out() {
         ));
         delete_branch(&world, &id);
         let forget = ["cleanup", &id, "-y", "--discard", "--discard-branch"];
-        assert!(lead_out(&world, &forget, &see, STEPS));
+        assert!(follow_hints(&world, &forget, &see, STEPS));
     }
 }
 
@@ -297,7 +297,7 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
         assert_eq!(world.read(worktree.join("a.x")), "only hare\n");
         assert_eq!(world.read(worktree.join("trace.log")), "ignored\n");
     };
-    assert!(lead_out(&world, &["cleanup", "-y", &id], &|_| (), 0));
+    assert!(follow_hints(&world, &["cleanup", "-y", &id], &|_| (), 0));
     world
         .flux(["cleanup", "-y", "--discard", &id])
         .run()
@@ -342,7 +342,7 @@ fn cleanup_discard_trashes_a_worktree_with_a_damaged_index() {
         .code(1)
         .stderr_has("hint: ");
     world.flux(["cleanup", "--discard", &id]).run().success();
-    assert!(holds(&world, &id, "loose.txt", "only here\n"));
+    assert!(has_file(&world, &id, "loose.txt", "only here\n"));
     world.flux(["restore", &id]).run().success();
     assert_eq!(
         world.read(world.worktree(&id).join("loose.txt")),

@@ -146,7 +146,7 @@ const EVIL: [&str; 5] = [
     "\u{2066}",
 ];
 #[track_caller]
-fn assert_tame(output: &Output) {
+fn assert_escaped(output: &Output) {
     for (name, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         for evil in [
             '\x1b', '\x07', '\u{9b}', '\u{202e}', '\u{2066}', '\r', '\x08',
@@ -169,7 +169,7 @@ fn output_escapes_control_characters_from_names_and_files() {
             &format!("Fix {evil}\rlogin\x08"),
         ])
         .run();
-    assert_tame(output.success());
+    assert_escaped(output.success());
     let worktree = world.worktree("evil");
     world.write(worktree.join(format!("file {evil}\n")), "x");
     world.write(worktree.join(format!("{evil}.log")), "ignored");
@@ -193,10 +193,10 @@ fn output_escapes_control_characters_from_names_and_files() {
     ] {
         let output = world.flux(args).run();
         assert!(!output.stdout.is_empty() || !output.stderr.is_empty());
-        assert_tame(&output);
+        assert_escaped(&output);
     }
     let output = world.flux(["cleanup", "-y", "--discard", "evil"]).run();
-    assert_tame(output.success());
+    assert_escaped(output.success());
 }
 #[test]
 fn output_does_not_change_the_title_of_the_pane() {

@@ -27,7 +27,7 @@ fn refused_until_pasted(world: &World, id: &str, said: &str, hint: &str) {
 }
 
 /// A linked worktree of the user's that has `main` checked out beside the main worktree.
-fn second(world: &World) -> PathBuf {
+fn second_worktree(world: &World) -> PathBuf {
     let dir = world.root().join("second");
     let add = ["worktree", "add", "-q", "--force"];
     world.git(add.into_iter().chain([dir.to_str().unwrap(), "main"]));
@@ -87,7 +87,7 @@ fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
 }
 
 /// The repository with its `.git` elsewhere, bare, as dotfiles are kept.
-fn dotfiles(world: &World) -> (PathBuf, String) {
+fn bare_dotfiles(world: &World) -> (PathBuf, String) {
     let dir = world.root().join("dotfiles");
     fs::rename(world.repo().join(".git"), &dir).unwrap();
     world.git_in(&dir, ["config", "core.bare", "true"]);
@@ -102,7 +102,7 @@ fn dotfiles(world: &World) -> (PathBuf, String) {
 #[test]
 fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
     let world = World::new();
-    let (dir, id) = dotfiles(&world);
+    let (dir, id) = bare_dotfiles(&world);
     let cleanup = || world.flux(["cleanup", "-y", &id]).in_dir(&dir).run();
     let before = world.snapshot_of(&dir);
     let output = cleanup();
@@ -126,7 +126,7 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
 #[test]
 fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
     let world = World::new();
-    let (dir, id) = dotfiles(&world);
+    let (dir, id) = bare_dotfiles(&world);
     // What HEAD does not name is not checked out.
     world.git_in(&dir, ["branch", "topic"]);
     world.behaviour("raw");
@@ -147,7 +147,7 @@ fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
 fn cleanup_refuses_a_target_checked_out_in_two_worktrees() {
     let world = World::new();
     let id = done_task(&world);
-    let other = second(&world);
+    let other = second_worktree(&world);
     let said = format!(
         "the branch 'main' is checked out in '{}' and in '{}'",
         world.repo().display(),
@@ -167,7 +167,7 @@ fn cleanup_refuses_a_target_that_another_worktree_rebases_or_bisects() {
     ] {
         let world = World::new();
         let id = done_task(&world);
-        let other = second(&world);
+        let other = second_worktree(&world);
         let mut shell = world.command("/bin/sh");
         let shell = shell.args(["-c", start]).current_dir(&other);
         assert!(shell.output().unwrap().status.success());
@@ -193,7 +193,7 @@ fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "mine"]);
-    let other = second(&world);
+    let other = second_worktree(&world);
     let head = world.repo().join(".git/worktrees/second/HEAD");
     let text = fs::read(&head).unwrap();
     fs::write(&head, "").unwrap();

@@ -69,7 +69,7 @@ fn cleanup_hangs_up_an_agent_that_ignores_its_stop_signal() {
 #[test]
 fn cleanup_merges_a_commit_made_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "commit late");
+    let id = task_with_stop_handler(&world, "commit late");
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "one\nlate\n");
     assert_removed(&world, &id);
@@ -78,7 +78,7 @@ fn cleanup_merges_a_commit_made_while_the_agent_stops() {
 #[test]
 fn cleanup_refuses_a_file_written_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "echo late >late.txt");
+    let id = task_with_stop_handler(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
@@ -96,7 +96,7 @@ fn cleanup_refuses_a_file_written_while_the_agent_stops() {
 #[test]
 fn cleanup_discard_keeps_a_file_written_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "echo late >late.txt");
+    let id = task_with_stop_handler(&world, "echo late >late.txt");
     world.write(world.worktree(&id).join("early.txt"), "early\n");
     let output = world.flux(["cleanup", "-y", "--discard", &id]).run();
     output.success();
@@ -253,7 +253,7 @@ fn capture(world: &World, pane: &str) -> String {
 /// Types a cleanup into the pane of 'fix', which `client` shows, and waits until it can be read there
 /// what was done, and what undoes it.
 #[track_caller]
-fn clean_up_where_one_is(world: &World, client: &Terminal) {
+fn clean_up_from_pane(world: &World, client: &Terminal) {
     world.agent("fix").tell("commit one");
     end_agent(world, "fix");
     client.wait_for_screen("To merge its work");
@@ -275,7 +275,7 @@ fn cleanup_prints_its_result_on_the_terminal_after_closing_its_session() {
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
     let terminal = world.terminal(150, 40);
     terminal.command("git flux attach fix");
-    clean_up_where_one_is(&world, &terminal);
+    clean_up_from_pane(&world, &terminal);
     assert_eq!(terminal.exit_code(), 0);
     // It is text on the terminal, and nothing is left of it elsewhere.
     assert!(world.try_tmux(["list-sessions"]).is_none());
@@ -292,7 +292,7 @@ fn cleanup_shows_its_result_in_the_pane_beside_after_closing_its_pane() {
         world.agent("fix").wait_started();
         assert_eq!(inside.command("git flux attach fix").exit_code(), 0);
         client.wait_for_screen("fake agent ready");
-        clean_up_where_one_is(&world, &client);
+        clean_up_from_pane(&world, &client);
         // It is in front until q is pressed.
         assert_eq!(inside.ask("#{pane_in_mode}"), "1", "{layout}");
         client.keys(["q"]);

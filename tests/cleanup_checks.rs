@@ -31,7 +31,7 @@ fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String
 /// A finished task to which `spoil` is done: then `check` has this result and reason,
 /// in the table as well, nothing is changed by looking, and the command refuses in the same words.
 #[track_caller]
-fn case(
+fn assert_check(
     spoil: impl FnOnce(&World, &str, &Path),
     options: &[&str],
     (check, result, why): (&str, &str, &str),
@@ -105,17 +105,17 @@ fn cleanup_json_describes_the_result_of_each_check() {
     let untracked = |world: &World, _: &str, worktree: &Path| {
         world.write(worktree.join("new.txt"), "new\n");
     };
-    case(
+    assert_check(
         untracked,
         &[],
         ("uncommitted", "refuses", "commit or discard new.txt"),
     );
-    case(
+    assert_check(
         untracked,
         &["--commit"],
         ("uncommitted", "ok", "committed: new.txt"),
     );
-    case(
+    assert_check(
         untracked,
         &["--discard"],
         ("uncommitted", "ok", "left in the trash: new.txt"),
@@ -124,7 +124,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
         world.write(worktree.join(".env.local"), "secret\n");
         world.write(world.repo().join(".git/info/exclude"), ".env.local\n");
     };
-    case(
+    assert_check(
         ignored,
         &[],
         ("ignored", "ok", "kept in the trash: .env.local"),
@@ -133,7 +133,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
         let file = std::fs::File::create(worktree.join("huge")).unwrap();
         file.set_len(101 << 20).unwrap();
     };
-    case(
+    assert_check(
         large,
         &["--discard"],
         ("large files", "refuses", "'huge' has 101.00 MiB"),
@@ -142,16 +142,16 @@ fn cleanup_json_describes_the_result_of_each_check() {
         world.git_in(worktree, ["init", "-q", "inner"]);
         world.commit_in(worktree.join("inner"), "a", "a\n");
     };
-    case(nested, &["--discard"], ("repositories", "ok", "inner"));
+    assert_check(nested, &["--discard"], ("repositories", "ok", "inner"));
     let why = "'inner/' is a repository of its own";
-    case(nested, &["--commit"], ("repositories", "refuses", why));
+    assert_check(nested, &["--commit"], ("repositories", "refuses", why));
     // The same repository, which `git add` has made a link to.
     let linked = |world: &World, id: &str, worktree: &Path| {
         nested(world, id, worktree);
         world.git_in(worktree, ["add", "inner"]);
         world.git_in(worktree, ["commit", "-q", "-m", "Add a link"]);
     };
-    case(
+    assert_check(
         linked,
         &[],
         (
@@ -163,14 +163,14 @@ fn cleanup_json_describes_the_result_of_each_check() {
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };
-    case(away, &[], ("standing", "refuses", "you are on 'mine'"));
-    case(away, &["--into=main"], ("standing", "ok", ""));
-    case(
+    assert_check(away, &[], ("standing", "refuses", "you are on 'mine'"));
+    assert_check(away, &["--into=main"], ("standing", "ok", ""));
+    assert_check(
         nothing,
         &["--discard-branch"],
         ("merge", "ok", "is dropped"),
     );
-    case(
+    assert_check(
         nothing,
         &["--squash"],
         ("merge", "ok", "1 commit, no conflict (squash)"),
@@ -183,15 +183,15 @@ fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
         let path = worktree.to_str().unwrap();
         world.git(["worktree", "lock", "--reason", "mine", path]);
     };
-    case(locked, &[], ("lock", "refuses", "is locked: mine"));
+    assert_check(locked, &[], ("lock", "refuses", "is locked: mine"));
     let detached = |world: &World, _: &str, worktree: &Path| {
         world.git_in(worktree, ["checkout", "-q", "--detach"]);
     };
-    case(detached, &[], ("HEAD", "refuses", "does not have"));
+    assert_check(detached, &[], ("HEAD", "refuses", "does not have"));
     let bisected = |world: &World, _: &str, worktree: &Path| {
         world.git_in(worktree, ["bisect", "start"]);
     };
-    case(
+    assert_check(
         bisected,
         &[],
         ("operation", "refuses", "a bisect is in progress"),
@@ -200,19 +200,19 @@ fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
         std::fs::remove_dir_all(worktree).unwrap();
         world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
     };
-    case(
+    assert_check(
         replaced,
         &[],
         ("worktree", "refuses", "not a worktree of this repository"),
     );
     let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
-    case(gone, &[], ("worktree", "refuses", "is gone"));
-    case(gone, &["--discard"], ("uncommitted", "ok", "unknown"));
+    assert_check(gone, &[], ("worktree", "refuses", "is gone"));
+    assert_check(gone, &["--discard"], ("uncommitted", "ok", "unknown"));
     let unborn = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "--detach"]);
         world.git(["branch", "-q", "-D", "main"]);
     };
-    case(
+    assert_check(
         unborn,
         &[],
         ("target", "refuses", "there is no branch 'main'"),
@@ -220,11 +220,11 @@ fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
     let torn = |world: &World, _: &str, _: &Path| {
         world.commit_in(world.repo(), "agent.txt", "mine\n");
     };
-    case(torn, &[], ("merge", "refuses", "'agent.txt' (contents)"));
+    assert_check(torn, &[], ("merge", "refuses", "'agent.txt' (contents)"));
     let there = |world: &World, _: &str, _: &Path| {
         world.write("agent.txt", "mine\n");
     };
-    case(
+    assert_check(
         there,
         &[],
         ("collisions", "refuses", "would overwrite 'agent.txt'"),
@@ -233,7 +233,7 @@ fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
         world.git_in(worktree, ["checkout", "-q", "--detach"]);
         world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
     };
-    case(no_branch, &[], ("branch", "refuses", "is gone"));
+    assert_check(no_branch, &[], ("branch", "refuses", "is gone"));
 }
 
 #[test]
@@ -296,9 +296,9 @@ fn cleanup_json_prints_an_array_for_several_tasks() {
 }
 
 /// A process of somebody's that stands in `dir`.
-struct Stander(Child);
+struct OtherProcess(Child);
 
-impl Stander {
+impl OtherProcess {
     fn new(dir: &Path) -> Self {
         let child = Command::new("cat")
             .current_dir(dir)
@@ -309,7 +309,7 @@ impl Stander {
     }
 }
 
-impl Drop for Stander {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -320,10 +320,10 @@ impl Drop for Stander {
 fn cleanup_asks_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
-    let stander = Stander::new(&world.worktree(&id).join("src"));
+    let other = OtherProcess::new(&world.worktree(&id).join("src"));
     let there = format!(
         "1 other process stands in the worktree: cat ({})",
-        stander.0.id()
+        other.0.id()
     );
     let before = world.snapshot();
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
@@ -348,7 +348,7 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
 fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
-    let _stander = Stander::new(&world.worktree(&id));
+    let _other = OtherProcess::new(&world.worktree(&id));
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .success()

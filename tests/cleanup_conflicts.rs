@@ -18,7 +18,7 @@ fn conflicting_task(world: &World) -> String {
 }
 
 /// Resolves everything in `dir` and commits the merge.
-fn resolved(world: &World, dir: &std::path::Path) {
+fn resolve(world: &World, dir: &std::path::Path) {
     world.write(dir.join("agent.txt"), "both\n");
     world.git_in(dir, ["rm", "-q", "src/login.txt"]);
     world.git_in(dir, ["add", "--all"]);
@@ -68,7 +68,7 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
         .code(1)
         .stderr_has("a merge is in progress");
     world.assert_unchanged(&before);
-    resolved(&world, &worktree);
+    resolve(&world, &worktree);
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
     assert!(!world.repo().join("src/login.txt").exists());
@@ -109,7 +109,7 @@ fn cleanup_offers_a_merge_in_the_worktree_after_a_conflict() {
     let id = conflicting_task(&world);
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
     assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-    resolved(&world, &world.worktree(&id));
+    resolve(&world, &world.worktree(&id));
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
 }
@@ -124,7 +124,7 @@ fn cleanup_offers_a_merge_in_the_target_after_a_conflict() {
     assert_eq!(world.git(["rev-parse", "MERGE_HEAD"]), tip);
     let worktree = world.worktree(&id);
     assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
-    resolved(&world, &world.repo());
+    resolve(&world, &world.repo());
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
     assert_removed(&world, &id);

@@ -9,7 +9,7 @@ use crate::world::*;
 
 /// The notes of one hook.
 #[track_caller]
-fn runs(world: &World, name: &str) -> Vec<String> {
+fn hook_runs(world: &World, name: &str) -> Vec<String> {
     let log = fs::read_to_string(log_file(world)).unwrap_or_default();
     let of = |line: &&str| line.split(' ').next() == Some(name);
     log.lines().filter(of).map(str::to_owned).collect()
@@ -38,7 +38,7 @@ fn cleanup_runs_each_hook_of_a_merge_once() {
         let (main, tip) = (commit(&world, "main"), tip(&world, &id));
         world.flux(["cleanup", &id]).run().success();
         for name in MERGE_HOOKS {
-            assert_eq!(runs(&world, name).len(), 1, "{name}");
+            assert_eq!(hook_runs(&world, name).len(), 1, "{name}");
         }
         assert_merge_of(&world, &main, &tip);
         let body = world.git(["log", "-1", "--format=%B", "main"]);
@@ -69,7 +69,7 @@ fn cleanup_shows_the_merged_files_to_the_pre_merge_commit_hook() {
         check,
     );
     world.flux(["cleanup", &id]).run().success();
-    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+    assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
     assert_removed(&world, &id);
 }
 
@@ -84,7 +84,7 @@ fn cleanup_runs_post_merge_once_in_the_worktree_of_the_target() {
         }
         world.flux(["cleanup", &id]).run().success();
         let expected = format!("post-merge 1 {}", world.repo().display());
-        assert_eq!(runs(&world, "post-merge"), [expected], "with {with:?}");
+        assert_eq!(hook_runs(&world, "post-merge"), [expected], "with {with:?}");
         assert_removed(&world, &id);
     }
 }
@@ -97,13 +97,13 @@ fn cleanup_runs_no_post_checkout_hook_for_the_merge() {
     hook(&world, &hooks, "pre-merge-commit", "");
     hook(&world, &hooks, "post-checkout", "");
     world.flux(["cleanup", &id]).run().success();
-    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
-    assert_eq!(runs(&world, "post-checkout"), Vec::<String>::new());
+    assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
+    assert_eq!(hook_runs(&world, "post-checkout"), Vec::<String>::new());
 }
 
 /// Whether it fails while the agent runs, who must not be stopped by it.
 #[track_caller]
-fn refusing(name: &str, script: &str) {
+fn assert_hook_refuses(name: &str, script: &str) {
     let world = World::new();
     let id = working_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");
@@ -122,11 +122,11 @@ fn refusing(name: &str, script: &str) {
 #[test]
 fn cleanup_changes_nothing_if_a_hook_refuses_the_merge() {
     for name in MERGE_HOOKS {
-        refusing(name, "echo because of the hook >&2; exit 1");
+        assert_hook_refuses(name, "echo because of the hook >&2; exit 1");
     }
     // One that has made a mess of its worktree before is no different.
     let mess = "echo x >mess; rm README.md; echo because of the hook >&2; exit 3";
-    refusing("pre-merge-commit", mess);
+    assert_hook_refuses("pre-merge-commit", mess);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn cleanup_runs_the_hooks_of_core_hooks_path() {
         // What is switched off does not run.
         world.git(["config", "core.hooksPath", "/dev/null"]);
         world.flux(["cleanup", "-y", &id]).run().success();
-        assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+        assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
         assert_removed(&world, &id);
     }
 }

@@ -6,7 +6,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 /// Runs a line of a shell in the worktree of a task, and returns what it has written to a file called log.
-fn piped(world: &World, id: &str, line: &str) -> String {
+fn run_pipeline(world: &World, id: &str, line: &str) -> String {
     let done = world
         .command("/bin/sh")
         .current_dir(world.worktree(id))
@@ -24,7 +24,7 @@ fn cleanup_ignores_the_other_processes_of_its_own_pipeline() {
     let before = world.snapshot();
     // What only shares our output is no part of it: the hint has to be heeded.
     let line = format!("sleep 1000 & yes | git-flux cleanup {id} 2>&1 | cat | tee ../log; kill $!");
-    let said = piped(&world, &id, &line);
+    let said = run_pipeline(&world, &id, &line);
     assert!(
         said.contains("1 other process stands in the worktree: sleep ("),
         "{said}"
@@ -32,7 +32,7 @@ fn cleanup_ignores_the_other_processes_of_its_own_pipeline() {
     fs::remove_file(world.root().join("log")).unwrap();
     world.assert_unchanged(&before);
     let line = format!("yes | git-flux cleanup {id} 2>&1 | cat | tee ../log");
-    let said = piped(&world, &id, &line);
+    let said = run_pipeline(&world, &id, &line);
     assert!(!said.contains("other process"), "{said}");
     assert_removed(&world, &id);
 }

@@ -8,7 +8,7 @@ use crate::world::*;
 
 /// Cleans up from `dir`, without naming the task where that is its own worktree.
 #[track_caller]
-fn from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
+fn cleanup_from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -29,11 +29,11 @@ fn from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool
 
 #[test]
 fn cleanup_works_from_every_directory_of_the_repository() {
-    from(|world, _| world.repo(), true);
-    from(|world, _| world.repo().join("src"), true);
-    from(|world, _| world.repo().join(".git"), true);
-    from(|_, worktree| worktree.to_owned(), false);
-    from(|_, worktree| worktree.join("src"), false);
+    cleanup_from(|world, _| world.repo(), true);
+    cleanup_from(|world, _| world.repo().join("src"), true);
+    cleanup_from(|world, _| world.repo().join(".git"), true);
+    cleanup_from(|_, worktree| worktree.to_owned(), false);
+    cleanup_from(|_, worktree| worktree.join("src"), false);
 }
 
 #[test]

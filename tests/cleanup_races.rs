@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::world::hooks::{assert_hooked, once_in_hook};
-use crate::world::removal::task_with_last_words;
+use crate::world::removal::task_with_stop_handler;
 use crate::world::removal::*;
 use crate::world::*;
 
@@ -100,7 +100,7 @@ fn cleanup_into_merges_if_a_hook_switches_the_target_worktree() {
 #[test]
 fn cleanup_into_merges_if_the_stopping_agent_switches_the_target_worktree() {
     let world = World::new();
-    let id = task_with_last_words(&world, "git -C ../myapp switch -q -c hotfix");
+    let id = task_with_stop_handler(&world, "git -C ../myapp switch -q -c hotfix");
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
     world
         .flux(["cleanup", "-y", "--into", "main", &id])

@@ -204,7 +204,7 @@ impl<'a> Shell<'a> {
 }
 
 /// Tasks of every kind, here and in another repository beside this one.
-fn scene() -> World {
+fn world_with_tasks() -> World {
     let world = World::at("completion");
     world.behaviour("raw");
     for (name, title) in [
@@ -233,7 +233,7 @@ fn scene() -> World {
 }
 
 /// What holds in every shell, for `git flux` and `git-flux`.
-fn in_every_shell(shell: &Shell<'_>) {
+fn assert_completes_everything(shell: &Shell<'_>) {
     shell.completes("git fl", "git flux ");
     for flux in ["git flux", "git-flux"] {
         let line = |rest: &str| format!("{flux} {rest}");
@@ -294,23 +294,23 @@ fn in_every_shell(shell: &Shell<'_>) {
 
 #[test]
 fn completion_works_in_bash_with_bash_completion() {
-    let world = scene();
+    let world = world_with_tasks();
     let shell = Shell::bash(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.completes("git fx cle", "git fx cleanup ");
 }
 
 #[test]
 fn completion_works_in_bash_with_only_the_completion_of_git() {
-    let world = scene();
-    in_every_shell(&Shell::bash_alone(&world));
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::bash_alone(&world));
 }
 
 #[test]
 fn completion_works_in_zsh_with_descriptions() {
-    let world = scene();
+    let world = world_with_tasks();
     let shell = Shell::zsh(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.completes("git fx cle", "git fx cleanup ");
     shell.offers(
         "git flux cleanup ",
@@ -326,7 +326,7 @@ fn completion_works_in_zsh_with_descriptions() {
 
 #[test]
 fn completion_works_in_zsh_with_the_completion_of_git() {
-    let world = scene();
+    let world = world_with_tasks();
     let shell = Shell::zsh_of_git(&world);
     // What is read below another emulation is used without it.
     shell.completes("git flux cle", "git flux cleanup ");
@@ -342,15 +342,15 @@ fn completion_works_in_zsh_with_the_completion_of_git() {
 
 #[test]
 fn completion_works_in_zsh_when_sourced() {
-    let world = scene();
-    in_every_shell(&Shell::zsh_sourced(&world));
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::zsh_sourced(&world));
 }
 
 #[test]
 fn completion_works_in_fish_with_descriptions() {
-    let world = scene();
+    let world = world_with_tasks();
     let shell = Shell::fish(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.offers(
         "git flux cleanup ",
         &["fix-1-end  (Fix the parser)", "fix-2-run  (Fix the login)"],
@@ -365,6 +365,6 @@ fn completion_works_in_fish_with_descriptions() {
 
 #[test]
 fn completion_works_in_fish_when_sourced() {
-    let world = scene();
-    in_every_shell(&Shell::fish_sourced(&world));
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::fish_sourced(&world));
 }

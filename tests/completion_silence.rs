@@ -20,7 +20,7 @@ const KINDS: [&[&str]; 9] = [
 
 /// Answers each kind of question without a word on standard error.
 #[track_caller]
-fn quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
+fn assert_quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
     for words in KINDS {
         let output = question(words).run();
         output.success().stderr_is("");
@@ -52,8 +52,8 @@ fn completion_changes_no_file() {
     let times = || walk(&flux);
     let files = times();
     for shell in ["bash", "zsh", "fish"] {
-        quiet(|words| ask(&world, shell, words));
-        quiet(|words| ask(&world, shell, words).in_dir(world.worktree("fix")));
+        assert_quiet(|words| ask(&world, shell, words));
+        assert_quiet(|words| ask(&world, shell, words).in_dir(world.worktree("fix")));
     }
     assert_eq!(seen(), before);
     assert_eq!(times(), files);
@@ -93,7 +93,7 @@ fn completion_waits_for_no_lock() {
     for name in ["index.lock", "config.lock", "packed-refs.lock"] {
         fs::write(world.repo().join(".git").join(name), "").unwrap();
     }
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     let output = ask(&world, "fish", &["attach", ""]).run();
     output.success().stdout_is("fix\tFix it\n");
 }
@@ -119,8 +119,8 @@ fn completion_prints_nothing_if_something_fails() {
             let dir = world.repo().join("nowhere");
             nothing(ask(&world, shell, words).env("GIT_DIR", &dir));
         }
-        quiet(|words| ask(&world, shell, words).in_dir(world.root()));
-        quiet(|words| ask(&world, shell, words).env("PATH", world.path_without(["git"])));
+        assert_quiet(|words| ask(&world, shell, words).in_dir(world.root()));
+        assert_quiet(|words| ask(&world, shell, words).env("PATH", world.path_without(["git"])));
         // More words than there are, fewer, and a number that is none.
         for index in ["0", "1", "7", "999", "-1", "x", ""] {
             let question = ask(&world, shell, &["cleanup", "f"]);
@@ -154,13 +154,13 @@ fn completion_prints_nothing_if_something_fails() {
     let config = world.read(".git/config");
     world.write(".git/config", format!("{config}[branch \"x\n"));
     nothing(ask(&world, "zsh", &["cleanup", "f"]));
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     // One that says what is no value: that is for the command to say.
     world.write(
         ".git/config",
         format!("{config}[flux]\n\tlayout = middle\n[flux \"x\"]\n\tcommand = 'a\n"),
     );
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     let output = ask(&world, "fish", &["cleanup", ""]).run();
     output.success().stdout_is("fix\tFix it\n");
 }

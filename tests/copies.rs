@@ -22,7 +22,7 @@ fn untracked(world: &World, dir: &Path) -> Vec<String> {
 }
 
 /// Gives a file times that no copy would have by chance.
-fn age(path: &Path) -> SystemTime {
+fn set_old_times(path: &Path) -> SystemTime {
     let then = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     let times = FileTimes::new().set_modified(then).set_accessed(then);
     File::open(path).unwrap().set_times(times).unwrap();
@@ -43,7 +43,7 @@ fn run_copies_the_configured_files_with_mode_and_times() {
     world.write("other.log", "no");
     world.write("src/.env", "also\n");
     let dir = world.repo().join("modules/bin");
-    let then = [&env, &tool, &dir].map(|path| age(path))[0];
+    let then = [&env, &tool, &dir].map(|path| set_old_times(path))[0];
 
     world.behaviour("sh cat .env");
     let output = world.flux(["run", "--name", "fix", "Fix it"]).run();

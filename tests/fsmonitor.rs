@@ -16,13 +16,13 @@ fn listen(world: &World) -> (UnixListener, PathBuf) {
 }
 
 /// Lets the task have a daemon.
-fn give(world: &World, socket: &PathBuf, id: &str) {
+fn link_socket(world: &World, socket: &PathBuf, id: &str) {
     let admin = world.git_in(world.worktree(id), ["rev-parse", "--absolute-git-dir"]);
     fs::hard_link(socket, PathBuf::from(admin).join(SOCKET)).unwrap();
 }
 
 /// How often a daemon was stopped since it was asked last, and each time in its git directory.
-fn stopped(world: &World) -> usize {
+fn stop_count(world: &World) -> usize {
     let stops = |call: &Call| call.line().ends_with("fsmonitor--daemon stop");
     let count = world.calls().iter().filter(|call| stops(call)).count();
     world.clear_calls();
@@ -37,20 +37,20 @@ fn cleanup_stops_the_fsmonitor_daemon_of_the_worktree() {
     let ways: [&[&str]; 2] = [&["-y"], &["-y", "--discard-branch"]];
     for way in ways {
         let id = world.start("Fix it");
-        assert_eq!(stopped(&world), 0);
-        give(&world, &socket, &id);
+        assert_eq!(stop_count(&world), 0);
+        link_socket(&world, &socket, &id);
         world
             .flux(["cleanup", &id].iter().chain(way))
             .run()
             .success();
-        assert_eq!(stopped(&world), 1, "{way:?}");
+        assert_eq!(stop_count(&world), 1, "{way:?}");
         // In the trash it has none; one that was left there by an earlier version ends with its files.
         world.flux(["restore", "--drop", "-y", &id]).run().success();
-        assert_eq!(stopped(&world), 1);
+        assert_eq!(stop_count(&world), 1);
     }
     let id = world.start("Fix it");
     world.flux(["cleanup", "-y", &id]).run().success();
-    assert_eq!(stopped(&world), 0);
+    assert_eq!(stop_count(&world), 0);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn run_stops_the_fsmonitor_daemon_when_the_start_fails() {
     let before = world.snapshot();
     world.git(["config", "flux.setup", "false"]);
     world.flux(["run", "Fix it"]).run().code(1);
-    assert_eq!(stopped(&world), 1);
+    assert_eq!(stop_count(&world), 1);
     world.git(["config", "--unset", "flux.setup"]);
     world.assert_unchanged(&before);
 }
@@ -76,7 +76,7 @@ fn cleanup_does_not_wait_for_a_hanging_fsmonitor_daemon() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     let id = world.start("Fix it");
-    give(&world, &socket, &id);
+    link_socket(&world, &socket, &id);
     world.fault(&Fault::every("git", "fsmonitor--daemon", Mode::Hang));
     world.flux(["cleanup", "-y", &id]).run().success();
     assert!(world.fault_fired());
@@ -91,5 +91,5 @@ fn cleanup_ignores_a_plain_file_in_place_of_the_fsmonitor_socket() {
     let admin = world.git_in(world.worktree(&id), ["rev-parse", "--absolute-git-dir"]);
     world.write(PathBuf::from(admin).join(SOCKET), "");
     world.flux(["cleanup", "-y", &id]).run().success();
-    assert_eq!(stopped(&world), 0);
+    assert_eq!(stop_count(&world), 0);
 }

@@ -36,7 +36,7 @@ fn refs(world: &World) -> String {
 
 /// Asserts that each change is said, and that the hints undo them.
 #[track_caller]
-fn said_and_undone(world: &World, output: &Output, before: &str) {
+fn assert_reported_and_undone(world: &World, output: &Output, before: &str) {
     let ran = "warning: while hooks ran, ";
     output
         .success()
@@ -64,7 +64,7 @@ fn run_reports_changes_made_by_a_post_checkout_hook() {
     let before = prepare(&world);
     hook(&world, "post-checkout", MEDDLE);
     let output = world.flux(["run", "--name", "go", "Go"]).run();
-    said_and_undone(&world, &output, &before);
+    assert_reported_and_undone(&world, &output, &before);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn cleanup_reports_changes_made_by_a_post_merge_hook() {
     let id = done_task(&world);
     hook(&world, "post-merge", MEDDLE);
     let output = world.flux(["cleanup", "-y", &id]).run();
-    said_and_undone(&world, &output, &before);
+    assert_reported_and_undone(&world, &output, &before);
     assert_removed(&world, &id);
 }
 

@@ -26,7 +26,7 @@ fn ready(world: &World) -> String {
 }
 
 /// Where the merge of a task is made.
-fn place(world: &World, id: &str) -> PathBuf {
+fn scratch_directory(world: &World, id: &str) -> PathBuf {
     let number = fs::metadata(world.repo().join(".git")).unwrap().ino();
     let name = format!(".myapp-{id}.{number:x}.merge");
     world.repo().with_file_name(name)
@@ -34,7 +34,7 @@ fn place(world: &World, id: &str) -> PathBuf {
 
 /// Cleans up with a hook that refuses after `script`, and finds nothing changed.
 #[track_caller]
-fn touches_nothing(style: &str, name: &str, script: &str) {
+fn assert_changes_nothing(style: &str, name: &str, script: &str) {
     let world = World::new();
     let id = ready(&world);
     world.git(["tag", "v1"]);
@@ -61,7 +61,7 @@ fn touches_nothing(style: &str, name: &str, script: &str) {
     world.assert_unchanged(&before);
     assert_eq!(world.git(["stash", "list"]), stash);
     assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     // The same hook that agrees is a merge, and no more than that.
     install(&world, name, script);
     let (tags, stash) = (world.git(["tag"]), world.git(["stash", "list"]));
@@ -95,21 +95,21 @@ const DEEDS: [&str; 9] = [
 #[test]
 fn hook_of_a_merge_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
-        touches_nothing("--merge", "pre-merge-commit", deed);
+        assert_changes_nothing("--merge", "pre-merge-commit", deed);
     }
 }
 
 #[test]
 fn hook_of_a_squash_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
-        touches_nothing("--squash", "pre-commit", deed);
+        assert_changes_nothing("--squash", "pre-commit", deed);
     }
 }
 
 #[test]
 fn hook_of_a_rebase_changes_nothing_in_the_repository_of_the_user() {
     for deed in &DEEDS[1..] {
-        touches_nothing("--rebase", "pre-rebase", deed);
+        assert_changes_nothing("--rebase", "pre-rebase", deed);
     }
 }
 
@@ -145,7 +145,7 @@ fn cleanup_removes_the_scratch_repository_after_a_hook_killed_git_flux() {
     world.write("untracked.txt", "mine\n");
     let before = world.snapshot();
     world.flux(["cleanup", &id]).run().killed();
-    assert!(place(&world, &id).join("myapp/.git").is_dir());
+    assert!(scratch_directory(&world, &id).join("myapp/.git").is_dir());
     let after = world.snapshot();
     let changes = before.changes(&after);
     let is_ours = |change: &String| change.contains("flux") || change.contains(".merge");
@@ -154,7 +154,7 @@ fn cleanup_removes_the_scratch_repository_after_a_hook_killed_git_flux() {
     fs::remove_file(world.tools().join("hooks.log")).unwrap();
     // One that changes anything.
     world.flux(["cleanup", "no-such-task"]).run().code(1);
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     world.assert_unchanged(&before);
     world.flux(["cleanup", &id]).run().success();
     assert_removed(&world, &id);
@@ -190,7 +190,7 @@ fn cleanup_keeps_a_commit_of_the_user_made_while_a_hook_runs() {
 }
 
 /// Where hooks ran, as they noted it.
-fn tops(world: &World) -> Vec<String> {
+fn hook_directories(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap();
     let top = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
     log.lines().map(top).collect()
@@ -212,7 +212,7 @@ fn hook_runs_neither_in_the_checkout_nor_in_the_git_directory() {
         let id = ready(&world);
         install(&world, "pre-merge-commit", "");
         world.flux(["cleanup", &id]).run().success();
-        let tops = tops(&world);
+        let tops = hook_directories(&world);
         let [top] = &tops[..] else { panic!("{tops:?}") };
         assert!(!top.contains("/.git/"), "{dir:?}: {top}");
         assert!(!Path::new(top).starts_with(world.repo()), "{dir:?}: {top}");
@@ -230,20 +230,20 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     let world = World::new();
     let id = ready(&world);
     install(&world, "pre-merge-commit", "");
-    let file = place(&world, &id).join("mine.txt");
+    let file = scratch_directory(&world, &id).join("mine.txt");
     world.write(&file, "mine\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).stderr_has("is in the way of the merge");
     world.assert_unchanged(&before);
     assert_eq!(world.read(&file), "mine\n");
-    fs::rename(place(&world, &id), world.tools().join("away")).unwrap();
+    fs::rename(scratch_directory(&world, &id), world.tools().join("away")).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_removed(&world, &id);
 }
 
 /// What a killed merge must not have touched: files with their times, index, refs, stash, configuration.
-fn traces(world: &World) -> Vec<String> {
+fn repository_state(world: &World) -> Vec<String> {
     let mut traces = vec![
         world.git(["for-each-ref"]),
         world.git(["stash", "list"]),
@@ -279,7 +279,7 @@ fn cleanup_killed_during_a_merge_leaves_no_trace() {
     let whole = std::time::Instant::now();
     world.flux(["cleanup", "-y", &id]).run().code(1);
     let whole = whole.elapsed();
-    let before = traces(&world);
+    let before = repository_state(&world);
     let mut killed = 0;
     for n in 0..TIMES {
         let mut command = world.command(env!("CARGO_BIN_EXE_git-flux"));
@@ -298,11 +298,19 @@ fn cleanup_killed_during_a_merge_leaves_no_trace() {
         killed += usize::from(child.try_wait().unwrap().is_none());
         kill(Pid::from_raw(-group), Signal::SIGKILL).ok();
         child.wait().unwrap();
-        assert_eq!(traces(&world), before, "killed after {part} of the way");
+        assert_eq!(
+            repository_state(&world),
+            before,
+            "killed after {part} of the way"
+        );
         world.git(["fsck", "--strict"]);
         world.flux(["cleanup", "no-such-task"]).run().code(1);
-        assert!(!place(&world, &id).exists());
-        assert_eq!(traces(&world), before, "settled after {part} of the way");
+        assert!(!scratch_directory(&world, &id).exists());
+        assert_eq!(
+            repository_state(&world),
+            before,
+            "settled after {part} of the way"
+        );
     }
     assert!(killed > 0, "each had ended before");
     println!("{killed} of {TIMES} were killed on the way, and left no trace");
@@ -338,7 +346,7 @@ fn hook_post_checkout_can_create_a_repository_elsewhere() {
     assert_eq!(commit(&world, "feature/a~1"), main);
     assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
     world.try_git(["config", "core.worktree"]).unwrap_err();
-    assert_eq!(tops(&world).len(), 3);
+    assert_eq!(hook_directories(&world).len(), 3);
 }
 
 #[test]
@@ -361,7 +369,7 @@ fn cleanup_changes_nothing_when_interrupted_while_a_hook_hangs() {
     terminal.close();
     fs::remove_file(begun).unwrap();
     fs::remove_file(world.tools().join("hooks.log")).unwrap();
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     world.assert_unchanged(&before);
 }
 

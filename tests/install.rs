@@ -33,7 +33,7 @@ fn done(home: &Home, output: &Output) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn all_done(home: &Home, output: &Output, what: &str) {
+fn assert_all(home: &Home, output: &Output, what: &str) {
     output.success();
     let expected = ALL.map(|name| (what.to_owned(), name.to_owned()));
     assert_eq!(done(home, output), expected, "{output}");
@@ -60,7 +60,7 @@ fn install_and_uninstall_write_and_remove_every_file() {
     let home = Home::new(&world);
     let before = world.snapshot();
     let output = home.install(["--dry-run"]).run();
-    all_done(&home, &output, "would install");
+    assert_all(&home, &output, "would install");
     let output = home.install(["--uninstall"]).run();
     output
         .success()
@@ -102,14 +102,14 @@ fn install_and_uninstall_write_and_remove_every_file() {
     }
 
     let installed = world.snapshot();
-    all_done(&home, &home.install([]).run(), "unchanged");
-    all_done(&home, &home.install(["-n"]).run(), "unchanged");
+    assert_all(&home, &home.install([]).run(), "unchanged");
+    assert_all(&home, &home.install(["-n"]).run(), "unchanged");
     let output = home.install(["--uninstall", "--dry-run"]).run();
     output.success();
     assert!(done(&home, &output).contains(&("would remove".into(), BASH.into())));
     world.assert_unchanged(&installed);
 
-    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+    assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
     world.assert_unchanged(&before);
 }
 
@@ -256,7 +256,7 @@ fn install_uninstall_removes_directories_that_become_empty() {
 }
 
 /// The file as another version of git flux would have installed it.
-fn older(installed: &str) -> String {
+fn of_another_version(installed: &str) -> String {
     let (text, line) = installed.trim_end().rsplit_once('\n').unwrap();
     let line = line.replace(" git flux ", " git flux 0.0.");
     format!("{}\n{line}\n", &text[..text.len() / 2])
@@ -271,12 +271,12 @@ fn install_replaces_its_own_files_of_another_version() {
     for name in ALL {
         let path = home.dir.join(name);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(path, older(&text)).unwrap();
+        fs::write(path, of_another_version(&text)).unwrap();
     }
     let old = world.snapshot();
-    all_done(&home, &home.install(["-n"]).run(), "would update");
+    assert_all(&home, &home.install(["-n"]).run(), "would update");
     world.assert_unchanged(&old);
-    all_done(&home, &home.install([]).run(), "updated");
+    assert_all(&home, &home.install([]).run(), "updated");
     world.assert_unchanged(&installed);
     // A copy by hand, as it was before there was a command for it.
     fs::write(home.dir.join(ZSH), source("completions/zsh/_git-flux")).unwrap();
@@ -286,9 +286,9 @@ fn install_replaces_its_own_files_of_another_version() {
     for name in ALL {
         let path = home.dir.join(name);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(path, older(&text)).unwrap();
+        fs::write(path, of_another_version(&text)).unwrap();
     }
-    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+    assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
 }
 
 #[test]
@@ -328,8 +328,8 @@ fn install_replaces_or_removes_no_foreign_file() {
             .status()
             .unwrap();
         assert!(mended.success(), "{hints:?}");
-        all_done(&home, &home.install([]).run(), "installed");
-        all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+        assert_all(&home, &home.install([]).run(), "installed");
+        assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
         let kept = format!("{}.old", path.display());
         assert!(Path::new(&kept).symlink_metadata().is_ok());
         fs::rename(&kept, world.tools().join("kept")).unwrap();
@@ -404,7 +404,7 @@ fn install_changes_nothing_if_a_directory_cannot_be_written() {
     refused(&home, home.install([]), &[nothing, &error(FISH)]);
     drop(small);
     fs::set_permissions(&config, fs::Permissions::from_mode(0o755)).unwrap();
-    all_done(&home, &home.install([]).run(), "installed");
+    assert_all(&home, &home.install([]).run(), "installed");
 }
 
 #[test]
@@ -414,7 +414,11 @@ fn install_changes_nothing_on_a_full_disk() {
     home.install([]).run().success();
     let manual = home.dir.join(MANUAL);
     // What is there already stays as it is, too.
-    fs::write(&manual, older(&fs::read_to_string(&manual).unwrap())).unwrap();
+    fs::write(
+        &manual,
+        of_another_version(&fs::read_to_string(&manual).unwrap()),
+    )
+    .unwrap();
     fs::remove_dir_all(home.dir.join(".local")).unwrap();
     let before = world.snapshot();
     // A file may have 4 kB; the manual has more. It fails as a disk that is full does, for every user.

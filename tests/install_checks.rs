@@ -42,7 +42,7 @@ fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<Str
 }
 
 /// Lets each login shell of the user's find cargo's programs.
-fn finds_program(home: &Home) {
+fn add_cargo_to_path(home: &Home) {
     let line = "export PATH=\"$HOME/.cargo/bin:$PATH\"\n";
     let fish = ".config/fish/config.fish";
     fs::create_dir_all(home.dir.join(fish).parent().unwrap()).unwrap();
@@ -53,9 +53,9 @@ fn finds_program(home: &Home) {
 
 /// Pastes what install hints at until it has nothing more to say, at most so often.
 #[track_caller]
-fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
+fn follow_hints(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     let login = require(shell);
-    finds_program(home);
+    add_cargo_to_path(home);
     let mut pasted = Vec::new();
     for _ in 0..rounds {
         let output = home.install([]).env("SHELL", &login).run();
@@ -72,7 +72,7 @@ fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
 
 /// Types into a new interactive shell of the user's and presses TAB.
 #[track_caller]
-fn completes(home: &Home, shell: &str, typed: &str, completed: &str) {
+fn assert_completes(home: &Home, shell: &str, typed: &str, completed: &str) {
     let terminal = home.world.terminal_in(home.world.root(), 100, 30);
     let path = home.path().into_string().unwrap();
     let (dir, shell) = (home.dir.display(), require(shell));
@@ -94,11 +94,11 @@ fn install_hint_makes_bash_read_bash_completion() {
     // bash-completion before 2.12 does not look in a directory with a space in its name.
     let world = World::at("w");
     let home = Home::at(&world, "alice");
-    let pasted = mend(&home, "bash", 1);
+    let pasted = follow_hints(&home, "bash", 1);
     assert_eq!(pasted.len(), 1, "{pasted:?}");
     assert!(pasted[0].contains("bash_completion"), "{pasted:?}");
-    completes(&home, "bash", "git flux cle", "git flux cleanup");
-    completes(&home, "bash", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "bash", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "bash", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
@@ -108,20 +108,20 @@ fn install_hint_makes_bash_read_a_completion_from_another_directory() {
     let completion = "/usr/share/bash-completion/bash_completion";
     let rc = format!(". {completion}\nBASH_COMPLETION_USER_DIR=/nowhere\n");
     fs::write(home.dir.join(".bashrc"), rc).unwrap();
-    let pasted = mend(&home, "bash", 1);
+    let pasted = follow_hints(&home, "bash", 1);
     assert_eq!(pasted.len(), 1, "{pasted:?}");
     assert!(pasted[0].contains("completions/git-flux"), "{pasted:?}");
-    completes(&home, "bash", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "bash", "git flux cle", "git flux cleanup");
 }
 
 #[test]
 fn install_hint_makes_zsh_find_the_completion() {
     let world = World::new();
     let home = Home::new(&world);
-    let pasted = mend(&home, "zsh", 1);
+    let pasted = follow_hints(&home, "zsh", 1);
     assert!(pasted[0].contains("fpath"), "{pasted:?}");
-    completes(&home, "zsh", "git flux cle", "git flux cleanup");
-    completes(&home, "zsh", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "zsh", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "zsh", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn install_hint_makes_zsh_discard_its_completion_cache() {
     paste(&home, "zsh", "true");
     assert!(home.dir.join(".zcompdump").exists());
     // Its place alone is missing at first; then zsh trusts its old list.
-    let pasted = mend(&home, "zsh", 2);
+    let pasted = follow_hints(&home, "zsh", 2);
     assert_eq!(pasted.len(), 2, "{pasted:?}");
     assert!(
         pasted[0].contains("fpath") && pasted[1].starts_with("rm -f "),
@@ -150,10 +150,10 @@ fn install_hint_makes_zsh_discard_its_completion_cache() {
 fn install_needs_no_hint_for_fish() {
     let world = World::new();
     let home = Home::new(&world);
-    let pasted = mend(&home, "fish", 0);
+    let pasted = follow_hints(&home, "fish", 0);
     assert!(pasted.is_empty());
-    completes(&home, "fish", "git flux cle", "git flux cleanup");
-    completes(&home, "fish", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "fish", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "fish", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn install_warns_about_another_program_of_the_same_name() {
 fn install_hint_makes_man_find_the_manual() {
     let world = World::new();
     let home = Home::new(&world);
-    finds_program(&home);
+    add_cargo_to_path(&home);
     let bash = require("bash");
     fs::write(home.dir.join(".bashrc"), "_git_flux() { :; }\n").unwrap();
     // One that leaves no room for the usual places.
@@ -334,7 +334,7 @@ fn install_hint_for_zsh_names_the_file_in_zdotdir() {
     fs::create_dir(home.dir.join("my zsh")).unwrap();
     let profile = "PATH=\"$HOME/.cargo/bin:$PATH\"\n";
     fs::write(home.dir.join("my zsh/.zprofile"), profile).unwrap();
-    let pasted = mend(&home, "zsh", 1);
+    let pasted = follow_hints(&home, "zsh", 1);
     assert!(pasted[0].ends_with(" >>~/.zshenv"), "{pasted:?}");
     if let Some(start) = pasted.get(1) {
         assert!(start.ends_with("/my zsh/.zshrc'"), "{pasted:?}");

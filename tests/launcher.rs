@@ -239,7 +239,7 @@ fn launcher_runs_the_shell_of_the_user_in_the_worktree_after_the_agent() {
 }
 
 /// Puts a tmux in front of the real one that does something just before it opens a session.
-fn before_the_session(world: &World, code: &str) {
+fn run_before_new_session(world: &World, code: &str) {
     let real = require("tmux");
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in *new-session*)\n{code}\n;; esac\nexec '{}' \"$@\"\n",
@@ -262,7 +262,7 @@ fn launcher_refuses_to_start_the_agent_outside_its_worktree() {
         let other = world.root().join("other");
         world.git(["worktree", "add", "-q", "../other"]);
         let code = code.replace('@', worktree.to_str().unwrap());
-        before_the_session(&world, &code.replace('%', other.to_str().unwrap()));
+        run_before_new_session(&world, &code.replace('%', other.to_str().unwrap()));
         let output = world.flux(["run", "--name", "fix", "Fix"]).run();
         assert_eq!(output.code, Some(1), "{code}\n{output}");
         assert!(world.started_agents().is_empty(), "{code}\n{output}");

@@ -23,7 +23,7 @@ fn launcher_records_every_exit_status_and_signal_of_the_agent() {
 }
 
 #[track_caller]
-fn closed(
+fn assert_end_after(
     behaviour: &str,
     close: impl FnOnce(&Started),
     expected: &(String, Option<i64>, Option<i64>),
@@ -45,22 +45,22 @@ fn closed(
 
 #[test]
 fn launcher_hangs_up_the_agent_when_its_pane_closes() {
-    closed(
+    assert_end_after(
         "wait",
         |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
         &killed(1),
     );
-    closed(
+    assert_end_after(
         "wait",
         |task| drop(task.world.tmux(["kill-session", "-t", &task.pane])),
         &killed(1),
     );
-    closed("wait", |task| task.world.kill_tmux(), &killed(1));
+    assert_end_after("wait", |task| task.world.kill_tmux(), &killed(1));
 }
 
 #[test]
 fn launcher_kills_an_agent_that_ignores_the_hangup_of_its_pane() {
-    closed(
+    assert_end_after(
         "sh trap '' HUP INT QUIT TERM; : >deaf; while :; do sleep 1000; done",
         |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
         &killed(9),
@@ -74,7 +74,7 @@ fn launcher_hangs_up_a_suspended_agent_when_its_pane_closes() {
         task.wait_for_screen("The agent is stopped");
         task.world.tmux(["kill-pane", "-t", &task.pane]);
     };
-    closed("wait", stop, &killed(1));
+    assert_end_after("wait", stop, &killed(1));
 }
 
 #[test]

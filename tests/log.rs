@@ -8,7 +8,7 @@ use crate::world::{Output, World};
 const SESSION: &str = r#""session_id":"1""#;
 
 /// A task with a story: a prompt, a transcript, a commit, an answer.
-fn told(world: &World) -> String {
+fn task_with_log(world: &World) -> String {
     let id = world.start("Fix login\n\nIt does not redirect.");
     let agent = world.agent(&id);
     agent.wait_started();
@@ -33,7 +33,7 @@ fn told(world: &World) -> String {
 }
 
 #[track_caller]
-fn tells(output: &Output, all: &[&str]) {
+fn assert_shows_in_order(output: &Output, all: &[&str]) {
     output.success();
     let mut rest = output.stdout.as_str();
     for part in all {
@@ -48,9 +48,9 @@ fn tells(output: &Output, all: &[&str]) {
 #[test]
 fn log_shows_prompt_events_messages_and_commits_in_order() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let output = world.flux(["log", &id]).run();
-    tells(
+    assert_shows_in_order(
         &output,
         &[
             &format!("{id}  Fix login\n"),
@@ -82,12 +82,12 @@ fn log_shows_prompt_events_messages_and_commits_in_order() {
 #[test]
 fn log_shows_a_removed_task_and_restore_keeps_its_events() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.agent(&id).tell("say the end is here");
     let before = world.flux(["log", "--json", &id]).run().json();
     world.flux(["cleanup", "-y", &id]).run().success();
     let output = world.flux(["log", &id]).run();
-    tells(
+    assert_shows_in_order(
         &output,
         &[
             &format!("{id}  Fix login  (removed)\n"),
@@ -130,7 +130,7 @@ fn log_names_a_task_that_does_not_exist() {
 #[test]
 fn log_uses_the_pager_of_git_on_a_terminal() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.git(["config", "core.pager", "sed 's/^/paged: /'"]);
     let terminal = world.terminal(100, 40);
     terminal.command(&format!("git-flux log {id}"));
@@ -141,7 +141,7 @@ fn log_uses_the_pager_of_git_on_a_terminal() {
 #[test]
 fn log_shows_the_commits_if_the_events_cannot_be_read() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let run = world.repo().join(".git/flux/run").join(&id);
     std::fs::remove_file(run.join("events")).unwrap();
     std::fs::create_dir(run.join("events")).unwrap();
@@ -156,7 +156,7 @@ fn log_shows_the_commits_if_the_events_cannot_be_read() {
 #[test]
 fn log_does_not_wait_for_a_transcript_that_is_a_pipe() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let transcript = world.repo().join("../transcript.jsonl");
     std::fs::remove_file(&transcript).unwrap();
     nix::unistd::mkfifo(&transcript, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -173,7 +173,7 @@ fn log_does_not_wait_for_a_transcript_that_is_a_pipe() {
 #[test]
 fn log_accepts_a_commit_with_any_time() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let commit = ["commit", "--allow-empty", "-q", "-m", "Far off"];
     let mut git = world.command("git");
     git.current_dir(world.worktree(&id)).args(commit);
@@ -189,7 +189,7 @@ fn log_accepts_a_commit_with_any_time() {
 #[test]
 fn log_leaves_out_commits_that_the_task_merged() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.commit_in(world.repo(), "theirs", "of another\n");
     let worktree = world.worktree(&id);
     world.git_in(
@@ -207,7 +207,7 @@ fn log_leaves_out_commits_that_the_task_merged() {
 #[test]
 fn log_asks_for_a_removed_task_if_there_are_no_others() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.flux(["cleanup", "-y", &id]).run().success();
     let before = world.snapshot();
     let output = world.flux(["log"]).run();

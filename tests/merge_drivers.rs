@@ -24,7 +24,7 @@ fn both_changed(world: &World, driver: &str) -> String {
 }
 
 /// Where the driver ran.
-fn runs(world: &World) -> Vec<String> {
+fn driver_runs(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("driver.log")).unwrap_or_default();
     log.lines().map(str::to_owned).collect()
 }
@@ -51,13 +51,13 @@ fn cleanup_dry_run_runs_no_merge_driver() {
     world.flux(["status", &id]).ok();
     world.flux(["list"]).ok();
     world.assert_unchanged(&before);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
     // Somebody who declines has seen nothing run either.
     world
         .flux(["cleanup", "--into", "nowhere", &id])
         .run()
         .code(1);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn cleanup_runs_a_merge_driver_outside_the_checkout() {
             world.flux(["cleanup", style, &id]).run().success();
             assert_eq!(world.read("lock"), "theirs\ntheirs\n", "{style}");
             assert_eq!(world.git(["status", "--porcelain"]), "");
-            let runs = runs(&world);
+            let runs = driver_runs(&world);
             assert!(!runs.is_empty());
             let repo = world.repo().to_str().unwrap().to_owned();
             assert!(!runs.contains(&repo), "{runs:?}");
@@ -120,7 +120,7 @@ fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(3).stderr_has("'README.md'");
     world.assert_unchanged(&before);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 /// What plain git comes to: the tree, or the files in conflict.
-fn plain(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> {
+fn merge_with_git(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> {
     let dir = dir.to_str().unwrap();
     let done = match style {
         "--merge" => world.try_git(["-C", dir, "merge", "-q", "--no-ff", "-m", "Merge", "task"]),
@@ -28,7 +28,7 @@ fn plain(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> 
 }
 
 /// The commits of a range, but for who committed them.
-fn series(world: &World, dir: &Path, range: &str) -> String {
+fn commits_of(world: &World, dir: &Path, range: &str) -> String {
     let format = "--format=%T %an <%ae> %ad%n%B";
     world.git_in(
         dir,
@@ -59,7 +59,7 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
         &clone,
         ["branch", "-q", "task", &format!("origin/{branch}")],
     );
-    let expected = plain(&world, &clone, style);
+    let expected = merge_with_git(&world, &clone, style);
 
     if aside {
         // The main worktree has other attributes, or none.
@@ -75,8 +75,8 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
             assert_eq!(world.git(["rev-parse", "main^{tree}"]), tree, "{context}");
             if style == "--rebase" && commit(&world, "main") != main {
                 let range = format!("{main}..main");
-                let made = series(&world, &repo, &range);
-                assert_eq!(made, series(&world, &clone, "main..task"), "{context}");
+                let made = commits_of(&world, &repo, &range);
+                assert_eq!(made, commits_of(&world, &clone, "main..task"), "{context}");
             }
             if !aside {
                 assert_eq!(world.git(["status", "--porcelain"]), "", "{context}");

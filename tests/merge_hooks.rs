@@ -8,7 +8,7 @@ use crate::world::removal::{people, two_commits};
 use crate::world::*;
 
 /// The names of the hooks that ran, in order.
-fn ran(world: &World) -> Vec<String> {
+fn hooks_run(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap_or_default();
     let name = |line: &str| line.split(' ').next().unwrap().to_owned();
     log.lines().map(name).collect()
@@ -62,7 +62,7 @@ fn cleanup_runs_the_hooks_of_each_style_and_skips_some_with_no_verify() {
             }
             let args = [Some("cleanup"), Some(style), option, Some(&*id)];
             world.flux(args.into_iter().flatten()).run().success();
-            assert_eq!(ran(&world).join(" "), expected, "{style} {option:?}");
+            assert_eq!(hooks_run(&world).join(" "), expected, "{style} {option:?}");
             let message = world.git(["log", "-1", "--format=%B", "main"]);
             assert!(message.contains("Seen-by: hook"), "{message}");
             if style == "--rebase" {
@@ -105,7 +105,7 @@ fn cleanup_changes_nothing_if_a_hook_refuses_unless_no_verify_is_given() {
         assert!(world.agent(&id).is_alive(), "{style} {name}");
         let args = ["cleanup", "-y", style, "--no-verify", &id];
         world.flux(args).run().success();
-        assert_eq!(ran(&world), Vec::<String>::new());
+        assert_eq!(hooks_run(&world), Vec::<String>::new());
         assert_removed(&world, &id);
     }
 }
@@ -121,7 +121,7 @@ fn cleanup_with_no_verify_skips_the_hooks_of_the_commit() {
         world.flux(&args[..3]).run().code(1);
         fs::remove_file(world.tools().join("hooks.log")).unwrap();
         world.flux(args).run().success();
-        assert_eq!(ran(&world), Vec::<String>::new());
+        assert_eq!(hooks_run(&world), Vec::<String>::new());
         assert_eq!(world.read("loose.txt"), "loose\n");
         assert_removed(&world, &id);
     }

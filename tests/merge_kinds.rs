@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 /// Merges one task in each style, the target having moved, and one that was squashed by hand.
-fn every_style(world: &World) {
+fn assert_every_style(world: &World) {
     for style in ["--merge", "--squash", "--rebase"] {
         let id = two_commits(world);
         let main = world.commit_in(world.repo(), "README.md", style);
@@ -36,11 +36,11 @@ fn cleanup_supports_every_style_with_reftable_and_sha_256() {
     let format = ["--ref-format=reftable", "--object-format=sha256"];
     world.git(["init", "-q"].iter().chain(&format));
     world.fill(&world.repo());
-    every_style(&world);
+    assert_every_style(&world);
 }
 
 /// A clone of a repository with some history, as `myapp`.
-fn cloned(options: &[&str]) -> World {
+fn cloned_world(options: &[&str]) -> World {
     let world = World::without_repository("clone");
     let origin = world.root().join("origin");
     world.make_repository(&origin);
@@ -58,14 +58,14 @@ fn cloned(options: &[&str]) -> World {
 
 #[test]
 fn cleanup_supports_every_style_in_a_shallow_clone() {
-    every_style(&cloned(&["--depth=1"]));
+    assert_every_style(&cloned_world(&["--depth=1"]));
 }
 
 #[test]
 fn cleanup_supports_every_style_in_a_partial_clone() {
     for filter in ["--filter=blob:none", "--filter=tree:0"] {
-        let world = cloned(&[filter]);
-        every_style(&world);
+        let world = cloned_world(&[filter]);
+        assert_every_style(&world);
         // Trees that were never here.
         world.git(["reset", "-q", "--hard", "origin/main"]);
         let id = two_commits(&world);

@@ -16,7 +16,13 @@ const CHECK: &str = "set -e; test -d .git; grep -q one agent.txt; grep -q moved 
 /// Merges a task in each style from `dir`, a worktree of the repository whose directory is
 /// `common`, and looks at what it came to. `moves` makes a commit on main; the hook also runs `check`.
 #[track_caller]
-fn merges(world: &World, dir: &Path, common: &Path, check: &str, moves: &dyn Fn(&World, usize)) {
+fn assert_merges(
+    world: &World,
+    dir: &Path,
+    common: &Path,
+    check: &str,
+    moves: &dyn Fn(&World, usize),
+) {
     for (n, style) in STYLES.into_iter().enumerate() {
         let name = format!("t{n}");
         world.behaviour("commit one");
@@ -103,7 +109,7 @@ fn cleanup_with_hooks_supports_every_format_of_refs_and_objects() {
         ]);
         let common = world.repo().join(".git");
         let check = "test \"$(git symbolic-ref refs/remotes/origin/HEAD)\" = refs/heads/main";
-        merges(&world, &world.repo(), &common, check, &moved);
+        assert_merges(&world, &world.repo(), &common, check, &moved);
     }
 }
 
@@ -120,7 +126,7 @@ fn cleanup_with_hooks_uses_the_configuration_of_a_linked_worktree() {
     );
     let common = world.repo().join(".git");
     let check = "test \"$(git config user.email)\" = linked@example.org; test \"$(basename \"$PWD\")\" = 'the main one'";
-    merges(&world, &main, &common, check, &|world, n| {
+    assert_merges(&world, &main, &common, check, &|world, n| {
         world.commit_in(&main, "README.md", &format!("moved {n}\n"));
     });
 }
@@ -160,7 +166,7 @@ fn cleanup_with_hooks_keeps_a_sparse_checkout_sparse() {
     world.git(["sparse-checkout", "disable"]);
     world.commit_in(world.repo(), "far/away.txt", "a\n");
     world.git(["sparse-checkout", "set", "--cone", "src"]);
-    merges(
+    assert_merges(
         &world,
         &world.repo(),
         &common,
@@ -182,7 +188,7 @@ fn cleanup_with_hooks_works_in_shallow_and_partial_clones() {
         let url = format!("file://{}", world.repo().display());
         world.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
         let common = clone.join(".git");
-        merges(&world, &clone, &common, "", &|world, n| {
+        assert_merges(&world, &clone, &common, "", &|world, n| {
             world.commit_in(&clone, "README.md", &format!("moved {n}0\n"));
         });
     }
@@ -196,5 +202,5 @@ fn cleanup_with_hooks_shows_directories_of_tools_in_the_git_directory() {
     world.write(".git/tool-state/x", "of a tool\n");
     let check =
         "grep -q tool .git/tool-state/x; grep -q lfs .git/lfs/objects/x; test ! -e .git/flux";
-    merges(&world, &world.repo(), &common, check, &moved);
+    assert_merges(&world, &world.repo(), &common, check, &moved);
 }

@@ -3,7 +3,7 @@
 use crate::world::*;
 
 /// Three tasks.
-fn three(world: &World) -> [&'static str; 3] {
+fn three_tasks(world: &World) -> [&'static str; 3] {
     let names = [
         "fix-the-login-5c3c4d",
         "add-oauth-343524",
@@ -19,7 +19,7 @@ fn three(world: &World) -> [&'static str; 3] {
 #[test]
 fn names_match_a_unique_part_of_the_id_the_branch_or_the_worktree() {
     let world = World::new();
-    let [login, oauth, speed] = three(&world);
+    let [login, oauth, speed] = three_tasks(&world);
     let path = world.worktree(oauth).display().to_string();
     for (name, expected) in [
         ("fix", login),
@@ -47,7 +47,7 @@ fn names_match_a_unique_part_of_the_id_the_branch_or_the_worktree() {
 #[test]
 fn names_that_are_ambiguous_are_refused_and_prefixes_are_preferred() {
     let world = World::new();
-    three(&world);
+    three_tasks(&world);
     world.flux(["run", "-q", "--name", "oauth-2", "Fix"]).ok();
     world.agent("oauth-2").wait_started();
     let before = world.snapshot();
@@ -69,7 +69,7 @@ fn names_that_are_ambiguous_are_refused_and_prefixes_are_preferred() {
 #[test]
 fn status_path_prints_only_the_path_of_the_worktree() {
     let world = World::new();
-    let [login, ..] = three(&world);
+    let [login, ..] = three_tasks(&world);
     let output = world.flux(["status", "--path", "login"]).run();
     let path = world.worktree(login);
     output

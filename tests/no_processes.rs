@@ -10,9 +10,9 @@ use crate::world::launcher::Started;
 use crate::world::*;
 
 /// A process that has the number of another one now.
-struct Stranger(Child);
+struct Impostor(Child);
 
-impl Stranger {
+impl Impostor {
     fn new() -> Self {
         let mut command = Command::new("sleep");
         Self(command.arg("1000").stdin(Stdio::null()).spawn().unwrap())
@@ -28,7 +28,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for Impostor {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -98,42 +98,42 @@ impl Started<'_> {
 #[test]
 fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
     let world = World::new();
-    let mut stranger = Stranger::new();
+    let mut impostor = Impostor::new();
 
     // The launcher's lock is there, and free.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "launcher");
+    impostor.take(&task, "launcher");
     assert_eq!(task.status()["state"], "lost");
     task.cleanup().success();
-    stranger.assert_alive();
+    impostor.assert_alive();
 
     // It found no room for a lock.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "launcher");
+    impostor.take(&task, "launcher");
     fs::remove_file(task.run_file("alive")).unwrap();
     assert_eq!(task.status()["state"], "unknown");
     task.refused("this system does not tell whether process");
-    stranger.assert_alive();
+    impostor.assert_alive();
     task.cleanup().success();
 
     // The agent's number.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "agent");
+    impostor.take(&task, "agent");
     world
         .flux(["resume", &task.id])
         .run()
         .code(1)
         .stderr_has("its agent may be alive");
     task.refused("its agent may be alive");
-    stranger.assert_alive();
+    impostor.assert_alive();
     task.cleanup().success();
-    stranger.assert_alive();
+    impostor.assert_alive();
 }
 
 #[test]

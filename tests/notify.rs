@@ -8,7 +8,7 @@ use crate::world::reports::Task;
 use crate::world::*;
 
 /// A command for `flux.notify` that adds a line to the file of this name.
-fn noting(world: &World, name: &str) -> String {
+fn note_command(world: &World, name: &str) -> String {
     let script = format!(
         "#!/bin/sh\nprintf '%s|' \"$FLUX_TASK\" \"$FLUX_STATE\" \"$FLUX_REASON\" \"$FLUX_TITLE\" \
          \"$FLUX_BRANCH\" \"$FLUX_WORKTREE\" \"$FLUX_MESSAGE\" \"$PWD\" \"$@\" >>'{0}'; echo >>'{0}'\n",
@@ -30,7 +30,7 @@ fn notify_runs_the_command_once_per_change_without_a_shell_for_its_text() {
         "config",
         "--add",
         "flux.notify",
-        &format!("{} 'two words'", noting(&world, "note")),
+        &format!("{} 'two words'", note_command(&world, "note")),
     ]);
     let title = "Fix $(touch pwned) `x` \"y\" 'z'";
     let id = world.flux(["run", "-q", "--name", "fix", title]).ok();
@@ -76,7 +76,12 @@ fn notify_runs_the_command_once_per_change_without_a_shell_for_its_text() {
 #[test]
 fn notify_starts_no_process_without_the_setting() {
     let world = World::new();
-    world.git(["config", "--add", "flux.notify", &noting(&world, "note")]);
+    world.git([
+        "config",
+        "--add",
+        "flux.notify",
+        &note_command(&world, "note"),
+    ]);
     world.git(["config", "--add", "flux.notify", ""]);
     let task = Task::new(&world);
     assert!(!task.run_dir().join("notify").exists());
@@ -151,8 +156,8 @@ fn notify_rings_the_bell_and_sends_notices_in_every_session() {
 #[test]
 fn notify_ignores_a_command_that_the_agent_wrote() {
     let world = World::new();
-    world.git(["config", "flux.notify", &noting(&world, "note")]);
-    let evil = noting(&world, "evil");
+    world.git(["config", "flux.notify", &note_command(&world, "note")]);
+    let evil = note_command(&world, "evil");
     let task = Task::new(&world);
     task.agent.wait_started();
     let file = task.run_dir().join("notify");

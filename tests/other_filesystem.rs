@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::world::hooks::{assert_hooked, once_in_hook};
-use crate::world::removal::task_with_last_words;
+use crate::world::removal::task_with_stop_handler;
 use crate::world::removal::*;
 use crate::world::*;
 
@@ -96,7 +96,7 @@ fn cleanup_keeps_an_ignored_file_that_a_hook_writes_on_another_file_system() {
 #[test]
 fn cleanup_keeps_an_ignored_file_of_a_stopping_agent_on_another_file_system() {
     let (world, dir) = world_of(elsewhere);
-    let id = task_with_last_words(&world, "echo SECRET >late.log");
+    let id = task_with_stop_handler(&world, "echo SECRET >late.log");
     let worktree = dir.path().join(format!("myapp-{id}"));
     assert_not_lost(&world, &worktree, &id, "late.log");
 }

@@ -14,7 +14,7 @@ const BUSY: &str = "sh printf '\\033]2;\u{2810} Claude Code\\007'";
 
 /// A task whose agent has said a minute ago that it waits, and whose title says that it works:
 /// so its state tells whether its pane was found.
-fn waiting<'a>(world: &'a World) -> Task<'a> {
+fn waiting_task<'a>(world: &'a World) -> Task<'a> {
     let task = Task::new(world);
     let before = task.events().last().unwrap()["at"].as_u64().unwrap();
     let event =
@@ -35,7 +35,7 @@ const SEEN: &str = "working - title";
 fn status_finds_a_pane_after_it_was_moved_or_renamed() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine", "-x", "200", "-y", "50"]);
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     let pane = world.tmux([
         "list-panes",
         "-t",
@@ -73,7 +73,7 @@ fn status_of_an_agent_ends_if_its_pane_is_respawned_or_tmux_killed() {
             .iter()
             .any(|word| state.starts_with(word))
     };
-    let respawned = waiting(&world);
+    let respawned = waiting_task(&world);
     let session = format!("=flux-myapp-{}:", respawned.id);
     world.tmux([
         "respawn-pane",
@@ -86,16 +86,16 @@ fn status_of_an_agent_ends_if_its_pane_is_respawned_or_tmux_killed() {
         "printf '\\033]2;\u{2810} x\\007'; cat",
     ]);
     wait_until("its end to be seen", || gone(&respawned));
-    let orphan = waiting(&world);
+    let orphan = waiting_task(&world);
     world.kill_tmux();
     wait_until("its end to be seen", || gone(&orphan));
     // The next one gets the numbers of the first ones.
-    let next = waiting(&world);
+    let next = waiting_task(&world);
     let number = |task: &Task<'_>| -> Value {
         let status = world.flux(["status", "--json", &task.id]).run();
         status.success().json()["target"]["pane"].clone()
     };
-    let other = waiting(&world);
+    let other = waiting_task(&world);
     assert!([number(&next), number(&other)].contains(&number(&respawned)));
     assert!(gone(&respawned) && gone(&orphan));
     assert_eq!([next.state(), other.state()], [SEEN, SEEN]);
@@ -104,7 +104,7 @@ fn status_of_an_agent_ends_if_its_pane_is_respawned_or_tmux_killed() {
 #[test]
 fn status_of_an_agent_of_an_earlier_boot_is_lost_despite_a_reused_pid() {
     let world = World::new();
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     let path = task.run_dir().join("running");
     let mut running: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(running["boot"].is_string(), "{running}");
@@ -125,7 +125,7 @@ fn status_of_an_agent_of_an_earlier_boot_is_lost_despite_a_reused_pid() {
 #[test]
 fn list_starts_no_tmux_if_no_agent_runs() {
     let world = World::new();
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     world.shim();
     let looks = || {
         world.clear_calls();

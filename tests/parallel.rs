@@ -8,7 +8,7 @@ use crate::world::*;
 const MANY: usize = 20;
 
 /// Runs one command for each of `items`, all at once, and gives what they said in the same order.
-fn at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
+fn run_at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
     let waiting = std::sync::Barrier::new(items.len());
     thread::scope(|scope| {
         let start = |item| {
@@ -46,11 +46,11 @@ fn world_of(options: &[&str]) -> World {
 
 /// Twenty tasks come and go, all at once.
 #[track_caller]
-fn many_come_and_go(world: &World) {
+fn run_and_clean_up_twenty(world: &World) {
     world.behaviour("raw");
     let before = world.git(["rev-parse", "main"]);
     let numbers: Vec<usize> = (1..=MANY).collect();
-    let outputs = at_once(&numbers, |n| {
+    let outputs = run_at_once(&numbers, |n| {
         world
             .flux(["run", "-q", &format!("Task {n} of many")])
             .run()
@@ -70,7 +70,7 @@ fn many_come_and_go(world: &World) {
     for id in &ids {
         world.commit_in(world.worktree(id), &format!("{id}.txt"), id);
     }
-    let outputs = at_once(&ids, |id| world.flux(["cleanup", "-y", id]).run());
+    let outputs = run_at_once(&ids, |id| world.flux(["cleanup", "-y", id]).run());
     all_succeed(&outputs);
     for id in &ids {
         assert_eq!(world.read(format!("{id}.txt")), *id);
@@ -141,17 +141,17 @@ fn assert_nothing_left(world: &World) {
 
 #[test]
 fn run_and_cleanup_handle_twenty_tasks_at_once() {
-    many_come_and_go(&World::new());
+    run_and_clean_up_twenty(&World::new());
 }
 
 #[test]
 fn run_and_cleanup_handle_twenty_tasks_at_once_with_reftable() {
-    many_come_and_go(&world_of(&["--ref-format=reftable"]));
+    run_and_clean_up_twenty(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
 fn run_and_cleanup_handle_twenty_tasks_at_once_with_sha256() {
-    many_come_and_go(&world_of(&["--object-format=sha256"]));
+    run_and_clean_up_twenty(&world_of(&["--object-format=sha256"]));
 }
 
 #[test]
@@ -185,11 +185,11 @@ fn cleanup_waits_for_the_lock_of_a_ref_held_by_another_process() {
 
 /// Twenty runs want the same name.
 #[track_caller]
-fn one_gets_the_name(world: &World) {
+fn run_twenty_with_one_name(world: &World) {
     world.behaviour("raw");
     let base = world.git(["rev-parse", "main"]);
     let numbers: Vec<usize> = (1..=MANY).collect();
-    let outputs = at_once(&numbers, |n| {
+    let outputs = run_at_once(&numbers, |n| {
         let task = format!("Wanted by {n}");
         world.flux(["run", "-q", "--name", "wanted", &task]).run()
     });
@@ -214,12 +214,12 @@ fn one_gets_the_name(world: &World) {
 
 #[test]
 fn run_succeeds_once_if_twenty_use_the_same_name() {
-    one_gets_the_name(&World::new());
+    run_twenty_with_one_name(&World::new());
 }
 
 #[test]
 fn run_succeeds_once_if_twenty_use_the_same_name_with_reftable() {
-    one_gets_the_name(&world_of(&["--ref-format=reftable"]));
+    run_twenty_with_one_name(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn cleanup_succeeds_once_if_several_remove_the_same_task() {
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
     world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
-    let outputs = at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
+    let outputs = run_at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
     let winners = outputs.iter().filter(|output| output.code == Some(0));
     let winners = winners.count();
     let said: String = outputs.iter().map(ToString::to_string).collect();
@@ -303,7 +303,7 @@ fn run_succeeds_while_other_processes_write_the_configuration() {
                 })
             })
             .collect();
-        let outputs = at_once(&ids, |id| {
+        let outputs = run_at_once(&ids, |id| {
             world.flux(["run", "-q", "--name", id, "Fix it"]).run()
         });
         over.store(true, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use crate::world::archive::done;
 use crate::world::*;
 
 /// Three tasks that run: one of a long name, one of a title that is no good for a terminal, one beside.
-fn three(world: &World) -> [String; 3] {
+fn three_tasks(world: &World) -> [String; 3] {
     let long = "Add OAuth authentication to the settings page";
     let foreign = "修复登录页面上的错误\u{202e}，然后写测试\tfor a\x1b]2;owned\x07 while";
     [long, foreign, "Write the docs"].map(|title| world.start(title))
@@ -32,7 +32,7 @@ fn wait_for_lines(terminal: &Terminal, question: &str, number: usize) -> Vec<Str
 #[test]
 fn picker_shows_id_state_and_description_in_any_width() {
     let world = World::new();
-    let ids = three(&world);
+    let ids = three_tasks(&world);
     world.agent(&ids[2]).tell("exit 3");
     wait_until("the end of the agent to be recorded", || {
         let list = world.flux(["list", "--json"]).run().json();
@@ -136,7 +136,7 @@ fn picker_is_offered_by_every_command_and_can_be_cancelled() {
 #[test]
 fn picker_reads_no_worktree_to_show_the_states() {
     let world = World::new();
-    three(&world);
+    three_tasks(&world);
     world.shim();
     let terminal = world.terminal(80, 24);
     terminal.command("git-flux diff");

@@ -8,7 +8,7 @@ use anstyle::RgbColor as Rgb;
 use anstyle_svg::{Palette, Term};
 
 use crate::world::documents::document;
-use crate::world::output::a_morning_later;
+use crate::world::output::make_readme_tasks;
 use crate::world::*;
 
 /// The eight colours in the order of their codes, the last one that of text and the first one that of the ground.
@@ -82,7 +82,7 @@ fn readme_picture_matches_the_screen() {
     ] {
         typed(&terminal, &format!("git flux run -q \"{task}\""));
     }
-    let ids = a_morning_later(&world);
+    let ids = make_readme_tasks(&world);
     typed(&terminal, "git flux list");
     let mut screen = terminal.colours();
     let steady = [

@@ -41,7 +41,7 @@ fn archived(id: &str, part: &str) -> String {
 }
 
 /// A fresh worktree at the tip of a removed task.
-fn fresh(world: &World, id: &str) -> PathBuf {
+fn fresh_worktree(world: &World, id: &str) -> PathBuf {
     let dir = world.root().join("fresh");
     let add = ["worktree", "add", "-q", "--detach"].map(str::to_owned);
     let add = add.into_iter();
@@ -66,7 +66,7 @@ fn cleanup_archives_uncommitted_changes_as_a_stash() {
     collect_garbage(&world);
     let snapshot = archived(&id, "snapshot");
     assert_eq!(commit(&world, &format!("{snapshot}^1")), tip);
-    let dir = fresh(&world, &id);
+    let dir = fresh_worktree(&world, &id);
     world.git_in(&dir, ["stash", "apply", "-q", "--index", &snapshot]);
     assert_eq!(state(&world, &dir), before);
     assert_eq!(world.read(dir.join("new dir/loose.txt")), "untracked\n");

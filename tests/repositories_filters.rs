@@ -148,7 +148,7 @@ fn run_calls_post_checkout_once_in_the_new_worktree_with_its_files() {
 }
 
 /// A filter that looks for its key in the git directory of the worktree it runs in, as git-crypt does.
-fn with_keys(world: &World) {
+fn add_key_filter(world: &World) {
     let key = r#"test -s "$(git rev-parse --git-dir)/git-crypt/keys/default" || { echo no key >&2; exit 1; }"#;
     for (name, how) in [("smudge", "tr a-z A-Z"), ("clean", "tr A-Z a-z")] {
         world.install(name, &format!("#!/bin/sh\n{key}\nexec {how}\n"));
@@ -165,7 +165,7 @@ fn with_keys(world: &World) {
 #[test]
 fn run_cleanup_and_restore_give_a_filter_its_keys_in_every_worktree() {
     let world = World::new();
-    with_keys(&world);
+    add_key_filter(&world);
     Cycle::of(&world).run_with(|worktree| {
         assert_eq!(world.read(worktree.join("a.secret")), "ONE\n");
     });

@@ -16,7 +16,7 @@ fn collect_garbage(world: &World) {
 /// Takes a task away and brings it back, from the trash and from the archive alone; then
 /// merges it, to show that it is a task like any other.
 #[track_caller]
-fn comes_back(world: &World, id: &str) {
+fn assert_comes_back(world: &World, id: &str) {
     let worktree = world.worktree(id);
     let before = State::of(world, &worktree);
     let discard = ["cleanup", "-y", "--discard", "--discard-branch", id];
@@ -55,7 +55,7 @@ fn comes_back(world: &World, id: &str) {
 fn restore_brings_back_commits_index_and_files() {
     let world = World::new();
     let id = dirty_task(&world);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn restore_brings_back_the_files_of_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     let id = dirty_task(&world);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn restore_brings_back_a_worktree_with_relative_paths() {
     // A git older than 2.48 reads it, but does not write it.
     let link = format!("gitdir: ../myapp/.git/worktrees/myapp-{id}\n");
     world.write(world.worktree(&id).join(".git"), link);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn restore_brings_back_everything_with_reftable_and_sha256() {
         world.git_in(world.root(), ["init", "-q", format, dir]);
         world.fill(&repo);
         let id = dirty_task(&world);
-        comes_back(&world, &id);
+        assert_comes_back(&world, &id);
     }
 }
 
@@ -99,7 +99,7 @@ fn restore_brings_back_the_index_despite_settings_of_git_apply() {
     let worktree = world.worktree(&id);
     world.write(worktree.join("blanks.txt"), "one  \ntwo\t\n\n\n");
     world.git_in(&worktree, ["add", "blanks.txt"]);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]

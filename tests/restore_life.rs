@@ -92,7 +92,7 @@ fn restore_starts_a_shell_if_the_agent_cannot_continue() {
 
 /// The command that a line `hint: to undo the merge, on 'main': git revert …` says.
 #[track_caller]
-fn undo(output: &Output) -> String {
+fn revert_hint(output: &Output) -> String {
     let start = "hint: to undo the merge, on 'main': ";
     let lines: Vec<&str> = output
         .stderr
@@ -113,10 +113,10 @@ fn restore_keeps_the_merge_and_prints_how_to_revert_it() {
     let merge = commit(&world, "main");
     let output = world.flux(["restore", &id]).run();
     output.success().stderr_has("What was merged stays merged.");
-    assert_eq!(undo(&output), undo(&removed));
+    assert_eq!(revert_hint(&output), revert_hint(&removed));
     assert_eq!(commit(&world, "main"), merge);
     let mut sh = world.command("sh");
-    sh.args(["-c", &format!("{} --no-edit", undo(&output))]);
+    sh.args(["-c", &format!("{} --no-edit", revert_hint(&output))]);
     let reverted = sh.current_dir(world.repo()).output().unwrap();
     assert!(reverted.status.success(), "{reverted:?}");
     assert_eq!(world.git(["diff", "--name-only", &main]), "");

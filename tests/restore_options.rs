@@ -257,7 +257,7 @@ fn restore_drop_deletes_a_removed_task_with_consent() {
 }
 
 /// Restores a task, and removes it again with something more in it.
-fn there_and_back(world: &World, name: &str, text: &str) {
+fn replace_entry(world: &World, name: &str, text: &str) {
     world.flux(["restore", name]).run().success();
     world.write(world.worktree(name).join(".env"), text);
     world.commit_in(world.worktree(name), "new.txt", text);
@@ -281,7 +281,7 @@ fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
         ("", PICK, "Enter"),
     ] {
         let terminal = on_terminal(&world, args, &[(question, &[])]);
-        there_and_back(&world, "alpha", &format!("new {args}\n"));
+        replace_entry(&world, "alpha", &format!("new {args}\n"));
         let before = world.snapshot();
         terminal.keys([answer]);
         assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());

@@ -6,7 +6,7 @@ use crate::world::*;
 
 /// The ids that descriptions get, without their random part.
 #[track_caller]
-fn slug(world: &World, description: &str, expected: &str) {
+fn assert_slug(world: &World, description: &str, expected: &str) {
     let plan = world.flux(["run", "--dry-run", "--", description]).ok();
     let id = plan
         .lines()
@@ -93,22 +93,22 @@ fn run_leaves_uncommitted_changes_of_the_user_alone() {
 #[test]
 fn run_derives_the_id_from_the_description() {
     let world = World::new();
-    slug(
+    assert_slug(
         &world,
         "Add OAuth authentication",
         "add-oauth-authentication",
     );
-    slug(
+    assert_slug(
         &world,
         "Fix the login redirect for users with two accounts",
         "fix-the-login-redirect-for",
     );
-    slug(&world, "\n\n  First line\nsecond line", "first-line");
-    slug(&world, "Größe prüfen", "grosse-prufen");
-    slug(&world, "修复登录", "xiu-fu-deng-lu");
-    slug(&world, "?! …", "task");
-    slug(&world, "../../etc/passwd", "etc-passwd");
-    slug(
+    assert_slug(&world, "\n\n  First line\nsecond line", "first-line");
+    assert_slug(&world, "Größe prüfen", "grosse-prufen");
+    assert_slug(&world, "修复登录", "xiu-fu-deng-lu");
+    assert_slug(&world, "?! …", "task");
+    assert_slug(&world, "../../etc/passwd", "etc-passwd");
+    assert_slug(
         &world,
         "donaudampfschifffahrtsgesellschaftskapitän",
         "donaudampfschifffahrtsgesellsc",

@@ -3,7 +3,7 @@
 use crate::world::*;
 
 #[track_caller]
-fn base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
+fn assert_base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
     let output = world
         .flux(["run", "--json"].iter().chain(args).chain(&["Fix"]))
         .run();
@@ -37,11 +37,11 @@ fn run_stores_the_configured_target() {
     world.git(["config", "flux.into", "dev"]);
     let run = ["run", "--dry-run", "--name", "fix", "Fix"];
     assert!(world.flux(run).ok().contains("\n  Into: dev\n"));
-    base(&world, &[], &head, Some("dev"));
+    assert_base(&world, &[], &head, Some("dev"));
     // That of a branch comes before, also of one that is still to be made.
     world.git(["config", "branch.feature/fix.fluxInto", "refs/heads/main"]);
     assert!(world.flux(run).ok().contains("\n  Into: main\n"));
-    base(&world, &["--name", "fix"], &head, Some("main"));
+    assert_base(&world, &["--name", "fix"], &head, Some("main"));
 }
 
 #[test]
@@ -77,24 +77,24 @@ fn run_accepts_any_commit_as_base_and_takes_its_branch_as_target() {
     world.git(["branch", "topic/one", &first]);
     world.git(["remote", "add", "origin", "../myapp"]);
     world.git(["fetch", "-q", "origin"]);
-    base(&world, &[], &second, Some("main"));
-    base(&world, &["--base", "HEAD"], &second, Some("main"));
-    base(&world, &["--base", "main"], &second, Some("main"));
-    base(&world, &["--base", "topic/one"], &first, Some("topic/one"));
-    base(
+    assert_base(&world, &[], &second, Some("main"));
+    assert_base(&world, &["--base", "HEAD"], &second, Some("main"));
+    assert_base(&world, &["--base", "main"], &second, Some("main"));
+    assert_base(&world, &["--base", "topic/one"], &first, Some("topic/one"));
+    assert_base(
         &world,
         &["--base=refs/heads/topic/one"],
         &first,
         Some("topic/one"),
     );
-    base(&world, &["--base", "v1"], &first, None);
-    base(&world, &["--base", "HEAD~1"], &first, None);
-    base(&world, &["--base", &first[..9]], &first, None);
-    base(&world, &["--base", "origin/main"], &second, None);
+    assert_base(&world, &["--base", "v1"], &first, None);
+    assert_base(&world, &["--base", "HEAD~1"], &first, None);
+    assert_base(&world, &["--base", &first[..9]], &first, None);
+    assert_base(&world, &["--base", "origin/main"], &second, None);
     world.git(["checkout", "-q", "topic/one"]);
-    base(&world, &[], &first, Some("topic/one"));
+    assert_base(&world, &[], &first, Some("topic/one"));
     world.git(["checkout", "-q", "--detach", "main"]);
-    base(&world, &[], &second, None);
+    assert_base(&world, &[], &second, None);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use crate::world::*;
 
 /// A program that holds the lock on a file.
-struct Stranger(Child);
+struct LockHolder(Child);
 
-impl Stranger {
+impl LockHolder {
     /// Takes the lock by a program that has ended by now, as a shell does.
     fn hold(world: &World, path: &Path) -> Self {
         let ready = world.root().join("locked");
@@ -20,14 +20,14 @@ impl Stranger {
             .args(["-c", script])
             .args([path, &ready])
             .stdout(Stdio::null());
-        let stranger = Self(child.spawn().unwrap());
+        let holder = Self(child.spawn().unwrap());
         wait_until("the lock to be held", || ready.exists());
         fs::remove_file(ready).unwrap();
-        stranger
+        holder
     }
 }
 
-impl Drop for Stranger {
+impl Drop for LockHolder {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -49,8 +49,8 @@ fn cleanup_names_the_process_that_holds_a_lock() {
     ];
     let before = world.snapshot();
     for (lock, is_first) in locks.iter().zip([true, false]) {
-        let stranger = Stranger::hold(&world, lock);
-        let pid = stranger.0.id();
+        let holder = LockHolder::hold(&world, lock);
+        let pid = holder.0.id();
         let waits = || {
             let terminal = world.terminal(200, 40);
             terminal.command(&format!("git flux cleanup -y {id}"));
@@ -64,7 +64,7 @@ fn cleanup_names_the_process_that_holds_a_lock() {
             world.assert_unchanged(&before);
         }
         let terminal = waits();
-        drop(stranger);
+        drop(holder);
         assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
         world.flux(["restore", "-q", &id]).run().success();
     }
@@ -77,7 +77,7 @@ fn cleanup_succeeds_while_a_process_locks_the_events() {
     let agent = world.agent(&id);
     agent.wait_started();
     let run = run_dir(&world, &id);
-    let _stranger = Stranger::hold(&world, &run.join("events"));
+    let _holder = LockHolder::hold(&world, &run.join("events"));
     world.flux(["cleanup", "-y", &id]).run().success();
     assert!(!run.exists());
 }

@@ -27,7 +27,7 @@ fn place(terminal: &Terminal, task: &serde_json::Value) -> (String, bool, bool) 
 }
 
 #[track_caller]
-fn case(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
+fn assert_target(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
     let world = World::new();
     if let [key, value] = settings {
         world.git(["config", key, value]);
@@ -52,24 +52,24 @@ fn case(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
 
 #[test]
 fn run_opens_a_pane_in_the_current_window_inside_tmux() {
-    case("", &[], ("pane", true, true));
+    assert_target("", &[], ("pane", true, true));
 }
 
 #[test]
 fn run_opens_a_pane_window_or_session_by_option() {
-    case("--pane", &[], ("pane", true, true));
-    case("--window", &[], ("window", false, true));
-    case("--session", &[], ("session", false, false));
+    assert_target("--pane", &[], ("pane", true, true));
+    assert_target("--window", &[], ("window", false, true));
+    assert_target("--session", &[], ("session", false, false));
 }
 
 #[test]
 fn run_opens_a_pane_window_or_session_by_setting() {
-    case("", &["flux.layout", "auto"], ("pane", true, true));
-    case("", &["flux.layout", "pane"], ("pane", true, true));
-    case("", &["flux.layout", "window"], ("window", false, true));
-    case("", &["flux.layout", "session"], ("session", false, false));
+    assert_target("", &["flux.layout", "auto"], ("pane", true, true));
+    assert_target("", &["flux.layout", "pane"], ("pane", true, true));
+    assert_target("", &["flux.layout", "window"], ("window", false, true));
+    assert_target("", &["flux.layout", "session"], ("session", false, false));
     // A flag overrides a setting.
-    case("--pane", &["flux.layout", "session"], ("pane", true, true));
+    assert_target("--pane", &["flux.layout", "session"], ("pane", true, true));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn run_opens_a_session_if_tmux_names_no_server() {
 }
 
 #[track_caller]
-fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
+fn assert_window_without_room(prepare: impl FnOnce(&World, &Terminal)) {
     let world = World::new();
     let terminal = world.terminal_inside();
     prepare(&world, &terminal);
@@ -151,10 +151,10 @@ fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
 
 #[test]
 fn run_opens_a_window_if_there_is_no_room_for_a_pane() {
-    cramped(|_, terminal| {
+    assert_window_without_room(|_, terminal| {
         terminal.resize(80, 24);
     });
-    cramped(|world, terminal| {
+    assert_window_without_room(|world, terminal| {
         for _ in 0..3 {
             world.tmux([
                 "split-window",
@@ -167,7 +167,7 @@ fn run_opens_a_window_if_there_is_no_room_for_a_pane() {
             ]);
         }
     });
-    cramped(|world, terminal| {
+    assert_window_without_room(|world, terminal| {
         world.tmux(["split-window", "-d", "-t", terminal.pane(), "sleep 1000"]);
         world.tmux(["resize-pane", "-Z", "-t", terminal.pane()]);
     });

@@ -7,7 +7,7 @@ use crate::world::*;
 
 /// What the agent was told, without the template.
 #[track_caller]
-fn told(world: &World, flux: Flux) -> Vec<u8> {
+fn prompt_of(world: &World, flux: Flux) -> Vec<u8> {
     let id = flux.ok();
     world.agent(&id).prompt()
 }
@@ -18,16 +18,16 @@ const RUN: [&str; 3] = ["run", "-q", "--no-template"];
 fn run_joins_the_words_of_the_description_with_spaces() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["Fix", "the  login", "", "now"]));
-    assert_eq!(told(&world, run), b"Fix the  login  now");
+    assert_eq!(prompt_of(&world, run), b"Fix the  login  now");
 }
 
 #[test]
 fn run_accepts_a_description_that_begins_with_a_dash_after_two_dashes() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["--", "--help", "me", "-q"]));
-    assert_eq!(told(&world, run), b"--help me -q");
+    assert_eq!(prompt_of(&world, run), b"--help me -q");
     let run = world.flux(RUN.into_iter().chain(["--", "-"]));
-    assert_eq!(told(&world, run), b"-");
+    assert_eq!(prompt_of(&world, run), b"-");
     // Without them it is an option, known or not.
     let before = world.snapshot();
     world
@@ -60,7 +60,7 @@ fn run_accepts_a_description_of_any_bytes() {
         .map(OsStr::new)
         .into_iter()
         .chain([OsStr::from_bytes(bytes)]);
-    assert_eq!(told(&world, world.flux(args)), bytes);
+    assert_eq!(prompt_of(&world, world.flux(args)), bytes);
 }
 
 #[test]
@@ -71,17 +71,17 @@ fn run_reads_the_description_from_a_file_or_stdin() {
     let by_name = world
         .flux(RUN.into_iter().chain(["-F", "task.md"]))
         .in_dir("src");
-    assert_eq!(told(&world, by_name), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_name), text.as_bytes());
     let by_stdin = world
         .flux(RUN.into_iter().chain(["--file", "-"]))
         .stdin(text);
-    assert_eq!(told(&world, by_stdin), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_stdin), text.as_bytes());
     // git runs an alias or an extension where its user stands.
     let by_git = world
         .flux(RUN.into_iter().chain(["--file=task.md"]))
         .in_dir("src")
         .via_git();
-    assert_eq!(told(&world, by_git), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_git), text.as_bytes());
 }
 
 #[test]
@@ -136,13 +136,13 @@ fn run_edit_opens_the_editor_and_cuts_below_the_scissors() {
     editor(&world, &format!("\n\n{task}\n\n{cut}\n# more\nmore\n"));
     world.git(["config", "core.editor", "editor --wait"]);
     let run = world.flux(RUN.into_iter().chain(["-e"]));
-    assert_eq!(told(&world, run), task.as_bytes());
+    assert_eq!(prompt_of(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "--wait\n");
     // The user's text, then comments that explain.
     let run = world
         .flux(RUN.into_iter().chain(["--edit", "The", "draft"]))
         .env("GIT_EDITOR", "editor -x");
-    assert_eq!(told(&world, run), task.as_bytes());
+    assert_eq!(prompt_of(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "-x\n");
     let shown = world.read("../shown");
     let mut lines = shown.lines();
@@ -158,7 +158,7 @@ fn run_edit_accepts_an_unchanged_draft() {
     let run = world
         .flux(RUN.into_iter().chain(["-e", "Fix", "login"]))
         .env("GIT_EDITOR", "true");
-    assert_eq!(told(&world, run), b"Fix login");
+    assert_eq!(prompt_of(&world, run), b"Fix login");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
 
 /// A task whose agent has ended, and in whose pane the user has started a program, that ends by a hang-up after
 /// it has done this.
-fn busy_task(world: &World, last: &str) -> String {
+fn task_with_program(world: &World, last: &str) -> String {
     let id = done_task(world);
     let pane = world.pane(&id);
     wait_in_front(world, &pane, "sh");
@@ -45,7 +45,7 @@ fn busy_task(world: &World, last: &str) -> String {
 #[test]
 fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
     let world = World::new();
-    let id = busy_task(&world, ":");
+    let id = task_with_program(&world, ":");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
     output
@@ -82,7 +82,7 @@ fn cleanup_finds_no_program_in_the_pane_before_the_shell_starts() {
 #[test]
 fn cleanup_asks_about_a_program_in_the_pane() {
     let world = World::new();
-    let id = busy_task(&world, ":");
+    let id = task_with_program(&world, ":");
     let before = world.snapshot();
     for answer in ["n", "Enter", "C-c", "y"] {
         let terminal = world.terminal(150, 40);
@@ -105,7 +105,7 @@ fn cleanup_asks_about_a_program_in_the_pane() {
 #[test]
 fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
     let world = World::new();
-    let id = busy_task(&world, "echo late >late.txt");
+    let id = task_with_program(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).stderr_has("1 uncommitted file");
@@ -268,7 +268,7 @@ fn cleanup_ignores_its_own_git_process_in_the_worktree() {
 
 /// Types a line into the pane of a task that begins something far from the worktree, and
 /// says which process that is.
-fn begin_elsewhere(world: &World, id: &str, line: &str) -> i32 {
+fn start_job_elsewhere(world: &World, id: &str, line: &str) -> i32 {
     let note = world.root().join("aside");
     let line = format!("set -m; cd /; {line} echo $! >'{}'", note.display());
     world.tmux(["send-keys", "-t", &world.pane(id), &line, "Enter"]);
@@ -283,7 +283,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let world = World::new();
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
-    let pid = begin_elsewhere(&world, &id, "sleep 1000 &");
+    let pid = start_job_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
     let named = format!("put aside in the pane of '{id}' would end with it: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
@@ -308,7 +308,7 @@ fn cleanup_ignores_a_background_helper_without_a_terminal() {
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
     let line = "sleep 1000 </dev/null >/dev/null 2>&1 &";
-    let pid = begin_elsewhere(&world, &id, line);
+    let pid = start_job_elsewhere(&world, &id, line);
     let output = world.flux(["cleanup", &id]).run();
     output.success();
     assert_removed(&world, &id);
@@ -348,7 +348,7 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
     output.success().has_not("put aside");
-    let pid = begin_elsewhere(&world, &task.id, "sleep 1000 &");
+    let pid = start_job_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();
     output

@@ -8,8 +8,8 @@ use crate::world::archive::done;
 use crate::world::documents::document;
 use crate::world::limits::full_disk;
 use crate::world::limits::{old_git, old_tmux};
-use crate::world::output::a_morning_later;
 use crate::world::output::commands;
+use crate::world::output::make_readme_tasks;
 use crate::world::*;
 
 /// Compares a text with `tests/screens/<name>.txt`, or writes it there.
@@ -39,7 +39,7 @@ fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, 
 }
 
 /// The text without what is different each time: where the world is, and the random part of ids.
-fn steady(world: &World, text: &str) -> String {
+fn without_random_parts(world: &World, text: &str) -> String {
     let text = text.replace(&world.root().display().to_string(), "/home/alice");
     replaced(&text, "-", "123456", |after| {
         let digits = after.chars().take_while(char::is_ascii_hexdigit).count();
@@ -105,7 +105,7 @@ impl<'a> Errors<'a> {
         self.world.assert_unchanged(&before);
         assert_ne!(output.code, Some(0), "{output}");
         let words = args.join(" ");
-        let said = steady(self.world, &(output.stdout.clone() + &output.stderr));
+        let said = without_random_parts(self.world, &(output.stdout.clone() + &output.stderr));
         let code = output.code.unwrap();
         self.screens += &format!("# {what}\n$ git flux {words}\n{said}[exit code {code}]\n\n");
     }
@@ -222,7 +222,7 @@ fn lines(world: &World, screen: &str) -> Vec<String> {
         let cells = cells.map(|cell| if is_age(cell) { "AGE" } else { cell });
         " ".repeat(indent) + &cells.collect::<Vec<_>>().join("  ")
     };
-    let screen = same_commits(&steady(world, screen));
+    let screen = same_commits(&without_random_parts(world, screen));
     screen.trim_end().lines().map(line).collect()
 }
 
@@ -241,7 +241,7 @@ fn same_commits(text: &str) -> String {
 }
 
 /// What the reader does while a command of README waits for it.
-fn meanwhile(terminal: &Terminal, command: &str) {
+fn act_as_reader(terminal: &Terminal, command: &str) {
     if command.starts_with("git flux attach ") {
         // tmux's own line at the bottom.
         terminal.wait_for_visible("line of tmux", |screen| screen.contains("\n[flux-"));
@@ -261,10 +261,10 @@ fn readme_screens_match_the_output() {
     let terminal = world.terminal(160, 60);
     for (command, expected) in screens {
         if command == "git flux list" {
-            a_morning_later(&world);
+            make_readme_tasks(&world);
         }
         terminal.command(&command);
-        meanwhile(&terminal, &command);
+        act_as_reader(&terminal, &command);
         assert_eq!(terminal.exit_code(), 0, "{command}");
         let screen = terminal.screen();
         let (_, printed) = screen.split_once('\n').unwrap();

@@ -23,7 +23,7 @@ fn read_by(world: &World, id: &str) -> String {
 }
 
 /// What the agent's hook does once it has read `text`.
-fn confirms(world: &World, id: &str, text: &str) {
+fn confirm_when_read(world: &World, id: &str, text: &str) {
     world.agent(id).wait_stdin(text);
     hook(world, id, "UserPromptSubmit", SESSION);
 }
@@ -33,7 +33,7 @@ fn send_is_confirmed_by_a_hook_of_the_agent() {
     let world = World::new();
     let id = done(&world, "Fix login");
     thread::scope(|scope| {
-        scope.spawn(|| confirms(&world, &id, "[201~it"));
+        scope.spawn(|| confirm_when_read(&world, &id, "[201~it"));
         world
             .flux(["send", &id, "And", "test \u{1b}[201~it"])
             .run()

@@ -3,7 +3,7 @@
 use crate::world::*;
 
 /// A start of `fix` that this setup spoils.
-fn spoiled(world: &World, setup: &str) -> Output {
+fn run_with_setup(world: &World, setup: &str) -> Output {
     world.git(["config", "flux.setup", setup]);
     world.flux(["run", "--name", "fix", "Fix it"]).run()
 }
@@ -17,7 +17,7 @@ fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
     ] {
         let world = World::new();
         let commit = "echo c >c && git add c && git commit -qm mine";
-        spoiled(&world, &format!("{stray} && {commit}; false"))
+        run_with_setup(&world, &format!("{stray} && {commit}; false"))
             .code(1)
             .stderr_has("could not start 'fix'; it is left as it is, since its worktree is not as")
             .stderr_has("hint: git flux status fix")
@@ -50,7 +50,7 @@ fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
 #[test]
 fn run_reports_a_worktree_moved_by_a_failed_setup() {
     let world = World::new();
-    spoiled(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
+    run_with_setup(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
         .stderr_has("its worktree was not in '")
         .has_not("nothing was left behind");
@@ -61,7 +61,7 @@ fn run_keeps_the_worktree_if_a_failed_setup_made_a_commit() {
     let world = World::new();
     let setup =
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";
-    spoiled(&world, setup)
+    run_with_setup(&world, setup)
         .code(1)
         .stderr_has("could not start 'fix'; what was in its worktree is in '");
 }

@@ -70,7 +70,7 @@ fn status_shows_every_field_of_a_running_task() {
 }
 
 #[track_caller]
-fn health(end: impl FnOnce(&World, &str), label: &str, state: &str) {
+fn assert_state(end: impl FnOnce(&World, &str), label: &str, state: &str) {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).wait_started();
@@ -85,13 +85,13 @@ fn health(end: impl FnOnce(&World, &str), label: &str, state: &str) {
 
 #[test]
 fn status_shows_the_observed_state_of_a_task() {
-    health(|_, _| {}, "running for ", "running");
-    health(
+    assert_state(|_, _| {}, "running for ", "running");
+    assert_state(
         |world, id| world.agent(id).tell("exit 3"),
         "exited with status 3, ",
         "exited",
     );
-    health(
+    assert_state(
         |world, id| world.agent(id).kill("KILL"),
         "was ended by signal 9, ",
         "killed",
@@ -100,8 +100,8 @@ fn status_shows_the_observed_state_of_a_task() {
         let pid = world.agent(id).process().unwrap().parent.to_string();
         world.command("kill").args(["-9", &pid]).status().unwrap();
     };
-    health(kill_launcher, "lost", "lost");
-    health(
+    assert_state(kill_launcher, "lost", "lost");
+    assert_state(
         |world, id| fs::remove_dir_all(world.worktree(id)).unwrap(),
         "broken: its worktree",
         "broken",
@@ -109,11 +109,11 @@ fn status_shows_the_observed_state_of_a_task() {
     let delete_branch = |world: &World, id: &str| {
         world.git(["update-ref", "-d", &format!("refs/heads/feature/{id}")]);
     };
-    health(delete_branch, "broken: its branch", "broken");
+    assert_state(delete_branch, "broken: its branch", "broken");
     let damage = |world: &World, id: &str| {
         world.write(format!(".git/flux/run/{id}/exit"), "{ damaged");
     };
-    health(damage, "unknown", "unknown");
+    assert_state(damage, "unknown", "unknown");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn nested(world: &World, dir: &Path, name: &str) -> PathBuf {
     if !inner.exists() {
         world.git_in(dir, ["init", "-q", name]);
     }
-    spoil(&inner);
+    add_filtered_files(&inner);
     world.git_in(&inner, ["add", "file.x"]);
     world.git_in(&inner, ["commit", "-qm", "inner"]);
     world.git_in(dir, ["add", name]);
@@ -178,7 +178,7 @@ fn nested(world: &World, dir: &Path, name: &str) -> PathBuf {
 }
 
 /// A file for which git asks each driver, and one that it has to look into.
-fn spoil(dir: &Path) {
+fn add_filtered_files(dir: &Path) {
     fs::write(
         dir.join(".gitattributes"),
         "*.x filter=evil diff=evil merge=evil\n",
@@ -214,7 +214,7 @@ impl Attack {
         // git gives some of them to a shell as they are.
         let world = World::at("world");
         world.git(["config", "extensions.worktreeConfig", "true"]);
-        spoil(&world.repo());
+        add_filtered_files(&world.repo());
         world.git(["add", "-A"]);
         world.git(["commit", "-qm", "files"]);
         for dir in ["marks", "programs"] {
@@ -430,7 +430,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_named_by_a_pane() {
     // A pane's option is all that names it, and any agent can set that.
     let other = world.root().join("other");
     world.make_repository(&other);
-    spoil(&other);
+    add_filtered_files(&other);
     world.git_in(&other, ["add", "-A"]);
     world.git_in(&other, ["commit", "-qm", "files"]);
     run(&other, "theirs");

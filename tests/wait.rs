@@ -15,7 +15,7 @@ fn at_work(world: &World, description: &str) -> String {
 }
 
 /// Starts to wait, and does `then` once it blocks.
-fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
+fn wait_during<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| world.flux(args).run());
         // It watches the directories of the runs: the kernel shows who does.
@@ -50,7 +50,7 @@ fn wait_blocks_until_the_agent_is_done() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let stop = || hook(&world, &id, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], stop);
+    let output = wait_during(&world, ["wait", &id], stop);
     output.success().stdout_is(&format!("{id} done\n"));
     // What is so already is not waited for.
     world
@@ -65,22 +65,22 @@ fn wait_returns_on_a_question_a_failure_or_the_end_of_the_agent() {
     let world = World::new();
     let id = at_work(&world, "Ask");
     let asks = || hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], asks);
+    let output = wait_during(&world, ["wait", &id], asks);
     output
         .success()
         .stdout_is(&format!("{id} waiting(permission)\n"));
 
     let id = at_work(&world, "Fail");
     let fails = || hook(&world, &id, "StopFailure", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], fails);
+    let output = wait_during(&world, ["wait", &id], fails);
     output.code(1).stdout_is(&format!("{id} failed\n"));
 
     let id = at_work(&world, "Exit well");
-    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 0"));
+    let output = wait_during(&world, ["wait", &id], || world.agent(&id).tell("exit 0"));
     output.success().stdout_is(&format!("{id} exited(0)\n"));
 
     let id = at_work(&world, "Exit badly");
-    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 3"));
+    let output = wait_during(&world, ["wait", &id], || world.agent(&id).tell("exit 3"));
     output.code(1).stdout_is(&format!("{id} exited(3)\n"));
 
     let id = at_work(&world, "Die");
@@ -89,7 +89,7 @@ fn wait_returns_on_a_question_a_failure_or_the_end_of_the_agent() {
         let launcher = nix::unistd::Pid::from_raw(launcher);
         nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
     };
-    let output = meanwhile(&world, ["wait", &id], kill);
+    let output = wait_during(&world, ["wait", &id], kill);
     output.code(1).stdout_is(&format!("{id} lost\n"));
 }
 
@@ -99,7 +99,7 @@ fn wait_for_a_state_fails_if_the_agent_ends_before() {
     let id = at_work(&world, "Fix login");
     hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
     let exit = || world.agent(&id).tell("exit 0");
-    let output = meanwhile(&world, ["wait", "--for", "done", &id], exit);
+    let output = wait_during(&world, ["wait", "--for", "done", &id], exit);
     output.code(1).stdout_is(&format!("{id} exited(0)\n"));
     let output = world.flux(["wait", "--for", "finished", &id]).run();
     output
@@ -112,10 +112,10 @@ fn wait_returns_for_any_or_all_of_several_tasks() {
     let world = World::new();
     let (one, other) = (at_work(&world, "One"), at_work(&world, "Other"));
     let first = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--any", &one, &other], first);
+    let output = wait_during(&world, ["wait", "--any", &one, &other], first);
     output.success().stdout_is(&format!("{other} done\n"));
     let second = || hook(&world, &one, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--all"], second);
+    let output = wait_during(&world, ["wait", "--all"], second);
     // Both in one look, or one after the other.
     let mut lines: Vec<&str> = output.success().stdout.lines().collect();
     lines.sort_unstable();
@@ -151,7 +151,7 @@ fn wait_fails_if_the_task_is_removed() {
     let remove = || {
         world.flux(["cleanup", "-y", &id]).run().success();
     };
-    let output = meanwhile(&world, ["wait", "--for", "waiting", &id], remove);
+    let output = wait_during(&world, ["wait", "--for", "waiting", &id], remove);
     output.code(1);
     world.flux(["wait", &id]).run().code(1);
     world
@@ -183,7 +183,7 @@ fn wait_watches_a_launcher_that_starts_later() {
             let launcher = nix::unistd::Pid::from_raw(launcher);
             nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
         };
-        let output = meanwhile(&world, ["wait", "fix"], kill);
+        let output = wait_during(&world, ["wait", "fix"], kill);
         output.code(1).stdout_is("fix lost\n");
     });
 }
@@ -219,7 +219,7 @@ fn wait_returns_on_a_state_shown_only_in_the_title() {
         agent.tell(&format!("sh printf '\\033]2;{title} (project)\\007'"));
     };
     title("✦  Working…");
-    let output = meanwhile(&world, ["wait", "fix"], || title("✋  Action Required"));
+    let output = wait_during(&world, ["wait", "fix"], || title("✋  Action Required"));
     output.success().stdout_is("fix waiting(permission)\n");
 }
 
@@ -230,7 +230,7 @@ fn wait_next_ignores_states_reached_before() {
     hook(&world, &done, "Stop", r#"{"session_id":"1"}"#);
     let other = at_work(&world, "Another");
     let stop = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--next"], stop);
+    let output = wait_during(&world, ["wait", "--next"], stop);
     output.success().stdout_is(&format!("{other} done\n"));
     // One that was there comes there again.
     let again = || {
@@ -241,7 +241,7 @@ fn wait_next_ignores_states_reached_before() {
         });
         hook(&world, &done, "PermissionRequest", r#"{"session_id":"1"}"#);
     };
-    let output = meanwhile(&world, ["wait", "--next"], again);
+    let output = wait_during(&world, ["wait", "--next"], again);
     output.success().stdout_has(&format!("{done} waiting"));
     let output = world.flux(["wait", "--next", "--timeout", "0s"]).run();
     output.code(124).stdout_is("");

@@ -81,7 +81,7 @@ fn cleanup_into_a_branch_that_moved_survives_every_fault() {
 }
 
 /// A second commit, and a target that has moved in the same file: patches are compared.
-fn apart(world: &World) -> Kept {
+fn diverged(world: &World) -> Kept {
     let kept = ended(world);
     world.commit_in(world.worktree(ID), "second.txt", "second\n");
     world.write("second.txt", "");
@@ -98,7 +98,7 @@ fn apart(world: &World) -> Kept {
 #[test]
 fn cleanup_with_squash_survives_every_fault() {
     let scenario = Scenario {
-        before: apart,
+        before: diverged,
         command: |world| world.flux(["cleanup", ID, "--squash"]),
         ..CLEANUP
     };
@@ -108,7 +108,7 @@ fn cleanup_with_squash_survives_every_fault() {
 #[test]
 fn cleanup_with_rebase_survives_every_fault() {
     let scenario = Scenario {
-        before: apart,
+        before: diverged,
         command: |world| world.flux(["cleanup", ID, "--rebase"]),
         ..CLEANUP
     };
@@ -120,7 +120,7 @@ fn cleanup_with_rebase_survives_every_fault() {
 fn cleanup_with_rebase_and_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
-            let kept = apart(world);
+            let kept = diverged(world);
             hook(world, "prepare-commit-msg");
             kept
         },

@@ -42,13 +42,13 @@ fn careful() -> Real {
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_claude_receives_a_prompt_of_4_kb_byte_for_byte() {
-    claude().takes_a_prompt(4_000);
+    claude().assert_receives_prompt(4_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_claude_receives_a_prompt_of_100_kb_byte_for_byte() {
-    claude().takes_a_prompt(100_000);
+    claude().assert_receives_prompt(100_000);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn agent_claude_is_shown_as_exited_after_exit() {
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_claude_continues_its_session_after_stop_and_resume() {
     let real = claude();
-    let id = real.goes_on_where_it_was_stopped();
+    let id = real.stop_and_resume();
     real.wait_state(&id, "done");
     real.flux(["send", &id, "Go on"]).success();
     let turn = real.api.turn();
@@ -160,8 +160,8 @@ fn agent_claude_continues_its_session_after_stop_and_resume() {
 fn agent_claude_receives_messages_exactly_or_not_at_all() {
     let real = claude();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/help", "/compact all"]);
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/help", "/compact all"]);
     let texts = [
         "hi",
         "!touch x",
@@ -171,9 +171,9 @@ fn agent_claude_receives_messages_exactly_or_not_at_all() {
         "look at C:\\tmp\\",
         "1\n2\n\n4\n5\n6",
     ];
-    real.takes_exactly(&id, &texts);
+    real.assert_receives_exactly(&id, &texts);
     assert!(!real.world.worktree(&id).join("x").exists());
-    real.takes_two_at_once(&id);
+    real.assert_receives_two_at_once(&id);
 }
 
 #[test]
@@ -195,5 +195,5 @@ fn agent_claude_receives_a_message_separate_from_the_interrupted_prompt() {
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_claude_is_shown_as_ended_however_it_is_killed() {
-    claude().is_seen_to_end();
+    claude().assert_end_is_shown();
 }

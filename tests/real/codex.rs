@@ -41,13 +41,13 @@ pub(super) fn codex() -> Real {
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_codex_receives_a_prompt_of_4_kb_byte_for_byte() {
-    codex().takes_a_prompt(4_000);
+    codex().assert_receives_prompt(4_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_codex_receives_a_prompt_of_100_kb_byte_for_byte() {
-    codex().takes_a_prompt(100_000);
+    codex().assert_receives_prompt(100_000);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn agent_codex_reports_its_states_in_order_and_receives_a_message_once() {
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_codex_continues_its_session_after_stop_and_resume() {
-    codex().goes_on_where_it_was_stopped();
+    codex().stop_and_resume();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn agent_codex_continues_its_session_after_stop_and_resume() {
 fn agent_codex_receives_messages_exactly_or_not_at_all() {
     let real = codex();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
+    real.assert_keeps_draft(&id);
     let texts = [
         "hi",
         "do",
@@ -117,13 +117,13 @@ fn agent_codex_receives_messages_exactly_or_not_at_all() {
         "cost $x",
         "C:\\tmp\\",
     ];
-    real.takes_exactly(&id, &texts);
+    real.assert_receives_exactly(&id, &texts);
     assert!(!real.world.worktree(&id).join("x").exists());
-    real.takes_two_at_once(&id);
+    real.assert_receives_two_at_once(&id);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
 fn agent_codex_is_shown_as_ended_however_it_is_killed() {
-    codex().is_seen_to_end();
+    codex().assert_end_is_shown();
 }

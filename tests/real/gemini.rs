@@ -46,9 +46,9 @@ fn gemini() -> Real {
 fn agent_gemini_receives_messages_exactly_or_not_at_all() {
     let real = gemini();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/help", "see @f.txt"]);
-    real.takes_exactly(
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/help", "see @f.txt"]);
+    real.assert_receives_exactly(
         &id,
         &[
             "hi",

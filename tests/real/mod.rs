@@ -158,7 +158,7 @@ impl Real {
 
     /// A prompt of this many bytes arrives as it is.
     #[track_caller]
-    fn takes_a_prompt(&self, bytes: usize) {
+    fn assert_receives_prompt(&self, bytes: usize) {
         let id = self.start(text(bytes).as_bytes());
         let turn = self.api.turn();
         let prompt = self.prompt(&id);
@@ -169,7 +169,7 @@ impl Real {
 
     /// Whatever is killed, the state says so.
     #[track_caller]
-    fn is_seen_to_end(&self) {
+    fn assert_end_is_shown(&self) {
         let id = self.start_and_finish(b"Write it");
         kill(self.running(&id).agent);
         self.wait_state(&id, "killed");
@@ -188,7 +188,7 @@ impl Real {
 
     /// Starts a task, stops its agent once that is done, and resumes it: it shows what it was told before.
     #[track_caller]
-    fn goes_on_where_it_was_stopped(&self) -> String {
+    fn stop_and_resume(&self) -> String {
         let id = self.start_and_finish(b"Write it");
         self.flux(["stop", &id]).success();
         assert_eq!(self.state(&id), "stopped");
@@ -220,7 +220,7 @@ impl Real {
 
     /// Each of these messages arrives, once and as it is.
     #[track_caller]
-    fn takes_exactly(&self, id: &str, texts: &[&str]) {
+    fn assert_receives_exactly(&self, id: &str, texts: &[&str]) {
         for text in texts {
             self.flux(["send", id, "--", text]).success();
             let turn = self.api.turn();
@@ -239,7 +239,7 @@ impl Real {
 
     /// Each of these is refused, and leaves nothing behind.
     #[track_caller]
-    fn refuses(&self, id: &str, texts: &[&str]) {
+    fn assert_refuses(&self, id: &str, texts: &[&str]) {
         // The picture at the top may move.
         let below = |screen: &str| screen[screen.find("Write it").unwrap()..].to_owned();
         let shown = self.screen(id);
@@ -254,7 +254,7 @@ impl Real {
 
     /// What its user is about to write stays, and no message is sent with it.
     #[track_caller]
-    fn keeps_a_draft(&self, id: &str) {
+    fn assert_keeps_draft(&self, id: &str) {
         let pane = self.world.pane(id);
         self.world
             .tmux(["send-keys", "-t", &pane, "-l", "my draft"]);
@@ -272,7 +272,7 @@ impl Real {
 
     /// Two messages at once arrive one after the other.
     #[track_caller]
-    fn takes_two_at_once(&self, id: &str) {
+    fn assert_receives_two_at_once(&self, id: &str) {
         let texts = ["AAAA first message", "BBBB second message"];
         thread::scope(|scope| {
             for text in texts {

@@ -42,9 +42,9 @@ pub(super) fn opencode() -> Real {
 fn agent_opencode_receives_messages_exactly_or_not_at_all() {
     let real = opencode();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/exit"]);
-    real.takes_exactly(
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/exit"]);
+    real.assert_receives_exactly(
         &id,
         &[
             "hi",

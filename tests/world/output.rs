@@ -54,7 +54,7 @@ pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
 }
 
 /// Brings about what README's list shows: these tasks, and what their agents have done.
-pub(crate) fn a_morning_later(world: &World) -> [String; 3] {
+pub(crate) fn make_readme_tasks(world: &World) -> [String; 3] {
     let titles = [
         "Add OAuth authentication",
         "Fix the login redirect",

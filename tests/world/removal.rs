@@ -113,7 +113,7 @@ pub(crate) fn assert_merge_of(world: &World, main: &str, tip: &str) {
 }
 
 /// A task whose agent has committed `one` and does this when it is asked to end.
-pub(crate) fn task_with_last_words(world: &World, shell: &str) -> String {
+pub(crate) fn task_with_stop_handler(world: &World, shell: &str) -> String {
     let id = working_task(world);
     let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");
     world.agent(&id).tell(&last);
