@@ -216,7 +216,8 @@ fn cleanup_gives_working_hints_if_another_head_is_checked_out() {
     }
 }
 
-/// G8: a container's `git worktree prune`, or that of a machine where the directory is not.
+/// A `git worktree prune` in a container or on another machine removes the entry of a worktree whose directory it does
+/// not see.
 #[test]
 fn adopt_repairs_a_pruned_worktree_entry() {
     let (world, id) = task();
@@ -253,7 +254,7 @@ fn adopt_repairs_a_pruned_worktree_entry() {
     assert_eq!(world.read("README.md"), "changed\n");
 }
 
-/// G9: `--discard` destroys nothing, so it need not know.
+/// `--discard` moves the whole worktree to the trash, so it needs no list of the changes.
 #[test]
 fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
     let (world, id) = task();
@@ -305,7 +306,7 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
     see(&world);
 }
 
-/// The same where git shows what is uncommitted, and cannot take it in.
+/// git lists the changes, but a filter that fails keeps them out of the archive.
 #[test]
 fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_archived() {
     let (world, id) = task();
@@ -327,7 +328,6 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_archived() {
     assert_eq!(world.read(kept.join("worktree/a.x")), "only here\n");
 }
 
-/// The same of an index that cannot be read.
 #[test]
 fn cleanup_discard_trashes_a_worktree_with_a_damaged_index() {
     let (world, id) = task();

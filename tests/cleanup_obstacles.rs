@@ -36,7 +36,7 @@ fn refused_with(args: &[&str], said: &[&str], obstacle: impl FnOnce(&World, &Pat
     );
 }
 
-/// What `refused` needs to be more than a cleanup that always fails.
+/// Shows that `refused` does not pass because every cleanup fails.
 #[test]
 fn cleanup_succeeds_without_an_obstacle() {
     let world = World::new();
@@ -226,7 +226,7 @@ fn cleanup_refuses_a_directory_that_git_no_longer_knows_as_a_worktree() {
     );
 }
 
-/// Nobody knows what was uncommitted in a directory that is not there: agreeing to the merge is not agreeing to that.
+/// Uncommitted changes in a missing directory are unknown, and consent to the merge is no consent to their loss.
 #[test]
 fn cleanup_refuses_if_the_worktree_is_gone_unless_discarded() {
     let world = World::new();

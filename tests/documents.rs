@@ -159,7 +159,6 @@ fn collect(dir: &std::path::Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// `-h` and the manual say the same of how a command is used.
 #[test]
 fn manual_headings_repeat_the_usage_of_help() {
     let world = World::without_repository("w");

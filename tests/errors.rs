@@ -209,7 +209,6 @@ fn run_names_a_branch_that_conflicts_with_the_prefix() {
         .success();
 }
 
-/// W2: what is in the place of the worktree stays.
 #[test]
 fn run_leaves_an_existing_path_of_the_worktree_alone() {
     let makes: [fn(&World); 4] = [
@@ -249,7 +248,7 @@ fn run_refuses_a_worktree_directory_that_cannot_be_created() {
     world.assert_unchanged(&before);
 }
 
-/// W7: somebody's worktree that is only away.
+/// The directory of that worktree may be on a disk that is not mounted.
 #[test]
 fn run_refuses_a_path_registered_as_a_worktree() {
     let world = World::new();

@@ -282,7 +282,7 @@ fn restore_takes_only_the_work_from_a_foreign_entry() {
     world.flux(["cleanup", "evil", "-y"]).run().success();
 }
 
-/// A branch goes unarchived only where the transaction verifies that another has its commits.
+/// A branch is deleted without an archive only if the transaction verifies that another branch has its commits.
 #[test]
 fn run_archives_the_branch_of_a_failed_start_if_no_other_has_its_commits() {
     let world = World::new();
@@ -308,7 +308,6 @@ fn run_archives_the_branch_of_a_failed_start_if_no_other_has_its_commits() {
     assert_eq!(world.git(["rev-parse", "refs/flux/archive/fix/tip"]), loose);
 }
 
-/// What a killed command has marked and not made is swept.
 #[test]
 fn run_removes_the_mark_of_a_killed_start() {
     let world = World::new();
@@ -345,7 +344,6 @@ fn run_removes_the_mark_of_a_killed_start() {
     }
 }
 
-/// `git symbolic-ref` makes a ref of git flux another name of a branch of the user's.
 #[test]
 fn cleanup_and_restore_follow_no_symbolic_ref_to_a_branch_of_the_users() {
     let world = World::new();
@@ -374,7 +372,7 @@ fn cleanup_and_restore_follow_no_symbolic_ref_to_a_branch_of_the_users() {
     }
 }
 
-/// One ref cannot be below another.
+/// A ref cannot be below another ref.
 #[test]
 fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
     let world = World::new();
@@ -394,7 +392,7 @@ fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
     output.success().stderr_has("restore other.1");
 }
 
-/// An agent can have its own entry of git name the worktree of another task.
+/// An agent can make its own entry in `.git/worktrees` name the worktree of another task.
 #[test]
 fn cleanup_archives_worktree_refs_despite_a_second_entry_for_the_worktree() {
     let world = World::new();
@@ -422,8 +420,7 @@ fn cleanup_archives_worktree_refs_despite_a_second_entry_for_the_worktree() {
     assert!(!entries.join("myapp-mine").exists());
 }
 
-/// What git lists of an agent's worktree is what that agent says: no other task is stopped by it,
-/// and its own is told what mends it.
+/// An agent can write the `gitdir` file of its own worktree.
 #[test]
 fn cleanup_of_other_tasks_ignores_an_entry_with_a_wrong_gitdir() {
     let world = World::new();

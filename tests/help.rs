@@ -190,7 +190,7 @@ fn restore_suggests_the_nearest_removed_task() {
     world.assert_unchanged(&before);
 }
 
-/// The name of a task that is gone is never taken for the beginning of another's.
+/// The id of a removed task is never taken as the prefix of another task.
 #[test]
 fn cleanup_does_not_take_another_task_if_its_own_disappears() {
     let world = World::new();

@@ -269,7 +269,7 @@ fn layers_start_git_and_tmux_in_one_place_each() {
     assert!(started >= 2, "git or tmux is not started at all any more");
 }
 
-/// In a worktree git believes what an agent wrote there.
+/// git in a worktree reads configuration that an agent may have written.
 #[test]
 fn layers_start_git_in_a_worktree_only_through_a_checkout() {
     // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.

@@ -116,7 +116,6 @@ fn cleanup_changes_nothing_after_a_conflict_in_any_style() {
     assert!(world.agent(&id).is_alive());
 }
 
-/// The branch that each style makes of two commits, wherever the target is checked out.
 #[test]
 fn cleanup_supports_every_style_wherever_the_target_is_checked_out() {
     for style in ["--merge", "--squash", "--rebase", "--ff-only"] {

@@ -199,7 +199,7 @@ fn cleanup_compares_the_whole_content_of_binary_files() {
     assert_is_merged(&world, &id, "blob");
 }
 
-/// A merge whose resolution is nowhere else: its commits are there, it is not.
+/// The target has the commits of the branch, but not the resolution of its merge.
 #[test]
 fn cleanup_merges_a_resolution_that_is_only_in_a_merge_commit() {
     let world = World::new();

@@ -152,7 +152,7 @@ fn notify_rings_the_bell_and_sends_notices_in_every_session() {
     wait_until("the bell", || client.ask("#{window_bell_flag}") == "1");
 }
 
-/// The launcher is not fenced in with the agent, which can write the files of its run.
+/// The launcher runs outside the sandbox of the agent, which can write the files in the run directory.
 #[test]
 fn notify_ignores_a_command_that_the_agent_wrote() {
     let world = World::new();

@@ -139,8 +139,7 @@ fn list_starts_no_tmux_if_no_agent_runs() {
     assert_eq!(looks(), 0);
 }
 
-/// A server that stays when its last session goes, and refuses to list the panes of none. The
-/// same is true of every server for the moment in which it ends.
+/// Such a server refuses to list panes; so does each server at the moment in which it ends.
 #[test]
 fn list_and_cleanup_work_with_a_tmux_server_without_sessions() {
     let world = World::new();

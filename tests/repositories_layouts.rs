@@ -185,7 +185,7 @@ fn run_and_cleanup_work_inside_a_submodule() {
     assert_eq!(status, " M sub");
 }
 
-/// With core.worktree git itself knows the files of the main worktree alone by this configuration.
+/// With core.worktree, only this setting tells git which files belong to the main worktree.
 #[test]
 fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
     let world = World::new();

@@ -135,7 +135,7 @@ fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
     world.flux(["cleanup", "-y", "next"]).run().success();
 }
 
-/// What is in the place of a directory of ours leads to files of the user's.
+/// An agent can replace such a directory by a link to files of the user.
 #[test]
 fn commands_refuse_symbolic_links_in_place_of_directories_of_git_flux() {
     let world = World::new();

@@ -192,7 +192,7 @@ fn cleanup_refuses_submodules_on_another_file_system() {
     assert_eq!(world.read(top.join("agent.txt")), "one\n");
 }
 
-/// Between two renames nothing calls git: this does by hand what the command has done by then.
+/// No call of git is between the renames: the test makes the first ones itself.
 #[test]
 fn restore_keeps_submodules_if_killed_before_its_last_rename() {
     let world = World::new();

@@ -90,8 +90,7 @@ fn restore_of_a_task_with_an_unknown_agent_survives_every_fault() {
     scenario.survives_everything();
 }
 
-/// Between two renames nothing calls git, so the matrix cannot stop there: this does by hand
-/// what the command has done by then.
+/// No call of git is between the two renames, so a fault cannot stop there: the test makes the first rename itself.
 #[test]
 fn restore_is_undone_if_killed_between_two_renames() {
     for removed_link in [false, true] {
