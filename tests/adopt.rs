@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::world::*;
 
-/// A worktree of the user's on the branch `topic`, with a commit and a change.
+/// Makes a worktree of the user on the branch `topic`, with a commit and a change.
 fn topic_worktree(world: &World) -> PathBuf {
     let path = world.root().join("topic");
     world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);

@@ -37,7 +37,7 @@ fn run_dir(agent: &Agent) -> String {
     agent.env("FLUX_RUN").unwrap()
 }
 
-/// What an agent is given when its prompt is `given`, and where it must not: after an option.
+/// Starts a task with this agent and prompt, and asserts its arguments; `<run>` stands for the run directory.
 #[track_caller]
 fn assert_arguments(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
     world.install_agent(name);

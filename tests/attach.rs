@@ -2,7 +2,7 @@
 
 use crate::world::*;
 
-/// The names of the sessions that clients of the product's server look at.
+/// Returns the names of the sessions that have a client.
 fn attached_sessions(world: &World) -> Vec<String> {
     let names = world
         .try_tmux(["list-clients", "-F", "#{client_session}"])
@@ -19,7 +19,7 @@ fn go(terminal: &Terminal, id: &str) {
     assert_eq!(code, 0, "{}", terminal.screen());
 }
 
-/// The pane that a session shows.
+/// Returns the active pane of a session.
 fn active_pane(world: &World, session: &str) -> String {
     let session = format!("={session}:");
     world.tmux(["display-message", "-p", "-t", &session, "#{pane_id}"])
@@ -155,7 +155,7 @@ fn attach_distinguishes_names_with_a_common_prefix() {
     }
 }
 
-/// A task whose session is gone, with work in its worktree.
+/// Makes a task with work in its worktree, and ends its session.
 fn task_without_session(world: &World) -> String {
     let id = world.start("Fix the login");
     let agent = world.agent(&id);
@@ -344,7 +344,7 @@ fn attach_waiting_selects_the_longest_waiting_task_of_all_repositories() {
     assert_ne!(second, third);
 }
 
-/// What tmux has shown in the status lines of its clients.
+/// Returns the messages that tmux has shown in its status lines.
 fn tmux_messages(world: &World) -> String {
     let clients = world.tmux(["list-clients", "-F", "#{client_name}"]);
     let client = clients.lines().next().unwrap_or_default();

@@ -32,8 +32,7 @@ fn end_all(world: &World, id: &str) {
 /// How often a way out may lead to another refusal.
 const STEPS: usize = 3;
 
-/// Follows every hint of a refused command, and those of the refusal after it: each can be pasted, and one of them
-/// leads to where the command is done.
+/// Pastes the hints of a refused command, and those of the refusals after it, until one of them leads to success.
 #[track_caller]
 fn follow_hints(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
     let output = world.flux(args).run();
@@ -62,7 +61,7 @@ fn follow_hints(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize
     leads
 }
 
-/// Where a file of the task is, after it was removed or mended.
+/// Returns whether the worktree, the trash or a directory beside the repository has this file.
 fn has_file(world: &World, id: &str, name: &str, text: &str) -> bool {
     let trash = world.repo().join(".git/flux/trash");
     let places = [world.worktree(id), trash.join(id).join("worktree")];
@@ -72,8 +71,8 @@ fn has_file(world: &World, id: &str, name: &str, text: &str) -> bool {
     places.any(|place| fs::read_to_string(place.join(name)).is_ok_and(|found| found == text))
 }
 
-/// Makes a task so, and asserts that `cleanup` finds a way out, on which its change stays where it is not `lost`
-/// already, and after which the task comes back with its commit.
+/// Breaks a task, and asserts that the hints of `cleanup` lead to its removal, that its change is kept unless it is
+/// `lost` already, and that the task can be restored with its commit.
 #[track_caller]
 fn assert_cleanup_recovers(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let (world, id) = task();

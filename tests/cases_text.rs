@@ -3,7 +3,7 @@
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Where a shell that was fooled might have left its mark.
+/// Asserts that no shell has created the file `mark`.
 #[track_caller]
 fn assert_nothing_executed(world: &World, mark: &str) {
     let dirs = [

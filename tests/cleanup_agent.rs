@@ -250,8 +250,7 @@ fn capture(world: &World, pane: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Types a cleanup into the pane of 'fix', which `client` shows, and waits until it can be read there
-/// what was done, and what undoes it.
+/// Types a cleanup into the pane of 'fix', which `client` shows, and waits for the result and the hint to undo it.
 #[track_caller]
 fn clean_up_from_pane(world: &World, client: &Terminal) {
     world.agent("fix").tell("commit one");

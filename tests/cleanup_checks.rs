@@ -28,8 +28,8 @@ fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String
         .collect()
 }
 
-/// A finished task to which `spoil` is done: then `check` has this result and reason,
-/// in the table as well, nothing is changed by looking, and the command refuses in the same words.
+/// Applies `spoil` to a finished task, and asserts that `check` has this result and reason in the table and as JSON,
+/// that nothing is changed, and that the cleanup refuses with the same words.
 #[track_caller]
 fn assert_check(
     spoil: impl FnOnce(&World, &str, &Path),
@@ -295,7 +295,7 @@ fn cleanup_json_prints_an_array_for_several_tasks() {
     world.assert_unchanged(&before);
 }
 
-/// A process of somebody's that stands in `dir`.
+/// A process whose working directory is `dir`.
 struct OtherProcess(Child);
 
 impl OtherProcess {

@@ -17,7 +17,7 @@ fn conflicting_task(world: &World) -> String {
     id
 }
 
-/// Resolves everything in `dir` and commits the merge.
+/// Resolves all conflicts in `dir` and commits the merge.
 fn resolve(world: &World, dir: &std::path::Path) {
     world.write(dir.join("agent.txt"), "both\n");
     world.git_in(dir, ["rm", "-q", "src/login.txt"]);

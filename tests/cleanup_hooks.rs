@@ -7,7 +7,7 @@ use crate::world::hooks::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// The notes of one hook.
+/// Returns the notes of one hook.
 #[track_caller]
 fn hook_runs(world: &World, name: &str) -> Vec<String> {
     let log = fs::read_to_string(log_file(world)).unwrap_or_default();
@@ -101,7 +101,7 @@ fn cleanup_runs_no_post_checkout_hook_for_the_merge() {
     assert_eq!(hook_runs(&world, "post-checkout"), Vec::<String>::new());
 }
 
-/// Whether it fails while the agent runs, who must not be stopped by it.
+/// Asserts that a hook that fails changes nothing and does not stop a running agent.
 #[track_caller]
 fn assert_hook_refuses(name: &str, script: &str) {
     let world = World::new();

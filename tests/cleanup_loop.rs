@@ -56,7 +56,7 @@ fn world() -> World {
     world
 }
 
-/// What the agent of a task has noted.
+/// The notes of the agent of a task.
 struct Notes {
     path: PathBuf,
 }
@@ -163,7 +163,7 @@ fn cleanup_loses_no_commit_or_file_of_a_process_the_agent_left_behind() {
     world.git(["fsck", "--connectivity-only", "--no-progress"]);
 }
 
-/// The same where a removal may stand half way, for the next command to complete.
+/// Asserts the same as `assert_nothing_missing` if the removal may be incomplete: the next command completes it.
 #[track_caller]
 fn assert_nothing_missing_yet(world: &World, id: &str, notes: &Notes, said: &Output) {
     let settled = world.flux(["cleanup", "no-such-task"]).run();

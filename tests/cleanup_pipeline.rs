@@ -5,7 +5,7 @@ use std::fs;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Runs a line of a shell in the worktree of a task, and returns what it has written to a file called log.
+/// Runs a shell line in the worktree of a task, and returns the content of the file `log`.
 fn run_pipeline(world: &World, id: &str, line: &str) -> String {
     let done = world
         .command("/bin/sh")

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Cleans up from `dir`, without naming the task where that is its own worktree.
+/// Cleans up from `dir`, without the name of the task if that is its own worktree.
 #[track_caller]
 fn cleanup_from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
     let world = World::new();

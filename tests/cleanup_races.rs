@@ -9,7 +9,7 @@ use crate::world::*;
 
 const REMOVE: &str = "and remove";
 
-/// Has the user's own worktree on another branch while the hooks of the merge run.
+/// Switches the main worktree to another branch while the hooks of the merge run.
 fn switch_in_hook(world: &World) {
     let switch = format!("git -C '{}' switch -q -c hotfix", world.repo().display());
     once_in_hook(world, "commit-msg", "true", &switch);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::world::output::*;
 use crate::world::*;
 
-/// What is offered, with descriptions after a tab.
+/// Returns the candidates, each with its description after a tab.
 #[track_caller]
 fn offered(question: Flux<'_>) -> Vec<String> {
     let output = question.run();

@@ -232,7 +232,7 @@ fn world_with_tasks() -> World {
     world
 }
 
-/// What holds in every shell, for `git flux` and `git-flux`.
+/// Asserts the completions that each shell must have, for `git flux` and `git-flux`.
 fn assert_completes_everything(shell: &Shell<'_>) {
     shell.completes("git fl", "git flux ");
     for flux in ["git flux", "git-flux"] {

@@ -18,7 +18,7 @@ const KINDS: [&[&str]; 9] = [
     &["cleanup", "--"],
 ];
 
-/// Answers each kind of question without a word on standard error.
+/// Asserts that each kind of question is answered without output on standard error.
 #[track_caller]
 fn assert_quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
     for words in KINDS {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
-/// What `git flux config --json` says of one key.
+/// Returns the object of one key from `git flux config --json`.
 #[track_caller]
 fn shown(world: &World, key: &str) -> Value {
     let all = world.flux(["config", "--json"]).run().success().json();

@@ -21,7 +21,7 @@ fn untracked(world: &World, dir: &Path) -> Vec<String> {
     files
 }
 
-/// Gives a file times that no copy would have by chance.
+/// Sets the times of a file to values that no copy has by chance.
 fn set_old_times(path: &Path) -> SystemTime {
     let then = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     let times = FileTimes::new().set_modified(then).set_accessed(then);

@@ -26,7 +26,7 @@ fn in_trash(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// Lets two hours pass for what was removed.
+/// Sets the times of removed tasks back by two hours.
 fn age(world: &World, names: &[&str]) {
     for name in names {
         let place = world.repo().join(".git/flux/trash").join(name);

@@ -66,7 +66,7 @@ fn doc(attributes: &[Attribute]) -> Option<[String; 2]> {
     Some([words.next()?, words.next().unwrap_or_default()])
 }
 
-/// Whether the words begin with one that asks.
+/// Returns whether the words begin with a question word.
 fn asks(words: &[String; 2]) -> bool {
     let first = words[0].to_lowercase();
     [
@@ -75,7 +75,7 @@ fn asks(words: &[String; 2]) -> bool {
     .contains(&first.as_str())
 }
 
-/// Whether the words begin with a verb of the third person, as "Returns the" does, and "Names of" does not.
+/// Returns whether the words begin with a third-person verb, such as "Returns the", but not "Names of".
 fn acts(words: &[String; 2]) -> bool {
     let [first, second] = words;
     let is_noun =

@@ -24,7 +24,7 @@ impl Bystander {
         self.0.id().try_into().unwrap()
     }
 
-    /// When it started, as the kernel has it.
+    /// Returns the start time that the kernel reports.
     fn born(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();

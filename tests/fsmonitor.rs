@@ -15,13 +15,13 @@ fn listen(world: &World) -> (UnixListener, PathBuf) {
     (UnixListener::bind(&socket).unwrap(), socket)
 }
 
-/// Lets the task have a daemon.
+/// Links the socket into the git directory of the task, as if it had a daemon.
 fn link_socket(world: &World, socket: &PathBuf, id: &str) {
     let admin = world.git_in(world.worktree(id), ["rev-parse", "--absolute-git-dir"]);
     fs::hard_link(socket, PathBuf::from(admin).join(SOCKET)).unwrap();
 }
 
-/// How often a daemon was stopped since it was asked last, and each time in its git directory.
+/// Returns how often a daemon was stopped since the last call.
 fn stop_count(world: &World) -> usize {
     let stops = |call: &Call| call.line().ends_with("fsmonitor--daemon stop");
     let count = world.calls().iter().filter(|call| stops(call)).count();

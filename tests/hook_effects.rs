@@ -34,7 +34,7 @@ fn refs(world: &World) -> String {
     ])
 }
 
-/// Asserts that each change is said, and that the hints undo them.
+/// Asserts that each change is reported, and that the hints undo them.
 #[track_caller]
 fn assert_reported_and_undone(world: &World, output: &Output, before: &str) {
     let ran = "warning: while hooks ran, ";

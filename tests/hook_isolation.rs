@@ -25,14 +25,14 @@ fn ready(world: &World) -> String {
     id
 }
 
-/// Where the merge of a task is made.
+/// Returns the directory of the scratch repository of a task.
 fn scratch_directory(world: &World, id: &str) -> PathBuf {
     let number = fs::metadata(world.repo().join(".git")).unwrap().ino();
     let name = format!(".myapp-{id}.{number:x}.merge");
     world.repo().with_file_name(name)
 }
 
-/// Cleans up with a hook that refuses after `script`, and finds nothing changed.
+/// Cleans up with a hook that runs `script` and refuses, and asserts that nothing has changed.
 #[track_caller]
 fn assert_changes_nothing(style: &str, name: &str, script: &str) {
     let world = World::new();
@@ -189,7 +189,7 @@ fn cleanup_keeps_a_commit_of_the_user_made_while_a_hook_runs() {
     assert_eq!(world.read("agent.txt"), "one\n");
 }
 
-/// Where hooks ran, as they noted it.
+/// Returns the directories in which hooks have run.
 fn hook_directories(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap();
     let top = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
@@ -242,7 +242,7 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     assert_removed(&world, &id);
 }
 
-/// What a killed merge must not have touched: files with their times, index, refs, stash, configuration.
+/// Returns what a killed merge must not change: files with their times, index, refs, stash, configuration.
 fn repository_state(world: &World) -> Vec<String> {
     let mut traces = vec![
         world.git(["for-each-ref"]),

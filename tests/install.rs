@@ -255,7 +255,7 @@ fn install_uninstall_removes_directories_that_become_empty() {
     assert!(!home.dir.join(MANUAL).parent().unwrap().exists());
 }
 
-/// The file as another version of git flux would have installed it.
+/// Returns the file as another version of git flux would have installed it.
 fn of_another_version(installed: &str) -> String {
     let (text, line) = installed.trim_end().rsplit_once('\n').unwrap();
     let line = line.replace(" git flux ", " git flux 0.0.");

@@ -23,14 +23,14 @@ fn warnings(output: &Output) -> usize {
     lines.filter(|line| line.starts_with("warning: ")).count()
 }
 
-/// What the user would do with a hint, in a shell.
+/// Pastes a hint into a shell, as the user would.
 #[track_caller]
 fn paste(home: &Home, shell: &str, line: &str) {
     let output = shell_of(home, shell, &home.path(), line);
     assert!(output.is_some(), "{line}");
 }
 
-/// What an interactive shell of the user's prints for this; none when it fails.
+/// Returns the output of a command in an interactive shell of the user; `None` if it fails.
 fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<String> {
     // In a session of its own: it must not fight for a terminal.
     let mut command = home.world.command("setsid");
@@ -41,7 +41,7 @@ fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<Str
     output.status.success().then_some(text)
 }
 
-/// Lets each login shell of the user's find cargo's programs.
+/// Adds the directory of cargo's programs to the PATH of each login shell.
 fn add_cargo_to_path(home: &Home) {
     let line = "export PATH=\"$HOME/.cargo/bin:$PATH\"\n";
     let fish = ".config/fish/config.fish";
@@ -51,7 +51,7 @@ fn add_cargo_to_path(home: &Home) {
     }
 }
 
-/// Pastes what install hints at until it has nothing more to say, at most so often.
+/// Pastes the hints of install until it has no more, at most this many times.
 #[track_caller]
 fn follow_hints(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     let login = require(shell);
@@ -70,7 +70,7 @@ fn follow_hints(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     pasted
 }
 
-/// Types into a new interactive shell of the user's and presses TAB.
+/// Types into a new interactive shell, presses TAB, and waits for the completion.
 #[track_caller]
 fn assert_completes(home: &Home, shell: &str, typed: &str, completed: &str) {
     let terminal = home.world.terminal_in(home.world.root(), 100, 30);

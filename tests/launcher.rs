@@ -238,7 +238,7 @@ fn launcher_runs_the_shell_of_the_user_in_the_worktree_after_the_agent() {
     assert_eq!(Process::find(task.launcher).unwrap().group, task.launcher);
 }
 
-/// Puts a tmux in front of the real one that does something just before it opens a session.
+/// Installs a tmux that runs `code` just before it opens a session.
 fn run_before_new_session(world: &World, code: &str) {
     let real = require("tmux");
     let script = format!(

@@ -37,7 +37,7 @@ const NO_ROOMS: [&str; 6] = ["util", "utils", "common", "helpers", "manager", "m
 
 const LONGEST: usize = 400;
 
-/// One source file.
+/// A source file.
 struct Source {
     /// Its path below `src`, with `/`.
     path: String,
@@ -52,7 +52,7 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Where `needle` stands in the code, for messages.
+    /// Returns the lines that contain `needle`, for messages.
     fn lines_with(&self, needle: &str) -> Vec<String> {
         let hits = self.code.lines().filter(|line| line.contains(needle));
         hits.map(|line| format!("src/{}: {}", self.path, line.trim()))

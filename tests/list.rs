@@ -330,7 +330,7 @@ fn list_shows_the_time_in_the_state_and_the_age() {
     assert_eq!(row[3], "2h");
 }
 
-/// What a list prints with these settings on a terminal, with its colours.
+/// Returns the output of list with these settings on a terminal, with its colours.
 fn coloured(world: &World, settings: &str) -> String {
     let terminal = world.terminal(100, 30);
     terminal.command(&format!("git {settings} flux list"));

@@ -7,7 +7,7 @@ use crate::world::{Output, World};
 
 const SESSION: &str = r#""session_id":"1""#;
 
-/// A task with a story: a prompt, a transcript, a commit, an answer.
+/// Makes a task with a prompt, a transcript, a commit and an answer.
 fn task_with_log(world: &World) -> String {
     let id = world.start("Fix login\n\nIt does not redirect.");
     let agent = world.agent(&id);

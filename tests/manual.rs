@@ -234,7 +234,7 @@ fn manual_names_exactly_the_existing_settings() {
     assert!(seen.is_superset(&known), "{known:?}");
 }
 
-/// All files below a directory of this repository.
+/// Returns the content of each file below a directory of this repository.
 fn texts_below(dir: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

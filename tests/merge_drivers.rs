@@ -23,7 +23,7 @@ fn both_changed(world: &World, driver: &str) -> String {
     id
 }
 
-/// Where the driver ran.
+/// Returns the directories in which the driver has run.
 fn driver_runs(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("driver.log")).unwrap_or_default();
     log.lines().map(str::to_owned).collect()

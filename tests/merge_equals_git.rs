@@ -6,7 +6,7 @@ use crate::merge_histories::{SHAPES, Shape};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// What plain git comes to: the tree, or the files in conflict.
+/// Returns the result of git alone: the tree, or the files in conflict.
 fn merge_with_git(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> {
     let dir = dir.to_str().unwrap();
     let done = match style {
@@ -27,7 +27,7 @@ fn merge_with_git(world: &World, dir: &Path, style: &str) -> Result<String, Vec<
     Ok(world.git_in(dir, ["write-tree"]))
 }
 
-/// The commits of a range, but for who committed them.
+/// Returns the commits of a range, without their committers.
 fn commits_of(world: &World, dir: &Path, range: &str) -> String {
     let format = "--format=%T %an <%ae> %ad%n%B";
     world.git_in(

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::world::*;
 
-/// What is on `main` when the task starts, and what both sides do then.
+/// The content of `main` when the task starts, and the changes of both sides.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) base: fn(&World),

@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::removal::{people, two_commits};
 use crate::world::*;
 
-/// The names of the hooks that ran, in order.
+/// Returns the names of the hooks that have run, in order.
 fn hooks_run(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap_or_default();
     let name = |line: &str| line.split(' ').next().unwrap().to_owned();

@@ -6,7 +6,7 @@ use crate::world::removal::two_commits;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Merges one task in each style, the target having moved, and one that was squashed by hand.
+/// Merges one task in each style after the target has moved, and one that was squashed by hand.
 fn assert_every_style(world: &World) {
     for style in ["--merge", "--squash", "--rebase"] {
         let id = two_commits(world);
@@ -39,7 +39,7 @@ fn cleanup_supports_every_style_with_reftable_and_sha_256() {
     assert_every_style(&world);
 }
 
-/// A clone of a repository with some history, as `myapp`.
+/// Makes a world whose repository is a clone of one with some history.
 fn cloned_world(options: &[&str]) -> World {
     let world = World::without_repository("clone");
     let origin = world.root().join("origin");

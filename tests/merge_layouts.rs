@@ -13,8 +13,8 @@ const STYLES: [&str; 3] = ["--merge", "--squash", "--rebase"];
 const CHECK: &str = "set -e; test -d .git; grep -q one agent.txt; grep -q moved README.md\n\
     git rev-parse -q --verify HEAD >/dev/null; git fsck --connectivity-only >/dev/null 2>&1; git stash list";
 
-/// Merges a task in each style from `dir`, a worktree of the repository whose directory is
-/// `common`, and looks at what it came to. `moves` makes a commit on main; the hook also runs `check`.
+/// Merges a task in each style from `dir`, a worktree of the repository with the git directory `common`, and checks the
+/// result. `moves` makes a commit on main; the hook also runs `check`.
 #[track_caller]
 fn assert_merges(
     world: &World,

@@ -26,7 +26,7 @@ fn pick(world: &World, branch: &str) {
     world.git(["cherry-pick", &format!("main..{branch}")]);
 }
 
-/// What the target does afterwards, and what it is said to have then.
+/// A later change of the target, and the reason that cleanup then gives.
 type Then = (fn(&World), &'static str);
 
 fn go_on(world: &World) {

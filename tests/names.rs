@@ -2,7 +2,7 @@
 
 use crate::world::*;
 
-/// Three tasks.
+/// Starts three tasks.
 fn three_tasks(world: &World) -> [&'static str; 3] {
     let names = [
         "fix-the-login-5c3c4d",

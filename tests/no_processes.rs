@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::launcher::Started;
 use crate::world::*;
 
-/// A process that has the number of another one now.
+/// A process that has the id of another process now.
 struct Impostor(Child);
 
 impl Impostor {
@@ -18,7 +18,7 @@ impl Impostor {
         Self(command.arg("1000").stdin(Stdio::null()).spawn().unwrap())
     }
 
-    /// Has its number in place of that of the launcher, or of the agent.
+    /// Puts its id in place of that of the launcher or the agent.
     fn take(&self, task: &Started<'_>, who: &str) {
         task.note(who, self.0.id());
     }
@@ -80,7 +80,7 @@ impl Started<'_> {
         self.world.flux(["cleanup", "-y", &self.id]).run()
     }
 
-    /// Has cleanup refuse with these words and change nothing, and follows its hint.
+    /// Asserts that cleanup refuses with these words and changes nothing, and follows its hint.
     #[track_caller]
     fn refused(&self, words: &str) {
         let before = self.world.snapshot();

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::reports::Task;
 use crate::world::*;
 
-/// A command for `flux.notify` that adds a line to the file of this name.
+/// Returns a command for `flux.notify` that appends a line to the file of this name.
 fn note_command(world: &World, name: &str) -> String {
     let script = format!(
         "#!/bin/sh\nprintf '%s|' \"$FLUX_TASK\" \"$FLUX_STATE\" \"$FLUX_REASON\" \"$FLUX_TITLE\" \

@@ -12,8 +12,8 @@ use crate::world::*;
 /// A title that Claude Code has while it works.
 const BUSY: &str = "sh printf '\\033]2;\u{2810} Claude Code\\007'";
 
-/// A task whose agent has said a minute ago that it waits, and whose title says that it works:
-/// so its state tells whether its pane was found.
+/// Makes a task whose hook reported a minute ago that it waits, and whose title shows that it works: its state shows
+/// whether its pane was found.
 fn waiting_task<'a>(world: &'a World) -> Task<'a> {
     let task = Task::new(world);
     let before = task.events().last().unwrap()["at"].as_u64().unwrap();

@@ -7,7 +7,7 @@ use crate::world::*;
 
 const MANY: usize = 20;
 
-/// Runs one command for each of `items`, all at once, and gives what they said in the same order.
+/// Runs a command for each of `items` at once, and returns their outputs in the same order.
 fn run_at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
     let waiting = std::sync::Barrier::new(items.len());
     thread::scope(|scope| {
@@ -44,7 +44,7 @@ fn world_of(options: &[&str]) -> World {
     world
 }
 
-/// Twenty tasks come and go, all at once.
+/// Starts and removes twenty tasks at once.
 #[track_caller]
 fn run_and_clean_up_twenty(world: &World) {
     world.behaviour("raw");
@@ -183,7 +183,7 @@ fn cleanup_waits_for_the_lock_of_a_ref_held_by_another_process() {
     }
 }
 
-/// Twenty runs want the same name.
+/// Starts twenty runs with the same name at once.
 #[track_caller]
 fn run_twenty_with_one_name(world: &World) {
     world.behaviour("raw");

@@ -3,7 +3,7 @@
 use crate::world::archive::done;
 use crate::world::*;
 
-/// Three tasks that run: one of a long name, one of a title that is no good for a terminal, one beside.
+/// Starts three tasks: with a long name, with control characters in its title, and an ordinary one.
 fn three_tasks(world: &World) -> [String; 3] {
     let long = "Add OAuth authentication to the settings page";
     let foreign = "修复登录页面上的错误\u{202e}，然后写测试\tfor a\x1b]2;owned\x07 while";

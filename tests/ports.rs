@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::world::*;
 
-/// All first ports there are.
+/// Returns the first port of each block.
 fn blocks() -> impl Iterator<Item = u16> {
     (20_000..32_750).step_by(20)
 }

@@ -27,7 +27,7 @@ fn task(world: &World, name: &str) {
     world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
 }
 
-/// The same, with an agent that has ended.
+/// Makes the same task as `task`, with an agent that has ended.
 fn ended(world: &World, name: &str) {
     task(world, name);
     world.agent(name).tell("exit 0");

@@ -16,7 +16,7 @@ enum Tool {
     Lefthook,
 }
 
-/// What is merged.
+/// The work that is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Good,
@@ -33,7 +33,7 @@ struct Case {
     squash: bool,
 }
 
-/// How it ended.
+/// The result of a merge.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// The tree and message of the commit.

@@ -21,13 +21,13 @@ fn dirty_task(world: &World) -> String {
     id
 }
 
-/// As weeks later: nothing is left that no ref names.
+/// Expires the reflogs and prunes all unreachable objects.
 fn collect_garbage(world: &World) {
     world.git(["reflog", "expire", "--expire=now", "--all"]);
     world.git(["gc", "-q", "--prune=now"]);
 }
 
-/// What `git stash` would show of a worktree, with the contents of the index.
+/// Returns the status of a worktree and its diffs to HEAD and to the index.
 fn state(world: &World, dir: &Path) -> (String, String, String) {
     (
         world.git_in(dir, ["status", "--porcelain", "--untracked-files=all"]),
@@ -40,7 +40,7 @@ fn archived(id: &str, part: &str) -> String {
     format!("refs/flux/archive/{id}/{part}")
 }
 
-/// A fresh worktree at the tip of a removed task.
+/// Makes a new worktree at the tip of a removed task.
 fn fresh_worktree(world: &World, id: &str) -> PathBuf {
     let dir = world.root().join("fresh");
     let add = ["worktree", "add", "-q", "--detach"].map(str::to_owned);

@@ -12,7 +12,7 @@ fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
     cycle_in(world, "", call);
 }
 
-/// The same, called from `below` the top, where the agent is then.
+/// Runs the same cycle as `cycle`, called from the directory `below`, in which the agent then starts.
 #[track_caller]
 fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
     world.behaviour("raw");
@@ -176,7 +176,7 @@ fn run_and_cleanup_work_through_aliases() {
     }
 }
 
-/// What printed this, as an outcome that can be asked.
+/// Makes an `Output` of these texts.
 fn outcome(world: &World, bytes: Vec<u8>, said: &str) -> Output {
     let mut output = world.flux(["--version"]).run();
     output.stdout = String::from_utf8_lossy(&bytes).into_owned();

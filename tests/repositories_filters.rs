@@ -147,7 +147,7 @@ fn run_calls_post_checkout_once_in_the_new_worktree_with_its_files() {
     }
 }
 
-/// A filter that looks for its key in the git directory of the worktree it runs in, as git-crypt does.
+/// Adds a filter that reads its key in the git directory of the worktree, as git-crypt does.
 fn add_key_filter(world: &World) {
     let key = r#"test -s "$(git rev-parse --git-dir)/git-crypt/keys/default" || { echo no key >&2; exit 1; }"#;
     for (name, how) in [("smudge", "tr a-z A-Z"), ("clean", "tr A-Z a-z")] {

@@ -7,14 +7,13 @@ use crate::world::archive::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// As long after the removal: git has collected its garbage.
+/// Expires the reflogs and prunes all unreachable objects.
 fn collect_garbage(world: &World) {
     world.git(["reflog", "expire", "--expire=now", "--all"]);
     world.git(["gc", "-q", "--prune=now"]);
 }
 
-/// Takes a task away and brings it back, from the trash and from the archive alone; then
-/// merges it, to show that it is a task like any other.
+/// Removes and restores a task, from the trash and from the archive alone, and then merges it.
 #[track_caller]
 fn assert_comes_back(world: &World, id: &str) {
     let worktree = world.worktree(id);

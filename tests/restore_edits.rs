@@ -73,7 +73,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// How many there shall be.
+    /// Returns the number of edits.
     pub(crate) fn count(&mut self) -> usize {
         self.rng.random_range(1..=10)
     }
@@ -217,7 +217,7 @@ impl<'a> Edits<'a> {
         path.display().to_string()
     }
 
-    /// What only git does with a file that it tracks.
+    /// Changes a tracked file in a way that only git can.
     fn tracked(&mut self, kind: Kind) -> String {
         let Some(file) = self.file() else {
             return "nothing".to_owned();

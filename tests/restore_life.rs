@@ -90,7 +90,7 @@ fn restore_starts_a_shell_if_the_agent_cannot_continue() {
     }
 }
 
-/// The command that a line `hint: to undo the merge, on 'main': git revert …` says.
+/// Returns the command of the line `hint: to undo the merge, on 'main': git revert …`.
 #[track_caller]
 fn revert_hint(output: &Output) -> String {
     let start = "hint: to undo the merge, on 'main': ";

@@ -256,7 +256,7 @@ fn restore_drop_deletes_a_removed_task_with_consent() {
     assert!(!world.repo().join(".git/flux/run/alpha").exists());
 }
 
-/// Restores a task, and removes it again with something more in it.
+/// Restores a task, and removes it again with another file.
 fn replace_entry(world: &World, name: &str, text: &str) {
     world.flux(["restore", name]).run().success();
     world.write(world.worktree(name).join(".env"), text);

@@ -58,7 +58,7 @@ fn seed_files(world: &World) {
     world.git(["commit", "-q", "-m", "Files of every kind"]);
 }
 
-/// What is done about the changes, and what is left of the worktree when it comes back.
+/// The option of the cleanup, and the part of the worktree that the restore has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Choice {
     args: &'static [&'static str],
@@ -93,7 +93,7 @@ impl Choice {
         self.args == ["--commit"]
     }
 
-    /// What a snapshot does not hold is not made where there is nothing else, nor what cannot be committed.
+    /// Returns whether this kind of edit is kept by the snapshot, or by the commit.
     fn allows(self, kind: Kind) -> bool {
         match kind {
             Kind::IntentToAdd => self.trash,
@@ -104,7 +104,7 @@ impl Choice {
     }
 }
 
-/// Tells on a panic how to repeat the case.
+/// Prints on a panic how to repeat the case.
 struct Case<'a> {
     seed: u64,
     choice: Choice,
@@ -160,7 +160,7 @@ impl Bench {
             .collect()
     }
 
-    /// What git knows of, so that a snapshot holds it.
+    /// Returns the files that a snapshot keeps.
     fn known(&self) -> BTreeSet<PathBuf> {
         let mut known = self.names(&["ls-files", "-z"]);
         known.extend(self.names(&["ls-files", "-z", "--others", "--exclude-standard"]));
@@ -203,7 +203,7 @@ impl Bench {
         drop(told);
     }
 
-    /// Everything that was uncommitted is in the branch now, everything else where it was.
+    /// Asserts that all uncommitted changes are in the branch, and that the other files are unchanged.
     fn assert_committed(&self, before: &State) {
         let now = State::of(&self.world, &self.worktree);
         assert!(now.files == before.files, "{}", difference(before, &now));
@@ -214,7 +214,7 @@ impl Bench {
         }
     }
 
-    /// All that git knows of is as it was, and nothing else is there.
+    /// Asserts that all files that git knows are unchanged, and that there are no others.
     fn assert_known(&self, before: State, known: &BTreeSet<PathBuf>) {
         let mut before = before.without(&[]);
         before.files.retain(|path, _| known.contains(path));
@@ -235,7 +235,7 @@ impl Bench {
     }
 }
 
-/// What `git status` says beside the branch.
+/// Returns the lines of `git status` without the branch.
 fn changes(status: &str) -> impl Iterator<Item = &str> {
     let lines = status.split('\0');
     lines.filter(|line| !line.is_empty() && !line.starts_with("# "))

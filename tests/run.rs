@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::world::*;
 
-/// The ids that descriptions get, without their random part.
+/// Asserts the id that a description gets, without its random part.
 #[track_caller]
 fn assert_slug(world: &World, description: &str, expected: &str) {
     let plan = world.flux(["run", "--dry-run", "--", description]).ok();

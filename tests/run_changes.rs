@@ -7,7 +7,7 @@ use crate::world::*;
 
 const RUN: [&str; 5] = ["run", "-q", "--with-changes", "--name", "go"];
 
-/// What `git status`, the index and the files say of a worktree, and what they say on disk.
+/// Returns the status, the index and the files of a worktree.
 fn state(world: &World, dir: &Path) -> [String; 4] {
     let staged = world.git_in(dir, ["diff", "--cached", "--binary", "--no-renames"]);
     let unstaged = world.git_in(dir, ["diff", "--binary", "--no-renames"]);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::world::*;
 
-/// A program that holds the lock on a file.
+/// A program that holds the lock of a file.
 struct LockHolder(Child);
 
 impl LockHolder {

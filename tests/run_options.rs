@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::world::*;
 
-/// What the agent was told, without the template.
+/// Returns the prompt of the agent without the template.
 #[track_caller]
 fn prompt_of(world: &World, flux: Flux) -> Vec<u8> {
     let id = flux.ok();

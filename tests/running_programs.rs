@@ -23,8 +23,8 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
     });
 }
 
-/// A task whose agent has ended, and in whose pane the user has started a program, that ends by a hang-up after
-/// it has done this.
+/// Makes a task whose agent has ended, and in whose pane a program of the user runs until a hang-up, on which it first
+/// runs `last`.
 fn task_with_program(world: &World, last: &str) -> String {
     let id = done_task(world);
     let pane = world.pane(&id);
@@ -266,8 +266,7 @@ fn cleanup_ignores_its_own_git_process_in_the_worktree() {
     assert_removed(&world, &id);
 }
 
-/// Types a line into the pane of a task that begins something far from the worktree, and
-/// says which process that is.
+/// Types a line that starts a job outside the worktree into the pane of a task, and returns the process id of the job.
 fn start_job_elsewhere(world: &World, id: &str, line: &str) -> i32 {
     let note = world.root().join("aside");
     let line = format!("set -m; cd /; {line} echo $! >'{}'", note.display());

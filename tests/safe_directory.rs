@@ -9,7 +9,7 @@ use crate::world::*;
 
 const OTHER: u32 = 4242;
 
-/// Gives everything at `path` to another user.
+/// Changes the owner of all files at `path`.
 fn give_away(path: &Path) {
     chown(path, Some(OTHER), Some(OTHER)).unwrap();
     if path.is_dir() && !path.is_symlink() {

@@ -38,7 +38,7 @@ fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, 
     lines.find(|(_, (new, old))| new != old)
 }
 
-/// The text without what is different each time: where the world is, and the random part of ids.
+/// Returns the text without the path of the world and the random part of ids.
 fn without_random_parts(world: &World, text: &str) -> String {
     let text = text.replace(&world.root().display().to_string(), "/home/alice");
     replaced(&text, "-", "123456", |after| {
@@ -78,7 +78,7 @@ fn help_screens_match_the_recorded_text() {
     assert_screen("help", &screens);
 }
 
-/// What failing commands print, one after the other.
+/// The outputs of failing commands, one after the other.
 struct Errors<'a> {
     world: &'a World,
     screens: String,
@@ -240,7 +240,7 @@ fn same_commits(text: &str) -> String {
     words.map(same).collect()
 }
 
-/// What the reader does while a command of README waits for it.
+/// Does what the reader does while a command of README waits.
 fn act_as_reader(terminal: &Terminal, command: &str) {
     if command.starts_with("git flux attach ") {
         // tmux's own line at the bottom.

@@ -17,12 +17,12 @@ fn done(world: &World, description: &str) -> String {
     id
 }
 
-/// What an agent has read so far.
+/// Returns what an agent has read so far.
 fn read_by(world: &World, id: &str) -> String {
     String::from_utf8(world.agent(id).stdin()).unwrap()
 }
 
-/// What the agent's hook does once it has read `text`.
+/// Runs the hook of the agent once it has read `text`.
 fn confirm_when_read(world: &World, id: &str, text: &str) {
     world.agent(id).wait_stdin(text);
     hook(world, id, "UserPromptSubmit", SESSION);

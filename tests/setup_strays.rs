@@ -2,7 +2,7 @@
 
 use crate::world::*;
 
-/// A start of `fix` that this setup spoils.
+/// Starts `fix` with this setup.
 fn run_with_setup(world: &World, setup: &str) -> Output {
     world.git(["config", "flux.setup", setup]);
     world.flux(["run", "--name", "fix", "Fix it"]).run()

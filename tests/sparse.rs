@@ -32,7 +32,7 @@ fn status(world: &World, dir: &Path) -> String {
     world.git_in(dir, ["status", "--porcelain", "--untracked-files=all"])
 }
 
-/// Whether the files are there, with what [`change`] wrote.
+/// Asserts that the files have the content that [`change`] wrote.
 #[track_caller]
 fn assert_changed(dir: &Path) {
     let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();

@@ -18,12 +18,12 @@ fn commit(world: &World, name: &str, mode: u32, text: &str) {
     world.git(["commit", "-q", "-m", name]);
 }
 
-/// A script that writes a line.
+/// Returns a script that writes a line.
 fn script_writing(word: &str) -> String {
     format!("#!/bin/sh\necho {word} >>said.log\n")
 }
 
-/// What the scripts of a task have said.
+/// Returns what the scripts of a task have written.
 fn script_output(world: &World, id: &str) -> Option<String> {
     fs::read_to_string(world.worktree(id).join("said.log")).ok()
 }
@@ -42,7 +42,7 @@ fn start(world: &World, id: &str, answer: Option<&str>) -> (i32, String) {
     (code, screen)
 }
 
-/// Agrees to what the repository has.
+/// Approves the scripts of HEAD.
 fn approve(world: &World) {
     let tree = world.git(["rev-parse", "HEAD:.worktree-init"]);
     world.git(["config", "--add", "flux.trust", &tree]);

@@ -10,7 +10,7 @@ use crate::world::*;
 const USER: u32 = 54_321;
 const OTHER: u32 = 54_322;
 
-/// Gives all below `path` to [`USER`], but for what is called `pgdata.log`.
+/// Gives all files below `path` to [`USER`], except those named `pgdata.log`.
 fn give_away(path: &Path) {
     let is_other = path.ends_with("pgdata.log");
     let user = Some(if is_other { OTHER } else { USER });

@@ -58,7 +58,7 @@ const SETTINGS: [(&str, &str); 47] = [
     ("man.evil.cmd", "@"),
 ];
 
-/// Where an agent can write configuration that git would read in its worktree.
+/// A place in which an agent can write configuration that git reads in its worktree.
 struct Place {
     name: &'static str,
     /// Makes the place, and gives the file.
@@ -177,7 +177,7 @@ fn nested(world: &World, dir: &Path, name: &str) -> PathBuf {
     inner
 }
 
-/// A file for which git asks each driver, and one that it has to look into.
+/// Makes a file for which git uses the filter, diff and merge driver `evil`.
 fn add_filtered_files(dir: &Path) {
     fs::write(
         dir.join(".gitattributes"),

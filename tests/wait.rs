@@ -14,7 +14,7 @@ fn at_work(world: &World, description: &str) -> String {
     id
 }
 
-/// Starts to wait, and does `then` once it blocks.
+/// Runs `git flux wait`, and calls `then` once it blocks.
 fn wait_during<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| world.flux(args).run());

@@ -22,7 +22,7 @@ fn task(world: &World) -> (String, [String; 2]) {
     (id, [taken_back, aside])
 }
 
-/// As weeks later; the dates of the commits here are years ago.
+/// Prunes all unreachable objects and keeps the reflogs, although the commits have old dates.
 fn collect_garbage(world: &World) {
     let logs = ["gc.reflogExpire=never", "gc.reflogExpireUnreachable=never"];
     let logs = logs.into_iter().flat_map(|setting| ["-c", setting]);

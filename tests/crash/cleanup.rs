@@ -23,7 +23,7 @@ fn task(world: &World) -> Kept {
     }
 }
 
-/// The same, with an agent that has ended.
+/// Makes the same task as `task`, with an agent that has ended.
 fn ended(world: &World) -> Kept {
     let kept = task(world);
     world.agent(ID).tell("exit 0");
@@ -31,7 +31,7 @@ fn ended(world: &World) -> Kept {
     kept
 }
 
-/// The same, with uncommitted work of every kind.
+/// Makes the same task as `ended`, with every kind of uncommitted change.
 fn dirty(world: &World) -> Kept {
     let mut kept = ended(world);
     let worktree = world.worktree(ID);
@@ -80,7 +80,7 @@ fn cleanup_into_a_branch_that_moved_survives_every_fault() {
     scenario.survives_everything();
 }
 
-/// A second commit, and a target that has moved in the same file: patches are compared.
+/// Makes the same task as `ended` with a second commit, and a target that changed the same file: patches are compared.
 fn diverged(world: &World) -> Kept {
     let kept = ended(world);
     world.commit_in(world.worktree(ID), "second.txt", "second\n");

@@ -42,7 +42,7 @@ const READING: [&str; 14] = [
 /// How many worlds of one scenario live at once.
 const WORKERS: usize = 2;
 
-/// One command, and what there is before it.
+/// A command, and what exists before it.
 #[derive(Clone, Copy)]
 pub(super) struct Scenario {
     /// Brings the world to where the command begins, and says what must outlive everything.
@@ -54,7 +54,7 @@ pub(super) struct Scenario {
     pub(super) harmless: &'static [&'static str],
 }
 
-/// One call, so that it is found again in another world.
+/// Identifies a call, so that it can be found again in another world.
 #[derive(Clone, Debug)]
 struct Step {
     program: &'static str,
@@ -83,7 +83,7 @@ const REPEATED: [&str; 4] = [
     "worktree list",
 ];
 
-/// What comes after the fault.
+/// The command after the fault.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// A cleanup of something else.

@@ -46,7 +46,7 @@ fn removed_of(world: &World, agent: &str) -> Kept {
     }
 }
 
-/// The same, without its worktree in the trash.
+/// Makes the same removed task as `removed`, without its worktree in the trash.
 fn archived(world: &World) -> Kept {
     let mut kept = removed(world);
     std::fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::matrix::ID;
 use crate::world::*;
 
-/// What has become of the task.
+/// The state of the task after the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Whole,
     Gone,
 }
 
-/// What must outlive every fault.
+/// The work that no fault may lose.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     /// Commits of the task.
@@ -157,7 +157,7 @@ impl Kept {
     }
 }
 
-/// What is uncommitted in the main worktree, with the objects that its index names.
+/// Returns the status of the main worktree, which names the objects in its index.
 pub(super) fn own_changes(world: &World) -> String {
     let status = [
         "--no-optional-locks",
@@ -168,7 +168,7 @@ pub(super) fn own_changes(world: &World) -> String {
     world.git(status)
 }
 
-/// Where files of the task may be: its worktree, or what is in the trash.
+/// Returns the directories that can have files of the task: its worktree, or the trash.
 fn homes(world: &World) -> Vec<PathBuf> {
     let mut homes = vec![world.worktree(ID)];
     homes.extend(trash(world).map(|dir| dir.join("worktree")));
@@ -184,7 +184,7 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     entries.map(|entry| entry.unwrap().path())
 }
 
-/// What each index that may hold staged work of the task says.
+/// Returns the content of each index that can have staged work of the task.
 fn indexes(world: &World) -> impl Iterator<Item = String> {
     let admin = world.repo().join(format!(".git/worktrees/myapp-{ID}"));
     let dirs = trash(world).chain([admin]);
@@ -310,7 +310,7 @@ fn gone(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) 
     });
 }
 
-/// What is wrong whatever has become of the task.
+/// Adds to `wrong` what must not be left in any state of the task.
 fn tidy(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
     let dir = world.repo().join(".git");
     for name in refs {

@@ -84,7 +84,7 @@ fn own_hook(it: &Difference<'_>) -> String {
     format!("{dir}/{}", it.hook)
 }
 
-/// What git said in a linked worktree, as it would say it in another repository.
+/// Returns the output of git in a linked worktree as it would be in another repository.
 fn unlinked(it: &Difference<'_>) -> String {
     let git_dir = "<root>/myapp/.git/worktrees/other";
     match it.fact {

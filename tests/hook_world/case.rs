@@ -21,7 +21,7 @@ pub(super) enum Place {
     Nowhere,
 }
 
-/// What core.hooksPath says.
+/// The value of core.hooksPath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HooksPath {
     Default,
@@ -168,8 +168,7 @@ impl Case {
         }
     }
 
-    /// Has the ignored hooks of the checkout found in other worktrees, where git alone finds none: what
-    /// is committed there goes to where they count.
+    /// Makes the ignored hooks of the checkout visible in other worktrees, in which git alone does not find them.
     fn show_hooks(self, world: &World, everywhere: bool) {
         let dir = match everywhere {
             true => self.checkout_in(world).join(".husky/_"),
@@ -278,8 +277,8 @@ impl Case {
         )
     }
 
-    /// What is wrong with the scratch repository that a call was made in: tools leave out what is below `.git`, and
-    /// find what is above them; and it is gone.
+    /// Returns the errors in the place of a scratch repository: it must not be below `.git` or the checkout, since
+    /// tools skip the one and search the other, and it must be deleted.
     fn misplaced(self, world: &World, call: &Call) -> Option<String> {
         if !call.in_scratch {
             return None;

@@ -86,7 +86,7 @@ pub(super) fn calls(world: &World) -> Vec<Call> {
     (1..=count).map(read).collect()
 }
 
-/// One call of a hook.
+/// A call of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) name: String,

@@ -64,7 +64,7 @@ impl Api {
         self.turns.lock().unwrap().recv_timeout(time).ok()
     }
 
-    /// Whether nobody has asked for a turn.
+    /// Returns whether no request for a turn has arrived.
     pub(super) fn is_quiet(&self) -> bool {
         self.turns.lock().unwrap().try_recv().is_err()
     }
@@ -148,7 +148,7 @@ impl Turn {
         texts.collect()
     }
 
-    /// How often the user has said exactly this.
+    /// Counts how often the user has sent exactly this text.
     pub(super) fn count(&self, text: &str) -> usize {
         self.said().iter().filter(|said| **said == text).count()
     }
@@ -211,8 +211,7 @@ impl Turn {
         self.use_tool(("Bash", "bash"), &input);
     }
 
-    /// Has an agent within work on `prompt`, which is a turn of its own: Claude Code goes on
-    /// meanwhile.
+    /// Starts a subagent on `prompt`, which has turns of its own; Claude Code continues meanwhile.
     pub(super) fn delegate(self, prompt: &str) {
         let kind = match self.kind {
             Kind::Chat => "general",

@@ -31,7 +31,7 @@ pub(super) fn claude() -> Real {
     real
 }
 
-/// One that asks before it does something.
+/// Makes a Claude Code that asks for permission.
 fn careful() -> Real {
     let real = claude();
     let command = "claude --permission-mode default";

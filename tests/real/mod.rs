@@ -97,7 +97,7 @@ impl Real {
         output.stdout.trim_end().to_owned()
     }
 
-    /// What the task was given to do: what its record says.
+    /// Returns the prompt in the record of the task.
     fn prompt(&self, id: &str) -> String {
         let file = format!("refs/flux/tasks/{id}:prompt.md");
         let git = self
@@ -156,7 +156,7 @@ impl Real {
         id
     }
 
-    /// A prompt of this many bytes arrives as it is.
+    /// Asserts that a prompt of this many bytes arrives unchanged.
     #[track_caller]
     fn assert_receives_prompt(&self, bytes: usize) {
         let id = self.start(text(bytes).as_bytes());
@@ -167,7 +167,7 @@ impl Real {
         turn.say("Done.");
     }
 
-    /// Whatever is killed, the state says so.
+    /// Asserts that the state shows the end of the agent, whichever process is killed.
     #[track_caller]
     fn assert_end_is_shown(&self) {
         let id = self.start_and_finish(b"Write it");
@@ -186,7 +186,7 @@ impl Real {
         });
     }
 
-    /// Starts a task, stops its agent once that is done, and resumes it: it shows what it was told before.
+    /// Starts a task, stops its agent once it is done, and resumes it; asserts that it shows its earlier session.
     #[track_caller]
     fn stop_and_resume(&self) -> String {
         let id = self.start_and_finish(b"Write it");
@@ -218,7 +218,7 @@ impl Real {
         wait_until("an agent that has nothing to do", is_idle);
     }
 
-    /// Each of these messages arrives, once and as it is.
+    /// Asserts that each of these messages arrives once and unchanged.
     #[track_caller]
     fn assert_receives_exactly(&self, id: &str, texts: &[&str]) {
         for text in texts {
@@ -237,7 +237,7 @@ impl Real {
         }
     }
 
-    /// Each of these is refused, and leaves nothing behind.
+    /// Asserts that each of these messages is refused and leaves the composer empty.
     #[track_caller]
     fn assert_refuses(&self, id: &str, texts: &[&str]) {
         // The picture at the top may move.
@@ -252,7 +252,7 @@ impl Real {
         }
     }
 
-    /// What its user is about to write stays, and no message is sent with it.
+    /// Asserts that no message is sent while a draft is in the composer, and that the draft stays.
     #[track_caller]
     fn assert_keeps_draft(&self, id: &str) {
         let pane = self.world.pane(id);
@@ -270,7 +270,7 @@ impl Real {
         wait_until("no draft", || !self.screen(id).contains("my draft"));
     }
 
-    /// Two messages at once arrive one after the other.
+    /// Asserts that two simultaneous messages arrive one after the other.
     #[track_caller]
     fn assert_receives_two_at_once(&self, id: &str) {
         let texts = ["AAAA first message", "BBBB second message"];

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Everything a worktree is: its files, and what git says of it.
+/// The files and the git status of a worktree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
     /// Mode and bytes of each file, link and directory; git's own `.git` at the top is left out.
@@ -64,7 +64,7 @@ impl State {
         );
     }
 
-    /// The same without what is below these paths, and without directories, which git does not keep.
+    /// Returns the state without what is below these paths, and without directories, which git does not keep.
     pub(crate) fn without(mut self, paths: &[&str]) -> Self {
         self.files.retain(|path, (mode, _)| {
             let is_dir = *mode & 0o170_000 == 0o040_000;

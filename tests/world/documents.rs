@@ -62,7 +62,7 @@ impl Manual {
         commands
     }
 
-    /// What the entries of a section explain.
+    /// Returns what the entries of a section explain.
     pub(crate) fn entries(&self, section: &str) -> Vec<&str> {
         let lines = self.section(section).windows(2);
         let tags = lines.filter(|pair| pair[0] == ".TP").map(|pair| &pair[1]);

@@ -20,7 +20,7 @@ impl<'a> Home<'a> {
         Self::at(world, "new home")
     }
 
-    /// One of this name, which is part of what `assert_unchanged` looks at.
+    /// Makes one with this name, which is part of what `assert_unchanged` compares.
     pub(crate) fn at(world: &'a World, name: &str) -> Self {
         let home = Self {
             world,
@@ -55,7 +55,7 @@ impl<'a> Home<'a> {
             .env_remove("GIT_CONFIG_GLOBAL")
     }
 
-    /// What lies below it, as paths relative to it, without cargo's own.
+    /// Returns the relative paths of its files, without those of cargo.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect(&self.dir, &self.dir, &mut found);

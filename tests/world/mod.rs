@@ -52,7 +52,7 @@ pub(crate) use terminal::Terminal;
 pub(crate) use trace::calls_in_an_idle_second;
 pub(crate) use wait::{require, wait_for, wait_until};
 
-/// Everything one test can touch.
+/// All that one test can use.
 pub(crate) struct World {
     temp: TempDir,
     sockets: TempDir,
@@ -244,7 +244,7 @@ impl World {
         self.wait_ended_in(&self.repo().join(".git"), id);
     }
 
-    /// The same, of a task of another repository.
+    /// Does the same as `wait_ended` for a task of another repository.
     #[track_caller]
     pub(crate) fn wait_ended_in(&self, common_dir: &Path, id: &str) {
         let exit = common_dir.join("flux/run").join(id).join("exit");
@@ -317,7 +317,7 @@ pub(crate) fn install_at(path: &Path, script: &str) {
     assert!(child.wait().unwrap().success(), "{}", path.display());
 }
 
-/// One word of POSIX shell that means exactly `text`.
+/// Returns one word of POSIX shell that means exactly `text`.
 fn quote(text: &Path) -> String {
     let text = text.to_str().expect("the tools' paths are UTF-8");
     format!("'{}'", text.replace('\'', r"'\''"))

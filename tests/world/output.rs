@@ -53,7 +53,7 @@ pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
         .collect()
 }
 
-/// Brings about what README's list shows: these tasks, and what their agents have done.
+/// Makes the tasks that README's list shows, and the work of their agents.
 pub(crate) fn make_readme_tasks(world: &World) -> [String; 3] {
     let titles = [
         "Add OAuth authentication",

@@ -59,7 +59,7 @@ pub(crate) fn assert_removed(world: &World, id: &str) {
     assert_removed_from(world, &world.repo(), id);
 }
 
-/// The same for the repository whose main worktree (or bare directory) this is.
+/// Does the same as `assert_removed` for the repository with this main worktree or bare directory.
 #[track_caller]
 pub(crate) fn assert_removed_from(world: &World, repo: &Path, id: &str) {
     let facts = format!("{:?}", world.snapshot_of(repo));
@@ -112,7 +112,7 @@ pub(crate) fn assert_merge_of(world: &World, main: &str, tip: &str) {
     );
 }
 
-/// A task whose agent has committed `one` and does this when it is asked to end.
+/// Makes a task whose agent has committed `one`, and which runs this code when it is asked to end.
 pub(crate) fn task_with_stop_handler(world: &World, shell: &str) -> String {
     let id = working_task(world);
     let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");

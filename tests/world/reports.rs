@@ -80,7 +80,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What an agent's hook does, with this event and what stands on its standard input.
+/// Runs a hook of the agent, with this event and this standard input.
 pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
     let run = world.repo().join(".git/flux/run").join(id);
     let mut command = world.command(world.tools().join("bin/git-flux"));

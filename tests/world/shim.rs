@@ -68,7 +68,7 @@ impl World {
         empty(&self.tools.join("fault"));
     }
 
-    /// Whether the planned fault has happened: after the last call it never does.
+    /// Returns whether the planned fault has happened: after the last call it never does.
     pub(crate) fn fault_fired(&self) -> bool {
         self.tools.join("fault/fired").exists()
     }
@@ -150,7 +150,7 @@ impl Caller {
     }
 }
 
-/// What goes wrong, and at which call.
+/// A fault, and the call at which it happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) program: &'static str,
@@ -187,7 +187,7 @@ impl Fault {
     }
 }
 
-/// How it goes wrong.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// `fatal: injected`, exit code 1, nothing done.

@@ -116,7 +116,7 @@ impl World {
 }
 
 impl Snapshot {
-    /// What is different in `after`, one line a fact.
+    /// Returns what is different in `after`, one line per fact.
     pub(crate) fn changes(&self, after: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, old) in &self.0 {
@@ -134,7 +134,7 @@ impl Snapshot {
         lines
     }
 
-    /// Whether there is a fact of this name: `ref refs/heads/main`, `file /…`, `worktree /…`, `pane %1`.
+    /// Returns whether there is a fact of this name: `ref refs/heads/main`, `file /…`, `worktree /…`, `pane %1`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

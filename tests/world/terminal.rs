@@ -184,12 +184,12 @@ impl<'a> Terminal<'a> {
         found.unwrap_or_else(|| panic!("no {what} on the screen, which is\n{last}"))
     }
 
-    /// What is visible, lines that the terminal wrapped joined again, blanks at their ends removed.
+    /// Returns what is visible, with wrapped lines joined and without blanks at their ends.
     pub(crate) fn screen(&self) -> String {
         self.capture(&[])
     }
 
-    /// As `screen`, with its colours as escape codes.
+    /// Returns what `screen` does, with its colours as escape codes.
     pub(crate) fn colours(&self) -> String {
         self.capture(&["-e"])
     }
