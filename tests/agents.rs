@@ -268,7 +268,10 @@ fn agent_codex_still_calls_the_notify_command_of_the_user() {
         .arg(done)
         .env("FLUX_TASK", agent.env("FLUX_TASK").unwrap())
         .env("FLUX_RUN", run_dir(&agent));
-    assert!(hook.status().unwrap().success());
+    assert!(
+        hook.status().unwrap().success(),
+        "the hook of codex succeeds"
+    );
     let told = || fs::read_to_string(&told).is_ok_and(|said| said.ends_with('>'));
     wait_until("the user's own to be told", told);
     let said = fs::read_to_string(world.tools().join("told")).unwrap();

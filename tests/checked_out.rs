@@ -170,7 +170,7 @@ fn cleanup_refuses_a_target_that_another_worktree_rebases_or_bisects() {
         let other = second_worktree(&world);
         let mut shell = world.command("/bin/sh");
         let shell = shell.args(["-c", start]).current_dir(&other);
-        assert!(shell.output().unwrap().status.success());
+        assert!(shell.output().unwrap().status.success(), "{start} succeeds");
         world.git_in(&other, ["checkout", "-q", "--detach"]);
         let said = format!("is in progress on 'main' in '{}'", other.display());
         refused(&world, &["cleanup", "-y", &id], &[&said, "git -C "]);

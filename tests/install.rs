@@ -77,7 +77,10 @@ fn install_and_uninstall_write_and_remove_every_file() {
         .env("PATH", home.path())
         .output()
         .unwrap();
-    assert!(output.status.success());
+    assert!(
+        output.status.success(),
+        "git flux install succeeds: {output:?}"
+    );
     let mut expected: Vec<String> = ALL.map(str::to_owned).to_vec();
     expected.sort();
     assert_eq!(home.files(), expected);

@@ -212,7 +212,10 @@ fn list_shows_only_the_task_with_a_damaged_mark_as_foreign() {
             .find_map(|line| line.strip_prefix(way));
         let mut shell = world.command("/bin/sh");
         let shell = shell.args(["-c", hint.unwrap()]).current_dir(world.repo());
-        assert!(shell.status().unwrap().success());
+        assert!(
+            shell.status().unwrap().success(),
+            "the hint works: {output}"
+        );
         let list = world.flux(["list", "--json"]).run().success().json();
         assert_eq!(
             [&list[0]["state"], &list[1]["state"]],

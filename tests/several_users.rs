@@ -259,7 +259,10 @@ fn run_creates_private_files_with_any_umask() {
             .args(["-c", &run])
             .current_dir(world.repo())
             .status();
-        assert!(status.unwrap().success());
+        assert!(
+            status.unwrap().success(),
+            "git flux run succeeds with umask {umask}"
+        );
         world.agent("fix").wait_started();
         let flux = world.repo().join(".git/flux");
         let state = world.tools().join("home/.local/state");

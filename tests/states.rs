@@ -139,7 +139,10 @@ fn status_reads_and_records_the_turns_of_codex() {
     for name in ["FLUX_TASK", "FLUX_RUN"] {
         tells.env(name, agent.env(name).unwrap());
     }
-    assert!(tells.status().unwrap().success());
+    assert!(
+        tells.status().unwrap().success(),
+        "the hook of codex succeeds"
+    );
     let said = || fs::read_to_string(&told).unwrap_or_default();
     wait_until("the user to be told", || {
         said() == "failed 401\ndone Done\n"
@@ -196,7 +199,10 @@ fn status_shows_a_failed_or_cancelled_turn_of_gemini() {
         let mut pipe = hook.stdin.take().unwrap();
         pipe.write_all(input.to_string().as_bytes()).unwrap();
         drop(pipe);
-        assert!(hook.wait().unwrap().success());
+        assert!(
+            hook.wait().unwrap().success(),
+            "the hook of gemini succeeds"
+        );
     };
     for (last, expected) in [
         (

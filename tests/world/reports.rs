@@ -90,5 +90,8 @@ pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
         .env("FLUX_RUN", run)
         .output()
         .unwrap();
-    assert!(hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty());
+    assert!(
+        hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty(),
+        "the hook succeeds without output: {hook:?}"
+    );
 }
