@@ -332,7 +332,7 @@ fn agent_hooks_change_no_file_or_tmux_option_of_the_user() {
     assert!(!task.run_dir().exists());
 }
 
-/// Every file below `dir` with what is in it.
+/// Returns every file below `dir` with its content.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -6,7 +6,7 @@ use crate::world::*;
 
 const FLAGS: [&str; 2] = ["--assume-unchanged", "--skip-worktree"];
 
-/// A task whose agent runs, with changes that git does not show: in one file of each kind.
+/// Makes a task whose agent runs, with changes that git does not show: in one file of each kind.
 fn task_with_hidden_changes() -> (World, String) {
     let world = World::new();
     world.write("conf/local", "one\n");

@@ -9,7 +9,7 @@ use crate::world::hints::{Saved, hints, paste};
 use crate::world::removal::done_task;
 use crate::world::*;
 
-/// A task whose agent has committed and ended, with a change and an ignored file; nothing runs.
+/// Makes a task with a change and an ignored file, whose agent has committed and ended.
 fn task() -> (World, String) {
     let world = World::new();
     let id = done_task(&world);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Every file below a directory, with its content and the time of its last change.
+/// Returns every file below a directory, with its content and the time of its last change.
 fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     let mut all = BTreeMap::new();
     let mut dirs = vec![dir.to_owned()];

@@ -26,7 +26,7 @@ fn refused_until_pasted(world: &World, id: &str, said: &str, hint: &str) {
     assert_removed(world, id);
 }
 
-/// A linked worktree of the user's that has `main` checked out beside the main worktree.
+/// Makes a linked worktree of the user's that has `main` checked out beside the main worktree.
 fn second_worktree(world: &World) -> PathBuf {
     let dir = world.root().join("second");
     let add = ["worktree", "add", "-q", "--force"];
@@ -86,7 +86,7 @@ fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
     assert_clean(&world, world.repo());
 }
 
-/// The repository with its `.git` elsewhere, bare, as dotfiles are kept.
+/// Makes the repository bare, with its git directory elsewhere, as for dotfiles.
 fn bare_dotfiles(world: &World) -> (PathBuf, String) {
     let dir = world.root().join("dotfiles");
     fs::rename(world.repo().join(".git"), &dir).unwrap();

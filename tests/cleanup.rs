@@ -71,7 +71,7 @@ fn cleanup_does_not_merge_again_after_a_merge_by_hand() {
     assert_removed(&world, &id);
 }
 
-/// A file staged, one changed, one deleted and one new; returns what `git status` says.
+/// Stages, changes, deletes and adds a file, and returns the output of `git status`.
 fn make_dirty(world: &World, id: &str) -> String {
     let worktree = world.worktree(id);
     world.write(worktree.join("staged.txt"), "staged\n");

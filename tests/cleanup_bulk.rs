@@ -13,7 +13,7 @@ fn done(world: &World, names: &[&str]) {
     }
 }
 
-/// The file that a task brings, not to be taken for something of the task's own.
+/// Returns the name of the file that a task commits.
 fn file(name: &str) -> String {
     format!("{}.txt", name.to_uppercase())
 }

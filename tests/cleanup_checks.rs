@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// The checks of one task that `cleanup --json` with these options prints: name, result, reason.
+/// Returns the checks of one task that `cleanup --json` with these options prints: name, result, reason.
 #[track_caller]
 fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String, String)> {
     let args = ["cleanup", "--json", id];

@@ -6,7 +6,7 @@ use crate::world::*;
 
 const WHERE: &str = "Where are they to be resolved?";
 
-/// A task that changed the same file as main, and deleted one that main changed.
+/// Makes a task that changed the same file as main, and deleted one that main changed.
 fn conflicting_task(world: &World) -> String {
     let id = done_task(world);
     let worktree = world.worktree(&id);
@@ -202,7 +202,7 @@ fn cleanup_update_removes_the_task_if_nothing_conflicts() {
 const TELL: &str = "Tell it?";
 const MESSAGE: &str = "git flux: the target branch was merged";
 
-/// A task that conflicts with main, whose agent runs and behaves like this.
+/// Makes a task that conflicts with main, whose agent runs and behaves like this.
 fn conflicting_agent(world: &World, behaviour: &str) -> String {
     world.behaviour(behaviour);
     let id = world.start("Fix login");

@@ -29,7 +29,8 @@ done 2>/dev/null
 echo ended >"$notes.ended"
 "#;
 
-/// A world with an agent `busy` that works itself, and one `parent` whose child works on in a session of its own.
+/// Makes a world with an agent `busy` that keeps working, and an agent `parent` whose child keeps working in another
+/// session.
 fn world() -> World {
     let world = World::new();
     let config = world.tools().join("gitconfig");

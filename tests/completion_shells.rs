@@ -33,7 +33,7 @@ _git () {
 _git
 "#;
 
-/// A home without a blank in its name, which bash-completion before 2.12 could not cope with.
+/// Makes a home without a blank in its name, which bash-completion before 2.12 does not support.
 fn home(world: &World) -> PathBuf {
     world.root().join("home")
 }

@@ -60,7 +60,7 @@ fn completion_changes_no_file() {
     world.assert_unchanged(&snapshot);
 }
 
-/// Every file below, with the time of its last change: lock files too.
+/// Returns every file below a directory with the time of its last change, lock files too.
 fn walk(dir: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -14,7 +14,7 @@ fn shown(world: &World, key: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {key} in {all}")).clone()
 }
 
-/// The lines that begin with `hint: `.
+/// Returns the lines that begin with `hint: `.
 fn hints(output: &Output) -> Vec<String> {
     let hints = output.stderr.lines();
     let hints = hints.filter_map(|line| line.strip_prefix("hint: "));

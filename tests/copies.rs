@@ -13,7 +13,7 @@ fn configure(world: &World, values: &[&str]) {
     }
 }
 
-/// The files below `dir` that git does not track, without git's own.
+/// Returns the files below `dir` that git does not track, without git's own.
 fn untracked(world: &World, dir: &Path) -> Vec<String> {
     let out = world.git_in(dir, ["ls-files", "-z", "--others"]);
     let mut files: Vec<String> = out.split_terminator('\0').map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use crate::world::*;
 
-/// A task with a change of every kind.
+/// Makes a task with a change of every kind.
 fn changed(world: &World) -> String {
     let id = world.start("Fix");
     let worktree = world.worktree(&id);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::world::documents::*;
 use crate::world::*;
 
-/// The options that begin the lines of what `--help` prints.
+/// Returns the options at the beginnings of the lines of `--help`.
 fn options_of_help(help: &str) -> Options {
     let (_, options) = help.split_once("\nOptions:\n").expect("options");
     let heads = options
@@ -22,7 +22,7 @@ fn options_of_help(help: &str) -> Options {
         .collect()
 }
 
-/// The commands of `git flux --help`.
+/// Returns the commands of `git flux --help`.
 fn commands_of_help(help: &str) -> Vec<String> {
     let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
     let lines = rest.lines().take_while(|line| !line.is_empty());
@@ -31,7 +31,7 @@ fn commands_of_help(help: &str) -> Vec<String> {
         .collect()
 }
 
-/// The keys that the table of settings explains.
+/// Returns the keys that the table of settings explains.
 fn keys_of_the_page() -> BTreeSet<String> {
     let page = document("docs/settings.md");
     let rows = page
@@ -42,7 +42,7 @@ fn keys_of_the_page() -> BTreeSet<String> {
         .collect()
 }
 
-/// The keys that the program knows, as it spells them.
+/// Returns the keys that the program knows, as it spells them.
 fn keys_of_program() -> BTreeSet<String> {
     let world = World::new();
     let shown = world.flux(["config", "--json"]).run().success().json();

@@ -36,7 +36,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The names that a type is made of: `Option<&str>` is `Option` and `str`.
+/// Returns the names that a type is made of: `Option<&str>` is `Option` and `str`.
 fn names(of: &Type) -> Vec<String> {
     struct Names(Vec<String>);
     impl Visit<'_> for Names {
@@ -49,7 +49,7 @@ fn names(of: &Type) -> Vec<String> {
     names.0
 }
 
-/// The first two words of a doc comment.
+/// Returns the first two words of a doc comment.
 fn doc(attributes: &[Attribute]) -> Option<[String; 2]> {
     let text = attributes.iter().find_map(|attribute| {
         let pair = attribute.meta.require_name_value().ok()?;
@@ -146,7 +146,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     all.collect()
 }
 
-/// The sources, each with what was read of it; without the files of tests alone.
+/// Returns the source files and what was read of them, without files that contain only tests.
 fn sources(root: &Path) -> Vec<(PathBuf, String, Reader)> {
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();

@@ -7,7 +7,7 @@ use crate::world::documents::{block, document};
 use crate::world::home::Home;
 use crate::world::*;
 
-/// A shell of that machine's user in the clone.
+/// Starts a shell of the user of that machine in the clone.
 fn log_in<'a>(home: &Home<'a>) -> Terminal<'a> {
     let world = home.world;
     let machine = world.tools().join("machine");
@@ -62,7 +62,7 @@ fn visit(terminal: &Terminal, line: &str, title: &str, file: &str) {
     assert_eq!(terminal.exit_code(), 0);
 }
 
-/// The uses of git flux in a text, which are written as `git flux …`, without those in which something is to be filled in.
+/// Returns the commands in a text that are written as `git flux …`, without those with a placeholder.
 fn uses(text: &str) -> Vec<&str> {
     let spans = text.split('`').skip(1).step_by(2);
     spans

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::world::output::*;
 use crate::world::*;
 
-/// The options of a command, in the order of its help: names, and what they do.
+/// Returns the options of a command, in the order of its help: names, and what they do.
 fn options(world: &World, command: &str) -> Vec<(String, String)> {
     let help = world.flux([command, "-h"]).in_dir(world.root()).ok();
     let (_, options) = help.split_once("\nOptions:\n").expect("options");

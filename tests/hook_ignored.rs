@@ -7,7 +7,7 @@ use crate::world::hooks::hook;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task that adds `file`, ready to be merged into a main that has moved and ignores some things.
+/// Makes a task that adds `file`, ready to be merged into a main that has moved and ignores some things.
 fn ready(world: &World, file: &str, text: &str) -> String {
     let ignored =
         "node_modules/\n/.venv\n.tox/\n/build/\nvendor/\n.env\nod d[[]1]*\n.pnp.cjs\n.husky/_/\n";

@@ -18,7 +18,7 @@ fn install(world: &World, name: &str, script: &str) {
     hook(world, &world.repo().join(".git/hooks"), name, script);
 }
 
-/// A task that is ready to be merged into a main that has moved.
+/// Makes a task that is ready to be merged into a main that has moved.
 fn ready(world: &World) -> String {
     let id = done_task(world);
     world.commit_in(world.repo(), "README.md", "moved\n");

@@ -21,7 +21,7 @@ fn source(name: &str) -> String {
     crate::world::documents::document(name)
 }
 
-/// Each line of what install says: what it did, and with which file of the home directory.
+/// Returns the lines of install's output: the verb, and the file of the home directory.
 fn done(home: &Home, output: &Output) -> Vec<(String, String)> {
     let lines = output.stdout.lines().map(|line| {
         let (done, path) = line.split_once(" '").unwrap();

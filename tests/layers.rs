@@ -91,7 +91,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of `text`: no comments, and no item under `#[cfg(test)]`.
+/// Returns the code of `text`: no comments, and no item under `#[cfg(test)]`.
 fn code(text: &str) -> String {
     let mut code = String::new();
     // The indentation of an item that is being left out.
@@ -115,7 +115,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The rooms that `code` names after `crate::`, in braces or not.
+/// Returns the rooms that `code` names after `crate::`, in braces or not.
 fn used(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
@@ -128,7 +128,7 @@ fn used(code: &str) -> BTreeSet<String> {
     rooms
 }
 
-/// The first names of a group `a, b::c, d::{e, f}}`.
+/// Returns the first names of a group `a, b::c, d::{e, f}}`.
 fn names_in_group(group: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut depth = 0;

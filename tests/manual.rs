@@ -156,7 +156,7 @@ fn help_of_every_command_fits_on_a_screen() {
     }
 }
 
-/// Every use of git flux in the examples and notes: its words.
+/// Returns every use of git flux in the examples and notes: its words.
 fn examples() -> Vec<Vec<String>> {
     let manual = Manual::read();
     let mut found = Vec::new();

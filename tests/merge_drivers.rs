@@ -6,8 +6,8 @@ use crate::world::hooks::hook;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task and a main that have both changed `lock`, about which a driver decides that is the
-/// shell code `driver`, with what it is given as `%O %A %B`.
+/// Makes a task and a main that have both changed `lock`, whose merge driver is the shell code `driver` with `%O %A
+/// %B`.
 fn both_changed(world: &World, driver: &str) -> String {
     world.write(".gitattributes", "lock merge=lk\n");
     world.write("lock", "base\n");

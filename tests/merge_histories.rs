@@ -19,7 +19,7 @@ fn lines(world: &World) {
     world.commit_in(world.repo(), "lines.txt", LINES);
 }
 
-/// The file with one line replaced.
+/// Returns the file with one line replaced.
 fn line(n: &str, text: &str) -> String {
     LINES.replace(&format!("\n{n}\n"), &format!("\n{text}\n"))
 }

@@ -31,7 +31,7 @@ fn refused(world: &World, id: &str, why: &str) -> Vec<String> {
     given.swap_remove(0)
 }
 
-/// A task of a branch that has no commit in common with main.
+/// Makes a task of a branch that has no commit in common with main.
 fn unrelated(world: &World) -> String {
     world.git(["checkout", "-q", "--orphan", "pages"]);
     world.git(["rm", "-rfq", "."]);

@@ -83,7 +83,7 @@ fn moved(world: &World, n: usize) {
     world.commit_in(world.repo(), "README.md", &format!("moved {n}\n"));
 }
 
-/// A world whose repository is made with these options of `git init`.
+/// Makes a world whose repository is made with these options of `git init`.
 fn world_of(options: &[&str]) -> World {
     let world = World::without_repository("flux world");
     fs::create_dir(world.repo()).unwrap();

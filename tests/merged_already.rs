@@ -5,7 +5,7 @@ use crate::world::*;
 
 const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n";
 
-/// A task with two commits, in `one.txt` and `two.txt`; the target has moved in another file since.
+/// Makes a task with two commits, in `one.txt` and `two.txt`; the target has moved in another file since.
 fn task(world: &World) -> String {
     let id = running_task(world);
     let worktree = world.worktree(&id);

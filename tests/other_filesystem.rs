@@ -11,7 +11,7 @@ use crate::world::removal::task_with_stop_handler;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A world whose tasks have their worktrees in that directory.
+/// Makes a world whose tasks have their worktrees in that directory.
 fn world_of(dir: impl FnOnce(&World) -> TempDir) -> (World, TempDir) {
     let world = World::new();
     let dir = dir(&world);

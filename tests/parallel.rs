@@ -35,7 +35,7 @@ fn all_succeed(outputs: &[Output]) {
     assert!(failed.is_empty(), "{count} failed:\n{}", failed.join("\n"));
 }
 
-/// A repository made by `git init` with these options.
+/// Makes a world whose repository is made by `git init` with these options.
 fn world_of(options: &[&str]) -> World {
     let world = World::without_repository("flux world");
     std::fs::create_dir(world.repo()).unwrap();

@@ -10,7 +10,7 @@ fn three_tasks(world: &World) -> [String; 3] {
     [long, foreign, "Write the docs"].map(|title| world.start(title))
 }
 
-/// The lines below the question, without the sign before them.
+/// Returns the lines below the question, without the sign before them.
 fn offered(terminal: &Terminal, question: &str) -> Vec<String> {
     let screen = terminal.screen();
     let below = screen.lines().skip_while(|line| !line.contains(question));

@@ -19,7 +19,7 @@ fn claims(world: &World) -> PathBuf {
     world.tools().join("home/.local/state/git-flux/ports")
 }
 
-/// The ports that are claimed.
+/// Returns the ports that are claimed.
 fn claimed(world: &World) -> BTreeSet<String> {
     let entries = fs::read_dir(claims(world)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -43,8 +43,7 @@ fn port(world: &World, id: &str) -> u16 {
     port
 }
 
-/// Two blocks on which nobody listens now, as far as it can be seen, and the turn: a test that
-/// looked at the same time would find the same.
+/// Returns two blocks on which no process listens, and a lock: a concurrent test would find the same blocks.
 fn two_free() -> ([u16; 2], MutexGuard<'static, ()>) {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

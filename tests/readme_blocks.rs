@@ -26,7 +26,7 @@ const BLOCKS: [(&str, &str, usize); 9] = [
     ("docs/files.md", "## Bringing something back", 2),
 ];
 
-/// The blocks of a page, each with the heading above it.
+/// Returns the blocks of a page, each with the heading above it.
 fn blocks(page: &str) -> Vec<(String, String)> {
     let text = document(page);
     let (mut heading, mut block, mut found) = (String::new(), None::<String>, Vec::new());
@@ -42,7 +42,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The blocks below one heading.
+/// Returns the blocks below one heading.
 #[track_caller]
 fn below(page: &str, heading: &str) -> Vec<String> {
     let blocks = blocks(page)

@@ -36,7 +36,7 @@ const DARK: [Rgb; 8] = [
 /// The end of a colour.
 const PLAIN: &str = "\u{1b}[39m";
 
-/// The screen as an SVG.
+/// Returns the screen as an SVG.
 fn drawn(screen: &str, colours: [Rgb; 8]) -> String {
     let [.., text] = colours;
     let palette = Palette(std::array::from_fn(|at| colours[at % 8]));
@@ -56,7 +56,7 @@ fn typed(terminal: &Terminal, line: &str) {
     terminal.wait_for_visible("next prompt", |screen| prompts(screen) > before);
 }
 
-/// The screen with other times in the row of this task. None is wider than its heading.
+/// Returns the screen with other times in the row of this task. None is wider than its heading.
 fn aged(screen: &str, id: &str, [time, age]: [&str; 2]) -> String {
     // The only colour of a row is that of the state; the time in it and the age come next.
     let row = |line: &str| {

@@ -162,7 +162,7 @@ impl Case {
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// The message that git flux writes.
+    /// Returns the message that git flux writes.
     fn message(self) -> String {
         let title = self.branch();
         match self.squash {
@@ -237,7 +237,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.unwrap().success(), "{}", from.display());
 }
 
-/// The program, from pip into the build directory, once.
+/// Installs pre-commit with pip into the build directory, once, and returns its path.
 fn pre_commit() -> PathBuf {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pre-commit");
     let program = venv.join("bin/pre-commit");

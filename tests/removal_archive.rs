@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
+/// Makes a task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
 fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     let worktree = world.worktree(&id);

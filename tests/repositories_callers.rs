@@ -6,7 +6,7 @@ use crate::world::cycle::Cycle;
 use crate::world::removal::{assert_removed, done_task, end_agent};
 use crate::world::*;
 
-/// A whole cycle, every command of which is made by `call` from its arguments.
+/// Runs a whole cycle, each command of which `call` runs.
 #[track_caller]
 fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
     cycle_in(world, "", call);

@@ -101,7 +101,7 @@ fn run_and_cleanup_work_in_a_bare_repository_behind_a_git_file() {
     }
 }
 
-/// A repository `super` with a submodule `sub` that is checked out.
+/// Makes a repository `super` with a submodule `sub` that is checked out.
 fn make_submodule(world: &World) -> PathBuf {
     let superproject = world.root().join("super");
     world.make_repository(&superproject);

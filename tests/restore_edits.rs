@@ -263,7 +263,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// A file or link that is there and not in a repository of its own.
+    /// Returns an existing file or link that is not in a nested repository.
     fn file(&mut self) -> Option<PathBuf> {
         let mut files = Vec::new();
         collect(self.dir, &mut files);

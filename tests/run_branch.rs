@@ -4,7 +4,7 @@ use crate::world::*;
 
 const RUN: [&str; 5] = ["run", "-q", "--name", "go", "--branch"];
 
-/// A branch of the user's with a commit and a section of its own, and main two commits on.
+/// Makes a branch of the user with a commit and a section in the configuration, and two commits on main.
 fn topic(world: &World) -> (String, String) {
     let base = world.git(["rev-parse", "HEAD"]);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -16,7 +16,7 @@ fn topic(world: &World) -> (String, String) {
     (base, tip)
 }
 
-/// A repository `origin` that has the branches `main` and `far`.
+/// Makes a repository `origin` that has the branches `main` and `far`.
 fn origin(world: &World) -> String {
     let origin = world.root().join("origin");
     world.git(["branch", "far"]);

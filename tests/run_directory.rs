@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::world::*;
 
-/// The directory that the n-th agent of a task was started in.
+/// Returns the directory that the n-th agent of a task was started in.
 #[track_caller]
 fn started_in(world: &World, id: &str, n: usize) -> PathBuf {
     world.agent(id).wait_starts(n).cwd()

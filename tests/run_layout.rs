@@ -18,7 +18,7 @@ fn run(world: &World, terminal: &Terminal, options: &str) -> serde_json::Value {
     world.flux(["status", "--json", &id]).run().success().json()
 }
 
-/// The kind of target a task got, and whether it is in the terminal's own window and session.
+/// Returns the kind of target a task got, and whether it is in the terminal's own window and session.
 fn place(terminal: &Terminal, task: &serde_json::Value) -> (String, bool, bool) {
     let kind = task["target"]["kind"].as_str().unwrap().to_owned();
     let window = task["target"]["window"] == terminal.ask("#{window_id}");

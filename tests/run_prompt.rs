@@ -55,7 +55,7 @@ fn as_file(world: &World, prompt: &[u8]) {
     assert_eq!(world.git_in(agent.cwd(), ["status", "--porcelain"]), "");
 }
 
-/// Text of this length with every kind of byte but NUL in it.
+/// Returns text of this length with every kind of byte but NUL in it.
 fn text(length: usize) -> Vec<u8> {
     let noise = (0..length).map(|n| u8::try_from(n * 7 % 255 + 1).unwrap());
     b"Task ".iter().copied().chain(noise).take(length).collect()

@@ -19,7 +19,7 @@ fn give_away(path: &Path) {
     }
 }
 
-/// The world whose repository is another user's; none where we cannot make one.
+/// Makes a world whose repository belongs to another user; `None` if this user cannot.
 fn world() -> Option<World> {
     let world = World::new();
     if fs::metadata(world.repo()).unwrap().uid() != 0 {

@@ -30,7 +30,7 @@ fn assert_screen(name: &str, text: &str) {
     }
 }
 
-/// The first line that is different, from 1.
+/// Returns the number of the first line that differs.
 fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, &'a str))> {
     let number = new.lines().count().max(old.lines().count());
     let line = |text: &'a str, at| text.lines().nth(at).unwrap_or("(the end)");
@@ -48,7 +48,7 @@ fn without_random_parts(world: &World, text: &str) -> String {
     })
 }
 
-/// The text with as much as `length` says after each `mark` replaced.
+/// Replaces as much text as `length` says after each `mark`.
 fn replaced(text: &str, mark: &str, by: &str, length: impl Fn(&str) -> usize) -> String {
     let mut parts = text.split_inclusive(mark);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -194,7 +194,7 @@ fn errors_of_missing_programs_and_repositories_match_the_recorded_text() {
     assert_screen("errors_around", &errors.screens);
 }
 
-/// The screens of README: what is typed, and what comes then.
+/// Returns the screens of README: the command, and its output.
 fn screens_of_readme() -> Vec<(String, String)> {
     let readme = document("README.md");
     let blocks = readme.split("\n```console\n").skip(1);
@@ -207,7 +207,7 @@ fn screens_of_readme() -> Vec<(String, String)> {
     commands.map(screen).collect()
 }
 
-/// The lines of a screen with one gap between columns, and without what differs from day to day.
+/// Returns the lines of a screen with one gap between columns, and without dates and times.
 fn lines(world: &World, screen: &str) -> Vec<String> {
     let is_age = |word: &str| {
         let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
@@ -226,7 +226,7 @@ fn lines(world: &World, screen: &str) -> Vec<String> {
     screen.trim_end().lines().map(line).collect()
 }
 
-/// The text with one name for every commit, nine digits as git flux prints it.
+/// Replaces each commit of nine digits by the same name.
 fn same_commits(text: &str) -> String {
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
     let same = |word: &str| {

@@ -7,7 +7,7 @@ use crate::world::{World, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
-/// A task whose agent is done with its first turn.
+/// Makes a task whose agent is done with its first turn.
 fn done(world: &World, description: &str) -> String {
     let id = world.start(description);
     world.agent(&id).wait_started();

@@ -33,7 +33,7 @@ fn screen(world: &World, id: &str) -> String {
     world.tmux(["capture-pane", "-p", "-t", &world.pane(id)])
 }
 
-/// The messages that the agent was sent.
+/// Returns the messages that the agent was sent.
 fn messages(world: &World, id: &str) -> Vec<String> {
     let file = world.tools().join("agent").join(id).join("messages");
     let messages = fs::read_to_string(file).unwrap_or_default();

@@ -13,12 +13,12 @@ fn configure(world: &World, commands: &[&str]) {
     }
 }
 
-/// The command that starts the task `fix`.
+/// Returns the command that starts the task `fix`.
 fn run(world: &World) -> Flux<'_> {
     world.flux(["run", "--name", "fix", "Fix it"])
 }
 
-/// A file of the test's own, to be written by a setup command.
+/// Returns the path of a file beside the repository, for a setup command to write.
 fn note(world: &World, name: &str) -> PathBuf {
     world.root().join(name)
 }
@@ -39,7 +39,7 @@ fn is_alive(pid: &str) -> bool {
     Process::find(pid.parse().unwrap()).is_some_and(|process| process.state != 'Z')
 }
 
-/// The only pane there is.
+/// Returns the only pane.
 fn pane(world: &World) -> String {
     world.tmux(["list-panes", "-a", "-F", "#{pane_id}"])
 }

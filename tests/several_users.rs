@@ -91,8 +91,7 @@ impl Drop for User<'_> {
     }
 }
 
-/// A repository of `owner` and the group, with an agent that waits; `None` where this user cannot
-/// be another.
+/// Makes a repository of `owner` and the group, with an agent that waits; `None` if this user cannot act as another.
 fn shared(world: &World, owner: u32) -> Option<()> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI is root");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::world::*;
 
-/// A repository of which `b/` and `c/` are not checked out.
+/// Makes a repository of which `b/` and `c/` are not checked out.
 fn sparse() -> World {
     let world = World::new();
     for dir in ["a", "b", "c"] {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::world::*;
 
-/// The value of a line `<name>: <value>`.
+/// Returns the value of a line `<name>: <value>`.
 #[track_caller]
 fn field(output: &str, name: &str) -> String {
     let line = output

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::world::removal::elsewhere;
 use crate::world::*;
 
-/// A task in a repository with two submodules, both checked out: its id, the
-/// repository, its worktree.
+/// Makes a task in a repository with two submodules, both checked out: its id, the repository, its worktree.
 fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
     let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
     world.make_repository(&top);

@@ -164,7 +164,7 @@ const PLACES: [Place; 11] = [
     },
 ];
 
-/// A repository in `dir` that its index points to.
+/// Makes a repository in `dir` that the index refers to.
 fn nested(world: &World, dir: &Path, name: &str) -> PathBuf {
     let inner = dir.join(name);
     if !inner.exists() {
@@ -187,7 +187,7 @@ fn add_filtered_files(dir: &Path) {
     fs::write(dir.join("file.x"), "one\n").unwrap();
 }
 
-/// A copy of the repository, with the administrative directory.
+/// Makes a copy of the repository, with the administrative directory.
 fn fake(world: &World, admin: &Path) -> PathBuf {
     let name = admin.file_name().unwrap().to_str().unwrap();
     let fake = world.root().join(format!("fake-{name}"));
@@ -278,8 +278,8 @@ impl Attack {
         }
     }
 
-    /// A program that leaves a mark of its name when it runs, as do the hooks in `.d` beside it; `.config` has
-    /// it as a monitor.
+    /// Installs a program that leaves a mark of its name when it runs, with hooks in `.d` beside it and a configuration
+    /// in `.config` that has it as the monitor.
     fn program(&self, name: &str) -> PathBuf {
         let programs = self.world.root().join("programs");
         let path = programs.join(name);
@@ -296,7 +296,7 @@ impl Attack {
         path
     }
 
-    /// The programs that have run since the last call.
+    /// Returns the programs that have run since the last call.
     fn ran(&self) -> Vec<String> {
         let marks = fs::read_dir(self.world.root().join("marks")).unwrap();
         let names = marks.map(|entry| {

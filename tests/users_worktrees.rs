@@ -125,7 +125,7 @@ fn run_that_fails_keeps_files_that_a_hook_wrote_into_the_worktree() {
     assert_eq!(changes.iter().find(archived), None);
 }
 
-/// A copy of the repository, made while its task works.
+/// Copies the repository while its task exists.
 fn copied(world: &World) -> PathBuf {
     let copy = world.root().join("copy");
     let made = world

@@ -5,7 +5,7 @@ use std::thread;
 use crate::world::reports::*;
 use crate::world::{Output, World, calls_in_an_idle_second, wait_for, wait_until};
 
-/// A task whose agent has started to work.
+/// Makes a task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {
     let id = world.start(description);
     world.agent(&id).wait_started();
@@ -25,7 +25,8 @@ fn wait_during<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce
     })
 }
 
-/// The process of a `git flux wait` of this world that watches files, if there is one: a launcher does, too.
+/// Returns the process of a `git flux wait` of this world that watches files, if there is one; a launcher watches
+/// files, too.
 fn watcher(world: &World) -> Option<i32> {
     let mark = world.tools().to_str().unwrap().to_owned();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::world::*;
 
-/// A world whose `flux.worktreeDir` this is.
+/// Makes a world with this `flux.worktreeDir`.
 fn world_with(dir: impl AsRef<OsStr>) -> World {
     let world = World::new();
     world.git([

@@ -4,8 +4,7 @@ use std::fs;
 
 use crate::world::*;
 
-/// A task with a commit that was taken off its branch, and one that a ref of the worktree's
-/// own has; they are returned.
+/// Makes a task with a commit that only its reflog has, and one that only a per-worktree ref has; returns both.
 fn task(world: &World) -> (String, [String; 2]) {
     world.behaviour("raw");
     let id = world.start("Fix login");

@@ -5,7 +5,7 @@ use super::run::own_work;
 use super::settled::{End, Kept, own_changes};
 use crate::world::*;
 
-/// A task with a commit and an ignored file, whose agent runs; the user has changes of their own.
+/// Makes a task with a commit and an ignored file, whose agent runs; the user has changes of their own.
 fn task(world: &World) -> Kept {
     world.behaviour("raw");
     own_work(world);

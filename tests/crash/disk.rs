@@ -119,7 +119,7 @@ fn failures(script: &str) -> usize {
     failures.expect("the script counts").parse().unwrap()
 }
 
-/// A mount namespace; for who is not root, in a user namespace.
+/// Makes a mount namespace, in a user namespace unless the user is root.
 pub(super) fn namespace(world: &World) -> &'static [&'static str] {
     let id = world.command("id").arg("-u").output().unwrap();
     match id.stdout.as_slice() {

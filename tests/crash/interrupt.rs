@@ -38,7 +38,7 @@ impl Stop {
     }
 }
 
-/// The process of the git-flux that is at work.
+/// Returns the process id of the running git-flux.
 fn flux_pid(world: &World) -> i32 {
     world.calls().last().expect("it has called git").parent
 }

@@ -146,7 +146,7 @@ impl Scenario {
         );
     }
 
-    /// The calls of a clean run.
+    /// Returns the calls of a clean run.
     #[track_caller]
     fn record(self, template: &World) -> Vec<Step> {
         let world = fresh(template);
@@ -175,7 +175,7 @@ impl Scenario {
         steps
     }
 
-    /// A thread of its own for every case: its panic is the answer.
+    /// Runs a case in its own thread, and returns its panic.
     fn try_case(self, template: &World, case: &Case) -> Result<(), String> {
         thread::scope(|scope| {
             let name = case.to_string();
@@ -282,7 +282,7 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// A world with a copy of the template's repository, which is cheaper than making one.
+/// Makes a world with a copy of the template's repository, which is faster than making one.
 fn fresh(template: &World) -> World {
     let world = World::without_repository("flux world");
     let copied = world
@@ -298,7 +298,7 @@ fn fresh(template: &World) -> World {
     world
 }
 
-/// The subcommand of a call, behind git's and tmux's own options: ` worktree add `.
+/// Returns the subcommand of a call, behind git's and tmux's own options: ` worktree add `.
 fn subcommand(call: &Call) -> String {
     let args: Vec<_> = call.args.iter().map(|arg| arg.to_string_lossy()).collect();
     let mut at = 0;

@@ -5,7 +5,7 @@ use super::run::own_work;
 use super::settled::{End, Kept, own_changes};
 use crate::world::*;
 
-/// A removed task with a commit and uncommitted work of every kind, whose agent can go on.
+/// Makes a removed task with a commit and uncommitted work of every kind, whose agent can go on.
 fn removed(world: &World) -> Kept {
     removed_of(world, "claude")
 }

@@ -4,7 +4,7 @@ use super::matrix::{ID, Scenario};
 use super::settled::{End, Kept};
 use crate::world::*;
 
-/// An agent that is up at once, and changes of the user's own that are none of its business.
+/// Prepares an agent that starts at once, and changes of the user that the run must keep.
 fn ready(world: &World) -> Kept {
     world.behaviour("raw");
     own_work(world);

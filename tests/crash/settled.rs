@@ -34,7 +34,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The work in the task's worktree and the user's own, as they are now.
+    /// Returns the current files of the task's worktree and of the main worktree.
     pub(super) fn now(world: &World) -> Self {
         Self {
             own: own_changes(world),
@@ -212,7 +212,7 @@ fn is_configured(world: &World) -> bool {
         && lines.any(|line| line == format!("\tfluxTask = {ID}"))
 }
 
-/// The panes that were made for the task.
+/// Returns the panes that were made for the task.
 fn panes(world: &World) -> Vec<String> {
     let format = "#{pane_id} #{session_name} #{pane_start_command}";
     let panes = world.try_tmux(["list-panes", "-a", "-F", format]);

@@ -72,7 +72,7 @@ const ALLOWED: [(&str, Covers); 7] = [
     ),
 ];
 
-/// The absolute path of the user's hook.
+/// Returns the absolute path of the user's hook.
 fn own_hook(it: &Difference<'_>) -> String {
     let checkout = it.case.checkout();
     let dir = match it.case.hooks {
@@ -99,7 +99,7 @@ pub(super) fn covers(difference: &Difference<'_>) -> bool {
     ALLOWED.iter().any(|(_, covers)| covers(difference))
 }
 
-/// The calls that git flux has to make where git makes these.
+/// Returns the calls that git flux must make if git makes these.
 pub(super) fn expected_calls(case: Case, git: &[Call]) -> Vec<Call> {
     let mut calls = git.to_vec();
     // What these would report on is a branch that is not kept.

@@ -61,7 +61,7 @@ const SQUASHED: &str = "feature/fix\n\nSquashed commit of task 'fix':\n\n\
                         * Change one.txt\n* Change packages/a/index.js\n";
 
 impl Case {
-    /// The worktree that has the target checked out, or else the main worktree.
+    /// Returns the worktree that has the target checked out, or else the main worktree.
     pub(super) fn checkout(self) -> &'static str {
         match self.place {
             Main | Nowhere => "<root>/myapp",
@@ -74,7 +74,7 @@ impl Case {
         self.checkout().replace("<root>", root).into()
     }
 
-    /// A repository with a task `fix` of two commits and, where that is not in the way, a newer `main`.
+    /// Makes a repository with a task `fix` of two commits and, unless that is an obstacle, a newer `main`.
     fn prepare(self) -> World {
         let world = World::new();
         let repo = world.repo();
@@ -179,7 +179,7 @@ impl Case {
         }
     }
 
-    /// The calls where the user does it with git alone.
+    /// Returns the calls if the user does the step with git alone.
     fn with_git(self) -> Vec<Call> {
         let world = self.prepare();
         let dir = self.checkout_in(&world);
@@ -238,7 +238,7 @@ impl Case {
         calls
     }
 
-    /// The calls where git flux does it, and what is wrong with the places they are made in.
+    /// Returns the calls if git flux does the step, and the errors in the places in which they were made.
     fn with_flux(self) -> (Vec<Call>, Vec<String>) {
         let world = self.prepare();
         if self.act == Act::RunBranch {

@@ -76,7 +76,7 @@ pub(super) fn clear(world: &World) {
     fs::create_dir(calls_dir(world)).unwrap();
 }
 
-/// The calls so far, in order.
+/// Returns the calls so far, in order.
 #[track_caller]
 pub(super) fn calls(world: &World) -> Vec<Call> {
     let dir = calls_dir(world);

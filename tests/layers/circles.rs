@@ -184,7 +184,7 @@ impl Crate {
         all
     }
 
-    /// The path from the crate's root that `path` in `module` means; `None` if it leads elsewhere.
+    /// Returns the path from the crate's root that `path` in `module` means; `None` if it leads elsewhere.
     fn absolute(&self, module: &[String], path: &[String], depth: usize) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         let mut start: Names = match first.as_str() {
@@ -214,7 +214,7 @@ impl Crate {
         Some(start)
     }
 
-    /// The file that defines what stands at this path from the root; `None` for a module itself.
+    /// Returns the file that defines what stands at this path from the root; `None` for a module itself.
     fn definition(&self, path: &[String], depth: usize) -> Option<&str> {
         let mut at = Names::new();
         for (number, name) in path.iter().enumerate() {
@@ -251,7 +251,7 @@ impl Crate {
     }
 }
 
-/// Each set of files that use each other in a circle, with its arrows.
+/// Returns each set of files that use each other in a circle, with its arrows.
 fn circles(root: &Path) -> Vec<(BTreeSet<String>, Vec<String>)> {
     let all = Crate::read(root);
     let arrows = all.arrows();

@@ -51,7 +51,7 @@ impl Api {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The next turn that the agent asks for.
+    /// Returns the next turn that the agent asks for.
     #[track_caller]
     pub(super) fn turn(&self) -> Turn {
         // OpenCode takes a minute to start, and more where others are at work.
@@ -59,7 +59,7 @@ impl Api {
         turn.expect("the agent asked for no turn in 300 seconds")
     }
 
-    /// The next turn, if the agent asks for one in this time.
+    /// Returns the next turn, if the agent asks for one in this time.
     pub(super) fn turn_within(&self, time: Duration) -> Option<Turn> {
         self.turns.lock().unwrap().recv_timeout(time).ok()
     }
@@ -122,7 +122,7 @@ fn answer(mut stream: TcpStream, status: &str, kind: &str, body: &str) -> Option
 }
 
 impl Turn {
-    /// The texts that the user has said so far, each as it came.
+    /// Returns the texts that the user has said so far, each as it came.
     pub(super) fn said(&self) -> Vec<&str> {
         let all = match self.kind {
             Kind::Messages | Kind::Chat => &self.body["messages"],

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{CLAUDE, Real, installed};
 
-/// A user who has used it before, here.
+/// Makes a Claude Code that its user has used before in this repository.
 pub(super) fn claude() -> Real {
     let program = installed(&[CLAUDE]).join("@anthropic-ai/claude-code/bin/claude.exe");
     let mut real = Real::new(

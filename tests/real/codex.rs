@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CODEX, Real, installed};
 use crate::world::wait_until;
 
-/// The program itself: what npm puts in front of it needs node.
+/// Returns the path of the program itself: the wrapper that npm installs needs node.
 fn program() -> PathBuf {
     let vendor = installed(&[CODEX]).join("@openai");
     let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
@@ -17,7 +17,7 @@ fn program() -> PathBuf {
     found.expect("a program of this machine's kind")
 }
 
-/// A user who has used it before, here.
+/// Makes a Codex that its user has used before in this repository.
 pub(super) fn codex() -> Real {
     let real = Real::new("codex", &program(), &[("OPENAI_API_KEY", "none")]);
     let config = format!(

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{GEMINI, Real, installed};
 use crate::world::install_at;
 
-/// A user who has used it before.
+/// Makes a Gemini CLI that its user has used before.
 fn gemini() -> Real {
     let program = installed(&[GEMINI]).join(".bin/gemini");
     let mut real = Real::new(

@@ -38,7 +38,7 @@ struct Real {
 }
 
 impl Real {
-    /// A world in which `name` is this real program, which finds `env` and the usual quiet.
+    /// Makes a world in which `name` is this real program, with `env` and without telemetry or updates.
     fn new(name: &str, program: &Path, env: &[(&'static str, &str)]) -> Self {
         let world = World::new();
         let bin = world.tools().join("bin").join(name);
@@ -111,7 +111,7 @@ impl Real {
         String::from_utf8(git.stdout).unwrap()
     }
 
-    /// The state as programs see it, with its reason: `waiting permission`.
+    /// Returns the state and its reason as in JSON: `waiting permission`.
     #[track_caller]
     fn state(&self, id: &str) -> String {
         let status = self.flux(["status", "--json", id]).json();
@@ -135,7 +135,7 @@ impl Real {
         });
     }
 
-    /// The processes of a run.
+    /// Returns the processes of a run.
     fn running(&self, id: &str) -> Running {
         let file = format!(".git/flux/run/{id}/running");
         let marks = fs::read_to_string(self.world.repo().join(file)).unwrap();
@@ -326,7 +326,7 @@ impl Real {
     }
 }
 
-/// Text of about this many bytes, of everything that somebody might misread.
+/// Returns text of about this many bytes, with characters that are often misread.
 fn text(bytes: usize) -> String {
     let line =
         "- \"quotes\" 'and' $(touch x) `y` \\n #{pane_id} ; \u{e9}\u{4e2d}\u{1f600} -- --help\n";
@@ -347,7 +347,7 @@ fn kill(pid: i32) {
     nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
 }
 
-/// The root of what these packages install, once for all tests and runs.
+/// Installs these packages once for all tests and runs, and returns their root.
 pub(crate) fn installed(packages: &[&str]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(packages[0].replace('/', "-"));
     fs::create_dir_all(&dir).unwrap();

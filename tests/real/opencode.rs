@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{OPENCODE, Real, installed};
 
-/// A user whose models are here, and who is asked before a command.
+/// Makes an OpenCode with a local model, which asks before it runs a command.
 pub(super) fn opencode() -> Real {
     let program = installed(&[OPENCODE]).join(".bin/opencode");
     let mut real = Real::new(

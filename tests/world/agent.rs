@@ -27,7 +27,7 @@ impl World {
         fs::write(self.tools.join("agent/behaviour"), behaviour).unwrap();
     }
 
-    /// The agent of a task, started or not.
+    /// Returns the agent of a task, started or not.
     pub(crate) fn agent(&self, task: &str) -> Agent {
         Agent {
             task: task.to_owned(),
@@ -44,7 +44,7 @@ impl World {
         })
     }
 
-    /// The tasks whose agents were ever started, in order of their names.
+    /// Returns the tasks whose agents were ever started, in the order of their names.
     pub(crate) fn started_agents(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.tools.join("agent"))
             .unwrap()
@@ -97,7 +97,7 @@ impl Agent {
         argv
     }
 
-    /// Its last argument.
+    /// Returns its last argument.
     #[track_caller]
     pub(crate) fn prompt(&self) -> Vec<u8> {
         self.argv().pop().expect("the agent was given arguments")
@@ -111,7 +111,7 @@ impl Agent {
         OsString::from_vec(bytes).into()
     }
 
-    /// A variable of its environment; `None` when it is not set.
+    /// Returns a variable of its environment; `None` when it is not set.
     #[track_caller]
     pub(crate) fn env(&self, name: &str) -> Option<String> {
         let prefix = format!("{name}=");
@@ -151,7 +151,7 @@ impl Agent {
         pid.trim_end().parse().unwrap()
     }
 
-    /// How the kernel sees it now; `None` when it has ended.
+    /// Returns its process; `None` if it has ended.
     #[track_caller]
     pub(crate) fn process(&self) -> Option<Process> {
         Process::find(self.pid())

@@ -92,7 +92,7 @@ pub(crate) fn make_dirty(world: &World, worktree: &Path) {
     world.write(worktree.join("build/out.bin"), [0, 1, 2, 0xff]);
 }
 
-/// A task whose agent has committed and ended, with something of every kind uncommitted.
+/// Makes a task whose agent has committed and ended, with something of every kind uncommitted.
 pub(crate) fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     make_dirty(world, &world.worktree(&id));
@@ -123,7 +123,7 @@ pub(crate) fn done(world: &World, name: &str) {
     world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
 }
 
-/// The names of what can be restored, and of what cannot be read.
+/// Returns the names of the removed tasks, also of those that cannot be read.
 pub(crate) fn archived(world: &World) -> Vec<String> {
     let list = world.flux(["restore", "--list", "--json"]).run().json();
     let mut names: Vec<String> = list

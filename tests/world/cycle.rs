@@ -148,7 +148,7 @@ impl<'a> Cycle<'a> {
         worktree
     }
 
-    /// The directory that commands are run in, relative to its worktree.
+    /// Returns the directory in which commands are run, relative to the worktree.
     pub(crate) fn below(&self) -> PathBuf {
         let checkout = self.checkout.as_deref();
         let below = checkout.and_then(|top| self.dir.strip_prefix(top).ok());

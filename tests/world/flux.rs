@@ -43,7 +43,7 @@ impl World {
         id
     }
 
-    /// The pane a task runs in.
+    /// Returns the pane of a task.
     #[track_caller]
     pub(crate) fn pane(&self, id: &str) -> String {
         let status = self.flux(["status", "--json", id]).run().json();

@@ -32,7 +32,7 @@ impl<'a> Home<'a> {
         home
     }
 
-    /// The PATH of its user: cargo's programs and the machine's.
+    /// Returns the PATH of its user: cargo's programs and the machine's.
     pub(crate) fn path(&self) -> OsString {
         self.path_and(self.world.path_without(["git-flux", "claude"]))
     }

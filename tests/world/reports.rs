@@ -63,7 +63,7 @@ impl<'a> Task<'a> {
         assert_eq!(said, (Some(0), Vec::new(), Vec::new()), "{command}");
     }
 
-    /// The state, its reason and its source.
+    /// Returns the state, its reason and its source.
     #[track_caller]
     pub(crate) fn state(&self) -> String {
         let task = self.world.flux(["status", "--json", &self.id]).run();

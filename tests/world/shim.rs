@@ -26,7 +26,7 @@ impl World {
         }
     }
 
-    /// The calls noted since the last `clear_calls`, in the order in which they began.
+    /// Returns the calls noted since the last `clear_calls`, in the order in which they began.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let dir = self.tools.join("calls");
         // A gap is a file that is being created right now: nothing after it is lost by skipping it.
@@ -122,7 +122,7 @@ impl Call {
         })
     }
 
-    /// The call as one would type it, quotes left out.
+    /// Returns the call as a command line, without quotes.
     pub(crate) fn line(&self) -> String {
         let args: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
         format!("{} {}", self.program, args.join(" "))
