@@ -38,7 +38,7 @@ struct Real {
 }
 
 impl Real {
-    /// Makes a world in which `name` is this real program, with `env` and without telemetry or updates.
+    /// Makes a world in which `name` is this real program, which gets `env`.
     fn new(name: &str, program: &Path, env: &[(&'static str, &str)]) -> Self {
         let world = World::new();
         let bin = world.tools().join("bin").join(name);
