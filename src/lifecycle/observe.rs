@@ -21,7 +21,7 @@ use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
 use crate::system::clock::{self, in_milliseconds, in_seconds};
-use crate::task::observation::{LauncherState, Observation, WorktreeLocation};
+use crate::task::observation::{Location, Observation, Presence};
 use crate::task::{
     Changes, Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version,
 };
@@ -213,10 +213,10 @@ fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> 
 }
 
 /// Returns whether the launcher may be alive here.
-fn is_alive(launcher: LauncherState) -> bool {
+fn is_alive(launcher: Presence) -> bool {
     !matches!(
         launcher,
-        LauncherState::Never | LauncherState::Gone | LauncherState::OtherMachine
+        Presence::Never | Presence::Gone | Presence::OtherMachine
     )
 }
 
@@ -238,11 +238,11 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Obs
     let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
     let worktree = if is_listed && is_ours().unwrap_or(false) {
-        WorktreeLocation::Here
+        Location::Here
     } else if elsewhere::original(flux, task).is_some() {
-        WorktreeLocation::Elsewhere
+        Location::Elsewhere
     } else {
-        WorktreeLocation::Gone
+        Location::Gone
     };
     let place = Observation {
         worktree,
@@ -250,7 +250,7 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Obs
         ..Observation::default()
     };
     let run = flux.run_dir(&task.id);
-    if worktree == WorktreeLocation::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
+    if worktree == Location::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
         return place;
     }
     let running = run.running().unwrap_or_default();
@@ -282,19 +282,19 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Obs
 }
 
 /// Returns what the files of a run tell of its launcher, whose mark is `running`.
-fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> LauncherState {
+fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
     if run.ensure_known().is_err() {
-        return LauncherState::Unreadable;
+        return Presence::Unreadable;
     }
     let launcher = other_machine::launcher(flux, task).ok();
     match (run.is_alive().unwrap_or_default(), launcher, running) {
         // Its lock may be there without its mark.
-        (false, _, None) => LauncherState::Never,
-        (false, Some(Launcher::Unknown(_)), _) => LauncherState::OtherMachine,
-        (false, ..) => LauncherState::Gone,
-        (true, Some(Launcher::Elsewhere(_)), _) => LauncherState::Elsewhere,
-        (true, _, Some(running)) if running.setup.step.is_some() => LauncherState::InSetup,
-        (true, ..) => LauncherState::Alive,
+        (false, _, None) => Presence::Never,
+        (false, Some(Launcher::Unknown(_)), _) => Presence::OtherMachine,
+        (false, ..) => Presence::Gone,
+        (true, Some(Launcher::Elsewhere(_)), _) => Presence::Elsewhere,
+        (true, _, Some(running)) if running.setup.step.is_some() => Presence::InSetup,
+        (true, ..) => Presence::Alive,
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn from_the_beginning(
             word(&table::DESCRIPTION.documented_key(&task.branch)),
         );
         let what = format!("'{id}' has no description that its agent could be given");
-        let set = format!("git config {key} '<what is to be done>'");
+        let set = format!("git config {key} '<description>'");
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }

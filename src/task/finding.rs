@@ -1,8 +1,6 @@
 //! Concludes the state of a task from an observation: which source takes precedence.
 
-use super::observation::{
-    LauncherState, Observation, SessionActivity, SessionState, WorktreeLocation,
-};
+use super::observation::{Location, Observation, Presence, SessionActivity, SessionState};
 use super::{Activity, Evidence, OutputPattern, Phase, Report, Source, State, Title, WaitReason};
 
 /// The time that a title may lag behind a report, which it cannot contradict before.
@@ -24,10 +22,10 @@ const STARTUP_SECONDS: u64 = 60;
 impl State {
     /// Concludes the state of a task from an observation.
     pub(crate) fn of(phase: Phase, seen: &Observation) -> (Self, Evidence) {
-        if seen.worktree == WorktreeLocation::Elsewhere {
+        if seen.worktree == Location::Elsewhere {
             return (Self::Elsewhere, evidence(Source::Worktree));
         }
-        if seen.launcher == LauncherState::Unreadable {
+        if seen.launcher == Presence::Unreadable {
             return (Self::Unknown, Evidence::default());
         }
         match (phase, seen.is_locked) {
@@ -38,7 +36,7 @@ impl State {
             }
             (Phase::Active, _) => {}
         }
-        if seen.worktree != WorktreeLocation::Here {
+        if seen.worktree != Location::Here {
             return (Self::NoWorktree, evidence(Source::Worktree));
         }
         if !seen.has_branch {
@@ -58,11 +56,11 @@ impl State {
     fn without_exit(seen: &Observation) -> (Self, Evidence) {
         let found = evidence_since(Source::Process, seen.started_s);
         match seen.launcher {
-            LauncherState::Alive => Self::of_live_agent(seen),
-            LauncherState::InSetup => (Self::Opening, found),
-            LauncherState::Elsewhere => (Self::RunningElsewhere, found),
-            LauncherState::OtherMachine => (Self::Lost, inferred(Source::Process)),
-            LauncherState::Never | LauncherState::Unreadable | LauncherState::Gone => {
+            Presence::Alive => Self::of_live_agent(seen),
+            Presence::InSetup => (Self::Opening, found),
+            Presence::Elsewhere => (Self::RunningElsewhere, found),
+            Presence::OtherMachine => (Self::Lost, inferred(Source::Process)),
+            Presence::Never | Presence::Unreadable | Presence::Gone => {
                 (Self::Lost, evidence(Source::Process))
             }
         }

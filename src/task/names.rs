@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HEADS: &str = "refs/heads/";
 
 /// The number of digits in messages.
-const SHORT_DIGITS: usize = 10;
+const SHORT_DIGITS: usize = 9;
 
 /// A branch, without `refs/heads/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,7 +156,7 @@ mod tests {
     fn parse_accepts_only_full_object_names() {
         let hex = "0123456789abcdef0123456789abcdef01234567";
         let id = ObjectId::parse(hex.as_bytes()).unwrap();
-        assert_eq!((&*id, id.short()), (hex, "0123456789"));
+        assert_eq!((&*id, id.short()), (hex, "012345678"));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{hex}\""));
         for odd in [
             "",

@@ -117,7 +117,7 @@ pub(crate) struct Evidence {
 
 /// The place of a task's worktree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum WorktreeLocation {
+pub(crate) enum Location {
     /// The path in the record.
     Here,
     /// It belongs to the repository that this one was copied from.
@@ -128,7 +128,7 @@ pub(crate) enum WorktreeLocation {
 
 /// The state of a launcher, as the files of its run show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum LauncherState {
+pub(crate) enum Presence {
     /// There are no such files.
     #[default]
     Never,
@@ -149,9 +149,9 @@ pub(crate) enum LauncherState {
 pub(crate) struct Observation {
     /// A live command holds the task's lock.
     pub(crate) is_locked: bool,
-    pub(crate) worktree: WorktreeLocation,
+    pub(crate) worktree: Location,
     pub(crate) has_branch: bool,
-    pub(crate) launcher: LauncherState,
+    pub(crate) launcher: Presence,
     /// The start of the launcher, in seconds since 1970.
     pub(crate) started_s: Option<u64>,
     pub(crate) exit: Option<Exit>,

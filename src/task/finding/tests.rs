@@ -10,9 +10,9 @@ const NOW: u64 = 1_000_000_000;
 /// Returns the observation of an agent that runs and has reported nothing.
 fn runs() -> Observation {
     Observation {
-        worktree: WorktreeLocation::Here,
+        worktree: Location::Here,
         has_branch: true,
-        launcher: LauncherState::Alive,
+        launcher: Presence::Alive,
         started_s: Some(NOW / 1000 - 3600),
         now_ms: NOW,
         ..Observation::default()
@@ -46,21 +46,21 @@ fn state_follows_from_launcher_worktree_branch_and_exit() {
     let active = Phase::Active;
     case(active, |_| {}, "running by process");
     for (launcher, expected) in [
-        (LauncherState::Gone, "lost by process"),
-        (LauncherState::Never, "lost by process"),
-        (LauncherState::Elsewhere, "running(elsewhere) by process"),
-        (LauncherState::OtherMachine, "lost? by process"),
-        (LauncherState::InSetup, "starting by process"),
-        (LauncherState::Unreadable, "unknown by none"),
+        (Presence::Gone, "lost by process"),
+        (Presence::Never, "lost by process"),
+        (Presence::Elsewhere, "running(elsewhere) by process"),
+        (Presence::OtherMachine, "lost? by process"),
+        (Presence::InSetup, "starting by process"),
+        (Presence::Unreadable, "unknown by none"),
     ] {
         case(active, |s| s.launcher = launcher, expected);
     }
     case(
         active,
-        |s| s.worktree = WorktreeLocation::Gone,
+        |s| s.worktree = Location::Gone,
         "broken by worktree",
     );
-    let elsewhere = |s: &mut Observation| s.worktree = WorktreeLocation::Elsewhere;
+    let elsewhere = |s: &mut Observation| s.worktree = Location::Elsewhere;
     case(active, elsewhere, "elsewhere by worktree");
     case(active, |s| s.has_branch = false, "broken by branch");
     case(
@@ -100,7 +100,7 @@ fn exit_takes_precedence_over_reports() {
         let die = |s: &mut Observation| {
             s.last_report = report(activity, None, 10);
             s.title = Some(Title::Working);
-            s.launcher = LauncherState::Gone;
+            s.launcher = Presence::Gone;
         };
         case(Phase::Active, die, "lost by process");
     }
