@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::hooks::{HookArguments, HookFiles};
+use super::hooks::{HookFiles, HookOptions};
 use super::known::{KNOWN, profile};
 use super::{Agent, Prompt};
 use crate::git::admin;
@@ -103,11 +103,11 @@ fn join_option(option: &str, value: &OsStr) -> OsString {
 
 /// Writes the files of the agent's hooks to its run directory. Does nothing for an agent without
 /// hooks, or if the user has configured that place.
-fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<HookArguments> {
+fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<HookOptions> {
     let program = current_exe()?;
     // Files and options of hooks are text.
     let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
-        return Ok(HookArguments::default());
+        return Ok(HookOptions::default());
     };
     let profile = profile(&agent.name);
     let (agent, hooks) = (profile.name, profile.hooks);

@@ -12,7 +12,7 @@ use crate::run::file::write;
 
 /// Additions to the agent's arguments and environment.
 #[derive(Debug, Default)]
-pub(super) struct HookArguments {
+pub(super) struct HookOptions {
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
 }
@@ -27,7 +27,7 @@ pub(super) struct HookFiles<'a> {
     pub(super) dir: &'a str,
 }
 
-impl HookArguments {
+impl HookOptions {
     pub(super) fn option(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
             args: vec![name.into(), value.into()],

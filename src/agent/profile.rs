@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::Value;
 
-use super::hooks::{HookArguments, HookFiles};
+use super::hooks::{HookFiles, HookOptions};
 use super::report::{Hook, HookReport};
 use super::transcript::Conversation;
 use crate::run::events::Event;
@@ -116,7 +116,7 @@ pub(crate) struct Profile {
     /// Its hooks.
     pub(super) hooks: &'static [Hook],
     /// Writes the files of its hooks.
-    pub(super) configure_hooks: fn(&HookFiles) -> Result<HookArguments>,
+    pub(super) configure_hooks: fn(&HookFiles) -> Result<HookOptions>,
     /// It reports a message as soon as it gets one.
     pub(crate) confirms_messages: bool,
     /// Reads the title of its terminal; the second argument is the name of its directory.
@@ -135,7 +135,7 @@ pub(crate) struct Profile {
 }
 
 /// An agent without known details.
-pub(super) const PLAIN_AGENT: Profile = Profile {
+pub(super) const PLAIN: Profile = Profile {
     name: "",
     program: "",
     prompt: &Prompt::AfterDashes,
@@ -146,7 +146,7 @@ pub(super) const PLAIN_AGENT: Profile = Profile {
     resume: &[],
     stop_signal: Signal::SIGHUP,
     hooks: &[],
-    configure_hooks: |_| Ok(HookArguments::default()),
+    configure_hooks: |_| Ok(HookOptions::default()),
     confirms_messages: false,
     title: None,
     output: Output::NotWhileIdle { title: "" },
@@ -158,10 +158,10 @@ pub(super) const PLAIN_AGENT: Profile = Profile {
 };
 
 /// An unknown program.
-pub(super) static UNKNOWN_AGENT: Profile = Profile {
+pub(super) static UNKNOWN: Profile = Profile {
     prompt: &Prompt::Last,
     output: Output::Unknown,
-    ..PLAIN_AGENT
+    ..PLAIN
 };
 
 impl Profile {

@@ -15,7 +15,7 @@ pub(super) struct Hook {
     pub(super) tools: Option<&'static str>,
     says: Activity,
     why: Option<WaitReason>,
-    kind: ReportKind,
+    effect: Effect,
     /// The keys of its message, the preferred one first.
     message: &'static [&'static str],
     /// Completes the report with values of the event; `None` ignores it.
@@ -26,12 +26,12 @@ pub(super) struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HookReport {
     pub(crate) event: Event,
-    pub(crate) kind: ReportKind,
+    pub(crate) effect: Effect,
 }
 
 /// The effect of a report on earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReportKind {
+pub(crate) enum Effect {
     /// It replaces them.
     Plain,
     /// The user has sent a message: the agent works, even if it was interrupted.
@@ -62,7 +62,7 @@ impl Hook {
             tools: None,
             says,
             why: None,
-            kind: ReportKind::Plain,
+            effect: Effect::Plain,
             message: &[],
             refine: |report, _| Some(report),
         }
@@ -79,18 +79,15 @@ impl Hook {
         Self { tools, ..self }
     }
 
-    pub(super) const fn with_kind(self, kind: ReportKind) -> Self {
-        Self { kind, ..self }
+    pub(super) const fn with_effect(self, effect: Effect) -> Self {
+        Self { effect, ..self }
     }
 
-    pub(super) const fn with_message_of(self, message: &'static [&'static str]) -> Self {
+    pub(super) const fn with_message(self, message: &'static [&'static str]) -> Self {
         Self { message, ..self }
     }
 
-    pub(super) const fn refine_with(
-        self,
-        refine: fn(HookReport, &Value) -> Option<HookReport>,
-    ) -> Self {
+    pub(super) const fn refine(self, refine: fn(HookReport, &Value) -> Option<HookReport>) -> Self {
         Self { refine, ..self }
     }
 
@@ -100,18 +97,18 @@ impl Hook {
         event.why = self.why;
         event.session = first_text(value, &["session_id", "thread-id", "sessionID"]);
         event.transcript = first_text(value, &["transcript_path"]);
-        if self.kind == ReportKind::Step {
+        if self.effect == Effect::Step {
             event.about = tool_call_id(value);
         }
-        let kind = self.kind;
-        let report = HookReport { event, kind }.with_message_of(value, self.message);
+        let effect = self.effect;
+        let report = HookReport { event, effect }.with_message(value, self.message);
         (self.refine)(report, value)
     }
 }
 
 impl HookReport {
     /// Adds the first of these values that is not empty, as a message.
-    pub(super) fn with_message_of(mut self, value: &Value, names: &[&str]) -> Self {
+    pub(super) fn with_message(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = first_text(value, names) {
             self.event = self.event.saying(&message);
         }
@@ -119,9 +116,9 @@ impl HookReport {
     }
 
     /// Changes activity and effect.
-    pub(super) fn with_activity(mut self, state: Activity, kind: ReportKind) -> Self {
+    pub(super) fn with_activity(mut self, state: Activity, effect: Effect) -> Self {
         self.event.state = state;
-        self.kind = kind;
+        self.effect = effect;
         self
     }
 }

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::notify::{self, Notices};
-use crate::agent::report::{Beginning, HookReport, ReportKind};
+use crate::agent::report::{Beginning, Effect, HookReport};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, Log, START};
@@ -127,7 +127,7 @@ fn complete(
             event.message = None;
         }
     }
-    if report.kind == ReportKind::Turn {
+    if report.effect == Effect::Turn {
         let thread = event.session.as_deref()?;
         if before.and_then(|before| before.session.as_deref()) != Some(thread) {
             let file = (conversation.find_by_thread)(thread)?;
@@ -156,7 +156,7 @@ fn input() -> Vec<u8> {
 /// known of the conversation. None if it says nothing new, or is that of another agent:
 /// one that this one has started has its environment.
 fn if_news(before: Option<&Event>, report: HookReport) -> Option<Event> {
-    let HookReport { mut event, kind } = report;
+    let HookReport { mut event, effect } = report;
     let Some(before) = before else {
         return Some(event);
     };
@@ -165,17 +165,17 @@ fn if_news(before: Option<&Event>, report: HookReport) -> Option<Event> {
     // It is known which question is not answered yet.
     let open = |before: &Event| before.state == Activity::Waiting && before.about.is_some();
     let at_work = matches!(before.state, Activity::Working | Activity::Waiting);
-    match kind {
+    match effect {
         // An agent that was started by this one is, while this one is at work.
-        ReportKind::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
+        Effect::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
         _ if before.state == Activity::Exited => return None,
-        ReportKind::Turn => {}
+        Effect::Turn => {}
         _ if !own => return None,
-        ReportKind::Step if open(before) && before.about != event.about => return None,
+        Effect::Step if open(before) && before.about != event.about => return None,
         // The call was what told a question from others; what follows is no question.
-        ReportKind::Step => event.about = None,
-        ReportKind::Reminder if before.state != Activity::Working => return None,
-        ReportKind::Begins(_) | ReportKind::Prompt | ReportKind::Reminder | ReportKind::Plain => {}
+        Effect::Step => event.about = None,
+        Effect::Reminder if before.state != Activity::Working => return None,
+        Effect::Begins(_) | Effect::Prompt | Effect::Reminder | Effect::Plain => {}
     }
     event.session = event.session.or_else(|| before.session.clone());
     event.transcript = event.transcript.or_else(|| before.transcript.clone());
@@ -185,6 +185,6 @@ fn if_news(before: Option<&Event>, report: HookReport) -> Option<Event> {
         event: event.event.clone(),
         ..before.clone()
     };
-    let always = before.event == START || kind == ReportKind::Prompt;
+    let always = before.event == START || effect == Effect::Prompt;
     (always || event != same).then_some(event)
 }

@@ -72,18 +72,14 @@ impl State {
         let is_silent = seen.session.is_none() && seen.is_silent_long();
         let counts =
             |(report, _): &(Report, _)| report.activity != Activity::Starting || !is_silent;
-        let Some((last, source)) = seen.latest_report().filter(counts) else {
+        let Some((mut last, source)) = seen.latest_report().filter(counts) else {
             return Self::of_silent_agent(seen);
         };
         if let Some(session) = seen.session
-            && let Some((activity, why)) = find_contradiction(&last, session, seen.now_ms)
+            && let Some(contradiction) = find_contradiction(&last, session, seen.now_ms)
         {
-            let report = Report {
-                activity,
-                why,
-                ..last
-            };
-            return (state_of(&report, seen), from_session(session));
+            (last.activity, last.why) = contradiction;
+            return (state_of(&last, seen), from_session(session));
         }
         let fresh = is_fresh(last.at_ms, seen.now_ms);
         if let Some(state) = correct_by_title(&last, seen.title.filter(|_| !fresh)) {
@@ -165,23 +161,21 @@ fn from_session(session: SessionState) -> Evidence {
 impl Observation {
     /// Returns the latest report, by a hook or in the transcript.
     fn latest_report(&self) -> Option<(Report, Source)> {
-        let by_hook = self.last_report.map(|it| (it, Source::Hook));
-        let written = self.from_transcript.map(|it| (it, Source::Transcript));
-        let (Some((hook, _)), Some((transcript, _))) = (by_hook, written) else {
-            return by_hook.or(written);
+        let hook = self.last_report.map(|it| (it, Source::Hook));
+        let file = self.from_transcript.map(|it| (it, Source::Transcript));
+        let (Some((reported, _)), Some((written, _))) = (hook, file) else {
+            return hook.or(file);
         };
         // The hook reports any end of a turn as done, after the transcript has it.
-        let is_more_exact = hook.activity == Activity::Done
-            && matches!(
-                transcript.activity,
-                Activity::Failed | Activity::Interrupted
-            );
+        let is_more_exact = reported.activity == Activity::Done
+            && [Activity::Failed, Activity::Interrupted].contains(&written.activity);
         // A hook says more than a transcript of the same moment.
-        let is_later = transcript.at_ms > hook.at_ms;
+        let is_later = written.at_ms > reported.at_ms;
         if is_later || is_more_exact {
-            return written;
+            file
+        } else {
+            hook
         }
-        by_hook
     }
 
     /// Returns whether the agent has run for [`WAITING_SECONDS`] and printed nothing in that time.

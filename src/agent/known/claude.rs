@@ -7,10 +7,10 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookArguments, HookFiles};
+use crate::agent::hooks::{HookFiles, HookOptions};
 use crate::agent::messages;
-use crate::agent::profile::{Files, Output, PLAIN_AGENT, Profile};
-use crate::agent::report::{Beginning, Hook, HookReport, ReportKind, tool_call_id};
+use crate::agent::profile::{Files, Output, PLAIN, Profile};
+use crate::agent::report::{Beginning, Effect, Hook, HookReport, tool_call_id};
 use crate::agent::transcript::{Conversation, Coverage};
 use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -69,34 +69,34 @@ pub(super) const CLAUDE: Profile = Profile {
         read: session::find_event,
     }),
     env_markers: &ENV_MARKERS,
-    ..PLAIN_AGENT
+    ..PLAIN
 };
 
 const HOOKS: [Hook; 10] = [
-    Hook::new("SessionStart", Activity::Starting).refine_with(refine_session_start),
-    Hook::new("UserPromptSubmit", Activity::Working).with_kind(ReportKind::Prompt),
+    Hook::new("SessionStart", Activity::Starting).refine(refine_session_start),
+    Hook::new("UserPromptSubmit", Activity::Working).with_effect(Effect::Prompt),
     Hook::asking("PreToolUse", WaitReason::Question)
         .for_tools(QUESTION_TOOL)
-        .refine_with(|report, value| is_question(value).then(|| refine_question(report, value))),
+        .refine(|report, value| is_question(value).then(|| refine_question(report, value))),
     Hook::asking("PermissionRequest", WaitReason::Permission)
         .for_tools("*")
-        .refine_with(refine_permission),
+        .refine(refine_permission),
     tool_has_ended("PostToolUse"),
     tool_has_ended("PostToolUseFailure"),
     tool_has_ended("PermissionDenied"),
     Hook::new("Notification", Activity::Waiting)
-        .with_kind(ReportKind::Reminder)
-        .with_message_of(&["message"])
-        .refine_with(refine_notification),
+        .with_effect(Effect::Reminder)
+        .with_message(&["message"])
+        .refine(refine_notification),
     Hook::new("Stop", Activity::Done)
-        .with_message_of(&["last_assistant_message"])
-        .refine_with(refine_stop),
-    Hook::new("StopFailure", Activity::Failed).with_message_of(&["error_details", "error"]),
+        .with_message(&["last_assistant_message"])
+        .refine(refine_stop),
+    Hook::new("StopFailure", Activity::Failed).with_message(&["error_details", "error"]),
 ];
 
 const fn tool_has_ended(event: &'static str) -> Hook {
     let hook = Hook::new(event, Activity::Working);
-    hook.for_tools("*").with_kind(ReportKind::Step)
+    hook.for_tools("*").with_effect(Effect::Step)
 }
 
 /// The tool that asks the user.
@@ -114,13 +114,13 @@ const ENV_MARKERS: [&str; 7] = [
     "CLAUDE_PID",
 ];
 
-fn configure_hooks(files: &HookFiles) -> Result<HookArguments> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     let hooks =
         files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Otherwise a key moves the conversation to a process outside the pane.
     let settings = json!({ "disableAgentView": true, "hooks": hooks });
     let file = files.write("claude.json", settings)?;
-    Ok(HookArguments::option("--settings", file))
+    Ok(HookOptions::option("--settings", file))
 }
 
 fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {
@@ -128,7 +128,7 @@ fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport>
         // It compacts its conversation in the middle of a turn.
         Some("compact") => None,
         Some("resume" | "clear") => {
-            Some(report.with_activity(Activity::Done, ReportKind::Begins(Beginning::InPlace)))
+            Some(report.with_activity(Activity::Done, Effect::Begins(Beginning::InPlace)))
         }
         // Its own session starts; others are those of other processes.
         _ => Some(report),
@@ -142,7 +142,7 @@ fn is_question(value: &Value) -> bool {
 fn refine_question(mut report: HookReport, value: &Value) -> HookReport {
     report.event.why = Some(WaitReason::Question);
     report.event.about = tool_call_id(value);
-    report.with_message_of(&value["tool_input"]["questions"][0], &["question"])
+    report.with_message(&value["tool_input"]["questions"][0], &["question"])
 }
 
 fn refine_permission(mut report: HookReport, value: &Value) -> Option<HookReport> {
@@ -172,7 +172,7 @@ fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
     if tasks.is_some_and(|tasks| !tasks.is_empty()) {
         // One of them may have asked a question.
         report.event.message = None;
-        return Some(report.with_activity(Activity::Working, ReportKind::Step));
+        return Some(report.with_activity(Activity::Working, Effect::Step));
     }
     Some(report)
 }
@@ -182,6 +182,8 @@ fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
 fn title(title: &str, _: &str) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
+
+const INTERRUPTED: &str = "[Request interrupted by user";
 
 /// Returns whether the user's last action was Esc. Hooks report the rest more exactly.
 fn activity_of(entry: &Value) -> Option<Activity> {
@@ -193,9 +195,7 @@ fn activity_of(entry: &Value) -> Option<Activity> {
     let text = content.as_str();
     let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
     match text {
-        Some(text) if text.starts_with("[Request interrupted by user") => {
-            Some(Activity::Interrupted)
-        }
+        Some(text) if text.starts_with(INTERRUPTED) => Some(Activity::Interrupted),
         _ => Some(Activity::Working),
     }
 }
@@ -203,64 +203,48 @@ fn activity_of(entry: &Value) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Activity::{Done, Interrupted, Starting, Waiting, Working};
+    use Effect::{Plain, Reminder, Step};
+
+    type Expected<'a> = Option<(Activity, Option<WaitReason>, Effect, &'a str)>;
 
     #[track_caller]
-    fn case(
-        event: &str,
-        value: &Value,
-        expected: Option<(Activity, Option<WaitReason>, ReportKind, &str)>,
-    ) {
+    fn case(event: &str, value: &Value, expected: Expected) {
         let report = CLAUDE.report(event, value);
-        let report = report.map(|report| {
-            let message = report.event.message.unwrap_or_default();
-            (report.event.state, report.event.why, report.kind, message)
+        let report = report.as_ref().map(|HookReport { event, effect }| {
+            let message = event.message.as_deref().unwrap_or_default();
+            (event.state, event.why, *effect, message)
         });
-        let expected = expected
-            .map(|(activity_of, why, kind, text)| (activity_of, why, kind, text.to_owned()));
         assert_eq!(report, expected, "{event}: {value}");
     }
 
     #[test]
     fn report_depends_on_the_values_of_the_event() {
-        let in_place = ReportKind::Begins(Beginning::InPlace);
+        let in_place = Effect::Begins(Beginning::InPlace);
         let source = |name: &str| json!({ "source": name });
         case("SessionStart", &source("compact"), None);
         case(
             "SessionStart",
             &source("startup"),
-            Some((Activity::Starting, None, ReportKind::Plain, "")),
+            Some((Starting, None, Plain, "")),
         );
         case(
             "SessionStart",
             &source("clear"),
-            Some((Activity::Done, None, in_place, "")),
+            Some((Done, None, in_place, "")),
         );
         let bash = json!({ "tool_name": "Bash", "tool_input": { "command": "ls" } });
         let asked = json!({ "questions": [{ "question": "Which?" }] });
         let ask = json!({ "tool_name": QUESTION_TOOL, "tool_input": asked });
-        let question = Some((
-            Activity::Waiting,
-            Some(WaitReason::Question),
-            ReportKind::Plain,
-            "Which?",
-        ));
+        let question = Some((Waiting, Some(WaitReason::Question), Plain, "Which?"));
         case("PreToolUse", &bash, None);
         case("PreToolUse", &ask, question);
         case("PermissionRequest", &ask, question);
-        let permission = Some((
-            Activity::Waiting,
-            Some(WaitReason::Permission),
-            ReportKind::Plain,
-            "Bash: ls",
-        ));
+        let permission = Some((Waiting, Some(WaitReason::Permission), Plain, "Bash: ls"));
         case("PermissionRequest", &bash, permission);
-        case(
-            "PostToolUse",
-            &bash,
-            Some((Activity::Working, None, ReportKind::Step, "")),
-        );
+        case("PostToolUse", &bash, Some((Working, None, Step, "")));
         let idle = json!({ "notification_type": "idle_prompt", "message": "Hello?" });
-        let interrupted = Some((Activity::Interrupted, None, ReportKind::Reminder, "Hello?"));
+        let interrupted = Some((Interrupted, None, Reminder, "Hello?"));
         case("Notification", &idle, interrupted);
         case(
             "Notification",
@@ -268,17 +252,9 @@ mod tests {
             None,
         );
         let done = json!({ "last_assistant_message": "Done.", "background_tasks": [] });
-        case(
-            "Stop",
-            &done,
-            Some((Activity::Done, None, ReportKind::Plain, "Done.")),
-        );
+        case("Stop", &done, Some((Done, None, Plain, "Done.")));
         let busy = json!({ "last_assistant_message": "Done.", "background_tasks": [1] });
-        case(
-            "Stop",
-            &busy,
-            Some((Activity::Working, None, ReportKind::Step, "")),
-        );
+        case("Stop", &busy, Some((Working, None, Step, "")));
         case("Stopped", &json!({}), None);
     }
 

@@ -11,9 +11,9 @@ use anyhow::Result;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookArguments, HookFiles};
-use crate::agent::profile::{Files, Output, PLAIN_AGENT, Profile};
-use crate::agent::report::{Hook, HookReport, ReportKind, first_text};
+use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::profile::{Files, Output, PLAIN, Profile};
+use crate::agent::report::{Effect, Hook, HookReport, first_text};
 use crate::agent::transcript::{Conversation, Coverage, last_activity};
 use crate::run::events::Event;
 use crate::run::launch::Running;
@@ -29,9 +29,9 @@ pub(super) const CODEX: Profile = Profile {
     yolo: &["--dangerously-bypass-approvals-and-sandbox"],
     resume: &["resume", "--last"],
     hooks: &[Hook::new("notify", Activity::Done)
-        .with_kind(ReportKind::Turn)
-        .with_message_of(&["last-assistant-message"])
-        .refine_with(refine_turn)],
+        .with_effect(Effect::Turn)
+        .with_message(&["last-assistant-message"])
+        .refine(refine_turn)],
     configure_hooks,
     title: Some(title),
     // Seen with 0.171.0: it removes spaces around a message.
@@ -60,17 +60,17 @@ pub(super) const CODEX: Profile = Profile {
         mode: RecursiveMode::Recursive,
         read: last_turn,
     }),
-    ..PLAIN_AGENT
+    ..PLAIN
 };
 
-fn configure_hooks(files: &HookFiles) -> Result<HookArguments> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     let Some(user_notify) = user_notify() else {
-        return Ok(HookArguments::default());
+        return Ok(HookOptions::default());
     };
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &user_notify].concat());
     let notify = format!("notify={notify}");
-    Ok(HookArguments::option("-c", notify))
+    Ok(HookOptions::option("-c", notify))
 }
 
 /// Returns the user's notify program with its arguments, or nothing. The command line overrides it,

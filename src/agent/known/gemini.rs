@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookArguments, HookFiles};
-use crate::agent::profile::{Output, PLAIN_AGENT, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, HookReport, ReportKind};
+use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
+use crate::agent::report::{Beginning, Effect, Hook, HookReport};
 use crate::agent::transcript::{Conversation, Coverage};
 use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
@@ -47,35 +47,33 @@ pub(super) const GEMINI: Profile = Profile {
         is_exact_about_ends: true,
         ..Conversation::NONE
     }),
-    ..PLAIN_AGENT
+    ..PLAIN
 };
 
 const HOOKS: [Hook; 5] = [
     Hook::new("SessionStart", Activity::Starting)
-        .with_kind(ReportKind::Begins(Beginning::Any))
-        .refine_with(refine_session_start),
-    Hook::new("BeforeAgent", Activity::Working).with_kind(ReportKind::Prompt),
-    Hook::new("AfterTool", Activity::Working).with_kind(ReportKind::Step),
-    Hook::new("AfterAgent", Activity::Done).with_message_of(&["prompt_response"]),
+        .with_effect(Effect::Begins(Beginning::Any))
+        .refine(refine_session_start),
+    Hook::new("BeforeAgent", Activity::Working).with_effect(Effect::Prompt),
+    Hook::new("AfterTool", Activity::Working).with_effect(Effect::Step),
+    Hook::new("AfterAgent", Activity::Done).with_message(&["prompt_response"]),
     Hook::asking("Notification", WaitReason::Permission)
-        .with_message_of(&["message"])
-        .refine_with(|report, value| {
-            (value["notification_type"] == "ToolPermission").then_some(report)
-        }),
+        .with_message(&["message"])
+        .refine(|report, value| (value["notification_type"] == "ToolPermission").then_some(report)),
 ];
 
 /// The variable for a file of defaults; its hooks run beside the user's.
 const DEFAULTS: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 
-fn configure_hooks(files: &HookFiles) -> Result<HookArguments> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
-        return Ok(HookArguments::default());
+        return Ok(HookOptions::default());
     }
     let hooks = files.settings(|command| {
         json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
     });
     let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
-    Ok(HookArguments::variable(DEFAULTS, file))
+    Ok(HookOptions::variable(DEFAULTS, file))
 }
 
 /// Returns whether only the user may write to `dir` and its parents: Gemini ignores other files.
@@ -86,12 +84,10 @@ fn is_private(dir: &Path) -> bool {
 }
 
 fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {
-    let kind = report.kind;
+    let effect = report.effect;
     Some(match value["source"].as_str() {
-        Some("clear") => {
-            report.with_activity(Activity::Done, ReportKind::Begins(Beginning::InPlace))
-        }
-        Some("resume") => report.with_activity(Activity::Done, kind),
+        Some("clear") => report.with_activity(Activity::Done, Effect::Begins(Beginning::InPlace)),
+        Some("resume") => report.with_activity(Activity::Done, effect),
         _ => report,
     })
 }

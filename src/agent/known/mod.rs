@@ -9,7 +9,7 @@ mod opencode;
 
 use std::borrow::Cow;
 
-use super::profile::{Output, PLAIN_AGENT, Profile, Prompt, UNKNOWN_AGENT};
+use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
 
 /// All known agents, in the order of lists.
 pub(super) static KNOWN: &[Profile] = &[
@@ -24,7 +24,7 @@ pub(super) static KNOWN: &[Profile] = &[
         prompt: &Prompt::Joined(Cow::Borrowed("--interactive=")),
         yolo: &["--allow-all"],
         resume: &["--continue"],
-        ..PLAIN_AGENT
+        ..PLAIN
     },
     // Not tested, and in no manual: input is said to be the first message.
     Profile {
@@ -33,7 +33,7 @@ pub(super) static KNOWN: &[Profile] = &[
         prompt: &Prompt::Input,
         yolo: &["--dangerously-allow-all"],
         resume: &["threads", "continue"],
-        ..PLAIN_AGENT
+        ..PLAIN
     },
     // Not tested. By its manual it processes the file and exits, since --load accepts only
     // commands; a continued session is a conversation.
@@ -43,7 +43,7 @@ pub(super) static KNOWN: &[Profile] = &[
         prompt: &Prompt::FileJoined(Cow::Borrowed("--message-file=")),
         yolo: &["--yes-always"],
         resume: &["--restore-chat-history"],
-        ..PLAIN_AGENT
+        ..PLAIN
     },
     // Not tested; `resume` is in its manual.
     Profile {
@@ -51,21 +51,21 @@ pub(super) static KNOWN: &[Profile] = &[
         program: "cursor-agent",
         yolo: &["--force"],
         resume: &["resume"],
-        ..PLAIN_AGENT
+        ..PLAIN
     },
     // The user's shell, whose program is not constant.
     Profile {
         name: "shell",
         prompt: &Prompt::Shown,
         output: Output::Unknown,
-        ..PLAIN_AGENT
+        ..PLAIN
     },
 ];
 
 /// Returns the profile of an agent.
 pub(crate) fn profile(name: &str) -> &'static Profile {
     let known = KNOWN.iter().find(|known| known.name == name);
-    known.unwrap_or(&UNKNOWN_AGENT)
+    known.unwrap_or(&UNKNOWN)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::env;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookArguments, HookFiles};
-use crate::agent::profile::{Output, PLAIN_AGENT, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, ReportKind};
+use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
+use crate::agent::report::{Beginning, Effect, Hook};
 use crate::task::{Activity, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
@@ -36,18 +36,18 @@ pub(super) const OPENCODE: Profile = Profile {
     }),
     // It shows nothing before its first session exists, which may take minutes.
     output: Output::NotWhileIdle { title: "OC | " },
-    ..PLAIN_AGENT
+    ..PLAIN
 };
 
 /// The names of the plugin, which are those of OpenCode's events.
 const HOOKS: [Hook; 8] = [
-    Hook::new("session.created", Activity::Starting).with_kind(ReportKind::Begins(Beginning::Any)),
+    Hook::new("session.created", Activity::Starting).with_effect(Effect::Begins(Beginning::Any)),
     Hook::new("session.busy", Activity::Working),
-    Hook::new("session.idle", Activity::Done).with_message_of(MESSAGE),
-    Hook::new("session.error", Activity::Failed).with_message_of(MESSAGE),
-    Hook::asking("permission.asked", WaitReason::Permission).with_message_of(MESSAGE),
+    Hook::new("session.idle", Activity::Done).with_message(MESSAGE),
+    Hook::new("session.error", Activity::Failed).with_message(MESSAGE),
+    Hook::asking("permission.asked", WaitReason::Permission).with_message(MESSAGE),
     Hook::new("permission.replied", Activity::Working),
-    Hook::asking("question.asked", WaitReason::Question).with_message_of(MESSAGE),
+    Hook::asking("question.asked", WaitReason::Question).with_message(MESSAGE),
     Hook::new("question.replied", Activity::Working),
 ];
 
@@ -56,9 +56,9 @@ const MESSAGE: &[&str] = &["message"];
 /// The variable for a configuration, whose plugins are loaded beside the user's.
 const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
 
-fn configure_hooks(files: &HookFiles) -> Result<HookArguments> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     if env::var_os(CONFIG).is_some() {
-        return Ok(HookArguments::default());
+        return Ok(HookOptions::default());
     }
     let program = Value::from(files.program).to_string();
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
@@ -67,7 +67,7 @@ fn configure_hooks(files: &HookFiles) -> Result<HookArguments> {
         encode_path(&files.write("opencode.js", plugin)?)
     );
     let config = json!({ "plugin": [url] });
-    Ok(HookArguments::variable(CONFIG, config.to_string()))
+    Ok(HookOptions::variable(CONFIG, config.to_string()))
 }
 
 /// Encodes a path for a URL.

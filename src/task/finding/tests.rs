@@ -2,10 +2,18 @@
 
 use super::*;
 use crate::task::{Exit, ExitReason};
+use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
 
 mod session;
 
 const NOW: u64 = 1_000_000_000;
+const WORKING: Option<Title> = Some(Title::Working);
+const IDLE: Option<Title> = Some(Title::Idle);
+const ASKING: Option<Title> = Some(Title::Asking);
+
+/// Times in milliseconds.
+const LAG: u64 = TITLE_LAG_MS;
+const OLD: u64 = 60_000;
 
 /// Returns the observation of an agent that runs and has reported nothing.
 fn runs() -> Observation {
@@ -93,13 +101,13 @@ fn exit_takes_precedence_over_reports() {
     for activity in [Activity::Working, Activity::Waiting, Activity::Done] {
         let change = |s: &mut Observation| {
             s.last_report = report(activity, None, 10);
-            s.title = Some(Title::Working);
+            s.title = WORKING;
             s.exit = ended(ExitReason::Status(0));
         };
         case(Phase::Active, change, "exited(0) by exit");
         let die = |s: &mut Observation| {
             s.last_report = report(activity, None, 10);
-            s.title = Some(Title::Working);
+            s.title = WORKING;
             s.launcher = Presence::Gone;
         };
         case(Phase::Active, die, "lost by process");
@@ -109,49 +117,18 @@ fn exit_takes_precedence_over_reports() {
 #[test]
 fn title_corrects_a_report_after_its_lag() {
     use Activity::{Done, Failed, Interrupted, Starting, Waiting, Working};
-    const OLD: u64 = 60_000;
     let permission = Some(WaitReason::Permission);
     let question = Some(WaitReason::Question);
     for (activity, why, title, ago, expected) in [
         (Starting, None, None, OLD, "starting by hook"),
-        (Starting, None, Some(Title::Idle), OLD, "starting by hook"),
-        (
-            Starting,
-            None,
-            Some(Title::Working),
-            OLD,
-            "working by title",
-        ),
+        (Starting, None, IDLE, OLD, "starting by hook"),
+        (Starting, None, WORKING, OLD, "working by title"),
         (Working, None, None, OLD, "working by hook"),
-        (Working, None, Some(Title::Working), OLD, "working by hook"),
-        (
-            Working,
-            None,
-            Some(Title::Idle),
-            OLD,
-            "interrupted by title",
-        ),
-        (
-            Working,
-            None,
-            Some(Title::Idle),
-            TITLE_LAG_MS,
-            "interrupted by title",
-        ),
-        (
-            Working,
-            None,
-            Some(Title::Idle),
-            TITLE_LAG_MS - 1,
-            "working by hook",
-        ),
-        (
-            Working,
-            None,
-            Some(Title::Asking),
-            OLD,
-            "waiting(permission) by title",
-        ),
+        (Working, None, WORKING, OLD, "working by hook"),
+        (Working, None, IDLE, OLD, "interrupted by title"),
+        (Working, None, IDLE, LAG, "interrupted by title"),
+        (Working, None, IDLE, LAG - 1, "working by hook"),
+        (Working, None, ASKING, OLD, "waiting(permission) by title"),
         (
             Waiting,
             permission,
@@ -159,61 +136,25 @@ fn title_corrects_a_report_after_its_lag() {
             OLD,
             "waiting(permission) by hook",
         ),
-        (
-            Waiting,
-            question,
-            Some(Title::Idle),
-            OLD,
-            "waiting(question) by hook",
-        ),
-        (
-            Waiting,
-            question,
-            Some(Title::Asking),
-            OLD,
-            "waiting(question) by hook",
-        ),
+        (Waiting, question, IDLE, OLD, "waiting(question) by hook"),
+        (Waiting, question, ASKING, OLD, "waiting(question) by hook"),
+        (Waiting, permission, WORKING, OLD, "working by title"),
         (
             Waiting,
             permission,
-            Some(Title::Working),
-            OLD,
-            "working by title",
-        ),
-        (
-            Waiting,
-            permission,
-            Some(Title::Working),
+            WORKING,
             0,
             "waiting(permission) by hook",
         ),
         (Waiting, None, None, OLD, "waiting by hook"),
         (Done, None, None, OLD, "done by hook"),
-        (Done, None, Some(Title::Idle), OLD, "done by hook"),
-        (Done, None, Some(Title::Working), OLD, "working by title"),
-        (Done, None, Some(Title::Working), 0, "done by hook"),
-        (
-            Done,
-            None,
-            Some(Title::Asking),
-            OLD,
-            "waiting(permission) by title",
-        ),
-        (Failed, None, Some(Title::Idle), OLD, "failed by hook"),
-        (
-            Interrupted,
-            None,
-            Some(Title::Idle),
-            OLD,
-            "interrupted by hook",
-        ),
-        (
-            Interrupted,
-            None,
-            Some(Title::Working),
-            OLD,
-            "working by title",
-        ),
+        (Done, None, IDLE, OLD, "done by hook"),
+        (Done, None, WORKING, OLD, "working by title"),
+        (Done, None, WORKING, 0, "done by hook"),
+        (Done, None, ASKING, OLD, "waiting(permission) by title"),
+        (Failed, None, IDLE, OLD, "failed by hook"),
+        (Interrupted, None, IDLE, OLD, "interrupted by hook"),
+        (Interrupted, None, WORKING, OLD, "working by title"),
     ] {
         let change = |s: &mut Observation| {
             s.last_report = report(activity, why, ago);
@@ -228,19 +169,11 @@ fn title_corrects_a_report_after_its_lag() {
 #[test]
 fn silent_agent_is_judged_by_its_title_and_then_by_its_output() {
     let active = Phase::Active;
-    case(
-        active,
-        |s| s.title = Some(Title::Working),
-        "working by title",
-    );
-    case(active, |s| s.title = Some(Title::Idle), "waiting by title");
-    case(
-        active,
-        |s| s.title = Some(Title::Asking),
-        "waiting(permission) by title",
-    );
+    case(active, |s| s.title = WORKING, "working by title");
+    case(active, |s| s.title = IDLE, "waiting by title");
+    case(active, |s| s.title = ASKING, "waiting(permission) by title");
     // A wrapper takes its time, and so does the first screen.
-    for (started_ago, stirred_ago, expected) in [
+    for (started_ago, output_ago, expected) in [
         (STARTUP_SECONDS, None, "starting by title"),
         (STARTUP_SECONDS + 1, None, "waiting by title"),
         (STARTUP_SECONDS, Some(0), "starting by title"),
@@ -252,81 +185,41 @@ fn silent_agent_is_judged_by_its_title_and_then_by_its_output() {
         ),
         (STARTUP_SECONDS + 1, Some(0), "waiting by title"),
     ] {
-        let fresh = |s: &mut Observation| {
-            s.title = Some(Title::Idle);
+        let change = |s: &mut Observation| {
+            s.title = IDLE;
             s.started_s = Some(NOW / 1000 - started_ago);
-            s.last_output_s = stirred_ago.map(|ago| NOW / 1000 - ago);
+            s.last_output_s = output_ago.map(|ago| NOW / 1000 - ago);
         };
-        case(active, fresh, expected);
+        case(active, change, expected);
     }
-    for (output_pattern, ago, title, expected) in [
+    for (pattern, ago, title, expected) in [
+        (NotWhileIdle, ACTIVE_SECONDS, None, "working? by activity"),
+        (NotWhileIdle, ACTIVE_SECONDS + 1, None, "running by process"),
+        (NotWhileIdle, WAITING_SECONDS, None, "running by process"),
         (
-            OutputPattern::NotWhileIdle,
-            ACTIVE_SECONDS,
-            None,
-            "working? by activity",
-        ),
-        (
-            OutputPattern::NotWhileIdle,
-            ACTIVE_SECONDS + 1,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::NotWhileIdle,
-            WAITING_SECONDS,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::NotWhileIdle,
+            NotWhileIdle,
             WAITING_SECONDS + 1,
             None,
             "waiting? by activity",
         ),
+        (WhileWorking, ACTIVE_SECONDS, None, "running by process"),
+        (WhileWorking, WAITING_SECONDS, None, "running by process"),
         (
-            OutputPattern::WhileWorking,
-            ACTIVE_SECONDS,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::WhileWorking,
-            WAITING_SECONDS,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::WhileWorking,
+            WhileWorking,
             WAITING_SECONDS + 1,
             None,
             "waiting? by activity",
         ),
-        (
-            OutputPattern::Unknown,
-            WAITING_SECONDS + 1,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::Unknown,
-            ACTIVE_SECONDS,
-            None,
-            "running by process",
-        ),
-        (
-            OutputPattern::NotWhileIdle,
-            0,
-            Some(Title::Idle),
-            "waiting by title",
-        ),
+        (Unknown, WAITING_SECONDS + 1, None, "running by process"),
+        (Unknown, ACTIVE_SECONDS, None, "running by process"),
+        (NotWhileIdle, 0, IDLE, "waiting by title"),
     ] {
-        let stir = |s: &mut Observation| {
-            s.output_pattern = output_pattern;
+        let change = |s: &mut Observation| {
+            s.output_pattern = pattern;
             s.last_output_s = Some(NOW / 1000 - ago);
             s.title = title;
         };
-        case(active, stir, expected);
+        case(active, change, expected);
     }
 }
 
@@ -341,25 +234,24 @@ fn agent_that_has_only_started_is_waiting_after_a_time_without_output() {
         ),
         (Activity::Done, WAITING_SECONDS + 1, "done by hook"),
     ] {
-        let still = |s: &mut Observation| {
+        let change = |s: &mut Observation| {
             s.last_report = report(activity, None, 1000 * 1000);
-            s.output_pattern = OutputPattern::NotWhileIdle;
+            s.output_pattern = NotWhileIdle;
             s.last_output_s = Some(NOW / 1000 - ago);
         };
-        case(Phase::Active, still, expected);
+        case(Phase::Active, change, expected);
     }
 }
 
 #[test]
 fn working_agent_is_interrupted_after_a_time_without_output() {
     use Activity::{Waiting, Working};
-    let working = Some(Title::Working);
-    for (activity, said_ago, painted_ago, output_pattern, title, expected) in [
+    for (activity, ago, output_ago, pattern, title, expected) in [
         (
             Working,
             600,
             WAITING_SECONDS + 1,
-            OutputPattern::WhileWorking,
+            WhileWorking,
             None,
             "interrupted? by activity",
         ),
@@ -367,7 +259,7 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
             Working,
             600,
             WAITING_SECONDS,
-            OutputPattern::WhileWorking,
+            WhileWorking,
             None,
             "working by hook",
         ),
@@ -375,47 +267,19 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
             Working,
             WAITING_SECONDS,
             600,
-            OutputPattern::WhileWorking,
+            WhileWorking,
             None,
             "working by hook",
         ),
-        (
-            Working,
-            600,
-            600,
-            OutputPattern::NotWhileIdle,
-            None,
-            "working by hook",
-        ),
-        (
-            Working,
-            600,
-            600,
-            OutputPattern::Unknown,
-            None,
-            "working by hook",
-        ),
-        (
-            Working,
-            600,
-            600,
-            OutputPattern::WhileWorking,
-            working,
-            "working by hook",
-        ),
-        (
-            Waiting,
-            600,
-            600,
-            OutputPattern::WhileWorking,
-            None,
-            "waiting by hook",
-        ),
+        (Working, 600, 600, NotWhileIdle, None, "working by hook"),
+        (Working, 600, 600, Unknown, None, "working by hook"),
+        (Working, 600, 600, WhileWorking, WORKING, "working by hook"),
+        (Waiting, 600, 600, WhileWorking, None, "waiting by hook"),
     ] {
         let change = |s: &mut Observation| {
-            s.last_report = report(activity, None, said_ago * 1000);
-            s.last_output_s = Some(NOW / 1000 - painted_ago);
-            s.output_pattern = output_pattern;
+            s.last_report = report(activity, None, ago * 1000);
+            s.last_output_s = Some(NOW / 1000 - output_ago);
+            s.output_pattern = pattern;
             s.title = title;
         };
         case(Phase::Active, change, expected);
@@ -427,7 +291,7 @@ fn agent_with_a_background_command_is_working_without_output() {
     let change = |s: &mut Observation| {
         s.last_report = report(Activity::Working, None, 60_000);
         s.last_output_s = Some(NOW / 1000 - 60);
-        s.output_pattern = OutputPattern::WhileWorking;
+        s.output_pattern = WhileWorking;
         s.is_in_background = true;
     };
     case(Phase::Active, change, "working by hook");
@@ -436,7 +300,7 @@ fn agent_with_a_background_command_is_working_without_output() {
 #[test]
 fn transcript_takes_precedence_if_it_is_later_than_the_hook() {
     use Activity::{Done, Failed, Interrupted, Waiting, Working};
-    for (activity, said_ago, written, written_ago, expected) in [
+    for (activity, ago, written, written_ago, expected) in [
         (Working, 60, Interrupted, 30, "interrupted by transcript"),
         (Waiting, 60, Interrupted, 30, "interrupted by transcript"),
         (Working, 30, Interrupted, 60, "working by hook"),
@@ -447,7 +311,7 @@ fn transcript_takes_precedence_if_it_is_later_than_the_hook() {
         (Done, 30, Interrupted, 31, "interrupted by transcript"),
     ] {
         let change = |s: &mut Observation| {
-            s.last_report = report(activity, None, said_ago * 1000);
+            s.last_report = report(activity, None, ago * 1000);
             s.from_transcript = report(written, None, written_ago * 1000);
         };
         case(Phase::Active, change, expected);
@@ -465,9 +329,9 @@ fn clock_that_jumps_changes_no_state() {
                 why: None,
                 at_ms: at,
             });
-            s.title = Some(Title::Working);
+            s.title = WORKING;
             s.last_output_s = Some(at / 1000);
-            s.output_pattern = OutputPattern::WhileWorking;
+            s.output_pattern = WhileWorking;
         }
     };
     for at in [0, NOW - 86_400_000, NOW, NOW + 86_400_000] {
@@ -476,7 +340,7 @@ fn clock_that_jumps_changes_no_state() {
     // After the clock was set back the title takes precedence.
     let back = |s: &mut Observation| {
         activity(NOW + 86_400_000)(s);
-        s.title = Some(Title::Idle);
+        s.title = IDLE;
     };
     case(Phase::Active, back, "interrupted by title");
 }
