@@ -58,9 +58,8 @@ impl Store {
                 return Ok(store);
             }
             refs = Self::read_refs(repo.home())?;
-            let is_unchanged =
-                |one: &StoredTask| refs.objects.get(&task_ref(&one.id)) == Some(&one.oid);
-            if store.foreign.iter().all(is_unchanged) {
+            let is_same = |it: &StoredTask| refs.objects.get(&task_ref(&it.id)) == Some(&it.oid);
+            if store.foreign.iter().all(is_same) {
                 return Ok(store);
             }
         }
@@ -168,7 +167,7 @@ impl Store {
 }
 
 /// The number of names that an error lists.
-const MAX_LISTED_NAMES: usize = 8;
+const MAX_NAMES: usize = 8;
 
 /// Returns the index of the only one of `known` that equals, begins with, or else contains `name`.
 /// Messages call them `what`; `verb` is the command in hints. An error lists similar names.
@@ -185,12 +184,8 @@ pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: &str) -
         found = all(&|known| known.contains(name));
     }
     let list = |names: &[&str]| {
-        let more = if names.len() > MAX_LISTED_NAMES {
-            ", …"
-        } else {
-            ""
-        };
-        names[..names.len().min(MAX_LISTED_NAMES)].join(", ") + more
+        let more = if names.len() > MAX_NAMES { ", …" } else { "" };
+        names[..names.len().min(MAX_NAMES)].join(", ") + more
     };
     if let [one] = found.as_slice() {
         return Ok(*one);
@@ -237,9 +232,8 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
         task.title = text.lines().next().unwrap_or_default().to_owned();
     }
     let into = settings.branch_value(&task.branch, &table::BRANCH_INTO);
-    let into = into
-        .or_else(|| settings.default_target())
-        .map(BranchName::typed);
+    let default = || settings.default_target();
+    let into = into.or_else(default).map(BranchName::typed);
     if let Some(into) = into.or_else(|| task.into.clone()) {
         task.into = Some(refs.branch_target(&into).unwrap_or(into));
     }

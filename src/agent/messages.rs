@@ -97,13 +97,11 @@ fn text_of(part: &Value, who: Author) -> Option<(Author, String)> {
 }
 
 /// The input values that describe a call of a tool, in this order.
-const DESCRIBING_KEYS: &str = "command cmd file_path path pattern query url description";
+const MAIN_INPUTS: &str = "command cmd file_path path pattern query url description";
 
 /// Describes a call of a tool in a line: its name and main input.
 pub(super) fn describe_call(name: &str, input: &Value) -> String {
-    let mut telling = DESCRIBING_KEYS
-        .split(' ')
-        .filter_map(|key| input[key].as_str());
+    let mut telling = MAIN_INPUTS.split(' ').filter_map(|key| input[key].as_str());
     match telling.next() {
         Some(text) => format!("{name}: {text}"),
         None => name.to_owned(),

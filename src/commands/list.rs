@@ -114,7 +114,7 @@ impl ListArgs {
             let is_known = match &row.status {
                 // The state says it.
                 Some(status) => warn_if_unknown(ui, status) || status.state == State::NoWorktree,
-                None => [FOREIGN, version::NEWER_STATE].contains(&row.object.state.state),
+                None => [FOREIGN, version::NEWER].contains(&row.object.state.state),
             };
             if !is_known {
                 faults.count();

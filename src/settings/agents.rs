@@ -30,7 +30,7 @@ impl Settings {
             let hint = format!("git config {} '<options>'", shell_words::quote(&key));
             return Err(Failure::new(what).hint(hint).into());
         }
-        let agent = Agent::find(name, own).ok_or_else(|| self.unknown_agent_error(name))?;
+        let agent = Agent::find(name, own).ok_or_else(|| self.unknown_agent(name))?;
         let program = agent.program().ok_or_else(|| {
             let program = agent.argv[0].to_string_lossy();
             let what = format!("the agent '{name}' is not installed: no '{program}' on PATH");
@@ -69,13 +69,13 @@ impl Settings {
             .last_entry(&table::COMMAND.canonical_key(name))
             .is_some();
         if !own && agent::known_names().all(|known| known != name) {
-            return Err(self.unknown_agent_error(name).into());
+            return Err(self.unknown_agent(name).into());
         }
         Ok(())
     }
 
     /// Returns the error for an unknown agent.
-    fn unknown_agent_error(&self, name: &str) -> Failure {
+    fn unknown_agent(&self, name: &str) -> Failure {
         let origin_hint = self.origin_hint(&table::AGENT, "", name);
         let installed = self.installed_hint();
         if name.is_empty() {

@@ -12,7 +12,7 @@ impl Settings {
     /// Fails on the first unknown key of git flux.
     pub(crate) fn ensure_known(&self) -> Result<()> {
         let unknown = self.unknown_entries().next();
-        unknown.map_or(Ok(()), |entry| Err(self.unknown_key_error(entry).into()))
+        unknown.map_or(Ok(()), |entry| Err(self.unknown_key(entry).into()))
     }
 
     /// Returns the entries with unknown keys of git flux.
@@ -26,7 +26,7 @@ impl Settings {
     }
 
     /// Returns the error for an unknown key.
-    pub(super) fn unknown_key_error(&self, entry: &ConfigEntry) -> Failure {
+    pub(super) fn unknown_key(&self, entry: &ConfigEntry) -> Failure {
         let key = &entry.key;
         let (section, rest) = key.split_once('.').unwrap_or_default();
         let name = rest.rsplit_once('.').map(|(name, _)| name);
@@ -36,9 +36,7 @@ impl Settings {
             _ => "flux.".to_owned(),
         };
         let name = name.unwrap_or("<agent>");
-        let known = table::ALL
-            .iter()
-            .map(|setting| setting.documented_key(name));
+        let known = table::ALL.iter().map(|it| it.documented_key(name));
         let known: Vec<String> = known.filter(|known| known.starts_with(&common)).collect();
         let names = known.iter().map(|known| &known[common.len()..]);
         let near = nearest(key.strip_prefix(&common).unwrap_or(key), names);
@@ -63,13 +61,8 @@ impl Settings {
     }
 
     /// Returns a hint that names the origin of `value`, if a setting has it.
-    pub(crate) fn origin_hint(
-        &self,
-        setting: &Setting,
-        branch: &str,
-        value: &str,
-    ) -> Option<String> {
-        let entry = self.last_entry(&setting.canonical_key(branch))?;
+    pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
+        let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;
         let key = setting.documented(&entry.key);
         is_it.then(|| format!("'{key}' is set {}", entry.describe_origin()))
@@ -82,11 +75,11 @@ impl ConfigEntry {
         if setting.kind.allows(&self.value) {
             return Ok(());
         }
-        Err(self.bad_value_error(setting).into())
+        Err(self.bad_value(setting).into())
     }
 
     /// Returns the error for its invalid value.
-    pub(super) fn bad_value_error(&self, setting: &Setting) -> Failure {
+    pub(super) fn bad_value(&self, setting: &Setting) -> Failure {
         let key = setting.documented(&self.key);
         let (value, place) = (&self.value, self.describe_origin());
         let values = match setting.kind {

@@ -20,6 +20,8 @@ pub(crate) struct EffectiveSetting<'a> {
     pub(crate) entry: Option<&'a ConfigEntry>,
 }
 
+type Keys<'a> = BTreeMap<String, (Option<String>, Option<&'a ConfigEntry>)>;
+
 impl EffectiveSetting<'_> {
     /// Returns the effective value.
     pub(crate) fn value(&self) -> Option<&str> {
@@ -32,10 +34,8 @@ impl Settings {
     /// Returns all settings, in the order of the manual. A setting of agents or branches has a row
     /// for each that has a value, or one for all.
     pub(crate) fn effective(&self) -> Vec<EffectiveSetting<'_>> {
-        table::ALL
-            .iter()
-            .flat_map(|s| self.effective_of(s))
-            .collect()
+        let all = table::ALL.iter();
+        all.flat_map(|it| self.effective_of(it)).collect()
     }
 
     fn effective_of(&self, setting: &'static Setting) -> Vec<EffectiveSetting<'_>> {
@@ -46,17 +46,15 @@ impl Settings {
             entry,
         };
         let key = || setting.key.to_owned();
-        let mut rows: Vec<EffectiveSetting<'_>> =
-            if matches!(setting.kind, ValueKind::Many | ValueKind::Ways) {
-                let all_entries = self.all_entries(setting).into_iter();
-                all_entries
-                    .map(|entry| row(key(), None, Some(entry)))
-                    .collect()
-            } else {
-                let keys = self.keys_of(setting).into_iter();
-                keys.map(|(key, (default, entry))| row(setting.documented(&key), default, entry))
-                    .collect()
-            };
+        let is_list = matches!(setting.kind, ValueKind::Many | ValueKind::Ways);
+        let mut rows: Vec<_> = if is_list {
+            let all = self.all_entries(setting).into_iter();
+            all.map(|entry| row(key(), None, Some(entry))).collect()
+        } else {
+            let keys = self.keys_of(setting).into_iter();
+            keys.map(|(key, (default, entry))| row(setting.documented(&key), default, entry))
+                .collect()
+        };
         if rows.is_empty() {
             rows.push(row(key(), None, None));
         }
@@ -64,10 +62,7 @@ impl Settings {
     }
 
     /// Returns the keys of a setting, each with its default and its entry.
-    fn keys_of(
-        &self,
-        setting: &Setting,
-    ) -> BTreeMap<String, (Option<String>, Option<&ConfigEntry>)> {
+    fn keys_of(&self, setting: &Setting) -> Keys<'_> {
         // A branch without a task may have a description, too.
         let is_of_task = |key: &str| {
             let name = setting.placeholder_in(key);
@@ -93,25 +88,21 @@ impl Settings {
         if setting.key == table::COMMAND.key {
             return default_command(agent);
         }
-        (setting.key == table::YOLO.key && profile.has_yolo()).then(|| {
-            profile
-                .skips_permissions(&self.agent_config(agent))
-                .to_string()
-        })
+        let config = self.agent_config(agent);
+        let skips = || profile.skips_permissions(&config).to_string();
+        (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
     }
 
     /// Returns all errors in the configuration of git flux.
     pub(crate) fn problems(&self) -> Result<Vec<Error>> {
-        let mut errors: Vec<Error> = self
-            .unknown_entries()
-            .map(|e| self.unknown_key_error(e).into())
-            .collect();
+        let unknown = self.unknown_entries().map(|it| self.unknown_key(it));
+        let mut errors: Vec<Error> = unknown.map(Error::from).collect();
         for EffectiveSetting { setting, entry, .. } in self.effective() {
             let Some(entry) = entry else { continue };
             let checked = match setting.kind {
                 ValueKind::Agent => self.ensure_agent(&entry.value),
                 ValueKind::Time if Self::archive_expiry(&self.dir).is_err() => {
-                    Err(entry.bad_value_error(setting).into())
+                    Err(entry.bad_value(setting).into())
                 }
                 _ => entry.ensure_allowed(setting),
             };

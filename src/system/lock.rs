@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 
 use super::Sharing;
-use super::lock_holder::LockHolder;
+use super::holder::Holder;
 use super::regular_file::open_file;
 use super::{none_if_missing, wait_until};
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ impl Lock {
         other: impl Display,
         say: impl FnOnce(&str),
     ) -> Result<Self> {
-        let say = |holder: Option<&LockHolder>| say(&describe_wait(path, other, holder));
+        let say = |holder: Option<&Holder>| say(&describe_wait(path, other, holder));
         Self::wait(path, sharing, GIVE_UP_AFTER, say)
     }
 
@@ -46,28 +46,27 @@ impl Lock {
         path: &Path,
         sharing: Sharing,
         timeout: Duration,
-        say: impl FnOnce(Option<&LockHolder>),
+        say: impl FnOnce(Option<&Holder>),
     ) -> Result<Self> {
         let mut say = Some(say);
-        let mut other_program = None;
+        let mut program = None;
         let mut since = Instant::now();
         loop {
             // `flock` cannot be interrupted by a signal handler with SA_RESTART.
-            if let Some(lock) = wait_until(ANNOUNCE_AFTER, MAX_PAUSE, || {
-                Self::try_acquire(path, sharing)
-            })? {
+            let take = || Self::try_acquire(path, sharing);
+            if let Some(lock) = wait_until(ANNOUNCE_AFTER, MAX_PAUSE, take)? {
                 return Ok(lock);
             }
-            let holder = LockHolder::of(path);
+            let holder = Holder::of(path);
             if let Some(say) = say.take() {
                 say(holder.as_ref());
             }
             let holder = holder.filter(|holder| !holder.is_git_flux());
-            if holder != other_program {
-                other_program = holder;
+            if holder != program {
+                program = holder;
                 since = Instant::now();
-            } else if other_program.is_some() && since.elapsed() > timeout {
-                return Err(held_error(path, other_program.as_ref()).into());
+            } else if program.is_some() && since.elapsed() > timeout {
+                return Err(held_error(path, program.as_ref()).into());
             }
         }
     }
@@ -75,7 +74,7 @@ impl Lock {
     /// Waits for the lock at `path` for `timeout`, whatever program holds it.
     pub(crate) fn acquire_within(timeout: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
         let lock = wait_until(timeout, MAX_PAUSE, || Self::try_acquire(path, sharing))?;
-        lock.ok_or_else(|| held_error(path, LockHolder::of(path).as_ref()).into())
+        lock.ok_or_else(|| held_error(path, Holder::of(path).as_ref()).into())
     }
 
     /// Takes the lock if it is free.
@@ -117,7 +116,7 @@ impl Lock {
     /// Returns the process that took the lock at `path`, by its id in the PID namespace of `/proc`.
     /// Fails if the system has no `/proc/locks`.
     pub(crate) fn owner(path: &Path) -> io::Result<Option<i32>> {
-        LockHolder::owner(path)
+        Holder::owner(path)
     }
 
     /// Updates the modification time of the file. Any user who may write the file can do it so.
@@ -132,10 +131,10 @@ impl Lock {
 }
 
 /// Returns the error that `holder` keeps the lock on the file at `path`.
-fn held_error(path: &Path, holder: Option<&LockHolder>) -> Failure {
-    let name = holder.map_or_else(|| "another process".to_owned(), LockHolder::shown);
+fn held_error(path: &Path, holder: Option<&Holder>) -> Failure {
+    let name = holder.map_or_else(|| "another process".to_owned(), Holder::shown);
     let failure = Failure::new(format!("{name} does not let go of '{}'", path.display()));
-    failure.hints(holder.map(LockHolder::hint))
+    failure.hints(holder.map(Holder::hint))
 }
 
 /// Returns the error that the file at `path` cannot be locked. Its hint moves away a wrong file or
@@ -155,15 +154,15 @@ fn lock_error(path: &Path) -> Failure {
 }
 
 /// Describes the wait for a lock: `other`, unless another program holds it.
-fn describe_wait(path: &Path, other: impl Display, holder: Option<&LockHolder>) -> String {
+fn describe_wait(path: &Path, other: impl Display, holder: Option<&Holder>) -> String {
     match holder {
-        None => format!("describe_wait for {other} …"),
+        None => format!("waiting for {other} …"),
         Some(holder) if holder.is_git_flux() => {
-            format!("describe_wait for {other} (process {}) …", holder.pid)
+            format!("waiting for {other} (process {}) …", holder.pid)
         }
         Some(holder) => {
             let (name, path) = (holder.shown(), path.display());
-            format!("describe_wait for {name}, which holds '{path}' …")
+            format!("waiting for {name}, which holds '{path}' …")
         }
     }
 }
@@ -181,20 +180,16 @@ mod tests {
         if !Path::new("/proc/locks").exists() {
             return;
         }
-        let holder = LockHolder::of(&path).unwrap();
+        let holder = Holder::of(&path).unwrap();
         assert_eq!(holder.pid.cast_unsigned(), std::process::id());
         let (short, mut said) = (Duration::from_millis(600), String::new());
-        let say =
-            |holder: Option<&LockHolder>| said = describe_wait(&path, "another merge", holder);
+        let say = |holder: Option<&Holder>| said = describe_wait(&path, "another merge", holder);
         let error = Lock::wait(&path, Sharing::Private, short, say);
         let lines = failure::lines(&error.unwrap_err());
         let (shown, hint) = (holder.shown(), format!("kill {}", holder.pid));
         assert_eq!(
             said,
-            format!(
-                "describe_wait for {shown}, which holds '{}' …",
-                path.display()
-            )
+            format!("waiting for {shown}, which holds '{}' …", path.display())
         );
         assert!(
             lines[0]
@@ -214,7 +209,7 @@ mod tests {
         let lines = failure::lines(&soon().unwrap_err());
         assert!(lines[0].1.contains("does not let go of"), "{lines:?}");
         if Path::new("/proc/locks").exists() {
-            let holder = LockHolder::of(&path).unwrap();
+            let holder = Holder::of(&path).unwrap();
             assert!(lines[0].1.starts_with(&holder.shown()), "{lines:?}");
             assert_eq!(lines[1], ("hint", format!("kill {}", holder.pid)));
         }

@@ -45,11 +45,13 @@ impl State {
         let Some(exit) = &seen.exit else {
             return Self::without_exit(seen);
         };
-        let found = evidence_since(Source::Exit, Some(exit.at));
-        if exit.is_unseen() {
-            return (Self::Idle, found);
-        }
-        (Self::Ended(exit.clone()), found)
+        let ended = || Self::Ended(exit.clone());
+        let state = if exit.is_unseen() {
+            Self::Idle
+        } else {
+            ended()
+        };
+        (state, evidence_since(Source::Exit, Some(exit.at)))
     }
 
     /// Concludes the state of an agent whose exit was not seen.
@@ -70,8 +72,7 @@ impl State {
     fn of_live_agent(seen: &Observation) -> (Self, Evidence) {
         // Some agents report that they have started, and nothing else.
         let is_silent = seen.session.is_none() && seen.is_silent_long();
-        let counts =
-            |(report, _): &(Report, _)| report.activity != Activity::Starting || !is_silent;
+        let counts = |(it, _): &(Report, _)| it.activity != Activity::Starting || !is_silent;
         let Some((mut last, source)) = seen.latest_report().filter(counts) else {
             return Self::of_silent_agent(seen);
         };

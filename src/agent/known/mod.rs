@@ -78,6 +78,7 @@ mod tests {
     use crate::agent::hooks::HookFiles;
     use crate::task::{Activity, OutputPattern, Title};
     use crate::tmux::pane::Extent;
+    use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
 
     #[test]
     fn title_returns_the_activity() {
@@ -113,20 +114,15 @@ mod tests {
     fn output_pattern_depends_on_title_and_extent() {
         let (own, shared) = (Extent::Window, Extent::Part);
         for (name, title, extent, expected) in [
-            ("claude", "", shared, OutputPattern::WhileWorking),
-            (
-                "copilot",
-                "GitHub Copilot",
-                own,
-                OutputPattern::NotWhileIdle,
-            ),
-            ("copilot", "GitHub Copilot", shared, OutputPattern::Unknown),
-            ("opencode", "host", own, OutputPattern::Unknown),
-            ("opencode", "OC | Fix", own, OutputPattern::NotWhileIdle),
-            ("opencode", "OC | Fix", shared, OutputPattern::Unknown),
-            ("codex", "repo", own, OutputPattern::Unknown),
-            ("shell", "host", own, OutputPattern::Unknown),
-            ("mine", "host", own, OutputPattern::Unknown),
+            ("claude", "", shared, WhileWorking),
+            ("copilot", "GitHub Copilot", own, NotWhileIdle),
+            ("copilot", "GitHub Copilot", shared, Unknown),
+            ("opencode", "host", own, Unknown),
+            ("opencode", "OC | Fix", own, NotWhileIdle),
+            ("opencode", "OC | Fix", shared, Unknown),
+            ("codex", "repo", own, Unknown),
+            ("shell", "host", own, Unknown),
+            ("mine", "host", own, Unknown),
         ] {
             let output_pattern = profile(name).output_pattern(title, extent);
             assert_eq!(output_pattern, expected, "{name}: {title}");

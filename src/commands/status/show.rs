@@ -75,7 +75,7 @@ impl Detail {
             // One of the two is the cause.
             let errors = [run.running().err(), run.exit().err()];
             let why = errors.into_iter().flatten();
-            fields.extend(why.map(|error| ("WaitReason", format!("{error:#}"))));
+            fields.extend(why.map(|error| ("Why", format!("{error:#}"))));
         }
         let is_lost = *state == State::Lost && self.status.found.is_inferred;
         if *state == State::RunningElsewhere || is_lost {

@@ -111,18 +111,17 @@ impl SessionFile {
     }
 
     fn session(&self) -> Option<SessionState> {
+        use SessionActivity::{Background, Idle, Waiting, Working};
         let activity = match self.status.as_deref()? {
-            "busy" => SessionActivity::Working,
-            "shell" => SessionActivity::Background,
-            "waiting" => {
-                SessionActivity::Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
-                    "permission prompt" | "sandbox request" => Some(WaitReason::Permission),
-                    "worker request" | "goal proposal" => Some(WaitReason::Permission),
-                    "input needed" => Some(WaitReason::Question),
-                    _ => None,
-                })
-            }
-            "idle" => SessionActivity::Idle,
+            "busy" => Working,
+            "shell" => Background,
+            "waiting" => Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
+                "permission prompt" | "sandbox request" => Some(WaitReason::Permission),
+                "worker request" | "goal proposal" => Some(WaitReason::Permission),
+                "input needed" => Some(WaitReason::Question),
+                _ => None,
+            }),
+            "idle" => Idle,
             _ => return None,
         };
         Some(SessionState {
@@ -141,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::run::launch::Progress;
+    use SessionActivity::{Background, Idle, Waiting, Working};
 
     fn running(agent: i32) -> Running {
         Running {
@@ -176,24 +176,20 @@ mod tests {
     #[test]
     fn choose_returns_the_activity_of_each_status() {
         for (status, waiting_for, expected) in [
-            ("busy", None, Some(SessionActivity::Working)),
-            ("idle", None, Some(SessionActivity::Idle)),
-            ("shell", None, Some(SessionActivity::Background)),
+            ("busy", None, Some(Working)),
+            ("idle", None, Some(Idle)),
+            ("shell", None, Some(Background)),
             (
                 "waiting",
                 Some("permission prompt"),
-                Some(SessionActivity::Waiting(Some(WaitReason::Permission))),
+                Some(Waiting(Some(WaitReason::Permission))),
             ),
             (
                 "waiting",
                 Some("input needed"),
-                Some(SessionActivity::Waiting(Some(WaitReason::Question))),
+                Some(Waiting(Some(WaitReason::Question))),
             ),
-            (
-                "waiting",
-                Some("dialog open"),
-                Some(SessionActivity::Waiting(None)),
-            ),
+            ("waiting", Some("dialog open"), Some(Waiting(None))),
             ("asleep", None, None),
         ] {
             let file = file(7, &json!({ "status": status, "waitingFor": waiting_for }));
@@ -207,13 +203,13 @@ mod tests {
         let idle = json!({ "status": "idle" });
         case(
             &[file(6, &idle), file(7, &json!({}))],
-            Some((SessionActivity::Working, false)),
+            Some((Working, false)),
         );
         // A wrapper has the known process id.
-        case(&[file(6, &idle)], Some((SessionActivity::Idle, false)));
+        case(&[file(6, &idle)], Some((Idle, false)));
         case(
             &[file(6, &json!({ "cwd": "/w/app-x/src" }))],
-            Some((SessionActivity::Working, false)),
+            Some((Working, false)),
         );
         for foreign in [
             json!({ "cwd": "/w/app-xy" }),
@@ -233,11 +229,8 @@ mod tests {
             &json!({ "kind": "bg", "jobId": "2f3a", "status": "shell" }),
         );
         let spare = file(8, &json!({ "kind": "bg", "jobId": "4053", "spare": true }));
-        case(
-            &[spare, parked.clone(), job],
-            Some((SessionActivity::Background, true)),
-        );
-        case(&[parked], Some((SessionActivity::Idle, true)));
+        case(&[spare, parked.clone(), job], Some((Background, true)));
+        case(&[parked], Some((Idle, true)));
     }
 
     #[test]

@@ -11,12 +11,12 @@ use crate::sanitize;
 
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LockHolder {
+pub(super) struct Holder {
     pub(super) pid: i32,
     name: String,
 }
 
-impl LockHolder {
+impl Holder {
     /// Finds the process that holds the lock on the file at `path`: the one that took it, or
     /// one that was given it and has outlived that.
     pub(super) fn of(path: &Path) -> Option<Self> {
