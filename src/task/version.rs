@@ -35,7 +35,7 @@ impl std::error::Error for NewerVersion {}
 
 /// Returns whether a newer git flux wrote the file.
 pub(crate) fn is_newer(error: &Error) -> bool {
-    is_newer(&error)
+    error.downcast_ref::<NewerVersion>().is_some()
 }
 
 /// The state of a task whose record a newer git flux wrote.
