@@ -104,7 +104,7 @@ pub(crate) struct Profile {
     /// The options that skip permission prompts.
     pub(super) yolo: &'static [&'static str],
     /// It skips permission prompts by default.
-    pub(super) skips_by_default: bool,
+    pub(super) is_permissive: bool,
     /// The options that enable permission prompts.
     pub(super) ask: &'static [&'static str],
     /// Its options about permissions: a configured command with one of them decides.
@@ -140,7 +140,7 @@ pub(super) const PLAIN: Profile = Profile {
     program: "",
     prompt: &Prompt::AfterDashes,
     yolo: &[],
-    skips_by_default: false,
+    is_permissive: false,
     ask: &[],
     permissions: &[],
     resume: &[],
@@ -178,9 +178,7 @@ impl Profile {
     /// command must be its own program and have no permission option: the program behind a wrapper
     /// is unknown.
     pub(crate) fn skips_permissions(&self, config: &AgentConfig) -> bool {
-        self.skips_by_default
-            && self.runs_own_program(config)
-            && !self.has_permission_option(config)
+        self.is_permissive && self.runs_own_program(config) && !self.has_permission_option(config)
     }
 
     /// Returns whether a configured command is its own program.

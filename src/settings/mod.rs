@@ -148,11 +148,8 @@ impl Settings {
     /// Returns the entries of a setting with several values. An empty value clears those before it,
     /// as in git.
     pub(super) fn all_entries(&self, setting: &Setting) -> Vec<&ConfigEntry> {
-        let entries = self
-            .entries
-            .iter()
-            .filter(|entry| setting.matches(&entry.key));
-        let entries: Vec<&ConfigEntry> = entries.collect();
+        let is_of = |it: &&ConfigEntry| setting.matches(&it.key);
+        let entries: Vec<_> = self.entries.iter().filter(is_of).collect();
         let after = entries.iter().rposition(|entry| entry.value.is_empty());
         entries[after.map_or(0, |at| at + 1)..].to_vec()
     }

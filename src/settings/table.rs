@@ -264,11 +264,8 @@ mod tests {
     fn matches_at_most_one_setting_for_a_key() {
         #[track_caller]
         fn case(key: &str, expected: &[&str]) {
-            let found: Vec<_> = ALL
-                .iter()
-                .filter(|s| s.matches(key))
-                .map(|s| s.key)
-                .collect();
+            let found = ALL.iter().filter(|s| s.matches(key)).map(|s| s.key);
+            let found: Vec<_> = found.collect();
             assert_eq!(found, expected, "{key}");
         }
         case("flux.branchprefix", &["flux.branchPrefix"]);

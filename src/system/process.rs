@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
-use self::stat::ProcessStat;
+use self::stat::Stat;
 pub(crate) use self::system::{boot_id, hostname, machine_id};
 use self::system::{cwd, list_pids, stat};
 
@@ -88,8 +88,7 @@ pub(crate) fn foreground_group(shell: i32) -> Result<Option<i32>> {
 /// Returns whether the session of `leader` has a process in the process group `group`; `None` if
 /// processes are invisible.
 pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
-    let member =
-        |stat: &ProcessStat| stat.session == leader && stat.group == group && stat.state != 'Z';
+    let member = |stat: &Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
     Some(processes().ok()?.iter().any(member))
 }
 
@@ -102,8 +101,8 @@ pub(crate) struct Process {
     pub(crate) is_suspended: bool,
 }
 
-impl From<ProcessStat> for Process {
-    fn from(stat: ProcessStat) -> Self {
+impl From<Stat> for Process {
+    fn from(stat: Stat) -> Self {
         Self {
             pid: stat.pid,
             is_suspended: stat.is_suspended(),
@@ -120,7 +119,7 @@ pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
     let callers = ancestors(us);
     let all = processes()?;
     let pipeline = pipeline(us, &all);
-    let counts = |stat: &ProcessStat| {
+    let counts = |stat: &Stat| {
         let is_aside = ![stat.session, stat.foreground].contains(&stat.group);
         !pipeline.contains(&stat.pid)
             && !callers.contains(&stat.pid)
@@ -136,11 +135,11 @@ pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
 /// shell that runs while the agent is suspended. A process in the background without the terminal,
 /// such as a helper of the prompt, does not count.
 pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
-    let terminal = terminals_of(leader);
+    let terminal = terminals(leader);
     let foreground = stat(leader).map(|stat| stat.foreground);
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
-    let counts = |stat: &ProcessStat| {
+    let counts = |stat: &Stat| {
         let line = ancestors(stat.pid);
         let is_ours = callers.contains(&stat.pid) || line.contains(&us);
         let is_other = match agent {
@@ -148,21 +147,17 @@ pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
             None => stat.group == leader || Some(stat.group) == foreground,
         };
         let is_below = stat.pid != leader && line.contains(&leader);
-        let has_terminal = || {
-            terminals_of(stat.pid)
-                .iter()
-                .any(|one| terminal.contains(one))
-        };
+        let has_terminal = || terminals(stat.pid).iter().any(|one| terminal.contains(one));
         is_below && !is_ours && !is_other && (stat.is_suspended() || has_terminal())
     };
-    let of_session = |stat: &ProcessStat| stat.session == leader && !stat.has_ended();
+    let of_session = |stat: &Stat| stat.session == leader && !stat.has_ended();
     let all = processes()?.into_iter().filter(of_session);
     Ok(all.filter(counts).map(Process::from).collect())
 }
 
 /// Returns the processes of the shell pipeline that `us` is part of: those of its process group
 /// whose output is the input of another.
-fn pipeline(us: i32, all: &[ProcessStat]) -> BTreeSet<i32> {
+fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     let is_pipe = |path: &PathBuf| path.to_string_lossy().starts_with("pipe:[");
     let pipe = |pid, at| system::open_file_path(pid, at).filter(is_pipe);
     let mut found = BTreeSet::from([us]);
@@ -184,14 +179,14 @@ fn pipeline(us: i32, all: &[ProcessStat]) -> BTreeSet<i32> {
 }
 
 /// Returns the terminals that a process has as its standard streams.
-fn terminals_of(pid: i32) -> Vec<PathBuf> {
+fn terminals(pid: i32) -> Vec<PathBuf> {
     let terminal = |path: &PathBuf| path.starts_with("/dev") && path != Path::new("/dev/null");
     let files = (0..3).filter_map(|at| system::open_file_path(pid, at));
     files.filter(terminal).collect()
 }
 
 /// Lists the visible processes. Fails if not even this one is visible.
-fn processes() -> Result<Vec<ProcessStat>> {
+fn processes() -> Result<Vec<Stat>> {
     if !are_visible() {
         bail!("this system does not show processes");
     }

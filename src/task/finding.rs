@@ -117,6 +117,7 @@ impl State {
         let is_active =
             pattern == OutputPattern::NotWhileIdle && seen.last_output_s.is_some_and(is_recent);
         let by_title = evidence(Source::Title);
+        let started = seen.started_s;
         match seen.title {
             Some(Title::Working) => (Self::Working, by_title),
             Some(Title::Asking) => (Self::Waiting(Some(WaitReason::Permission)), by_title),
@@ -128,10 +129,10 @@ impl State {
             None if pattern != OutputPattern::Unknown && seen.is_silent_long() => {
                 (Self::Waiting(None), inferred(Source::Activity))
             }
-            None => {
-                let found = evidence_since(Source::Process, seen.started_s);
-                (Self::Running(seen.started_s), found)
-            }
+            None => (
+                Self::Running(started),
+                evidence_since(Source::Process, started),
+            ),
         }
     }
 }
@@ -173,10 +174,9 @@ impl Observation {
         // A hook says more than a transcript of the same moment.
         let is_later = written.at_ms > reported.at_ms;
         if is_later || is_more_exact {
-            file
-        } else {
-            hook
+            return file;
         }
+        hook
     }
 
     /// Returns whether the agent has run for [`WAITING_SECONDS`] and printed nothing in that time.
@@ -206,6 +206,7 @@ pub(crate) fn find_contradiction(
     let settled = !is_fresh(report.at_ms, now_ms) && !is_fresh(session.at_ms, now_ms);
     let is_later = session.at_ms > report.at_ms;
     let is_old = session.at_ms / 1000 + STALLED_SECONDS < now_ms / 1000;
+    let interrupted = Some((Activity::Interrupted, None));
     let at_work = Some((Activity::Working, None));
     match (report.activity, session.activity) {
         (Activity::Exited, _) | (Activity::Waiting, Waiting(_)) => None,
@@ -213,9 +214,7 @@ pub(crate) fn find_contradiction(
         (_, Waiting(why)) => Some((Activity::Waiting, why)),
         // Esc was pressed before the prompt was sent.
         (Activity::Starting, Idle) if is_old => Some((Activity::Waiting, None)),
-        (Activity::Working | Activity::Waiting, Idle) if settled => {
-            Some((Activity::Interrupted, None))
-        }
+        (Activity::Working | Activity::Waiting, Idle) if settled => interrupted,
         (Activity::Waiting, Working | Background) if is_later => at_work,
         (Activity::Done | Activity::Failed | Activity::Interrupted, Working) => {
             at_work.filter(|_| settled && is_later)

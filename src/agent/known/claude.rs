@@ -22,7 +22,7 @@ pub(super) const CLAUDE: Profile = Profile {
     name: "claude",
     program: "claude",
     yolo: &["--dangerously-skip-permissions"],
-    skips_by_default: true,
+    is_permissive: true,
     // Without an option 2.1.332 starts in a mode that asks for little (`auto`).
     ask: &["--permission-mode", "default"],
     permissions: &[

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::stat::ProcessStat;
+use super::stat::Stat;
 
 /// `--cfg no_processes` builds a program for a system that shows no processes, to test it on Linux.
 const PROC: &str = if cfg!(no_processes) { "/none" } else { "/proc" };
 
 /// Reads `/proc/<pid>/stat`.
-pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
+pub(super) fn stat(pid: i32) -> Option<Stat> {
     let stat = fs::read(format!("{PROC}/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The second field is the program's name in parentheses, and may contain anything.
     let (head, tail) = stat.rsplit_once(") ")?;
     let mut fields = tail.split(' ');
-    Some(ProcessStat {
+    Some(Stat {
         pid,
         name: head.split_once('(')?.1.to_owned(),
         state: fields.next()?.chars().next()?,

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use nix::libc::{self, off_t, proc_bsdinfo, proc_vnodepathinfo, vnode_info_path};
 use nix::unistd::{Pid, getsid};
 
-use super::stat::ProcessStat;
+use super::stat::Stat;
 
 /// `pbi_status` of a suspended process, and of one that has ended (`sys/proc.h`).
 const SSTOP: u32 = 4;
@@ -58,10 +58,10 @@ fn text(chars: &[c_char]) -> Vec<u8> {
     bytes.take_while(|byte| *byte != 0).collect()
 }
 
-pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
+pub(super) fn stat(pid: i32) -> Option<Stat> {
     // 1 includes processes that have ended.
     let info: proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, 1)?;
-    Some(ProcessStat {
+    Some(Stat {
         pid,
         name: String::from_utf8_lossy(&text(&info.pbi_name)).into_owned(),
         state: match info.pbi_status {

@@ -1,7 +1,7 @@
 //! The facts about a process that every system has.
 
 /// A process, as the system shows it.
-pub(super) struct ProcessStat {
+pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) name: String,
     /// `T` or `t` if it is suspended, `Z` or `X` if it has ended.
@@ -15,7 +15,7 @@ pub(super) struct ProcessStat {
     pub(super) born: u64,
 }
 
-impl ProcessStat {
+impl Stat {
     pub(super) fn is_suspended(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
