@@ -13,10 +13,10 @@ use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
-use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
+use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::resume::{from_the_beginning, resume};
-use crate::lifecycle::start::plan::{Start, place};
+use crate::lifecycle::resume::{restart, resume};
+use crate::lifecycle::start::plan::{Start, choose_place};
 use crate::store::Stored;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
@@ -53,9 +53,9 @@ impl Adopt {
         let store = settled(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
-        let real = real(&self.path);
-        if let Some(Stored { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
-            rejoin(&flux, id, &real)?;
+        let real = real_path(&self.path);
+        if let Some(Stored { id, .. }) = find_displaced(&flux, &store, &worktrees, &real)? {
+            reconnect(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",
                 shown(&real)
@@ -101,8 +101,8 @@ impl Adopt {
         if start.description.is_empty() {
             return Ok(None);
         }
-        place(flux, &start.task.id, self.layouts.layout())?;
-        from_the_beginning(flux, &start.task, &start.description).map(Some)
+        choose_place(flux, &start.task.id, self.layouts.layout())?;
+        restart(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {

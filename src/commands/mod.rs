@@ -77,7 +77,7 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
 
 /// Returns the task that is picked.
 fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
-    let states = observe::states(flux, store)?;
+    let states = observe::state_labels(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
     // In the order of the list.
     tasks.sort_by_key(|(stored, _)| stored.created());

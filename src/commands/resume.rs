@@ -9,8 +9,10 @@ use super::{Faults, candidates, choose_own, settled};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
-use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
+use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
+use crate::lifecycle::resume::{
+    continue_session, ensure_stopped, read_description, restart, resume,
+};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
@@ -79,11 +81,12 @@ impl Resume {
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
-        let description = description(flux, task, &stored.oid)?;
+        let description = read_description(flux, task, &stored.oid)?;
         let command = format!("git flux resume {}", task.id);
-        ensure_gone(&flux.ui, doubt(flux, task)?.as_deref(), self.gone, &command)?;
-        let going_on = going_on(flux, task, &description).filter(|_| !self.over);
-        let (agent, verb) = match going_on {
+        let doubt = find_doubt(flux, task)?;
+        confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;
+        let resumed = continue_session(flux, task, &description).filter(|_| !self.over);
+        let (agent, verb) = match resumed {
             Some(agent) => (agent, "resumed"),
             None => (self.anew(flux, task, &description)?, "started over"),
         };
@@ -95,7 +98,7 @@ impl Resume {
     /// The work from its beginning, once that is agreed to.
     fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
         let Task { id, agent, .. } = task;
-        let run = from_the_beginning(flux, task, description)?;
+        let run = restart(flux, task, description)?;
         if self.over || self.yes {
             return Ok(run);
         }
@@ -116,7 +119,7 @@ fn is_cut_off(flux: &Flux, task: &Task) -> bool {
     let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),
-        Ok(None) => !launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
+        Ok(None) => !find_launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
         Err(_) => true,
     }
 }

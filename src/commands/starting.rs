@@ -12,9 +12,9 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::foreground::page;
 use crate::interrupt;
+use crate::lifecycle::start::init_scripts::{INIT_DIR, InitScripts};
 use crate::lifecycle::start::plan::{Start, Started};
-use crate::lifecycle::start::trust::{Init, NAME};
-use crate::lifecycle::start::watch;
+use crate::lifecycle::start::start_watch;
 use crate::task::Layout;
 
 /// Where an agent is to run, as options.
@@ -52,7 +52,7 @@ pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     let Some(commit) = starts.iter().find_map(Start::setup_commit) else {
         return Ok(());
     };
-    let Some(init) = Init::find(flux, commit)? else {
+    let Some(init) = InitScripts::find(flux, commit)? else {
         return Ok(());
     };
     if !init.is_trusted(flux) && !ask(flux, &init)? {
@@ -67,11 +67,11 @@ pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     Ok(())
 }
 
-fn ask(flux: &Flux, init: &Init) -> Result<bool> {
+fn ask(flux: &Flux, init: &InitScripts) -> Result<bool> {
     let ui = &flux.ui;
     if !ui.can_ask() {
         ui.warning(format_args!(
-            "nobody has agreed to the scripts in '{NAME}': they are not run"
+            "nobody has agreed to the scripts in '{INIT_DIR}': they are not run"
         ));
         let tree = &init.tree;
         ui.hint(format_args!("git ls-tree -r {tree}"));
@@ -85,8 +85,9 @@ fn ask(flux: &Flux, init: &Init) -> Result<bool> {
         text.lines().for_each(|line| ui.quote(line));
     }
     interrupt::check()?;
-    let question =
-        format!("Run the scripts in '{NAME}' in new worktrees, as long as they stay as they are?");
+    let question = format!(
+        "Run the scripts in '{INIT_DIR}' in new worktrees, as long as they stay as they are?"
+    );
     if !ui.confirm(question, false)? {
         ui.status("They are not run.");
         return Ok(false);
@@ -143,7 +144,7 @@ pub(super) fn ended(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();
-    for (one, exit) in watch::early_exits(flux, started, FIRST)? {
+    for (one, exit) in start_watch::wait_for_early_exits(flux, started, FIRST)? {
         let id = &one.task.id;
         if exit.is_success() {
             flux.ui
@@ -167,7 +168,7 @@ pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
 fn failed(flux: &Flux, started: &Started, how: impl Display) -> Error {
     let id = &started.task.id;
     // The pane may have gone with its shell.
-    let lines = watch::last_lines(&started.opened.target, id, LINES);
+    let lines = start_watch::last_lines(&started.opened.target, id, LINES);
     for line in lines.unwrap_or_default() {
         flux.ui.quote(line);
     }

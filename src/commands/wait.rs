@@ -237,7 +237,7 @@ fn look(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<St
     let meant = || store.tasks.iter().filter(|one| ids.contains(&one.id));
     let readable = meant().filter_map(|one| one.task.as_ref().ok());
     let readable: Vec<&Task> = readable.collect();
-    let mut observed = observe::each(flux, &store, &readable)?.into_iter();
+    let mut observed = observe::states(flux, &store, &readable)?.into_iter();
     let mut states: States = ids.iter().map(|id| (id.clone(), Ok(None))).collect();
     for stored in meant() {
         let state = match (&stored.task, stored.readable()) {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::broken::Broken;
 use super::checked_out::BranchUses;
+use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
-use super::start::branch::{ChosenBranch, configured_into, origin, resolved};
+use super::start::branch::{ChosenBranch, configured_into, fork_point, resolve};
 use super::start::plan::{Origin, Start};
-use super::start::prepare::head;
-use super::start::{branch, ensure_new, under_lock};
+use super::start::preparation::current_branch;
+use super::start::{branch, ensure_id_is_free, start_under_lock};
 use crate::agent::prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -45,7 +45,7 @@ pub(crate) struct Adoption<'a> {
 /// When the id is taken or a step fails: then there is no task, and nothing has changed.
 pub(crate) fn adopt(flux: &Flux, start: &mut Start) -> Result<()> {
     let lock = flux.lock_task(&start.task.id)?;
-    under_lock(flux, start, lock).map(drop)
+    start_under_lock(flux, start, lock).map(drop)
 }
 
 impl<'a> Adoption<'a> {
@@ -82,7 +82,7 @@ impl<'a> Adoption<'a> {
             Some(into) => Some(into),
             None => self.standing(entry)?,
         };
-        let (base, into) = origin(self.flux, self.store, &chosen, into.as_ref())?;
+        let (base, into) = fork_point(self.flux, self.store, &chosen, into.as_ref())?;
         let agent = self.agent.unwrap_or(self.flux.settings.agent());
         Ok(Task {
             version: VERSION,
@@ -129,7 +129,7 @@ impl<'a> Adoption<'a> {
             Some(name) => name.parse()?,
             None => TaskId::from_description(&title, &mut rand::rng()),
         };
-        ensure_new(self.flux, self.store, &id)?;
+        ensure_id_is_free(self.flux, self.store, &id)?;
         Ok((id, title))
     }
 
@@ -139,7 +139,7 @@ impl<'a> Adoption<'a> {
             return Ok(None);
         };
         let store = self.store;
-        let into = resolved(store, &BranchName::typed(into))?;
+        let into = resolve(store, &BranchName::typed(into))?;
         if store.tip(&into).is_none() {
             let failure = Failure::new(format!("there is no branch '{into}'"));
             return Err(failure.hint("git branch").into());
@@ -149,7 +149,7 @@ impl<'a> Adoption<'a> {
         }
         // The configuration goes before what a record says.
         match configured_into(&self.flux.settings, branch) {
-            Some(other) if resolved(store, &other)? != into => {
+            Some(other) if resolve(store, &other)? != into => {
                 let (branch_word, into) = (word(branch), word(&into));
                 let what = format!("'{branch}' is configured to go to '{other}'");
                 let hint = format!("git config branch.{branch_word}.fluxInto {into}");
@@ -166,7 +166,7 @@ impl<'a> Adoption<'a> {
             let main = self.worktrees.first().and_then(|main| main.branch.as_ref());
             return Ok(main.and_then(RefName::branch));
         }
-        head(self.flux, self.worktrees)
+        current_branch(self.flux, self.worktrees)
     }
 
     /// Fails if the branch is another task's, or checked out or in use in another worktree as well.
@@ -197,7 +197,7 @@ impl<'a> Adoption<'a> {
     /// Returns the worktree, if it can become a task.
     fn find(&self) -> Result<&'a Worktree> {
         let given = shown(self.path);
-        let real = real(self.path);
+        let real = real_path(self.path);
         let is_it =
             |path: &Path| path == real || path.canonicalize().is_ok_and(|path| path == real);
         let list = "git worktree list";
@@ -248,7 +248,7 @@ impl<'a> Adoption<'a> {
 ///
 /// # Errors
 /// When it cannot be told.
-pub(crate) fn strayed<'a>(
+pub(crate) fn find_displaced<'a>(
     flux: &Flux,
     store: &'a Store,
     worktrees: &[Worktree],
@@ -278,14 +278,14 @@ pub(crate) fn strayed<'a>(
 ///
 /// # Errors
 /// When the task has changed meanwhile, or git refuses.
-pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
+pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_not_elsewhere(flux, task)?;
     let worktrees = worktree::list(flux.repo.home())?;
-    let found = strayed(flux, &store, &worktrees, path)?;
+    let found = find_displaced(flux, &store, &worktrees, path)?;
     if found.is_none_or(|found| found.id != *id) {
         let failure = Failure::new(format!("'{id}' changed meanwhile"));
         return Err(failure.hint(format!("git flux status {id}")).into());
@@ -299,7 +299,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
         return store::advance(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
     }
     if store.tip(&task.branch).is_none() {
-        return Err(Broken::without_branch(flux, task)?.failure().into());
+        return Err(Damage::missing_branch(flux, task)?.failure().into());
     }
     let scratch = flux.run_dir(id).scratch();
     // What a killed command has registered there is ours.
@@ -317,8 +317,8 @@ fn switch(entry: &Worktree) -> String {
 }
 
 /// Returns the path without links, whose directory may be gone.
-pub(crate) fn real(path: &Path) -> PathBuf {
-    branch::real(path).unwrap_or_else(|| path.to_owned())
+pub(crate) fn real_path(path: &Path) -> PathBuf {
+    branch::real_path(path).unwrap_or_else(|| path.to_owned())
 }
 
 #[cfg(test)]

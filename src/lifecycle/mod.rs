@@ -19,8 +19,8 @@
 //! [`observe`] tells what it does: it works, waits, has ended. Everything that looks at a task asks
 //! there. [`recipient`] says who gets a message, [`mod@pane`] finds the pane, [`stop`] ends the agent.
 //! What may be somebody else's, in the same repository or beside it, is told by [`owner`],
-//! [`other_machine`] and [`elsewhere`]; [`everywhere`] looks at all repositories of the tmux server.
-//! Where something is missing, [`broken`] names the ways out, and to [`adopt`] is one of them.
+//! [`other_machine`] and [`copied_repository`]; [`repositories`] looks at all repositories of the tmux server.
+//! Where something is missing, [`damage`] names the ways out, and to [`adopt`] is one of them.
 //!
 //! # It goes
 //!
@@ -35,11 +35,10 @@
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
-pub(crate) mod broken;
 pub(crate) mod checked_out;
 pub(crate) mod cleanup;
-pub(crate) mod elsewhere;
-pub(crate) mod everywhere;
+pub(crate) mod copied_repository;
+pub(crate) mod damage;
 pub(crate) mod fate;
 mod hook_effects;
 pub(crate) mod observe;
@@ -48,6 +47,7 @@ pub(crate) mod owner;
 pub(crate) mod pane;
 pub(crate) mod recipient;
 pub(crate) mod recover;
+pub(crate) mod repositories;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;

@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::{elsewhere, other_machine};
+use super::{copied_repository, other_machine};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure;
@@ -39,17 +39,17 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
         |(task, there): (&&Task, &bool)| there.then(|| flux.repo.checkout(&task.worktree));
     let checkouts: Vec<_> = iter::zip(tasks, &there).map(checkout).collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
-        let worktrees = scope.spawn(|| registered(home, common_dir, &there));
-        let changes = scope.spawn(|| changes_of(checkouts));
+        let worktrees = scope.spawn(|| list_worktrees(home, common_dir, &there));
+        let changes = scope.spawn(|| count_changes(checkouts));
         let mut history = flux.repo.history();
-        let commits = tasks.iter().map(|task| commits(&mut history, store, task));
-        let commits: Vec<_> = commits.collect();
+        let count = |task: &&Task| count_commits(&mut history, store, task);
+        let commits: Vec<_> = tasks.iter().map(count).collect();
         (worktrees.join(), changes.join(), commits)
     });
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
     interrupt::check()?;
-    let seen = look(flux, store, tasks, &worktrees).into_iter();
+    let seen = observe_all(flux, store, tasks, &worktrees).into_iter();
     let all = tasks.iter().zip(seen).zip(changes).zip(commits);
     let statuses = all.map(|(((task, seen), changes), divergence)| {
         let (state, found) = State::of(task.phase, &seen);
@@ -60,7 +60,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             Err(error) => (None, Some(error)),
         };
         Status {
-            unlooked: error.and_then(|error| why_unlooked(&task, &state, &error)),
+            unlooked: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
             task,
             state,
@@ -81,7 +81,7 @@ fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
 }
 
 /// Returns the worktrees that git knows, if that of any task is `there`.
-fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
+fn list_worktrees(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
     if there.contains(&true) {
         entries::list_readable(home, common_dir)
     } else {
@@ -91,7 +91,7 @@ fn registered(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Work
 
 /// Returns how many commits a task has that the branch it goes to has not, and the reverse, if that can be
 /// told.
-fn commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
+fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
     let into = task.into.as_deref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
@@ -100,7 +100,7 @@ fn commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergen
 }
 
 /// Returns the changes of each worktree, if there is one.
-fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
+fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
     let of = |checkout: &mut Option<Result<Checkout>>| {
         let counted = |place: Checkout| Ok(count(&changes(&place, Ignored::LeftOut)?));
         Some(checkout.take()?.and_then(counted))
@@ -120,7 +120,7 @@ fn changes_of(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result
 
 /// Returns why the changes of a task could not be told, if it has a worktree: that may be on its way,
 /// there or away; or it is not this repository's.
-fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
+fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
     let is_there = || task.phase == Phase::Active && task.worktree.join(".git").exists();
     if *state == State::Elsewhere || !(error.is::<Distrust>() || is_there()) {
         return None;
@@ -138,10 +138,10 @@ fn why_unlooked(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
+pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
-    let mut states = each(flux, store, &tasks)?.into_iter();
+    let mut states = states(flux, store, &tasks)?.into_iter();
     let label = |stored: &Stored| match &stored.task {
         Ok(_) => states.next().map(|(state, _)| state.label()),
         Err(error) => Some(version::state_of(error).to_owned()),
@@ -154,8 +154,8 @@ pub(crate) fn states(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
-    Ok(State::of(task.phase, &closely(flux, store, task)?))
+pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+    Ok(State::of(task.phase, &observe_one(flux, store, task)?))
 }
 
 /// Returns the state of each of `tasks`, in their order, and how it was found; without a look into the
@@ -163,36 +163,41 @@ pub(crate) fn one(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Fou
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
-    let seen = seen(flux, store, tasks)?;
+pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
+    let seen = observe_each(flux, store, tasks)?;
     let states = iter::zip(tasks, &seen).map(|(task, seen)| State::of(task.phase, seen));
     Ok(states.collect())
 }
 
 /// Returns what a task's agent is doing, as far as its files tell.
-pub(crate) fn state(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> State {
-    State::of(task.phase, &files(flux, store, task, worktrees)).0
+pub(crate) fn quick_state(
+    flux: &Flux,
+    store: &Store,
+    task: &Task,
+    worktrees: &[Worktree],
+) -> State {
+    State::of(task.phase, &observe_files(flux, store, task, worktrees)).0
 }
 
 /// Returns what is seen of a task.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn closely(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
-    let seen = seen(flux, store, &[task])?.pop();
+pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
+    let seen = observe_each(flux, store, &[task])?.pop();
     seen.context("the task was not looked at")
 }
 
-fn seen(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>> {
+fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>> {
     let there = have_worktrees(flux, tasks);
-    let worktrees = registered(flux.repo.home(), flux.repo.common_dir(), &there)?;
-    Ok(look(flux, store, tasks, &worktrees))
+    let worktrees = list_worktrees(flux.repo.home(), flux.repo.common_dir(), &there)?;
+    Ok(observe_all(flux, store, tasks, &worktrees))
 }
 
 /// Returns what is seen of each task. There is a look at the panes of those alone that run, and whose
 /// agents show something there.
-fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Seen> {
-    let of = |task: &&Task| files(flux, store, task, worktrees);
+fn observe_all(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Seen> {
+    let of = |task: &&Task| observe_files(flux, store, task, worktrees);
     let mut all: Vec<Seen> = tasks.iter().map(of).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
@@ -234,12 +239,12 @@ fn add_shown(task: &Task, pane: &Pane, seen: &mut Seen) {
 }
 
 /// Returns what git tells of a task, and the files of its run.
-fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
     let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
     let worktree = if is_listed && is_ours().unwrap_or(false) {
         Location::Here
-    } else if elsewhere::original(flux, task).is_some() {
+    } else if copied_repository::find_original(flux, task).is_some() {
         Location::Elsewhere
     } else {
         Location::Gone
@@ -272,7 +277,7 @@ fn files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> See
     let profile = agent::profile(&task.agent);
     Seen {
         session: running.and_then(|running| profile.session(running, &task.worktree)),
-        written: running.and_then(|running| written(task, running, last.as_ref())),
+        written: running.and_then(|running| last_message(task, running, last.as_ref())),
         in_background: last.as_ref().is_some_and(Event::is_in_background),
         heard: last
             .filter(|last| last.event != START)
@@ -286,7 +291,7 @@ fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -
     if run.ensure_known().is_err() {
         return Presence::Unreadable;
     }
-    let launcher = other_machine::launcher(flux, task).ok();
+    let launcher = other_machine::find_launcher(flux, task).ok();
     match (run.is_alive().unwrap_or_default(), launcher, running) {
         // Its lock may be there without its mark.
         (false, _, None) => Presence::Never,
@@ -300,7 +305,7 @@ fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -
 
 /// Returns the last that stands in the conversation of a task's agent that runs, and whose last event
 /// is known.
-fn written(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard> {
+fn last_message(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard> {
     let conversation = agent::profile(&task.agent).conversation.as_ref()?;
     let told = last.and_then(|event| event.transcript.as_ref());
     let path = match told {

@@ -14,7 +14,7 @@ use crate::ui::words::capital;
 ///
 /// # Errors
 /// When that is not known.
-pub(crate) fn launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
+pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     let run = flux.run_dir(&task.id);
     match run.exit()? {
         Some(_) => Ok(Launcher::Gone),
@@ -27,7 +27,7 @@ pub(crate) fn launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
 /// # Errors
 /// So, or when that is not known.
 pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
-    let Launcher::Elsewhere(machine) = launcher(flux, task)? else {
+    let Launcher::Elsewhere(machine) = find_launcher(flux, task)? else {
         return Ok(());
     };
     let id = &task.id;
@@ -44,8 +44,8 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
 ///
 /// # Errors
 /// When not even that is known.
-pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
-    let Launcher::Unknown(machine) = launcher(flux, task)? else {
+pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
+    let Launcher::Unknown(machine) = find_launcher(flux, task)? else {
         return Ok(None);
     };
     let (id, place) = (&task.id, machine.place());
@@ -58,12 +58,12 @@ pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
 ///
 /// # Errors
 /// When that is declined, or nobody can be asked: `command` then is what needs `--gone`.
-pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
+pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
     let Some(doubt) = doubt.filter(|_| !gone) else {
         return Ok(());
     };
     if !ui.can_ask() {
-        return Err(refusal(doubt, command).into());
+        return Err(gone_required(doubt, command).into());
     }
     if ui.confirm(format_args!("{}. Has it ended?", capital(doubt)), false)? {
         return Ok(());
@@ -72,6 +72,6 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
 }
 
 /// The refusal of a `command` that needs `--gone`, for a `doubt` whether an agent has ended.
-pub(crate) fn refusal(doubt: &str, command: &str) -> Failure {
+pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
     Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
 }

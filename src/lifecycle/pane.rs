@@ -28,19 +28,19 @@ const ENDS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When its server does not answer, or cannot be reached.
-pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
+pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
     task.target.as_ref().map_or(Ok(None), find)
 }
 
 fn find(target: &Target) -> Result<Option<Target>> {
     let panes = pane::list(Some(&target.socket))?;
-    ensure_reached(target, &panes)?;
+    ensure_reachable(target, &panes)?;
     let pane = panes.iter().find(|pane| pane.is(target));
     Ok(pane.map(|pane| pane.named(target)))
 }
 
 /// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
-fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
+fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     let is_told = panes.iter().any(|pane| pane.is_beside(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
     let is_settled = || Ok((is_told || !runs()).then_some(()));
@@ -94,7 +94,7 @@ pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
     }
     match opened {
         Some(target) => close(target, run),
-        None => await_end(run, None),
+        None => wait_for_end(run, None),
     }
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         // It was closed already.
         Err(_) => false,
     };
-    await_end(run, (is_closed && is_ours).then_some(process))
+    wait_for_end(run, (is_closed && is_ours).then_some(process))
 }
 
 /// Waits until the launcher has ended, and the process that was in the pane; an interruption is no
@@ -122,7 +122,7 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// When one is still alive after [`PATIENCE`].
-fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
+fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
     let (news, begun) = (RunWatch::of(run), Instant::now());
     while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
         if begun.elapsed() > PATIENCE {

@@ -66,7 +66,7 @@ impl Recipient {
         let told_before = self.run.told();
         let sent = clock::now();
         let looked = Cell::new(Instant::now());
-        let arrived = || self.has_begun(sent, &looked);
+        let arrived = || self.has_started_work(sent, &looked);
         // One that is at work reads it when it comes to it.
         let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
@@ -118,7 +118,7 @@ impl Recipient {
     }
 
     /// Returns whether the agent has begun to work on something since `at`: by its own word, or by its title.
-    fn has_begun(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
+    fn has_started_work(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
         if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
             return Ok(true);
@@ -140,7 +140,7 @@ impl Recipient {
 ///
 /// # Errors
 /// When that cannot be told.
-pub(crate) fn listening(
+pub(crate) fn find_recipient(
     flux: &Flux,
     task: &Task,
     since: Timestamp,
@@ -155,7 +155,7 @@ pub(crate) fn listening(
     };
     // What is typed would begin another conversation.
     let session = profile.session(&running, &task.worktree);
-    if session.is_some_and(|session| session.is_handed_over) || pane::current(task)?.is_none() {
+    if session.is_some_and(|session| session.is_handed_over) || pane::find_pane(task)?.is_none() {
         return Ok(None);
     }
     let in_front = process::in_front(target.pane_pid).with_context(|| {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::archive::delete::tidy_up;
 use super::archive::{self, Archived};
 use super::cleanup::scratch;
-use super::elsewhere;
+use super::copied_repository;
 use super::fate::{Worktree, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
@@ -33,14 +33,14 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for Stored { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
-        if !is_unsettled(flux, task) {
+        if !is_interrupted(flux, task) {
             continue;
         }
         // A live command would be holding the lock, or one of its children would.
         let Some(lock) = flux.try_lock_task(id).transpose() else {
             continue;
         };
-        match lock.and_then(|lock| settle(flux, task, &lock)) {
+        match lock.and_then(|lock| finish_interrupted(flux, task, &lock)) {
             Ok(said) => {
                 changed = true;
                 said.into_iter().for_each(|said| flux.ui.status(said));
@@ -53,7 +53,7 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     }
     clear_orphans(flux, store);
     for class in ["tasks", "base"] {
-        if let Err(error) = sweep_marks(flux, class, |name| store.has_ref(name)) {
+        if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
             warn(flux, format!("{error:#}"), failure::hints(&error));
         }
     }
@@ -66,11 +66,11 @@ fn warn(flux: &Flux, what: String, hints: impl Iterator<Item = String>) {
 }
 
 /// Returns whether a command may have died at work on a task of ours.
-fn is_unsettled(flux: &Flux, task: &Task) -> bool {
+fn is_interrupted(flux: &Flux, task: &Task) -> bool {
     let is_merging = || flux.run_dir(&task.id).scratch().exists();
     // What runs elsewhere is not this repository's.
-    elsewhere::original(flux, task).is_none()
-        && (task.phase != Phase::Active || is_merging() || is_unnoted(flux, task))
+    copied_repository::find_original(flux, task).is_none()
+        && (task.phase != Phase::Active || is_merging() || has_unrecorded_pane(flux, task))
         && flux.owner(task).is_none()
 }
 
@@ -79,7 +79,7 @@ fn is_unsettled(flux: &Flux, task: &Task) -> bool {
 ///
 /// # Errors
 /// When they cannot be listed, or the locks not be tried.
-pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) -> Result<()> {
+pub(super) fn clear_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) -> Result<()> {
     let marks = flux.repo.marks();
     for owner in marks.list(class)? {
         let name = [FLUX, &owner].concat();
@@ -141,7 +141,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
 ///
 /// # Errors
 /// When a step fails; the next command tries again.
-pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
+pub(super) fn finish_interrupted(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
     let record = task_ref(&seen.id);
     let mut found = refs::list(repo.home(), &[&record, &seen.branch_ref()])?;
@@ -163,9 +163,9 @@ pub(super) fn settle(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
         lock,
     };
     match task.phase {
-        Phase::Active => interrupted.note_pane().map(|()| None),
-        Phase::Starting => interrupted.settle_start().map(Some),
-        Phase::Removing => interrupted.settle_removal().map(Some),
+        Phase::Active => interrupted.record_pane().map(|()| None),
+        Phase::Starting => interrupted.finish_start().map(Some),
+        Phase::Removing => interrupted.finish_removal().map(Some),
     }
 }
 
@@ -176,10 +176,10 @@ impl Teardown<'_> {
     }
 
     /// Notes a pane that the command has opened for the task, and removes where it merged.
-    fn note_pane(&self) -> Result<()> {
+    fn record_pane(&self) -> Result<()> {
         let (flux, task) = (self.flux, self.task);
         scratch::clear(flux, &task.id, Some(task))?;
-        if is_unnoted(flux, task)
+        if has_unrecorded_pane(flux, task)
             && let Some(target) = find_target(flux, task)?
         {
             self.advance(&task.running_in(Some(target)), Transaction::default())?;
@@ -189,7 +189,7 @@ impl Teardown<'_> {
 
     /// Completes a removal whose worktree has gone. Else it is as if it had not begun: what was
     /// agreed to before the crash does not cover what came after it.
-    fn settle_removal(&self) -> Result<String> {
+    fn finish_removal(&self) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let begun = format!("the removal of '{id}' was interrupted");
         let link = task.worktree.join(".git");
@@ -214,7 +214,7 @@ impl Teardown<'_> {
     }
 
     /// Completes a start whose agent had started, and undoes another.
-    fn settle_start(&self) -> Result<String> {
+    fn finish_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let never_ran = flux.run_dir(&task.id).withdraw()?;
         let mut from = None;
@@ -286,7 +286,7 @@ fn of_branch(task: &Task) -> String {
 }
 
 /// Returns whether a launcher runs for a task that is not the one its record names.
-fn is_unnoted(flux: &Flux, task: &Task) -> bool {
+fn has_unrecorded_pane(flux: &Flux, task: &Task) -> bool {
     let noted = task.target.as_ref().map(|target| target.pane_pid);
     let run = flux.run_dir(&task.id);
     let Ok(Some(running)) = run.running() else {

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result};
 
-use super::broken::ensure_whole;
+use super::damage::ensure_whole;
 use super::other_machine::ensure_not_elsewhere;
-use super::pane::current;
-use super::start::launch::{Chosen, wrapped};
-use super::start::plan::{NewPane, Start, Started, place};
-use super::start::under_lock;
+use super::pane::find_pane;
+use super::start::agent_launch::{ChosenAgent, load_wrapper};
+use super::start::plan::{NewPane, Start, Started, choose_place};
+use super::start::start_under_lock;
 use super::stop::is_running;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
@@ -23,12 +23,12 @@ use crate::tmux::target::{self, Place, Wanted, session_name};
 use crate::ui::word;
 
 /// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.
-pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentCommand> {
+pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
         agent: agent.resumed()?,
         program,
-        prompt: description.to_vec(),
+        prompt: prompt.to_vec(),
     })
 }
 
@@ -36,11 +36,7 @@ pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<A
 ///
 /// # Errors
 /// When the task has none, or its agent is not there.
-pub(crate) fn from_the_beginning(
-    flux: &Flux,
-    task: &Task,
-    description: &[u8],
-) -> Result<AgentCommand> {
+pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
         let what = format!("'{id}' has no description that its agent could be given");
@@ -48,7 +44,7 @@ pub(crate) fn from_the_beginning(
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }
-    let chosen = Chosen::find(flux, &task.agent, true)?;
+    let chosen = ChosenAgent::find(flux, &task.agent, true)?;
     Ok(chosen.command(flux, task, description))
 }
 
@@ -56,7 +52,7 @@ pub(crate) fn from_the_beginning(
 ///
 /// # Errors
 /// When its record cannot be read.
-pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
+pub(crate) fn read_description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
@@ -71,8 +67,8 @@ pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
 /// # Errors
 /// When the record cannot be read.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
-    let description = description(flux, task, oid)?;
-    Ok(!description.is_empty() || going_on(flux, task, &description).is_some())
+    let description = read_description(flux, task, oid)?;
+    Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
 }
 
 /// Fails unless the task is whole, and its agent does not run.
@@ -108,16 +104,16 @@ pub(crate) fn resume(
     ensure_stopped(flux, task)?;
     let place = match own_pane(task)? {
         Some(place) => place,
-        None => or_restored(flux, task, place(flux, id, layout))?,
+        None => or_restored_session(flux, task, choose_place(flux, id, layout))?,
     };
     let pane = NewPane {
         place,
         agent: Some(agent),
         // The worktree is as ready as it was.
-        ready: wrapped(flux)?,
+        ready: load_wrapper(flux)?,
         init: None,
     };
-    under_lock(flux, &mut Start::again(stored, pane)?, lock)?.context(NO_PANE)
+    start_under_lock(flux, &mut Start::for_existing(stored, pane)?, lock)?.context(NO_PANE)
 }
 
 const NO_PANE: &str = "the pane was not opened";
@@ -126,7 +122,7 @@ const NO_PANE: &str = "the pane was not opened";
 ///
 /// # Errors
 /// When it runs on another machine, or its worktree is gone.
-pub(crate) fn ensure_can_reopen(flux: &Flux, task: &Task) -> Result<()> {
+pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {
         return Ok(());
@@ -139,29 +135,29 @@ pub(crate) fn ensure_can_reopen(flux: &Flux, task: &Task) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be opened; then the task is as it was.
-pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
+pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     let lock = flux.lock_task(id)?;
     // A question may have been open for long.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
-    if let Some(target) = current(task)? {
+    if let Some(target) = find_pane(task)? {
         return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
     let chosen = target::choose(Wanted::Preferred(Layout::Session), name);
-    let pane = NewPane::shell(or_restored(flux, task, chosen)?);
-    let started = under_lock(flux, &mut Start::again(stored, pane)?, lock)?;
+    let pane = NewPane::shell(or_restored_session(flux, task, chosen)?);
+    let started = start_under_lock(flux, &mut Start::for_existing(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)
 }
 
 /// Returns the pane of a task, if it is there with nothing but a shell in it. The one that we
 /// stand in is not taken away from under our feet.
 fn own_pane(task: &Task) -> Result<Option<Place>> {
-    let Some(target) = current(task)?.filter(|target| !pane::is_ours(target)) else {
+    let Some(target) = find_pane(task)?.filter(|target| !pane::is_ours(target)) else {
         return Ok(None);
     };
-    ensure_shell_alone(task, &target)?;
+    ensure_shell_is_idle(task, &target)?;
     Ok(Some(Place::Again(target)))
 }
 
@@ -171,7 +167,7 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
 ///
 /// # Errors
 /// Why `chosen` was refused, or something else runs in that session.
-fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
+fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
         Err(error) => error,
@@ -181,13 +177,13 @@ fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place>
         Some(target) if !pane::is_ours(&target) => target,
         _ => return Err(refused),
     };
-    ensure_shell_alone(task, &target)?;
+    ensure_shell_is_idle(task, &target)?;
     Ok(Place::Again(target))
 }
 
 /// Fails unless the shell in the pane is in front, has put nothing aside (^Z, `&`), which would go with
 /// it, and nothing that was begun there stands in the worktree.
-fn ensure_shell_alone(task: &Task, target: &Target) -> Result<()> {
+fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");
     let in_front = process::in_front(shell).with_context(|| {

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal;
 use nix::unistd::Pid;
 
-use super::elsewhere::ensure_here;
-use super::other_machine::{doubt, ensure_not_elsewhere};
+use super::copied_repository::ensure_not_copied;
+use super::other_machine::{ensure_not_elsewhere, find_doubt};
 use super::pane::{close, ensure_no_orphan};
 use crate::agent;
 use crate::context::Flux;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// An agent that was asked to end, and the locks that say so.
-pub(crate) struct Stopping {
+pub(crate) struct StopRequest {
     id: TaskId,
     run: RunDir,
     _request: Option<Lock>,
@@ -37,7 +37,7 @@ pub(crate) struct Stopping {
 /// # Errors
 /// When that is not known, it runs where it cannot be seen, or the task is about to come or go.
 pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
-    ensure_here(flux, task)?;
+    ensure_not_copied(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
     if task.phase != Phase::Active {
         let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
@@ -60,9 +60,9 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
 /// When it runs and could not be, or it is not known whether it runs.
 pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
     if is_running(flux, task)? {
-        return ensure_no_jobs(task, &flux.run_dir(&task.id)).map(|()| true);
+        return ensure_no_background_jobs(task, &flux.run_dir(&task.id)).map(|()| true);
     }
-    let Some(doubt) = doubt(flux, task)? else {
+    let Some(doubt) = find_doubt(flux, task)? else {
         return Ok(false);
     };
     let hint = format!("to stop it, there: git flux stop {}", task.id);
@@ -70,7 +70,7 @@ pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
 }
 
 /// Fails if something was begun in the shell that ^Z has brought: it would end with the agent.
-fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
+fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
     let agent = run.running()?.and_then(|running| running.agent);
     let (Some(target), Some(agent)) = (&task.target, agent) else {
         return Ok(());
@@ -95,7 +95,7 @@ fn ensure_no_jobs(task: &Task, run: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be stopped.
-pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
+pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
     let task = store.find(&flux.repo, id)?.readable()?;
@@ -105,8 +105,8 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     let run = flux.run_dir(id);
     // By this the launcher tells us from a terminal that goes: it leaves the pane to a shell.
     let request = Lock::attempt(&run.stop(), Sharing::Private)?;
-    ask(task, &run)?;
-    Ok(Some(Stopping {
+    request_stop(task, &run)?;
+    Ok(Some(StopRequest {
         id: id.clone(),
         run,
         _request: request,
@@ -114,13 +114,13 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     }))
 }
 
-impl Stopping {
+impl StopRequest {
     /// Waits until the agent has ended.
     ///
     /// # Errors
     /// When it does not.
     pub(crate) fn wait(self) -> Result<()> {
-        await_agent(&self.id, &self.run)?;
+        wait_for_agent_end(&self.id, &self.run)?;
         self.run.remove_stop();
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Stopping {
 ///
 /// # Errors
 /// When that fails.
-pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
+pub(super) fn request_stop(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {
             let signal = agent::profile(&task.agent).stop_signal;
@@ -148,7 +148,7 @@ pub(super) fn ask(task: &Task, run: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// When it does not end, or the user interrupts.
-pub(super) fn await_agent(id: &TaskId, run: &RunDir) -> Result<()> {
+pub(super) fn wait_for_agent_end(id: &TaskId, run: &RunDir) -> Result<()> {
     let ended = || Ok((run.exit()?.is_some() || !run.is_alive()?).then_some(()));
     wait_until(PATIENCE, PAUSE, ended)?.with_context(|| {
         Failure::new(format!("the agent of '{id}' does not end"))

@@ -18,8 +18,8 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Ignored, changes};
-use crate::lifecycle::start::plan::{Start, Started, place};
-use crate::lifecycle::start::prepare::{Preparation, Request, StartPoint};
+use crate::lifecycle::start::plan::{Start, Started, choose_place};
+use crate::lifecycle::start::preparation::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
 use crate::tmux::attach;
@@ -248,7 +248,7 @@ impl Run {
     fn next(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
         // Those before it have taken room.
         if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
-            pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
+            pane.place = choose_place(flux, &start_of.task.id, self.layouts.layout())?;
         }
         let started = start(flux, start_of)?;
         starting::ensure_executed(flux, &started)?;

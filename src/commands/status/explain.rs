@@ -20,7 +20,7 @@ use crate::ui::words::age;
 /// When git fails.
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
     let ui = &flux.ui;
-    let seen = observe::closely(flux, store, task)?;
+    let seen = observe::observe_one(flux, store, task)?;
     let (state, found) = State::of(task.phase, &seen);
     let sources = sources(task, &seen, found.source);
     if as_json {

@@ -47,16 +47,16 @@ impl ChosenBranch {
 ///
 /// # Errors
 /// When there is none, or more than one, or it is checked out somewhere.
-pub(crate) fn choose(
+pub(crate) fn choose_branch(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<ChosenBranch> {
-    let local = resolved(store, &BranchName::typed(name))?;
+    let local = resolve(store, &BranchName::typed(name))?;
     let Some(tip) = store.tip(&local) else {
-        let branch = remote(flux, name)?;
-        ensure_can_be_made(flux, store, &branch)?;
+        let branch = find_remote_branch(flux, name)?;
+        ensure_can_track(flux, store, &branch)?;
         return Ok(branch);
     };
     store.ensure_known(&flux.settings, &local)?;
@@ -68,15 +68,15 @@ pub(crate) fn choose(
 ///
 /// # Errors
 /// Also when it cannot be told.
-fn ensure_can_be_made(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result<()> {
+fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result<()> {
     let (local, upstream) = (&branch.name, branch.upstream.as_deref().unwrap_or_default());
     if store.tip(local).is_some() {
         let what = format!("the branch '{local}' exists already, beside '{upstream}'");
         let hint = format!("git flux run --branch {}", word(local));
         return Err(Failure::new(what).hint(hint).into());
     }
-    ensure_not_stored(flux, local)?;
-    if let Some(failure) = cannot_be_beside(store, local) {
+    ensure_no_ref_file(flux, local)?;
+    if let Some(failure) = name_conflict(store, local) {
         return Err(failure.into());
     }
     // Its settings would go with the branch when the start fails, as with `git branch -d`.
@@ -91,7 +91,7 @@ fn ensure_can_be_made(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Resu
 }
 
 /// Returns the branch that is to be made after that of a remote.
-fn remote(flux: &Flux, name: &str) -> Result<ChosenBranch> {
+fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
@@ -167,7 +167,7 @@ pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Optio
 ///
 /// # Errors
 /// When it is one of something else.
-pub(crate) fn resolved(store: &Store, name: &BranchName) -> Result<BranchName> {
+pub(crate) fn resolve(store: &Store, name: &BranchName) -> Result<BranchName> {
     store.resolve(name).map(BranchName::new)
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn resolved(store: &Store, name: &BranchName) -> Result<BranchName> {
 ///
 /// # Errors
 /// When there is no such branch.
-pub(crate) fn target(
+pub(crate) fn merge_target(
     flux: &Flux,
     store: &Store,
     branch: &BranchName,
@@ -185,14 +185,19 @@ pub(crate) fn target(
     let Some(configured) = configured_into(&flux.settings, branch) else {
         return Ok(started.cloned());
     };
-    let into = resolved(store, &configured)?;
-    ensure_target(flux, store, branch, &into)?;
+    let into = resolve(store, &configured)?;
+    ensure_target_exists(flux, store, branch, &into)?;
     Ok(Some(into))
 }
 
 /// # Errors
 /// When there is no branch `into`, which is configured for the work on `branch`.
-fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchName) -> Result<()> {
+fn ensure_target_exists(
+    flux: &Flux,
+    store: &Store,
+    branch: &BranchName,
+    into: &BranchName,
+) -> Result<()> {
     if store.tip(into).is_some() {
         return Ok(());
     }
@@ -208,7 +213,7 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
 ///
 /// # Errors
 /// When they have none in common.
-pub(crate) fn origin(
+pub(crate) fn fork_point(
     flux: &Flux,
     store: &Store,
     chosen: &ChosenBranch,
@@ -217,11 +222,11 @@ pub(crate) fn origin(
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
     let configured = configured_into(&flux.settings, branch);
     let candidates = configured.iter().chain(head);
-    let candidates = candidates.map(|name| resolved(store, name));
+    let candidates = candidates.map(|name| resolve(store, name));
     let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (&configured, &into) {
-        ensure_target(flux, store, branch, into)?;
+        ensure_target_exists(flux, store, branch, into)?;
     }
     let against = match &into {
         Some(into) => store.tip(into).cloned(),
@@ -239,7 +244,7 @@ pub(crate) fn origin(
 }
 
 /// Fails if a branch has no name for one.
-pub(crate) fn ensure_name(flux: &Flux, branch: &BranchName) -> Result<()> {
+pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> {
     if is_branch_name(branch) {
         return Ok(());
     }
@@ -251,12 +256,12 @@ pub(crate) fn ensure_name(flux: &Flux, branch: &BranchName) -> Result<()> {
 }
 
 /// Fails if a branch cannot be made.
-pub(super) fn ensure_can_be_new(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
+pub(super) fn ensure_can_create(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
     if store.tip(branch).is_some() {
         return Err(branch_exists(branch).into());
     }
-    ensure_not_stored(flux, branch)?;
-    let Some(failure) = cannot_be_beside(store, branch) else {
+    ensure_no_ref_file(flux, branch)?;
+    let Some(failure) = name_conflict(store, branch) else {
         return Ok(());
     };
     Err(failure.hint(PREFIX).into())
@@ -265,7 +270,7 @@ pub(super) fn ensure_can_be_new(flux: &Flux, store: &Store, branch: &BranchName)
 const PREFIX: &str = "git config flux.branchPrefix <another prefix>";
 
 /// Returns the refusal where another branch is in the way of this one.
-fn cannot_be_beside(store: &Store, branch: &BranchName) -> Option<Failure> {
+fn name_conflict(store: &Store, branch: &BranchName) -> Option<Failure> {
     let other = store.in_the_way(branch)?;
     let what = format!("the branch '{branch}' cannot be made beside the branch '{other}'");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
@@ -276,7 +281,7 @@ fn cannot_be_beside(store: &Store, branch: &BranchName) -> Option<Failure> {
 ///
 /// # Errors
 /// Also when it cannot be told.
-fn ensure_not_stored(flux: &Flux, branch: &BranchName) -> Result<()> {
+fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
     let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
         return Ok(());
     };
@@ -293,7 +298,7 @@ fn ensure_not_stored(flux: &Flux, branch: &BranchName) -> Result<()> {
 
 /// Fails if something is at a path. An existing directory is left alone unless it is empty; anything
 /// else is never touched.
-pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()> {
+pub(super) fn ensure_path_is_free(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     let shown = shown(path);
     if worktrees.iter().any(|entry| entry.path == path) {
         let failure = Failure::new(format!("'{shown}' is registered as a worktree already"));
@@ -315,13 +320,13 @@ pub(super) fn ensure_no_files(path: &Path, worktrees: &[Worktree]) -> Result<()>
 ///
 /// # Errors
 /// When there is no such directory.
-pub(crate) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
+pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     let mut name = flux.repo.project();
     name.push(format!("-{id}"));
     let dir = flux
         .settings
         .worktree_dir(flux.repo.home(), flux.repo.beside());
-    let real = real(&dir).with_context(|| {
+    let real = real_path(&dir).with_context(|| {
         Failure::new(format!("there is no directory '{}'", shown(&dir)))
             .hint("git config flux.worktreeDir <directory>")
     })?;
@@ -329,8 +334,8 @@ pub(crate) fn worktree_of(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
 }
 
 /// Returns the path without `..` and links, also if only its beginning exists.
-pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+pub(crate) fn real_path(path: &Path) -> Option<PathBuf> {
     let path = path::absolute(path).ok()?;
     let real = path.canonicalize().ok();
-    real.or_else(|| Some(self::real(path.parent()?)?.join(path.file_name()?)))
+    real.or_else(|| Some(self::real_path(path.parent()?)?.join(path.file_name()?)))
 }

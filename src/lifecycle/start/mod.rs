@@ -6,23 +6,23 @@
 //! record comes first ([`claim`]) and is completed last; in between a step that fails, or ^C, has
 //! [`transaction`] undo what was begun.
 
+pub(crate) mod agent_launch;
 pub(crate) mod branch;
-pub(crate) mod changes;
 mod copies;
-pub(crate) mod launch;
+pub(crate) mod init_scripts;
 pub(crate) mod plan;
 pub(crate) mod ports;
-pub(crate) mod prepare;
+pub(crate) mod preparation;
+pub(crate) mod start_watch;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub(crate) mod trust;
-pub(crate) mod watch;
+pub(crate) mod with_changes;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::recover::settle;
+use super::recover::finish_interrupted;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
@@ -48,14 +48,18 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         flux.tidy_run(&id)?;
         return Err(error);
     }
-    under_lock(flux, start, lock)?.context("the pane was not opened")
+    start_under_lock(flux, start, lock)?.context("the pane was not opened")
 }
 
 /// Makes a start under the task's lock. Returns the task with its pane, if one was opened.
 ///
 /// # Errors
 /// As [`start`].
-pub(super) fn under_lock(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
+pub(super) fn start_under_lock(
+    flux: &Flux,
+    start: &mut Start,
+    lock: Lock,
+) -> Result<Option<Started>> {
     let record = match &start.origin {
         Origin::Task(record) => record.clone(),
         _ => claim(flux, start, &lock)?,
@@ -98,7 +102,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         }
         // The transaction failed half way, as it can on a full disk: the lock is
         // ours, so nobody else is at work on it.
-        settle(flux, &found, lock)?;
+        finish_interrupted(flux, &found, lock)?;
     } else {
         ports::release(task, &run);
         run.remove()?;
@@ -115,7 +119,7 @@ fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
 ///
 /// # Errors
 /// As it says.
-pub(crate) fn ensure_new(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
+pub(crate) fn ensure_id_is_free(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
     store.ensure_not_foreign(&flux.repo, id)?;
     if store.tasks.iter().any(|stored| stored.id == *id) {
         return Err(exists(id).into());

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::trust::Init;
+use super::init_scripts::InitScripts;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
@@ -50,7 +50,7 @@ pub(crate) struct NewPane {
     /// What makes the worktree ready for its agent, and starts that.
     pub(crate) ready: Ready,
     /// What of the repository's own runs before that.
-    pub(crate) init: Option<Init>,
+    pub(crate) init: Option<InitScripts>,
 }
 
 /// A task that has started.
@@ -68,7 +68,7 @@ impl Start {
     ///
     /// # Errors
     /// When its record cannot be read.
-    pub(in crate::lifecycle) fn again(stored: &Stored, pane: NewPane) -> Result<Self> {
+    pub(in crate::lifecycle) fn for_existing(stored: &Stored, pane: NewPane) -> Result<Self> {
         Ok(Self {
             task: stored.readable()?.clone(),
             description: Vec::new(),
@@ -129,7 +129,7 @@ impl NewPane {
 ///
 /// # Errors
 /// When there is no such place.
-pub(crate) fn place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Place> {
+pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Place> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => Wanted::Demanded(layout),
         (None, Some(layout)) => Wanted::Preferred(layout),

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use strum::{EnumIter, IntoEnumIterator as _};
 
+use super::agent_launch::{self, not_started};
 use super::copies::Copies;
-use super::launch::{self, none_runs};
 use super::plan::{NewPane, Origin, Start};
-use super::watch;
+use super::start_watch;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, hide, keep, tool_files, worktree};
 use crate::interrupt;
@@ -27,7 +27,7 @@ use crate::ui::shown;
 
 /// A step of a start. The record is there before the first, and is completed after the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
-pub(super) enum Step {
+pub(super) enum StartStep {
     /// Forgets an earlier run of the task, but for what has happened in it.
     ForgetRun,
     /// Registers the worktree, and configures the branch.
@@ -48,25 +48,25 @@ pub(super) enum Step {
 
 impl Start {
     /// Returns the steps of this start, in their order.
-    pub(super) fn steps(&self) -> Vec<Step> {
-        let mut steps: Vec<Step> = Step::iter().collect();
+    pub(super) fn steps(&self) -> Vec<StartStep> {
+        let mut steps: Vec<StartStep> = StartStep::iter().collect();
         steps.retain(|step| self.has(*step));
         steps
     }
 
-    fn has(&self, step: Step) -> bool {
+    fn has(&self, step: StartStep) -> bool {
         let is_made = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
         let is_again = matches!(self.origin, Origin::Task(_));
         match step {
             // How an agent has ended stays known as long as no other starts.
-            Step::ForgetRun => is_made || is_again && self.has_agent(),
-            Step::Register | Step::Fill => is_made,
-            Step::Configure => matches!(self.origin, Origin::Worktree),
-            Step::PutRefsBack => self.archived().is_some(),
+            StartStep::ForgetRun => is_made || is_again && self.has_agent(),
+            StartStep::Register | StartStep::Fill => is_made,
+            StartStep::Configure => matches!(self.origin, Origin::Worktree),
+            StartStep::PutRefsBack => self.archived().is_some(),
             // The ignored files of a worktree in the trash come back with it.
-            Step::Copy => is_made && self.archived().is_none_or(|from| from.trash.is_none()),
-            Step::NoteNoAgent => !is_again && !self.has_agent(),
-            Step::OpenPane => self.pane.is_some(),
+            StartStep::Copy => is_made && self.archived().is_none_or(|from| from.trash.is_none()),
+            StartStep::NoteNoAgent => !is_again && !self.has_agent(),
+            StartStep::OpenPane => self.pane.is_some(),
         }
     }
 }
@@ -79,7 +79,7 @@ pub(super) struct StartTransaction<'a> {
     pub(super) record: ObjectId,
     pub(super) lock: Lock,
     pub(super) run: RunDir,
-    pub(super) begun: Vec<Step>,
+    pub(super) begun: Vec<StartStep>,
     /// The marks of an earlier run.
     pub(super) earlier: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
@@ -91,25 +91,25 @@ impl StartTransaction<'_> {
     ///
     /// # Errors
     /// When it fails, or the user interrupts.
-    pub(super) fn make(&mut self, step: Step) -> Result<()> {
+    pub(super) fn make(&mut self, step: StartStep) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
         let (flux, start) = (self.flux, self.start);
         match step {
-            Step::ForgetRun => self.forget_run(),
-            Step::Register => self.register(),
-            Step::Configure => {
+            StartStep::ForgetRun => self.forget_run(),
+            StartStep::Register => self.register(),
+            StartStep::Configure => {
                 let _guard = flux.lock_repo()?;
                 store::write_config(&flux.repo, &start.task, &[], &self.lock)
             }
-            Step::Fill => self.fill(),
-            Step::PutRefsBack => match start.archived() {
+            StartStep::Fill => self.fill(),
+            StartStep::PutRefsBack => match start.archived() {
                 Some(from) => from.put_own(&flux.repo, &self.lock),
                 None => Ok(()),
             },
-            Step::Copy => self.copies.make(flux, &start.task),
-            Step::NoteNoAgent => self.run.write_exit(&none_runs()),
-            Step::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
+            StartStep::Copy => self.copies.make(flux, &start.task),
+            StartStep::NoteNoAgent => self.run.write_exit(&not_started()),
+            StartStep::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
         }
     }
 
@@ -183,20 +183,20 @@ impl StartTransaction<'_> {
     fn open(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
         let Some(agent) = &pane.agent else {
-            let directory = launch::directory(task);
+            let directory = agent_launch::directory(task);
             let directory = directory.as_ref().unwrap_or(&task.worktree);
             self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
             return Ok(());
         };
-        launch::warn_of_directory(flux, task);
-        let launch = launch::prepare(flux, task, pane, agent)?;
+        agent_launch::warn_of_missing_directory(flux, task);
+        let launch = agent_launch::prepare(flux, task, pane, agent)?;
         self.run.write_launch(&launch, &agent.prompt)?;
         let request = File::open(self.run.launch()).context("could not read the launch file")?;
         interrupt::check()?;
         let opened = self.open_place(&pane.place, "__run", &self.run.launch())?;
-        launch::warn_of_end(flux, &opened);
+        agent_launch::warn_of_exit_unattached(flux, &opened);
         let opened = self.opened.insert(opened);
-        watch::until_started(flux, &task.id, &request, opened)
+        start_watch::wait_until_started(flux, &task.id, &request, opened)
     }
 
     /// Opens a place in which git flux itself runs with these arguments.

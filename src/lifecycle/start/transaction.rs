@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::agent_launch::not_started;
 use super::copies::Copies;
-use super::launch::none_runs;
 use super::plan::{Origin, Start, Started};
-use super::steps::{StartTransaction, Step};
+use super::steps::{StartStep, StartTransaction};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Lock, ObjectId, Transaction, refs};
@@ -116,10 +116,10 @@ impl<'a> StartTransaction<'a> {
         let places = [&*self.start.task.worktree, self.flux.repo.common_dir()];
         let full = disk_full(&cause, &places);
         let undone = self.roll_back();
-        if is_interrupted && matches!(undone, Ok(Undone::All)) {
+        if is_interrupted && matches!(undone, Ok(Rollback::All)) {
             return self.start.interruption().into();
         }
-        let failure = self.start.refusal_after(undone);
+        let failure = self.start.failure_after(undone);
         let failure = full.into_iter().fold(failure, Failure::hint);
         let code = if is_interrupted { DECLINED } else { 1 };
         failure::over(cause, failure.code(code))
@@ -129,21 +129,21 @@ impl<'a> StartTransaction<'a> {
     ///
     /// # Errors
     /// When that fails. The record says then what there still is.
-    pub(super) fn roll_back(&self) -> Result<Undone> {
+    pub(super) fn roll_back(&self) -> Result<Rollback> {
         let (flux, task) = (self.flux, &self.start.task);
-        if self.begun.contains(&Step::OpenPane) {
+        if self.begun.contains(&StartStep::OpenPane) {
             self.close_pane()?;
         }
         if let Origin::Task(_) = self.start.origin {
-            return self.put_marks_back().map(|()| Undone::All);
+            return self.restore_run_files().map(|()| Rollback::All);
         }
         // A hook, the setup or the agent may have done that.
         if matches!(self.start.origin, Origin::New { .. })
-            && self.begun.contains(&Step::Fill)
+            && self.begun.contains(&StartStep::Fill)
             && has_strayed(flux, task)?
         {
             self.leave()?;
-            return Ok(Undone::Left);
+            return Ok(Rollback::Left);
         }
         let is_there = fs::exists(&task.worktree).context("could not look at the worktree")?;
         self.copies.take_back();
@@ -162,9 +162,9 @@ impl<'a> StartTransaction<'a> {
         };
         let kept = teardown.run(&worktree)?;
         Ok(match kept.worktree {
-            _ if self.opened.is_some() && !is_there => Undone::Missing,
-            Some(path) => Undone::Kept(path),
-            None => Undone::All,
+            _ if self.opened.is_some() && !is_there => Rollback::Missing,
+            Some(path) => Rollback::Kept(path),
+            None => Rollback::All,
         })
     }
 
@@ -181,7 +181,7 @@ impl<'a> StartTransaction<'a> {
     }
 
     /// Puts the marks of the earlier run back, if they were taken away.
-    fn put_marks_back(&self) -> Result<()> {
+    fn restore_run_files(&self) -> Result<()> {
         let Some((running, exit)) = &self.earlier else {
             return Ok(());
         };
@@ -198,7 +198,7 @@ impl<'a> StartTransaction<'a> {
     /// Leaves the task as it is: whole, without a pane.
     fn leave(&self) -> Result<()> {
         if self.run.exit()?.is_none() {
-            self.run.write_exit(&none_runs())?;
+            self.run.write_exit(&not_started())?;
         }
         let left = self.start.task.running_in(None);
         let none = Transaction::default();
@@ -208,7 +208,7 @@ impl<'a> StartTransaction<'a> {
 
 /// What a roll-back has left of a start.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Undone {
+pub(super) enum Rollback {
     /// Nothing.
     All,
     /// Its worktree, in the trash: something was in it.
@@ -254,15 +254,15 @@ impl Start {
     }
 
     /// Returns the refusal of a start whose roll-back came to this.
-    pub(super) fn refusal_after(&self, undone: Result<Undone>) -> Failure {
+    pub(super) fn failure_after(&self, undone: Result<Rollback>) -> Failure {
         let (what, worktree) = (self.failed(), shown(&self.task.worktree));
         let left = match undone {
-            Ok(Undone::All) => return self.refusal(),
-            Ok(Undone::Kept(path)) => {
+            Ok(Rollback::All) => return self.refusal(),
+            Ok(Rollback::Kept(path)) => {
                 format!("; what was in its worktree is in '{}'", shown(&path))
             }
-            Ok(Undone::Missing) => format!("; its worktree was not in '{worktree}' any more"),
-            Ok(Undone::Left) => {
+            Ok(Rollback::Missing) => format!("; its worktree was not in '{worktree}' any more"),
+            Ok(Rollback::Left) => {
                 let left = "; it is left as it is, since its worktree is not as it was made";
                 let hint = format!("git flux status {}", self.task.id);
                 return Failure::new(what + left).hint(hint);

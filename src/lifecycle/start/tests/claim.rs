@@ -28,7 +28,9 @@ fn an_id_that_a_task_has_is_refused() {
     git(world.home(), ["branch", "topic"]);
     let mut start = adoption(&world, "topic");
     let lock = world.flux.lock_task(&id()).unwrap();
-    under_lock(&world.flux, &mut start, lock).map(drop).unwrap();
+    start_under_lock(&world.flux, &mut start, lock)
+        .map(drop)
+        .unwrap();
     let before = world.facts();
     let error = claim_it(&world, &mut start).unwrap_err();
     assert_eq!(error.to_string(), "the task 'fix' exists already");

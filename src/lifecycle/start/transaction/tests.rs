@@ -29,7 +29,7 @@ impl World {
 
     /// Makes each number of the first steps, and undoes them.
     #[track_caller]
-    fn assert_each_is_undone(&self, start: &Start, steps: &[Step]) {
+    fn assert_each_is_undone(&self, start: &Start, steps: &[StartStep]) {
         assert_eq!(start.steps(), steps);
         let before = self.facts();
         for number in 0..=steps.len() {
@@ -37,19 +37,19 @@ impl World {
             for step in &steps[..number] {
                 transaction.make(*step).unwrap();
             }
-            assert_eq!(transaction.roll_back().unwrap(), Undone::All, "{number}");
+            assert_eq!(transaction.roll_back().unwrap(), Rollback::All, "{number}");
             drop(transaction);
             assert_eq!(self.facts(), before, "after {number} steps");
         }
     }
 }
 
-const NEW: [Step; 5] = [
-    Step::ForgetRun,
-    Step::Register,
-    Step::Fill,
-    Step::Copy,
-    Step::NoteNoAgent,
+const NEW: [StartStep; 5] = [
+    StartStep::ForgetRun,
+    StartStep::Register,
+    StartStep::Fill,
+    StartStep::Copy,
+    StartStep::NoteNoAgent,
 ];
 
 #[test]
@@ -80,7 +80,7 @@ fn a_worktree_with_a_file_of_somebodys_is_kept_when_its_start_is_undone() {
         transaction.make(step).unwrap();
     }
     fs::write(start.task.worktree.join("mine"), "work").unwrap();
-    let Undone::Kept(place) = transaction.roll_back().unwrap() else {
+    let Rollback::Kept(place) = transaction.roll_back().unwrap() else {
         panic!("it was not kept");
     };
     let kept = fs::read_to_string(place.join("worktree/mine")).unwrap();
@@ -98,7 +98,7 @@ fn a_task_whose_worktree_was_switched_is_left_when_its_start_is_undone() {
         transaction.make(step).unwrap();
     }
     git(&start.task.worktree, ["switch", "-q", "-c", "other"]);
-    assert_eq!(transaction.roll_back().unwrap(), Undone::Left);
+    assert_eq!(transaction.roll_back().unwrap(), Rollback::Left);
     assert_eq!(world.record().unwrap().phase, Phase::Active);
     assert!(start.task.worktree.join("file").exists());
 }
@@ -157,11 +157,11 @@ fn each_step_of_bringing_a_worktree_back_is_undone() {
     let world = World::new();
     let start = restored(&world, &removed(&world));
     let steps = [
-        Step::ForgetRun,
-        Step::Register,
-        Step::Fill,
-        Step::PutRefsBack,
-        Step::NoteNoAgent,
+        StartStep::ForgetRun,
+        StartStep::Register,
+        StartStep::Fill,
+        StartStep::PutRefsBack,
+        StartStep::NoteNoAgent,
     ];
     world.assert_each_is_undone(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
@@ -178,12 +178,12 @@ fn each_step_of_bringing_commits_back_is_undone() {
     fs::remove_dir_all(world.flux.trash().join("fix")).unwrap();
     let from = archive::list(&world.flux).unwrap().remove(0);
     let steps = [
-        Step::ForgetRun,
-        Step::Register,
-        Step::Fill,
-        Step::PutRefsBack,
-        Step::Copy,
-        Step::NoteNoAgent,
+        StartStep::ForgetRun,
+        StartStep::Register,
+        StartStep::Fill,
+        StartStep::PutRefsBack,
+        StartStep::Copy,
+        StartStep::NoteNoAgent,
     ];
     let start = restored(&world, &from);
     world.assert_each_is_undone(&start, &steps);
@@ -215,7 +215,7 @@ fn each_step_of_an_adoption_is_undone() {
     let world = World::new();
     let start = adoption(&world);
     fs::write(start.task.worktree.join("mine"), "work").unwrap();
-    world.assert_each_is_undone(&start, &[Step::Configure, Step::NoteNoAgent]);
+    world.assert_each_is_undone(&start, &[StartStep::Configure, StartStep::NoteNoAgent]);
 }
 
 #[test]
@@ -253,13 +253,13 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
             name: SessionName::new("flux-repo-fix"),
         })
     };
-    let start = Start::again(&store.tasks[0], pane).unwrap();
-    assert_eq!(start.steps(), [Step::ForgetRun, Step::OpenPane]);
+    let start = Start::for_existing(&store.tasks[0], pane).unwrap();
+    assert_eq!(start.steps(), [StartStep::ForgetRun, StartStep::OpenPane]);
     let before = world.facts();
     let mut transaction = world.transaction(&start);
-    transaction.make(Step::ForgetRun).unwrap();
+    transaction.make(StartStep::ForgetRun).unwrap();
     assert_eq!(run.exit().unwrap(), None);
-    assert_eq!(transaction.roll_back().unwrap(), Undone::All);
+    assert_eq!(transaction.roll_back().unwrap(), Rollback::All);
     assert_eq!(run.exit().unwrap(), Some(exit));
     drop(transaction);
     assert_eq!(world.facts(), before);
@@ -277,6 +277,6 @@ fn a_shell_that_is_opened_again_leaves_what_is_known_of_the_agent() {
     let pane = NewPane::shell(Place::Session {
         name: SessionName::new("flux-repo-fix"),
     });
-    let start = Start::again(&store.tasks[0], pane).unwrap();
-    assert_eq!(start.steps(), [Step::OpenPane]);
+    let start = Start::for_existing(&store.tasks[0], pane).unwrap();
+    assert_eq!(start.steps(), [StartStep::OpenPane]);
 }

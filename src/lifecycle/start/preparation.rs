@@ -5,13 +5,13 @@ use std::iter;
 
 use anyhow::Result;
 
+use super::agent_launch::{ChosenAgent, load_setup};
 use super::branch::{
-    self, ChosenBranch, ensure_can_be_new, ensure_name, ensure_no_files, worktree_of,
+    self, ChosenBranch, ensure_can_create, ensure_path_is_free, ensure_valid_name, worktree_path,
 };
-use super::changes::changes;
-use super::ensure_new;
-use super::launch::{Chosen, configured};
-use super::plan::{NewPane, Origin, Start, place};
+use super::ensure_id_is_free;
+use super::plan::{NewPane, Origin, Start, choose_place};
+use super::with_changes::find_changes;
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -59,7 +59,7 @@ pub(crate) struct Preparation<'a> {
     /// The branch they work on, if it is there already.
     branch: Option<ChosenBranch>,
     /// The agent of each task.
-    agents: Vec<Chosen>,
+    agents: Vec<ChosenAgent>,
     ready: Ready,
 }
 
@@ -71,13 +71,15 @@ impl<'a> Preparation<'a> {
     pub(crate) fn new(flux: &'a Flux, store: Store, request: &'a Request) -> Result<Self> {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(flux, &worktrees)?;
-        let head = head(flux, &worktrees)?;
+        let head = current_branch(flux, &worktrees)?;
         let branch = match &request.start_point {
-            StartPoint::Branch(name) => Some(branch::choose(flux, &store, &worktrees, name)?),
+            StartPoint::Branch(name) => {
+                Some(branch::choose_branch(flux, &store, &worktrees, name)?)
+            }
             StartPoint::Head | StartPoint::Commit(_) => None,
         };
         let (base, into) = match (&branch, &request.start_point) {
-            (Some(branch), _) => branch::origin(flux, &store, branch, head.as_ref())?,
+            (Some(branch), _) => branch::fork_point(flux, &store, branch, head.as_ref())?,
             (None, StartPoint::Commit(rev)) => base(flux, &store, Some(rev), head)?,
             (None, _) => base(flux, &store, None, head)?,
         };
@@ -90,7 +92,7 @@ impl<'a> Preparation<'a> {
             into,
             branch,
             agents: agents(flux, request)?,
-            ready: configured(flux)?,
+            ready: load_setup(flux)?,
         })
     }
 
@@ -133,9 +135,9 @@ impl<'a> Preparation<'a> {
         Ok(numbered.collect::<Result<_, _>>()?)
     }
 
-    fn start(&self, description: &[u8], id: TaskId, chosen: &Chosen) -> Result<Start> {
+    fn start(&self, description: &[u8], id: TaskId, chosen: &ChosenAgent) -> Result<Start> {
         let flux = self.flux;
-        ensure_new(flux, &self.store, &id)?;
+        ensure_id_is_free(flux, &self.store, &id)?;
         let task = self.task(description, id, &chosen.agent)?;
         let place = self.place(&task)?;
         let agent = chosen.command(flux, &task, description);
@@ -161,7 +163,7 @@ impl<'a> Preparation<'a> {
         let (branch, into) = self.branch(&id)?;
         Ok(Task {
             version: VERSION,
-            worktree: worktree_of(flux, &id)?,
+            worktree: worktree_path(flux, &id)?,
             id,
             title: prompt::title(description),
             phase: Phase::Starting,
@@ -189,20 +191,20 @@ impl<'a> Preparation<'a> {
             return Ok((branch.name.clone(), self.into.clone()));
         }
         let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
-        ensure_name(flux, &branch)?;
-        ensure_can_be_new(flux, store, &branch)?;
-        let into = branch::target(flux, store, &branch, self.into.as_ref())?;
+        ensure_valid_name(flux, &branch)?;
+        ensure_can_create(flux, store, &branch)?;
+        let into = branch::merge_target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
 
     /// Returns where a task is to run, once the place for its worktree is known to be free.
     fn place(&self, task: &Task) -> Result<Place> {
         let (flux, id) = (self.flux, &task.id);
-        let free = ensure_no_files(&task.worktree, &self.worktrees);
-        free.and_then(|()| place(flux, id, self.request.layout))
+        let free = ensure_path_is_free(&task.worktree, &self.worktrees);
+        free.and_then(|()| choose_place(flux, id, self.request.layout))
             .or_else(|error| {
                 // Another run of the same name may have made it a moment ago.
-                ensure_new(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
+                ensure_id_is_free(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
                 Err(error)
             })
     }
@@ -214,7 +216,7 @@ impl<'a> Preparation<'a> {
             StartPoint::Commit(name) | StartPoint::Branch(name) => Some(name.as_str()),
         };
         let onto = starts.first().map_or(&self.base, Start::tip);
-        let changes = changes(self.flux, onto, named)?;
+        let changes = find_changes(self.flux, onto, named)?;
         for start in starts {
             start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
             if let Origin::New { carried, .. } = &mut start.origin {
@@ -226,7 +228,7 @@ impl<'a> Preparation<'a> {
 }
 
 /// Returns the branch that is checked out where the user stands.
-pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
+pub(crate) fn current_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
     let current = flux.repo.current();
     // Nobody stands in the worktree of a bare repository.
     let head = match worktrees.iter().find(|entry| Some(&*entry.path) == current) {
@@ -237,7 +239,7 @@ pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchN
 }
 
 /// Returns the agents that are to be started, one for each task.
-fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
+fn agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     let named: Vec<&str> = match request.agents.as_slice() {
         [] => vec![flux.settings.agent()],
         named => named.iter().map(String::as_str).collect(),
@@ -251,7 +253,7 @@ fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
     }
     let mut agents = Vec::new();
     for name in named {
-        let chosen = Chosen::find(flux, name, request.has_template)?;
+        let chosen = ChosenAgent::find(flux, name, request.has_template)?;
         agents.extend(iter::repeat_n(chosen, request.count));
     }
     Ok(agents)
@@ -286,7 +288,7 @@ fn base(
             full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = branch.map(|branch| branch::resolved(store, &branch));
+    let branch = branch.map(|branch| branch::resolve(store, &branch));
     Ok((base, branch.transpose()?))
 }
 

@@ -15,15 +15,15 @@ use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
 /// A command, and what it is good for.
-type Way = (&'static str, String);
+type Repair = (&'static str, String);
 
 /// Something of a task is missing.
-pub(crate) struct Broken {
+pub(crate) struct Damage {
     what: String,
-    pub(crate) ways: Vec<Way>,
+    pub(crate) repairs: Vec<Repair>,
 }
 
-impl Broken {
+impl Damage {
     /// Looks for what is missing of a task; none if it is whole.
     ///
     /// # Errors
@@ -44,16 +44,16 @@ impl Broken {
         }
         if exists {
             return Ok(Some(if admin::is_ours(common, path)? {
-                Self::without_branch(flux, task)?
+                Self::missing_branch(flux, task)?
             } else {
-                Self::not_ours(flux, task)?
+                Self::replaced_worktree(flux, task)?
             }));
         }
         let gone = format!("the worktree of '{}' is gone: '{}'", task.id, shown(path));
         Ok(Some(match moved(flux, task) {
-            Some((moved, way)) => Self {
+            Some((moved, repair)) => Self {
                 what: format!("{gone}; it is in '{}'", shown(&moved)),
-                ways: vec![way],
+                repairs: vec![repair],
             },
             None if has_branch => without_worktree(task, gone),
             None => {
@@ -67,15 +67,15 @@ impl Broken {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn without_branch(flux: &Flux, task: &Task) -> Result<Self> {
+    pub(super) fn missing_branch(flux: &Flux, task: &Task) -> Result<Self> {
         let what = format!("the branch '{}' of '{}' is gone", task.branch, task.id);
         Self::branchless(flux, task, what)
     }
 
     fn branchless(flux: &Flux, task: &Task, what: String) -> Result<Self> {
         let remove = format!("git flux cleanup {} --discard --discard-branch", task.id);
-        let ways = vec![branch_again(flux, task)?, ("to remove the task", remove)];
-        Ok(Self { what, ways })
+        let repairs = vec![recreate_branch(flux, task)?, ("to remove the task", remove)];
+        Ok(Self { what, repairs })
     }
 
     /// Returns what has been altered of what git keeps of the worktree of a task, which is there.
@@ -93,10 +93,10 @@ impl Broken {
             }
             _ => return None,
         };
-        let ways = hints.into_iter().map(|hint| ("to mend it", hint));
+        let repairs = hints.into_iter().map(|hint| ("to mend it", hint));
         Some(Self {
             what: error.to_string(),
-            ways: ways.collect(),
+            repairs: repairs.collect(),
         })
     }
 
@@ -104,7 +104,7 @@ impl Broken {
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub(super) fn not_ours(flux: &Flux, task: &Task) -> Result<Self> {
+    pub(super) fn replaced_worktree(flux: &Flux, task: &Task) -> Result<Self> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         if let Some(altered) = Self::altered(flux, task) {
             return Ok(altered);
@@ -113,35 +113,35 @@ impl Broken {
         let what = format!("'{place}' is not a worktree of this repository any more");
         if admin::is_forgotten(common, path)? {
             let adopt = format!("git flux adopt {pasted}");
-            let way = if has_branch(flux, task)? {
+            let repair = if has_branch(flux, task)? {
                 ("where git has forgotten it", adopt)
             } else {
-                branch_again(flux, task)?
+                recreate_branch(flux, task)?
             };
-            let ways = vec![way];
-            return Ok(Self { what, ways });
+            let repairs = vec![repair];
+            return Ok(Self { what, repairs });
         }
-        let away = format!("mv {pasted} {}", quoted(&free_beside(path)));
-        let mut ways = vec![("to move it away", away)];
+        let away = format!("mv {pasted} {}", quoted(&unused_path(path)));
+        let mut repairs = vec![("to move it away", away)];
         // git mends what is a worktree by its own entry; a clone it leaves alone.
         let link = path.join(".git").symlink_metadata();
         let is_mendable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
         if is_mendable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
-            ways.insert(0, ("if it is the task's", repair));
+            repairs.insert(0, ("if it is the task's", repair));
         }
-        Ok(Self { what, ways })
+        Ok(Self { what, repairs })
     }
 
     /// Returns the refusal, with each command as a hint.
     pub(crate) fn failure(mut self) -> Failure {
         let failure = Failure::new(mem::take(&mut self.what));
-        self.with_ways(failure)
+        self.add_repairs(failure)
     }
 
     /// Adds each command to a refusal, as a hint.
-    pub(super) fn with_ways(self, failure: Failure) -> Failure {
-        let hints = self.ways.into_iter();
+    pub(super) fn add_repairs(self, failure: Failure) -> Failure {
+        let hints = self.repairs.into_iter();
         let hints = hints.map(|(what, command)| format!("{what}: {command}"));
         hints.fold(failure, Failure::hint)
     }
@@ -152,7 +152,7 @@ impl Broken {
 /// # Errors
 /// Also when that cannot be told.
 pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
-    match Broken::find(flux, task)? {
+    match Damage::find(flux, task)? {
         Some(broken) => Err(broken.failure().into()),
         None => Ok(()),
     }
@@ -163,7 +163,7 @@ fn has_branch(flux: &Flux, task: &Task) -> Result<bool> {
 }
 
 /// Returns that the branch of a task is checked out in another worktree than its own, if so.
-fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
+fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let (path, name) = (&task.worktree, task.branch_ref());
     let entries = worktree::list(flux.repo.home())?;
     let other = entries.iter().find(|entry| {
@@ -176,15 +176,15 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
     let (id, branch) = (&task.id, &task.branch);
     let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
     let what = format!("{at}, and its worktree '{path}' is not there");
-    let ways = vec![
+    let repairs = vec![
         ("if that is the task's", format!("git flux adopt {place}")),
         ("if it is yours", format!("git -C {place} switch --detach")),
     ];
-    Ok(Some(Broken { what, ways }))
+    Ok(Some(Damage { what, repairs }))
 }
 
 /// Returns where the worktree of a task was moved to, if that is found, and the way out.
-fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
+fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
     if let Some(moved) = admin::moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
@@ -196,20 +196,20 @@ fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
 }
 
 /// Returns a task whose worktree alone is gone.
-fn without_worktree(task: &Task, what: String) -> Broken {
+fn without_worktree(task: &Task, what: String) -> Damage {
     let (path, branch) = (quoted(&task.worktree), word(&task.branch));
     let again = format!("git worktree add --force {path} {branch}");
     let cleanup = format!("git flux cleanup {} --discard", task.id);
-    let ways = vec![
+    let repairs = vec![
         ("to have it again, as its branch is", again),
         ("to merge what was committed, and remove the task", cleanup),
     ];
-    Broken { what, ways }
+    Damage { what, repairs }
 }
 
 /// Returns the way out where the branch is gone.
-fn branch_again(flux: &Flux, task: &Task) -> Result<Way> {
-    let (branch, tip) = (word(&task.branch), last_commit(flux, task)?);
+fn recreate_branch(flux: &Flux, task: &Task) -> Result<Repair> {
+    let (branch, tip) = (word(&task.branch), last_known_commit(flux, task)?);
     let what = "to have its branch again, at the last commit that is known";
     Ok((what, format!("git branch {branch} {tip}")))
 }
@@ -219,7 +219,7 @@ fn branch_again(flux: &Flux, task: &Task) -> Result<Way> {
 ///
 /// # Errors
 /// When it cannot be told.
-pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
+pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     let last = admin::last_head(flux.repo.common_dir(), &task.worktree)?;
     if let Some(last) = last.filter(|commit| flux.repo.tree_of(commit).is_ok()) {
         return Ok(last);
@@ -230,7 +230,7 @@ pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
 }
 
 /// Returns a name beside `path` that nothing has: `<path>.away`, `<path>.away1` …
-pub(crate) fn free_beside(path: &Path) -> PathBuf {
+pub(crate) fn unused_path(path: &Path) -> PathBuf {
     let numbers = iter::once(String::new()).chain((1..u32::MAX).map(|n| n.to_string()));
     let mut names = numbers.map(|number| {
         let mut name = path.as_os_str().to_owned();

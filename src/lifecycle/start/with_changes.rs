@@ -19,7 +19,11 @@ const ALONE: &str = "leave out --with-changes";
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
+pub(super) fn find_changes(
+    flux: &Flux,
+    onto: &ObjectId,
+    base: Option<&str>,
+) -> Result<Option<Carried>> {
     let here = flux.repo.current().with_context(|| {
         Failure::new("there is no worktree here whose changes could be taken along").hint(ALONE)
     })?;

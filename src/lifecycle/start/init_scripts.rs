@@ -24,7 +24,7 @@ use crate::task::Bytes;
 use crate::ui::shown;
 
 /// The directory, at the top of a worktree.
-pub(crate) const NAME: &str = ".worktree-init";
+pub(crate) const INIT_DIR: &str = ".worktree-init";
 
 /// The most that is shown, and run, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -36,27 +36,27 @@ const PROGRAMS: [u32; 6] = [
 
 /// The scripts of one commit, and what else is in their directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Init {
+pub(crate) struct InitScripts {
     pub(crate) tree: ObjectId,
     files: Vec<(Entry, Vec<u8>)>,
 }
 
-impl Init {
+impl InitScripts {
     /// Returns what `commit` has.
     ///
     /// # Errors
     /// When git fails, or the directory is not one that git itself would make.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
-        if !flux.repo.may_have(commit, NAME) {
+        if !flux.repo.may_have(commit, INIT_DIR) {
             return Ok(None);
         }
         let dir = flux.repo.home();
-        let Some(found) = directory::find(dir, commit, NAME)? else {
+        let Some(found) = directory::find(dir, commit, INIT_DIR)? else {
             return Ok(None);
         };
         if found.kind != Kind::Directory {
             flux.ui
-                .warning(format_args!("'{NAME}' is no directory; nothing is run"));
+                .warning(format_args!("'{INIT_DIR}' is no directory; nothing is run"));
             return Ok(None);
         }
         let entries = directory::files(dir, &found.object)?;
@@ -66,7 +66,7 @@ impl Init {
         let size: u64 = entries.iter().map(|entry| entry.size).sum();
         if size > LARGEST {
             flux.ui.warning(format_args!(
-                "'{NAME}' is too large to be shown ({size} bytes); nothing of it is run"
+                "'{INIT_DIR}' is too large to be shown ({size} bytes); nothing of it is run"
             ));
             return Ok(None);
         }
@@ -105,7 +105,7 @@ impl Init {
                 _ if is_script(entry) => " (is run)",
                 _ => "",
             };
-            text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
+            text.push_str(&format!("{INIT_DIR}/{}{what}:\n", shown(&entry.path)));
             // What a shell would run is a text, whatever is in it.
             let begin = content
                 .first_chunk()
@@ -126,7 +126,7 @@ impl Init {
     /// Returns the names of the scripts, in the order in which they run.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let scripts = self.files.iter().filter(|(entry, _)| is_script(entry));
-        scripts.map(|(entry, _)| format!("{NAME}/{}", shown(&entry.path)))
+        scripts.map(|(entry, _)| format!("{INIT_DIR}/{}", shown(&entry.path)))
     }
 
     /// Writes it into the run directory of a task, and returns what is to be run there.
@@ -152,7 +152,7 @@ impl Init {
                 .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
                 steps.push(Step {
-                    name: format!("{NAME}/{}", entry.path.to_string_lossy()),
+                    name: format!("{INIT_DIR}/{}", entry.path.to_string_lossy()),
                     argv: vec![Bytes(path.into())],
                 });
             }
@@ -168,7 +168,7 @@ fn ensure_inside(entry: &Entry) -> Result<()> {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("'{NAME}' has a file '{path}', which leads out of it");
+    let what = format!("'{INIT_DIR}' has a file '{path}', which leads out of it");
     Err(Failure::new(what).into())
 }
 
@@ -188,8 +188,8 @@ mod tests {
     use crate::lifecycle::start::world::{World, git, id};
 
     /// Commits `.worktree-init` with these files, and returns what is found of it.
-    fn init(world: &World, files: &[(&str, u32)]) -> Option<Init> {
-        let dir = world.home().join(NAME);
+    fn init(world: &World, files: &[(&str, u32)]) -> Option<InitScripts> {
+        let dir = world.home().join(INIT_DIR);
         for (name, mode) in files {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -202,7 +202,7 @@ mod tests {
             ["commit", "-q", "--allow-empty", "-m", "scripts"],
         );
         let head = world.flux.repo.resolve("HEAD").unwrap().unwrap();
-        Init::find(&world.flux, &head).unwrap()
+        InitScripts::find(&world.flux, &head).unwrap()
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::tmux::pane;
 use crate::ui::Ui;
 
 /// A task whose agent needs an answer, or was interrupted.
-pub(crate) struct Waiting {
+pub(crate) struct WaitingTask {
     /// Since when, in seconds since 1970, if that is known.
     since: Option<u64>,
     /// Where its repository can be opened.
@@ -29,7 +29,7 @@ pub(crate) struct Waiting {
 ///
 /// # Errors
 /// When tmux does not answer.
-pub(crate) fn repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
+pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
     let panes = pane::list(None)?.into_iter();
     let found: BTreeSet<PathBuf> = panes.filter_map(|pane| pane.repo).collect();
     let opened = found.into_iter().map(|common_dir| {
@@ -52,14 +52,14 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
 
 /// Returns the tasks that wait, the one that has waited longest first: of `here`, and of all other
 /// repositories. What cannot be read is passed over.
-pub(crate) fn waiting(ui: &Ui, here: Option<&Flux>) -> Vec<Waiting> {
-    let mut found = here.map(waiting_in).unwrap_or_default();
-    for (common_dir, flux) in repositories(ui).unwrap_or_default() {
+pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
+    let mut found = here.map(find_waiting_in).unwrap_or_default();
+    for (common_dir, flux) in find_repositories(ui).unwrap_or_default() {
         let is_here = here.is_some_and(|here| here.repo.common_dir() == common_dir);
         if let Ok(flux) = flux
             && !is_here
         {
-            found.extend(waiting_in(&flux));
+            found.extend(find_waiting_in(&flux));
         }
     }
     found.sort_by_key(|one| one.since.unwrap_or(u64::MAX));
@@ -67,16 +67,16 @@ pub(crate) fn waiting(ui: &Ui, here: Option<&Flux>) -> Vec<Waiting> {
 }
 
 /// Returns those of one repository.
-fn waiting_in(flux: &Flux) -> Vec<Waiting> {
+fn find_waiting_in(flux: &Flux) -> Vec<WaitingTask> {
     let Ok(store) = Store::load(&flux.repo, &flux.settings) else {
         return Vec::new();
     };
     let own = flux.own_tasks(&store);
     let tasks: Vec<&Task> = own.filter_map(|stored| stored.task.as_ref().ok()).collect();
-    let states = observe::each(flux, &store, &tasks).unwrap_or_default();
+    let states = observe::states(flux, &store, &tasks).unwrap_or_default();
     let waits = |state: &State| matches!(state, State::Waiting(_) | State::Interrupted);
     let waiting = iter::zip(tasks, states).filter(|(_, (state, _))| waits(state));
-    let waiting = waiting.map(|(task, (_, found))| Waiting {
+    let waiting = waiting.map(|(task, (_, found))| WaitingTask {
         since: found.since,
         home: flux.repo.home().to_owned(),
         task: task.clone(),

@@ -26,20 +26,20 @@ use crate::ui::shown;
 ///
 /// # Errors
 /// When it means nothing, or the wrapper is not installed.
-pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
+pub(crate) fn load_setup(flux: &Flux) -> Result<Ready> {
     let commands = flux.settings.setup();
     let steps = commands.iter().map(|command| Step::of_shell(command));
     Ok(Ready {
         steps: steps.collect(),
-        ..wrapped(flux)?
+        ..load_wrapper(flux)?
     })
 }
 
 /// Returns what goes before the agent in a worktree that is ready.
 ///
 /// # Errors
-/// As [`configured`].
-pub(crate) fn wrapped(flux: &Flux) -> Result<Ready> {
+/// As [`load_setup`].
+pub(crate) fn load_wrapper(flux: &Flux) -> Result<Ready> {
     // It is needed later, when it is late to say what is wrong with it.
     flux.settings.notify()?;
     Ok(Ready {
@@ -67,14 +67,14 @@ fn wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
 
 /// An agent that is to be started.
 #[derive(Clone)]
-pub(crate) struct Chosen {
+pub(crate) struct ChosenAgent {
     pub(super) agent: Agent,
     program: PathBuf,
     /// What is put around the text of a task; none if it is told the text alone.
     template: Option<Vec<u8>>,
 }
 
-impl Chosen {
+impl ChosenAgent {
     /// Finds the agent of this name, which is told the text in the template if there is to be one.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ pub(super) fn prepare(
 }
 
 /// Says that the directory is not there in which the agent was to start.
-pub(super) fn warn_of_directory(flux: &Flux, task: &Task) {
+pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
     if let (None, Some(wanted)) = (directory(task), &task.directory) {
         let wanted = shown(Path::new(&wanted.0));
         flux.ui.status(format_args!(
@@ -155,7 +155,7 @@ pub(super) fn warn_of_directory(flux: &Flux, task: &Task) {
 }
 
 /// Says that the agent ends when its user is not looking.
-pub(super) fn warn_of_end(flux: &Flux, opened: &Opened) {
+pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &Opened) {
     if opened.exits_unattached {
         flux.ui.warning(
             "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",
@@ -173,6 +173,6 @@ pub(super) fn directory(task: &Task) -> Option<PathBuf> {
 }
 
 /// Returns that no agent has ended here, but none runs.
-pub(super) fn none_runs() -> Exit {
+pub(super) fn not_started() -> Exit {
     Exit::new(How::Unseen, seconds())
 }

@@ -13,7 +13,7 @@ use crate::ui::shown;
 
 /// Returns the other repository that the worktree of a task belongs to, if it does. Where the task
 /// was made here and not in a repository of which this one is a copy, an agent says so.
-pub(crate) fn original(flux: &Flux, task: &Task) -> Option<PathBuf> {
+pub(crate) fn find_original(flux: &Flux, task: &Task) -> Option<PathBuf> {
     let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
     let is_copy = !flux.repo.marks().is_at_home(&task_ref(&task.id));
     is_copy.then_some(other)
@@ -23,8 +23,8 @@ pub(crate) fn original(flux: &Flux, task: &Task) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As it says.
-pub(crate) fn ensure_here(flux: &Flux, task: &Task) -> Result<()> {
-    let Some(original) = original(flux, task) else {
+pub(crate) fn ensure_not_copied(flux: &Flux, task: &Task) -> Result<()> {
+    let Some(original) = find_original(flux, task) else {
         return Ok(());
     };
     let (id, original) = (&task.id, shown(&original));

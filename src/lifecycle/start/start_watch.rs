@@ -59,7 +59,7 @@ struct StartWatch<'a> {
 ///
 /// # Errors
 /// When it does neither, what runs before the agent fails, or the user interrupts.
-pub(super) fn until_started(
+pub(super) fn wait_until_started(
     flux: &Flux,
     id: &TaskId,
     request: &File,
@@ -78,7 +78,7 @@ pub(super) fn until_started(
         step: None,
         spinner: flux.ui.spinner("starting the agent"),
     };
-    while !watch.has_started()? && !watch.has_lost_its_mark()? {
+    while !watch.has_started()? && !watch.has_lost_running_file()? {
         interrupt::check()?;
         news.wait(PAUSE);
     }
@@ -122,7 +122,7 @@ impl StartWatch<'_> {
     ///
     /// # Errors
     /// When its process has gone without a mark: it could not write one.
-    fn has_lost_its_mark(&self) -> Result<bool> {
+    fn has_lost_running_file(&self) -> Result<bool> {
         let is_gone = !is_alive(self.opened.target.pane_pid, None);
         if is_gone && self.begun.elapsed() > LAG && self.run.exit()?.is_none() {
             return Err(Failure::new("the pane closed before the agent was started").into());
@@ -194,7 +194,7 @@ pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<V
 ///
 /// # Errors
 /// When what one of them left cannot be read.
-pub(crate) fn early_exits<'a>(
+pub(crate) fn wait_for_early_exits<'a>(
     flux: &Flux,
     started: impl IntoIterator<Item = &'a Started>,
     patience: Duration,
