@@ -111,7 +111,7 @@ impl Run {
         self.ensure_can_attach(preparation.count())?;
         let input = text::Input::of(self.file.as_deref(), &self.task);
         let description = input.get(&flux, &TEXT, self.edit)?;
-        let mut starts = preparation.starts(&description)?;
+        let mut starts = preparation.plan_starts(&description)?;
         let others = &preparation.store;
         if let StartPoint::Head = request.start_point {
             report::from_other_task(&flux, others, &starts[0].task);

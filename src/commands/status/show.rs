@@ -115,7 +115,7 @@ impl Detail {
         fields.push(("Branch", format!("{}{stays}", task.branch)));
         fields.push(("Base", task.base.short().to_owned()));
         if let Some(first) = task.port {
-            let last = first.saturating_add(ports::SIZE - 1);
+            let last = first.saturating_add(ports::BLOCK_SIZE - 1);
             fields.push(("Ports", format!("{first} to {last}")));
         }
         fields

@@ -1,11 +1,11 @@
-//! The branch of a new task and the place of its worktree: what is there already, and what is free.
+//! Chooses the branch of a new task and the path of its worktree.
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::branch_exists;
+use super::duplicate_branch;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, ObjectId, Worktree, in_use, refs};
@@ -17,16 +17,16 @@ use crate::task::check::is_branch_name;
 use crate::task::{BranchName, Existing, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
-/// The branch that a task works on, if it was there before.
+/// An existing branch that a task works on.
 pub(crate) struct ChosenBranch {
     pub(crate) name: BranchName,
     pub(crate) existing: Existing,
-    /// The branch of a remote that it is made after, `origin/x`.
+    /// The remote branch to create it from, such as `origin/x`.
     pub(crate) upstream: Option<String>,
 }
 
 impl ChosenBranch {
-    /// Returns a branch that stands at `tip`, or is to be made there after `upstream`.
+    /// Returns a branch at `tip`, which is created if it has an `upstream`.
     pub(crate) fn new(name: BranchName, tip: &ObjectId, upstream: Option<String>) -> Self {
         let existing = Existing {
             tip: tip.clone(),
@@ -42,11 +42,11 @@ impl ChosenBranch {
     }
 }
 
-/// Returns the branch that `name` means: a local one, that of a remote as `origin/x`, or, as
-/// `git switch` does it, as `x` if one remote alone has it.
+/// Returns the branch of this name: a local one, a remote one as `origin/x`, or, like `git switch`, as `x`
+/// if only one remote has it.
 ///
 /// # Errors
-/// When there is none, or more than one, or it is checked out somewhere.
+/// Also when it is checked out in any worktree.
 pub(crate) fn choose_branch(
     flux: &Flux,
     store: &Store,
@@ -64,10 +64,7 @@ pub(crate) fn choose_branch(
     Ok(ChosenBranch::new(local, tip, None))
 }
 
-/// Fails if a branch cannot be made after that of a remote.
-///
-/// # Errors
-/// Also when it cannot be told.
+/// Fails if a local branch cannot be created for a remote one.
 fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result<()> {
     let (local, upstream) = (&branch.name, branch.upstream.as_deref().unwrap_or_default());
     if store.tip(local).is_some() {
@@ -79,18 +76,18 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
     if let Some(failure) = name_conflict(store, local) {
         return Err(failure.into());
     }
-    // Its settings would go with the branch when the start fails, as with `git branch -d`.
+    // A rollback would delete its settings, as `git branch -d` does.
     if flux.settings.section_of_branch(local).is_empty() {
         return Ok(());
     }
-    let what = format!("there are settings of a branch '{local}', but there is no such branch");
+    let what = format!("there are settings for '{local}', but no such branch");
     let make = format!("git branch {} {}", word(local), word(upstream));
     let section = format!("branch.{local}");
     let remove = format!("git config --remove-section {}", word(&section));
     Err(Failure::new(what).hint(make).hint(remove).into())
 }
 
-/// Returns the branch that is to be made after that of a remote.
+/// Returns the local branch to create for a remote one.
 fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
@@ -124,12 +121,11 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     of_all.pop().with_context(|| {
         Failure::new(format!("there is no branch '{name}'"))
             .hint("git branch --all")
-            .hint("leave out --branch for a branch of the task's own")
+            .hint("omit --branch to create a new branch")
     })
 }
 
-/// # Errors
-/// When the branch is checked out or in use somewhere: then it can be nowhere else.
+/// Fails if a branch is checked out or in use.
 fn ensure_free(
     flux: &Flux,
     store: &Store,
@@ -156,26 +152,18 @@ fn ensure_free(
     Err(failure.hint(hint).into())
 }
 
-/// Returns the branch that the work on `branch` goes to as it is configured: `branch.<name>.fluxInto` or
-/// `flux.into`.
+/// Returns the configured merge target of a branch: `branch.<name>.fluxInto` or `flux.into`.
 pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
     let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
     of_branch.or_else(|| settings.into()).map(BranchName::typed)
 }
 
-/// Returns the branch that a name means, which may be a symbolic ref.
-///
-/// # Errors
-/// When it is one of something else.
+/// Resolves a branch that may be a symbolic ref.
 pub(crate) fn resolve(store: &Store, name: &BranchName) -> Result<BranchName> {
     store.resolve(name).map(BranchName::new)
 }
 
-/// Returns where the work on a new branch goes: where it is configured, or else to `started`, the branch that
-/// it starts from.
-///
-/// # Errors
-/// When there is no such branch.
+/// Returns the merge target of a new branch: the configured one, else `started`, the branch it starts from.
 pub(crate) fn merge_target(
     flux: &Flux,
     store: &Store,
@@ -190,8 +178,7 @@ pub(crate) fn merge_target(
     Ok(Some(into))
 }
 
-/// # Errors
-/// When there is no branch `into`, which is configured for the work on `branch`.
+/// Fails if `into`, the configured merge target of `branch`, does not exist.
 fn ensure_target_exists(
     flux: &Flux,
     store: &Store,
@@ -202,17 +189,14 @@ fn ensure_target_exists(
         return Ok(());
     }
     let what = format!("there is no branch '{into}' to merge the task into");
-    let whence = |setting| flux.settings.whence(setting, branch, into);
-    let whence = whence(&table::BRANCH_INTO).or_else(|| whence(&table::INTO));
-    let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+    let origin = |setting| flux.settings.whence(setting, branch, into);
+    let origin = origin(&table::BRANCH_INTO).or_else(|| origin(&table::INTO));
+    let failure = origin.into_iter().fold(Failure::new(what), Failure::hint);
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
-/// Returns where the work on a branch goes, and the last commit that both have in common. `head` is
-/// the branch the user stands on, which counts unless it is that branch itself.
-///
-/// # Errors
-/// When they have none in common.
+/// Returns the merge base of an existing branch and its merge target, and that target: the configured
+/// one, else `head`, the current branch.
 pub(crate) fn fork_point(
     flux: &Flux,
     store: &Store,
@@ -243,65 +227,61 @@ pub(crate) fn fork_point(
     Ok((base, into))
 }
 
-/// Fails if a branch has no name for one.
+/// Fails if the name of a branch is invalid.
 pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> {
     if is_branch_name(branch) {
         return Ok(());
     }
     let prefix = flux.settings.branch_prefix();
-    let whence = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
-    let failure = Failure::new(format!("'{branch}' is not a name for a branch"));
-    let failure = whence.into_iter().fold(failure, Failure::hint);
+    let origin = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let failure = Failure::new(format!("'{branch}' is not a valid branch name"));
+    let failure = origin.into_iter().fold(failure, Failure::hint);
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 
-/// Fails if a branch cannot be made.
+/// Fails if a branch cannot be created.
 pub(super) fn ensure_can_create(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
     if store.tip(branch).is_some() {
-        return Err(branch_exists(branch).into());
+        return Err(duplicate_branch(branch).into());
     }
     ensure_no_ref_file(flux, branch)?;
     let Some(failure) = name_conflict(store, branch) else {
         return Ok(());
     };
-    Err(failure.hint(PREFIX).into())
+    Err(failure.hint(PREFIX_HINT).into())
 }
 
-const PREFIX: &str = "git config flux.branchPrefix <another prefix>";
+const PREFIX_HINT: &str = "git config flux.branchPrefix <another prefix>";
 
-/// Returns the refusal where another branch is in the way of this one.
+/// Returns the error if another branch is a prefix of this one, or the reverse.
 fn name_conflict(store: &Store, branch: &BranchName) -> Option<Failure> {
     let other = store.in_the_way(branch)?;
-    let what = format!("the branch '{branch}' cannot be made beside the branch '{other}'");
+    let what = format!("the branch '{branch}' conflicts with the branch '{other}'");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
 }
 
-/// Fails if a branch that git does not list has a file all the same: a symbolic ref that leads nowhere
-/// would be overwritten, and another spelling of a name would be the same branch.
-///
-/// # Errors
-/// Also when it cannot be told.
+/// Fails if a branch that git does not list has a file: a dangling symbolic ref would be overwritten, and
+/// a name that differs only in case is the same branch.
 fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
     let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
         return Ok(());
     };
     if name != *branch {
-        let what = format!("this file system takes '{branch}' and '{name}' for the same branch");
+        let what = format!("'{branch}' and '{name}' are the same file on this file system");
         let failure = Failure::new(what).hint("choose another id with --name");
-        return Err(failure.hint(PREFIX).into());
+        return Err(failure.hint(PREFIX_HINT).into());
     }
     let file = format!("refs/heads/{branch}");
-    let what = format!("'{file}' is a symbolic ref that leads nowhere");
+    let what = format!("'{file}' is a dangling symbolic ref");
     let hint = format!("git symbolic-ref --delete {}", word(&file));
     Err(Failure::new(what).hint(hint).into())
 }
 
-/// Fails if something is at a path. An existing directory is left alone unless it is empty; anything
-/// else is never touched.
+/// Fails if a path exists and is not an empty directory.
 pub(super) fn ensure_path_is_free(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     let shown = shown(path);
     if worktrees.iter().any(|entry| entry.path == path) {
-        let failure = Failure::new(format!("'{shown}' is registered as a worktree already"));
+        let failure = Failure::new(format!("'{shown}' is already registered as a worktree"));
         return Err(failure.hint("git worktree list").into());
     }
     let is_free = optional(path.symlink_metadata()).and_then(|found| match found {
@@ -316,10 +296,7 @@ pub(super) fn ensure_path_is_free(path: &Path, worktrees: &[Worktree]) -> Result
     Err(failure.hint(hint).into())
 }
 
-/// Returns the place that a task has for its worktree.
-///
-/// # Errors
-/// When there is no such directory.
+/// Returns the path for the worktree of a task. Fails if its parent does not exist.
 pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     let mut name = flux.repo.project();
     name.push(format!("-{id}"));
@@ -333,7 +310,7 @@ pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     Ok(real.join(name))
 }
 
-/// Returns the path without `..` and links, also if only its beginning exists.
+/// Resolves `..` and links of a path that may not exist.
 pub(crate) fn real_path(path: &Path) -> Option<PathBuf> {
     let path = path::absolute(path).ok()?;
     let real = path.canonicalize().ok();

@@ -1,4 +1,4 @@
-//! A start under way: its steps, as they follow from what there is already.
+//! The steps of a start.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,53 +25,55 @@ use crate::tmux::open::{Opened, PaneProgram};
 use crate::tmux::target::Place;
 use crate::ui::shown;
 
-/// A step of a start. The record is there before the first, and is completed after the last.
+/// A step of a start, after its record was written and before that is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum StartStep {
-    /// Forgets an earlier run of the task, but for what has happened in it.
-    ForgetRun,
+    /// Resets the run directory, except its events.
+    ResetRun,
     /// Registers the worktree, and configures the branch.
     Register,
-    /// Configures the branch of a worktree that is there.
+    /// Configures the branch of an existing worktree.
     Configure,
-    /// Checks the files out, or puts them back.
-    Fill,
-    /// Puts back the refs that the worktree had for itself.
-    PutRefsBack,
-    /// Copies what git does not carry.
-    Copy,
-    /// Notes that no agent runs.
-    NoteNoAgent,
+    /// Checks the files out, or moves them back from the trash.
+    CheckOut,
+    /// Restores the per-worktree refs.
+    RestoreRefs,
+    /// Copies files that git does not track.
+    CopyFiles,
+    /// Records that no agent runs.
+    RecordNoAgent,
     /// Opens the pane, and waits until its agent has started.
     OpenPane,
 }
 
 impl Start {
-    /// Returns the steps of this start, in their order.
+    /// Returns the steps of this start, in order.
     pub(super) fn steps(&self) -> Vec<StartStep> {
         let mut steps: Vec<StartStep> = StartStep::iter().collect();
-        steps.retain(|step| self.has(*step));
+        steps.retain(|step| self.has_step(*step));
         steps
     }
 
-    fn has(&self, step: StartStep) -> bool {
-        let is_made = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
-        let is_again = matches!(self.origin, Origin::Task(_));
+    fn has_step(&self, step: StartStep) -> bool {
+        let creates = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
+        let exists = matches!(self.origin, Origin::Task(_));
         match step {
-            // How an agent has ended stays known as long as no other starts.
-            StartStep::ForgetRun => is_made || is_again && self.has_agent(),
-            StartStep::Register | StartStep::Fill => is_made,
+            // A shell keeps the exit status of the agent.
+            StartStep::ResetRun => creates || exists && self.has_agent(),
+            StartStep::Register | StartStep::CheckOut => creates,
             StartStep::Configure => matches!(self.origin, Origin::Worktree),
-            StartStep::PutRefsBack => self.archived().is_some(),
-            // The ignored files of a worktree in the trash come back with it.
-            StartStep::Copy => is_made && self.archived().is_none_or(|from| from.trash.is_none()),
-            StartStep::NoteNoAgent => !is_again && !self.has_agent(),
+            StartStep::RestoreRefs => self.archived().is_some(),
+            // A worktree from the trash has its ignored files.
+            StartStep::CopyFiles => {
+                creates && self.archived().is_none_or(|from| from.trash.is_none())
+            }
+            StartStep::RecordNoAgent => !exists && !self.has_agent(),
             StartStep::OpenPane => self.pane.is_some(),
         }
     }
 }
 
-/// A start under way, under the task's lock.
+/// A start in progress, under the task's lock.
 pub(super) struct StartTransaction<'a> {
     pub(super) flux: &'a Flux,
     pub(super) start: &'a Start,
@@ -80,42 +82,42 @@ pub(super) struct StartTransaction<'a> {
     pub(super) lock: Lock,
     pub(super) run: RunDir,
     pub(super) begun: Vec<StartStep>,
-    /// The marks of an earlier run.
-    pub(super) earlier: Option<(Option<Running>, Option<Exit>)>,
+    /// The run files of the previous run.
+    pub(super) previous: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
     pub(super) opened: Option<Opened>,
 }
 
 impl StartTransaction<'_> {
-    /// Makes one step. What it has made when it fails is undone by the way back.
-    ///
-    /// # Errors
-    /// When it fails, or the user interrupts.
-    pub(super) fn make(&mut self, step: StartStep) -> Result<()> {
+    /// Runs one step. If it fails, [`Self::roll_back`] undoes its part as well.
+    pub(super) fn run_step(&mut self, step: StartStep) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
         let (flux, start) = (self.flux, self.start);
         match step {
-            StartStep::ForgetRun => self.forget_run(),
+            StartStep::ResetRun => self.reset_run(),
             StartStep::Register => self.register(),
             StartStep::Configure => {
                 let _guard = flux.lock_repo()?;
                 store::write_config(&flux.repo, &start.task, &[], &self.lock)
             }
-            StartStep::Fill => self.fill(),
-            StartStep::PutRefsBack => match start.archived() {
+            StartStep::CheckOut => self.check_out(),
+            StartStep::RestoreRefs => match start.archived() {
                 Some(from) => from.put_own(&flux.repo, &self.lock),
                 None => Ok(()),
             },
-            StartStep::Copy => self.copies.make(flux, &start.task),
-            StartStep::NoteNoAgent => self.run.write_exit(&not_started()),
-            StartStep::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
+            StartStep::CopyFiles => self.copies.create(flux, &start.task),
+            StartStep::RecordNoAgent => self.run.write_exit(&not_started()),
+            StartStep::OpenPane => start
+                .pane
+                .as_ref()
+                .map_or(Ok(()), |pane| self.open_pane(pane)),
         }
     }
 
-    fn forget_run(&mut self) -> Result<()> {
+    fn reset_run(&mut self) -> Result<()> {
         if let Origin::Task(_) = self.start.origin {
-            self.earlier = Some((self.run.running()?, self.run.exit()?));
+            self.previous = Some((self.run.running()?, self.run.exit()?));
         }
         self.run.begin_again()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
@@ -146,9 +148,9 @@ impl StartTransaction<'_> {
         store::write_config(&flux.repo, task, kept, lock)
     }
 
-    /// Puts back what was kept of a worktree in the trash, or checks its files out: then with what was
-    /// uncommitted, and what of the user's goes along.
-    fn fill(&self) -> Result<()> {
+    /// Moves the files back from the trash, or checks them out and applies the archived or the user's
+    /// uncommitted changes.
+    fn check_out(&self) -> Result<()> {
         let (flux, start, lock) = (self.flux, self.start, &self.lock);
         let (common, path) = (flux.repo.common_dir(), &start.task.worktree);
         let from = start.archived();
@@ -156,7 +158,7 @@ impl StartTransaction<'_> {
         if let Some(trash) = trash {
             keep::put_back(common, path, trash)?;
         }
-        // It may have brought some of its own.
+        // The trash may have contained other keys.
         tool_files::link_keys(common, path)?;
         if trash.is_some() {
             return Ok(());
@@ -166,7 +168,7 @@ impl StartTransaction<'_> {
         worktree::fill(&checkout, lock)?;
         drop(spinner);
         interrupt::check()?;
-        // Before the hook, whose files would be in the way.
+        // Before the hook, whose files could conflict.
         if let Some(snapshot) = from.and_then(Archived::snapshot) {
             worktree::apply(&checkout, snapshot, lock)?;
         }
@@ -179,34 +181,34 @@ impl StartTransaction<'_> {
         hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
-    /// Opens the pane, and waits until what is to run in it does.
-    fn open(&mut self, pane: &NewPane) -> Result<()> {
+    /// Opens the pane, and waits until its agent has started.
+    fn open_pane(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
         let Some(agent) = &pane.agent else {
-            let directory = agent_launch::directory(task);
+            let directory = agent_launch::agent_directory(task);
             let directory = directory.as_ref().unwrap_or(&task.worktree);
-            self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
+            self.opened = Some(self.open_program(&pane.place, "__shell", directory)?);
             return Ok(());
         };
         agent_launch::warn_of_missing_directory(flux, task);
-        let launch = agent_launch::prepare(flux, task, pane, agent)?;
+        let launch = agent_launch::build_launch(flux, task, pane, agent)?;
         self.run.write_launch(&launch, &agent.prompt)?;
         let request = File::open(self.run.launch()).context("could not read the launch file")?;
         interrupt::check()?;
-        let opened = self.open_place(&pane.place, "__run", &self.run.launch())?;
+        let opened = self.open_program(&pane.place, "__run", &self.run.launch())?;
         agent_launch::warn_of_exit_unattached(flux, &opened);
         let opened = self.opened.insert(opened);
         start_watch::wait_until_started(flux, &task.id, &request, opened)
     }
 
-    /// Opens a place in which git flux itself runs with these arguments.
-    fn open_place(&self, place: &Place, verb: &str, about: &Path) -> Result<Opened> {
+    /// Opens a pane that runs `git flux <verb> <path>`.
+    fn open_program(&self, place: &Place, verb: &str, path: &Path) -> Result<Opened> {
         let (task, launcher) = (&self.start.task, ourselves()?);
         place.open(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),
             dir: &task.worktree,
-            argv: [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()],
+            argv: [launcher.as_os_str(), OsStr::new(verb), path.as_os_str()],
             lock: &self.lock,
         })
     }

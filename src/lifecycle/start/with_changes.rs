@@ -9,43 +9,41 @@ use crate::git::changes::Head;
 use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
-/// How many files a message lists.
-const LISTED: usize = 8;
+/// The maximal number of files in a message.
+const MAX_LISTED: usize = 8;
 
-const ALONE: &str = "leave out --with-changes";
+const OMIT: &str = "omit --with-changes";
 
-/// Returns what is uncommitted where the user stands, as it would be on top of `onto`; none if
-/// there is nothing. `base` is what the user called that commit.
+/// Returns the uncommitted changes of the current worktree, applied to `onto`; none if there are
+/// none. `base` is the user's name of that commit.
 ///
 /// # Errors
-/// When it cannot be carried there: then nothing exists yet.
+/// Also when the changes do not apply.
 pub(super) fn find_changes(
     flux: &Flux,
     onto: &ObjectId,
     base: Option<&str>,
 ) -> Result<Option<Carried>> {
-    let here = flux.repo.current().with_context(|| {
-        Failure::new("there is no worktree here whose changes could be taken along").hint(ALONE)
-    })?;
+    let here = flux
+        .repo
+        .current()
+        .with_context(|| Failure::new("no worktree here to take changes from").hint(OMIT))?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
     let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
     if let Some(names) = list(&changes, Change::conflicted) {
-        let what =
-            format!("there are conflicts in the index, which cannot be taken along: {names}");
+        let what = format!("cannot take conflicts along: {names}");
         let look = format!("git -C {} status", quoted(here));
-        return Err(Failure::new(what).hint(look).hint(ALONE).into());
+        return Err(Failure::new(what).hint(look).hint(OMIT).into());
     }
-    // What is inside of other repositories is not this one's to take along.
-    if let Some(names) = list(&changes, |change| {
-        change.is_repository() || change.submodule
-    }) {
+    let is_nested = |change: &Change| change.is_repository() || change.submodule;
+    if let Some(names) = list(&changes, is_nested) {
         flux.ui.warning(format_args!(
-            "what has changed inside of other repositories is not taken along: {names}"
+            "changes in nested repositories are not taken along: {names}"
         ));
     }
-    if changes.iter().all(stays) {
+    if changes.iter().all(is_inside_repository) {
         flux.ui
             .status("There are no uncommitted changes to take along.");
         return Ok(None);
@@ -59,41 +57,44 @@ pub(super) fn find_changes(
         Fit::Fits(carried) => return Ok(Some(carried)),
         Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
     };
-    let what = base.unwrap_or("the commit that the task starts from");
-    let files = first(&files);
+    let what = base.unwrap_or("the start of the task");
+    let files = join(&files);
     let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
-    let failure = failure.hint("leave out --base, or --with-changes");
+    let failure = failure.hint("omit --base, or --with-changes");
     let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
     Err(failure.hint(look).into())
 }
 
-/// Fails if an operation is in progress whose state is no change of a file.
+/// Fails if an operation such as a rebase is in progress. A bisect has no uncommitted state.
 fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let operation = Repo::operation(checkout)?;
     let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
         return Ok(());
     };
     let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
-    let begun = format!("a {operation} is in progress in '{here}'");
-    let failure = Failure::new(format!("{begun}: its changes cannot be taken along"));
+    let what = format!("cannot take changes along: a {operation} is in progress in '{here}'");
+    let failure = Failure::new(what);
     let look = format!("finish or abort it: git -C {pasted} status");
-    Err(failure.hint(look).hint(ALONE).into())
+    Err(failure.hint(look).hint(OMIT).into())
 }
 
-/// Returns whether it is nothing but what is inside of another repository.
-fn stays(change: &Change) -> bool {
+/// Returns whether a change is only inside another repository.
+fn is_inside_repository(change: &Change) -> bool {
     change.is_repository() || (change.submodule && change.code[0] == b'.')
 }
 
-/// Names the changes that are such; none if there are none.
-fn list(changes: &[Change], is_such: impl Fn(&Change) -> bool) -> Option<String> {
-    let such = changes.iter().filter(|change| is_such(change));
-    let names: Vec<String> = such.map(|change| shown(&change.path)).collect();
-    (!names.is_empty()).then(|| first(&names))
+/// Returns the paths of the changes that match; none if there are none.
+fn list(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
+    let found = changes.iter().filter(|change| matches(change));
+    let names: Vec<String> = found.map(|change| shown(&change.path)).collect();
+    (!names.is_empty()).then(|| join(&names))
 }
 
-/// Returns the first of `names`.
-fn first(names: &[String]) -> String {
-    let more = if names.len() > LISTED { ", …" } else { "" };
-    names[..names.len().min(LISTED)].join(", ") + more
+fn join(names: &[String]) -> String {
+    let more = if names.len() > MAX_LISTED {
+        ", …"
+    } else {
+        ""
+    };
+    names[..names.len().min(MAX_LISTED)].join(", ") + more
 }
