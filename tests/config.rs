@@ -319,7 +319,7 @@ fn a_name_that_means_nothing_is_said_to_come_from_where_it_is_configured() {
         .flux(["run", "Another"])
         .run()
         .code(1)
-        .stderr_has("is not a name for a branch\n")
+        .stderr_has("is not a valid branch name\n")
         .stderr_has("hint: 'flux.branchPrefix' is set in file '.git/config'\n");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output

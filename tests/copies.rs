@@ -174,7 +174,7 @@ fn nothing_gets_out_of_the_worktree_and_nothing_from_outside_gets_in() {
         .flux(["run", "--name", "fix", "--base", &base, "Fix it"])
         .run();
     output.success().stderr_has(
-        "warning: could not copy 'conf/local': 'conf' is no directory in the new worktree\n",
+        "warning: could not copy 'conf/local': 'conf' is not a directory in the new worktree\n",
     );
     let worktree = world.worktree("fix");
     assert_eq!(

@@ -182,7 +182,7 @@ fn a_branch_that_exists_is_never_taken() {
 fn a_branch_in_the_way_of_the_prefix_is_named() {
     let world = World::new();
     world.git(["branch", "feature"]);
-    let error = "'feature/fix' cannot be made beside the branch 'feature'";
+    let error = "'feature/fix' conflicts with the branch 'feature'";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),
@@ -196,7 +196,7 @@ fn a_branch_in_the_way_of_the_prefix_is_named() {
         "git config flux.branchPrefix ",
     );
     world.git(["branch", "-m", "feature", "feature/fix/deeper"]);
-    let error = "'feature/fix' cannot be made beside the branch 'feature/fix/deeper'";
+    let error = "'feature/fix' conflicts with the branch 'feature/fix/deeper'";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),

@@ -204,7 +204,7 @@ fn a_session_outlives_that_no_client_is_attached_to_it() {
     world
         .flux(["run", "--name", "other", "Fix it"])
         .run()
-        .stderr_has("warning: 'exit-unattached' is on: tmux ends, with the agent")
+        .stderr_has("warning: 'exit-unattached' is on: detaching ends tmux and the agent")
         .stderr_has("hint: tmux set-option -s exit-unattached off");
 }
 

@@ -146,7 +146,7 @@ fn ports_of_a_task_that_is_gone_are_taken_over_when_no_others_are_left() {
     let output = world.flux(["run", "--name", "third", "Fix it"]).run();
     output
         .success()
-        .stderr_has("warning: no ports are set aside: all are taken\n");
+        .stderr_has("warning: no ports reserved: all are in use\n");
     let agent = world.agent("third");
     agent.wait_started();
     assert_eq!(agent.env("FLUX_PORT"), None);
@@ -185,7 +185,7 @@ fn without_a_place_to_claim_them_a_task_does_without_ports() {
         .run();
     output
         .success()
-        .stderr_has("warning: no ports are set aside: could not make");
+        .stderr_has("warning: no ports reserved: could not make");
     // A relative one does not count, as the standard has it.
     let output = world
         .flux(["run", "--name", "next", "Fix it"])

@@ -63,7 +63,7 @@ fn where_the_commit_has_no_such_directory_the_agent_starts_at_the_top_and_run_sa
     let run = ["run", "--name", "one", "Fix it"];
     let output = world.flux(run).in_dir("new/deep").run();
     output.success().stderr_has(&format!(
-        "There is no directory 'new/deep' in the worktree of 'one': {TOLD}.\n"
+        "No directory 'new/deep' in the worktree of 'one': {TOLD}.\n"
     ));
     assert_eq!(started_in(&world, "one", 1), world.worktree("one"));
     // By now it has one.

@@ -221,7 +221,7 @@ fn the_branch_prefix_is_configured() {
             &world,
             "flux.branchPrefix",
             prefix,
-            &["not a name for a branch"],
+            &["not a valid branch name"],
         );
     }
 }

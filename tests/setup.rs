@@ -125,7 +125,7 @@ fn what_one_that_fails_has_made_is_kept() {
     run(&world)
         .run()
         .code(1)
-        .stderr_has("could not start 'fix'; what was in its worktree is in '");
+        .stderr_has("could not start 'fix'; its files are in '");
     let trash = world
         .repo()
         .join(".git/flux/trash/fix/worktree/install.log");
@@ -466,7 +466,7 @@ fn a_wrapper_starts_the_agent_and_signals_still_reach_it() {
     let output = world.flux(["run", "Fix it"]).run();
     output
         .code(1)
-        .stderr_has("error: there is no 'no-such-wrapper' on PATH, to start agents by\n")
+        .stderr_has("error: flux.wrapper: 'no-such-wrapper' not found on PATH\n")
         .stderr_has("hint: 'flux.wrapper' is set in file '.git/config'");
     world.git(["config", "flux.wrapper", "waits 'one"]);
     let output = world.flux(["run", "Fix it"]).run();

@@ -19,7 +19,7 @@ fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
         let commit = "echo c >c && git add c && git commit -qm mine";
         spoiled(&world, &format!("{stray} && {commit}; false"))
             .code(1)
-            .stderr_has("could not start 'fix'; it is left as it is, since its worktree is not as")
+            .stderr_has("could not start 'fix'; it was kept, since its worktree was")
             .stderr_has("hint: git flux status fix")
             .has_not("nothing was left behind");
         let status = world
@@ -52,7 +52,7 @@ fn a_worktree_that_its_setup_has_moved_away_is_not_said_to_be_nothing() {
     let world = World::new();
     spoiled(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
-        .stderr_has("its worktree was not in '")
+        .stderr_has("its worktree is gone: '")
         .has_not("nothing was left behind");
 }
 
@@ -63,5 +63,5 @@ fn a_commit_that_a_setup_has_made_and_left_is_no_reason_to_delete_the_worktree()
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";
     spoiled(&world, setup)
         .code(1)
-        .stderr_has("could not start 'fix'; what was in its worktree is in '");
+        .stderr_has("could not start 'fix'; its files are in '");
 }

@@ -218,7 +218,7 @@ fn submodules_survive_a_restore_that_dies_before_its_last_rename() {
     fs::remove_dir_all(&worktree).unwrap();
     flux(&["cleanup", "no-such-task"])
         .code(1)
-        .stderr_has("it can be restored still");
+        .stderr_has("it can still be restored");
     flux(&["restore", &id]).success();
     assert_eq!(state(), before);
 }

@@ -62,9 +62,9 @@ fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
     let (code, screen) = start(&world, "one", Some("y"));
     assert_eq!(code, 0);
     for shown in [
-        ".worktree-init/10-first (is run):",
+        ".worktree-init/10-first (will run):",
         "test -e copied && echo \"$FLUX_TASK $PWD\"",
-        ".worktree-init/20-second (is run):",
+        ".worktree-init/20-second (will run):",
         ".worktree-init/README:",
         ".worktree-init/lib/more:",
     ] {
@@ -190,7 +190,7 @@ fn links_are_left_out() {
     let (code, screen) = start(&world, "one", Some("y"));
     assert_eq!(code, 0);
     assert!(
-        screen.contains(".worktree-init/10-link (a link, left out):"),
+        screen.contains(".worktree-init/10-link (link, skipped):"),
         "{screen}"
     );
     assert_eq!(said(&world, "one").as_deref(), Some("file\n"));
@@ -205,7 +205,7 @@ fn links_are_left_out() {
         .flux(["run", "--name", "two", "Fix it"])
         .run()
         .success()
-        .stderr_has("warning: '.worktree-init' is no directory; nothing is run\n");
+        .stderr_has("warning: skipped '.worktree-init': not a directory\n");
     assert_eq!(said(&world, "two"), None);
 }
 
@@ -239,7 +239,7 @@ fn a_name_that_leads_out_is_refused() {
         .flux(["run", "--base", &commit, "Fix it"])
         .run()
         .code(1)
-        .stderr_has("error: '.worktree-init' has a file '../10-evil', which leads out of it\n");
+        .stderr_has("error: '.worktree-init' has an unsafe path '../10-evil'\n");
     world.assert_unchanged(&before);
 }
 
@@ -251,7 +251,7 @@ fn escape_codes_are_shown_and_not_obeyed() {
     commit(&world, "10-\x1b[31mred", 0o755, text);
     let (_, screen) = start(&world, "one", Some("n"));
     for shown in [
-        ".worktree-init/10-\\u{1b}[31mred (is run):",
+        ".worktree-init/10-\\u{1b}[31mred (will run):",
         "# \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{1b}[8mhidden\\u{1b}[0m\\u{202e}txet",
         "echo evil\\u{d}# fine",
     ] {
@@ -300,7 +300,7 @@ fn what_is_too_large_to_be_shown_is_not_run() {
         .flux(["run", "--name", "one", "Fix it"])
         .run()
         .success()
-        .stderr_has("warning: '.worktree-init' is too large to be shown (1048");
+        .stderr_has("warning: skipped '.worktree-init': too large to show (1048");
     assert_eq!(said(&world, "one"), None);
 }
 

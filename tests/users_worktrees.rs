@@ -110,9 +110,7 @@ fn a_start_that_is_undone_keeps_what_others_wrote_into_its_worktree() {
     let before = world.snapshot();
     let output = world.flux(["run", "--name", "fix", "Fix login"]).run();
     let kept = trash(&world, "fix");
-    output
-        .code(1)
-        .stderr_has("what was in its worktree is in '");
+    output.code(1).stderr_has("its files are in '");
     assert_hooked(&world);
     assert_eq!(world.read(kept.join("from-hook")), "hook\n");
     assert_eq!(world.read(kept.join("README.md")), "# myapp\nedit\n");

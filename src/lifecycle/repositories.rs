@@ -1,4 +1,4 @@
-//! The repositories that have a task's pane on the tmux server, and their tasks that wait for the user.
+//! Finds all repositories with tasks on the tmux server, and the tasks that wait for the user.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -17,18 +17,15 @@ use crate::ui::Ui;
 
 /// A task whose agent needs an answer, or was interrupted.
 pub(crate) struct WaitingTask {
-    /// Since when, in seconds since 1970, if that is known.
+    /// The start of the wait, in seconds since 1970.
     since: Option<u64>,
-    /// Where its repository can be opened.
+    /// A directory of its repository.
     pub(crate) home: PathBuf,
     pub(crate) task: Task,
 }
 
-/// Finds the repositories by the options on the panes: their git directories, and what opens them. A pane
-/// may outlive its repository, and its option may have been tampered with.
-///
-/// # Errors
-/// When tmux does not answer.
+/// Finds the repositories by the options of the panes. Opening one may fail: a pane may outlive its
+/// repository, or its option may be forged.
 pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
     let panes = pane::list(None)?.into_iter();
     let found: BTreeSet<PathBuf> = panes.filter_map(|pane| pane.repo).collect();
@@ -42,7 +39,7 @@ pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>>
 fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let mut repo = Repo::open_at(common_dir)?;
     let settings = Settings::load(repo.home())?;
-    // Who wrote the option may have written that, too.
+    // The settings may be forged like the option.
     if let Some(key) = settings.own_filter() {
         repo.distrust(key);
     }
@@ -50,8 +47,8 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     Ok(Flux { repo, settings, ui })
 }
 
-/// Returns the tasks that wait, the one that has waited longest first: of `here`, and of all other
-/// repositories. What cannot be read is passed over.
+/// Finds the waiting tasks of `here` and of all other repositories, the longest waiting first. Skips what
+/// cannot be read.
 pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
     let mut found = here.map(find_waiting_in).unwrap_or_default();
     for (common_dir, flux) in find_repositories(ui).unwrap_or_default() {
@@ -62,11 +59,10 @@ pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
             found.extend(find_waiting_in(&flux));
         }
     }
-    found.sort_by_key(|one| one.since.unwrap_or(u64::MAX));
+    found.sort_by_key(|task| task.since.unwrap_or(u64::MAX));
     found
 }
 
-/// Returns those of one repository.
 fn find_waiting_in(flux: &Flux) -> Vec<WaitingTask> {
     let Ok(store) = Store::load(&flux.repo, &flux.settings) else {
         return Vec::new();

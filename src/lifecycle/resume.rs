@@ -1,8 +1,8 @@
-//! What runs for a task that is there, started again: its agent, or a shell where its pane is gone.
+//! Starts the agent of an existing task again, or opens a shell if its pane is gone.
 
 use anyhow::{Context as _, Result};
 
-use super::damage::ensure_whole;
+use super::damage::ensure_intact;
 use super::other_machine::ensure_not_elsewhere;
 use super::pane::find_pane;
 use super::start::agent_launch::{ChosenAgent, load_wrapper};
@@ -22,7 +22,7 @@ use crate::tmux::pane;
 use crate::tmux::target::{self, Place, Wanted, session_name};
 use crate::ui::word;
 
-/// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.
+/// Returns the command that continues the agent's last session; none if it is not installed, or cannot.
 pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
@@ -32,14 +32,11 @@ pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Optio
     })
 }
 
-/// Returns what makes the agent of a task begin with its description once more.
-///
-/// # Errors
-/// When the task has none, or its agent is not there.
+/// Returns the command that starts the agent with its description. Fails if there is none.
 pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
-        let what = format!("'{id}' has no description that its agent could be given");
+        let what = format!("'{id}' has no description for its agent");
         let set = format!("git config {key} '<what is to be done>'");
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
@@ -48,10 +45,7 @@ pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<Ag
     Ok(chosen.command(flux, task, description))
 }
 
-/// Returns what a task is about: as it was started with, else what git has for its branch.
-///
-/// # Errors
-/// When its record cannot be read.
+/// Reads the description of a task: from its record, else from `branch.<name>.description`.
 pub(crate) fn read_description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::prompt(&flux.repo, oid)?;
     if !description.is_empty() {
@@ -62,22 +56,16 @@ pub(crate) fn read_description(flux: &Flux, task: &Task, oid: &ObjectId) -> Resu
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 
-/// Returns whether an agent that does not run could be started again.
-///
-/// # Errors
-/// When the record cannot be read.
+/// Returns whether a stopped agent could be started again.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
     let description = read_description(flux, task, oid)?;
     Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
 }
 
-/// Fails unless the task is whole, and its agent does not run.
-///
-/// # Errors
-/// Also when that is not known.
+/// Fails unless the task is intact, and its agent does not run.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let is_running = is_running(flux, task)?;
-    ensure_whole(flux, task)?;
+    ensure_intact(flux, task)?;
     if !is_running {
         return Ok(());
     }
@@ -86,10 +74,8 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(format!("git flux attach {id}")).into())
 }
 
-/// Starts the agent of a task again: in its pane if that is there, else in `layout`, or where it is configured.
-///
-/// # Errors
-/// When it runs, or a step fails; then the task is as it was.
+/// Starts the agent of a task again: in its pane if it is open, else in `layout` or the configured layout.
+/// On failure the task is unchanged.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
@@ -97,19 +83,19 @@ pub(crate) fn resume(
     layout: Option<Layout>,
 ) -> Result<Started> {
     let lock = flux.lock_task(id)?;
-    // A question may have been open for long.
+    // The store may have changed during a question.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
-    let place = match own_pane(task)? {
+    let place = match reusable_pane(task)? {
         Some(place) => place,
         None => or_restored_session(flux, task, choose_place(flux, id, layout))?,
     };
     let pane = NewPane {
         place,
         agent: Some(agent),
-        // The worktree is as ready as it was.
+        // Without the setup, which ran before.
         ready: load_wrapper(flux)?,
         init: None,
     };
@@ -118,26 +104,20 @@ pub(crate) fn resume(
 
 const NO_PANE: &str = "the pane was not opened";
 
-/// Fails where no shell could be opened for a task.
-///
-/// # Errors
-/// When it runs on another machine, or its worktree is gone.
+/// Fails if the agent runs on another machine, or the worktree is gone.
 pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {
         return Ok(());
     }
-    ensure_whole(flux, task)
+    ensure_intact(flux, task)
 }
 
-/// Opens a session with a shell in the worktree of a task, unless its pane is there by now. How its
-/// agent ended stays known: a shell is no agent.
-///
-/// # Errors
-/// When it cannot be opened; then the task is as it was.
+/// Opens a session with a shell in the worktree of a task, unless its pane is open. The exit status of the
+/// agent is kept. On failure the task is unchanged.
 pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     let lock = flux.lock_task(id)?;
-    // A question may have been open for long.
+    // The store may have changed during a question.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
@@ -151,9 +131,9 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     Ok(started.context(NO_PANE)?.opened.target)
 }
 
-/// Returns the pane of a task, if it is there with nothing but a shell in it. The one that we
-/// stand in is not taken away from under our feet.
-fn own_pane(task: &Task) -> Result<Option<Place>> {
+/// Returns the pane of a task if it runs only a shell. None for the pane of this command, which a respawn
+/// would kill.
+fn reusable_pane(task: &Task) -> Result<Option<Place>> {
     let Some(target) = find_pane(task)?.filter(|target| !pane::is_ours(target)) else {
         return Ok(None);
     };
@@ -161,12 +141,8 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
     Ok(Some(Place::Again(target)))
 }
 
-/// Returns the place that was `chosen`. Where that is refused, the session that the task had is taken
-/// over if it was made anew, as tmux-resurrect does: it has its name, and one pane with a shell in the
-/// worktree.
-///
-/// # Errors
-/// Why `chosen` was refused, or something else runs in that session.
+/// Returns the place `chosen`. If that failed, returns the task's session as tmux-resurrect restores it: it
+/// has its name, and one pane with a shell in the worktree.
 fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
@@ -181,29 +157,28 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Place>) -> Resul
     Ok(Place::Again(target))
 }
 
-/// Fails unless the shell in the pane is in front, has put nothing aside (^Z, `&`), which would go with
-/// it, and nothing that was begun there stands in the worktree.
+/// Fails unless the pane's shell is in the foreground, has no suspended or background jobs, and no process
+/// that it started has its cwd in the worktree.
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");
     let in_front = process::in_front(shell).with_context(|| {
-        Failure::new(format!("it is not known what runs in the pane of '{id}'"))
-            .hint(format!("look, and leave its shell: {attach}"))
+        Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
+            .hint(format!("to close its shell: {attach}"))
     })?;
     if let Some(pid) = in_front {
         let what = format!("a program runs in the pane of '{id}' (process {pid})");
         return Err(Failure::new(what).hint(attach).into());
     }
-    // Those of other terminals stay as they are.
-    let elsewhere = process::standing_in(&task.worktree, Some(shell), false)?;
+    // Processes of other terminals are not affected.
+    let others = process::standing_in(&task.worktree, Some(shell), false)?;
     let mut inside = process::standing_in(&task.worktree, Some(shell), true)?;
-    inside.retain(|one| !elsewhere.contains(one));
-    let aside = process::put_aside(shell, None)?;
-    let Some(job) = aside.iter().chain(&inside).next() else {
+    inside.retain(|process| !others.contains(process));
+    let jobs = process::put_aside(shell, None)?;
+    let Some(job) = jobs.iter().chain(&inside).next() else {
         return Ok(());
     };
     let (name, pid) = (sanitize::line(&job.name), job.pid);
-    let what =
-        format!("the shell in the pane of '{id}' has put a program aside: {name} (process {pid})");
+    let what = format!("the pane of '{id}' has a background job: {name} (process {pid})");
     Err(Failure::new(what).hint(attach).into())
 }

@@ -247,7 +247,7 @@ impl Observer<'_> {
             return Ok(tip.to_owned());
         }
         if !matches!(self.options.branch, Branch::Discard) {
-            damage::ensure_whole(self.flux, task)?;
+            damage::ensure_intact(self.flux, task)?;
             return Err(changed(&task.id));
         }
         if let Some(other) = store.in_the_way(branch).map(word) {
@@ -284,7 +284,7 @@ impl Observer<'_> {
         }
         // A locked one may come back with its stick.
         if is_ours && self.missing {
-            let refusal = damage::ensure_whole(flux, task).err();
+            let refusal = damage::ensure_intact(flux, task).err();
             let refusal = refusal.unwrap_or_else(|| changed(&task.id));
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;

@@ -117,7 +117,7 @@ impl Facts {
         let Some(into) = self.into() else {
             return Ok(());
         };
-        damage::ensure_whole(flux, task)?;
+        damage::ensure_intact(flux, task)?;
         ensure_unlocked(&task.branch, &repo.checkout(&task.worktree)?)?;
         if let Some(why) = &self.unread {
             bail!("{why}");
