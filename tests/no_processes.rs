@@ -159,7 +159,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
         .flux(["send", &task.id, "hello"])
         .run()
         .code(1)
-        .stderr_has("it is not known who reads what is typed");
+        .stderr_has("cannot tell what reads input");
     // What the user has begun while the agent was stopped is not known either.
     let unknown = "this system does not tell what runs in the pane";
     task.cleanup().code(1).stderr_has(unknown);
@@ -183,7 +183,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
     let resume = || world.flux(["resume", &task.id]).run();
     resume()
         .code(1)
-        .stderr_has("it is not known")
+        .stderr_has("cannot tell what runs")
         .stderr_has(&attach);
     world.assert_unchanged(&before);
     task.leave_shell();

@@ -143,7 +143,7 @@ fn a_task_of_another_machine_is_touched_only_once_somebody_says_that_its_agent_h
         (&json!("lost"), &json!(true))
     );
     let doubt =
-        format!("the agent of '{id}' was started on the machine 'devbox', and may run there");
+        format!("the agent of '{id}' was started on the machine 'devbox', and may still run");
     let before = world.snapshot();
     for args in [
         &["cleanup", "-y", id][..],

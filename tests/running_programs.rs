@@ -294,7 +294,7 @@ fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about(
     let output = world.flux(["resume", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("has put a program aside: sleep (process {pid})"));
+        .stderr_has(&format!("has a background job: sleep (process {pid})"));
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
     let output = world.flux(["cleanup", "-y", &id]).run();

@@ -357,7 +357,7 @@ fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
     world
         .flux(["cleanup", "--merged"])
         .run()
-        .stderr_has("was interrupted while it was set up; the task is whole now");
+        .stderr_has("was interrupted during its setup; it is complete now");
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list[0]["state"], "starting");
     assert!(world.started_agents().is_empty());

@@ -56,7 +56,7 @@ fn a_removal_that_was_killed_does_not_go_on_under_a_moved_worktree() {
     let output = world.flux(["run", "--name", "other", "Do"]).run();
     output
         .success()
-        .stderr_has(&format!("could not settle the interrupted task '{id}'"))
+        .stderr_has(&format!("could not recover the interrupted task '{id}'"))
         .stderr_has("is checked out in");
     assert_eq!(world.git_in(&moved, ["rev-parse", &branch]), tip);
     let status = ["status", "--porcelain", "--branch"];

@@ -211,7 +211,7 @@ fn a_clone_at_the_path_is_not_the_tasks_worktree() {
         refused(
             &world,
             args,
-            &["is not a worktree of this repository any more"],
+            &["is no longer a worktree of this repository"],
         );
     }
     assert_eq!(world.git_in(&path, ["rev-parse", "HEAD"]), head);
@@ -225,7 +225,7 @@ fn a_repository_that_the_agent_made_of_its_worktree_is_not_removed() {
     fs::remove_file(path.join(".git")).unwrap();
     world.git_in(&path, ["init", "-q", "-b", &format!("feature/{id}")]);
     world.commit_in(&path, "mine.txt", "mine\n");
-    let said = ["is not a worktree of this repository any more"];
+    let said = ["is no longer a worktree of this repository"];
     refused(&world, &["cleanup", "-y", "--discard", &id], &said);
 }
 
@@ -237,7 +237,7 @@ fn a_worktree_that_became_a_symbolic_link_is_not_taken_for_its_files() {
     world.write(path.join(".env"), "SECRET\n");
     fs::rename(&path, &elsewhere).unwrap();
     symlink(&elsewhere, &path).unwrap();
-    let said = ["is not a worktree of this repository any more"];
+    let said = ["is no longer a worktree of this repository"];
     refused(&world, &["cleanup", "-y", "--discard", &id], &said);
     // Back in its place it is the task's again.
     fs::remove_file(&path).unwrap();
