@@ -251,3 +251,28 @@ fn every_file_of_tests_is_part_of_the_tests() {
     }
     assert!(files >= 3);
 }
+
+#[test]
+fn manual_and_settings_page_name_every_known_agent() {
+    let world = World::new();
+    let shown = world.flux(["config", "--json"]).run().success().json();
+    let keys = shown.as_array().unwrap().iter();
+    let keys = keys.map(|one| one["key"].as_str().unwrap().to_owned());
+    let agents: Vec<String> = keys
+        .filter_map(|key| {
+            Some(
+                key.strip_prefix("flux.")?
+                    .strip_suffix(".command")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert!(agents.len() >= 8, "{agents:?}");
+    let manual: String = document("man/git-flux.1").lines().map(plain).collect();
+    let settings = document("docs/settings.md");
+    for agent in agents {
+        for (page, text) in [("man/git-flux.1", &manual), ("docs/settings.md", &settings)] {
+            assert!(text.contains(&agent), "{page} does not name '{agent}'");
+        }
+    }
+}
