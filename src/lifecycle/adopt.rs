@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 use super::checked_out::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
-use super::start::branch::{ChosenBranch, configured_into, fork_point, resolve};
+use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
 use super::start::plan::{Origin, Start};
 use super::start::preparation::current_branch;
-use super::start::{branch, ensure_id_is_free, start_under_lock};
+use super::start::{branch, ensure_id_is_free, start_locked};
 use crate::agent::prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ pub(crate) struct Adoption<'a> {
 /// Makes a worktree a task. Starts no agent. On failure nothing has changed.
 pub(crate) fn adopt(flux: &Flux, start: &mut Start) -> Result<()> {
     let lock = flux.lock_task(&start.task.id)?;
-    start_under_lock(flux, start, lock).map(drop)
+    start_locked(flux, start, lock).map(drop)
 }
 
 impl<'a> Adoption<'a> {
@@ -140,7 +140,7 @@ impl<'a> Adoption<'a> {
             return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
         }
         // Git config takes precedence over the record.
-        match configured_into(&self.flux.settings, branch) {
+        match configured_target(&self.flux.settings, branch) {
             Some(other) if resolve(store, &other)? != into => {
                 let (branch_word, into) = (word(branch), word(&into));
                 let what = format!("'{branch}' is configured to be merged into '{other}'");

@@ -157,13 +157,8 @@ pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<
 }
 
 /// Returns the state of a task from its files only.
-pub(crate) fn quick_state(
-    flux: &Flux,
-    store: &Store,
-    task: &Task,
-    worktrees: &[Worktree],
-) -> State {
-    State::of(task.phase, &observe_files(flux, store, task, worktrees)).0
+pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Worktree]) -> State {
+    State::of(task.phase, &observe_files(flux, store, task, entries)).0
 }
 
 /// Observes one task.
@@ -245,7 +240,7 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
     let started = running.as_ref().map(|mark| in_seconds::of(mark.since));
     let seen = Seen {
         locked: Lock::is_held(&run.lock()),
-        launcher: presence(flux, task, &run, running.as_ref()),
+        launcher: read_presence(flux, task, &run, running.as_ref()),
         started,
         exit: run.exit().unwrap_or_default(),
         now: in_milliseconds::of(clock::now()),
@@ -270,7 +265,7 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
 }
 
 /// Returns the state of the launcher from the run files.
-fn presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
+fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
     if run.ensure_known().is_err() {
         return Presence::Unreadable;
     }

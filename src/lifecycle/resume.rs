@@ -7,7 +7,7 @@ use super::other_machine::ensure_not_elsewhere;
 use super::pane::find_pane;
 use super::start::agent_launch::{ChosenAgent, load_wrapper};
 use super::start::plan::{NewPane, Start, Started, choose_place};
-use super::start::start_under_lock;
+use super::start::start_locked;
 use super::stop::is_running;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
@@ -99,7 +99,7 @@ pub(crate) fn resume(
         ready: load_wrapper(flux)?,
         init: None,
     };
-    start_under_lock(flux, &mut Start::for_existing(stored, pane)?, lock)?.context(NO_PANE)
+    start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?.context(NO_PANE)
 }
 
 const NO_PANE: &str = "the pane was not opened";
@@ -127,7 +127,7 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     let name = session_name(&flux.repo.project(), id);
     let chosen = target::choose(Wanted::Preferred(Layout::Session), name);
     let pane = NewPane::shell(or_restored_session(flux, task, chosen)?);
-    let started = start_under_lock(flux, &mut Start::for_existing(stored, pane)?, lock)?;
+    let started = start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)
 }
 

@@ -106,19 +106,25 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let mut of_all: Vec<_> = remotes.lines().filter_map(|one| at(one, plain)).collect();
-    if of_all.len() > 1 {
+    let mut all: Vec<_> = remotes
+        .lines()
+        .filter_map(|remote| at(remote, plain))
+        .collect();
+    if all.len() > 1 {
         let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
-        if let Some(one) = preferred.answer()?.and_then(|remote| at(&remote, plain)) {
-            return Ok(one);
+        if let Some(branch) = preferred.answer()?.and_then(|remote| at(&remote, plain)) {
+            return Ok(branch);
         }
-        let names: Vec<String> = of_all.into_iter().filter_map(|one| one.upstream).collect();
-        let all = names.join(", ");
-        let what = format!("more than one remote has a branch '{plain}': {all}");
+        let names: Vec<String> = all
+            .into_iter()
+            .filter_map(|branch| branch.upstream)
+            .collect();
+        let list = names.join(", ");
+        let what = format!("more than one remote has a branch '{plain}': {list}");
         let hint = format!("git flux run --branch {}", word(&names[0]));
         return Err(Failure::new(what).hint(hint).into());
     }
-    of_all.pop().with_context(|| {
+    all.pop().with_context(|| {
         Failure::new(format!("there is no branch '{name}'"))
             .hint("git branch --all")
             .hint("omit --branch to create a new branch")
@@ -153,7 +159,7 @@ fn ensure_free(
 }
 
 /// Returns the configured merge target of a branch: `branch.<name>.fluxInto` or `flux.into`.
-pub(crate) fn configured_into(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
+pub(crate) fn configured_target(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
     let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
     of_branch.or_else(|| settings.into()).map(BranchName::typed)
 }
@@ -170,21 +176,16 @@ pub(crate) fn merge_target(
     branch: &BranchName,
     started: Option<&BranchName>,
 ) -> Result<Option<BranchName>> {
-    let Some(configured) = configured_into(&flux.settings, branch) else {
+    let Some(configured) = configured_target(&flux.settings, branch) else {
         return Ok(started.cloned());
     };
     let into = resolve(store, &configured)?;
-    ensure_target_exists(flux, store, branch, &into)?;
+    ensure_target(flux, store, branch, &into)?;
     Ok(Some(into))
 }
 
 /// Fails if `into`, the configured merge target of `branch`, does not exist.
-fn ensure_target_exists(
-    flux: &Flux,
-    store: &Store,
-    branch: &BranchName,
-    into: &BranchName,
-) -> Result<()> {
+fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchName) -> Result<()> {
     if store.tip(into).is_some() {
         return Ok(());
     }
@@ -204,13 +205,13 @@ pub(crate) fn fork_point(
     head: Option<&BranchName>,
 ) -> Result<(ObjectId, Option<BranchName>)> {
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
-    let configured = configured_into(&flux.settings, branch);
+    let configured = configured_target(&flux.settings, branch);
     let candidates = configured.iter().chain(head);
     let candidates = candidates.map(|name| resolve(store, name));
     let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (&configured, &into) {
-        ensure_target_exists(flux, store, branch, into)?;
+        ensure_target(flux, store, branch, into)?;
     }
     let against = match &into {
         Some(into) => store.tip(into).cloned(),

@@ -47,15 +47,11 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         flux.tidy_run(&id)?;
         return Err(error);
     }
-    start_under_lock(flux, start, lock)?.context("the pane was not opened")
+    start_locked(flux, start, lock)?.context("the pane was not opened")
 }
 
 /// Runs a start under the task's lock. Returns the task with its pane, if one was opened.
-pub(super) fn start_under_lock(
-    flux: &Flux,
-    start: &mut Start,
-    lock: Lock,
-) -> Result<Option<Started>> {
+pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
     let record = match &start.origin {
         Origin::Task(record) => record.clone(),
         _ => claim(flux, start, &lock)?,

@@ -11,7 +11,7 @@ use super::branch::{
 };
 use super::ensure_id_is_free;
 use super::plan::{NewPane, Origin, Start, choose_place};
-use super::with_changes::find_changes;
+use super::with_changes;
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -209,7 +209,7 @@ impl<'a> Preparation<'a> {
             StartPoint::Commit(name) | StartPoint::Branch(name) => Some(name.as_str()),
         };
         let onto = starts.first().map_or(&self.base, Start::tip);
-        let changes = find_changes(self.flux, onto, named)?;
+        let changes = with_changes::find(self.flux, onto, named)?;
         for start in starts {
             start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
             if let Origin::New { carried, .. } = &mut start.origin {

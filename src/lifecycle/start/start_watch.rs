@@ -192,13 +192,13 @@ pub(crate) fn wait_for_early_exits<'a>(
     let mut ended = Vec::new();
     let mut left: Vec<&Started> = started.into_iter().collect();
     let look = || {
-        for one in mem::take(&mut left) {
-            match flux.run_dir(&one.task.id).exit()? {
+        for started in mem::take(&mut left) {
+            match flux.run_dir(&started.task.id).exit()? {
                 // A shell is no agent.
                 Some(exit) if exit.is_none() => {}
-                Some(exit) => ended.push((one, exit)),
-                None if is_raw(&one.opened.tty) => {}
-                None => left.push(one),
+                Some(exit) => ended.push((started, exit)),
+                None if is_raw(&started.opened.tty) => {}
+                None => left.push(started),
             }
         }
         Ok((left.is_empty() || interrupt::requested()).then_some(()))

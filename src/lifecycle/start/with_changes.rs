@@ -19,11 +19,7 @@ const OMIT: &str = "omit --with-changes";
 ///
 /// # Errors
 /// Also when the changes do not apply.
-pub(super) fn find_changes(
-    flux: &Flux,
-    onto: &ObjectId,
-    base: Option<&str>,
-) -> Result<Option<Carried>> {
+pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
     let here = flux
         .repo
         .current()

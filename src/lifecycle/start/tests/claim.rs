@@ -28,7 +28,7 @@ fn claim_refuses_the_id_of_a_task() {
     git(world.home(), ["branch", "topic"]);
     let mut start = adoption(&world, "topic");
     let lock = world.flux.lock_task(&id()).unwrap();
-    start_under_lock(&world.flux, &mut start, lock)
+    start_locked(&world.flux, &mut start, lock)
         .map(drop)
         .unwrap();
     let before = world.facts();
