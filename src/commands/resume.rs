@@ -10,9 +10,7 @@ use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
-use crate::lifecycle::resume::{
-    continue_session, ensure_stopped, read_description, restart, resume,
-};
+use crate::lifecycle::resume::{continue_session, ensure_stopped, read_prompt, restart, resume};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
@@ -81,7 +79,7 @@ impl Resume {
     fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
-        let description = read_description(flux, task, &stored.oid)?;
+        let description = read_prompt(flux, task, &stored.oid)?;
         let command = format!("git flux resume {}", task.id);
         let doubt = find_doubt(flux, task)?;
         confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;

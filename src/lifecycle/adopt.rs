@@ -9,8 +9,8 @@ use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
 use super::start::plan::{Origin, Start};
-use super::start::preparation::current_branch;
-use super::start::{branch, ensure_id_is_free, start_locked};
+use super::start::preparation::head_branch;
+use super::start::{branch, ensure_new_id, start_locked};
 use crate::agent::prompt;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -121,7 +121,7 @@ impl<'a> Adoption<'a> {
             Some(name) => name.parse()?,
             None => TaskId::from_description(&title, &mut rand::rng()),
         };
-        ensure_id_is_free(self.flux, self.store, &id)?;
+        ensure_new_id(self.flux, self.store, &id)?;
         Ok((id, title))
     }
 
@@ -158,7 +158,7 @@ impl<'a> Adoption<'a> {
             let main = self.worktrees.first().and_then(|main| main.branch.as_ref());
             return Ok(main.and_then(RefName::branch));
         }
-        current_branch(self.flux, self.worktrees)
+        head_branch(self.flux, self.worktrees)
     }
 
     /// Fails if the branch is another task's, or checked out or in use in another worktree.

@@ -36,7 +36,7 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         let Some(lock) = flux.try_lock_task(id).transpose() else {
             continue;
         };
-        match lock.and_then(|lock| finish_interrupted(flux, task, &lock)) {
+        match lock.and_then(|lock| finish(flux, task, &lock)) {
             Ok(message) => {
                 changed = true;
                 message.into_iter().for_each(|text| flux.ui.status(text));
@@ -131,7 +131,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
 }
 
 /// Completes or rolls back one task, and returns a message. After a failure the next command tries again.
-pub(super) fn finish_interrupted(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
+pub(super) fn finish(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
     let record = task_ref(&seen.id);
     let mut found = refs::list(repo.home(), &[&record, &seen.branch_ref()])?;

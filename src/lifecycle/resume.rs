@@ -46,7 +46,7 @@ pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<Ag
 }
 
 /// Reads the description of a task: from its record, else from `branch.<name>.description`.
-pub(crate) fn read_description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
+pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
@@ -58,7 +58,7 @@ pub(crate) fn read_description(flux: &Flux, task: &Task, oid: &ObjectId) -> Resu
 
 /// Returns whether a stopped agent could be started again.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
-    let description = read_description(flux, task, oid)?;
+    let description = read_prompt(flux, task, oid)?;
     Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
 }
 

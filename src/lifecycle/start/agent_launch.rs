@@ -14,7 +14,7 @@ use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::launcher::notify::Notices;
-use crate::run::launch::{Launch, Ready, Step};
+use crate::run::launch::{Launch, Ready, SetupStep};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
@@ -25,7 +25,7 @@ use crate::ui::shown;
 /// Reads the configured setup and wrapper of a new worktree.
 pub(crate) fn load_setup(flux: &Flux) -> Result<Ready> {
     let commands = flux.settings.setup();
-    let steps = commands.iter().map(|command| Step::of_shell(command));
+    let steps = commands.iter().map(|command| SetupStep::of_shell(command));
     Ok(Ready {
         steps: steps.collect(),
         ..load_wrapper(flux)?

@@ -47,7 +47,7 @@ impl ChosenBranch {
 ///
 /// # Errors
 /// Also when it is checked out in any worktree.
-pub(crate) fn choose_branch(
+pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
@@ -106,19 +106,13 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let mut all: Vec<_> = remotes
-        .lines()
-        .filter_map(|remote| at(remote, plain))
-        .collect();
+    let mut all: Vec<_> = remotes.lines().filter_map(|r| at(r, plain)).collect();
     if all.len() > 1 {
         let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
         if let Some(branch) = preferred.answer()?.and_then(|remote| at(&remote, plain)) {
             return Ok(branch);
         }
-        let names: Vec<String> = all
-            .into_iter()
-            .filter_map(|branch| branch.upstream)
-            .collect();
+        let names: Vec<String> = all.into_iter().filter_map(|b| b.upstream).collect();
         let list = names.join(", ");
         let what = format!("more than one remote has a branch '{plain}': {list}");
         let hint = format!("git flux run --branch {}", word(&names[0]));
@@ -279,7 +273,7 @@ fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
 }
 
 /// Fails if a path exists and is not an empty directory.
-pub(super) fn ensure_path_is_free(path: &Path, worktrees: &[Worktree]) -> Result<()> {
+pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     let shown = shown(path);
     if worktrees.iter().any(|entry| entry.path == path) {
         let failure = Failure::new(format!("'{shown}' is already registered as a worktree"));

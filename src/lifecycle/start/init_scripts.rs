@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::directory::{self, Entry, Kind};
 use crate::git::{ObjectId, Sharing};
 use crate::run::RunDir;
-use crate::run::launch::Step;
+use crate::run::launch::SetupStep;
 use crate::sanitize;
 use crate::store;
 use crate::system::optional;
@@ -123,7 +123,7 @@ impl InitScripts {
     }
 
     /// Writes the files into a run directory, and returns the steps to run.
-    pub(in crate::lifecycle) fn write(&self, run: &RunDir) -> Result<Vec<Step>> {
+    pub(in crate::lifecycle) fn write(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
         let dir = run.0.join("init");
         optional(fs::remove_dir_all(&dir)).context("could not delete the old scripts")?;
         create_dir(&dir)?;
@@ -140,7 +140,7 @@ impl InitScripts {
                 .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
                 .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
-                steps.push(Step {
+                steps.push(SetupStep {
                     name: format!("{INIT_DIR}/{}", entry.path.to_string_lossy()),
                     argv: vec![Bytes(path.into())],
                 });

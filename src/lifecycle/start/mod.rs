@@ -21,7 +21,7 @@ pub(crate) mod with_changes;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::recover::finish_interrupted;
+use super::recover::finish;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
@@ -90,7 +90,7 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         }
         // The transaction failed half way, as on a full disk. No other command is at work on it,
         // since we hold the lock.
-        finish_interrupted(flux, &found, lock)?;
+        finish(flux, &found, lock)?;
     } else {
         ports::release(task, &run);
         run.remove()?;
@@ -104,7 +104,7 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
 }
 
 /// Fails if a task has this id.
-pub(crate) fn ensure_id_is_free(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
+pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
     store.ensure_not_foreign(&flux.repo, id)?;
     if store.tasks.iter().any(|stored| stored.id == *id) {
         return Err(duplicate_task(id).into());

@@ -58,7 +58,9 @@ fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
     let start = rand::rng().random_range(0..BLOCK_COUNT);
     let blocks = (0..BLOCK_COUNT).map(|n| (start + n) % BLOCK_COUNT * PORT_DISTANCE + FIRST_PORT);
     let ports = previous.into_iter().chain(blocks);
-    let links: Vec<(u16, PathBuf)> = ports.map(|port| (port, claim_path(&dir, port))).collect();
+    let links: Vec<(u16, PathBuf)> = ports
+        .map(|port| (port, dir.join(port.to_string())))
+        .collect();
     for (port, link) in &links {
         match optional(fs::read_link(link)) {
             Ok(Some(owner)) if owner == run.0 => return Ok(*port),
@@ -81,18 +83,13 @@ fn create_claim(link: &Path, run: &RunDir) -> Result<()> {
 
 /// Releases the ports of a removed task. A link that cannot be deleted dangles, and is replaced later.
 pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
-    let link = task
-        .port
-        .and_then(|port| Some(claim_path(&claims_dir()?, port)));
-    if let Some(link) = link
-        && fs::read_link(&link).is_ok_and(|owner| owner == run.0)
-    {
+    let Some((port, dir)) = task.port.zip(claims_dir()) else {
+        return;
+    };
+    let link = dir.join(port.to_string());
+    if fs::read_link(&link).is_ok_and(|owner| owner == run.0) {
         drop(fs::remove_file(link));
     }
-}
-
-fn claim_path(dir: &Path, port: u16) -> PathBuf {
-    dir.join(port.to_string())
 }
 
 /// Sets `FLUX_PORT` and `COMPOSE_PROJECT_NAME`.

@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use super::agent_launch::{ChosenAgent, load_setup};
 use super::branch::{
-    self, ChosenBranch, ensure_can_create, ensure_path_is_free, ensure_valid_name, worktree_path,
+    self, ChosenBranch, ensure_can_create, ensure_unused, ensure_valid_name, worktree_path,
 };
-use super::ensure_id_is_free;
+use super::ensure_new_id;
 use super::plan::{NewPane, Origin, Start, choose_place};
 use super::with_changes;
 use crate::agent::{Agent, prompt};
@@ -68,11 +68,9 @@ impl<'a> Preparation<'a> {
     pub(crate) fn new(flux: &'a Flux, store: Store, request: &'a Request) -> Result<Self> {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(flux, &worktrees)?;
-        let head = current_branch(flux, &worktrees)?;
+        let head = head_branch(flux, &worktrees)?;
         let branch = match &request.start_point {
-            StartPoint::Branch(name) => {
-                Some(branch::choose_branch(flux, &store, &worktrees, name)?)
-            }
+            StartPoint::Branch(name) => Some(branch::choose(flux, &store, &worktrees, name)?),
             StartPoint::Head | StartPoint::Commit(_) => None,
         };
         let (base, into) = match (&branch, &request.start_point) {
@@ -131,7 +129,7 @@ impl<'a> Preparation<'a> {
 
     fn plan_start(&self, description: &[u8], id: TaskId, chosen: &ChosenAgent) -> Result<Start> {
         let flux = self.flux;
-        ensure_id_is_free(flux, &self.store, &id)?;
+        ensure_new_id(flux, &self.store, &id)?;
         let task = self.create_task(description, id, &chosen.agent)?;
         let place = self.choose_place(&task)?;
         let agent = chosen.command(flux, &task, description);
@@ -193,11 +191,11 @@ impl<'a> Preparation<'a> {
     /// Returns the place of a task's pane. Fails if the path of its worktree is taken.
     fn choose_place(&self, task: &Task) -> Result<Place> {
         let (flux, id) = (self.flux, &task.id);
-        let free = ensure_path_is_free(&task.worktree, &self.worktrees);
+        let free = ensure_unused(&task.worktree, &self.worktrees);
         free.and_then(|()| choose_place(flux, id, self.request.layout))
             .or_else(|error| {
                 // Another `run` of this id may have created it just now.
-                ensure_id_is_free(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
+                ensure_new_id(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
                 Err(error)
             })
     }
@@ -221,7 +219,7 @@ impl<'a> Preparation<'a> {
 }
 
 /// Returns the branch that is checked out in the current directory.
-pub(crate) fn current_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
+pub(crate) fn head_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
     let current = flux.repo.current();
     // A bare repository has no current worktree.
     let head = match worktrees.iter().find(|entry| Some(&*entry.path) == current) {

@@ -27,7 +27,7 @@ use crate::ui::shown;
 
 /// A step of a start, after its record was written and before that is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
-pub(super) enum StartStep {
+pub(super) enum Step {
     /// Resets the run directory, except its events.
     ResetRun,
     /// Registers the worktree, and configures the branch.
@@ -48,27 +48,25 @@ pub(super) enum StartStep {
 
 impl Start {
     /// Returns the steps of this start, in order.
-    pub(super) fn steps(&self) -> Vec<StartStep> {
-        let mut steps: Vec<StartStep> = StartStep::iter().collect();
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let mut steps: Vec<Step> = Step::iter().collect();
         steps.retain(|step| self.has_step(*step));
         steps
     }
 
-    fn has_step(&self, step: StartStep) -> bool {
+    fn has_step(&self, step: Step) -> bool {
         let creates = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
         let exists = matches!(self.origin, Origin::Task(_));
         match step {
             // A shell keeps the exit status of the agent.
-            StartStep::ResetRun => creates || exists && self.has_agent(),
-            StartStep::Register | StartStep::CheckOut => creates,
-            StartStep::Configure => matches!(self.origin, Origin::Worktree),
-            StartStep::RestoreRefs => self.archived().is_some(),
+            Step::ResetRun => creates || exists && self.has_agent(),
+            Step::Register | Step::CheckOut => creates,
+            Step::Configure => matches!(self.origin, Origin::Worktree),
+            Step::RestoreRefs => self.archived().is_some(),
             // A worktree from the trash has its ignored files.
-            StartStep::CopyFiles => {
-                creates && self.archived().is_none_or(|from| from.trash.is_none())
-            }
-            StartStep::RecordNoAgent => !exists && !self.has_agent(),
-            StartStep::OpenPane => self.pane.is_some(),
+            Step::CopyFiles => creates && self.archived().is_none_or(|from| from.trash.is_none()),
+            Step::RecordNoAgent => !exists && !self.has_agent(),
+            Step::OpenPane => self.pane.is_some(),
         }
     }
 }
@@ -81,7 +79,7 @@ pub(super) struct StartTransaction<'a> {
     pub(super) record: ObjectId,
     pub(super) lock: Lock,
     pub(super) run: RunDir,
-    pub(super) begun: Vec<StartStep>,
+    pub(super) begun: Vec<Step>,
     /// The run files of the previous run.
     pub(super) previous: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
@@ -90,28 +88,25 @@ pub(super) struct StartTransaction<'a> {
 
 impl StartTransaction<'_> {
     /// Runs one step. If it fails, [`Self::roll_back`] undoes its part as well.
-    pub(super) fn run_step(&mut self, step: StartStep) -> Result<()> {
+    pub(super) fn run_step(&mut self, step: Step) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
         let (flux, start) = (self.flux, self.start);
         match step {
-            StartStep::ResetRun => self.reset_run(),
-            StartStep::Register => self.register(),
-            StartStep::Configure => {
+            Step::ResetRun => self.reset_run(),
+            Step::Register => self.register(),
+            Step::Configure => {
                 let _guard = flux.lock_repo()?;
                 store::write_config(&flux.repo, &start.task, &[], &self.lock)
             }
-            StartStep::CheckOut => self.check_out(),
-            StartStep::RestoreRefs => match start.archived() {
+            Step::CheckOut => self.check_out(),
+            Step::RestoreRefs => match start.archived() {
                 Some(from) => from.put_own(&flux.repo, &self.lock),
                 None => Ok(()),
             },
-            StartStep::CopyFiles => self.copies.create(flux, &start.task),
-            StartStep::RecordNoAgent => self.run.write_exit(&not_started()),
-            StartStep::OpenPane => start
-                .pane
-                .as_ref()
-                .map_or(Ok(()), |pane| self.open_pane(pane)),
+            Step::CopyFiles => self.copies.create(flux, &start.task),
+            Step::RecordNoAgent => self.run.write_exit(&not_started()),
+            Step::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
         }
     }
 
@@ -182,7 +177,7 @@ impl StartTransaction<'_> {
     }
 
     /// Opens the pane, and waits until its agent has started.
-    fn open_pane(&mut self, pane: &NewPane) -> Result<()> {
+    fn open(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
         let Some(agent) = &pane.agent else {
             let directory = agent_launch::agent_directory(task);

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use super::agent_launch::not_started;
 use super::copies::Copies;
 use super::plan::{Origin, Start, Started};
-use super::steps::{StartStep, StartTransaction};
+use super::steps::{StartTransaction, Step};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Lock, ObjectId, Transaction, refs};
@@ -125,7 +125,7 @@ impl<'a> StartTransaction<'a> {
     /// Undoes the steps. If that fails, the record stays, and the next command tries again.
     pub(super) fn roll_back(&self) -> Result<Rollback> {
         let (flux, task) = (self.flux, &self.start.task);
-        if self.begun.contains(&StartStep::OpenPane) {
+        if self.begun.contains(&Step::OpenPane) {
             self.close_pane()?;
         }
         if let Origin::Task(_) = self.start.origin {
@@ -133,7 +133,7 @@ impl<'a> StartTransaction<'a> {
         }
         // A hook, the setup or the agent may have switched the branch.
         if matches!(self.start.origin, Origin::New { .. })
-            && self.begun.contains(&StartStep::CheckOut)
+            && self.begun.contains(&Step::CheckOut)
             && has_strayed(flux, task)?
         {
             self.complete_without_pane()?;

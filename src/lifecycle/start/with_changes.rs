@@ -10,7 +10,7 @@ use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
 /// The maximal number of files in a message.
-const MAX_LISTED: usize = 8;
+const MAX_SHOWN: usize = 8;
 
 const OMIT: &str = "omit --with-changes";
 
@@ -20,10 +20,8 @@ const OMIT: &str = "omit --with-changes";
 /// # Errors
 /// Also when the changes do not apply.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
-    let here = flux
-        .repo
-        .current()
-        .with_context(|| Failure::new("no worktree here to take changes from").hint(OMIT))?;
+    let none = || Failure::new("no worktree here to take changes from").hint(OMIT);
+    let here = flux.repo.current().with_context(none)?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
@@ -87,10 +85,6 @@ fn list(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String>
 }
 
 fn join(names: &[String]) -> String {
-    let more = if names.len() > MAX_LISTED {
-        ", …"
-    } else {
-        ""
-    };
-    names[..names.len().min(MAX_LISTED)].join(", ") + more
+    let more = if names.len() > MAX_SHOWN { ", …" } else { "" };
+    names[..names.len().min(MAX_SHOWN)].join(", ") + more
 }

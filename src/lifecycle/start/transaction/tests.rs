@@ -29,7 +29,7 @@ impl World {
 
     /// Runs the first 0, 1, 2 … steps, and rolls them back.
     #[track_caller]
-    fn assert_rolls_back(&self, start: &Start, steps: &[StartStep]) {
+    fn assert_rolls_back(&self, start: &Start, steps: &[Step]) {
         assert_eq!(start.steps(), steps);
         let before = self.facts();
         for number in 0..=steps.len() {
@@ -48,12 +48,12 @@ impl World {
     }
 }
 
-const NEW: [StartStep; 5] = [
-    StartStep::ResetRun,
-    StartStep::Register,
-    StartStep::CheckOut,
-    StartStep::CopyFiles,
-    StartStep::RecordNoAgent,
+const NEW: [Step; 5] = [
+    Step::ResetRun,
+    Step::Register,
+    Step::CheckOut,
+    Step::CopyFiles,
+    Step::RecordNoAgent,
 ];
 
 #[test]
@@ -161,11 +161,11 @@ fn restore_rolls_back_each_step_for_a_worktree_in_the_trash() {
     let world = World::new();
     let start = restored(&world, &removed(&world));
     let steps = [
-        StartStep::ResetRun,
-        StartStep::Register,
-        StartStep::CheckOut,
-        StartStep::RestoreRefs,
-        StartStep::RecordNoAgent,
+        Step::ResetRun,
+        Step::Register,
+        Step::CheckOut,
+        Step::RestoreRefs,
+        Step::RecordNoAgent,
     ];
     world.assert_rolls_back(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
@@ -182,12 +182,12 @@ fn restore_rolls_back_each_step_without_a_worktree() {
     fs::remove_dir_all(world.flux.trash().join("fix")).unwrap();
     let from = archive::list(&world.flux).unwrap().remove(0);
     let steps = [
-        StartStep::ResetRun,
-        StartStep::Register,
-        StartStep::CheckOut,
-        StartStep::RestoreRefs,
-        StartStep::CopyFiles,
-        StartStep::RecordNoAgent,
+        Step::ResetRun,
+        Step::Register,
+        Step::CheckOut,
+        Step::RestoreRefs,
+        Step::CopyFiles,
+        Step::RecordNoAgent,
     ];
     let start = restored(&world, &from);
     world.assert_rolls_back(&start, &steps);
@@ -219,7 +219,7 @@ fn adopt_rolls_back_each_step() {
     let world = World::new();
     let start = adoption(&world);
     fs::write(start.task.worktree.join("mine"), "work").unwrap();
-    world.assert_rolls_back(&start, &[StartStep::Configure, StartStep::RecordNoAgent]);
+    world.assert_rolls_back(&start, &[Step::Configure, Step::RecordNoAgent]);
 }
 
 #[test]
@@ -258,10 +258,10 @@ fn resume_restores_the_run_files_when_rolled_back() {
         })
     };
     let start = Start::for_existing(&store.tasks[0], pane).unwrap();
-    assert_eq!(start.steps(), [StartStep::ResetRun, StartStep::OpenPane]);
+    assert_eq!(start.steps(), [Step::ResetRun, Step::OpenPane]);
     let before = world.facts();
     let mut transaction = world.transaction(&start);
-    transaction.run_step(StartStep::ResetRun).unwrap();
+    transaction.run_step(Step::ResetRun).unwrap();
     assert_eq!(run.exit().unwrap(), None);
     assert_eq!(transaction.roll_back().unwrap(), Rollback::Complete);
     assert_eq!(run.exit().unwrap(), Some(exit));
@@ -282,5 +282,5 @@ fn open_shell_keeps_the_run_files() {
         name: SessionName::new("flux-repo-fix"),
     });
     let start = Start::for_existing(&store.tasks[0], pane).unwrap();
-    assert_eq!(start.steps(), [StartStep::OpenPane]);
+    assert_eq!(start.steps(), [Step::OpenPane]);
 }
