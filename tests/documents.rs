@@ -25,11 +25,11 @@ fn options_of_help(help: &str) -> Options {
 
 /// The commands of `git flux --help`.
 fn commands_of_help(help: &str) -> Vec<String> {
-    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
-    let lines = rest.lines().take_while(|line| !line.is_empty());
-    lines
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .collect()
+    let (groups, _) = help.split_once("\nOptions:\n").expect("options");
+    let lines = groups.lines().filter_map(|line| line.strip_prefix("   "));
+    let names = lines.map(|line| line.split_whitespace().next().unwrap());
+    // Only the manual lists it.
+    names.chain(["completions"]).map(str::to_owned).collect()
 }
 
 /// The keys that the table of settings explains.

@@ -37,7 +37,7 @@ pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<Ag
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
         let what = format!("'{id}' has no description for its agent");
-        let set = format!("git config {key} '<what is to be done>'");
+        let set = format!("git config {key} '<description>'");
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }
