@@ -39,12 +39,11 @@ impl Damage {
         if has_branch && let Some(other) = checked_out_elsewhere(flux, task)? {
             return Ok(Some(other));
         }
+        if exists && admin::is_ours(common, path)? {
+            return Self::missing_branch(flux, task).map(Some);
+        }
         if exists {
-            return Ok(Some(if admin::is_ours(common, path)? {
-                Self::missing_branch(flux, task)?
-            } else {
-                Self::replaced_worktree(flux, task)?
-            }));
+            return Self::replaced_worktree(flux, task).map(Some);
         }
         let gone = format!("the worktree of '{}' is gone: '{}'", task.id, shown(path));
         Ok(Some(match find_moved(flux, task) {
@@ -132,9 +131,8 @@ impl Damage {
 
     /// Adds each command to an error as a hint.
     pub(super) fn add_repairs(self, failure: Failure) -> Failure {
-        let hints = self.repairs.into_iter();
-        let hints = hints.map(|(what, command)| format!("{what}: {command}"));
-        hints.fold(failure, Failure::hint)
+        let repairs = self.repairs.into_iter();
+        failure.hints(repairs.map(|(what, command)| format!("{what}: {command}")))
     }
 }
 

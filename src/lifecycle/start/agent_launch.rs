@@ -52,7 +52,7 @@ fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     let Some(program) = which(Path::new(program)) else {
         let what = format!("flux.wrapper: '{program}' not found on PATH");
         let origin = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
-        let failure = origin.into_iter().fold(Failure::new(what), Failure::hint);
+        let failure = Failure::new(what).hints(origin);
         return Err(failure.hint("git config --unset flux.wrapper").into());
     };
     let args = args.iter().map(OsString::from);

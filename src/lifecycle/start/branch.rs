@@ -147,9 +147,8 @@ fn ensure_free(
     // git lists the main worktree first.
     let is_main = worktrees.first().is_some_and(|entry| entry.path == path);
     let adopt = (!is_main).then(|| format!("git flux adopt {place}"));
-    let failure = adopt.into_iter().fold(failure, Failure::hint);
-    let hint = format!("git -C {place} switch <another branch>");
-    Err(failure.hint(hint).into())
+    let switch = format!("git -C {place} switch <another branch>");
+    Err(failure.hints(adopt).hint(switch).into())
 }
 
 /// Returns the configured merge target of a branch: `branch.<name>.fluxInto` or `flux.into`.
@@ -186,7 +185,7 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
     let what = format!("there is no branch '{into}' to merge the task into");
     let origin = |setting| flux.settings.whence(setting, branch, into);
     let origin = origin(&table::BRANCH_INTO).or_else(|| origin(&table::INTO));
-    let failure = origin.into_iter().fold(Failure::new(what), Failure::hint);
+    let failure = Failure::new(what).hints(origin);
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
@@ -230,7 +229,7 @@ pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> 
     let prefix = flux.settings.branch_prefix();
     let origin = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
     let failure = Failure::new(format!("'{branch}' is not a valid branch name"));
-    let failure = origin.into_iter().fold(failure, Failure::hint);
+    let failure = failure.hints(origin);
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 

@@ -99,8 +99,7 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
         }
     }
     let full = disk_full(&error, &[flux.repo.common_dir()]);
-    let failure = start.failure();
-    Ok(error.context(full.into_iter().fold(failure, Failure::hint)))
+    Ok(error.context(start.failure().hints(full)))
 }
 
 /// Fails if a task has this id.

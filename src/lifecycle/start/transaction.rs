@@ -103,7 +103,7 @@ impl<'a> StartTransaction<'a> {
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
         let failure = failure.hint(format!("git flux attach {id}"));
         let full = disk_full(&cause, &[self.flux.repo.common_dir()]);
-        cause.context(full.into_iter().fold(failure, Failure::hint))
+        cause.context(failure.hints(full))
     }
 
     /// Rolls back after `cause`, and returns the error to show.
@@ -116,8 +116,7 @@ impl<'a> StartTransaction<'a> {
         if is_interrupted && matches!(rollback, Ok(Rollback::Complete)) {
             return self.start.interruption().into();
         }
-        let failure = self.start.failure_after(rollback);
-        let failure = full.into_iter().fold(failure, Failure::hint);
+        let failure = self.start.failure_after(rollback).hints(full);
         let code = if is_interrupted { DECLINED } else { 1 };
         failure::over(cause, failure.code(code))
     }
