@@ -17,8 +17,7 @@ use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconn
 use crate::lifecycle::checked_out::ensure_main_is_known;
 use crate::lifecycle::resume::{restart, resume};
 use crate::lifecycle::start::plan::{Start, choose_place};
-use crate::store::Stored;
-use crate::task::TaskId;
+use crate::task::{Task, TaskId};
 use crate::ui::{Ui, shown};
 
 /// Turn an existing worktree into a task
@@ -54,7 +53,7 @@ impl AdoptArgs {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
         let real = real_path(&self.path);
-        if let Some(Stored { id, .. }) = find_displaced(&flux, &store, &worktrees, &real)? {
+        if let Some(Task { id, .. }) = find_displaced(&flux, &store, &worktrees, &real)? {
             reconnect(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",

@@ -16,7 +16,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store};
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Phase, RefName, Rest, Task, TaskId};
@@ -49,7 +49,7 @@ impl<'a> Adoption<'a> {
     pub(crate) fn prepare(&self) -> Result<Start> {
         let entry = self.find_worktree()?;
         let branch = self.branch(entry)?;
-        self.ensure_branch_is_unused(entry, &branch)?;
+        self.ensure_branch_unused(entry, &branch)?;
         let tip = self.store.tip(&branch).with_context(|| {
             let path = quoted(&entry.path);
             let hint = format!("git -C {path} commit --allow-empty -m 'Initial commit'");
@@ -162,7 +162,7 @@ impl<'a> Adoption<'a> {
     }
 
     /// Fails if the branch is another task's, or checked out or in use in another worktree.
-    fn ensure_branch_is_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
+    fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
         let is_of = |task: &Task| task.branch == *branch;
         self.ensure_no_task(is_of, &format!("'{branch}' is the branch"))?;
         self.store.ensure_known(&self.flux.settings, branch)?;
@@ -177,12 +177,11 @@ impl<'a> Adoption<'a> {
 
     /// Fails if a task matches; `what` describes the match.
     fn ensure_no_task(&self, is_of: impl Fn(&Task) -> bool, what: &str) -> Result<()> {
-        let mut tasks = self.store.tasks.iter();
-        let Some(stored) = tasks.find(|stored| stored.task.as_ref().is_ok_and(&is_of)) else {
+        let Some(task) = self.store.readable().find(|task| is_of(task)) else {
             return Ok(());
         };
-        let failure = Failure::new(format!("{what} of the task '{}'", stored.id));
-        let hint = format!("git flux attach {}", stored.id);
+        let failure = Failure::new(format!("{what} of the task '{}'", task.id));
+        let hint = format!("git flux attach {}", task.id);
         Err(failure.hint(hint).into())
     }
 
@@ -241,25 +240,23 @@ pub(crate) fn find_displaced<'a>(
     store: &'a Store,
     worktrees: &[Worktree],
     path: &Path,
-) -> Result<Option<&'a Stored>> {
+) -> Result<Option<&'a Task>> {
     let common = flux.repo.common_dir();
-    let find = |is_of: &dyn Fn(&Task) -> bool| {
-        let mut tasks = store.tasks.iter();
-        tasks.find(|stored| stored.task.as_ref().is_ok_and(is_of))
-    };
+    let mut tasks = store.readable();
     if admin::is_forgotten(common, path)? {
-        return Ok(find(&|task| task.worktree == path));
+        return Ok(tasks.find(|task| task.worktree == path));
     }
     let entry = worktrees.iter().find(|entry| entry.path == path);
     let Some(branch) = entry.and_then(|entry| entry.branch.as_ref()) else {
         return Ok(None);
     };
-    let Some(stored) = find(&|task| task.branch_ref() == *branch && task.worktree != path) else {
+    let is_of = |task: &&Task| task.branch_ref() == *branch && task.worktree != path;
+    let Some(task) = tasks.find(is_of) else {
         return Ok(None);
     };
-    let recorded = &stored.readable()?.worktree;
+    let recorded = &task.worktree;
     let is_valid = recorded.exists() && admin::is_ours(common, recorded)?;
-    Ok((!is_valid && admin::is_ours(common, path)?).then_some(stored))
+    Ok((!is_valid && admin::is_ours(common, path)?).then_some(task))
 }
 
 /// Makes the directory at `path` the worktree of a task again.

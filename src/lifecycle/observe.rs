@@ -133,8 +133,7 @@ fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<Unloo
 
 /// Returns the state of each task as a word, in the store's order. Does not read the worktrees.
 pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
-    let tasks = store.tasks.iter().filter_map(|s| s.task.as_ref().ok());
-    let tasks: Vec<&Task> = tasks.collect();
+    let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
     let label = |stored: &Stored| match &stored.task {
         Ok(_) => states.next().map(|(state, _)| state.label()),
@@ -237,7 +236,9 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
         return from_git;
     }
     let running = run.running().unwrap_or_default();
-    let started = running.as_ref().map(|mark| in_seconds::of(mark.since));
+    let started = running
+        .as_ref()
+        .map(|running| in_seconds::of(running.since));
     let seen = Seen {
         locked: Lock::is_held(&run.lock()),
         launcher: read_presence(flux, task, &run, running.as_ref()),

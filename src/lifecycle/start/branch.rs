@@ -14,7 +14,7 @@ use crate::settings::{Settings, table};
 use crate::store::Store;
 use crate::system::optional;
 use crate::task::check::is_branch_name;
-use crate::task::{BranchName, Existing, RefName, Rest, Task, TaskId};
+use crate::task::{BranchName, Existing, RefName, Rest, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// An existing branch that a task works on.
@@ -138,10 +138,8 @@ fn ensure_free(
     };
     let (shown, place) = (shown(path), quoted(path));
     let failure = Failure::new(format!("the branch '{branch}' is checked out in '{shown}'"));
-    let has_it = |task: &Task| task.worktree == path;
-    let mut tasks = store.tasks.iter();
-    if let Some(stored) = tasks.find(|stored| stored.task.as_ref().is_ok_and(has_it)) {
-        let hint = format!("git flux attach {}", stored.id);
+    if let Some(task) = store.readable().find(|task| task.worktree == path) {
+        let hint = format!("git flux attach {}", task.id);
         return Err(failure.hint(hint).into());
     }
     // git lists the main worktree first.
