@@ -163,8 +163,8 @@ impl<'a> Adoption<'a> {
 
     /// Fails if the branch is another task's, or checked out or in use in another worktree.
     fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
-        let is_of = |task: &Task| task.branch == *branch;
-        self.ensure_no_task(is_of, &format!("'{branch}' is the branch"))?;
+        let matches = |task: &Task| task.branch == *branch;
+        self.ensure_no_task(matches, &format!("'{branch}' is the branch"))?;
         self.store.ensure_known(&self.flux.settings, branch)?;
         let uses = BranchUses::find(self.flux, self.store, self.worktrees, branch)?;
         let uses = uses.except(&entry.path);
@@ -176,8 +176,8 @@ impl<'a> Adoption<'a> {
     }
 
     /// Fails if a task matches; `what` describes the match.
-    fn ensure_no_task(&self, is_of: impl Fn(&Task) -> bool, what: &str) -> Result<()> {
-        let Some(task) = self.store.readable().find(|task| is_of(task)) else {
+    fn ensure_no_task(&self, matches: impl Fn(&Task) -> bool, what: &str) -> Result<()> {
+        let Some(task) = self.store.readable().find(|task| matches(task)) else {
             return Ok(());
         };
         let failure = Failure::new(format!("{what} of the task '{}'", task.id));
@@ -189,10 +189,10 @@ impl<'a> Adoption<'a> {
     fn find_worktree(&self) -> Result<&'a Worktree> {
         let given = shown(self.path);
         let real = real_path(self.path);
-        let matches =
-            |path: &Path| path == real || path.canonicalize().is_ok_and(|path| path == real);
+        let is_real = |path: PathBuf| path == real;
+        let is_same = |path: &Path| path == real || path.canonicalize().is_ok_and(is_real);
         let list = "git worktree list";
-        let entry = self.worktrees.iter().find(|entry| matches(&entry.path));
+        let entry = self.worktrees.iter().find(|entry| is_same(&entry.path));
         let entry = entry.with_context(|| {
             let failure = Failure::new(if real.exists() {
                 format!("'{given}' is not a worktree of this repository")
@@ -213,8 +213,8 @@ impl<'a> Adoption<'a> {
         }
         self.ensure_exists(entry, &real)?;
         ensure_unlocked(entry)?;
-        let is_of = |task: &Task| task.worktree == entry.path;
-        self.ensure_no_task(is_of, &format!("'{given}' is the worktree"))?;
+        let matches = |task: &Task| task.worktree == entry.path;
+        self.ensure_no_task(matches, &format!("'{given}' is the worktree"))?;
         Ok(entry)
     }
 
@@ -250,8 +250,8 @@ pub(crate) fn find_displaced<'a>(
     let Some(branch) = entry.and_then(|entry| entry.branch.as_ref()) else {
         return Ok(None);
     };
-    let is_of = |task: &&Task| task.branch_ref() == *branch && task.worktree != path;
-    let Some(task) = tasks.find(is_of) else {
+    let matches = |task: &&Task| task.branch_ref() == *branch && task.worktree != path;
+    let Some(task) = tasks.find(matches) else {
         return Ok(None);
     };
     let recorded = &task.worktree;

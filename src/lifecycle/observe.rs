@@ -74,8 +74,8 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // If git lists none, one check is enough.
     let any = admin::any(flux.repo.common_dir());
-    let has = |task: &&Task| any && task.worktree.join(".git").exists();
-    tasks.iter().map(has).collect()
+    let exists = |task: &&Task| any && task.worktree.join(".git").exists();
+    tasks.iter().map(exists).collect()
 }
 
 /// Lists git's worktrees, unless no task has one.
@@ -98,16 +98,14 @@ fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Di
 
 /// Counts the changes of each worktree.
 fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
-    let of = |checkout: &mut Option<Result<Checkout>>| {
-        let counted = |place: Checkout| Ok(count(&changes(&place, Ignored::LeftOut)?));
-        Some(checkout.take()?.and_then(counted))
-    };
+    let read = |checkout: Checkout| Ok(count(&changes(&checkout, Ignored::LeftOut)?));
+    let take = |checkout: &mut Option<Result<Checkout>>| Some(checkout.take()?.and_then(read));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let share = checkouts.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
         let workers: Vec<_> = checkouts
             .chunks_mut(share)
-            .map(|share| scope.spawn(move || share.iter_mut().map(of).collect::<Vec<_>>()))
+            .map(|share| scope.spawn(move || share.iter_mut().map(take).collect::<Vec<_>>()))
             .collect();
         let done = workers.into_iter().map(|worker| worker.join());
         done.flat_map(|counts| counts.expect("no worker panics"))
@@ -174,8 +172,8 @@ fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>
 
 /// Observes each task. Lists only the tmux servers of running agents.
 fn observe_all(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Seen> {
-    let of = |task: &&Task| observe_files(flux, store, task, worktrees);
-    let mut all: Vec<Seen> = tasks.iter().map(of).collect();
+    let observe = |task: &&Task| observe_files(flux, store, task, worktrees);
+    let mut all: Vec<Seen> = tasks.iter().map(observe).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
         let Some(target) = &task.target else { continue };

@@ -93,7 +93,7 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
-    let at = |remote: &str, branch: &str| {
+    let find = |remote: &str, branch: &str| {
         let upstream = format!("{remote}/{branch}");
         let tip = found.get(&RefName::new(format!("refs/remotes/{upstream}")))?;
         let name = BranchName::new(branch);
@@ -101,15 +101,15 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     };
     let named = remotes.lines().find_map(|remote| {
         let branch = plain.strip_prefix(remote)?.strip_prefix('/')?;
-        at(remote, branch).filter(|_| branch != "HEAD")
+        find(remote, branch).filter(|_| branch != "HEAD")
     });
     if let Some(named) = named {
         return Ok(named);
     }
-    let mut all: Vec<_> = remotes.lines().filter_map(|r| at(r, plain)).collect();
+    let mut all: Vec<_> = remotes.lines().filter_map(|r| find(r, plain)).collect();
     if all.len() > 1 {
         let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
-        if let Some(branch) = preferred.answer()?.and_then(|remote| at(&remote, plain)) {
+        if let Some(branch) = preferred.answer()?.and_then(|remote| find(&remote, plain)) {
             return Ok(branch);
         }
         let names: Vec<String> = all.into_iter().filter_map(|b| b.upstream).collect();

@@ -175,11 +175,11 @@ fn cleanup_command(id: &TaskId) -> String {
 pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<Vec<String>> {
     let end = cleanup_command(id);
     let mut lines = Vec::new();
-    let look = || {
+    let check = || {
         lines = pane::capture(target, count)?;
         Ok(lines.iter().any(|line| line.contains(&end)).then_some(()))
     };
-    wait_until(EXIT_LAG, SHORT_INTERVAL, look).ok()?;
+    wait_until(EXIT_LAG, SHORT_INTERVAL, check).ok()?;
     Some(lines)
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn wait_for_early_exits<'a>(
 ) -> Result<Vec<(&'a Started, Exit)>> {
     let mut ended = Vec::new();
     let mut left: Vec<&Started> = started.into_iter().collect();
-    let look = || {
+    let check = || {
         for started in mem::take(&mut left) {
             match flux.run_dir(&started.task.id).exit()? {
                 // A shell is no agent.
@@ -203,7 +203,7 @@ pub(crate) fn wait_for_early_exits<'a>(
         }
         Ok((left.is_empty() || interrupt::requested()).then_some(()))
     };
-    wait_until(timeout, SHORT_INTERVAL, look)?;
+    wait_until(timeout, SHORT_INTERVAL, check)?;
     Ok(ended)
 }
 
